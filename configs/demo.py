@@ -1,0 +1,31 @@
+"""The embedded data set: moving shapes, made on the spot; trains in two minutes on two CPU cores."""
+
+import ml_collections
+
+from configs.sizes import set_size
+from mcsan_jax.config import defaults
+
+
+def get_config(size: str = "small") -> ml_collections.ConfigDict:
+    """Sizes: small (the default), full, tiny."""
+    config = defaults()
+    config.name = "demo"
+    config.data.dir = "data/moving_shapes"
+    config.data.made_from = "moving_shapes"
+    config.data.test_split = "test"
+    config.data.max_frames = 12
+    config.data.max_tokens = 24
+    config.data.max_actions = 2
+    config.data.max_entities = 3
+    config.data.max_relationships = 4
+    config.train.epochs = 10
+    config.train.batch_size = 128
+    config.train.evaluate_every_epochs = 5
+    config.optim.learning_rate = 2e-3
+    set_size(config, size)
+    if size == "small":
+        config.name = "demo"
+        config.model.width = 128
+        config.model.word_width = 64
+        config.model.dropout = 0.1
+    return config

@@ -1,0 +1,27 @@
+"""MSR-VTT, official split: 6,513 / 497 / 2,990 videos, 20 captions each."""
+
+import ml_collections
+
+from configs.sizes import set_size
+from mcsan_jax.config import defaults
+
+PREPARE_HINT = """MSR-VTT's annotations are train_val_videodatainfo.json and test_videodatainfo.json (plain or .gz); features are an
+HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy. Prepare them with
+  python -m data_pipeline.prepare --dataset=msrvtt --annotations=FOLDER --features=FILE --protocol=full --out=data/msrvtt"""
+
+
+def get_config(size: str = "full") -> ml_collections.ConfigDict:
+    """Sizes: full (the published systems' width), small (for a CPU), tiny."""
+    config = defaults()
+    config.name = "msrvtt"
+    config.data.dir = "data/msrvtt"
+    config.data.prepare_hint = PREPARE_HINT
+    config.data.max_frames = 20
+    config.train.batch_size = 128
+    config.train.epochs = 50
+    config.loss.attribute_weight = 0.1
+    config.loss.divergence_weight = 0.1
+    set_size(config, size)
+    if size == "small":
+        config.train.evaluate_every_epochs = 2
+    return config

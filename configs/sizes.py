@@ -1,0 +1,29 @@
+"""The sizes of a network that every config offers, as in `configs/msrvtt.py:small`."""
+
+import ml_collections
+
+from mcsan_jax.errors import InputError
+
+SIZES = {
+    # The published systems' width; for an accelerator.
+    "full": {"width": 1024, "word_width": 300},
+    # For a laptop or a few CPU cores.
+    "small": {"width": 256, "word_width": 300},
+    # For a quick look that everything runs.
+    "tiny": {"width": 16, "word_width": 16},
+}
+
+
+def set_size(config: ml_collections.ConfigDict, size: str) -> None:
+    """Sets the network's widths and appends the size to the config's name (``full`` appends nothing).
+
+    Raises:
+        InputError: a size that is not in `SIZES`.
+    """
+    if size not in SIZES:
+        raise InputError(
+            f"size {size!r} of config {config.name!r} is unknown; expected one of {', '.join(SIZES)}"
+        )
+    config.model.update(SIZES[size])
+    if size != "full":
+        config.name = f"{config.name}_{size}"

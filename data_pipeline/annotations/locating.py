@@ -1,0 +1,47 @@
+"""Where annotation files lie: given one by one, in a folder, or beside others."""
+
+import pathlib
+from collections.abc import Sequence
+
+from mcsan_jax.errors import InputError
+
+
+def find_files(paths: Sequence[pathlib.Path], patterns: Sequence[str]) -> list[pathlib.Path]:
+    """The files given, and in place of a folder the files in it that match a pattern (or pattern + ``.gz``).
+
+    Where a folder holds a file both plain and as gzip, the plain one is taken.
+
+    Raises:
+        InputError: no paths were given, or a folder has no such file.
+    """
+    if not paths:
+        raise InputError("no annotation files given; name the files or the folder that holds them")
+    found = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        matches = {match.name: match for pattern in patterns for match in path.glob(pattern)}
+        packed = {match.name: match for pattern in patterns for match in path.glob(f"{pattern}.gz")}
+        matches |= {name: match for name, match in packed.items() if name.removesuffix(".gz") not in matches}
+        if not matches:
+            raise InputError(
+                f"{path}: no file named {' or '.join(patterns)} (or .gz) in this folder; put it there"
+            )
+        found += [matches[name] for name in sorted(matches)]
+    return found
+
+
+def find_beside(paths: Sequence[pathlib.Path], name: str) -> pathlib.Path:
+    """The file ``name`` (or ``name.gz``) in the folder of one of the paths.
+
+    Raises:
+        InputError: there is none.
+    """
+    folders = list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+    for candidate in (folder / each for folder in folders for each in (name, f"{name}.gz")):
+        if candidate.is_file():
+            return candidate
+    raise InputError(
+        f"{', '.join(map(str, folders))}: no file {name} (or .gz); put it beside the annotation files"
+    )

@@ -1,0 +1,143 @@
+"""Reading of annotation files; whatever is wrong with one is reported with its name and a remedy."""
+
+import csv
+import gzip
+import io
+import json
+import pathlib
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeVar
+
+from mcsan_jax.errors import InputError
+
+Value = TypeVar("Value")
+
+
+def read_text(path: pathlib.Path) -> str:
+    """The text of a UTF-8 file; a name that ends in ``.gz`` is unpacked.
+
+    Raises:
+        InputError: the file is missing, unreadable, a broken gzip archive or not UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a readable file"
+        ) from error
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: broken gzip archive ({error}); download or copy it again") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: expected UTF-8 text, found byte {data[error.start]:#04x} at offset {error.start}; "
+            "convert the file to UTF-8 (a gzip archive must have a name that ends in .gz)"
+        ) from error
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """The value in a JSON file, plain or gzip.
+
+    Raises:
+        InputError: the file cannot be read (`read_text`) or is not JSON.
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """The value of JSON text that stands at ``where``.
+
+    Raises:
+        InputError: the text is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON ({error}); download or write the file again") from error
+
+
+def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
+    """Line numbers from 1 and lines without white space at their ends; blank lines are passed over.
+
+    Raises:
+        InputError: the file cannot be read (`read_text`).
+    """
+    # Not str.splitlines: it also cuts at characters that may stand inside a caption, such as U+2028.
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def read_csv(path: pathlib.Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a comma-separated file with a header, as ``{column: value}`` of the wanted columns.
+
+    Raises:
+        InputError: the file cannot be read (`read_text`), or a column or a value is missing.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    rows = []
+    try:
+        header = reader.fieldnames or []
+        missing = [column for column in columns if column not in header]
+        if missing:
+            raise InputError(
+                f"{path}: expected a header line with {', '.join(columns)}, found {', '.join(header) or 'nothing'}; "
+                f"add the column {missing[0]!r}"
+            )
+        for row in reader:
+            values = {column: (row[column] or "").strip() for column in columns}
+            empty = [column for column, value in values.items() if not value]
+            if empty or None in row:
+                fault = f"no value for {empty[0]!r}" if empty else "more values than the header has columns"
+                raise InputError(f"{path}, line {reader.line_num}: {fault}; repair the line (quote commas)")
+            rows.append(values)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: not comma-separated values ({error})") from error
+    return rows
+
+
+def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...], where: str) -> Value:
+    """``record[key]``, checked to be of a kind.
+
+    Raises:
+        InputError: the record is not a dictionary, lacks the key, or holds another type there.
+    """
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: expected an object with key {key!r}, found {type(record).__name__}")
+    if key not in record:
+        found = ", ".join(map(str, record)) or "no keys"
+        raise InputError(
+            f"{where}: key {key!r} is missing (found: {found}); use the official file or add the key"
+        )
+    value = record[key]
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        expected = " or ".join(each.__name__ for each in kinds)
+        raise InputError(
+            f"{where}: key {key!r} must be {expected}, found {type(value).__name__} ({str(value)[:60]!r}); "
+            "use the official file or correct the value"
+        )
+    return value
+
+
+def check_protocol(source: str, protocol: str, known: Collection[str]) -> None:
+    """Refuses a protocol that the source does not have.
+
+    Raises:
+        InputError: it is not one of ``known``.
+    """
+    if protocol not in known:
+        raise InputError(f"{source}: no protocol {protocol!r}; expected one of {', '.join(known)}")
+
+
+def first_few(ids: Collection[str]) -> str:
+    """The first ids of a collection for a message, and how many there are."""
+    shown = ", ".join(list(ids)[:5])
+    return f"{shown}, … ({len(ids)} in all)" if len(ids) > 5 else shown

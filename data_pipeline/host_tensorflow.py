@@ -1,0 +1,31 @@
+"""TensorFlow as a reader of files: on the host's processors only, numpy arrays out."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from data_pipeline.record_files import RecordFile, damage_report
+
+
+def load_tensorflow() -> Any:
+    """The tensorflow module, told to leave accelerators and their memory to JAX."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+    return tf
+
+
+def numpy_elements(dataset: Any, files: Sequence[RecordFile]) -> Iterator[Any]:
+    """Elements of a ``tf.data.Dataset`` that reads record files, as (nested) numpy arrays.
+
+    Raises:
+        InputError: while iterating, when one of the files is damaged; it names the file and the record.
+    """
+    import tensorflow as tf
+
+    damage = (tf.errors.DataLossError, tf.errors.NotFoundError)
+    try:
+        yield from dataset.as_numpy_iterator()
+    except damage as error:
+        raise damage_report(files) from error

@@ -1,0 +1,78 @@
+"""The embedded data set as something to prepare: annotations, features and foils."""
+
+import functools
+
+import numpy as np
+
+from data_pipeline.annotations.caption import Caption, make_annotations
+from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip
+from data_pipeline.preparation import Source
+from data_pipeline.record_maker import Foil
+
+
+def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
+    """All splits of the embedded data set.
+
+    Args:
+        seed: another seed gives other clips.
+        share: part of the usual number of clips, at least one of each split.
+    """
+    clips = _Clips(seed)
+    captions: list[Caption] = []
+    foils: dict[str, list[Foil]] = {}
+    for split, count in SPLITS.items():
+        for index in range(max(1, round(count * share))):
+            made = clips.get(split, index)
+            captions += [
+                Caption(made.video_id, f"{made.video_id}#{number}", text, split)
+                for number, text in enumerate(made.captions)
+            ]
+            foils[made.video_id] = [Foil(foil.kind, foil.caption, foil.text) for foil in made.foils]
+    annotations = make_annotations(
+        captions,
+        name="moving_shapes",
+        protocol=f"seed {seed}",
+        licence="Apache-2.0: made on the spot by this package",
+        citation="",
+    )
+    ids = frozenset(foils)
+    return Source(annotations, {"pixels": _Frames(clips, ids), "grid": _Regions(clips, ids)}, foils)
+
+
+class _Clips:
+    """Clips by id. A clip is made again when it is needed again; both streams of a video share one making."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.get = functools.lru_cache(maxsize=4)(self._make)
+
+    def _make(self, split: str, index: int) -> Clip:
+        return clip(split, index, self._seed)
+
+    def by_id(self, video_id: str) -> Clip:
+        split, _, index = video_id.partition("_")
+        return self.get(split, int(index))
+
+
+class _Frames:
+    """Pooled pixels of each frame."""
+
+    description = "moving shapes, frames pooled to 8x8x3"
+
+    def __init__(self, clips: _Clips, ids: frozenset[str]) -> None:
+        self._clips, self._ids = clips, ids
+
+    def ids(self) -> set[str]:
+        return set(self._ids)
+
+    def read(self, video_id: str) -> np.ndarray:
+        return self._clips.by_id(video_id).frames
+
+
+class _Regions(_Frames):
+    """A 4x4 grid of regions of each frame."""
+
+    description = "moving shapes, 4x4 regions of each frame"
+
+    def read(self, video_id: str) -> np.ndarray:
+        return self._clips.by_id(video_id).regions

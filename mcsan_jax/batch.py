@@ -1,0 +1,91 @@
+"""Containers for padded model inputs: numpy arrays on the host, sharded arrays in the step."""
+
+import dataclasses
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+AnyArray = Array | np.ndarray
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class VideoBatch:
+    """Frame features of ``v`` videos.
+
+    Attributes:
+        frames: features of all streams side by side, not yet standardised; padding is zero.
+        frame_mask: True for real frames.
+        regions: features of ``k`` regions of each frame, or None where the data has none.
+        labels: per node level, True where one of the video's captions has the attribute.
+    """
+
+    frames: Float[AnyArray, "v f d"]
+    frame_mask: Bool[AnyArray, "v f"]
+    regions: Float[AnyArray, "v f k region_d"] | None
+    labels: dict[str, Bool[AnyArray, "v _"]]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TextBatch:
+    """Token ids and semantic graphs of ``t`` captions.
+
+    Node slots ``0 .. max_actions-1`` hold actions, the slots after them hold entities.
+
+    Attributes:
+        token_ids: sentencepiece ids; padding is 0 and masked.
+        token_mask: True for real tokens.
+        node_spans: first token and one past the last token of each node.
+        node_roles: role id of each node (the manifest lists the roles).
+        node_mask: True for real nodes.
+        edge_source: node slot from which a relationship starts (an action, or an entity for a
+            preposition between nouns).
+        edge_target: node slot of the entity at which it ends.
+        edge_roles: role id of the relationship.
+        edge_mask: True for real relationships.
+        labels: per node level, True where the caption has the attribute.
+        caption_group: equal for captions with the same text; such pairs are not negatives.
+    """
+
+    token_ids: Int[AnyArray, "t w"]
+    token_mask: Bool[AnyArray, "t w"]
+    node_spans: Int[AnyArray, "t n 2"]
+    node_roles: Int[AnyArray, "t n"]
+    node_mask: Bool[AnyArray, "t n"]
+    edge_source: Int[AnyArray, "t r"]
+    edge_target: Int[AnyArray, "t r"]
+    edge_roles: Int[AnyArray, "t r"]
+    edge_mask: Bool[AnyArray, "t r"]
+    labels: dict[str, Bool[AnyArray, "t _"]]
+    caption_group: Int[AnyArray, " t"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class PairBatch:
+    """A training batch: row ``i`` of ``texts`` is a caption of row ``i`` of ``videos``.
+
+    No video occurs twice. ``example_mask`` is False for rows that only fill up the last batch of a
+    pass over the data.
+    """
+
+    videos: VideoBatch
+    texts: TextBatch
+    example_mask: Bool[AnyArray, " b"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchLimits:
+    """Sizes to which a batch is padded or cut.
+
+    Frames beyond ``max_frames`` are sampled uniformly; nodes and relationships beyond the limits, and
+    those whose words lie beyond ``max_tokens``, are dropped.
+    """
+
+    max_frames: int
+    max_tokens: int
+    max_actions: int
+    max_entities: int
+    max_relationships: int

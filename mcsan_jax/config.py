@@ -1,0 +1,226 @@
+"""The typed configuration of an experiment.
+
+Config files build an `ml_collections.ConfigDict` on top of `defaults`; `from_config_dict` turns it into frozen
+dataclasses once, and refuses unknown keys and wrong values.
+"""
+
+import dataclasses
+import types
+import typing
+from typing import Any
+
+import ml_collections
+
+from mcsan_jax.errors import InputError
+from mcsan_jax.levels import LEVELS
+
+MAKERS = ("", "moving_shapes")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Prepared data and the sizes of a batch's arrays."""
+
+    dir: str = ""
+    """Folder written by `python -m data_pipeline.prepare`."""
+    made_from: str = ""
+    """Name of an embedded data set that is made when `dir` does not exist yet; empty for none."""
+    prepare_hint: str = ""
+    """What to download, and the command that prepares it; shown when `dir` holds no prepared data."""
+    train_split: str = "train"
+    validation_split: str = "val"
+    test_split: str = ""
+    """Split evaluated once at the end with the best checkpoint; empty for none."""
+    max_frames: int = 20
+    max_tokens: int = 30
+    max_actions: int = 4
+    max_entities: int = 6
+    max_relationships: int = 8
+    shuffle_buffer: int = 4096
+    """Records held in memory to be shuffled."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The two encoders and the shared attribute projector."""
+
+    levels: tuple[str, ...] = LEVELS
+    width: int = 1024
+    word_width: int = 300
+    context: str = "bigru"
+    """How tokens see each other: bigru, or transformer."""
+    temporal: str = "convolution"
+    """Structure of the action level over frames: convolution, bigru or attention."""
+    share_attribute_projection: bool = True
+    """One projection for both modalities (the paper's); False gives each its own."""
+    dropout: float = 0.2
+    compute_dtype: str = "float32"
+    """Type of the inputs of large products: float32 or bfloat16. Parameters and sums are float32."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SimilarityConfig:
+    """How the levels become one score."""
+
+    smoothing: float = 4.0
+    """λ of the attention over frames."""
+    learn_level_weights: bool = False
+    """Softmax weights learned with the network; False keeps them uniform."""
+    missing_levels: str = "renormalize"
+    """renormalize over the levels that a caption has, or count a missing level as zero."""
+    attribute_weight: float = 0.0
+    """Share of the attribute agreement in the fused score, in [0, 1)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Ranking loss, focal binary cross-entropy and divergence of attributes."""
+
+    ranking: str = "info_nce"
+    """info_nce, triplet, or none."""
+    margin: float = 0.2
+    hardest_negative: bool = True
+    temperature: float = 0.07
+    learn_temperature: bool = True
+    attribute_weight: float = 0.1
+    """Weight of the focal binary cross-entropy; 0 switches it off."""
+    focal_alpha: float = 0.5
+    focal_gamma: float = 2.0
+    divergence_weight: float = 0.1
+    """Weight of the KL divergence; 0 switches it off."""
+    divergence_direction: str = "text_to_video"
+    divergence_temperature: float = 1.0
+    divergence_stop_gradient: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimConfig:
+    """AdamW with linear warm-up and cosine decay."""
+
+    learning_rate: float = 1e-3
+    warmup_epochs: float = 1.0
+    final_fraction: float = 0.01
+    """Learning rate at the last step, as a share of the peak."""
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    """Largest global norm of the gradient; 0 switches clipping off."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Length and rhythm of training."""
+
+    seed: int = 0
+    epochs: int = 50
+    """Passes over the videos; each takes another caption of every video."""
+    batch_size: int = 128
+    """Videos in the global batch, over all devices."""
+    log_every_steps: int = 20
+    evaluate_every_epochs: int = 1
+    checkpoint_every_steps: int = 500
+    """A checkpoint is also written at every evaluation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """Sizes of blocks; they bound memory and change nothing else."""
+
+    encode_batch: int = 64
+    video_block: int = 256
+    text_block: int = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One experiment."""
+
+    name: str = ""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    similarity: SimilarityConfig = SimilarityConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+_CHOICES = {
+    "data.made_from": MAKERS,
+    "model.context": ("bigru", "transformer"),
+    "model.temporal": ("convolution", "bigru", "attention"),
+    "model.compute_dtype": ("float32", "bfloat16"),
+    "similarity.missing_levels": ("renormalize", "zero"),
+    "loss.ranking": ("info_nce", "triplet", "none"),
+    "loss.divergence_direction": ("text_to_video", "video_to_text", "symmetric"),
+}
+
+
+def defaults() -> ml_collections.ConfigDict:
+    """All fields with their default values, to be changed by a config file."""
+    return ml_collections.ConfigDict(dataclasses.asdict(Config()))
+
+
+def from_config_dict(values: ml_collections.ConfigDict) -> Config:
+    """The typed configuration.
+
+    Raises:
+        InputError: an unknown or missing key, a value of the wrong type, or one outside its choices.
+    """
+    config = _build(Config, values.to_dict(), "config")
+    flat = flatten(config)
+    for key, choices in _CHOICES.items():
+        if flat[key] not in choices:
+            raise InputError(
+                f"config.{key} is {flat[key]!r}; expected one of {', '.join(map(repr, choices))}"
+            )
+    unknown = [level for level in config.model.levels if level not in LEVELS]
+    if unknown or not config.model.levels or len(set(config.model.levels)) != len(config.model.levels):
+        raise InputError(
+            f"config.model.levels is {config.model.levels!r}; expected some of {', '.join(LEVELS)}, each once"
+        )
+    if config.model.width % 2:
+        raise InputError(f"config.model.width is {config.model.width}; expected an even number")
+    return config
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every field by its dotted name, such as ``optim.learning_rate``."""
+    flat: dict[str, Any] = {}
+    for key, value in dataclasses.asdict(config).items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{name}": inner for name, inner in value.items()})
+        else:
+            flat[key] = value
+    return flat
+
+
+def _build(kind: type, values: Any, path: str) -> Any:
+    """Turns plain values into `kind`; a dataclass field by field, anything else by a check of its type."""
+    if not dataclasses.is_dataclass(kind):
+        return _checked(kind, values, path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is {values!r}; expected a group of fields")
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise InputError(
+                f"unknown config key {path}.{key}; known keys of {path}: {', '.join(sorted(hints))}"
+            )
+    missing = sorted(set(hints) - set(values))
+    if missing:
+        raise InputError(
+            f"config key {path}.{missing[0]} is missing; start the file from mcsan_jax.config.defaults()"
+        )
+    return kind(**{key: _build(hints[key], value, f"{path}.{key}") for key, value in values.items()})
+
+
+def _checked(kind: Any, value: Any, path: str) -> Any:
+    if isinstance(kind, types.GenericAlias):
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise InputError(f"{path} is {value!r}; expected a tuple of strings")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise InputError(f"{path} is {value!r}; expected {kind.__name__}")
+    return value

@@ -1,0 +1,27 @@
+"""The field's retrieval metrics, from ranks."""
+
+import numpy as np
+
+from mcsan_jax.evaluation.ranking import Ranks
+
+CUTOFFS = (1, 5, 10)
+
+
+def retrieval_metrics(ranks: Ranks) -> dict[str, float]:
+    """R@1, R@5, R@10 in percent, median and mean rank, and the share of tied queries.
+
+    For video-to-text the best-ranked of a video's captions counts (trec_eval's Success@K), under the field's name.
+    """
+    expected = ranks.expected_rank()
+    recalls = {f"R@{k}": 100.0 * float(np.mean(ranks.hit_probability(k))) for k in CUTOFFS}
+    return {
+        **recalls,
+        "MedR": float(np.median(expected)),
+        "MnR": float(np.mean(expected)),
+        "tied_fraction": ranks.tied_fraction(),
+    }
+
+
+def recall_sum(text_to_video: dict[str, float], video_to_text: dict[str, float]) -> float:
+    """Rsum: the sum of the six recalls at 1, 5 and 10 in both directions."""
+    return sum(direction[f"R@{k}"] for direction in (text_to_video, video_to_text) for k in CUTOFFS)

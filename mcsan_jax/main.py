@@ -1,0 +1,171 @@
+"""`python -m mcsan_jax.main --config=configs/msrvtt.py --workdir=DIR`: train, evaluate, or both."""
+
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+
+import jax
+from absl import app, flags
+from ml_collections import config_flags
+
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
+from data_pipeline.manifest import Manifest
+from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.evaluation.table import render_table
+from mcsan_jax.prepared_data import find_prepared_data
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import (
+    Experiment,
+    batch_limits,
+    build_experiment,
+    parameter_count,
+    variables_of,
+)
+from mcsan_jax.training.train_loop import train
+from mcsan_jax.training.train_step import TrainState
+from mcsan_jax.workdir import Workdir
+
+MODES = ("train_and_eval", "train", "eval")
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "File of the experiment, such as configs/msrvtt.py."
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/<name of the config> by default.")
+_MODE = flags.DEFINE_enum("mode", "train_and_eval", MODES, "What to do.")
+
+
+def run(config: Config, workdir: Workdir, mode: str) -> dict[str, Evaluation]:
+    """Does what `mode` says and returns the evaluations by split.
+
+    Raises:
+        InputError: data, configuration or work folder do not fit together.
+    """
+    folder = find_prepared_data(config.data)
+    manifest = Manifest.load(folder)
+    _check_splits(config, manifest)
+    experiment = build_experiment(config, manifest)
+    workdir.claim(config, manifest.fingerprint)
+    with CheckpointStore(workdir.checkpoints) as checkpoints:
+        if mode != "eval":
+            _train(experiment, folder, checkpoints, workdir)
+        if mode == "train":
+            return {}
+        return _evaluate_best(experiment, folder, checkpoints, workdir)
+
+
+def _train(
+    experiment: Experiment, folder: pathlib.Path, checkpoints: CheckpointStore, workdir: Workdir
+) -> None:
+    config = experiment.config
+    limits = batch_limits(config.data)
+    batches = TrainBatches(
+        folder,
+        experiment.manifest,
+        config.data.train_split,
+        config.train.batch_size,
+        limits,
+        config.train.seed,
+        config.data.shuffle_buffer,
+        jax.process_index(),
+        jax.process_count(),
+    )
+    split = config.data.validation_split
+    reader = SplitReader(folder, experiment.manifest, split, limits)
+
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
+        start = time.monotonic()
+        evaluation = evaluate(experiment.encoders, variables_of(state), reader, config, split)
+        fused = evaluation.directions["fused"]
+        line = (
+            f"epoch {step // experiment.steps_per_epoch}/{config.train.epochs}  {split} Rsum {evaluation.rsum:.1f}  "
+            f"T2V R@1 {fused['t2v']['R@1']:.1f}  V2T R@1 {fused['v2t']['R@1']:.1f}  "
+            f"({time.monotonic() - start:.1f} s)"
+        )
+        return evaluation, line
+
+    print(_banner(experiment, workdir), flush=True)
+    start = time.monotonic()
+    state = train(experiment, batches, evaluator, checkpoints, workdir.folder)
+    seconds = time.monotonic() - start
+    print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+
+
+def _evaluate_best(
+    experiment: Experiment, folder: pathlib.Path, checkpoints: CheckpointStore, workdir: Workdir
+) -> dict[str, Evaluation]:
+    config, manifest = experiment.config, experiment.manifest
+    step = checkpoints.best_step
+    if step is None:
+        raise InputError(
+            f"{workdir.folder} holds no evaluated checkpoint; train first (--mode=train_and_eval), or name the folder "
+            "of a run with --workdir"
+        )
+    state = checkpoints.restore(step, like=experiment.initial_state())
+    evaluations = {}
+    for split in filter(None, (config.data.validation_split, config.data.test_split)):
+        reader = SplitReader(folder, manifest, split, batch_limits(config.data))
+        evaluation = evaluate(experiment.encoders, variables_of(state), reader, config, split)
+        path = workdir.write_evaluation(evaluation, split, step, config, manifest.fingerprint)
+        title = (
+            f"{manifest.dataset} ({manifest.protocol}), split {split}, "
+            f"step {step} (best on {config.data.validation_split})"
+        )
+        print(f"\n{render_table(evaluation, title)}\nwritten to {path}", flush=True)
+        evaluations[split] = evaluation
+    return evaluations
+
+
+def _check_splits(config: Config, manifest: Manifest) -> None:
+    for key in ("train_split", "validation_split", "test_split"):
+        split = getattr(config.data, key)
+        if split and split not in manifest.splits:
+            raise InputError(
+                f"config.data.{key} is {split!r}, but the prepared data has {', '.join(sorted(manifest.splits))}"
+            )
+
+
+def _banner(experiment: Experiment, workdir: Workdir) -> str:
+    config, manifest = experiment.config, experiment.manifest
+    train_split = manifest.splits[config.data.train_split]
+    streams = ", ".join(f"{stream.name} [{stream.dim}]" for stream in manifest.streams)
+    return "\n".join(
+        [
+            f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
+            f"{train_split.videos} training videos with {train_split.captions} captions; "
+            f"batch {config.train.batch_size}, {experiment.steps_per_epoch} steps an epoch, {config.train.epochs} epochs",
+            f"{jax.process_count()} process(es), {experiment.mesh.size} {jax.devices()[0].platform} device(s); "
+            f"run in {workdir.folder}",
+        ]
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Entry point; bad input ends with a message and status 2."""
+    if len(arguments) > 1:
+        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
+    try:
+        config = from_config_dict(_CONFIG.value)
+        workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
+        run(config, workdir, _MODE.value)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def start() -> None:
+    """Parses the flags and runs; an unknown config key ends with a message and status 2."""
+    flags.mark_flag_as_required("config")
+    try:
+        app.run(main)
+    except (AttributeError, KeyError) as error:
+        if "config" not in str(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    start()

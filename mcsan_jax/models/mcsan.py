@@ -1,0 +1,114 @@
+"""The network: a video encoder, a text encoder and one attribute projector that both use."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mcsan_jax.batch import PairBatch, TextBatch, VideoBatch
+from mcsan_jax.config import Config
+from mcsan_jax.levels import Encoding, LevelEmbeddings, ScoringParameters
+from mcsan_jax.models.attribute_projector import AttributeProjector
+from mcsan_jax.models.text_encoder import TextEncoder
+from mcsan_jax.models.video_encoder import VideoEncoder
+
+
+@dataclasses.dataclass(frozen=True)
+class DataShape:
+    """What the network must know about the data: it comes from the manifest of the prepared data.
+
+    ``attributes`` holds the number of attributes of each node level; ``region_dim`` is 0 where there are no regions.
+    """
+
+    vocabulary_size: int
+    role_count: int
+    frame_dim: int
+    region_dim: int
+    attributes: tuple[tuple[str, int], ...]
+
+
+class MCSAN(nn.Module):
+    """Both encoders return the same four levels; `scoring` compares them.
+
+    The collection ``statistics`` holds the mean and standard deviation of the training features, so that a
+    checkpoint standardises features by itself.
+    """
+
+    config: Config
+    shape: DataShape
+
+    def setup(self) -> None:
+        model = self.config.model
+        self.video_encoder = VideoEncoder(model)
+        self.text_encoder = TextEncoder(
+            model, self.shape.vocabulary_size, self.shape.role_count, self.config.data.max_actions
+        )
+        sizes = tuple(
+            (level, size) for level, size in self.shape.attributes if level in model.levels and size
+        )
+        self.attribute_projector = AttributeProjector(sizes, model.compute_dtype)
+        self.text_attribute_projector = (
+            self.attribute_projector
+            if model.share_attribute_projection
+            else AttributeProjector(sizes, model.compute_dtype)
+        )
+        self.frame_statistics = Standardization(self.shape.frame_dim)
+        if self.shape.region_dim:
+            self.region_statistics = Standardization(self.shape.region_dim)
+        self.level_weight_logits = self.param(
+            "level_weight_logits", nn.initializers.zeros, (len(model.levels),)
+        )
+        self.log_temperature = self.param(
+            "log_temperature", nn.initializers.constant(jnp.log(self.config.loss.temperature)), ()
+        )
+
+    def encode_videos(self, videos: VideoBatch, train: bool = False) -> Encoding:
+        """Frame features as stored to the four levels and their attribute logits."""
+        frames = self.frame_statistics(jnp.asarray(videos.frames))
+        regions = None
+        if self.shape.region_dim and videos.regions is not None:
+            regions = self.region_statistics(jnp.asarray(videos.regions))
+        embeddings = self.video_encoder(frames, jnp.asarray(videos.frame_mask), regions, train)
+        return Encoding(embeddings, self.attribute_projector(embeddings))
+
+    def encode_texts(self, texts: TextBatch, train: bool = False) -> Encoding:
+        """Tokens and graphs to the four levels and their attribute logits."""
+        embeddings: LevelEmbeddings = self.text_encoder(texts, train)
+        return Encoding(embeddings, self.text_attribute_projector(embeddings))
+
+    def scoring_parameters(self) -> ScoringParameters:
+        """Level weights (summing to one) and temperature; constants unless the config has them learned."""
+        logits, log_temperature = self.level_weight_logits, self.log_temperature
+        if not self.config.similarity.learn_level_weights:
+            logits = jax.lax.stop_gradient(logits)
+        if not self.config.loss.learn_temperature:
+            log_temperature = jax.lax.stop_gradient(log_temperature)
+        weights = jax.nn.softmax(logits)
+        return ScoringParameters(
+            {level: weights[i] for i, level in enumerate(self.config.model.levels)},
+            # InfoNCE with a vanishing temperature is unstable; 0.01 is the bound of CLIP (Radford et al. 2021).
+            jnp.exp(jnp.maximum(log_temperature, jnp.log(0.01))),
+        )
+
+    def __call__(self, batch: PairBatch, train: bool = False) -> tuple[Encoding, Encoding, ScoringParameters]:
+        """Both encodings and the scoring parameters."""
+        return (
+            self.encode_videos(batch.videos, train),
+            self.encode_texts(batch.texts, train),
+            self.scoring_parameters(),
+        )
+
+
+class Standardization(nn.Module):
+    """``(x − mean) / standard deviation`` with constants that are stored, not learned."""
+
+    dim: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        mean = self.variable("statistics", "mean", jnp.zeros, (self.dim,))
+        std = self.variable("statistics", "std", jnp.ones, (self.dim,))
+        lead = (1,) * (x.ndim - 1)
+        return (x.astype(jnp.float32) - mean.value.reshape(*lead, -1)) / std.value.reshape(*lead, -1)

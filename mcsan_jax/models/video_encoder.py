@@ -1,0 +1,122 @@
+"""The video side: one spatial or temporal structure per level."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from mcsan_jax.config import ModelConfig
+from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP, LevelEmbeddings, NodeSet
+from mcsan_jax.models.layers import (
+    AttentionPooling,
+    BidirectionalGRU,
+    CrossAttention,
+    Linear,
+    TransformerLayer,
+)
+
+
+class VideoEncoder(nn.Module):
+    """Frame features, already standardised, to four levels.
+
+    * global: attention pooling over projected frames;
+    * entity (spatial): each frame by itself, with attention over its regions where there are any;
+    * action (temporal): a temporal structure over the frames;
+    * relationship (spatial × temporal): action frames attend to entity frames, and both are projected together.
+    """
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        frames: Float[Array, "v f d"],
+        frame_mask: Bool[Array, "v f"],
+        regions: Float[Array, "v f k region_d"] | None,
+        train: bool,
+    ) -> LevelEmbeddings:
+        config = self.config
+        frames = jnp.where(frame_mask[..., None], frames, 0.0)
+        frames = nn.Dropout(config.dropout, deterministic=not train)(frames)
+
+        pooled = None
+        if GLOBAL in config.levels:
+            projected = Linear(config.width, config.compute_dtype, name="global_projection")(frames)
+            pooled = AttentionPooling(name="global_pooling")(projected, frame_mask)
+
+        needs_both = RELATIONSHIP in config.levels
+        vectors: dict[str, Array] = {}
+        if ENTITY in config.levels or needs_both:
+            vectors[ENTITY] = SpatialStructure(config, name="entity")(frames, regions, train)
+        if ACTION in config.levels or needs_both:
+            vectors[ACTION] = TemporalStructure(config, name="action")(frames, frame_mask, train)
+        if needs_both:
+            pairs = jnp.broadcast_to(frame_mask[:, None, :], (*frame_mask.shape, frame_mask.shape[1]))
+            attention = CrossAttention(config.width, config.compute_dtype, name="relationship_attention")
+            context = attention(vectors[ACTION], vectors[ENTITY], pairs)
+            joined = jnp.concatenate([vectors[ACTION], context], axis=-1)
+            vectors[RELATIONSHIP] = Linear(config.width, config.compute_dtype, name="relationship")(joined)
+
+        nodes = {
+            level: NodeSet(jnp.where(frame_mask[..., None], value, 0.0), frame_mask)
+            for level, value in vectors.items()
+            if level in config.levels
+        }
+        return LevelEmbeddings(pooled, nodes)
+
+
+class SpatialStructure(nn.Module):
+    """What is in each frame: a projection of the frame plus attention over its regions with a query from the frame.
+
+    A learned embedding tells the regions' places apart (grid cells, or ranks of detections).
+    """
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self, frames: Float[Array, "v f d"], regions: Float[Array, "v f k region_d"] | None, train: bool
+    ) -> Float[Array, "v f width"]:
+        width, dtype = self.config.width, self.config.compute_dtype
+        projected = Linear(width, dtype, name="frame")(frames)
+        if regions is None:
+            return projected
+        regions = nn.Dropout(self.config.dropout, deterministic=not train)(regions)
+        places = self.param("places", nn.initializers.normal(0.02), (regions.shape[2], width))
+        values = nn.gelu(Linear(width, dtype, name="region")(regions) + places[None, None])
+        everywhere = jnp.ones((*regions.shape[:2], 1, regions.shape[2]), bool)
+        attended = CrossAttention(width, dtype, name="attention")(projected[:, :, None], values, everywhere)
+        return projected + Linear(width, dtype, name="output")(attended[:, :, 0])
+
+
+class TemporalStructure(nn.Module):
+    """How the frames change: a structure over time with a residual connection from each projected frame."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self, frames: Float[Array, "v f d"], mask: Bool[Array, "v f"], train: bool
+    ) -> Float[Array, "v f width"]:
+        config = self.config
+        projected = Linear(config.width, config.compute_dtype, name="frame")(frames)
+        projected = jnp.where(mask[..., None], projected, 0.0)
+        if config.temporal == "convolution":
+            narrow = Linear(config.width, config.compute_dtype, name="width_3")(_neighbours(projected, 1))
+            wide = Linear(config.width, config.compute_dtype, name="width_5")(_neighbours(projected, 2))
+            change = nn.gelu(narrow) + nn.gelu(wide)
+        elif config.temporal == "bigru":
+            change = BidirectionalGRU(config.width, config.compute_dtype, name="recurrent")(projected, mask)
+        else:
+            places = self.param("places", nn.initializers.normal(0.02), (frames.shape[1], config.width))
+            layer = TransformerLayer(
+                config.width, dropout=config.dropout, compute_dtype=config.compute_dtype, name="attention"
+            )
+            change = layer(projected + places[None], mask, train)
+        return projected + nn.Dropout(config.dropout, deterministic=not train)(change)
+
+
+def _neighbours(x: Float[Array, "v f d"], reach: int) -> Float[Array, "v f many_d"]:
+    """Each frame beside those up to `reach` before and after it (zero outside): a convolution's window."""
+    length = x.shape[1]
+    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
+    return jnp.concatenate([padded[:, i : i + length] for i in range(2 * reach + 1)], axis=-1)

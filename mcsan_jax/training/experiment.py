@@ -1,0 +1,155 @@
+"""Everything that a configuration and prepared data determine before the first step."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from data_pipeline.manifest import FeatureStream, Manifest
+from mcsan_jax.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
+from mcsan_jax.config import Config, DataConfig
+from mcsan_jax.evaluation.encoding import Encoders, make_encoders
+from mcsan_jax.models.mcsan import MCSAN, DataShape
+from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
+from mcsan_jax.training.sharding import check_batch_size, make_mesh
+from mcsan_jax.training.train_step import Metrics, TrainState, initial_state, make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A model on a mesh, ready to be trained or evaluated."""
+
+    config: Config
+    manifest: Manifest
+    mesh: Mesh
+    model: MCSAN
+    schedule: Callable[[int], Any]
+    optimizer: optax.GradientTransformation
+    train_step: Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]]
+    encoders: Encoders
+    steps_per_epoch: int
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_per_epoch * self.config.train.epochs
+
+    def initial_state(self) -> TrainState:
+        """Freshly initialised parameters, with the data's feature statistics."""
+        example = example_batch(self.config, self.manifest)
+        return initial_state(
+            self.model, example, feature_statistics(self.manifest), self.optimizer, self.mesh
+        )
+
+
+def build_experiment(config: Config, manifest: Manifest, mesh: Mesh | None = None) -> Experiment:
+    """Puts the parts together.
+
+    Raises:
+        InputError: the batch sizes do not fit the devices.
+    """
+    mesh = make_mesh() if mesh is None else mesh
+    check_batch_size(config.train.batch_size, mesh, "train.batch_size")
+    check_batch_size(config.evaluation.encode_batch, mesh, "evaluation.encode_batch")
+    model = MCSAN(config, data_shape(manifest))
+    videos = manifest.splits[config.data.train_split].videos
+    steps_per_epoch = -(-videos // config.train.batch_size)
+    schedule = learning_rate_schedule(config.optim, steps_per_epoch, steps_per_epoch * config.train.epochs)
+    optimizer = make_optimizer(config.optim, schedule)
+    return Experiment(
+        config=config,
+        manifest=manifest,
+        mesh=mesh,
+        model=model,
+        schedule=schedule,
+        optimizer=optimizer,
+        train_step=make_train_step(model, optimizer, config, mesh),
+        encoders=make_encoders(model, mesh),
+        steps_per_epoch=steps_per_epoch,
+    )
+
+
+def data_shape(manifest: Manifest) -> DataShape:
+    """The sizes that the network takes from the data."""
+    return DataShape(
+        vocabulary_size=manifest.tokenizer.size,
+        role_count=len(manifest.roles),
+        frame_dim=manifest.frame_dim,
+        region_dim=manifest.region_dim,
+        attributes=tuple(manifest.attribute_sizes.items()),
+    )
+
+
+def example_batch(config: Config, manifest: Manifest) -> PairBatch:
+    """A batch of one empty pair in the shapes that the configuration gives."""
+    data = config.data
+    nodes = data.max_actions + data.max_entities
+    region_shape = (1, data.max_frames, manifest.regions_per_frame, manifest.region_dim)
+    labels: dict[str, AnyArray] = {level: np.zeros((1, size), bool) for level, size in manifest.attribute_sizes.items()}
+
+    def integers(*shape: int) -> np.ndarray:
+        return np.zeros((1, *shape), np.int32)
+
+    def mask(*shape: int) -> np.ndarray:
+        return np.zeros((1, *shape), bool)
+
+    videos = VideoBatch(
+        frames=np.zeros((1, data.max_frames, manifest.frame_dim), np.float16),
+        frame_mask=mask(data.max_frames),
+        regions=np.zeros(region_shape, np.float16) if manifest.region_dim else None,
+        labels=labels,
+    )
+    texts = TextBatch(
+        token_ids=integers(data.max_tokens),
+        token_mask=mask(data.max_tokens),
+        node_spans=integers(nodes, 2),
+        node_roles=integers(nodes),
+        node_mask=mask(nodes),
+        edge_source=integers(data.max_relationships),
+        edge_target=integers(data.max_relationships),
+        edge_roles=integers(data.max_relationships),
+        edge_mask=mask(data.max_relationships),
+        labels=labels,
+        caption_group=integers(),
+    )
+    return PairBatch(videos, texts, mask())
+
+
+def batch_limits(config: DataConfig) -> BatchLimits:
+    """The sizes to which the input pipeline pads and cuts."""
+    return BatchLimits(
+        max_frames=config.max_frames,
+        max_tokens=config.max_tokens,
+        max_actions=config.max_actions,
+        max_entities=config.max_entities,
+        max_relationships=config.max_relationships,
+    )
+
+
+def feature_statistics(manifest: Manifest) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """Mean and standard deviation of the frame (and region) features, as the model's ``statistics`` collection."""
+    statistics = {"frame_statistics": _joined(manifest.frame_streams)}
+    if manifest.region_stream is not None:
+        statistics["region_statistics"] = _joined((manifest.region_stream,))
+    return statistics
+
+
+def _joined(streams: tuple[FeatureStream, ...]) -> dict[str, np.ndarray]:
+    return {
+        name: np.concatenate([np.asarray(getattr(stream, name), np.float32) for stream in streams])
+        for name in ("mean", "std")
+    }
+
+
+def variables_of(state: TrainState) -> dict[str, Any]:
+    """The model's variables in a training state."""
+    return {"params": state.params, "statistics": state.statistics}
+
+
+def parameter_count(state: TrainState) -> int:
+    """Number of learned numbers."""
+    return sum(leaf.size for leaf in jax.tree.leaves(state.params))

@@ -1,0 +1,108 @@
+"""The whole training loop."""
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import jax
+import numpy as np
+
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import Experiment
+from mcsan_jax.training.progress import RunLog, TrainProgress
+from mcsan_jax.training.sharding import put_batch
+from mcsan_jax.training.train_step import Metrics, TrainState
+
+
+class PairStream(Protocol):
+    """Training batches whose order is a pure function of the step."""
+
+    def from_step(self, step: int) -> Iterator[PairBatch]:
+        """Batches from a global step on, without end."""
+        ...
+
+
+Evaluator = Callable[[TrainState, int], tuple[Evaluation, str]]
+"""Evaluates a state at a step on the validation split; returns the figures and the lines to print."""
+
+
+def train(
+    experiment: Experiment,
+    batches: PairStream,
+    evaluator: Evaluator,
+    checkpoints: CheckpointStore,
+    workdir: pathlib.Path,
+) -> TrainState:
+    """Trains from the last checkpoint (or from the start) to the end of the last epoch.
+
+    Nothing but the step decides what happens in it: batches and random streams are functions of (seed, step), so a
+    resumed run goes through bit for bit the same states as one that was never interrupted.
+    """
+    config, total = experiment.config.train, experiment.total_steps
+    start = checkpoints.last_step or 0
+    stream = batches.from_step(start)
+    state = experiment.initial_state()
+    if start:
+        state = checkpoints.restore(start, like=state)
+        print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
+    if start >= total:
+        return state
+    batch = next(stream)
+    log = RunLog(workdir, start)
+    progress = TrainProgress(total, start, config.batch_size)
+
+    for step in range(start + 1, total + 1):
+        state, metrics = experiment.train_step(state, put_batch(batch, experiment.mesh))
+        if step < total:
+            # Made while the devices still compute the step.
+            batch = next(stream)
+
+        if step % config.log_every_steps == 0 or step == total:
+            values = _finite(metrics, step)
+            values["learning_rate"] = float(experiment.schedule(step - 1))
+            log.write(step, "train", progress.report(step, values))
+
+        # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it is
+        # selected, and a run killed in between evaluates again.
+        if step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0 or step == total:
+            evaluation, lines = evaluator(state, step)
+            progress.pause(lines)
+            log.write(step, "val", _scalars(evaluation))
+            checkpoints.save(step, state, evaluation.rsum)
+            progress.resume(step)
+        elif step % config.checkpoint_every_steps == 0:
+            checkpoints.save(step, state)
+
+    progress.close()
+    log.close()
+    checkpoints.wait()
+    return state
+
+
+def _finite(metrics: Metrics, step: int) -> dict[str, float]:
+    """Metrics on the host.
+
+    Raises:
+        FloatingPointError: names the step and the terms that are not finite.
+    """
+    values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+    broken = [name for name, value in values.items() if not np.isfinite(value)]
+    if broken:
+        raise FloatingPointError(
+            f"step {step}: {', '.join(broken)} not finite; lower config.optim.learning_rate, or check the features "
+            "(the last checkpoint in the work folder is from before this step)"
+        )
+    return values
+
+
+def _scalars(evaluation: Evaluation) -> dict[str, float]:
+    """The figures worth a curve."""
+    values = {f"rsum/{part}": figures["rsum"] for part, figures in evaluation.directions.items()}
+    fused = evaluation.directions["fused"]
+    for direction in ("t2v", "v2t"):
+        values.update({f"{direction}/{name}": value for name, value in fused[direction].items()})
+    for kind, accuracy in evaluation.compositional.get("fused", {}).items():
+        values[f"compositional/{kind}"] = accuracy
+    return values

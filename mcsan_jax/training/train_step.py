@@ -1,0 +1,104 @@
+"""The pure training step: loss, gradient, update; compiled once for a mesh."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Int
+
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.config import Config
+from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.training.objective import objective
+from mcsan_jax.training.sharding import replicated, split_rows
+
+Metrics = dict[str, jax.Array]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Everything that training changes, and the constants that the model needs beside it."""
+
+    step: Int[Array, ""]
+    params: Any
+    statistics: Any
+    opt_state: Any
+
+
+def stream_key(seed: int, name: str, step: Int[Array, ""] | int) -> jax.Array:
+    """The random key of a named stream at a step: a pure function, so that resuming needs no saved key."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode())), step)
+
+
+def initial_state(
+    model: MCSAN,
+    example: PairBatch,
+    statistics: Mapping[str, Mapping[str, Any]],
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+) -> TrainState:
+    """Freshly initialised state, created on the devices in its final sharding.
+
+    Args:
+        model: the network.
+        example: any batch; only its shapes matter.
+        statistics: mean and standard deviation of features, in the model's ``statistics`` collection.
+        optimizer: gives the optimiser state.
+        mesh: where the state lives.
+    """
+    seed = model.config.train.seed
+
+    def create() -> TrainState:
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example)
+        variables = model.init(stream_key(seed, "init", 0), zeros)
+        params = variables["params"]
+        # The map also refuses statistics that do not fit the model.
+        constants = jax.tree.map(
+            lambda initial, given: jnp.asarray(given, initial.dtype).reshape(initial.shape),
+            variables["statistics"],
+            dict(statistics),
+        )
+        return TrainState(jnp.zeros((), jnp.int32), params, constants, optimizer.init(params))
+
+    return jax.jit(create, out_shardings=replicated(mesh))()
+
+
+def make_train_step(
+    model: MCSAN, optimizer: optax.GradientTransformation, config: Config, mesh: Mesh
+) -> Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]]:
+    """The compiled step ``(state, batch) → (state, metrics)``; it takes over the memory of the state given.
+
+    The similarity matrix is over the global batch: captions are gathered to every device, videos stay split.
+    Metrics are scalars: ``loss``, the terms of the objective, ``gradient_norm`` and ``temperature``.
+    """
+    everywhere = replicated(mesh)
+
+    def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
+        variables = {"params": params, "statistics": state.statistics}
+        rngs = {"dropout": stream_key(config.train.seed, "dropout", state.step)}
+        encoded: Any = model.apply(variables, batch, train=True, rngs=rngs)
+        videos, texts, parameters = encoded
+        texts = jax.lax.with_sharding_constraint(texts, everywhere)
+        total, terms = objective(videos, texts, parameters, batch, config)
+        weights = {f"level_weight/{level}": w for level, w in parameters.level_weights.items()}
+        return total, {"loss": total, **terms, "temperature": parameters.temperature, **weights}
+
+    def train_step(state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
+        gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, state, batch)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics["gradient_norm"] = optax.global_norm(gradient)
+        return TrainState(state.step + 1, params, state.statistics, opt_state), metrics
+
+    return jax.jit(
+        train_step,
+        in_shardings=(everywhere, split_rows(mesh)),
+        out_shardings=(everywhere, everywhere),
+        donate_argnames=("state",),
+    )

@@ -1,0 +1,98 @@
+"""The work folder of a run: what belongs to it and whether it fits the configuration at hand."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from mcsan_jax.config import Config, flatten
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.evaluate import Evaluation
+
+_FREE_TO_CHANGE = ("evaluation.", "train.log_every_steps", "data.dir", "data.prepare_hint", "data.test_split")
+"""Fields that do not change what is trained; the data itself is recognised by its fingerprint."""
+
+_PACKAGES = ("mcsan-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class Workdir:
+    """Paths of a run's files, and its identity: the configuration and the data it was started with.
+
+    ``config.json`` holds the identity, ``checkpoints/`` the states, ``metrics.jsonl`` and ``tensorboard/`` the curves,
+    ``eval/<split>.json`` the results.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self._identity_file = folder / "config.json"
+
+    def claim(self, config: Config, data_fingerprint: str) -> None:
+        """Makes the folder, or checks that the run in it has the same configuration and data.
+
+        Raises:
+            InputError: it holds another run; the message lists the fields that differ.
+        """
+        identity = {"data_fingerprint": data_fingerprint, **_plain(flatten(config))}
+        if self._identity_file.is_file():
+            self._compare(json.loads(self._identity_file.read_text(encoding="utf-8")), identity)
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write_json(self._identity_file, {**identity, "versions": package_versions()})
+
+    def write_evaluation(
+        self, evaluation: Evaluation, split: str, step: int, config: Config, data_fingerprint: str
+    ) -> pathlib.Path:
+        """Writes ``eval/<split>.json``: the figures with all that is needed to get them again."""
+        path = self.folder / "eval" / f"{split}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "split": split,
+            "step": step,
+            "rsum": evaluation.rsum,
+            **dataclasses.asdict(evaluation),
+            "duplicate_captions": "every caption is its own query",
+            "ties": "counted by expectation",
+            "data_fingerprint": data_fingerprint,
+            "config": _plain(flatten(config)),
+            "versions": package_versions(),
+        }
+        _write_json(path, content)
+        return path
+
+    def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        missing = object()
+        differing = [
+            key
+            for key in sorted(set(old) | set(new))
+            if key != "versions"
+            and not key.startswith(_FREE_TO_CHANGE)
+            and old.get(key, missing) != new.get(key, missing)
+        ]
+        if differing:
+            lines = "\n".join(
+                f"  {key}: {old.get(key, '(absent)')!r} there, {new.get(key, '(absent)')!r} now"
+                for key in differing
+            )
+            raise InputError(
+                f"{self.folder} holds a run of another configuration:\n{lines}\n"
+                "Choose another --workdir, or use the configuration of that run."
+            )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide a run's numbers."""
+    return {name: metadata.version(name) for name in _PACKAGES}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as JSON gives them back: tuples are lists."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+def _write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)

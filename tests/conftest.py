@@ -1,0 +1,25 @@
+"""Strict settings for every test: they catch most mistakes with JAX before a test asserts anything.
+
+``--jaxtyping-packages`` in pyproject.toml adds run-time checks of all annotated shapes and types.
+"""
+
+import os
+import pathlib
+
+import jax
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """Folder with the real MSR-VTT annotations and features; tests that need it skip where it is absent."""
+    default = pathlib.Path(__file__).parents[2] / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("MCSAN_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set MCSAN_SHARED_DATA to a folder that holds it")
+    return folder

@@ -1,0 +1,91 @@
+import gzip
+
+import pytest
+
+from data_pipeline.annotations.locating import find_beside, find_files
+from data_pipeline.annotations.reading import first_few, read_csv, read_json, read_lines, read_text
+from mcsan_jax.errors import InputError
+
+
+def test_text_is_read_without_byte_order_mark(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffcafé".encode())
+    assert read_text(tmp_path / "a.txt") == "café"
+
+
+def test_lines_keep_their_numbers_past_blank_ones(tmp_path):
+    (tmp_path / "a.txt").write_text("a\n\n b\r\n")
+    assert list(read_lines(tmp_path / "a.txt")) == [(1, "a"), (3, "b")]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.json.gz", gzip.compress(b"[1, 2, 3]" * 50)[:-12], "broken gzip"),
+        ("a.json.gz", b"[1, 2, 3]", "broken gzip"),
+        ("a.json.gz", gzip.compress(b"[1, 2, 3]")[:12] + b"\xff" * 20, "broken gzip"),
+        ("a.json", gzip.compress(b"[1, 2, 3]"), r"UTF-8.*ends in \.gz"),
+        ("a.json", b"", "not JSON"),
+        ("a.json", b"[1, 2", "not JSON"),
+        ("a.json", b"<html>not found</html>", "not JSON"),
+        ("a.json", b"[" * 100_000, "not JSON"),
+        ("a.json", b"9" * 10_000, "not JSON"),
+    ],
+)
+def test_broken_file_is_named(tmp_path, name, data, message):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=message) as error:
+        read_json(tmp_path / name)
+    assert name in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"a\.json: no such file"):
+        read_json(tmp_path / "a.json")
+
+
+def test_folder_in_place_of_a_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_text(tmp_path)
+
+
+def test_csv_returns_the_wanted_columns(tmp_path):
+    (tmp_path / "a.csv").write_text('x,y,z\n1,"a, ""b""",3\n')
+    assert read_csv(tmp_path / "a.csv", ["y", "x"]) == [{"y": 'a, "b"', "x": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "found nothing"), ("x\n1\n", "column 'y'"), ("x,y\n1\n", "line 2: no value for 'y'")],
+)
+def test_malformed_csv_is_named(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_csv(tmp_path / "a.csv", ["x", "y"])
+
+
+def test_oversized_csv_field_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n" + "1" * 200_000)
+    with pytest.raises(InputError, match="not comma-separated"):
+        read_csv(tmp_path / "a.csv", ["x"])
+
+
+def test_files_are_found_in_folders_and_beside(tmp_path):
+    for name in ("b.json", "a.json.gz", "c.txt"):
+        (tmp_path / name).touch()
+    found = find_files([tmp_path, tmp_path / "c.txt"], ["*.json"])
+    assert [path.name for path in found] == ["a.json.gz", "b.json", "c.txt"]
+    assert find_beside([tmp_path / "c.txt"], "a.json") == tmp_path / "a.json.gz"
+
+
+def test_absent_files_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"\*\.json"):
+        find_files([tmp_path], ["*.json"])
+    with pytest.raises(InputError, match="no annotation files given"):
+        find_files([], ["*.json"])
+    with pytest.raises(InputError, match=r"list\.txt"):
+        find_beside([tmp_path], "list.txt")
+
+
+def test_long_lists_are_cut():
+    assert first_few(["a", "b"]) == "a, b"
+    assert first_few([str(n) for n in range(7)]) == "0, 1, 2, 3, 4, … (7 in all)"
