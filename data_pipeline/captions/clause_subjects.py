@@ -69,13 +69,13 @@ def is_passive(words: Sequence[Word], verb: int) -> bool:
 
 def _described(words: Sequence[Word], verb: int) -> list[int]:
     """The nouns before a participle: in "a man and a woman talking", both."""
-    noun = words[verb].head
-    found = [noun]
-    while words[noun].dep == "conj" and words[verb].tag == "VBG":
-        noun = words[noun].head
-        found.append(noun)
-    shared = words[noun].dep in ("ROOT", "nsubj", "nsubjpass", "attr", "pobj") and words[noun].pos != "VERB"
-    return sorted(found) if shared else found[:1]
+    noun = first = words[verb].head
+    while words[first].dep == "conj":
+        first = words[first].head
+    shared = words[first].dep in ("ROOT", "nsubj", "nsubjpass", "attr", "pobj") and words[first].pos != "VERB"
+    if words[verb].tag != "VBG" or not shared:
+        return [noun]
+    return [i for i in conjuncts(words, first) if i < verb]
 
 
 def _shares_subject(words: Sequence[Word], verb: int) -> bool:

@@ -41,14 +41,20 @@ def repair(words: Sequence[Word]) -> None:
             _free_noun_before_verb(words, index)
         elif noun and under_verb and word.dep == "conj":
             _join_object(words, index)
-        elif word.dep == "prep" and not word.children:
-            _make_preposition(words, index)
-        elif word.dep in ("prt", "advmod") and word.lower in _PREPOSITIONS_NOT_PARTICLES:
+        elif word.dep in ("nsubj", "nsubjpass") and words[word.head].dep in ("aux", "auxpass"):
+            attach(words, index, words[word.head].head, word.dep)
+        elif _lacks_object(word):
             _make_preposition(words, index)
         elif word.tag == "VBG" and word.dep in ("acl", "relcl"):
             _hand_participle_to_person(words, index)
     for index in range(len(words)):
         _separate_joined_clauses(words, index)
+
+
+def _lacks_object(word: Word) -> bool:
+    if word.dep in ("prt", "advmod"):
+        return word.lower in _PREPOSITIONS_NOT_PARTICLES
+    return word.dep == "prep" and not word.children
 
 
 def _free_noun_before_verb(words: Sequence[Word], noun: int) -> None:

@@ -20,69 +20,66 @@ SIZE_WORDS = {"small": ("small", "tiny"), "large": ("large", "big")}
 
 
 @dataclasses.dataclass(frozen=True)
-class Verb:
-    """A verb with what belongs to it: "moves away from", "is moving away from", passive or None."""
+class Wording:
+    """Ways to say an action.
 
-    present: str
-    progressive: str
-    passive: str | None = None
+    A general tagger takes many present forms for nouns ("a ball slides"), so only those are here that it
+    reads as verbs; the progressive is always safe.
+
+    Attributes:
+        active: verbs with what belongs to them, such as "is moving away from".
+        passive: participles with their auxiliary, such as "is pushed"; none if the action has no passive.
+        alone: whole patterns that name one of two shapes only, beside those with "something".
+    """
+
+    active: tuple[str, ...]
+    passive: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
 
 
-VERBS = {
-    "move": (Verb("moves", "is moving"), Verb("slides", "is sliding"), Verb("drifts", "is drifting")),
-    "spin": (Verb("spins", "is spinning"), Verb("rotates", "is rotating"), Verb("turns", "is turning")),
-    "grow": (Verb("grows", "is growing"), Verb("expands", "is expanding"), Verb("gets bigger", "is getting bigger")),
-    "shrink": (
-        Verb("shrinks", "is shrinking"),
-        Verb("contracts", "is contracting"),
-        Verb("gets smaller", "is getting smaller"),
+WORDINGS = {
+    "move": Wording(("is moving", "is sliding", "is drifting", "is gliding")),
+    "spin": Wording(("turns", "is turning", "is spinning", "is rotating")),
+    "grow": Wording(("grows", "is growing", "expands", "is expanding")),
+    "shrink": Wording(("is shrinking", "is contracting")),
+    "bounce": Wording(("hops", "is hopping", "is bouncing", "jumps up and down", "is jumping up and down")),
+    "push": Wording(
+        active=("pushes", "is pushing", "shoves", "is shoving"),
+        passive=("is pushed", "is being pushed", "is shoved", "is being shoved"),
+        alone=("{1} is pushed", "{1} is being pushed", "{1} is being shoved"),
     ),
-    "bounce": (
-        Verb("bounces", "is bouncing"),
-        Verb("hops", "is hopping"),
-        Verb("jumps up and down", "is jumping up and down"),
+    "follow": Wording(
+        active=("follows", "is following", "is chasing", "is trailing"),
+        passive=("is followed", "is being followed", "is chased", "is being chased"),
+        alone=("{1} is followed", "{1} is being followed", "{1} is being chased"),
     ),
-    "push": (Verb("pushes", "is pushing", "is pushed"), Verb("shoves", "is shoving", "is shoved")),
-    "follow": (Verb("follows", "is following", "is followed"), Verb("chases", "is chasing", "is chased")),
-    "orbit": (
-        Verb("orbits", "is orbiting", "is orbited"),
-        Verb("goes around", "is going around"),
-        Verb("moves around", "is moving around"),
+    "orbit": Wording(
+        active=("orbits", "is orbiting", "goes around", "is going around", "is moving around"),
+        passive=("is orbited", "is being orbited"),
     ),
-    "pass_behind": (
-        Verb("passes behind", "is passing behind"),
-        Verb("slides behind", "is sliding behind"),
-        Verb("moves behind", "is moving behind"),
+    "pass_behind": Wording(("goes behind", "is passing behind", "is sliding behind", "is moving behind")),
+    "pass_in_front": Wording(
+        ("goes in front of", "is passing in front of", "is sliding in front of", "is moving in front of")
     ),
-    "pass_in_front": (
-        Verb("passes in front of", "is passing in front of"),
-        Verb("slides in front of", "is sliding in front of"),
-        Verb("moves in front of", "is moving in front of"),
+    "move_away": Wording(
+        active=("goes away from", "is moving away from", "is running away from", "is fleeing from"),
+        alone=("{0} is moving away", "{0} is running away", "{0} is fleeing"),
     ),
-    "move_away": (
-        Verb("moves away from", "is moving away from"),
-        Verb("flees from", "is fleeing from"),
-        Verb("runs away from", "is running away from"),
-    ),
-    "move_toward": (
-        Verb("approaches", "is approaching", "is approached"),
-        Verb("moves toward", "is moving toward"),
-        Verb("comes closer to", "is coming closer to"),
+    "move_toward": Wording(
+        active=("approaches", "is approaching", "comes closer to", "is coming closer to", "is moving toward"),
+        passive=("is approached", "is being approached"),
     ),
 }
+"""For each action and relationship, how a caption says it."""
 
-ALONE = {
-    "push": ("{1} is pushed", "{1} is being pushed", "{1} gets shoved"),
-    "follow": ("{1} is followed", "{1} is being chased", "{1} is being followed"),
-    "move_away": ("{0} moves away", "{0} is moving away", "{0} flees"),
-}
-"""Ways to tell a relationship by naming one shape only, beside "... something"."""
+ACTIVE = "active"
+PASSIVE = "passive"
+SOMETHING = "something"
+ALONE = "alone"
+_FORM_SHARES = {ACTIVE: 0.6, PASSIVE: 0.2, SOMETHING: 0.1, ALONE: 0.1}
 
-FORMS = ("present", "progressive", "passive", "something", "alone")
-_FORM_SHARES = (0.35, 0.25, 0.2, 0.1, 0.1)
 _ARTICLES = ("a", "the")
-_DETAILS = ("colour", "size and colour", "size", "none")
-_DETAIL_SHARES = (0.55, 0.25, 0.1, 0.1)
+_DETAIL_SHARES = {"colour": 0.55, "size and colour": 0.25, "size": 0.1, "none": 0.1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +101,7 @@ class Sentence:
     """A caption before it becomes text.
 
     Attributes:
-        form: one of `FORMS`.
+        form: `ACTIVE`, `PASSIVE`, `SOMETHING` (an active form in which the other is "something") or `ALONE`.
         pattern: the words around the noun phrases; ``{0}`` is the one who acts, ``{1}`` the other.
         phrases: one noun phrase for each shape of the scene, in the order of its looks.
     """
@@ -134,31 +131,30 @@ def draw_sentences(scene: Scene, count: int, rng: np.random.Generator) -> tuple[
 def _draw_sentence(scene: Scene, rng: np.random.Generator) -> Sentence:
     article = pick(_ARTICLES, rng)
     phrases = tuple(_draw_phrase(scene, index, article, rng) for index in range(len(scene.looks)))
-    form = FORMS[_pick_by_share(_FORM_SHARES if len(scene.looks) == 2 else _FORM_SHARES[:2], rng)]
-    if form == "passive" and not any(verb.passive for verb in VERBS[scene.action]):
-        form = "present"
-    if form == "alone" and scene.action not in ALONE:
-        form = "something"
+    form = _pick_by_share(_FORM_SHARES, rng) if len(scene.looks) == 2 else ACTIVE
+    wording = WORDINGS[scene.action]
+    if (form == PASSIVE and not wording.passive) or (form == ALONE and not wording.alone):
+        form = ACTIVE
     return Sentence(form, draw_pattern(scene.action, form, len(scene.looks), rng), phrases)
 
 
 def draw_pattern(action: str, form: str, shapes: int, rng: np.random.Generator) -> str:
-    """Draws the words of an action around the places of its noun phrases."""
-    if form == "alone":
-        return pick(ALONE[action], rng)
-    if form == "passive":
-        return "{1} " + pick([verb.passive for verb in VERBS[action] if verb.passive], rng) + " by {0}"
-    verb = pick(VERBS[action], rng)
-    if form == "something":
-        return "{0} " + pick((verb.present, verb.progressive), rng) + " something"
-    words = "{0} " + (verb.present if form == "present" else verb.progressive)
-    return words + " {1}" if shapes == 2 else words
+    """Draws the words of an action, with ``{0}`` and ``{1}`` in the places of the noun phrases."""
+    wording = WORDINGS[action]
+    if form == ALONE:
+        return pick(wording.alone, rng)
+    if form == PASSIVE:
+        return f"{{1}} {pick(wording.passive, rng)} by {{0}}"
+    verb = pick(wording.active, rng)
+    if form == SOMETHING:
+        return f"{{0}} {verb} something"
+    return f"{{0}} {verb} {{1}}" if shapes == 2 else f"{{0}} {verb}"
 
 
 def _draw_phrase(scene: Scene, index: int, article: str, rng: np.random.Generator) -> Phrase:
     look = scene.looks[index]
     while True:
-        detail = _DETAILS[_pick_by_share(_DETAIL_SHARES, rng)]
+        detail = _pick_by_share(_DETAIL_SHARES, rng)
         size = look.size if "size" in detail and scene.sizes_are_constant else None
         colour = look.colour if "colour" in detail else None
         if sum(_fits(other, size, colour, look.shape) for other in scene.looks) == 1:
@@ -175,6 +171,5 @@ def pick(items: Sequence[Item], rng: np.random.Generator) -> Item:
     return items[int(rng.integers(len(items)))]
 
 
-def _pick_by_share(shares: tuple[float, ...], rng: np.random.Generator) -> int:
-    limits = np.cumsum(shares)
-    return int(np.searchsorted(limits, rng.random() * limits[-1], side="right"))
+def _pick_by_share(shares: dict[str, float], rng: np.random.Generator) -> str:
+    return list(shares)[int(np.searchsorted(np.cumsum(list(shares.values())), rng.random()))]

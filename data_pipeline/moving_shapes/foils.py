@@ -6,7 +6,15 @@ import functools
 import numpy as np
 
 from data_pipeline.moving_shapes import motion
-from data_pipeline.moving_shapes.captions import NOUNS, Phrase, Sentence, draw_pattern, pick
+from data_pipeline.moving_shapes.captions import (
+    ACTIVE,
+    NOUNS,
+    SOMETHING,
+    Phrase,
+    Sentence,
+    draw_pattern,
+    pick,
+)
 from data_pipeline.moving_shapes.scene import COLOURS, SHAPES, Scene, visible_actions
 
 ENTITY = "entity"
@@ -14,7 +22,7 @@ ACTION = "action"
 ROLE = "role"
 KINDS = (ENTITY, ACTION, ROLE)
 
-_ACTION_FORMS = ("present", "progressive", "something")
+_ACTION_FORMS = (ACTIVE, SOMETHING)
 """Forms that exist for every action, so that the form does not give the foil away."""
 
 

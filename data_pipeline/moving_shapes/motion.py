@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 FRAMES = 12
 HALF = 16.0
-OVERHANG = 2.0
-"""Pixels by which a shape may leave the picture at the start or the end of its path."""
+OVERHANG = 2.5
+"""Pixels by which a shape may be outside the picture at the start or the end of its path."""
 
 Path = Float[np.ndarray, "f 2"]
 _TIME = np.linspace(0.0, 1.0, FRAMES)
@@ -33,7 +33,7 @@ def relationship_tracks(action: str, radius_a: float, radius_b: float, rng: np.r
     """Tracks of ``a`` and ``b`` for a key of `RELATIONSHIPS`."""
     paths = np.stack(RELATIONSHIPS[action](radius_a, radius_b, rng))
     radius = np.repeat([[radius_a], [radius_b]], FRAMES, axis=1)
-    return Tracks(paths @ _draw_symmetry(rng), radius, _still_angle(2, rng))
+    return Tracks(paths @ _draw_symmetry(rng), radius, np.zeros((2, FRAMES)))
 
 
 def action_tracks(action: str, radius: float, rng: np.random.Generator) -> Tracks:
@@ -45,10 +45,6 @@ def _draw_symmetry(rng: np.random.Generator) -> Float[np.ndarray, "2 2"]:
     """One of the eight turns and mirrorings of a square."""
     signs = np.diag(rng.choice([-1.0, 1.0], size=2))
     return signs[::-1] if rng.random() < 0.5 else signs
-
-
-def _still_angle(shapes: int, rng: np.random.Generator) -> Float[np.ndarray, "s f"]:
-    return np.repeat(rng.uniform(-0.2, 0.2, (shapes, 1)), FRAMES, axis=1)
 
 
 def _path(x: np.ndarray | float, y: np.ndarray | float) -> Path:
@@ -64,7 +60,7 @@ def _push(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[P
     """``a`` runs up to ``b``, which is still until it is touched and then goes along."""
     room = 2 * (HALF + OVERHANG - radius_a - radius_b)
     run_up = rng.uniform(0.35, 0.45) * room
-    contact = 0.95 * (radius_a + radius_b)
+    contact = 0.92 * (radius_a + radius_b)
     lane = _draw_lane(max(radius_a, radius_b), rng)
     a = -HALF - OVERHANG + radius_a + room * _TIME
     b = np.maximum(a[0] + run_up, a) + contact
@@ -72,10 +68,9 @@ def _push(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[P
 
 
 def _follow(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[Path, Path]:
-    """``b`` goes ahead on a wavy line; ``a`` takes the same line at a distance."""
-    distance = radius_a + radius_b + 3.0
-    first, last = -HALF - OVERHANG + radius_a, HALF + OVERHANG - radius_b
-    a = first + (last - first - distance) * _TIME
+    """``b`` goes ahead on a wavy line across the picture; ``a`` takes the same line at a distance."""
+    distance = radius_a + radius_b + 2.5
+    a = -HALF + (2 * HALF - distance) * _TIME
     height, phase = rng.uniform(3.0, 5.0), rng.uniform(0, 2 * np.pi)
     lane = rng.uniform(-3.0, 3.0)
 
@@ -87,9 +82,10 @@ def _follow(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple
 
 def _orbit(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[Path, Path]:
     """``a`` goes once around ``b``, which is still in the middle."""
-    distance = radius_a + radius_b + 1.5
+    # Two squares that pass corner to corner must not touch.
+    distance = 1.2 * (radius_a + radius_b) + 0.3
     angle = rng.uniform(0, 2 * np.pi) + rng.uniform(1.7, 2.1) * np.pi * _TIME
-    x, y = rng.uniform(-1.0, 1.0, 2)
+    x, y = rng.uniform(-0.5, 0.5, 2)
     return _path(x + distance * np.cos(angle), y + distance * np.sin(angle)), _path(x, y)
 
 
@@ -104,10 +100,10 @@ def _pass(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[P
 def _move_away(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[Path, Path]:
     """``a`` starts close to ``b``, which is still, and goes to the far side."""
     lane = _draw_lane(max(radius_a, radius_b), rng)
-    b = -HALF - 1.0 + radius_b
-    near, far = b + radius_a + radius_b + 1.0, HALF + 3.0 - radius_a
-    drift = rng.uniform(-0.4, 0.4) * lane
-    return _path(near + (far - near) * _TIME, lane - abs(drift) * np.sign(lane) * _TIME), _path(b, lane)
+    b = -HALF + radius_b
+    near, far = b + radius_a + radius_b + 1.5, HALF + OVERHANG - radius_a
+    inward = 1.0 - rng.uniform(0.0, 0.4) * _TIME
+    return _path(near + (far - near) * _TIME, lane * inward), _path(b, lane)
 
 
 def _move_toward(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[Path, Path]:
@@ -123,7 +119,7 @@ def _single(path: Path, radius: np.ndarray | float, angle: np.ndarray) -> Tracks
 def _move(radius: float, rng: np.random.Generator) -> Tracks:
     reach = HALF + OVERHANG - radius
     path = _path(reach * (2 * _TIME - 1), _draw_lane(radius, rng) + rng.uniform(-4, 4) * (_TIME - 0.5))
-    return _single(path @ _draw_symmetry(rng), radius, _still_angle(1, rng))
+    return _single(path @ _draw_symmetry(rng), radius, np.zeros((1, FRAMES)))
 
 
 def _spin(radius: float, rng: np.random.Generator) -> Tracks:
@@ -135,7 +131,7 @@ def _spin(radius: float, rng: np.random.Generator) -> Tracks:
 
 def _grow(_: float, rng: np.random.Generator) -> Tracks:
     radius = rng.uniform(2.0, 3.0) + rng.uniform(5.0, 6.0) * _TIME
-    return _single(_draw_place(rng), radius, _still_angle(1, rng))
+    return _single(_draw_place(rng), radius, np.zeros((1, FRAMES)))
 
 
 def _shrink(radius: float, rng: np.random.Generator) -> Tracks:
@@ -149,7 +145,7 @@ def _bounce(radius: float, rng: np.random.Generator) -> Tracks:
     height = 0.8 * (floor + HALF - radius)
     y = floor - height * np.abs(np.sin(np.pi * (2.5 * _TIME + rng.uniform(0, 0.3))))
     x = rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 0.9) * floor * (2 * _TIME - 1)
-    return _single(_path(x, y), radius, _still_angle(1, rng))
+    return _single(_path(x, y), radius, np.zeros((1, FRAMES)))
 
 
 def _draw_place(rng: np.random.Generator) -> Path:

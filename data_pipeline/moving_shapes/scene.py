@@ -9,8 +9,8 @@ from data_pipeline.moving_shapes import motion
 SHAPES = ("circle", "square", "triangle", "star")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
 SIZES = ("small", "large")
-RADIUS = {"small": 3.5, "large": 6.0}
-"""Half the width of a shape in pixels."""
+RADIUS = {"small": 3.5, "large": 5.75}
+"""Half the width of a circle in pixels; the other shapes are about as wide."""
 
 RELATIONAL_SHARE = 0.8
 """Share of the clips in which one shape does something to another."""

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from data_pipeline.annotations.caption import Caption, make_annotations
+from data_pipeline.annotations.caption import TRAIN, Caption, make_annotations
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip
 from data_pipeline.preparation import Source
 from data_pipeline.record_maker import Foil
@@ -20,6 +20,7 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     clips = _Clips(seed)
     captions: list[Caption] = []
     foils: dict[str, list[Foil]] = {}
+    ids: list[str] = []
     for split, count in SPLITS.items():
         for index in range(max(1, round(count * share))):
             made = clips.get(split, index)
@@ -27,7 +28,10 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
                 Caption(made.video_id, f"{made.video_id}#{number}", text, split)
                 for number, text in enumerate(made.captions)
             ]
-            foils[made.video_id] = [Foil(foil.kind, foil.caption, foil.text) for foil in made.foils]
+            ids.append(made.video_id)
+            # Training sees no foils: they would only be parsed for nothing.
+            if split != TRAIN:
+                foils[made.video_id] = [Foil(foil.kind, foil.caption, foil.text) for foil in made.foils]
     annotations = make_annotations(
         captions,
         name="moving_shapes",
@@ -35,8 +39,8 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
         licence="Apache-2.0: made on the spot by this package",
         citation="",
     )
-    ids = frozenset(foils)
-    return Source(annotations, {"pixels": _Frames(clips, ids), "grid": _Regions(clips, ids)}, foils)
+    known = frozenset(ids)
+    return Source(annotations, {"pixels": _Frames(clips, known), "grid": _Regions(clips, known)}, foils)
 
 
 class _Clips:

@@ -48,7 +48,7 @@ class VideoEncoder(nn.Module):
         if ENTITY in config.levels or needs_both:
             vectors[ENTITY] = SpatialStructure(config, name="entity")(frames, regions, train)
         if ACTION in config.levels or needs_both:
-            vectors[ACTION] = TemporalStructure(config, name="action")(frames, frame_mask, train)
+            vectors[ACTION] = TemporalStructure(config, name="action")(frames, frame_mask, regions, train)
         if needs_both:
             pairs = jnp.broadcast_to(frame_mask[:, None, :], (*frame_mask.shape, frame_mask.shape[1]))
             attention = CrossAttention(config.width, config.compute_dtype, name="relationship_attention")
@@ -88,6 +88,31 @@ class SpatialStructure(nn.Module):
         return projected + Linear(width, dtype, name="output")(attended[:, :, 0])
 
 
+class RegionMotion(nn.Module):
+    """How each region changes from frame to frame, whatever its place; the strongest response of all regions counts.
+
+    One convolution of width 3 over time, shared by all regions, then the maximum over regions of its response plus a
+    learned embedding of the place.
+    """
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self, regions: Float[Array, "v f k region_d"], mask: Bool[Array, "v f"], train: bool
+    ) -> Float[Array, "v f width"]:
+        width, dtype = self.config.width, self.config.compute_dtype
+        regions = nn.Dropout(self.config.dropout, deterministic=not train)(regions)
+        values = nn.gelu(Linear(width // 2, dtype, name="region")(regions))
+        values = jnp.where(mask[..., None, None], values, 0.0)
+        videos, length, count, _ = values.shape
+        tracks = values.transpose(0, 2, 1, 3).reshape(videos * count, length, -1)
+        moved = Linear(width, dtype, name="width_3")(_neighbours(tracks, 1))
+        moved = moved.reshape(videos, count, length, width)
+        places = self.param("places", nn.initializers.normal(0.02), (count, width))
+        return jnp.max(nn.gelu(moved + places[None, :, None]), axis=1)
+
+
 class TemporalStructure(nn.Module):
     """How the frames change: a structure over time with a residual connection from each projected frame."""
 
@@ -95,10 +120,17 @@ class TemporalStructure(nn.Module):
 
     @nn.compact
     def __call__(
-        self, frames: Float[Array, "v f d"], mask: Bool[Array, "v f"], train: bool
+        self,
+        frames: Float[Array, "v f d"],
+        mask: Bool[Array, "v f"],
+        regions: Float[Array, "v f k region_d"] | None,
+        train: bool,
     ) -> Float[Array, "v f width"]:
         config = self.config
         projected = Linear(config.width, config.compute_dtype, name="frame")(frames)
+        if regions is not None:
+            motion = RegionMotion(config, name="region_motion")(regions, mask, train)
+            projected += Linear(config.width, config.compute_dtype, name="motion")(motion)
         projected = jnp.where(mask[..., None], projected, 0.0)
         if config.temporal == "convolution":
             narrow = Linear(config.width, config.compute_dtype, name="width_3")(_neighbours(projected, 1))
