@@ -1,12 +1,15 @@
-"""Your own videos and captions: JSON lines {"video_id": …, "caption": …, "split": "train" | "val" | "test"}."""
+"""Your own videos and captions, as JSON lines {"video_id": …, "caption": …, "split": …}."""
 
 import ml_collections
 
 from configs.sizes import set_size
 from mcsan_jax.config import defaults
 
-PREPARE_HINT = """Write your captions as JSON lines {"video_id": ..., "caption": ..., "split": "train" or "val"} and prepare them with
-  python -m data_pipeline.prepare --dataset=jsonl --annotations=CAPTIONS.jsonl --features=FILE --out=data/custom"""
+PREPARE_HINT = """Write your captions as JSON lines {"video_id": ..., "caption": ..., "split": ...}; the split
+is train, val or test. FEATURES is an HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy.
+Prepare them with
+  python -m data_pipeline.prepare --dataset=jsonl \\
+    --annotations=CAPTIONS.jsonl --features=FEATURES --out=data/custom"""
 
 
 def get_config(size: str = "small") -> ml_collections.ConfigDict:

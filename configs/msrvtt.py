@@ -5,9 +5,11 @@ import ml_collections
 from configs.sizes import set_size
 from mcsan_jax.config import defaults
 
-PREPARE_HINT = """MSR-VTT's annotations are train_val_videodatainfo.json and test_videodatainfo.json (plain or .gz); features are an
-HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy. Prepare them with
-  python -m data_pipeline.prepare --dataset=msrvtt --annotations=FOLDER --features=FILE --protocol=full --out=data/msrvtt"""
+PREPARE_HINT = """Download MSR-VTT's annotations into a folder: train_val_videodatainfo.json and
+test_videodatainfo.json (plain or .gz). FEATURES is an HDF5 file {video_id: [frames, dim]}
+or a folder of <video_id>.npy. Prepare them with
+  python -m data_pipeline.prepare --dataset=msrvtt --protocol=full \\
+    --annotations=FOLDER --features=FEATURES --out=data/msrvtt"""
 
 
 def get_config(size: str = "full") -> ml_collections.ConfigDict:

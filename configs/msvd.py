@@ -5,9 +5,11 @@ import ml_collections
 from configs.sizes import set_size
 from mcsan_jax.config import defaults
 
-PREPARE_HINT = """MSVD's annotations are train.txt, val.txt and test.txt (plain or .gz), a line for each caption: the clip's id, a space,
-the caption. Prepare them with
-  python -m data_pipeline.prepare --dataset=msvd --annotations=FOLDER --features=FILE --protocol=full --out=data/msvd"""
+PREPARE_HINT = """Put MSVD's annotations train.txt, val.txt and test.txt (plain or .gz) into a folder; a line
+holds a clip's id, a space and a caption. FEATURES is an HDF5 file {clip id: [frames, dim]} or a folder
+of <clip id>.npy. Prepare them with
+  python -m data_pipeline.prepare --dataset=msvd --protocol=official \\
+    --annotations=FOLDER --features=FEATURES --out=data/msvd"""
 
 
 def get_config(size: str = "full") -> ml_collections.ConfigDict:

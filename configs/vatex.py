@@ -5,9 +5,12 @@ import ml_collections
 from configs.sizes import set_size
 from mcsan_jax.config import defaults
 
-PREPARE_HINT = """VATEX's annotations are vatex_training_v1.0.json and vatex_validation_v1.0.json, with HGR's lists train_list.txt,
-val_list.txt and test_list.txt beside them. Prepare them with
-  python -m data_pipeline.prepare --dataset=vatex --annotations=FOLDER --features=FILE --protocol=full --out=data/vatex"""
+PREPARE_HINT = """Download vatex_training_v1.0.json and vatex_validation_v1.0.json
+(https://eric-xw.github.io/vatex-website) into a folder, with HGR's lists train_list.txt, val_list.txt and
+test_list.txt, one video id a line, beside them (https://github.com/cshizhe/hgr_v2t).
+FEATURES is an HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy. Prepare them with
+  python -m data_pipeline.prepare --dataset=vatex --protocol=hgr \\
+    --annotations=FOLDER --features=FEATURES --out=data/vatex"""
 
 
 def get_config(size: str = "full") -> ml_collections.ConfigDict:

@@ -1,7 +1,7 @@
 """Reads the feature streams of videos, checks every array, and measures the training split on the way."""
 
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from data_pipeline.features.checks import FrameShape, check_features
 from data_pipeline.features.readers import FeatureSource
 from data_pipeline.features.statistics import RunningStatistics
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
+from mcsan_jax.errors import InputError
 
 
 class StreamReader:
@@ -60,16 +61,22 @@ class StreamReader:
         )
 
 
-def videos_in_all(sources: Mapping[str, FeatureSource]) -> set[str]:
-    """Ids of the videos that every stream has."""
-    return set.intersection(*(source.ids() for source in sources.values()))
-
-
 def stream_names(paths: Iterable[str]) -> dict[str, pathlib.Path]:
-    """Names of streams from ``NAME=PATH`` or plain ``PATH`` (then the file's or folder's own name, without ending)."""
+    """Names of streams from ``NAME=PATH`` or plain ``PATH`` (then the file's or folder's own name, without ending).
+
+    Raises:
+        InputError: a name is empty or occurs twice.
+    """
     named: dict[str, pathlib.Path] = {}
     for given in paths:
         name, separator, path = given.partition("=")
-        chosen = pathlib.Path(path if separator else given)
-        named[name if separator else chosen.stem.replace(".", "_")] = chosen
+        # A folder's name may hold "=", too.
+        if not separator or "/" in name:
+            name, path = pathlib.Path(given).stem.replace(".", "_"), given
+        if not name or not path or name in named:
+            fault = f"a second stream named {name!r}" if name in named else "a name or a path is empty"
+            raise InputError(
+                f"--features={given}: {fault}; expected PATH or NAME=PATH, each with a name of its own"
+            )
+        named[name] = pathlib.Path(path)
     return named

@@ -1,6 +1,9 @@
 """TensorFlow as a reader of files: on the host's processors only, numpy arrays out."""
 
+import contextlib
 import os
+import pathlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,11 +12,26 @@ from data_pipeline.record_files import RecordFile, damage_report
 
 def load_tensorflow() -> Any:
     """The tensorflow module, told to leave accelerators and their memory to JAX."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with contextlib.nullcontext() if level == "0" else _silent_errors():
+        import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
     return tf
+
+
+@contextlib.contextmanager
+def _silent_errors() -> Iterator[None]:
+    """Sends the process's standard error nowhere: what TensorFlow says while it loads heeds no log level."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with pathlib.Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def numpy_elements(dataset: Any, files: Sequence[RecordFile]) -> Iterator[Any]:

@@ -1,6 +1,5 @@
 """Annotations and features → parsed, tokenized, labelled TFRecords with a manifest, all or nothing."""
 
-import collections
 import dataclasses
 import functools
 import hashlib
@@ -12,17 +11,18 @@ from importlib import metadata
 from typing import Any
 
 from data_pipeline.annotations.caption import TRAIN, Annotations, Caption
-from data_pipeline.annotations.splits import count_warnings
 from data_pipeline.captions.attributes import mine_attributes
 from data_pipeline.captions.graph import ROLES
 from data_pipeline.captions.graph_cache import CachedGraphs, GraphCache
 from data_pipeline.captions.parser import CaptionParser, parser_identity
 from data_pipeline.captions.tokenizer import train_tokenizer
 from data_pipeline.encoding import CaptionEncoder
-from data_pipeline.feature_streams import StreamReader, videos_in_all
+from data_pipeline.feature_streams import StreamReader
 from data_pipeline.features.readers import FeatureSource
+from data_pipeline.host_tensorflow import load_tensorflow
 from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, Manifest, TokenizerFile
 from data_pipeline.record_maker import Foil, RecordMaker
+from data_pipeline.selection import refuse_omissions, select_captions
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
 
@@ -81,85 +81,55 @@ def prepare(source: Source, out: pathlib.Path, graph_cache: pathlib.Path, option
     Raises:
         InputError: the input cannot be used, or something was left out in strict mode.
     """
-    if out.exists() and any(out.iterdir()) and not (options.overwrite and (out / MANIFEST_NAME).exists()):
-        raise InputError(
-            f"{out} exists already; choose another --out, or give --overwrite to replace a prepared data set"
-        )
-    captions_of, report = _choose_videos(source, options)
+    out = out.absolute()
+    _check_free(out, options.overwrite)
+    captions_of, report = select_captions(source.annotations, source.features, options.max_words)
     if options.strict:
-        _refuse_omissions(report)
+        refuse_omissions(report)
     texts = [caption.text for captions in captions_of.values() for caption in captions]
     texts += [foil.text for video_id in captions_of for foil in source.foils.get(video_id, ())]
-    parsed = GraphCache.in_folder(graph_cache, parser_identity()).graphs_of(texts, CaptionParser)
 
-    temporary = out.with_name(f".{out.name}.unfinished")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    # What a killed run left.
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        report |= _write(source, captions_of, parsed, temporary, options)
-        (temporary / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(out, ignore_errors=True)
-        temporary.replace(out)
+        _make_folder(unfinished)
+        parsed = GraphCache.in_folder(graph_cache, parser_identity()).graphs_of(texts, CaptionParser)
+        report |= _write(source, captions_of, parsed, unfinished, options)
+        (unfinished / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        _move_into_place(unfinished, out)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return report
 
 
-def _choose_videos(source: Source, options: Options) -> tuple[dict[str, list[Caption]], dict[str, Any]]:
-    """Captions by video, for the videos that have features in every stream; and what was left out or cut."""
-    captions_of: dict[str, list[Caption]] = collections.defaultdict(list)
-    for caption in source.annotations.captions:
-        captions_of[caption.video_id].append(caption)
-    with_features = videos_in_all(source.features)
-    missing = [video_id for video_id in captions_of if video_id not in with_features]
-    chosen = {video_id: captions for video_id, captions in captions_of.items() if video_id in with_features}
-    if not chosen:
+def _make_folder(folder: pathlib.Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
         raise InputError(
-            f"none of the {len(captions_of)} annotated videos has features; the annotations name videos like "
-            f"{next(iter(captions_of))!r}, the features like {min(with_features, default='(none)')!r}"
-        )
-    if not any(captions[0].split == TRAIN for captions in chosen.values()):
-        raise InputError(
-            "no training video has features; attributes, tokenizer and statistics come from training"
-        )
-    shortened = {
-        video_id: [_cut(c, options.max_words) for c in captions] for video_id, captions in chosen.items()
-    }
-    truncated = [
-        old.caption_id
-        for video_id, captions in chosen.items()
-        for old, new in zip(captions, shortened[video_id], strict=True)
-        if old != new
-    ]
-    warnings = [*source.annotations.notes, *count_warnings(source.annotations)]
-    return shortened, {
-        "dataset": source.annotations.name,
-        "protocol": source.annotations.protocol,
-        "warnings": warnings,
-        "videos_without_features": missing,
-        "features_without_captions": sorted(with_features - set(captions_of)),
-        "truncated_captions": truncated,
-    }
+            f"{folder.parent}: no folder can be made in it ({error.strerror}); choose another --out"
+        ) from error
 
 
-def _cut(caption: Caption, max_words: int) -> Caption:
-    """The caption with its first words only, where it is overlong."""
-    words = caption.text.split()
-    if len(words) <= max_words:
-        return caption
-    return dataclasses.replace(caption, text=" ".join(words[:max_words]))
+def _check_free(out: pathlib.Path, overwrite: bool) -> None:
+    """Refuses to replace anything but a prepared data set, and that only on demand."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / MANIFEST_NAME).is_file():
+        raise InputError(f"{out} exists already and is not a prepared data set; choose another --out")
+    if not overwrite:
+        raise InputError(f"{out} exists already; choose another --out, or give --overwrite to replace it")
 
 
-def _refuse_omissions(report: Mapping[str, Any]) -> None:
-    reasons = [*report["warnings"]]
-    for key in ("videos_without_features", "features_without_captions", "truncated_captions"):
-        if report[key]:
-            first = ", ".join(report[key][:5])
-            reasons.append(
-                f"{len(report[key])} {key.replace('_', ' ')}: {first}{' …' * (len(report[key]) > 5)}"
-            )
-    if reasons:
-        raise InputError("strict preparation refuses to leave anything out:\n  " + "\n  ".join(reasons))
+def _move_into_place(complete: pathlib.Path, out: pathlib.Path) -> None:
+    """Puts the complete folder where an older one may be; that one is deleted last."""
+    replaced = out.with_name(f".{out.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if out.exists():
+        out.replace(replaced)
+    complete.replace(out)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _write(
@@ -170,6 +140,8 @@ def _write(
     options: Options,
 ) -> dict[str, Any]:
     """Writes tokenizer, attributes, records and manifest; returns their part of the report."""
+    # Before TensorFlow Datasets loads it with its own settings.
+    load_tensorflow()
     from data_pipeline.builders.video_text import write_records
 
     graphs = parsed.graphs
@@ -190,7 +162,7 @@ def _write(
     readers = [StreamReader(name, features, first) for name, features in source.features.items()]
     maker = RecordMaker(captions_of, source.foils, readers, CaptionEncoder(tokenizer, vocabulary), graphs)
     records, splits = write_records(
-        {split: functools.partial(maker.records, ids, split == TRAIN) for split, ids in videos_of.items()},
+        {split: functools.partial(maker.records, split, ids) for split, ids in videos_of.items()},
         [reader.describe() for reader in readers],
         folder,
         description=f"{source.annotations.name}, protocol {source.annotations.protocol}",

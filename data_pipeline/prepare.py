@@ -1,5 +1,6 @@
 """`python -m data_pipeline.prepare`: annotations and features to TFRecords that `mcsan_jax.main` trains on."""
 
+import dataclasses
 import pathlib
 import sys
 import time
@@ -14,6 +15,7 @@ from data_pipeline.captions.tokenizer import KINDS
 from data_pipeline.feature_streams import stream_names
 from data_pipeline.features.readers import open_features
 from data_pipeline.preparation import REPORT_NAME, Options, Source, prepare
+from data_pipeline.selection import OMISSIONS
 from mcsan_jax.errors import InputError
 
 MOVING_SHAPES = "moving_shapes"
@@ -36,29 +38,50 @@ _GRAPH_CACHE = flags.DEFINE_string(
     "Folder of parsed captions, shared by data sets; by default graph_cache beside --out.",
 )
 _TOKENIZER = flags.DEFINE_enum("tokenizer", "unigram", KINDS, "Kind of sentencepiece model.")
-_VOCABULARY = flags.DEFINE_integer("vocabulary_size", 8000, "Most tokens.", lower_bound=8)
+_VOCABULARY = flags.DEFINE_integer(
+    "vocabulary_size", None, "Most tokens; by default 8000, for moving_shapes 200.", lower_bound=8
+)
 _MINIMUM = flags.DEFINE_integer(
-    "attribute_minimum_videos", 5, "Training videos in which an attribute must occur.", lower_bound=1
+    "attribute_minimum_videos",
+    None,
+    "Training videos in which an attribute must occur; by default 5, for moving_shapes 10.",
+    lower_bound=1,
 )
 _MAX_WORDS = flags.DEFINE_integer(
     "max_words", 60, "Words of a caption beyond these are cut off.", lower_bound=1
 )
-_STRICT = flags.DEFINE_bool("strict", False, "Whether anything left out or cut off is an error.")
+_STRICT = flags.DEFINE_bool(
+    "strict",
+    False,
+    "Whether videos without features, features without captions, blank and truncated captions are an error.",
+)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data set prepared before.")
 
 
-def prepare_moving_shapes(out: pathlib.Path, share: float = 1.0) -> dict[str, Any]:
+_MOVING_SHAPES_OPTIONS = Options(vocabulary_size=200, attribute_minimum_videos=10)
+
+
+def prepare_moving_shapes(
+    out: pathlib.Path,
+    share: float = 1.0,
+    graph_cache: pathlib.Path | None = None,
+    options: Options = _MOVING_SHAPES_OPTIONS,
+) -> dict[str, Any]:
     """Makes and prepares the embedded data set; see `data_pipeline.preparation.prepare`."""
     from data_pipeline.moving_shapes.source import moving_shapes_source
 
-    options = Options(vocabulary_size=200, attribute_minimum_videos=10)
-    return prepare(moving_shapes_source(share=share), out, out.parent / "graph_cache", options)
+    cache = graph_cache or out.absolute().parent / "graph_cache"
+    return prepare(moving_shapes_source(share=share), out, cache, options)
 
 
 def _prepare_from_flags() -> dict[str, Any]:
-    out = pathlib.Path(_OUT.value)
+    out = pathlib.Path(_OUT.value).absolute()
+    cache = pathlib.Path(_GRAPH_CACHE.value) if _GRAPH_CACHE.value else out.parent / "graph_cache"
     if _DATASET.value == MOVING_SHAPES:
-        return prepare_moving_shapes(out)
+        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE):
+            if flag.value:
+                raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
+        return prepare_moving_shapes(out, 1.0, cache, _options(_MOVING_SHAPES_OPTIONS))
     if not _ANNOTATIONS.value or not _FEATURES.value:
         raise InputError(f"--dataset={_DATASET.value} needs --annotations=PATH and --features=PATH")
     annotations = read_annotations(
@@ -67,16 +90,20 @@ def _prepare_from_flags() -> dict[str, Any]:
     if _SPLIT_FILE.value:
         annotations = apply_split_files(annotations, _split_files(_SPLIT_FILE.value))
     features = {name: open_features(path) for name, path in stream_names(_FEATURES.value).items()}
-    cache = pathlib.Path(_GRAPH_CACHE.value) if _GRAPH_CACHE.value else out.parent / "graph_cache"
-    options = Options(
+    return prepare(Source(annotations, features), out, cache, _options(Options()))
+
+
+def _options(defaults: Options) -> Options:
+    """What the flags say; sizes that are not given are the data set's own."""
+    return dataclasses.replace(
+        defaults,
         tokenizer=_TOKENIZER.value,
-        vocabulary_size=_VOCABULARY.value,
-        attribute_minimum_videos=_MINIMUM.value,
+        vocabulary_size=_VOCABULARY.value or defaults.vocabulary_size,
+        attribute_minimum_videos=_MINIMUM.value or defaults.attribute_minimum_videos,
         max_words=_MAX_WORDS.value,
         strict=_STRICT.value,
         overwrite=_OVERWRITE.value,
     )
-    return prepare(Source(annotations, features), out, cache, options)
 
 
 def _split_files(values: Sequence[str]) -> dict[str, pathlib.Path]:
@@ -96,14 +123,13 @@ def summarize(report: dict[str, Any]) -> str:
         for name, split in report["splits"].items()
     )
     attributes = ", ".join(f"{size} {level}" for level, size in report["attributes"].items())
+    omitted = ", ".join(f"{key.replace('_', ' ')} {len(report[key])}" for key in OMISSIONS)
     lines = [
         f"{report['dataset']} ({report['protocol']}): {splits}",
         f"captions parsed now {report['captions_parsed_now']}, from the cache {report['captions_from_cache']}; "
         f"without entity {report['captions_without_entity']}, without action {report['captions_without_action']}",
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
-        f"videos without features {len(report['videos_without_features'])}, features without captions "
-        f"{len(report['features_without_captions'])}, truncated captions {len(report['truncated_captions'])} "
-        f"(ids in {REPORT_NAME})",
+        f"{omitted} (ids in {REPORT_NAME})",
     ]
     return "\n".join(lines + [f"note: {warning}" for warning in report["warnings"]])
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from data_pipeline.annotations.caption import Caption
+from data_pipeline.annotations.caption import TRAIN, Caption
 from data_pipeline.builders.record import EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.captions.graph import SemanticGraph
 from data_pipeline.encoding import CaptionEncoder
 from data_pipeline.feature_streams import StreamReader
+from data_pipeline.progress import track
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +42,14 @@ class RecordMaker:
         self._captions_of, self._foils_of = captions_of, foils_of
         self._readers, self._encoder, self._graphs = readers, encoder, graphs
 
-    def records(self, video_ids: Sequence[str], training: bool) -> Iterator[VideoRecord]:
-        """Records of videos; those for training are counted into the feature statistics.
+    def records(self, split: str, video_ids: Sequence[str]) -> Iterator[VideoRecord]:
+        """Records of the videos of a split; those for training are counted into the feature statistics.
 
         Raises:
             InputError: features of a video cannot be used.
         """
-        for video_id in video_ids:
-            features = [(reader, reader.read(video_id, count=training)) for reader in self._readers]
+        for video_id in track(video_ids, len(video_ids), f"writing {split}", "videos"):
+            features = [(reader, reader.read(video_id, count=split == TRAIN)) for reader in self._readers]
             captions = self._captions_of[video_id]
             yield VideoRecord(
                 video_id=video_id,

@@ -39,6 +39,7 @@ class Annotations:
         citation: the publication to cite.
         captions: at least one per video.
         notes: what the reader left out and why, a sentence each; empty when all was used.
+        blank_captions: ids of captions without text, which were left out.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Annotations:
     citation: str
     captions: tuple[Caption, ...]
     notes: tuple[str, ...] = ()
+    blank_captions: tuple[str, ...] = ()
 
     def video_ids(self, split: str) -> tuple[str, ...]:
         """Ids of the videos of a split, each once, in the order of their first captions."""
@@ -62,7 +64,7 @@ def make_annotations(
     citation: str,
     notes: Iterable[str] = (),
 ) -> Annotations:
-    """Strips the texts, leaves out blank captions (with a note) and checks what all readers promise.
+    """Strips the texts, leaves out blank captions (and lists them) and checks what all readers promise.
 
     Raises:
         InputError: no caption is left, a caption id occurs twice, a video is in two splits, or a text is not
@@ -70,11 +72,11 @@ def make_annotations(
     """
     kept: dict[str, Caption] = {}
     split_of: dict[str, str] = {}
-    blank = 0
+    blank: list[str] = []
     for caption in captions:
         text = caption.text.strip()
         if not text:
-            blank += 1
+            blank.append(caption.caption_id)
             continue
         _check_unicode(caption, name)
         first_split = split_of.setdefault(caption.video_id, caption.split)
@@ -93,8 +95,7 @@ def make_annotations(
         raise InputError(
             f"{name}, protocol {protocol}: no caption found; check the paths of the annotation files"
         )
-    blank_notes = [f"{blank} blank captions were left out"] if blank else []
-    return Annotations(name, protocol, licence, citation, tuple(kept.values()), (*notes, *blank_notes))
+    return Annotations(name, protocol, licence, citation, tuple(kept.values()), tuple(notes), tuple(blank))
 
 
 def _check_unicode(caption: Caption, name: str) -> None:

@@ -12,12 +12,14 @@ def find_files(paths: Sequence[pathlib.Path], patterns: Sequence[str]) -> list[p
     Where a folder holds a file both plain and as gzip, the plain one is taken.
 
     Raises:
-        InputError: no paths were given, or a folder has no such file.
+        InputError: no paths were given, one does not exist, or a folder has no such file.
     """
     if not paths:
         raise InputError("no annotation files given; name the files or the folder that holds them")
     found = []
     for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; check the path of the annotations")
         if not path.is_dir():
             found.append(path)
             continue

@@ -3,6 +3,7 @@
 The records can be read without this package: ``tfds.builder_from_directory(FOLDER)``.
 """
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-import tqdm
+from absl import logging
 from tensorflow_datasets.core.writer import ExampleWriter
 
 from data_pipeline.builders.record import VideoRecord, flatten_record
@@ -65,9 +66,10 @@ def write_records(
     builder = VideoText(records_by_split, streams, metadata, data_dir=root)
     with tempfile.TemporaryDirectory() as unused:
         config = tfds.download.DownloadConfig(try_download_gcs=False)
-        # Its bars nest and print long file patterns; the builder shows its own.
+        # Its bars nest and print long file patterns; whoever makes the records shows progress.
         tfds.disable_progress_bar()
-        builder.download_and_prepare(download_dir=unused, download_config=config)
+        with _only_warnings():
+            builder.download_and_prepare(download_dir=unused, download_config=config)
     return Path(builder.data_dir).relative_to(data_dir.absolute()).as_posix(), builder.summaries
 
 
@@ -111,7 +113,7 @@ class VideoText(tfds.core.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         seen: set[str] = set()
         captions = foils = 0
-        for record in tqdm.tqdm(records, desc=f"Writing {split}", unit=" videos", mininterval=1.0):
+        for record in records:
             if record.video_id in seen:
                 raise InputError(
                     f"Video {record.video_id!r} occurs twice in split {split!r}; give each video once, with "
@@ -144,6 +146,17 @@ class _ReproducibleWriter(ExampleWriter):
             for key, example in examples
         )
         return super().write(path, ordered)
+
+
+@contextlib.contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Keeps the log lines about folders and file patterns off the terminal."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _check_streams(streams: Sequence[FeatureStream]) -> None:

@@ -5,13 +5,11 @@ import hashlib
 import itertools
 import json
 import pathlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from tqdm import tqdm
-
 from data_pipeline.captions.graph import SemanticGraph
+from data_pipeline.progress import track
 from mcsan_jax.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -136,15 +134,10 @@ class GraphCache:
             file.truncate(complete_bytes)
             if complete_bytes == 0:
                 file.write(_line(self._header()))
-            bar = tqdm(
-                zip(missing, parser.parse(missing), strict=True),
-                total=len(missing),
-                desc="parsing captions",
-                unit="caption",
-                mininterval=0.5 if sys.stderr.isatty() else 30.0,
-                disable=not show_progress,
+            pairs = zip(missing, parser.parse(missing), strict=True)
+            parsed = (
+                track(pairs, len(missing), "parsing captions", "captions") if show_progress else iter(pairs)
             )
-            parsed = iter(bar)
             while chunk := list(itertools.islice(parsed, _CHUNK)):
                 file.writelines(_line({"text": text, "graph": graph.to_json()}) for text, graph in chunk)
                 file.flush()

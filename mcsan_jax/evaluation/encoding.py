@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mcsan_jax.batch import TextBatch, VideoBatch
+from mcsan_jax.errors import InputError
 from mcsan_jax.levels import Encoding, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.training.sharding import put_batch, replicated, split_rows
@@ -48,6 +49,7 @@ def encode_all(
     variables: Variables,
     batches: Iterable[tuple[Sequence[str], VideoBatch]] | Iterable[tuple[Any, TextBatch]],
     rows_of: Callable[[Any], int],
+    source: str,
 ) -> tuple[list[Any], Encoding]:
     """Encodes padded batches and joins their real rows.
 
@@ -56,9 +58,13 @@ def encode_all(
         variables: parameters and statistics of the model.
         batches: pairs of information about the real rows and the padded batch.
         rows_of: number of real rows, from the information.
+        source: what is encoded, for the error, such as "videos in split 'val'".
 
     Returns:
         The information of every batch, and the encoding of all real rows, as numpy arrays.
+
+    Raises:
+        InputError: there is no batch.
     """
     information, parts = [], []
     for info, batch in batches:
@@ -66,6 +72,8 @@ def encode_all(
         encoded = encode(variables, batch)
         parts.append(jax.tree.map(lambda array, rows=rows: np.asarray(array)[:rows], encoded))
         information.append(info)
+    if not parts:
+        raise InputError(f"there are no {source}; choose another split or prepare the data again")
     return information, jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
 
 

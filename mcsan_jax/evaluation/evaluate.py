@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,6 @@ import numpy as np
 
 from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.encoding import Encoders, Variables, encode_all, take_rows
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import RankCounter
@@ -18,6 +17,7 @@ from mcsan_jax.levels import Encoding, ScoringParameters
 from mcsan_jax.scoring.multi_level import FUSED, score
 
 
+@runtime_checkable
 class CaptionRows(Protocol):
     """Which captions the real rows of a batch are."""
 
@@ -27,6 +27,7 @@ class CaptionRows(Protocol):
         ...
 
 
+@runtime_checkable
 class FoilRows(Protocol):
     """Which foils the real rows of a batch are."""
 
@@ -41,6 +42,7 @@ class FoilRows(Protocol):
         ...
 
 
+@runtime_checkable
 class Split(Protocol):
     """A split that can be read through, in an order that never changes."""
 
@@ -88,11 +90,15 @@ def evaluate(encoders: Encoders, variables: Variables, split: Split, config: Con
         InputError: the split holds no video or no caption.
     """
     batch = config.evaluation.encode_batch
-    video_ids, videos = encode_all(encoders.videos, variables, split.video_batches(batch), len)
-    if not video_ids:
-        raise InputError(f"split {name!r} has no videos; choose another split or prepare the data again")
+    video_ids, videos = encode_all(
+        encoders.videos, variables, split.video_batches(batch), len, f"videos in split {name!r}"
+    )
     rows, texts = encode_all(
-        encoders.texts, variables, split.caption_batches(batch), lambda info: len(info.videos)
+        encoders.texts,
+        variables,
+        split.caption_batches(batch),
+        lambda info: len(info.videos),
+        f"captions in split {name!r}",
     )
     video_of_text = np.concatenate([info.videos for info in rows])
     video_count = sum(map(len, video_ids))

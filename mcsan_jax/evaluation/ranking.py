@@ -77,14 +77,14 @@ class RankCounter:
 
     def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
         """Takes note of the scores of matched pairs in a block [videos, texts]."""
-        self._check(block, videos, texts)
+        block = self._checked(block, videos, texts)
         rows, columns = self._matched(videos, texts)
         self._of_text[texts.start + columns] = block[rows, columns]
         np.maximum.at(self._of_video, videos.start + rows, block[rows, columns])
 
     def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
         """Counts, for a block [videos, texts], what scores above or equal to the matched pairs."""
-        self._check(block, videos, texts)
+        block = self._checked(block, videos, texts)
         matched = self._of_text[None, texts]
         self._text_counts[0, texts] += np.sum(block > matched, axis=0)
         self._text_counts[1, texts] += np.sum(block == matched, axis=0)
@@ -109,13 +109,15 @@ class RankCounter:
         columns = np.nonzero((own >= 0) & (own < videos.stop - videos.start))[0]
         return own[columns], columns
 
-    def _check(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def _checked(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
+        """The block in float32, so that a matched score equals itself when it is met again."""
         if not np.all(np.isfinite(block)):
             row, column = (int(i[0]) for i in np.nonzero(~np.isfinite(block)))
             raise ValueError(
                 f"the score of video {videos.start + row} and caption {texts.start + column} is {block[row, column]}; "
                 "scores must be finite to be ranked"
             )
+        return np.asarray(block, np.float32)
 
 
 def _count_whole(counter: RankCounter, scores: np.ndarray) -> None:

@@ -1,5 +1,7 @@
 """The text side: token states, then the semantic graph over them."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -113,9 +115,9 @@ def _pool_spans(
 
 def _adjacency(texts: TextBatch, node_count: int) -> Bool[Array, "t n n"]:
     """Pairs of nodes joined by a relationship, in both directions, and each real node with itself."""
-    edge_mask = jnp.asarray(texts.edge_mask)
-    source = jax.nn.one_hot(texts.edge_source, node_count, dtype=jnp.float32) * edge_mask[..., None]
-    target = jax.nn.one_hot(texts.edge_target, node_count, dtype=jnp.float32) * edge_mask[..., None]
+    real = jnp.asarray(texts.edge_mask, jnp.float32)[..., None]
+    source = jax.nn.one_hot(texts.edge_source, node_count, dtype=jnp.float32) * real
+    target = jax.nn.one_hot(texts.edge_target, node_count, dtype=jnp.float32) * real
     joined = jnp.einsum("trn,trm->tnm", source, target) > 0
     itself = jnp.eye(node_count, dtype=bool)[None] & jnp.asarray(texts.node_mask)[:, None, :]
     return joined | joined.transpose(0, 2, 1) | itself
@@ -125,6 +127,6 @@ def _gather_nodes(nodes: Float[Array, "t n d"], slots: Int[Array, "t r"]) -> Flo
     return jnp.take_along_axis(nodes, slots[..., None], axis=1)
 
 
-def _ones_with_noise(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+def _ones_with_noise(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
     """Role embeddings multiply, so they start near one: a role changes a node, it does not replace it."""
     return 1.0 + 0.1 * jax.random.normal(key, shape, dtype)

@@ -80,7 +80,7 @@ def attended_node_similarity(
 
     gram = _product("vfd,vgd->vfg", scaled, scaled, product_dtype)
     squared_length = jnp.sum(jnp.einsum("vtnf,vfg->vtng", weights, gram) * weights, axis=-1)
-    is_zero = squared_length <= _TINY
+    is_zero = squared_length <= _TINY * jnp.square(jnp.sum(weights, axis=-1))
     length = jnp.sqrt(jnp.where(is_zero, 1.0, squared_length))
     scores = jnp.sum(weights * products, axis=-1) / length
     return jnp.where(is_zero | ~nodes.mask[None], 0.0, scores)
@@ -131,14 +131,11 @@ def fuse_levels(
             level as similarity 0, as the published systems do.
     """
     levels = [level for level in LEVELS if level in scores]
-    share = {
-        level: weights[level]
-        * (present[level] if missing_levels == "renormalize" else jnp.ones_like(present[level])).astype(
-            jnp.float32
-        )
-        for level in levels
-    }
-    total = jnp.maximum(sum(share.values(), start=jnp.float32(0.0)), _TINY)
+    share = {}
+    for level in levels:
+        counts = present[level] if missing_levels == "renormalize" else jnp.ones_like(present[level])
+        share[level] = weights[level] * counts.astype(scores[level].dtype)
+    total = jnp.maximum(sum(share.values(), start=0.0), _TINY)
     parts = [scores[level] * (share[level] / total)[None] for level in levels]
     return sum(parts[1:], start=parts[0])
 

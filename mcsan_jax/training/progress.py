@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 
 class RunLog:
-    """Writes the scalars of a run; when a run is resumed, entries after the restored step are dropped.
+    """Writes the scalars of a run, as a context manager; when a run is resumed, entries after the restored step are dropped.
 
     Args:
         workdir: folder of `metrics.jsonl` and `tensorboard/`.
@@ -31,14 +31,19 @@ class RunLog:
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)
 
-    def close(self) -> None:
-        """Flushes and closes both files."""
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self._lines.close()
         self._board.close()
 
 
 class TrainProgress:
-    """A progress bar with loss by term, pairs per second and time left; plain lines when not on a terminal."""
+    """A progress bar with loss by term, pairs per second and time left; plain lines when not on a terminal.
+
+    A context manager.
+    """
 
     def __init__(self, total_steps: int, start_step: int, batch_size: int) -> None:
         self._bar = tqdm(
@@ -81,8 +86,10 @@ class TrainProgress:
         """Restarts the clock of the rate, after an evaluation."""
         self._seen = (step, time.monotonic())
 
-    def close(self) -> None:
-        """Removes the bar."""
+    def __enter__(self) -> "TrainProgress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self._bar.close()
 
 

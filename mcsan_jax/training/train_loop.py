@@ -50,33 +50,28 @@ def train(
     if start >= total:
         return state
     batch = next(stream)
-    log = RunLog(workdir, start)
-    progress = TrainProgress(total, start, config.batch_size)
+    with RunLog(workdir, start) as log, TrainProgress(total, start, config.batch_size) as progress:
+        for step in range(start + 1, total + 1):
+            state, metrics = experiment.train_step(state, put_batch(batch, experiment.mesh))
+            if step < total:
+                # Made while the devices still compute the step.
+                batch = next(stream)
 
-    for step in range(start + 1, total + 1):
-        state, metrics = experiment.train_step(state, put_batch(batch, experiment.mesh))
-        if step < total:
-            # Made while the devices still compute the step.
-            batch = next(stream)
+            if step % config.log_every_steps == 0 or step == total:
+                values = _finite(metrics, step)
+                values["learning_rate"] = float(experiment.schedule(step - 1))
+                log.write(step, "train", progress.report(step, values))
 
-        if step % config.log_every_steps == 0 or step == total:
-            values = _finite(metrics, step)
-            values["learning_rate"] = float(experiment.schedule(step - 1))
-            log.write(step, "train", progress.report(step, values))
-
-        # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it is
-        # selected, and a run killed in between evaluates again.
-        if step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0 or step == total:
-            evaluation, lines = evaluator(state, step)
-            progress.pause(lines)
-            log.write(step, "val", _scalars(evaluation))
-            checkpoints.save(step, state, evaluation.rsum)
-            progress.resume(step)
-        elif step % config.checkpoint_every_steps == 0:
-            checkpoints.save(step, state)
-
-    progress.close()
-    log.close()
+            # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
+            # is selected, and a run killed in between evaluates again.
+            if step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0 or step == total:
+                evaluation, lines = evaluator(state, step)
+                progress.pause(lines)
+                log.write(step, "val", _scalars(evaluation))
+                checkpoints.save(step, state, evaluation.rsum)
+                progress.resume(step)
+            elif step % config.checkpoint_every_steps == 0:
+                checkpoints.save(step, state)
     checkpoints.wait()
     return state
 

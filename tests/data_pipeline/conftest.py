@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from preparing import Corpus, write_corpus
 from records import Prepared, make_record, make_stream, write_prepared
 
 from data_pipeline.manifest import FRAMES, REGIONS
@@ -28,3 +29,15 @@ def copy(prepared: Prepared, tmp_path: Path) -> Prepared:
     """The prepared data set in a folder of its own, to be damaged."""
     shutil.copytree(prepared.folder, tmp_path / "copy")
     return dataclasses.replace(prepared, folder=tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def graph_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Parsed captions, shared by all tests that prepare a corpus."""
+    return tmp_path_factory.mktemp("graph_cache")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, graph_cache: Path) -> Corpus:
+    """The small corpus in a folder of its own, to be changed and prepared."""
+    return write_corpus(tmp_path, graph_cache)

@@ -42,7 +42,8 @@ def test_full_maps_splits_keeps_order_and_leaves_out_blank_captions(folder):
         Caption("video0", "3", "a cat", "val"),
         Caption("video2", "4", "a man", "test"),
     )
-    assert annotations.notes == ("1 videos have no caption: video3", "1 blank captions were left out")
+    assert annotations.notes == ("1 videos have no caption: video3",)
+    assert annotations.blank_captions == ("5",)
 
 
 def test_file_and_folder_and_gzip_give_the_same(folder, tmp_path_factory):

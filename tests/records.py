@@ -92,7 +92,7 @@ def write_prepared(
         splits=splits,
         streams=streams,
         tokenizer=TokenizerFile("sentencepiece", 50, "tokenizer.model", "00"),
-        roles=("none", "agent"),
+        roles=tuple(f"role {i}" for i in range(9)),
         attributes=AttributeFile("attributes.json", "11", ATTRIBUTE_SIZES),
         parser={"name": "none"},
         records=relative,

@@ -1,0 +1,38 @@
+"""Progress of long work: a bar on a terminal, a few plain lines anywhere else."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[Item]:
+    """Yields the items and tells on standard error how many are done, how fast, and the time left.
+
+    Args:
+        items: what is worked on.
+        total: how many there are.
+        what: the work, such as "parsing captions".
+        unit: what one item is, in the plural.
+    """
+    if sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=what, unit=f" {unit}", mininterval=0.5, dynamic_ncols=True)
+        return
+    start = last = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            rate = done / (now - start)
+            left = (total - done) / rate
+            print(f"{what}: {done} of {total} {unit}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)
+    print(f"{what}: {done} {unit} in {time.monotonic() - start:.0f} s", file=sys.stderr)

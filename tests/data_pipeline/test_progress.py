@@ -1,0 +1,28 @@
+import sys
+
+import pytest
+
+from data_pipeline import progress
+from data_pipeline.progress import track
+
+
+def test_one_plain_line_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track(range(5000), 5000, "counting", "numbers")) == list(range(5000))
+    assert capsys.readouterr().err == "counting: 5000 numbers in 0 s\n"
+
+
+def test_long_work_says_now_and_then_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    assert list(track("ab", 2, "reading", "letters")) == ["a", "b"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("reading: 1 of 2 letters, ") and lines[0].endswith("s left")
+    assert len(lines) == 3
+
+
+def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(track("abc", 3, "reading", "letters")) == ["a", "b", "c"]
+    shown = capsys.readouterr().err
+    assert "reading: 100%" in shown and "3/3" in shown

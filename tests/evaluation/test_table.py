@@ -1,0 +1,59 @@
+from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.evaluation.table import render_table
+
+
+def figures(first: float, tied: float) -> dict[str, object]:
+    t2v = {
+        "R@1": first,
+        "R@5": first + 20,
+        "R@10": first + 30,
+        "MedR": 4.0,
+        "MnR": 17.25,
+        "tied_fraction": 0.0,
+    }
+    v2t = {
+        "R@1": first + 1,
+        "R@5": first + 21,
+        "R@10": 100.0,
+        "MedR": 3.5,
+        "MnR": 9.96,
+        "tied_fraction": tied,
+    }
+    return {"t2v": t2v, "v2t": v2t, "rsum": 6 * first}
+
+
+GOLDEN = """\
+demo, split test: 10 videos, 35 captions, every caption a query
+| score  | T2V R@1 | T2V R@5 | T2V R@10 | MedR | MnR  | V2T R@1 | V2T R@5 | V2T R@10 | MedR | MnR  | Rsum  | tied % |
+|--------|---------|---------|----------|------|------|---------|---------|----------|------|------|-------|--------|
+| entity | 12.0    | 32.0    | 42.0     | 4.0  | 17.2 | 13.0    | 33.0    | 100.0    | 3.5  | 10.0 | 72.0  | 2.50   |
+| fused  | 30.1    | 50.1    | 60.1     | 4.0  | 17.2 | 31.1    | 51.1    | 100.0    | 3.5  | 10.0 | 180.7 | 0.00   |
+More than 1 % of the queries tie with a wrong answer; ties count by expectation.
+
+True caption preferred to one that differs only in …, in % (chance 50): action (8), entity (12)
+| score  | action | entity |
+|--------|--------|--------|
+| entity | 50.0   | 91.7   |
+| fused  | 62.5   | 95.8   |"""
+
+
+def test_golden_table() -> None:
+    evaluation = Evaluation(
+        videos=10,
+        captions=35,
+        directions={"fused": figures(30.12, 0.0), "entity": figures(12.0, 0.025)},
+        compositional={
+            "fused": {"action": 62.5, "entity": 95.83},
+            "entity": {"action": 50.0, "entity": 91.67},
+        },
+        foils={"action": 8, "entity": 12},
+    )
+    assert render_table(evaluation, "demo, split test") == GOLDEN
+
+
+def test_neither_ties_nor_foils() -> None:
+    evaluation = Evaluation(10, 35, {"fused": figures(30.12, 0.01)}, {}, {})
+    lines = render_table(evaluation, "demo").splitlines()
+    assert len(lines) == 4
+    assert "1.00" in lines[3]
+    assert len({len(line) for line in lines[1:]}) == 1

@@ -1,0 +1,95 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import plain_formulas as plain
+import pytest
+
+from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings, NodeSet, ScoringParameters
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, Scores, score
+
+WEIGHTS = {GLOBAL: 0.5, ENTITY: 0.3, ACTION: 0.2}
+PRESENT = {ENTITY: [True, True, False], ACTION: [True, False, False]}
+"""Levels that the three captions have."""
+
+compute = jax.jit(score, static_argnums=(3, 4))
+
+
+def encoding(seed: int, masks: dict[str, np.ndarray]) -> Encoding:
+    """Random vectors of three items and their attribute logits."""
+    draw = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> jax.Array:
+        return jnp.asarray(draw.normal(size=shape), jnp.float32)
+
+    nodes = {level: NodeSet(normal(*mask.shape, 5), jnp.asarray(mask)) for level, mask in masks.items()}
+    return Encoding(LevelEmbeddings(normal(3, 5), nodes), {level: normal(3, 4) for level in masks})
+
+
+@pytest.fixture(scope="module")
+def sides() -> tuple[Encoding, Encoding]:
+    videos = encoding(0, dict.fromkeys(PRESENT, np.ones((3, 4), bool)))
+    texts = encoding(
+        1, {level: np.outer(present, [True, True]).astype(bool) for level, present in PRESENT.items()}
+    )
+    return videos, texts
+
+
+def fused(sides: tuple[Encoding, Encoding], config: SimilarityConfig) -> Scores:
+    weights = {level: jnp.float32(weight) for level, weight in WEIGHTS.items()}
+    return compute(*sides, ScoringParameters(weights, jnp.float32(0.07)), config, None)
+
+
+def plain_parts(sides: tuple[Encoding, Encoding]) -> dict[str, np.ndarray]:
+    videos, texts = jax.tree.map(lambda x: np.asarray(x, bool if x.dtype == bool else np.float64), sides)
+    parts = {GLOBAL: plain.cosine_matrix(videos.embeddings.pooled, texts.embeddings.pooled)}
+    for level in PRESENT:
+        frames, nodes = videos.embeddings.nodes[level], texts.embeddings.nodes[level]
+        whole = plain.node_matrix(frames.vectors, frames.mask, nodes.vectors, nodes.mask, 4.0)
+        parts[level] = plain.mean_over_nodes(whole, nodes.mask)
+    return parts
+
+
+@pytest.mark.parametrize("missing_levels", ["renormalize", "zero"])
+def test_fused_score(sides: tuple[Encoding, Encoding], missing_levels: str) -> None:
+    result = fused(sides, SimilarityConfig(missing_levels=missing_levels))
+    parts = plain_parts(sides)
+    assert set(result.parts) == set(parts)
+    expected = np.zeros((3, 3))
+    for t in range(3):
+        levels = [
+            level for level in WEIGHTS if missing_levels == "zero" or level == GLOBAL or PRESENT[level][t]
+        ]
+        total = sum(WEIGHTS[level] for level in levels)
+        expected[:, t] = sum(WEIGHTS[level] * parts[level][:, t] for level in levels) / total
+    for level, value in parts.items():
+        np.testing.assert_allclose(result.parts[level], value, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(result.fused, expected, atol=1e-5, rtol=0)
+
+
+def test_attribute_agreement_is_averaged_over_present_levels(sides: tuple[Encoding, Encoding]) -> None:
+    without = fused(sides, SimilarityConfig())
+    result = fused(sides, SimilarityConfig(attribute_weight=0.25))
+    videos, texts = sides
+    agreement = {
+        level: plain.agreement(
+            np.asarray(videos.attribute_logits[level], np.float64),
+            np.asarray(texts.attribute_logits[level], np.float64),
+        )
+        for level in PRESENT
+    }
+    expected = np.stack(
+        [
+            0.5 * (agreement[ENTITY][:, 0] + agreement[ACTION][:, 0]),
+            agreement[ENTITY][:, 1],
+            np.zeros(3),
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(result.parts[ATTRIBUTES], expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(result.fused, 0.75 * without.fused + 0.25 * expected, atol=1e-5, rtol=0)
+
+
+def test_smoothing_comes_from_the_config(sides: tuple[Encoding, Encoding]) -> None:
+    uniform = fused(sides, SimilarityConfig(smoothing=0.0)).parts[ENTITY]
+    assert np.abs(uniform - fused(sides, SimilarityConfig()).parts[ENTITY]).max() > 1e-3

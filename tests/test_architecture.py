@@ -1,0 +1,135 @@
+"""The rules of the house: who may import whom, and how long a file may be."""
+
+import ast
+import pathlib
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGES = ("mcsan_jax", "data_pipeline", "configs", "launch")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+FOUNDATIONS = ("mcsan_jax.errors", "mcsan_jax.levels", "mcsan_jax.batch", "mcsan_jax.config")
+ALLOWED = {
+    "mcsan_jax/errors.py": (),
+    "mcsan_jax/levels.py": (),
+    "mcsan_jax/batch.py": (),
+    "mcsan_jax/config.py": ("mcsan_jax.errors", "mcsan_jax.levels"),
+    "mcsan_jax/scoring/": (*FOUNDATIONS, "mcsan_jax.scoring"),
+    "mcsan_jax/models/": (*FOUNDATIONS, "mcsan_jax.models"),
+    "mcsan_jax/evaluation/": (
+        *FOUNDATIONS,
+        "mcsan_jax.scoring",
+        "mcsan_jax.models",
+        "mcsan_jax.evaluation",
+        "mcsan_jax.training.sharding",
+    ),
+    "mcsan_jax/training/": (
+        *FOUNDATIONS,
+        "mcsan_jax.scoring",
+        "mcsan_jax.models",
+        "mcsan_jax.evaluation",
+        "mcsan_jax.training",
+        "mcsan_jax.workdir",
+        "data_pipeline.manifest",
+    ),
+    "data_pipeline/": (*FOUNDATIONS, "data_pipeline"),
+    "configs/": (*FOUNDATIONS, "configs"),
+}
+"""For each room, the project's modules that it may import; a room that is not named may import any."""
+
+HOMES = {
+    "flax": ("mcsan_jax/models/",),
+    "orbax": ("mcsan_jax/training/checkpointing.py",),
+    "optax": ("mcsan_jax/training/",),
+    "tensorflow": ("data_pipeline/",),
+    "tensorflow_datasets": ("data_pipeline/builders/",),
+    "spacy": ("data_pipeline/captions/",),
+    "sentencepiece": ("data_pipeline/captions/tokenizer.py",),
+    "h5py": ("data_pipeline/features/",),
+}
+"""The only places that import a library."""
+
+
+def imports(path: pathlib.Path) -> set[str]:
+    """Dotted names of all that a file imports, at the top, inside functions or through `importlib`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} line {node.lineno}: relative import"
+            assert node.module is not None
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+            names.update(one.value for one in node.args if isinstance(one, ast.Constant))
+    return names
+
+
+def place(path: pathlib.Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_imports_point_one_way(room: str) -> None:
+    files = [path for path in FILES if place(path).startswith(room)]
+    assert files
+    wrong = [
+        f"{place(path)} imports {name}"
+        for path in files
+        for name in sorted(imports(path))
+        if within(name, PACKAGES) and not within(name, ALLOWED[room])
+    ]
+    assert not wrong
+
+
+def test_nothing_imports_the_entry_point() -> None:
+    assert not [
+        place(path) for path in FILES if any(within(name, ("mcsan_jax.main",)) for name in imports(path))
+    ]
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_has_one_home(library: str) -> None:
+    users = [place(path) for path in FILES if any(within(name, (library,)) for name in imports(path))]
+    assert users
+    assert not [user for user in users if not user.startswith(HOMES[library])]
+
+
+def test_files_are_small() -> None:
+    lengths = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert not {name: length for name, length in lengths.items() if length > 400}
+    for package in ("mcsan_jax", "data_pipeline"):
+        assert statistics.median(n for name, n in lengths.items() if name.startswith(package) and n) <= 150
+
+
+def test_names_say_what_a_module_does() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc"}
+    assert not [place(path) for path in FILES if vague & set(path.relative_to(ROOT).with_suffix("").parts)]
+
+
+def test_the_network_does_not_load_tensorflow() -> None:
+    rooms = ("scoring", "models", "evaluation", "training")
+    modules = [
+        place(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for path in FILES
+        if place(path) == "mcsan_jax/__init__.py"
+        or place(path).startswith(tuple(f"mcsan_jax/{r}/" for r in rooms))
+    ]
+    assert len(modules) > 10
+    program = (
+        f"import importlib, sys\nfor name in {modules!r}:\n    importlib.import_module(name)\n"
+        "print(*sorted({'tensorflow', 'tensorflow_datasets', 'spacy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ""

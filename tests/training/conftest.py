@@ -1,0 +1,75 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import pytest
+from records import Prepared, make_record, make_stream, write_prepared
+
+from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.manifest import FRAMES, REGIONS
+from mcsan_jax.config import Config, defaults, from_config_dict
+from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
+from mcsan_jax.training.sharding import make_mesh
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """21 training videos (three batches of eight, the last one not full) and six to validate on."""
+    streams = (make_stream("appearance", FRAMES, 6), make_stream("objects", REGIONS, 4, regions=2))
+    records = {
+        "train": [make_record(f"train{i}", streams, i) for i in range(21)],
+        "val": [make_record(f"val{i}", streams, 100 + i) for i in range(6)],
+    }
+    return write_prepared(tmp_path_factory.mktemp("prepared"), streams, records)
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    values = defaults()
+    values.name = "tested"
+    values.data.update(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3)
+    values.model.update(width=16, word_width=8, dropout=0.1)
+    values.loss.update(attribute_weight=0.1, divergence_weight=0.1)
+    values.train.update(batch_size=8, epochs=3, log_every_steps=2, evaluate_every_epochs=2, checkpoint_every_steps=2)
+    values.evaluation.update(encode_batch=8, video_block=4, text_block=8)
+    return from_config_dict(values)
+
+
+@pytest.fixture(scope="session")
+def make_experiment(prepared: Prepared, config: Config) -> Callable[..., Experiment]:
+    """Builds an experiment on some of the fake devices, with some groups of the configuration changed, once."""
+
+    made: dict[str, Experiment] = {}
+
+    def make(devices: int = 1, **groups: dict[str, object]) -> Experiment:
+        key = repr((devices, groups))
+        if key not in made:
+            made[key] = build(devices, groups)
+        return made[key]
+
+    def build(devices: int, groups: dict[str, dict[str, object]]) -> Experiment:
+        changed = {name: dataclasses.replace(getattr(config, name), **values) for name, values in groups.items()}
+        mesh = make_mesh(jax.devices()[:devices])
+        return build_experiment(dataclasses.replace(config, **changed), prepared.manifest, mesh)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def batches(prepared: Prepared, config: Config) -> TrainBatches:
+    return TrainBatches(
+        prepared.folder,
+        prepared.manifest,
+        "train",
+        config.train.batch_size,
+        batch_limits(config.data),
+        config.train.seed,
+    )
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder

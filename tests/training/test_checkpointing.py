@@ -1,0 +1,66 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from data_pipeline.input_pipeline import TrainBatches
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import Experiment
+from mcsan_jax.training.sharding import put_batch
+
+
+def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
+    state = {"weight": jax.numpy.arange(4.0)}
+    with CheckpointStore(tmp_path / "checkpoints") as store:
+        assert store.last_step is None
+        assert store.best_step is None
+        for step, rsum in [(1, 10.0), (2, 30.0), (3, 20.0), (4, None), (5, None)]:
+            store.save(step, {"weight": state["weight"] + step}, rsum)
+            store.wait()
+        assert (store.best_step, store.last_step) == (2, 5)
+    kept = sorted(int(folder.name) for folder in (tmp_path / "checkpoints").iterdir() if folder.name.isdigit())
+    assert kept == [2, 5]
+    with CheckpointStore(tmp_path / "checkpoints") as store:
+        np.testing.assert_array_equal(store.restore(2, like=state)["weight"], np.arange(4.0) + 2)
+
+
+def test_a_checkpoint_holds_the_state_it_was_given_although_training_goes_on(
+    make_experiment: Callable[..., Experiment], batches: TrainBatches, tmp_path: Path
+) -> None:
+    experiment = make_experiment(1)
+    state = experiment.initial_state()
+    stream = batches.from_step(0)
+    with CheckpointStore(tmp_path / "checkpoints") as store:
+        for step in range(1, 5):
+            state, _ = experiment.train_step(state, put_batch(next(stream), experiment.mesh))
+            if step == 2:
+                expected = jax.tree.map(np.copy, jax.device_get(state))
+                store.save(step, state)
+        store.wait()
+        restored = store.restore(2, like=experiment.initial_state())
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), expected)
+
+
+def test_a_checkpoint_restores_onto_another_mesh(
+    make_experiment: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    state = make_experiment(2).initial_state()
+    with CheckpointStore(tmp_path / "checkpoints") as store:
+        store.save(1, state)
+        store.wait()
+        like = make_experiment(8).initial_state()
+        restored = store.restore(1, like=like)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), jax.device_get(state))
+    assert len(restored.params["log_temperature"].sharding.device_set) == 8
+
+
+def test_an_unfinished_checkpoint_is_not_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    state = {"weight": jax.numpy.arange(4.0)}
+    with CheckpointStore(folder) as store:
+        store.save(1, state)
+        store.wait()
+    (folder / "2.orbax-checkpoint-tmp").mkdir()
+    with CheckpointStore(folder) as store:
+        assert store.last_step == 1

@@ -1,0 +1,113 @@
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from records import Prepared
+
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.train_loop import train
+from mcsan_jax.training.train_step import TrainState
+
+MakeExperiment = Callable[..., Experiment]
+
+
+class Interrupted(Exception):
+    """The run was stopped."""
+
+
+class StopsBefore:
+    """Batches that end in an exception, as a run that is killed."""
+
+    def __init__(self, batches: TrainBatches, step: int) -> None:
+        self._batches, self._step = batches, step
+
+    def from_step(self, step: int) -> Iterator[PairBatch]:
+        yield from itertools.islice(self._batches.from_step(step), self._step - step)
+        raise Interrupted
+
+
+def run(experiment: Experiment, batches: TrainBatches | StopsBefore, prepared: Prepared, workdir: Path) -> TrainState:
+    config = experiment.config
+    reader = SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(config.data))
+
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
+        return evaluate(experiment.encoders, variables_of(state), reader, config, "val"), f"step {step}"
+
+    with CheckpointStore(workdir / "checkpoints") as checkpoints:
+        return train(experiment, batches, evaluator, checkpoints, workdir)
+
+
+def read_metrics(workdir: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+# An epoch has three steps: 2 is inside the first epoch, 3 at its boundary, 5 inside the second.
+@pytest.mark.parametrize("interruptions", [(3,), (4,), (3, 6)])
+def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
+    make_experiment: MakeExperiment,
+    batches: TrainBatches,
+    prepared: Prepared,
+    tmp_path: Path,
+    interruptions: tuple[int, ...],
+) -> None:
+    experiment = make_experiment(1)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = jax.device_get(run(experiment, batches, prepared, tmp_path / "whole"))
+
+    for step in interruptions:
+        with pytest.raises(Interrupted):
+            run(experiment, StopsBefore(batches, step), prepared, tmp_path / "parts")
+    parts = jax.device_get(run(experiment, batches, prepared, tmp_path / "parts"))
+
+    jax.tree.map(np.testing.assert_array_equal, parts, whole)
+    timeless = [
+        [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in read_metrics(folder)]
+        for folder in (tmp_path / "whole", tmp_path / "parts")
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_finished_run_is_not_trained_again(
+    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, workdir: Path
+) -> None:
+    experiment = make_experiment(1)
+    first = jax.device_get(run(experiment, batches, prepared, workdir))
+    lines = read_metrics(workdir)
+    again = jax.device_get(run(experiment, StopsBefore(batches, 0), prepared, workdir))
+    jax.tree.map(np.testing.assert_array_equal, again, first)
+    assert read_metrics(workdir) == lines
+    assert int(first.step) == experiment.total_steps == 9
+
+
+def test_training_writes_curves_and_the_best_and_last_checkpoint(
+    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, workdir: Path
+) -> None:
+    experiment = make_experiment(1)
+    run(experiment, batches, prepared, workdir)
+    metrics = read_metrics(workdir)
+    evaluations = {line["step"]: line["rsum/fused"] for line in metrics if line["kind"] == "val"}
+    assert list(evaluations) == [6, 9]
+    train_lines = [line for line in metrics if line["kind"] == "train"]
+    assert [line["step"] for line in train_lines] == [2, 4, 6, 8, 9]
+    assert {"loss", "ranking", "fbce/entity", "kl/action", "learning_rate", "pairs_per_second"} <= set(train_lines[0])
+    assert any((workdir / "tensorboard").iterdir())
+    with CheckpointStore(workdir / "checkpoints") as checkpoints:
+        assert checkpoints.last_step == 9
+        assert checkpoints.best_step == max(evaluations, key=lambda step: (evaluations[step], step))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, workdir: Path
+) -> None:
+    experiment = make_experiment(1, optim={"learning_rate": 1e30, "warmup_epochs": 0.0, "clip_norm": 0.0})
+    with pytest.raises(FloatingPointError, match=r"step \d+: .*not finite; lower config.optim.learning_rate"):
+        run(experiment, batches, prepared, workdir)

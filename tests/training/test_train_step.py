@@ -1,0 +1,131 @@
+import itertools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from data_pipeline.input_pipeline import TrainBatches
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.errors import InputError
+from mcsan_jax.training.experiment import Experiment
+from mcsan_jax.training.objective import objective
+from mcsan_jax.training.sharding import check_batch_size, make_mesh, put_batch
+from mcsan_jax.training.train_step import TrainState, stream_key
+
+MakeExperiment = Callable[..., Experiment]
+
+
+def loss_and_gradient(experiment: Experiment, state: TrainState, batch: PairBatch):
+    def loss(params):
+        variables = {"params": params, "statistics": state.statistics}
+        videos, texts, parameters = experiment.model.apply(variables, batch)
+        return objective(videos, texts, parameters, batch, experiment.config)[0]
+
+    return jax.jit(jax.value_and_grad(loss))(state.params)
+
+
+@pytest.mark.parametrize("ranking", ["info_nce", "triplet"])
+def test_eight_devices_give_the_loss_and_gradient_of_one(
+    make_experiment: MakeExperiment, batches: TrainBatches, ranking: str
+) -> None:
+    # Step 2 is the last batch of the epoch, which is not full.
+    batch = next(batches.from_step(2))
+    assert not np.all(batch.example_mask)
+    results = []
+    for devices in (1, 8):
+        experiment = make_experiment(devices, loss={"ranking": ranking})
+        state = experiment.initial_state()
+        results.append(loss_and_gradient(experiment, state, put_batch(batch, experiment.mesh)))
+    (one_loss, one_gradient), (eight_loss, eight_gradient) = jax.device_get(results)
+    np.testing.assert_allclose(eight_loss, one_loss, rtol=1e-5)
+    jax.tree.map(
+        lambda eight, one: np.testing.assert_allclose(eight, one, rtol=1e-4, atol=1e-6),
+        eight_gradient,
+        one_gradient,
+    )
+    assert optax.tree.norm(one_gradient) > 0.1
+
+
+def test_eight_devices_train_like_one(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+    losses = []
+    for devices in (1, 8):
+        experiment = make_experiment(devices, model={"dropout": 0.0})
+        state = experiment.initial_state()
+        for batch in itertools.islice(batches.from_step(0), 4):
+            state, metrics = experiment.train_step(state, put_batch(batch, experiment.mesh))
+        losses.append(float(metrics["loss"]))
+        assert state.params["log_temperature"].sharding.is_fully_replicated
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+
+
+def test_the_step_compiles_once(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+    experiment = make_experiment(2)
+    state = experiment.initial_state()
+    for batch in itertools.islice(batches.from_step(0), 5):
+        state, _ = experiment.train_step(state, put_batch(batch, experiment.mesh))
+    assert experiment.train_step._cache_size() == 1
+
+
+def test_the_step_takes_over_the_memory_of_its_state(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+    experiment = make_experiment(1)
+    state = experiment.initial_state()
+    experiment.train_step(state, put_batch(next(batches.from_step(0)), experiment.mesh))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+
+
+def test_the_loss_falls_on_one_batch(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+    experiment = make_experiment(1, optim={"learning_rate": 3e-3, "warmup_epochs": 0.0}, train={"epochs": 40})
+    state = experiment.initial_state()
+    batch = put_batch(next(batches.from_step(0)), experiment.mesh)
+    losses = []
+    for _ in range(40):
+        state, metrics = experiment.train_step(state, batch)
+        losses.append(float(metrics["ranking"]))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_switched_off_terms_are_not_computed(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+    batch = next(batches.from_step(0))
+
+    state = make_experiment(1).initial_state()
+
+    def terms(**loss: object) -> set[str]:
+        step = make_experiment(1, loss=loss).train_step
+        _, metrics = jax.eval_shape(step, state, batch)
+        return {name.split("/")[0] for name in metrics}
+
+    always = {"loss", "temperature", "level_weight", "gradient_norm"}
+    assert terms(attribute_weight=0.0) == always | {"ranking", "kl"}
+    assert terms(ranking="none", divergence_weight=0.0) == always | {"fbce"}
+
+
+def test_statistics_standardise_and_are_not_trained(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+    experiment = make_experiment(1)
+    state = experiment.initial_state()
+    before = jax.device_get(state.statistics)
+    np.testing.assert_array_equal(before["frame_statistics"]["std"], np.ones(6, np.float32))
+    state, _ = experiment.train_step(state, put_batch(next(batches.from_step(0)), experiment.mesh))
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(state.statistics), before)
+
+
+def test_random_streams_depend_on_name_step_and_seed() -> None:
+    keys = [
+        stream_key(0, "dropout", 0),
+        stream_key(0, "dropout", 1),
+        stream_key(0, "init", 0),
+        stream_key(1, "dropout", 0),
+    ]
+    data = {tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in keys}
+    assert len(data) == 4
+    same = stream_key(0, "dropout", jnp.int32(1))
+    assert np.array_equal(jax.random.key_data(same), jax.random.key_data(keys[1]))
+
+
+def test_a_batch_size_that_the_devices_do_not_divide_is_refused() -> None:
+    mesh = make_mesh(jax.devices()[:8])
+    check_batch_size(16, mesh, "train.batch_size")
+    with pytest.raises(InputError, match=r"config\.train\.batch_size is 20, which 8 devices do not divide; use 16 or 24"):
+        check_batch_size(20, mesh, "train.batch_size")
