@@ -178,8 +178,10 @@ def from_config_dict(values: ml_collections.ConfigDict) -> Config:
         raise InputError(
             f"config.model.levels is {config.model.levels!r}; expected some of {', '.join(LEVELS)}, each once"
         )
-    if config.model.width % 2:
-        raise InputError(f"config.model.width is {config.model.width}; expected an even number")
+    has_heads = config.model.context == "transformer" or config.model.temporal == "attention"
+    divisor = 4 if has_heads else 2
+    if config.model.width % divisor:
+        raise InputError(f"config.model.width is {config.model.width}; expected a multiple of {divisor}")
     return config
 
 

@@ -65,7 +65,7 @@ def imports(path: pathlib.Path) -> set[str]:
             assert node.module is not None
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
-            names.update(one.value for one in node.args if isinstance(one, ast.Constant))
+            names.update(str(one.value) for one in node.args if isinstance(one, ast.Constant))
     return names
 
 

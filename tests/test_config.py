@@ -67,7 +67,7 @@ def test_levels_may_be_a_list() -> None:
         ("model.levels", (), r"config\.model\.levels is \(\); expected some of global"),
         ("model.levels", ("entity", "entity"), r"config\.model\.levels .*each once"),
         ("model.levels", ("entity", "verb"), r"config\.model\.levels .*'verb'.*expected some of"),
-        ("model.width", 7, r"config\.model\.width is 7; expected an even number"),
+        ("model.width", 7, r"config\.model\.width is 7; expected a multiple of 2"),
         (
             "data.made_from",
             "thin_air",
@@ -88,6 +88,16 @@ def test_levels_may_be_a_list() -> None:
 def test_wrong_values_name_the_key(key: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         from_config_dict(with_value(key, value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("model.context", "transformer"), ("model.temporal", "attention")]
+)
+def test_width_divides_into_attention_heads(key: str, value: str) -> None:
+    values = with_value(key, value)
+    values.model.width = 6
+    with pytest.raises(InputError, match=r"config\.model\.width is 6; expected a multiple of 4"):
+        from_config_dict(values)
 
 
 @pytest.mark.parametrize("key", ["train.seed", "loss"])

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mcsan_jax.batch import PairBatch, TextBatch, VideoBatch
+from mcsan_jax.batch import AnyArray, PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config, DataConfig, EvaluationConfig, ModelConfig
 from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
 from mcsan_jax.models.mcsan import MCSAN, DataShape
@@ -49,7 +49,7 @@ def _lengths(draw: np.random.Generator, count: int, size: int, least: int) -> np
     return np.arange(size)[None] < lengths[:, None]
 
 
-def _labels(draw: np.random.Generator, count: int, shape: DataShape) -> dict[str, np.ndarray]:
+def _labels(draw: np.random.Generator, count: int, shape: DataShape) -> dict[str, AnyArray]:
     return {level: draw.random((count, size)) < 0.3 for level, size in shape.attributes}
 
 

@@ -96,8 +96,8 @@ def test_a_constant_matrix_gives_chance(videos: int, captions: int) -> None:
     assert v2t.tied_fraction() == 1.0
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_score_equals_itself_in_any_precision(dtype: type) -> None:
+@pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")])
+def test_a_score_equals_itself_in_any_precision(dtype: np.dtype) -> None:
     """0.1 and 0.3 are not the same number in both precisions; the truth must still tie with itself."""
     scores = np.array([[0.1, 0.3], [0.3, 0.1], [0.2, 0.2]], dtype)
     ranks = text_to_video_ranks(scores, np.array([0, 1]))

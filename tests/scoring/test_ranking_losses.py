@@ -41,7 +41,7 @@ class Case(NamedTuple):
         return jnp.asarray(self.scores, dtype), jnp.asarray(self.positives), jnp.asarray(self.mask)
 
 
-@pytest.fixture(params=["diagonal", "same text", "one real row", "all rows alike"])
+@pytest.fixture(params=["diagonal", "same text", "one real row", "all rows alike", "one-sided"])
 def case(request: pytest.FixtureRequest) -> Case:
     draw = np.random.default_rng(3)
     groups = {
@@ -49,9 +49,14 @@ def case(request: pytest.FixtureRequest) -> Case:
         "same text": [0, 1, 0, 3, 0, 3],
         "one real row": [0, 1, 2, 3, 4, 5],
         "all rows alike": [0, 0, 0, 0, 0, 0],
+        "one-sided": [0, 1, 2, 3, 4, 5],
     }[request.param]
     mask = np.arange(6) < (1 if request.param == "one real row" else 5)
-    return Case(draw.uniform(-1, 1, (6, 6)), np.equal.outer(groups, groups), mask)
+    positives = np.equal.outer(groups, groups)
+    if request.param == "one-sided":
+        # Caption 2 is true of video 0 too, but caption 0 is not true of video 2.
+        positives[0, 2] = True
+    return Case(draw.uniform(-1, 1, (6, 6)), positives, mask)
 
 
 @pytest.mark.parametrize("name", LOSSES)
