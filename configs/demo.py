@@ -18,12 +18,16 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.data.max_actions = 2
     config.data.max_entities = 3
     config.data.max_relationships = 4
-    config.train.epochs = 10
+    config.train.epochs = 16
     config.train.batch_size = 128
-    config.train.evaluate_every_epochs = 5
-    config.optim.learning_rate = 2e-3
+    config.train.evaluate_every_epochs = 8
+    config.optim.learning_rate = 5e-3
+    config.similarity.learn_level_weights = True
     set_size(config, size)
+    if size == "full":
+        config.name = "demo_full"
     if size == "small":
+        # Smaller than elsewhere: the clips are simple, and the demo is to be quick.
         config.name = "demo"
         config.model.width = 128
         config.model.word_width = 64

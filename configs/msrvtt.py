@@ -20,10 +20,14 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.data.prepare_hint = PREPARE_HINT
     config.data.max_frames = 20
     config.train.batch_size = 128
-    config.train.epochs = 50
+    config.train.epochs = 80
+    config.optim.learning_rate = 1e-3
+    config.model.dropout = 0.4
+    config.similarity.learn_level_weights = True
+    config.similarity.attribute_weight = 0.3
     config.loss.attribute_weight = 0.1
     config.loss.divergence_weight = 0.1
     set_size(config, size)
     if size == "small":
-        config.train.evaluate_every_epochs = 2
+        config.train.evaluate_every_epochs = 10
     return config

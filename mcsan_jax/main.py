@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
@@ -135,7 +135,8 @@ def _banner(experiment: Experiment, workdir: Workdir) -> str:
         [
             f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
             f"{train_split.videos} training videos with {train_split.captions} captions; "
-            f"batch {config.train.batch_size}, {experiment.steps_per_epoch} steps an epoch, {config.train.epochs} epochs",
+            f"batch {config.train.batch_size}, {experiment.steps_per_epoch} steps an epoch, "
+            f"{config.train.epochs} epochs",
             f"{jax.process_count()} process(es), {experiment.mesh.size} {jax.devices()[0].platform} device(s); "
             f"run in {workdir.folder}",
         ]
@@ -146,6 +147,8 @@ def main(arguments: Sequence[str]) -> None:
     """Entry point; bad input ends with a message and status 2."""
     if len(arguments) > 1:
         app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
+    # Orbax tells every step of every checkpoint.
+    logging.set_verbosity(logging.WARNING)
     try:
         config = from_config_dict(_CONFIG.value)
         workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
@@ -155,17 +158,22 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(2)
 
 
-def start() -> None:
-    """Parses the flags and runs; an unknown config key ends with a message and status 2."""
-    flags.mark_flag_as_required("config")
+def parse_flags(arguments: Sequence[str]) -> list[str]:
+    """Parses the command line; an override of a config key that does not exist ends with a message and status 2."""
     try:
-        app.run(main)
-    except (AttributeError, KeyError) as error:
-        if "config" not in str(error):
-            raise
+        return flags.FLAGS(arguments)
+    except AttributeError as error:
+        # ml_collections wraps its own message, which may suggest a key, in a KeyError.
+        (cause,) = error.args
+        detail = " ".join(str(cause.args[0] if isinstance(cause, KeyError) else cause).split())
+        overrides = ", ".join(word.split("=")[0] for word in arguments if word.startswith("--config."))
+        print(f"error: unknown config key in {overrides}: {detail}", file=sys.stderr)
+        sys.exit(2)
+    except (flags.Error, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 if __name__ == "__main__":
-    start()
+    flags.mark_flag_as_required("config")
+    app.run(main, flags_parser=parse_flags)

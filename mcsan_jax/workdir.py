@@ -37,7 +37,7 @@ class Workdir:
         """
         identity = {"data_fingerprint": data_fingerprint, **_plain(flatten(config))}
         if self._identity_file.is_file():
-            self._compare(json.loads(self._identity_file.read_text(encoding="utf-8")), identity)
+            self._compare(self._read_identity(), identity)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_json(self._identity_file, {**identity, "versions": package_versions()})
@@ -61,6 +61,14 @@ class Workdir:
         }
         _write_json(path, content)
         return path
+
+    def _read_identity(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._identity_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"{self._identity_file} is damaged ({error}); choose another --workdir, or delete {self.folder}"
+            ) from error
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         missing = object()

@@ -12,7 +12,9 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Tests spend their time in compiling, not in computing.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 # Tests build the same small networks again and again: each is compiled once in a session.
 _COMPILED = tempfile.TemporaryDirectory(prefix="mcsan_jax_compiled_")
 jax.config.update("jax_compilation_cache_dir", _COMPILED.name)

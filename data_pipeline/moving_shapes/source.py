@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from data_pipeline.annotations.caption import TRAIN, Caption, make_annotations
+from data_pipeline.annotations.caption import TEST, Caption, make_annotations
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip
 from data_pipeline.preparation import Source
 from data_pipeline.record_maker import Foil
@@ -29,8 +29,8 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
                 for number, text in enumerate(made.captions)
             ]
             ids.append(made.video_id)
-            # Training sees no foils: they would only be parsed for nothing.
-            if split != TRAIN:
+            # The compositional test is made on the test split; other foils would be parsed for nothing.
+            if split == TEST:
                 foils[made.video_id] = [Foil(foil.kind, foil.caption, foil.text) for foil in made.foils]
     annotations = make_annotations(
         captions,

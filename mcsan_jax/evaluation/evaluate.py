@@ -1,6 +1,7 @@
 """Exact evaluation of a whole split: every caption against every video, in blocks."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcsan_jax.batch import TextBatch, VideoBatch
-from mcsan_jax.config import Config
+from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.evaluation.encoding import Encoders, Variables, encode_all, take_rows
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import RankCounter
@@ -155,7 +156,7 @@ class _TileScorer:
     ) -> None:
         self._videos, self._texts, self._parameters = videos, texts, parameters
         self._shape = (config.evaluation.video_block, config.evaluation.text_block)
-        self._score = _make_scorer(config)
+        self._score = _compiled_scorer(config.similarity, config.model.compute_dtype)
 
     def __call__(self, rows: slice, columns: slice) -> dict[str, np.ndarray]:
         videos = take_rows(self._videos, rows, self._shape[0])
@@ -165,12 +166,14 @@ class _TileScorer:
         return {part: np.asarray(block)[:height, :width] for part, block in parts.items()}
 
 
-def _make_scorer(config: Config) -> Any:
-    dtype = None if config.model.compute_dtype == "float32" else jnp.dtype(config.model.compute_dtype)
+@functools.cache
+def _compiled_scorer(similarity: SimilarityConfig, compute_dtype: str) -> Any:
+    """The scoring function; kept, so that the next evaluation does not compile it again."""
+    dtype = None if compute_dtype == "float32" else jnp.dtype(compute_dtype)
 
     @jax.jit
     def scores(videos: Encoding, texts: Encoding, parameters: ScoringParameters) -> dict[str, jax.Array]:
-        result = score(videos, texts, parameters, config.similarity, dtype)
+        result = score(videos, texts, parameters, similarity, dtype)
         return {FUSED: result.fused, **result.parts}
 
     return scores
@@ -185,7 +188,7 @@ def _prefer_true(
     config: Config,
 ) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     """How often a true caption scores above its foil, with the clip to which both belong."""
-    scores = _make_scorer(config)
+    scores = _compiled_scorer(config.similarity, config.model.compute_dtype)
     wins: dict[str, list[np.ndarray]] = {}
     kinds: list[str] = []
     size = config.evaluation.encode_batch

@@ -2,14 +2,15 @@
 
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.metrics import CUTOFFS
-from mcsan_jax.scoring.multi_level import FUSED
+from mcsan_jax.levels import LEVELS
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
 
 def render_table(evaluation: Evaluation, title: str) -> str:
     """One row per part of the score, the fused score last; recalls in percent."""
     recalls = [f"{name} R@{k}" for name in ("T2V", "V2T") for k in CUTOFFS]
     head = ["score", *recalls[:3], "MedR", "MnR", *recalls[3:], "MedR", "MnR", "Rsum", "tied %"]
-    parts = [part for part in evaluation.directions if part != FUSED] + [FUSED]
+    parts = [part for part in (*LEVELS, ATTRIBUTES, FUSED) if part in evaluation.directions]
     rows = []
     for part in parts:
         figures = evaluation.directions[part]

@@ -91,7 +91,7 @@ class SpatialStructure(nn.Module):
 class RegionMotion(nn.Module):
     """How each region changes from frame to frame, whatever its place; the strongest response of all regions counts.
 
-    One convolution of width 3 over time, shared by all regions, then the maximum over regions of its response plus a
+    One convolution of width 5 over time, shared by all regions, then the maximum over regions of its response plus a
     learned embedding of the place.
     """
 
@@ -107,7 +107,7 @@ class RegionMotion(nn.Module):
         values = jnp.where(mask[..., None, None], values, 0.0)
         videos, length, count, _ = values.shape
         tracks = values.transpose(0, 2, 1, 3).reshape(videos * count, length, -1)
-        moved = Linear(width, dtype, name="width_3")(_neighbours(tracks, 1))
+        moved = Linear(width, dtype, name="width_5")(_neighbours(tracks, 2))
         moved = moved.reshape(videos, count, length, width)
         places = self.param("places", nn.initializers.normal(0.02), (count, width))
         return jnp.max(nn.gelu(moved + places[None, :, None]), axis=1)

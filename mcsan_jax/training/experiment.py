@@ -89,7 +89,9 @@ def example_batch(config: Config, manifest: Manifest) -> PairBatch:
     data = config.data
     nodes = data.max_actions + data.max_entities
     region_shape = (1, data.max_frames, manifest.regions_per_frame, manifest.region_dim)
-    labels: dict[str, AnyArray] = {level: np.zeros((1, size), bool) for level, size in manifest.attribute_sizes.items()}
+    labels: dict[str, AnyArray] = {
+        level: np.zeros((1, size), bool) for level, size in manifest.attribute_sizes.items()
+    }
 
     def integers(*shape: int) -> np.ndarray:
         return np.zeros((1, *shape), np.int32)

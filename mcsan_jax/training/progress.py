@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 
 class RunLog:
-    """Writes the scalars of a run, as a context manager; when a run is resumed, entries after the restored step are dropped.
+    """Writes the scalars of a run, as a context manager.
+
+    When a run is resumed, entries after the restored step are dropped.
 
     Args:
         workdir: folder of `metrics.jsonl` and `tensorboard/`.
@@ -65,10 +67,7 @@ class TrainProgress:
         rate = max(step - last_step, 1) / max(now - last_time, 1e-9)
         self._seen = (step, now)
         left = (self._total - step) / rate
-        terms = "  ".join(
-            f"{name} {value:.4g}" for name, value in metrics.items() if not name.startswith("level_weight")
-        )
-        line = f"{terms}  {rate * self._batch_size:.0f} pairs/s"
+        line = f"{_loss_by_term(metrics)}  {rate * self._batch_size:.0f} pairs/s"
         if self._bar.disable:
             minutes, seconds = divmod(round(left), 60)
             print(f"step {step}/{self._total}  {line}  {minutes}:{seconds:02d} left", flush=True)
@@ -91,6 +90,17 @@ class TrainProgress:
 
     def __exit__(self, *exception: object) -> None:
         self._bar.close()
+
+
+def _loss_by_term(metrics: Mapping[str, float]) -> str:
+    """The loss and its terms before weighing, summed over levels."""
+    terms: dict[str, float] = {}
+    for name, value in metrics.items():
+        term = name.split("/")[0]
+        if term in ("ranking", "fbce", "kl"):
+            terms[term] = terms.get(term, 0.0) + value
+    parts = ", ".join(f"{term} {value:.3f}" for term, value in terms.items())
+    return f"loss {metrics['loss']:.3f} ({parts})"
 
 
 def _drop_after(path: pathlib.Path, step: int) -> None:

@@ -74,7 +74,11 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
     here = Path(__file__).parent
     contents = []
     for name in ("one", "two"):
-        environment = {"PYTHONPATH": f"{here}:{here.parents[1]}", "PATH": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        environment = {
+            "PYTHONPATH": f"{here.parent}:{here.parents[1]}",
+            "PATH": "",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
         subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / name)],
             check=True,

@@ -31,7 +31,9 @@ def config() -> Config:
     values.data.update(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3)
     values.model.update(width=16, word_width=8, dropout=0.1)
     values.loss.update(attribute_weight=0.1, divergence_weight=0.1)
-    values.train.update(batch_size=8, epochs=3, log_every_steps=2, evaluate_every_epochs=2, checkpoint_every_steps=2)
+    values.train.update(
+        batch_size=8, epochs=3, log_every_steps=2, evaluate_every_epochs=2, checkpoint_every_steps=2
+    )
     values.evaluation.update(encode_batch=8, video_block=4, text_block=8)
     return from_config_dict(values)
 
@@ -49,7 +51,9 @@ def make_experiment(prepared: Prepared, config: Config) -> Callable[..., Experim
         return made[key]
 
     def build(devices: int, groups: dict[str, dict[str, object]]) -> Experiment:
-        changed = {name: dataclasses.replace(getattr(config, name), **values) for name, values in groups.items()}
+        changed = {
+            name: dataclasses.replace(getattr(config, name), **values) for name, values in groups.items()
+        }
         mesh = make_mesh(jax.devices()[:devices])
         return build_experiment(dataclasses.replace(config, **changed), prepared.manifest, mesh)
 

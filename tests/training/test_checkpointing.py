@@ -19,7 +19,9 @@ def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
             store.save(step, {"weight": state["weight"] + step}, rsum)
             store.wait()
         assert (store.best_step, store.last_step) == (2, 5)
-    kept = sorted(int(folder.name) for folder in (tmp_path / "checkpoints").iterdir() if folder.name.isdigit())
+    kept = sorted(
+        int(folder.name) for folder in (tmp_path / "checkpoints").iterdir() if folder.name.isdigit()
+    )
     assert kept == [2, 5]
     with CheckpointStore(tmp_path / "checkpoints") as store:
         np.testing.assert_array_equal(store.restore(2, like=state)["weight"], np.arange(4.0) + 2)

@@ -34,7 +34,9 @@ class StopsBefore:
         raise Interrupted
 
 
-def run(experiment: Experiment, batches: TrainBatches | StopsBefore, prepared: Prepared, workdir: Path) -> TrainState:
+def run(
+    experiment: Experiment, batches: TrainBatches | StopsBefore, prepared: Prepared, workdir: Path
+) -> TrainState:
     config = experiment.config
     reader = SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(config.data))
 
@@ -70,7 +72,10 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
 
     jax.tree.map(np.testing.assert_array_equal, parts, whole)
     timeless = [
-        [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in read_metrics(folder)]
+        [
+            {key: value for key, value in line.items() if key != "pairs_per_second"}
+            for line in read_metrics(folder)
+        ]
         for folder in (tmp_path / "whole", tmp_path / "parts")
     ]
     assert timeless[0] == timeless[1]
@@ -98,7 +103,9 @@ def test_training_writes_curves_and_the_best_and_last_checkpoint(
     assert list(evaluations) == [6, 9]
     train_lines = [line for line in metrics if line["kind"] == "train"]
     assert [line["step"] for line in train_lines] == [2, 4, 6, 8, 9]
-    assert {"loss", "ranking", "fbce/entity", "kl/action", "learning_rate", "pairs_per_second"} <= set(train_lines[0])
+    assert {"loss", "ranking", "fbce/entity", "kl/action", "learning_rate", "pairs_per_second"} <= set(
+        train_lines[0]
+    )
     assert any((workdir / "tensorboard").iterdir())
     with CheckpointStore(workdir / "checkpoints") as checkpoints:
         assert checkpoints.last_step == 9

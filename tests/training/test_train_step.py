@@ -69,7 +69,9 @@ def test_the_step_compiles_once(make_experiment: MakeExperiment, batches: TrainB
     assert experiment.train_step._cache_size() == 1
 
 
-def test_the_step_takes_over_the_memory_of_its_state(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+def test_the_step_takes_over_the_memory_of_its_state(
+    make_experiment: MakeExperiment, batches: TrainBatches
+) -> None:
     experiment = make_experiment(1)
     state = experiment.initial_state()
     experiment.train_step(state, put_batch(next(batches.from_step(0)), experiment.mesh))
@@ -102,7 +104,9 @@ def test_switched_off_terms_are_not_computed(make_experiment: MakeExperiment, ba
     assert terms(ranking="none", divergence_weight=0.0) == always | {"fbce"}
 
 
-def test_statistics_standardise_and_are_not_trained(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+def test_statistics_standardise_and_are_not_trained(
+    make_experiment: MakeExperiment, batches: TrainBatches
+) -> None:
     experiment = make_experiment(1)
     state = experiment.initial_state()
     before = jax.device_get(state.statistics)
@@ -127,5 +131,7 @@ def test_random_streams_depend_on_name_step_and_seed() -> None:
 def test_a_batch_size_that_the_devices_do_not_divide_is_refused() -> None:
     mesh = make_mesh(jax.devices()[:8])
     check_batch_size(16, mesh, "train.batch_size")
-    with pytest.raises(InputError, match=r"config\.train\.batch_size is 20, which 8 devices do not divide; use 16 or 24"):
+    with pytest.raises(
+        InputError, match=r"config\.train\.batch_size is 20, which 8 devices do not divide; use 16 or 24"
+    ):
         check_batch_size(20, mesh, "train.batch_size")

@@ -1,0 +1,177 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from ml_collections import ConfigDict
+
+from data_pipeline.preparation import Options
+from data_pipeline.prepare import prepare_moving_shapes
+from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.errors import InputError
+from mcsan_jax.main import run
+from mcsan_jax.workdir import Workdir
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A fiftieth of the embedded data set: 60, 6 and 10 clips."""
+    folder = tmp_path_factory.mktemp("shapes") / "prepared"
+    prepare_moving_shapes(
+        folder, share=0.02, options=Options(vocabulary_size=200, attribute_minimum_videos=2)
+    )
+    return folder
+
+
+def tiny(shapes: pathlib.Path, **train: object) -> ConfigDict:
+    from configs import demo
+
+    values = demo.get_config("tiny")
+    values.data.dir = str(shapes)
+    values.train.update(
+        {"batch_size": 16, "epochs": 2, "evaluate_every_epochs": 1, "log_every_steps": 2, **train}
+    )
+    return values
+
+
+@pytest.fixture(scope="module")
+def config(shapes: pathlib.Path) -> Config:
+    return from_config_dict(tiny(shapes))
+
+
+@pytest.fixture(scope="module")
+def finished(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Workdir:
+    workdir = Workdir(tmp_path_factory.mktemp("run"))
+    run(config, workdir, "train_and_eval")
+    return workdir
+
+
+def command(*arguments: str, folder: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    return subprocess.run(
+        [sys.executable, "-m", "mcsan_jax.main", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_leaves_results_that_say_how_they_came_about(finished: Workdir, config: Config) -> None:
+    for split, videos in (("val", 6), ("test", 10)):
+        result = json.loads((finished.folder / "eval" / f"{split}.json").read_text())
+        assert result["videos"] == videos
+        assert result["captions"] == 5 * videos
+        assert set(result["directions"]) == {"global", "entity", "action", "relationship", "fused"}
+        assert 0 <= result["rsum"] <= 600
+        assert result["config"]["train.seed"] == config.train.seed
+        assert result["versions"]["jax"]
+        assert result["ties"] == "counted by expectation"
+    assert set(result["compositional"]["fused"]) == {"entity", "action", "role"}
+
+
+def test_evaluating_again_gives_the_same_figures(finished: Workdir, config: Config) -> None:
+    before = (finished.folder / "eval" / "test.json").read_text()
+    evaluations = run(config, finished, "eval")
+    assert (finished.folder / "eval" / "test.json").read_text() == before
+    assert evaluations["test"].rsum == json.loads(before)["rsum"]
+
+
+def test_a_run_of_another_configuration_is_refused(finished: Workdir, shapes: pathlib.Path) -> None:
+    values = tiny(shapes)
+    values.optim.learning_rate = 0.125
+    with pytest.raises(InputError, match=r"optim\.learning_rate: 0\.005 there, 0\.125 now") as error:
+        run(from_config_dict(values), finished, "train_and_eval")
+    assert "train.epochs" not in str(error.value)
+
+
+def test_evaluating_before_training_is_refused(config: Config, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="holds no evaluated checkpoint; train first"):
+        run(config, Workdir(tmp_path), "eval")
+
+
+def test_an_unknown_split_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    values = tiny(shapes)
+    values.data.validation_split = "dev"
+    with pytest.raises(
+        InputError, match=r"validation_split is 'dev', but the prepared data has test, train, val"
+    ):
+        run(from_config_dict(values), Workdir(tmp_path), "train_and_eval")
+
+
+def test_the_command_trains_reports_and_goes_on_from_a_finished_run(
+    shapes: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    arguments = (
+        f"--config={ROOT}/configs/demo.py:tiny",
+        f"--config.data.dir={shapes}",
+        "--config.train.epochs=1",
+        "--config.train.batch_size=16",
+        "--config.train.log_every_steps=1",
+        # Compiles faster; what is tested here does not depend on it.
+        "--config.model.levels=('global', 'entity')",
+    )
+    first = command(*arguments, folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "step 4/4  loss" in first.stdout
+    assert "| fused " in first.stdout
+    # The work folder has a default: the config's name.
+    assert (tmp_path / "runs" / "demo_tiny" / "eval" / "test.json").is_file()
+    second = command(*arguments, folder=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert "resumed from the checkpoint at step 4 of 4" in second.stdout
+    tables = [output.split("split val")[1].split("written")[0] for output in (first.stdout, second.stdout)]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--config.optim.learning_rat=1",),
+            "unknown config key in --config.optim.learning_rat: 'learning_rat' Did you mean \"learning_rate\"",
+        ),
+        (
+            ("--config.model.context=lstm",),
+            "config.model.context is 'lstm'; expected one of 'bigru', 'transformer'",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_ends_with_a_message(arguments: tuple[str, ...], message: str) -> None:
+    result = command(f"--config={ROOT}/configs/demo.py", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_missing_data_ends_with_what_to_do(tmp_path: pathlib.Path) -> None:
+    result = command(f"--config={ROOT}/configs/msrvtt.py", folder=tmp_path)
+    assert result.returncode == 2
+    assert f"looked for manifest.json in {tmp_path}/data/msrvtt" in result.stderr
+    assert "python -m data_pipeline.prepare --dataset=msrvtt --protocol=full" in result.stderr
+
+
+def test_a_damaged_record_ends_with_its_file_and_number(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(shapes, copy)
+    (record_file,) = copy.glob("records/**/*train.tfrecord*")
+    content = bytearray(record_file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    record_file.write_bytes(content)
+    result = command(
+        f"--config={ROOT}/configs/demo.py:tiny",
+        f"--config.data.dir={copy}",
+        "--config.train.batch_size=16",
+        folder=tmp_path,
+    )
+    assert result.returncode == 2
+    assert record_file.name in result.stderr
+    assert "record" in result.stderr.lower()
+    assert "Traceback" not in result.stderr
