@@ -154,6 +154,25 @@ _CHOICES = {
     "loss.divergence_direction": ("text_to_video", "video_to_text", "symmetric"),
 }
 
+_LEAST = {
+    **dict.fromkeys(("model.width", "model.word_width", "train.epochs", "train.batch_size"), 1),
+    **dict.fromkeys(
+        ("train.log_every_steps", "train.evaluate_every_epochs", "train.checkpoint_every_steps"), 1
+    ),
+    **dict.fromkeys(("data.max_frames", "data.max_tokens", "data.max_actions", "data.max_entities"), 1),
+    **dict.fromkeys(("data.max_relationships", "data.shuffle_buffer"), 1),
+    **dict.fromkeys(("evaluation.encode_batch", "evaluation.video_block", "evaluation.text_block"), 1),
+    **dict.fromkeys(("model.dropout", "similarity.attribute_weight", "loss.attribute_weight"), 0.0),
+    **dict.fromkeys(
+        ("loss.divergence_weight", "loss.focal_gamma", "loss.focal_alpha", "optim.clip_norm"), 0.0
+    ),
+    # InfoNCE is unstable below, and the learned temperature is kept above.
+    "loss.temperature": 0.01,
+}
+"""Smallest value of a field."""
+
+_BELOW_ONE = ("model.dropout", "similarity.attribute_weight")
+
 
 def defaults() -> ml_collections.ConfigDict:
     """All fields with their default values, to be changed by a config file."""
@@ -173,6 +192,12 @@ def from_config_dict(values: ml_collections.ConfigDict) -> Config:
             raise InputError(
                 f"config.{key} is {flat[key]!r}; expected one of {', '.join(map(repr, choices))}"
             )
+    for key, least in _LEAST.items():
+        if flat[key] < least:
+            raise InputError(f"config.{key} is {flat[key]}; expected {least} or more")
+    for key in _BELOW_ONE:
+        if flat[key] >= 1:
+            raise InputError(f"config.{key} is {flat[key]}; expected less than 1")
     unknown = [level for level in config.model.levels if level not in LEVELS]
     if unknown or not config.model.levels or len(set(config.model.levels)) != len(config.model.levels):
         raise InputError(

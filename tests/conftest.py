@@ -32,3 +32,16 @@ def shared_data() -> pathlib.Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set MCSAN_SHARED_DATA to a folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A fiftieth of the embedded data set: 60, 6 and 10 clips."""
+    from data_pipeline.preparation import Options
+    from data_pipeline.prepare import prepare_moving_shapes
+
+    folder = tmp_path_factory.mktemp("shapes") / "prepared"
+    prepare_moving_shapes(
+        folder, share=0.02, options=Options(vocabulary_size=200, attribute_minimum_videos=2)
+    )
+    return folder

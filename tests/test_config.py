@@ -107,3 +107,18 @@ def test_missing_keys_name_the_key(key: str) -> None:
     del (values[group] if group else values)[name]
     with pytest.raises(InputError, match=rf"config key config\.{key} is missing"):
         from_config_dict(ml_collections.ConfigDict(values))
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value", "message"),
+    [
+        ("train", "epochs", 0, r"config\.train\.epochs is 0; expected 1 or more"),
+        ("loss", "temperature", 0.0, r"config\.loss\.temperature is 0\.0; expected 0\.01 or more"),
+        ("model", "dropout", 1.0, r"config\.model\.dropout is 1\.0; expected less than 1"),
+    ],
+)
+def test_values_out_of_range_are_refused(group: str, key: str, value: float, message: str) -> None:
+    values = defaults()
+    values[group][key] = value
+    with pytest.raises(InputError, match=message):
+        from_config_dict(values)

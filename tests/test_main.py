@@ -7,24 +7,12 @@ import sys
 import pytest
 from ml_collections import ConfigDict
 
-from data_pipeline.preparation import Options
-from data_pipeline.prepare import prepare_moving_shapes
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.main import run
 from mcsan_jax.workdir import Workdir
 
 ROOT = pathlib.Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A fiftieth of the embedded data set: 60, 6 and 10 clips."""
-    folder = tmp_path_factory.mktemp("shapes") / "prepared"
-    prepare_moving_shapes(
-        folder, share=0.02, options=Options(vocabulary_size=200, attribute_minimum_videos=2)
-    )
-    return folder
 
 
 def tiny(shapes: pathlib.Path, **train: object) -> ConfigDict:
