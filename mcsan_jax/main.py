@@ -103,7 +103,7 @@ def _evaluate_best(
             f"{workdir.folder} holds no evaluated checkpoint; train first (--mode=train_and_eval), or name the folder "
             "of a run with --workdir"
         )
-    state = checkpoints.restore(step, like=experiment.initial_state())
+    state = checkpoints.restore(step, like=experiment.state_maker.abstract)
     evaluations = {}
     for split in filter(None, (config.data.validation_split, config.data.test_split)):
         reader = SplitReader(folder, manifest, split, batch_limits(config.data))

@@ -16,7 +16,7 @@ from mcsan_jax.evaluation.encoding import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
 from mcsan_jax.training.sharding import check_batch_size, make_mesh
-from mcsan_jax.training.train_step import Metrics, TrainState, initial_state, make_train_step
+from mcsan_jax.training.train_step import Metrics, StateMaker, TrainState, make_state_maker, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Experiment:
     model: MCSAN
     schedule: Callable[[int], Any]
     optimizer: optax.GradientTransformation
+    state_maker: StateMaker
     train_step: Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]]
     encoders: Encoders
     steps_per_epoch: int
@@ -40,10 +41,7 @@ class Experiment:
 
     def initial_state(self) -> TrainState:
         """Freshly initialised parameters, with the data's feature statistics."""
-        example = example_batch(self.config, self.manifest)
-        return initial_state(
-            self.model, example, feature_statistics(self.manifest), self.optimizer, self.mesh
-        )
+        return self.state_maker.create()
 
 
 def build_experiment(config: Config, manifest: Manifest, mesh: Mesh | None = None) -> Experiment:
@@ -67,6 +65,9 @@ def build_experiment(config: Config, manifest: Manifest, mesh: Mesh | None = Non
         model=model,
         schedule=schedule,
         optimizer=optimizer,
+        state_maker=make_state_maker(
+            model, example_batch(config, manifest), feature_statistics(manifest), optimizer, mesh
+        ),
         train_step=make_train_step(model, optimizer, config, mesh),
         encoders=make_encoders(model, mesh),
         steps_per_epoch=steps_per_epoch,

@@ -43,10 +43,11 @@ def train(
     config, total = experiment.config.train, experiment.total_steps
     start = checkpoints.last_step or 0
     stream = batches.from_step(start)
-    state = experiment.initial_state()
     if start:
-        state = checkpoints.restore(start, like=state)
+        state = checkpoints.restore(start, like=experiment.state_maker.abstract)
         print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
+    else:
+        state = experiment.initial_state()
     if start >= total:
         return state
     batch = next(stream)

@@ -36,14 +36,27 @@ def stream_key(seed: int, name: str, step: Int[Array, ""] | int) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode())), step)
 
 
-def initial_state(
+@dataclasses.dataclass(frozen=True)
+class StateMaker:
+    """Makes training states of a model on a mesh.
+
+    Attributes:
+        create: makes a freshly initialised state, on the devices in its final sharding.
+        abstract: its shapes, types and shardings, into which a checkpoint is restored; costs no compilation.
+    """
+
+    create: Callable[[], TrainState]
+    abstract: TrainState
+
+
+def make_state_maker(
     model: MCSAN,
     example: PairBatch,
     statistics: Mapping[str, Mapping[str, Any]],
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
-) -> TrainState:
-    """Freshly initialised state, created on the devices in its final sharding.
+) -> StateMaker:
+    """How a state of this model comes about.
 
     Args:
         model: the network.
@@ -66,7 +79,11 @@ def initial_state(
         )
         return TrainState(jnp.zeros((), jnp.int32), params, constants, optimizer.init(params))
 
-    return jax.jit(create, out_shardings=replicated(mesh))()
+    everywhere = replicated(mesh)
+    abstract: TrainState = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), jax.eval_shape(create)
+    )
+    return StateMaker(jax.jit(create, out_shardings=everywhere), abstract)
 
 
 def make_train_step(

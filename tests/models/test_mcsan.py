@@ -177,14 +177,15 @@ def test_the_temporal_level_sees_other_frames_and_the_spatial_level_does_not(set
     assert changes[RELATIONSHIP][4] > 1e-5
 
 
-def test_regions_reach_the_spatial_level(setting: Setting) -> None:
+def test_regions_reach_the_spatial_and_the_temporal_level(setting: Setting) -> None:
     assert setting.batch.videos.regions is not None
     assert setting.batch.videos.regions.shape[2] == REGIONS
     videos = dataclasses.replace(setting.batch.videos, regions=setting.batch.videos.regions + np.float16(1))
     encoded = setting.apply(dataclasses.replace(setting.batch, videos=videos))[0]
     before, after = setting.videos.embeddings, encoded.embeddings
     np.testing.assert_array_equal(before.pooled, after.pooled)
-    assert np.abs(before.nodes[ENTITY].vectors - after.nodes[ENTITY].vectors).max() > 1e-3
+    for level in (ENTITY, ACTION):
+        assert np.abs(before.nodes[level].vectors - after.nodes[level].vectors).max() > 1e-3
 
 
 def test_features_are_standardised(setting: Setting) -> None:

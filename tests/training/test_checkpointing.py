@@ -40,7 +40,7 @@ def test_a_checkpoint_holds_the_state_it_was_given_although_training_goes_on(
                 expected = jax.tree.map(np.copy, jax.device_get(state))
                 store.save(step, state)
         store.wait()
-        restored = store.restore(2, like=experiment.initial_state())
+        restored = store.restore(2, like=experiment.state_maker.abstract)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), expected)
 
 
@@ -51,7 +51,7 @@ def test_a_checkpoint_restores_onto_another_mesh(
     with CheckpointStore(tmp_path / "checkpoints") as store:
         store.save(1, state)
         store.wait()
-        like = make_experiment(8).initial_state()
+        like = make_experiment(8).state_maker.abstract
         restored = store.restore(1, like=like)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), jax.device_get(state))
     assert len(restored.params["log_temperature"].sharding.device_set) == 8
