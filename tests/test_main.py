@@ -1,8 +1,11 @@
 import json
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from ml_collections import ConfigDict
@@ -38,16 +41,21 @@ def finished(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Workdi
     return workdir
 
 
-def command(*arguments: str, folder: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    return subprocess.run(
+def start_command(*arguments: str, folder: pathlib.Path = ROOT) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-m", "mcsan_jax.main", *arguments],
         cwd=folder,
-        env=environment,
-        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+
+
+def command(*arguments: str, folder: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
+    process = start_command(*arguments, folder=folder)
+    output, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def test_a_run_leaves_results_that_say_how_they_came_about(finished: Workdir, config: Config) -> None:
@@ -92,28 +100,33 @@ def test_an_unknown_split_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Pat
         run(from_config_dict(values), Workdir(tmp_path), "train_and_eval")
 
 
-def test_the_command_trains_reports_and_goes_on_from_a_finished_run(
-    shapes: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
+def test_the_command_trains_reports_and_survives_kill_9(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
     arguments = (
         f"--config={ROOT}/configs/demo.py:tiny",
         f"--config.data.dir={shapes}",
-        "--config.train.epochs=1",
+        "--config.train.epochs=20",
         "--config.train.batch_size=16",
-        "--config.train.log_every_steps=1",
+        "--config.train.evaluate_every_epochs=20",
+        "--config.train.checkpoint_every_steps=6",
         # Compiles faster; what is tested here does not depend on it.
         "--config.model.levels=('global', 'entity')",
     )
-    first = command(*arguments, folder=tmp_path)
-    assert first.returncode == 0, first.stderr
-    assert "step 4/4  loss" in first.stdout
-    assert "| fused " in first.stdout
+    whole = command(*arguments, folder=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    assert "step 80/80  loss" in whole.stdout
     # The work folder has a default: the config's name.
     assert (tmp_path / "runs" / "demo_tiny" / "eval" / "test.json").is_file()
-    second = command(*arguments, folder=tmp_path)
-    assert second.returncode == 0, second.stderr
-    assert "resumed from the checkpoint at step 4 of 4" in second.stdout
-    tables = [output.split("split val")[1].split("written")[0] for output in (first.stdout, second.stdout)]
+
+    killed = start_command(*arguments, f"--workdir={tmp_path}/killed", folder=tmp_path)
+    while killed.poll() is None and not (tmp_path / "killed" / "checkpoints" / "18").exists():
+        time.sleep(0.01)
+    killed.kill()
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    resumed = command(*arguments, f"--workdir={tmp_path}/killed", folder=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumed from the checkpoint at step " in resumed.stdout
+    tables = [output.split("split val")[1].split("written")[0] for output in (whole.stdout, resumed.stdout)]
     assert tables[0] == tables[1]
 
 
@@ -145,8 +158,6 @@ def test_missing_data_ends_with_what_to_do(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_damaged_record_ends_with_its_file_and_number(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(shapes, copy)
     (record_file,) = copy.glob("records/**/*train.tfrecord*")
