@@ -58,30 +58,16 @@ _STRICT = flags.DEFINE_bool(
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data set prepared before.")
 
 
-_MOVING_SHAPES_OPTIONS = Options(vocabulary_size=200, attribute_minimum_videos=10)
-
-
-def prepare_moving_shapes(
-    out: pathlib.Path,
-    share: float = 1.0,
-    graph_cache: pathlib.Path | None = None,
-    options: Options = _MOVING_SHAPES_OPTIONS,
-) -> dict[str, Any]:
-    """Makes and prepares the embedded data set; see `data_pipeline.preparation.prepare`."""
-    from data_pipeline.moving_shapes.source import moving_shapes_source
-
-    cache = graph_cache or out.absolute().parent / "graph_cache"
-    return prepare(moving_shapes_source(share=share), out, cache, options)
-
-
 def _prepare_from_flags() -> dict[str, Any]:
     out = pathlib.Path(_OUT.value).absolute()
     cache = pathlib.Path(_GRAPH_CACHE.value) if _GRAPH_CACHE.value else out.parent / "graph_cache"
     if _DATASET.value == MOVING_SHAPES:
+        from data_pipeline.moving_shapes.source import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
+
         for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE):
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
-        return prepare_moving_shapes(out, 1.0, cache, _options(_MOVING_SHAPES_OPTIONS))
+        return prepare_moving_shapes(out, 1.0, cache, _options(MOVING_SHAPES_OPTIONS))
     if not _ANNOTATIONS.value or not _FEATURES.value:
         raise InputError(f"--dataset={_DATASET.value} needs --annotations=PATH and --features=PATH")
     annotations = read_annotations(

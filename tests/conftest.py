@@ -37,8 +37,8 @@ def shared_data() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A fiftieth of the embedded data set: 60, 6 and 10 clips."""
+    from data_pipeline.moving_shapes.source import prepare_moving_shapes
     from data_pipeline.preparation import Options
-    from data_pipeline.prepare import prepare_moving_shapes
 
     folder = tmp_path_factory.mktemp("shapes") / "prepared"
     prepare_moving_shapes(

@@ -51,7 +51,7 @@ def commands(script: str) -> Iterator[tuple[str, list[str]]]:
                 simple[-1].append(token)
     for words in simple:
         for index in range(len(words) - 2):
-            if words[index].startswith("python") and words[index + 1] == "-m":
+            if Path(words[index]).name.startswith("python") and words[index + 1] == "-m":
                 yield words[index + 2], words[index + 3 :]
 
 
@@ -94,6 +94,16 @@ def check_train(arguments: list[str]) -> Config:
 @pytest.fixture(autouse=True)
 def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    """Continuous integration runs both as they stand there."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first, second = blocks(text, "bash")
+    assert "pip install" in first and "mcsan_jax.main --config=configs/demo.py" in first
+    assert "pip install" in second and "-m pytest" in second
+    assert text.count("\n") <= 200
+    assert text[: text.index(second)].count("\n") < 25
 
 
 def test_commands_are_found() -> None:

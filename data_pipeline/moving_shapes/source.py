@@ -1,12 +1,14 @@
 """The embedded data set as something to prepare: annotations, features and foils."""
 
 import functools
+import pathlib
+from typing import Any
 
 import numpy as np
 
 from data_pipeline.annotations.caption import TEST, Caption, make_annotations
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip
-from data_pipeline.preparation import Source
+from data_pipeline.preparation import Options, Source, prepare
 from data_pipeline.record_maker import Foil
 
 
@@ -41,6 +43,21 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     )
     known = frozenset(ids)
     return Source(annotations, {"pixels": _Frames(clips, known), "grid": _Regions(clips, known)}, foils)
+
+
+MOVING_SHAPES_OPTIONS = Options(vocabulary_size=200, attribute_minimum_videos=10)
+"""The grammar has few words and the clips are many."""
+
+
+def prepare_moving_shapes(
+    out: pathlib.Path,
+    share: float = 1.0,
+    graph_cache: pathlib.Path | None = None,
+    options: Options = MOVING_SHAPES_OPTIONS,
+) -> dict[str, Any]:
+    """Makes and prepares the embedded data set; see `data_pipeline.preparation.prepare`."""
+    cache = graph_cache or out.absolute().parent / "graph_cache"
+    return prepare(moving_shapes_source(share=share), out, cache, options)
 
 
 class _Clips:

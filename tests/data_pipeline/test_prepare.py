@@ -31,8 +31,8 @@ from data_pipeline.captions.tokenizer import PAD_ID, UNKNOWN_ID, Tokenizer
 from data_pipeline.features.statistics import RELATIVE_FLOOR
 from data_pipeline.manifest import FRAMES, REGIONS, Manifest, SplitSummary
 from data_pipeline.moving_shapes import dataset
+from data_pipeline.moving_shapes.source import prepare_moving_shapes
 from data_pipeline.preparation import Options
-from data_pipeline.prepare import prepare_moving_shapes
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import NODE_LEVELS
 
