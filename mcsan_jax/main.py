@@ -144,7 +144,7 @@ def _banner(experiment: Experiment, workdir: Workdir) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Entry point; bad input ends with a message and status 2."""
+    """Entry point; bad input, and a loss that is not finite, end with a message and status 2."""
     if len(arguments) > 1:
         app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
     # Orbax tells every step of every checkpoint.
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str]) -> None:
         config = from_config_dict(_CONFIG.value)
         workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
         run(config, workdir, _MODE.value)
-    except InputError as error:
+    except (InputError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

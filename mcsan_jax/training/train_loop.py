@@ -58,20 +58,26 @@ def train(
                 # Made while the devices still compute the step.
                 batch = next(stream)
 
-            if step % config.log_every_steps == 0 or step == total:
+            last = step == total
+            logs = last or step % config.log_every_steps == 0
+            evaluates = last or step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0
+            saves = evaluates or step % config.checkpoint_every_steps == 0
+            if logs or saves:
+                # Before any checkpoint: a broken state must not take the place of a good one.
                 values = _finite(metrics, step)
+            if logs:
                 values["learning_rate"] = float(experiment.schedule(step - 1))
                 log.write(step, "train", progress.report(step, values))
 
             # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
             # is selected, and a run killed in between evaluates again.
-            if step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0 or step == total:
+            if evaluates:
                 evaluation, lines = evaluator(state, step)
                 progress.pause(lines)
                 log.write(step, "val", _scalars(evaluation))
                 checkpoints.save(step, state, evaluation.rsum)
                 progress.resume(step)
-            elif step % config.checkpoint_every_steps == 0:
+            elif saves:
                 checkpoints.save(step, state)
     checkpoints.wait()
     return state

@@ -118,3 +118,20 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     experiment = make_experiment(1, optim={"learning_rate": 1e30, "warmup_epochs": 0.0, "clip_norm": 0.0})
     with pytest.raises(FloatingPointError, match=r"step \d+: .*not finite; lower config.optim.learning_rate"):
         run(experiment, batches, prepared, workdir)
+
+
+def test_a_state_that_is_not_finite_is_never_saved(
+    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, workdir: Path
+) -> None:
+    # Every step is saved and none is logged.
+    experiment = make_experiment(
+        1,
+        optim={"learning_rate": 1e30, "warmup_epochs": 0.0, "clip_norm": 0.0},
+        train={"checkpoint_every_steps": 1, "log_every_steps": 1000},
+    )
+    with pytest.raises(FloatingPointError, match=r"step \d+: "):
+        run(experiment, batches, prepared, workdir)
+    with CheckpointStore(workdir / "checkpoints") as checkpoints:
+        assert checkpoints.last_step is not None
+        saved = checkpoints.restore(checkpoints.last_step, like=experiment.state_maker.abstract)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(jax.device_get(saved.params)))
