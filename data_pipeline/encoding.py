@@ -2,8 +2,9 @@
 
 from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE, EncodedCaption
 from data_pipeline.captions.attributes import AttributeVocabulary
-from data_pipeline.captions.graph import ACTION, ROLES, SemanticGraph
+from data_pipeline.captions.graph import ROLES, SemanticGraph
 from data_pipeline.captions.tokenizer import Tokenizer, token_span
+from mcsan_jax.levels import ACTION
 
 _ROLE_IDS = {role: index for index, role in enumerate(ROLES)}
 

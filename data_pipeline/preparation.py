@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from data_pipeline.annotations.caption import TRAIN, Annotations, Caption
+from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, Foil
 from data_pipeline.captions.attributes import mine_attributes
 from data_pipeline.captions.graph import ROLES
 from data_pipeline.captions.graph_cache import CachedGraphs, GraphCache
@@ -21,7 +21,7 @@ from data_pipeline.feature_streams import StreamReader
 from data_pipeline.features.readers import FeatureSource
 from data_pipeline.host_tensorflow import load_tensorflow
 from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, Manifest, TokenizerFile
-from data_pipeline.record_maker import Foil, RecordMaker
+from data_pipeline.record_maker import RecordMaker
 from data_pipeline.selection import refuse_omissions, select_captions
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP

@@ -1,31 +1,15 @@
 """Puts a video's features, captions, foils and labels together into its record."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from data_pipeline.annotations.caption import TRAIN, Caption
+from data_pipeline.annotations.caption import TRAIN, Caption, Foil
 from data_pipeline.builders.record import EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.captions.graph import SemanticGraph
 from data_pipeline.encoding import CaptionEncoder
 from data_pipeline.feature_streams import StreamReader
 from data_pipeline.progress import track
-
-
-@dataclasses.dataclass(frozen=True)
-class Foil:
-    """A caption that is false of its video.
-
-    Attributes:
-        kind: what was changed to make it false.
-        caption_index: which of the video's own captions it was made from.
-        text: the false caption.
-    """
-
-    kind: str
-    caption_index: int
-    text: str
 
 
 class RecordMaker:

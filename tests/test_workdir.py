@@ -83,7 +83,9 @@ def test_what_does_not_change_the_network_may_change(
     tmp_path: Path, groups: dict[str, dict[str, Any]]
 ) -> None:
     Workdir(tmp_path).claim(CONFIG, "f1")
+    claimed = (tmp_path / "config.json").read_text()
     Workdir(tmp_path).claim(_changed(**groups), "f1")
+    assert (tmp_path / "config.json").read_text() == claimed
 
 
 @pytest.mark.parametrize("group", ["data", "model", "similarity", "loss", "optim", "train"])

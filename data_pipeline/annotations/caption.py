@@ -29,6 +29,21 @@ class Caption:
 
 
 @dataclasses.dataclass(frozen=True)
+class Foil:
+    """A caption that is false of its video and differs from a true one in a single point.
+
+    Attributes:
+        kind: what was changed to make it false.
+        caption_index: which of the video's captions it was made from, in their order.
+        text: the false caption.
+    """
+
+    kind: str
+    caption_index: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Annotations:
     """Captions of one source under one protocol, in the source's order.
 

@@ -7,9 +7,6 @@ with any tokenizer. On disk it is one line of JSON.
 import dataclasses
 from typing import Any
 
-ENTITY = "entity"
-ACTION = "action"
-
 NO_ROLE = "none"
 AGENT = "agent"
 PATIENT = "patient"
@@ -32,7 +29,7 @@ class Node:
     """An entity or an action.
 
     Attributes:
-        level: `ENTITY` or `ACTION`.
+        level: `mcsan_jax.levels.ENTITY` or `ACTION`.
         span: first character and one past the last character of the phrase in the caption: for an
             entity its head noun with the adjectives, numbers and nouns before it, for an action the verb
             (with a particle that follows at once).

@@ -4,10 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from data_pipeline.captions.clause_subjects import RELATIVE_TAGS, antecedent, is_passive, subjects
 from data_pipeline.captions.graph import (
-    ACTION,
     AGENT,
     ATTRIBUTE,
-    ENTITY,
     NO_ROLE,
     OTHER,
     PATIENT,
@@ -19,6 +17,7 @@ from data_pipeline.captions.graph import (
 )
 from data_pipeline.captions.parse_repairs import repair
 from data_pipeline.captions.words import Word, children, conjuncts, is_copula
+from mcsan_jax.levels import ACTION, ENTITY
 
 _MULTIWORD = {
     ("next", "to"): "next_to",

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float16, UInt8
 
+from data_pipeline.annotations.caption import Foil
 from data_pipeline.moving_shapes.captions import draw_sentences
-from data_pipeline.moving_shapes.foils import Foil, draw_foils
+from data_pipeline.moving_shapes.foils import draw_foils
 from data_pipeline.moving_shapes.rendering import frame_features, region_features, render
 from data_pipeline.moving_shapes.scene import Scene, draw_scene
 from mcsan_jax.errors import InputError

@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from data_pipeline.annotations.caption import Foil
 from data_pipeline.moving_shapes import motion
 from data_pipeline.moving_shapes.captions import (
     ACTIVE,
@@ -24,21 +25,6 @@ KINDS = (ENTITY, ACTION, ROLE)
 
 _ACTION_FORMS = (ACTIVE, SOMETHING)
 """Forms that exist for every action, so that the form does not give the foil away."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Foil:
-    """A false caption.
-
-    Attributes:
-        kind: what is wrong: one of `KINDS`.
-        caption: index of the true caption from which it differs in that one point.
-        text: the false caption.
-    """
-
-    kind: str
-    caption: int
-    text: str
 
 
 def draw_foils(scene: Scene, sentences: tuple[Sentence, ...], rng: np.random.Generator) -> tuple[Foil, ...]:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.annotations.caption import TEST, Caption, make_annotations
+from data_pipeline.annotations.caption import TEST, Caption, Foil, make_annotations
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip
 from data_pipeline.preparation import Options, Source, prepare
-from data_pipeline.record_maker import Foil
 
 
 def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
@@ -21,7 +20,7 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     """
     clips = _Clips(seed)
     captions: list[Caption] = []
-    foils: dict[str, list[Foil]] = {}
+    foils: dict[str, tuple[Foil, ...]] = {}
     ids: list[str] = []
     for split, count in SPLITS.items():
         for index in range(max(1, round(count * share))):
@@ -33,7 +32,7 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
             ids.append(made.video_id)
             # The compositional test is made on the test split; other foils would be parsed for nothing.
             if split == TEST:
-                foils[made.video_id] = [Foil(foil.kind, foil.caption, foil.text) for foil in made.foils]
+                foils[made.video_id] = made.foils
     annotations = make_annotations(
         captions,
         name="moving_shapes",

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mcsan_jax.batch import TextBatch, VideoBatch
@@ -16,6 +15,7 @@ from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.levels import Encoding, ScoringParameters
 from mcsan_jax.scoring.multi_level import FUSED, score
+from mcsan_jax.scoring.similarity import product_dtype
 
 
 @runtime_checkable
@@ -51,11 +51,11 @@ class Split(Protocol):
         """All videos, in padded batches, with the ids of the real rows."""
         ...
 
-    def caption_batches(self, batch_size: int) -> Iterator[tuple[Any, TextBatch]]:
+    def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
         """All captions of all videos."""
         ...
 
-    def foil_batches(self, batch_size: int) -> Iterator[tuple[Any, TextBatch]]:
+    def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
         """All foils: captions that are false of their video."""
         ...
 
@@ -169,7 +169,7 @@ class _TileScorer:
 @functools.cache
 def _compiled_scorer(similarity: SimilarityConfig, compute_dtype: str) -> Any:
     """The scoring function; kept, so that the next evaluation does not compile it again."""
-    dtype = None if compute_dtype == "float32" else jnp.dtype(compute_dtype)
+    dtype = product_dtype(compute_dtype)
 
     @jax.jit
     def scores(videos: Encoding, texts: Encoding, parameters: ScoringParameters) -> dict[str, jax.Array]:

@@ -30,6 +30,11 @@ SMOOTHING = 4.0
 _TINY = 1e-12
 
 
+def product_dtype(compute_dtype: str) -> jnp.dtype | None:
+    """The type to which large products round their inputs; None leaves them as they are, for float32."""
+    return None if compute_dtype == "float32" else jnp.dtype(compute_dtype)
+
+
 def safe_norm(x: Float[Array, "*batch d"]) -> Float[Array, "*batch 1"]:
     """Euclidean length over the last axis; zero vectors have length 1e-12 and a zero gradient."""
     squared = jnp.sum(x * x, axis=-1, keepdims=True)

@@ -9,7 +9,7 @@ from mcsan_jax.levels import Encoding, ScoringParameters
 from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binary_cross_entropy
 from mcsan_jax.scoring.multi_level import score
 from mcsan_jax.scoring.ranking_losses import info_nce_loss, triplet_loss
-from mcsan_jax.scoring.similarity import level_presence
+from mcsan_jax.scoring.similarity import level_presence, product_dtype
 
 
 def objective(
@@ -30,7 +30,7 @@ def objective(
     mask = jnp.asarray(batch.example_mask)
 
     if loss.ranking != "none":
-        dtype = None if config.model.compute_dtype == "float32" else jnp.dtype(config.model.compute_dtype)
+        dtype = product_dtype(config.model.compute_dtype)
         fused = score(videos, texts, parameters, config.similarity, dtype).fused
         terms["ranking"] = _ranking(fused, _positives(batch), mask, parameters, loss)
         total += terms["ranking"]

@@ -5,9 +5,7 @@ import pytest
 from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE
 from data_pipeline.captions.attributes import AttributeVocabulary, mine_attributes
 from data_pipeline.captions.graph import (
-    ACTION,
     AGENT,
-    ENTITY,
     NO_ROLE,
     PATIENT,
     ROLES,
@@ -18,6 +16,7 @@ from data_pipeline.captions.graph import (
 from data_pipeline.captions.parser import CaptionParser
 from data_pipeline.captions.tokenizer import KINDS, Tokenizer, train_tokenizer
 from data_pipeline.encoding import CaptionEncoder
+from mcsan_jax.levels import ACTION, ENTITY
 
 TEXT = "A big dog chases the cat"
 GRAPH = SemanticGraph(

@@ -295,7 +295,7 @@ def test_no_foil_could_be_called_true(made: list[Clip]) -> None:
 def test_foils_differ_in_one_point(made: list[Clip]) -> None:
     for one in made:
         for foil in one.foils:
-            true, false = read(one.captions[foil.caption]), read(foil.text)
+            true, false = read(one.captions[foil.caption_index]), read(foil.text)
             if foil.kind == "entity":
                 assert true.skeleton == false.skeleton
                 changed = np.array(true.phrases) != np.array(false.phrases)
@@ -312,7 +312,7 @@ def test_foils_differ_in_one_point(made: list[Clip]) -> None:
 
 def test_every_caption_has_the_foils_it_allows(made: list[Clip]) -> None:
     for one in made:
-        foils = collections.Counter((foil.kind, foil.caption) for foil in one.foils)
+        foils = collections.Counter((foil.kind, foil.caption_index) for foil in one.foils)
         assert set(foils.values()) == {1}
         for index, text in enumerate(one.captions):
             reading = read(text)
@@ -328,7 +328,7 @@ def test_verbs_alone_do_not_give_a_foil_away(made: list[Clip]) -> None:
     for one in made:
         for foil in one.foils:
             if foil.kind == "action":
-                true[read(one.captions[foil.caption]).action] += 1
+                true[read(one.captions[foil.caption_index]).action] += 1
                 false[read(foil.text).action] += 1
     for action in RELATIONSHIPS:
         assert abs(true[action] / false[action] - 1) < 0.35, action

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from data_pipeline.captions import parser as parser_module
 from data_pipeline.captions.caption_verbs import LEMMAS
-from data_pipeline.captions.graph import ACTION, ENTITY, ROLES, SemanticGraph
+from data_pipeline.captions.graph import ROLES, SemanticGraph
 from data_pipeline.captions.parser import MAX_WORDS, CaptionParser, parser_identity
 from mcsan_jax.errors import InputError
+from mcsan_jax.levels import ACTION, ENTITY
 
 GOLD = [
     json.loads(line)
