@@ -1,4 +1,4 @@
-"""Your own videos and captions, as JSON lines {"video_id": …, "caption": …, "split": …}."""
+"""Your own videos and captions, as JSON lines {"video_id": …, "caption": …, "split": …} or a CSV file."""
 
 import ml_collections
 
@@ -6,8 +6,8 @@ from configs.sizes import set_size
 from mcsan_jax.config import defaults
 
 PREPARE_HINT = """Write your captions as JSON lines {"video_id": ..., "caption": ..., "split": ...}; the split
-is train, val or test. FEATURES is an HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy.
-Prepare them with
+is train, val or test (or a CSV file with these columns, and --dataset=csv). FEATURES is an HDF5 file
+{video_id: [frames, dim]}, an .npz file of that kind, or a folder of <video_id>.npy. Prepare them with
   python -m data_pipeline.prepare --dataset=jsonl \\
     --annotations=CAPTIONS.jsonl --features=FEATURES --out=data/custom"""
 

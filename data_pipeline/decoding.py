@@ -22,7 +22,11 @@ Tensors = dict[str, Any]
 
 def fill_up(serialized: tf.Tensor, rows: int) -> tf.Tensor:
     """The records followed by empty strings, ``[rows]``."""
-    filled = tf.concat([serialized, tf.fill([rows - tf.size(serialized)], "")], axis=0)
+    missing = rows - tf.size(serialized)
+    # To join strings is to copy all their bytes: only where there is something to join.
+    filled = tf.cond(
+        missing > 0, lambda: tf.concat([serialized, tf.fill([missing], "")], axis=0), lambda: serialized
+    )
     return tf.ensure_shape(filled, [rows])
 
 
@@ -271,14 +275,13 @@ def _sample_frames(
 ) -> tf.Tensor:
     """Uint16 ``[v, f, dim]`` or ``[v, f, k, dim]`` from the bytes of each video; zero where not ``mask``."""
     per_frame = [stream.regions, stream.dim] if stream.kind == REGIONS else [stream.dim]
-    longest = tf.maximum(tf.reduce_max(counts), 1)
+    # One frame more than the longest video has: zero in all of them, it is what padding points at.
+    padding = tf.reduce_max(counts)
     # TensorFlow has no kernel that decodes float16 with padding.
-    values = tf.io.decode_raw(encoded, tf.uint16, fixed_length=longest * _bytes_per_frame(stream))
-    values = tf.reshape(values, [-1, longest, *per_frame])
-    values = tf.gather(values, _uniform_indices(counts, kept, mask.shape[1]), batch_dims=1)
-    return tf.where(
-        tf.reshape(mask, [-1, mask.shape[1], *(1 for _ in per_frame)]), values, tf.zeros([], tf.uint16)
-    )
+    values = tf.io.decode_raw(encoded, tf.uint16, fixed_length=(padding + 1) * _bytes_per_frame(stream))
+    values = tf.reshape(values, [-1, padding + 1, *per_frame])
+    index = tf.where(mask, _uniform_indices(counts, kept, mask.shape[1]), padding)
+    return tf.gather(values, index, batch_dims=1)
 
 
 def _with_zero(values: tf.Tensor) -> tf.Tensor:

@@ -1,20 +1,23 @@
 """A caption and its graph in numbers: tokens, node spans in tokens, role ids, attribute ids."""
 
+from collections.abc import Sequence
+
 from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE, EncodedCaption
 from data_pipeline.captions.attributes import AttributeVocabulary
 from data_pipeline.captions.graph import ROLES, SemanticGraph
-from data_pipeline.captions.tokenizer import Tokenizer, token_span
+from data_pipeline.captions.tokenizers.protocol import Tokenizer, token_span
 from mcsan_jax.levels import ACTION
-
-_ROLE_IDS = {role: index for index, role in enumerate(ROLES)}
 
 
 class CaptionEncoder:
-    """Encodes captions with one tokenizer and one attribute vocabulary."""
+    """Encodes captions with one tokenizer, one attribute vocabulary and one list of roles."""
 
-    def __init__(self, tokenizer: Tokenizer, vocabulary: AttributeVocabulary) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, vocabulary: AttributeVocabulary, roles: Sequence[str] = ROLES
+    ) -> None:
         self._tokenizer = tokenizer
         self.vocabulary = vocabulary
+        self._role_ids = {role: index for index, role in enumerate(roles)}
 
     def encode(self, caption_id: str, text: str, graph: SemanticGraph) -> EncodedCaption:
         """The caption in numbers. A node that no token overlaps is left out, and its relationships with it."""
@@ -33,9 +36,9 @@ class CaptionEncoder:
             token_ids=tokens.ids,
             node_levels=[ACTION_NODE if node.level == ACTION else ENTITY_NODE for node in kept],
             node_spans=spans,
-            node_roles=[_ROLE_IDS[node.role] for node in kept],
+            node_roles=[self._role_ids[node.role] for node in kept],
             edges=[
-                (place[edge.source], place[edge.target], _ROLE_IDS[edge.role])
+                (place[edge.source], place[edge.target], self._role_ids[edge.role])
                 for edge in graph.relationships
                 if edge.source in place and edge.target in place
             ],

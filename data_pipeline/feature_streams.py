@@ -1,64 +1,10 @@
-"""Reads the feature streams of videos, checks every array, and measures the training split on the way."""
+"""Names and frame rates of feature streams, as they are given on the command line."""
 
+import math
 import pathlib
 from collections.abc import Iterable
 
-import numpy as np
-
-from data_pipeline.features.checks import FrameShape, check_features
-from data_pipeline.features.readers import FeatureSource
-from data_pipeline.features.statistics import RunningStatistics
-from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
 from mcsan_jax.errors import InputError
-
-
-class StreamReader:
-    """One feature stream: every array is checked, rounded to float16 and, for training videos, counted."""
-
-    def __init__(self, name: str, source: FeatureSource, first_video: str) -> None:
-        """Looks at one video to learn the shape of a frame.
-
-        Raises:
-            InputError: its features cannot be used.
-        """
-        self.name = name
-        self._source = source
-        self._statistics = RunningStatistics()
-        self._expected: FrameShape = check_features(
-            source.read(first_video), first_video, source.description, None
-        )
-
-    @property
-    def has_regions(self) -> bool:
-        """Whether a frame holds several vectors."""
-        return len(self._expected.shape) == 2
-
-    def read(self, video_id: str, count: bool) -> np.ndarray:
-        """Features of a video, float16; `count` adds them to the statistics.
-
-        Raises:
-            InputError: they are missing, broken, or of another dimension than the rest.
-        """
-        array = self._source.read(video_id)
-        check_features(array, video_id, self._source.description, self._expected)
-        rounded = array.astype(np.float16)
-        if count:
-            self._statistics.update(rounded)
-        return rounded
-
-    def describe(self) -> FeatureStream:
-        """The stream for the manifest; mean 0 and deviation 1 as long as nothing was counted."""
-        dim = self._expected.shape[-1]
-        counted = self._statistics.count > 0
-        return FeatureStream(
-            name=self.name,
-            kind=REGIONS if self.has_regions else FRAMES,
-            dim=dim,
-            regions=self._expected.shape[0] if self.has_regions else 0,
-            mean=tuple(self._statistics.mean.tolist()) if counted else (0.0,) * dim,
-            std=tuple(self._statistics.std.tolist()) if counted else (1.0,) * dim,
-            source=self._source.description,
-        )
 
 
 def stream_names(paths: Iterable[str]) -> dict[str, pathlib.Path]:
@@ -80,3 +26,48 @@ def stream_names(paths: Iterable[str]) -> dict[str, pathlib.Path]:
             )
         named[name] = pathlib.Path(path)
     return named
+
+
+def frame_rates(given: Iterable[str], streams: Iterable[str]) -> dict[str, float]:
+    """Frames per second of streams from ``NAME=RATE``, or from a plain ``RATE`` for all that are not named.
+
+    Args:
+        given: what was given for the flag.
+        streams: names of all streams.
+
+    Returns:
+        The rate of each stream that has one.
+
+    Raises:
+        InputError: a stream is unknown or named twice, a second plain rate, or a rate is not a positive number.
+    """
+    known = list(streams)
+    named: dict[str, float] = {}
+    general: dict[str, float] = {}
+    for value in given:
+        # A stream's name may hold "=", too.
+        name, separator, rate = value.rpartition("=")
+        if separator and name not in known:
+            raise InputError(
+                f"--frame_rate={value}: no stream named {name!r}; expected one of {', '.join(known)}"
+            )
+        rates, names = (named, [name]) if separator else (general, known)
+        if any(one in rates for one in names):
+            raise InputError(
+                f"--frame_rate={value}: a second rate for {name if separator else 'all streams'}; give one"
+            )
+        rates |= dict.fromkeys(names, _positive(rate, value))
+    return general | named
+
+
+def _positive(rate: str, given: str) -> float:
+    try:
+        number = float(rate)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise InputError(
+            f"--frame_rate={given}: expected RATE or NAME=RATE with a positive number of frames per second, "
+            f"found {rate!r}"
+        )
+    return number

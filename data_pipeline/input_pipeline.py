@@ -59,6 +59,7 @@ class TrainBatches:
         shuffle_buffer: int = 4096,
         process_index: int = 0,
         process_count: int = 1,
+        cache: bool = False,
     ) -> None:
         """Opens a split.
 
@@ -71,6 +72,8 @@ class TrainBatches:
             seed: of the order of videos and captions.
             shuffle_buffer: records among which the next is drawn.
             process_index, process_count: this process takes the rows of its part of each global batch.
+            cache: whether `from_step` reads the files once, before its first batch, and keeps the serialized
+                records in memory: as many bytes as the files have, in every process. The order is the same.
 
         Raises:
             InputError: the records are missing or damaged, or the batch does not divide among processes.
@@ -84,10 +87,13 @@ class TrainBatches:
         self._files = find_record_files(prepared_dir, manifest, split)
         self._manifest, self._limits = manifest, limits
         self._batch_size, self._seed, self._shuffle_buffer = batch_size, seed, shuffle_buffer
+        self._cache = cache
         self._rows = slice(
             process_index * batch_size // process_count, (process_index + 1) * batch_size // process_count
         )
-        self.steps_per_epoch = math.ceil(manifest.splits[split].videos / batch_size)
+        self._paths = [str(file.path) for file in self._files]
+        self._videos = manifest.splits[split].videos
+        self.steps_per_epoch = math.ceil(self._videos / batch_size)
 
     def from_step(self, step: int) -> Iterator[PairBatch]:
         """The endless sequence of batches from a global step on; step 0 is the first.
@@ -104,23 +110,38 @@ class TrainBatches:
 
     def _dataset(self, step: int) -> Any:
         tf = self._tf
-        first_epoch, skipped_steps = divmod(step, self.steps_per_epoch)
-        paths = [str(file.path) for file in self._files]
-
-        def serialized_epoch(epoch: Any) -> Any:
-            seeds = [self._seed, epoch]
-            records = tf.data.TFRecordDataset(tf.random.experimental.stateless_shuffle(paths, seeds))
-            shuffle_seed = tf.random.stateless_uniform([], seeds, maxval=2**62, dtype=tf.int64)
-            records = records.shuffle(self._shuffle_buffer, shuffle_seed, reshuffle_each_iteration=False)
-            skipped = tf.where(epoch == first_epoch, skipped_steps * self._batch_size, 0)
-            batches = records.skip(tf.cast(skipped, tf.int64)).batch(self._batch_size)
-            return batches.map(lambda serialized: (epoch, serialized))
-
         # One data set for all epochs: the next begins while the last batches of this one are in use.
-        epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-        return (
-            epochs.flat_map(serialized_epoch).map(self._decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-        )
+        epochs = tf.data.Dataset.range(step // self.steps_per_epoch, np.iinfo(np.int64).max)
+        if self._cache:
+            everything = tf.data.TFRecordDataset(self._paths).batch(self._videos)
+            batches = everything.flat_map(
+                lambda kept: epochs.flat_map(lambda epoch: self._epoch(epoch, step, kept))
+            )
+        else:
+            batches = epochs.flat_map(lambda epoch: self._epoch(epoch, step))
+        return batches.map(self._decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _epoch(self, epoch: Any, step: int, kept: Any = None) -> Any:
+        """Batches of (epoch, serialized records), without those before the step where it lies in this epoch.
+
+        The records come from the files, or from ``kept``, all records in the order of the files: then their numbers
+        go through the same shuffles.
+        """
+        tf = self._tf
+        seeds = [self._seed, epoch]
+        files = tf.random.experimental.stateless_shuffle(tf.range(len(self._files)), seeds)
+        if kept is None:
+            records = tf.data.TFRecordDataset(tf.gather(self._paths, files))
+        else:
+            lengths = [file.records for file in self._files]
+            numbers = tf.RaggedTensor.from_row_lengths(tf.range(self._videos), lengths)
+            records = tf.data.Dataset.from_tensor_slices(tf.gather(numbers, files).flat_values)
+        shuffle_seed = tf.random.stateless_uniform([], seeds, maxval=2**62, dtype=tf.int64)
+        records = records.shuffle(self._shuffle_buffer, shuffle_seed, reshuffle_each_iteration=False)
+        first_epoch, skipped_steps = divmod(step, self.steps_per_epoch)
+        skipped = tf.where(epoch == first_epoch, skipped_steps * self._batch_size, 0)
+        batches = records.skip(tf.cast(skipped, tf.int64)).batch(self._batch_size)
+        return batches.map(lambda batch: (epoch, batch if kept is None else tf.gather(kept, batch)))
 
     def _decode(self, epoch: Any, serialized: Any) -> Any:
         tf = self._tf

@@ -10,7 +10,7 @@ from typing import Any
 
 from mcsan_jax.errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 
 FRAMES = "frames"
@@ -61,6 +61,37 @@ class TokenizerFile:
 
 
 @dataclasses.dataclass(frozen=True)
+class WordVectorFile:
+    """Vectors with which the word embedding starts; ``file`` is relative to the manifest's folder.
+
+    Attributes:
+        file, sha256: where they are.
+        source: name of the file they were read from.
+        dim: size of a vector.
+        known: how many tokens have one; the others start at random.
+    """
+
+    file: str
+    sha256: str
+    source: str
+    dim: int
+    known: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameSampling:
+    """Which frames were stored, and how the streams go together.
+
+    Attributes:
+        alignment: ``index`` or ``time``; see `data_pipeline.features.frame_selection.FrameOptions`.
+        count: most frames of a video, a uniform sample; 0 for all.
+    """
+
+    alignment: str
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
 class AttributeFile:
     """The attribute vocabularies: ``file`` is relative to the manifest's folder, ``sizes`` per node level."""
 
@@ -77,11 +108,14 @@ class Manifest:
         dataset, protocol: names, for example ``msrvtt`` and ``1k-A``.
         splits: per split name, how much it holds.
         streams: feature streams in the order in which the frames of a batch concatenate them.
+        frames: which frames were stored.
         tokenizer: the tokenizer of the captions.
+        word_vectors: vectors of the tokens, or None.
         roles: names of the roles, in the order of their ids.
         attributes: the attribute vocabularies.
         parser: name and versions of the caption parser.
         records: folder of the TFRecords, relative to the manifest's folder.
+        checksums: SHA-256 of every file of records, by name.
         versions: versions of the packages that prepared the data.
     """
 
@@ -89,11 +123,14 @@ class Manifest:
     protocol: str
     splits: dict[str, SplitSummary]
     streams: tuple[FeatureStream, ...]
+    frames: FrameSampling
     tokenizer: TokenizerFile
+    word_vectors: WordVectorFile | None
     roles: tuple[str, ...]
     attributes: AttributeFile
     parser: dict[str, str]
     records: str
+    checksums: dict[str, str]
     versions: dict[str, str]
     schema_version: int = SCHEMA_VERSION
 
@@ -197,12 +234,18 @@ def _from_json(content: Any, path: Path) -> Manifest:
         )
     tokenizer = TokenizerFile(**_require(fields.pop("tokenizer"), TokenizerFile, path, "tokenizer."))
     attributes = AttributeFile(**_require(fields.pop("attributes"), AttributeFile, path, "attributes."))
+    frames = FrameSampling(**_require(fields.pop("frames"), FrameSampling, path, "frames."))
+    vectors = fields.pop("word_vectors")
+    if vectors is not None:
+        vectors = WordVectorFile(**_require(vectors, WordVectorFile, path, "word_vectors."))
     roles = tuple(fields.pop("roles"))
     manifest = Manifest(
         **fields,
         splits=splits,
         streams=tuple(streams),
+        frames=frames,
         tokenizer=tokenizer,
+        word_vectors=vectors,
         attributes=attributes,
         roles=roles,
     )

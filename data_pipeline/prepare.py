@@ -1,6 +1,7 @@
 """`python -m data_pipeline.prepare`: annotations and features to TFRecords that `mcsan_jax.main` trains on."""
 
 import dataclasses
+import os
 import pathlib
 import sys
 import time
@@ -11,11 +12,16 @@ from absl import app, flags
 
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.annotations.splits import apply_split_files
-from data_pipeline.captions.tokenizer import KINDS
-from data_pipeline.feature_streams import stream_names
+from data_pipeline.builders.shards import SHARD_BYTES
+from data_pipeline.captions.tokenizers.sentencepiece_model import KINDS
+from data_pipeline.execution.local import LocalRun
+from data_pipeline.execution.run import Run
+from data_pipeline.feature_streams import frame_rates, stream_names
+from data_pipeline.features.frame_selection import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.readers import open_features
 from data_pipeline.preparation import REPORT_NAME, Options, Source, prepare
 from data_pipeline.selection import OMISSIONS
+from data_pipeline.vocabulary import GIVEN, TokenizerOptions
 from mcsan_jax.errors import InputError
 
 MOVING_SHAPES = "moving_shapes"
@@ -25,19 +31,37 @@ _ANNOTATIONS = flags.DEFINE_multi_string("annotations", [], "Annotation file, or
 _FEATURES = flags.DEFINE_multi_string(
     "features",
     [],
-    "HDF5 file {video_id: [frames, dim]} or folder of <video_id>.npy; NAME=PATH names the stream.",
+    "HDF5 or npz file {video_id: [frames, dim]}, or folder of such HDF5 files, of <video_id>.npy or of "
+    "<video_id>.npz; NAME=PATH names the stream.",
 )
 _PROTOCOL = flags.DEFINE_string("protocol", None, "Split protocol of the source, such as full or 1k-A.")
 _SPLIT_FILE = flags.DEFINE_multi_string(
     "split_file", [], "SPLIT=FILE with a video id a line, in place of a protocol."
 )
 _OUT = flags.DEFINE_string("out", None, "Folder to be made.")
+_FRAME_RATE = flags.DEFINE_multi_string(
+    "frame_rate", [], "Frames per second of a stream, NAME=RATE, or of all streams, RATE."
+)
+_ALIGNMENT = flags.DEFINE_enum(
+    "frame_alignment", INDEX, ALIGNMENTS, "Join streams by relative position, or by time."
+)
+_FRAME_COUNT = flags.DEFINE_integer(
+    "frame_count", 0, "Frames of a longer video that are kept, a uniform sample; 0 for all.", lower_bound=0
+)
 _GRAPH_CACHE = flags.DEFINE_string(
     "graph_cache",
     None,
     "Folder of parsed captions, shared by data sets; by default graph_cache beside --out.",
 )
-_TOKENIZER = flags.DEFINE_enum("tokenizer", "unigram", KINDS, "Kind of sentencepiece model.")
+_TOKENIZER = flags.DEFINE_enum(
+    "tokenizer", "unigram", [*KINDS, GIVEN], f"Kind of tokenizer; {GIVEN} takes --tokenizer_file."
+)
+_TOKENIZER_FILE = flags.DEFINE_string(
+    "tokenizer_file", None, "tokenizer.json or vocab.txt of a pretrained encoder."
+)
+_WORD_VECTORS = flags.DEFINE_string(
+    "word_vectors", None, "GloVe text file with which the word embedding starts, for --tokenizer=word."
+)
 _VOCABULARY = flags.DEFINE_integer(
     "vocabulary_size", None, "Most tokens; by default 8000, for moving_shapes 200.", lower_bound=8
 )
@@ -50,6 +74,20 @@ _MINIMUM = flags.DEFINE_integer(
 _MAX_WORDS = flags.DEFINE_integer(
     "max_words", 60, "Words of a caption beyond these are cut off.", lower_bound=1
 )
+_SHARD_MEGABYTES = flags.DEFINE_integer(
+    "shard_megabytes", SHARD_BYTES >> 20, "About the size of a file of records.", lower_bound=1
+)
+_PROCESSES = flags.DEFINE_integer(
+    "processes", os.cpu_count(), "Processes that parse captions; by default one per core.", lower_bound=1
+)
+_BEAM_RUNNER = flags.DEFINE_string(
+    "beam_runner",
+    None,
+    "Runner of Apache Beam, such as DirectRunner or FlinkRunner; by default Beam is not used.",
+)
+_BEAM_ARGUMENT = flags.DEFINE_multi_string(
+    "beam_argument", [], "Pipeline option of Beam, such as --beam_argument=--parallelism=8."
+)
 _STRICT = flags.DEFINE_bool(
     "strict",
     False,
@@ -60,14 +98,13 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data se
 
 def _prepare_from_flags() -> dict[str, Any]:
     out = pathlib.Path(_OUT.value).absolute()
-    cache = pathlib.Path(_GRAPH_CACHE.value) if _GRAPH_CACHE.value else out.parent / "graph_cache"
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.source import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
-        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE):
+        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE):
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
-        return prepare_moving_shapes(out, 1.0, cache, _options(MOVING_SHAPES_OPTIONS))
+        return prepare_moving_shapes(out, 1.0, _run(out), _options(MOVING_SHAPES_OPTIONS))
     if not _ANNOTATIONS.value or not _FEATURES.value:
         raise InputError(f"--dataset={_DATASET.value} needs --annotations=PATH and --features=PATH")
     annotations = read_annotations(
@@ -75,18 +112,48 @@ def _prepare_from_flags() -> dict[str, Any]:
     )
     if _SPLIT_FILE.value:
         annotations = apply_split_files(annotations, _split_files(_SPLIT_FILE.value))
-    features = {name: open_features(path) for name, path in stream_names(_FEATURES.value).items()}
-    return prepare(Source(annotations, features), out, cache, _options(Options()))
+    paths = stream_names(_FEATURES.value)
+    rates = frame_rates(_FRAME_RATE.value, paths)
+    features = {name: open_features(path, rates.get(name)) for name, path in paths.items()}
+    return prepare(Source(annotations, features), out, _run(out), _options(Options()))
+
+
+def _run(out: pathlib.Path) -> Run:
+    cache = pathlib.Path(_GRAPH_CACHE.value) if _GRAPH_CACHE.value else out.parent / "graph_cache"
+    if cache.exists() and not cache.is_dir():
+        raise InputError(
+            f"--graph_cache={cache}: expected a folder, found a file; name a folder or a new path"
+        )
+    if _BEAM_RUNNER.value is None:
+        if _BEAM_ARGUMENT.value:
+            raise InputError(
+                "--beam_argument has no use without --beam_runner; leave it out, or name a runner"
+            )
+        return LocalRun(cache, _PROCESSES.value)
+    try:
+        from data_pipeline.execution.beam import BeamRun
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"--beam_runner needs Apache Beam ({error}); install it with `pip install 'mcsan-jax[beam]'`"
+        ) from error
+    return BeamRun(cache, _BEAM_RUNNER.value, _BEAM_ARGUMENT.value, _PROCESSES.value)
 
 
 def _options(defaults: Options) -> Options:
     """What the flags say; sizes that are not given are the data set's own."""
+    tokenizer = TokenizerOptions(
+        kind=_TOKENIZER.value,
+        vocabulary_size=_VOCABULARY.value or defaults.tokenizer.vocabulary_size,
+        file=pathlib.Path(_TOKENIZER_FILE.value) if _TOKENIZER_FILE.value else None,
+        word_vectors=pathlib.Path(_WORD_VECTORS.value) if _WORD_VECTORS.value else None,
+    )
     return dataclasses.replace(
         defaults,
-        tokenizer=_TOKENIZER.value,
-        vocabulary_size=_VOCABULARY.value or defaults.vocabulary_size,
+        tokenizer=tokenizer,
+        frames=FrameOptions(_ALIGNMENT.value, _FRAME_COUNT.value),
         attribute_minimum_videos=_MINIMUM.value or defaults.attribute_minimum_videos,
         max_words=_MAX_WORDS.value,
+        shard_bytes=_SHARD_MEGABYTES.value << 20,
         strict=_STRICT.value,
         overwrite=_OVERWRITE.value,
     )

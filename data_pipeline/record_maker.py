@@ -1,56 +1,49 @@
 """Puts a video's features, captions, foils and labels together into its record."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
 
-import numpy as np
-
-from data_pipeline.annotations.caption import TRAIN, Caption, Foil
 from data_pipeline.builders.record import EncodedCaption, EncodedFoil, VideoRecord
-from data_pipeline.captions.graph import SemanticGraph
 from data_pipeline.encoding import CaptionEncoder
-from data_pipeline.feature_streams import StreamReader
-from data_pipeline.progress import track
+from data_pipeline.features.reading import FeatureReader
+from data_pipeline.videos import Video
 
 
+@dataclasses.dataclass(frozen=True)
 class RecordMaker:
-    """Makes records one after another; features are read when a record is due."""
+    """Makes records one by one; can be sent to another process.
 
-    def __init__(
-        self,
-        captions_of: Mapping[str, Sequence[Caption]],
-        foils_of: Mapping[str, Sequence[Foil]],
-        readers: Sequence[StreamReader],
-        encoder: CaptionEncoder,
-        graphs: Mapping[str, SemanticGraph],
-    ) -> None:
-        self._captions_of, self._foils_of = captions_of, foils_of
-        self._readers, self._encoder, self._graphs = readers, encoder, graphs
+    Attributes:
+        features: reads the features of all streams.
+        encoder: turns captions and graphs into numbers.
+    """
 
-    def records(self, split: str, video_ids: Sequence[str]) -> Iterator[VideoRecord]:
-        """Records of the videos of a split; those for training are counted into the feature statistics.
+    features: FeatureReader
+    encoder: CaptionEncoder
+
+    def record(self, video: Video) -> VideoRecord:
+        """The record of a video whose texts all have graphs.
 
         Raises:
-            InputError: features of a video cannot be used.
+            InputError: its features cannot be used.
         """
-        for video_id in track(video_ids, len(video_ids), f"writing {split}", "videos"):
-            features = [(reader, reader.read(video_id, count=split == TRAIN)) for reader in self._readers]
-            captions = self._captions_of[video_id]
-            yield VideoRecord(
-                video_id=video_id,
-                frames={reader.name: array for reader, array in features if not reader.has_regions},
-                regions={reader.name: array for reader, array in features if reader.has_regions},
-                frame_times=np.zeros(0, np.float32),
-                captions=[self._encode(caption.caption_id, caption.text) for caption in captions],
-                foils=[
-                    EncodedFoil(
-                        foil.kind, foil.caption_index, self._encode(f"{video_id}~{number}", foil.text)
-                    )
-                    for number, foil in enumerate(self._foils_of.get(video_id, ()))
-                ],
-                attributes=self._encoder.vocabulary.video_labels(
-                    self._graphs[caption.text] for caption in captions
-                ),
-            )
+        read = self.features.read(video.video_id, video.segment)
+        graphs = [video.graphs[caption.text] for caption in video.captions]
+        return VideoRecord(
+            video_id=video.video_id,
+            frames=read.frames,
+            regions=read.regions,
+            frame_times=read.times,
+            captions=[self._encode(caption.caption_id, caption.text, video) for caption in video.captions],
+            foils=[
+                EncodedFoil(
+                    foil.kind,
+                    foil.caption_index,
+                    self._encode(f"{video.video_id}~{number}", foil.text, video),
+                )
+                for number, foil in enumerate(video.foils)
+            ],
+            attributes=self.encoder.vocabulary.video_labels(graphs),
+        )
 
-    def _encode(self, caption_id: str, text: str) -> EncodedCaption:
-        return self._encoder.encode(caption_id, text, self._graphs[text])
+    def _encode(self, caption_id: str, text: str, video: Video) -> EncodedCaption:
+        return self.encoder.encode(caption_id, text, video.graphs[text])

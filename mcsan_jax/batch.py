@@ -35,7 +35,7 @@ class TextBatch:
     Node slots ``0 .. max_actions-1`` hold actions, the slots after them hold entities.
 
     Attributes:
-        token_ids: sentencepiece ids; padding is 0 and masked.
+        token_ids: ids of the tokenizer; padding is 0 and masked.
         token_mask: True for real tokens.
         node_spans: first token and one past the last token of each node.
         node_roles: role id of each node (the manifest lists the roles).

@@ -38,6 +38,10 @@ class DataConfig:
     max_relationships: int = 8
     shuffle_buffer: int = 4096
     """Records held in memory to be shuffled."""
+    cache: bool = False
+    """Keeps the training records in memory, in each process as many bytes as the files have; same order."""
+    prefetch: int = 2
+    """Batches that are on the devices already while a step runs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +165,7 @@ _LEAST = {
     ),
     **dict.fromkeys(("data.max_frames", "data.max_tokens", "data.max_actions", "data.max_entities"), 1),
     **dict.fromkeys(("data.max_relationships", "data.shuffle_buffer"), 1),
+    "data.prefetch": 0,
     **dict.fromkeys(("evaluation.encode_batch", "evaluation.video_block", "evaluation.text_block"), 1),
     **dict.fromkeys(("model.dropout", "similarity.attribute_weight", "loss.attribute_weight"), 0.0),
     **dict.fromkeys(

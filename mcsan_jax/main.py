@@ -9,6 +9,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, from_config_dict
@@ -46,7 +47,9 @@ def run(config: Config, workdir: Workdir, mode: str) -> dict[str, Evaluation]:
     folder = find_prepared_data(config.data)
     manifest = Manifest.load(folder)
     _check_splits(config, manifest)
-    experiment = build_experiment(config, manifest)
+    stored = manifest.word_vectors
+    vectors = None if stored is None else WordVectors.load(folder / stored.file)
+    experiment = build_experiment(config, manifest, word_vectors=vectors)
     workdir.claim(config, manifest.fingerprint)
     with CheckpointStore(workdir.checkpoints) as checkpoints:
         if mode != "eval":
@@ -71,6 +74,7 @@ def _train(
         config.data.shuffle_buffer,
         jax.process_index(),
         jax.process_count(),
+        cache=config.data.cache,
     )
     split = config.data.validation_split
     reader = SplitReader(folder, experiment.manifest, split, limits)

@@ -11,7 +11,15 @@ from mcsan_jax.config import Config, flatten
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.evaluate import Evaluation
 
-_FREE_TO_CHANGE = ("evaluation.", "train.log_every_steps", "data.dir", "data.prepare_hint", "data.test_split")
+_FREE_TO_CHANGE = (
+    "evaluation.",
+    "train.log_every_steps",
+    "data.dir",
+    "data.prepare_hint",
+    "data.test_split",
+    "data.cache",
+    "data.prefetch",
+)
 """Fields that do not change what is trained; the data itself is recognised by its fingerprint."""
 
 _PACKAGES = ("mcsan-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")

@@ -39,9 +39,24 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A fiftieth of the embedded data set: 60, 6 and 10 clips."""
     from data_pipeline.moving_shapes.source import prepare_moving_shapes
     from data_pipeline.preparation import Options
+    from data_pipeline.vocabulary import TokenizerOptions
 
     folder = tmp_path_factory.mktemp("shapes") / "prepared"
+    tokenizer = TokenizerOptions(vocabulary_size=200)
     prepare_moving_shapes(
-        folder, share=0.02, options=Options(vocabulary_size=200, attribute_minimum_videos=2)
+        folder, share=0.02, options=Options(tokenizer=tokenizer, attribute_minimum_videos=2)
     )
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what tests measured, the lines that they recorded as "summary"."""
+    lines = [
+        value
+        for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+        for name, value in report.user_properties
+        if name == "summary" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.write_sep("-", "measured")
+        terminalreporter.write("".join(f"{line}\n" for line in lines))

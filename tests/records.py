@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
-from data_pipeline.manifest import FRAMES, AttributeFile, FeatureStream, Manifest, TokenizerFile
+from data_pipeline.builders.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
+from data_pipeline.manifest import (
+    FRAMES,
+    AttributeFile,
+    FeatureStream,
+    FrameSampling,
+    Manifest,
+    TokenizerFile,
+)
 from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
 
 ATTRIBUTE_SIZES = {ENTITY: 6, ACTION: 4, RELATIONSHIP: 5}
@@ -82,20 +90,36 @@ def write_prepared(
 ) -> Prepared:
     from data_pipeline.builders.video_text import write_records
 
-    sources = {split: (lambda split=split: iter(records[split])) for split in records}
-    relative, splits = write_records(
-        sources, streams, folder, description="Made by a test.", citation="@misc{none}", license_text="CC0"
+    def write_shards(writer: ShardWriter) -> list[ShardSummary]:
+        return [
+            writer.write(split, 0, sorted(given, key=lambda record: record_key(split, record.video_id)))
+            for split, given in records.items()
+        ]
+
+    ids = {split: [record.video_id for record in given] for split, given in records.items()}
+    relative, shards = write_records(
+        write_shards,
+        ShardPlan.divide(ids, 1),
+        streams,
+        folder,
+        description="Made by a test.",
+        citation="@misc{none}",
+        license_text="CC0",
     )
+    splits = count_splits(shards)
     manifest = Manifest(
         dataset="made_up",
         protocol="plain",
         splits=splits,
         streams=streams,
+        frames=FrameSampling("index", 0),
         tokenizer=TokenizerFile("sentencepiece", 50, "tokenizer.model", "00"),
+        word_vectors=None,
         roles=tuple(f"role {i}" for i in range(9)),
         attributes=AttributeFile("attributes.json", "11", ATTRIBUTE_SIZES),
         parser={"name": "none"},
         records=relative,
+        checksums={},
         versions={"numpy": np.__version__},
     )
     manifest.save(folder)

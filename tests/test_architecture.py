@@ -35,6 +35,7 @@ ALLOWED = {
         "mcsan_jax.training",
         "mcsan_jax.workdir",
         "data_pipeline.manifest",
+        "data_pipeline.captions.word_vectors",
     ),
     "data_pipeline/": (*FOUNDATIONS, "data_pipeline"),
     "configs/": (*FOUNDATIONS, "configs"),
@@ -48,7 +49,8 @@ HOMES = {
     "tensorflow": ("data_pipeline/",),
     "tensorflow_datasets": ("data_pipeline/builders/",),
     "spacy": ("data_pipeline/captions/",),
-    "sentencepiece": ("data_pipeline/captions/tokenizer.py",),
+    "sentencepiece": ("data_pipeline/captions/tokenizers/sentencepiece_model.py",),
+    "tokenizers": ("data_pipeline/captions/tokenizers/wordpiece.py",),
     "h5py": ("data_pipeline/features/",),
 }
 """The only places that import a library."""

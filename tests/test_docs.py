@@ -11,6 +11,8 @@ from absl.testing import flagsaver
 from ml_collections import config_flags
 from preparing import run_command
 
+from data_pipeline import inspect as inspection
+from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import PROTOCOLS
 from data_pipeline.prepare import MOVING_SHAPES
 from mcsan_jax import main as training
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 
 ROOT = Path(__file__).parents[1]
 DOCS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.is_file()]
-PREPARE, TRAIN = "data_pipeline.prepare", "mcsan_jax.main"
+PREPARE, INSPECT, TRAIN = "data_pipeline.prepare", "data_pipeline.inspect", "mcsan_jax.main"
 
 _FENCE = re.compile(r"^(```+)(\w*)[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
@@ -76,6 +78,13 @@ def check_prepare(arguments: list[str]) -> None:
         assert values["protocol"] in (None, *PROTOCOLS[values["dataset"]])
 
 
+def check_inspect(arguments: list[str]) -> None:
+    with flagsaver.flagsaver():
+        [_, folder] = flags.FLAGS(["inspect", *arguments])
+        assert not folder.startswith("-")
+        assert flags.FLAGS["split"].value in (None, *SPLITS)
+
+
 def check_train(arguments: list[str]) -> Config:
     """Parses with a copy of the entry point's flags: those of a config file cannot be taken back."""
     arguments = ["main", *arguments]
@@ -109,6 +118,8 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 def test_commands_are_found() -> None:
     found = [parameters.values[0] for parameters in COMMANDS]
     assert found.count(PREPARE) >= 7
+    assert found.count(INSPECT) >= 3
+    assert inspection.__name__ == INSPECT
     script = (
         "X=1 python3 -m a.b --c=d && cd e | python -m f 'g h' # python -m i\n" + "python -m j \\\n  --k\n"
     )
@@ -119,6 +130,8 @@ def test_commands_are_found() -> None:
 def test_commands_parse(module: str, arguments: list[str]) -> None:
     if module == PREPARE:
         check_prepare(arguments)
+    elif module == INSPECT:
+        check_inspect(arguments)
     elif module == TRAIN:
         assert check_train(arguments).name
     else:
@@ -133,7 +146,7 @@ def test_commands_parse(module: str, arguments: list[str]) -> None:
     [
         ["--dataset=msrvtt", "--feature=x", "--annotations=x", "--features=x", "--out=x"],
         ["--dataset=coco", "--annotations=x", "--features=x", "--out=x"],
-        ["--dataset=msrvtt", "--protocol=1k-B", "--annotations=x", "--features=x", "--out=x"],
+        ["--dataset=msrvtt", "--protocol=1k-C", "--annotations=x", "--features=x", "--out=x"],
         ["--dataset=msrvtt", "--annotations=x", "--features=x"],
         ["--dataset=moving_shapes", "--out=x", "stray"],
     ],

@@ -1,14 +1,16 @@
 """What every annotation reader yields: captions of videos, each video in one split."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from data_pipeline.captions.graph import ROLES, SemanticGraph
 from mcsan_jax.errors import InputError
 
 TRAIN = "train"
 VALIDATION = "val"
 TEST = "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+ENGLISH = "en"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +22,28 @@ class Caption:
         caption_id: unique among all captions of the source.
         text: the sentence as written, without white space at its ends.
         split: one of `SPLITS`.
+        language: of the text, as an ISO 639-1 code; only English captions are parsed.
     """
 
     video_id: str
     caption_id: str
     text: str
     split: str
+    language: str = ENGLISH
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """The part of a longer video that a clip is cut from.
+
+    Attributes:
+        video_id: id of the longer video, under which its features lie.
+        start, end: seconds; ``start`` < ``end``.
+    """
+
+    video_id: str
+    start: float
+    end: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +73,11 @@ class Annotations:
         captions: at least one per video.
         notes: what the reader left out and why, a sentence each; empty when all was used.
         blank_captions: ids of captions without text, which were left out.
+        homepage: where the source is published.
+        segments: for videos that are parts of longer ones, by video id, what part of which.
+        graphs: semantic graphs that the source itself provides, by text; captions without one are parsed.
+        roles: names of the roles in the graphs, in the order of their ids.
+        official_ids: the videos of each split by the published protocol, for the splits where they are known.
     """
 
     name: str
@@ -64,6 +87,11 @@ class Annotations:
     captions: tuple[Caption, ...]
     notes: tuple[str, ...] = ()
     blank_captions: tuple[str, ...] = ()
+    homepage: str = ""
+    segments: Mapping[str, Segment] = dataclasses.field(default_factory=dict)
+    graphs: Mapping[str, SemanticGraph] = dataclasses.field(default_factory=dict)
+    roles: tuple[str, ...] = ROLES
+    official_ids: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def video_ids(self, split: str) -> tuple[str, ...]:
         """Ids of the videos of a split, each once, in the order of their first captions."""
@@ -77,7 +105,12 @@ def make_annotations(
     protocol: str,
     licence: str,
     citation: str,
+    homepage: str = "",
     notes: Iterable[str] = (),
+    segments: Mapping[str, Segment] | None = None,
+    graphs: Mapping[str, SemanticGraph] | None = None,
+    roles: Iterable[str] = ROLES,
+    official_ids: Mapping[str, Sequence[str]] | None = None,
 ) -> Annotations:
     """Strips the texts, leaves out blank captions (and lists them) and checks what all readers promise.
 
@@ -110,7 +143,20 @@ def make_annotations(
         raise InputError(
             f"{name}, protocol {protocol}: no caption found; check the paths of the annotation files"
         )
-    return Annotations(name, protocol, licence, citation, tuple(kept.values()), tuple(notes), tuple(blank))
+    return Annotations(
+        name=name,
+        protocol=protocol,
+        licence=licence,
+        citation=citation,
+        captions=tuple(kept.values()),
+        notes=tuple(notes),
+        blank_captions=tuple(blank),
+        homepage=homepage,
+        segments=segments or {},
+        graphs=graphs or {},
+        roles=tuple(roles),
+        official_ids=official_ids or {},
+    )
 
 
 def _check_unicode(caption: Caption, name: str) -> None:

@@ -55,10 +55,23 @@ def parse_json(text: str, where: str) -> Any:
     """The value of JSON text that stands at ``where``.
 
     Raises:
-        InputError: the text is not JSON.
+        InputError: the text is not JSON, or an object has a key twice.
     """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        record = dict(pairs)
+        if len(record) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+            raise InputError(
+                f"{where}: key {twice!r} occurs twice in one object; remove or rename one of them"
+            )
+        return record
+
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique)
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON ({error}); download or write the file again") from error
 
@@ -75,32 +88,39 @@ def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def read_csv(path: pathlib.Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a comma-separated file with a header, as ``{column: value}`` of the wanted columns.
+def read_csv(
+    path: pathlib.Path, columns: Sequence[str], may_be_empty: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line numbers and rows ``{column: value}`` of a comma-separated file with a header.
+
+    Args:
+        path: the file; its further columns are not read.
+        columns: must stand in the header and have a value in every row.
+        may_be_empty: columns whose values may be missing; only those named in ``columns`` too must stand in
+            the header.
 
     Raises:
         InputError: the file cannot be read (`read_text`), or a column or a value is missing.
     """
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    rows = []
     try:
         header = reader.fieldnames or []
-        missing = [column for column in columns if column not in header]
-        if missing:
+        if missing := [column for column in columns if column not in header]:
             raise InputError(
                 f"{path}: expected a header line with {', '.join(columns)}, found {', '.join(header) or 'nothing'}; "
                 f"add the column {missing[0]!r}"
             )
         for row in reader:
-            values = {column: (row[column] or "").strip() for column in columns}
-            empty = [column for column, value in values.items() if not value]
+            values = {
+                each: (row.get(each) or "").strip() for each in dict.fromkeys((*columns, *may_be_empty))
+            }
+            empty = [each for each, value in values.items() if not value and each not in may_be_empty]
             if empty or None in row:
                 fault = f"no value for {empty[0]!r}" if empty else "more values than the header has columns"
                 raise InputError(f"{path}, line {reader.line_num}: {fault}; repair the line (quote commas)")
-            rows.append(values)
+            yield reader.line_num, values
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not comma-separated values ({error})") from error
-    return rows
 
 
 def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...], where: str) -> Value:
@@ -125,6 +145,22 @@ def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...],
             "use the official file or correct the value"
         )
     return value
+
+
+def texts_field(record: object, key: str, where: str) -> list[str]:
+    """``record[key]``, checked to be a list of texts.
+
+    Raises:
+        InputError: as for `field`, or an item of the list is no text.
+    """
+    texts = field(record, key, list, where)
+    if wrong := [index for index, text in enumerate(texts) if not isinstance(text, str)]:
+        found = texts[wrong[0]]
+        raise InputError(
+            f"{where}: key {key!r} must be a list of texts, found {type(found).__name__} ({str(found)[:60]!r}) at "
+            f"index {wrong[0]}; use the official file or correct the value"
+        )
+    return texts
 
 
 def check_protocol(source: str, protocol: str, known: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable, Sequence
 
-from data_pipeline.annotations import jsonl, msrvtt, msvd, vatex
+from data_pipeline.annotations import hgr, jsonl, msrvtt, msvd, rows, table, vatex
 from data_pipeline.annotations.caption import Annotations
 from mcsan_jax.errors import InputError
 
@@ -11,14 +11,18 @@ READERS: dict[str, Callable[[Sequence[pathlib.Path], str], Annotations]] = {
     "msrvtt": msrvtt.read,
     "vatex": vatex.read,
     "msvd": msvd.read,
+    "hgr": hgr.read,
     "jsonl": jsonl.read,
+    "csv": table.read,
 }
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "msrvtt": msrvtt.PROTOCOLS,
     "vatex": vatex.PROTOCOLS,
     "msvd": msvd.PROTOCOLS,
-    "jsonl": jsonl.PROTOCOLS,
+    "hgr": hgr.PROTOCOLS,
+    "jsonl": rows.PROTOCOLS,
+    "csv": rows.PROTOCOLS,
 }
 """Protocols of each source; the first one is the usual choice."""
 

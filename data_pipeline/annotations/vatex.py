@@ -1,25 +1,37 @@
-"""VATEX: clips with ten English captions each, in HGR's split.
+"""VATEX: clips with ten English and ten Chinese captions each, in HGR's split.
 
 The files are the official JSON lists of ``{"videoID", "enCap", "chCap"}`` and, in the same folder, HGR's
-``train_list.txt``, ``val_list.txt`` and ``test_list.txt`` (one video id a line). The Chinese captions are
-not read.
+``train_list.txt``, ``val_list.txt`` and ``test_list.txt`` (one video id a line). Protocol ``hgr`` reads the
+English captions alone, ``hgr-bilingual`` those of both languages.
 """
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from data_pipeline.annotations.caption import SPLITS, Annotations, Caption, make_annotations
+from data_pipeline.annotations.caption import ENGLISH, SPLITS, Annotations, Caption, make_annotations
 from data_pipeline.annotations.locating import find_beside, find_files
-from data_pipeline.annotations.reading import check_protocol, field, first_few, read_json, read_lines
+from data_pipeline.annotations.reading import (
+    check_protocol,
+    field,
+    first_few,
+    read_json,
+    read_lines,
+    texts_field,
+)
 from mcsan_jax.errors import InputError
 
-PROTOCOLS = ("hgr",)
+BILINGUAL = "hgr-bilingual"
+PROTOCOLS = ("hgr", BILINGUAL)
+HOMEPAGE = "https://eric-xw.github.io/vatex-website/"
 LICENCE = "Annotations CC BY 4.0; the videos belong to their uploaders."
 CITATION = (
     "Wang, Wu, Chen, Li, Wang and Wang: VATEX: A Large-Scale, High-Quality Multilingual Dataset for "
     "Video-and-Language Research. ICCV 2019. Split: Chen, Zhao, Jin and Wu: Fine-grained Video-Text Retrieval "
     "with Hierarchical Graph Reasoning. CVPR 2020."
 )
+CHINESE = "zh"
+
+_KEY_OF_LANGUAGE = {ENGLISH: "enCap", CHINESE: "chCap"}
 
 
 def read(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
@@ -29,30 +41,40 @@ def read(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
         InputError: a file is missing, broken or not of the official form.
     """
     check_protocol("vatex", protocol, PROTOCOLS)
-    captions_of = _read_captions(find_files(paths, ["vatex*.json"]))
-    split_of = _read_split(paths)
-    notes = []
-    if unlisted := [video_id for video_id in captions_of if video_id not in split_of]:
-        notes.append(f"{len(unlisted)} videos are in no split list and were left out: {first_few(unlisted)}")
-    if silent := [video_id for video_id in split_of if video_id not in captions_of]:
-        notes.append(f"{len(silent)} listed videos have no captions in the files given: {first_few(silent)}")
+    languages = (ENGLISH, CHINESE) if protocol == BILINGUAL else (ENGLISH,)
+    texts_of = _read_texts(find_files(paths, ["vatex*.json"]), languages)
+    lists = _read_lists(paths)
+    split_of = {video_id: split for split, ids in lists.items() for video_id in ids}
+    unlisted = [video_id for video_id in texts_of if video_id not in split_of]
     return make_annotations(
         (
-            Caption(video_id, f"{video_id}#{number}", text, split_of[video_id])
-            for video_id, texts in captions_of.items()
+            caption
+            for video_id, texts in texts_of.items()
             if video_id in split_of
-            for number, text in enumerate(texts)
+            for caption in _captions(video_id, texts, split_of[video_id])
         ),
         name="vatex",
         protocol=protocol,
         licence=LICENCE,
         citation=CITATION,
-        notes=notes,
+        homepage=HOMEPAGE,
+        notes=[f"{len(unlisted)} videos are in no split list and were left out: {first_few(unlisted)}"]
+        if unlisted
+        else [],
+        official_ids=lists,
     )
 
 
-def _read_captions(files: Sequence[pathlib.Path]) -> dict[str, list[str]]:
-    captions_of: dict[str, list[str]] = {}
+def _captions(video_id: str, texts: dict[str, list[str]], split: str) -> Iterator[Caption]:
+    for language, sentences in texts.items():
+        prefix = "" if language == ENGLISH else language
+        for number, text in enumerate(sentences):
+            yield Caption(video_id, f"{video_id}#{prefix}{number}", text, split, language)
+
+
+def _read_texts(files: Sequence[pathlib.Path], languages: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Sentences by video and language."""
+    texts_of: dict[str, dict[str, list[str]]] = {}
     for path in files:
         content = read_json(path)
         if not isinstance(content, list):
@@ -62,16 +84,17 @@ def _read_captions(files: Sequence[pathlib.Path]) -> dict[str, list[str]]:
         for number, record in enumerate(content):
             where = f"{path}, record {number}"
             video_id = field(record, "videoID", str, where)
-            texts = field(record, "enCap", list, f"{where} ({video_id})")
-            if not all(isinstance(text, str) for text in texts):
-                raise InputError(f"{where} ({video_id}): 'enCap' must be a list of sentences; correct it")
-            if video_id in captions_of:
+            if video_id in texts_of:
                 raise InputError(f"{where}: video {video_id!r} occurs twice; give each annotation file once")
-            captions_of[video_id] = texts
-    return captions_of
+            texts_of[video_id] = {
+                language: texts_field(record, _KEY_OF_LANGUAGE[language], f"{where} ({video_id})")
+                for language in languages
+            }
+    return texts_of
 
 
-def _read_split(paths: Sequence[pathlib.Path]) -> dict[str, str]:
+def _read_lists(paths: Sequence[pathlib.Path]) -> dict[str, list[str]]:
+    """Video ids of each split, each once."""
     split_of: dict[str, str] = {}
     for split in SPLITS:
         path = find_beside(paths, f"{split}_list.txt")
@@ -81,4 +104,4 @@ def _read_split(paths: Sequence[pathlib.Path]) -> dict[str, str]:
                     f"{path}, line {number}: video {video_id!r} is also in split {split_of[video_id]!r}; "
                     "remove it from one list"
                 )
-    return split_of
+    return {split: [each for each, its in split_of.items() if its == split] for split in SPLITS}

@@ -1,8 +1,7 @@
 """Attribute vocabularies: the frequent lemmas and relationships of the training captions."""
 
-import collections
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from data_pipeline.captions.graph import SemanticGraph
@@ -79,13 +78,19 @@ class AttributeVocabulary:
         )
 
 
-def mine_attributes(
-    graphs_by_video: Mapping[str, Sequence[SemanticGraph]], minimum_videos: int, maximum: Mapping[str, int]
+def attributes_of(graphs: Iterable[SemanticGraph]) -> set[tuple[str, str]]:
+    """(Node level, attribute) of all graphs of a video."""
+    return {(level, name) for graph in graphs for level in NODE_LEVELS for name in _attributes(graph, level)}
+
+
+def select_attributes(
+    video_counts: Mapping[tuple[str, str], int], minimum_videos: int, maximum: Mapping[str, int]
 ) -> AttributeVocabulary:
-    """Counts in how many videos each attribute occurs and keeps the frequent ones.
+    """Keeps the frequent attributes.
 
     Args:
-        graphs_by_video: graphs of the captions of each *training* video; others would leak into the labels.
+        video_counts: in how many *training* videos each (node level, attribute) occurs; others would leak into
+            the labels.
         minimum_videos: an attribute of fewer videos is dropped.
         maximum: per node level, the largest number of attributes.
 
@@ -93,18 +98,17 @@ def mine_attributes(
         Attributes by number of videos, descending, then alphabetically.
     """
     names: dict[str, tuple[str, ...]] = {}
-    video_counts: dict[str, tuple[int, ...]] = {}
+    counts: dict[str, tuple[int, ...]] = {}
     for level in NODE_LEVELS:
-        counts = collections.Counter(
-            name
-            for graphs in graphs_by_video.values()
-            for name in {name for graph in graphs for name in _attributes(graph, level)}
-        )
-        frequent = [(name, count) for name, count in counts.items() if count >= minimum_videos]
+        frequent = [
+            (name, count)
+            for (at, name), count in video_counts.items()
+            if at == level and count >= minimum_videos
+        ]
         kept = sorted(frequent, key=lambda pair: (-pair[1], pair[0]))[: maximum[level]]
         names[level] = tuple(name for name, _ in kept)
-        video_counts[level] = tuple(count for _, count in kept)
-    return AttributeVocabulary(names, video_counts)
+        counts[level] = tuple(count for _, count in kept)
+    return AttributeVocabulary(names, counts)
 
 
 def _attributes(graph: SemanticGraph, level: str) -> list[str]:

@@ -8,80 +8,45 @@ parsed a second time in that form.
 import itertools
 from collections.abc import Collection, Sequence
 
+from data_pipeline.captions.verb_lists import (
+    BASE_FORMS,
+    GERUND_NOUNS,
+    GERUND_OF_BASE,
+    GERUND_OF_THIRD_PERSON,
+    NOUN_PAIRS,
+    OFTEN_NOUNS,
+    VERBS_ONLY,
+    gerund,
+    third_person,
+)
+from data_pipeline.captions.word_kinds import MOTIONS, PERSONS
 from data_pipeline.captions.words import Word, is_copula, word_set
-
-_BASE_FORMS = word_set(
-    """
-    act add aim answer appear apply approach argue arrive ask assemble attack attempt bake balance bark
-    bathe beat bend bite blow boil bounce bow box break brush build bump burn carry catch chase cheer
-    chew chop circle clap clean climb collide comb compete cook crash crawl cross cruise cry cut dance
-    demonstrate describe discuss dive dodge drag draw dress drift drink drip drive drop eat enter
-    exercise exit expand explain fall feed fight film fish flee flip float flow fly fold follow fry give
-    glide grab greet grill grind grow hang help hide hike hit hold hop hug hunt interview jog juggle
-    jump kick kiss knead knit knock laugh lead lean leap lick lie lift listen look make march marinate
-    massage measure meow mix mop move nap narrate nod open operate orbit paint pass pat peel perform pet
-    pick place play point pose pour practice preach prepare press pull punch push put race rap reach
-    read rehearse remove repair ride roar rock roll rotate row rub run sail scream scrub sculpt search
-    season serve sew shake shave shoot shout shove show shrink shuffle sing sit skate skateboard ski
-    skip slam slap slash sleep slice slide smell smile smoke snatch sneeze sniff snore snowboard spar
-    speak spin splash spray spread sprinkle squeeze stack stand stare start steal step stir stop stretch
-    stroll strum study surf swap swim swing swirl switch talk tap taste teach tear tell throw tickle tie
-    toss touch trail train travel trim try turn twirl twist type use vanish visit wait wake walk wander
-    wash watch wave wear weave whip whisk whisper whistle win wink wipe work wrap wrestle write yell
-    zoom battle murder install
-    """
-)
-
-_DOUBLED = word_set(
-    """
-    chop clap cut drag drip drop flip grab hit hop hug jog knit mop nap nod pat pet put rap rub run
-    scrub sit skip slam slap spar spin step stir stop strum swap swim tap trim win wrap
-    """
-)
-
-_NOUN_PAIRS = word_set(
-    """
-    dance_moves wrestling_moves talk_shows tv_shows television_shows cartoon_shows fashion_shows game_shows
-    stage_plays ski_jumps mountain_passes car_races test_drives sports_talk sports_show sports_drink kids_show
-    kids_play sword_fights street_fights horse_rides food_drinks news_show
-    """
-)
 
 _SINGULAR_STARTS = word_set("a an another each every this that one")
 _PICTURES = word_set("video clip picture image photo scene cartoon footage view shot animation montage")
 _QUANTITIES = word_set("few couple lot bunch number dozen")
+_GROUPS = word_set("people couple crowd")
 _NOUN_LIKE = frozenset({"NOUN", "PROPN", "PRON"})
+_PHRASE_STARTS = frozenset({"DT", "PRP", "PRP$"})
+_AFTER_VERB = frozenset({"ADP", "DET", "ADV", "PRON", "PART"})
+_JOINING = frozenset({"CCONJ", "PUNCT", "ADV"})
 _FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
 _RELATIVE_TAGS = frozenset({"WP", "WDT"})
 _COLORS = word_set("black white red blue green yellow pink purple orange brown gray grey")
 
-
-def _third_person(base: str) -> str:
-    if base.endswith("y") and base[-2] not in "aeiou":
-        return base[:-1] + "ies"
-    return base + ("es" if base.endswith(("s", "sh", "ch", "x", "z")) else "s")
-
-
-def _gerund(base: str) -> str:
-    if base.endswith("ie"):
-        return base[:-2] + "ying"
-    if base.endswith("e") and not base.endswith("ee"):
-        return base[:-1] + "ing"
-    return base + (base[-1] if base in _DOUBLED else "") + "ing"
-
-
-_GERUND_OF_BASE = {base: _gerund(base) for base in _BASE_FORMS}
-_GERUND_OF_THIRD_PERSON = {_third_person(base): _gerund(base) for base in _BASE_FORMS}
-_E_VERBS = word_set("rate hope scrape dine breathe") | {base for base in _BASE_FORMS if base.endswith("e")}
+_E_VERBS = word_set("rate hope scrape dine breathe scare tape") | {
+    base for base in BASE_FORMS if base.endswith("e")
+}
 LEMMAS = {
-    **{gerund: base for base, gerund in _GERUND_OF_BASE.items()},
-    **{_third_person(base): base for base in _BASE_FORMS},
-    **{form: base for base in _E_VERBS for form in (_third_person(base), _gerund(base), base + "d")},
+    **{form: base for base, form in GERUND_OF_BASE.items()},
+    **{third_person(base): base for base in BASE_FORMS},
+    **{form: base for base in _E_VERBS for form in (third_person(base), gerund(base), base + "d")},
 }
 """Base form of known verbs, for those that a lemmatizer confuses with another ("riding" is not of "rid")."""
 
-_GERUNDS = frozenset(_GERUND_OF_BASE.values())
-_KNOWN_FORMS = _GERUNDS | _GERUND_OF_BASE.keys() | _GERUND_OF_THIRD_PERSON.keys()
+_GERUNDS = frozenset(GERUND_OF_BASE.values())
+_MOVING = frozenset(map(third_person, MOTIONS))
+_NOUN_LIKE_BASES = frozenset(base for base in BASE_FORMS if third_person(base) in OFTEN_NOUNS)
 
 
 def misread_verbs(words: Sequence[Word]) -> dict[int, list[str]]:
@@ -98,16 +63,15 @@ def misread_verbs(words: Sequence[Word]) -> dict[int, list[str]]:
         last one is the verb.
     """
     found: dict[int, list[str]] = {}
-    verb_before = False
+    verbs: list[int] = []
     for index, word in enumerate(words):
         if _is_seen_as_verb(word):
-            verb_before = True
-            continue
-        joined = _joins_verb(words, index, found)
-        replacement = _replacement(words, index, verb_before, joined)
-        if replacement:
-            found[index] = replacement
-            verb_before = True
+            verbs.append(index)
+        elif index and word.lower not in GERUND_NOUNS:
+            replacement = _replacement(words, index, verbs)
+            if replacement:
+                found[index] = replacement
+                verbs.append(index)
     return found
 
 
@@ -117,44 +81,118 @@ def _is_seen_as_verb(word: Word) -> bool:
     )
 
 
-def _replacement(words: Sequence[Word], index: int, verb_before: bool, joined: bool) -> list[str]:
-    """The unmistakable form of the word at ``index``; empty where it is no misread verb."""
+def _replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
+    """The unmistakable form of the word at ``index``; empty where it is no misread verb.
+
+    Args:
+        words: the parsed caption.
+        index: of a word that the parser does not see as a verb.
+        verbs: the verbs before it, misread ones included.
+    """
     lower = words[index].lower
-    if lower not in _KNOWN_FORMS or index == 0 or f"{words[index - 1].lower}_{lower}" in _NOUN_PAIRS:
+    if f"{words[index - 1].lower}_{lower}" in NOUN_PAIRS:
         return []
-    if lower in _GERUND_OF_THIRD_PERSON:
-        misread = joined or _follows_singular_phrase(words, index, verb_before)
-        return ["is", _GERUND_OF_THIRD_PERSON[lower]] if misread else []
-    if verb_before or any(_is_seen_as_verb(word) and word.tag in _FINITE_TAGS for word in words):
+    if lower in GERUND_OF_THIRD_PERSON:
+        misread = _joins_verb(words, index, verbs) or _follows_singular_phrase(words, index, verbs)
+        return ["is", GERUND_OF_THIRD_PERSON[lower]] if misread else []
+    if lower in GERUND_OF_BASE:
+        return ["are", GERUND_OF_BASE[lower]] if _is_plural_verb(words, index, verbs) else []
+    return _gerund_replacement(words, index, verbs) if lower.endswith("ing") else []
+
+
+def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
+    """Whether a base form is a verb with a plural subject ("girls dance on stage")."""
+    word, previous, following = words[index], words[index - 1], _following(words, index)
+    if previous.pos == "CCONJ" and verbs and following is not None and following.tag in _PHRASE_STARTS:
+        return words[verbs[-1]].tag in ("VBP", "VBD")
+    if verbs or _governs_finite_verb(words, index) or word.lower in _NOUN_LIKE_BASES:
+        return False
+    if word.pos not in _NOUN_LIKE and previous.tag != "NNS":
+        return False
+    in_phrase = previous.pos in _NOUN_LIKE and word.lower in VERBS_ONLY
+    return (in_phrase and following is not None) or _follows_plural(words, index)
+
+
+def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
+    """For a participle that is taken for a noun ("band playing"), the words that make it a verb."""
+    word, previous = words[index], words[index - 1]
+    if previous.pos in ("CCONJ", "PUNCT") and verbs:
+        verb = words[verbs[-1]]
+        return (
+            ["is", word.lower] if verb.tag == "VBG" and verb.dep != "pcomp" and word.lower in _GERUNDS else []
+        )
+    if previous.pos not in _NOUN_LIKE or any(not _is_existential(words, verb) for verb in verbs):
         return []
-    if lower in _GERUND_OF_BASE:
-        misread = words[index].pos in _NOUN_LIKE and _follows_plural(words, index)
-        return ["are", _GERUND_OF_BASE[lower]] if misread else []
-    if words[index - 1].pos not in _NOUN_LIKE:
+    if _governs_finite_verb(words, index) or not (
+        word.lower in _GERUNDS or _is_rare_participle(words, index)
+    ):
         return []
     # "A video of a man singing": the video does not sing.
     pictured = any(
-        word.lower in _PICTURES and after.lower == "of" for word, after in itertools.pairwise(words[:index])
+        one.lower in _PICTURES and after.lower == "of" for one, after in itertools.pairwise(words[:index])
     )
-    return ["who", "is", lower] if pictured else ["is", lower]
+    return ["who", "is", word.lower] if pictured or verbs else ["is", word.lower]
 
 
-def _follows_singular_phrase(words: Sequence[Word], index: int, verb_before: bool) -> bool:
+def _is_existential(words: Sequence[Word], verb: int) -> bool:
+    return is_copula(words[verb]) and any(words[child].dep == "expl" for child in words[verb].children)
+
+
+def _governs_finite_verb(words: Sequence[Word], index: int) -> bool:
+    """Whether a finite verb follows in the same clause, so that the word may be a part of its subject."""
+    for word in words[index + 1 :]:
+        if word.pos in ("CCONJ", "PUNCT", "SCONJ"):
+            return False
+        if _is_seen_as_verb(word) and word.tag in _FINITE_TAGS:
+            return True
+    return False
+
+
+def _is_rare_participle(words: Sequence[Word], index: int) -> bool:
+    """Whether a word in "-ing" that is not in the list is a verb ("dogs chilling in a room")."""
+    previous, following = words[index - 1], _following(words, index)
+    acts = previous.tag in ("NNS", "PRP") or previous.lemma in PERSONS
+    return len(words[index].lower) > 5 and acts and (following is None or following.pos in _AFTER_VERB)
+
+
+def _following(words: Sequence[Word], index: int) -> Word | None:
+    return words[index + 1] if index + 1 < len(words) else None
+
+
+def _follows_singular_phrase(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
     """Whether a noun phrase ends before ``index`` that cannot go on with a plural noun, or the verb is missing."""
-    previous, start = words[index - 1], index
+    lower, previous, start = words[index].lower, words[index - 1], index
     while start > 0 and _is_inside_phrase(words[start - 1]):
         start -= 1
     opener = words[start - 1] if start else None
-    following = words[index + 1] if index + 1 < len(words) else None
+    following = _following(words, index)
     if previous.tag in _RELATIVE_TAGS:
         return True
     if any(word.lower in _QUANTITIES for word in words[start:index]) or (following and is_copula(following)):
         return False
-    if opener is not None and opener.lower in _SINGULAR_STARTS and start < index:
+    ends_phrase = previous.pos in _NOUN_LIKE or lower not in OFTEN_NOUNS
+    if opener is not None and opener.lower in _SINGULAR_STARTS and start < index and ends_phrase:
+        return True
+    if _lacks_main_verb(words, index, verbs):
         return True
     if previous.pos not in _NOUN_LIKE:
         return _stands_for_noun(words, index, opener, start)
-    return not verb_before or (following is not None and following.pos == "DET")
+    missing = not verbs and lower not in OFTEN_NOUNS
+    return missing or (following is not None and following.pos == "DET")
+
+
+def _lacks_main_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
+    """Whether only verbs that describe the subject stand before ("a man who sells cars talks about it")."""
+    previous, following = words[index - 1], _following(words, index)
+    described = previous.tag == "NNS" or (previous.pos == "ADJ" and index > 1 and is_copula(words[index - 2]))
+    return (
+        described
+        and bool(verbs)
+        and all(words[verb].dep in ("relcl", "acl", "pcomp", "advcl", "aux", "auxpass") for verb in verbs)
+        and following is not None
+        and following.pos in _AFTER_VERB
+        and following.lower != "of"
+    )
 
 
 def _stands_for_noun(words: Sequence[Word], index: int, opener: Word | None, start: int) -> bool:
@@ -171,15 +209,33 @@ def _is_inside_phrase(word: Word) -> bool:
     return word.pos in ("NOUN", "PROPN", "PRON", "ADJ", "NUM") or (word.pos == "VERB" and word.dep == "amod")
 
 
-def _joins_verb(words: Sequence[Word], index: int, found: Collection[int]) -> bool:
-    """Whether "and" joins ``index`` to a verb in the same form ("sings and dances")."""
-    before = index - 2
-    return before >= 0 and words[index - 1].pos == "CCONJ" and (words[before].tag == "VBZ" or before in found)
+def _joins_verb(words: Sequence[Word], index: int, verbs: Collection[int]) -> bool:
+    """Whether "and" or a comma joins the word to a verb in the same form ("sings, jumps and dances")."""
+    before = index - 1
+    while before >= 0 and words[before].pos in _JOINING:
+        before -= 1
+    joining = words[before + 1 : index]
+    if before < 0 or all(word.pos == "ADV" for word in joining):
+        return False
+    thirds = [
+        verb for verb in verbs if words[verb].tag == "VBZ" or words[verb].lower in GERUND_OF_THIRD_PERSON
+    ]
+    if before in thirds:
+        return True
+    following = _following(words, index)
+    if not thirds or following is None:
+        return False
+    # In "near mounds and drifts" both are nouns.
+    if words[before].tag == "NNS" and words[before].dep == "pobj":
+        return False
+    # "And throws it", "and lands in a pit", "and hands tools": a noun could not be followed by these.
+    moves = words[index].lower in _MOVING and following.tag == "IN" and following.lower != "of"
+    return moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
 
 
 def _follows_plural(words: Sequence[Word], index: int) -> bool:
     previous = words[index - 1]
-    return previous.tag in ("NNS", "NNPS") or previous.lower == "people" or _is_coordinated(words, index - 1)
+    return previous.tag in ("NNS", "NNPS") or previous.lower in _GROUPS or _is_coordinated(words, index - 1)
 
 
 def _is_coordinated(words: Sequence[Word], index: int) -> bool:

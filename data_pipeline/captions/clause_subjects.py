@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from data_pipeline.captions.word_kinds import INTRANSITIVES
 from data_pipeline.captions.words import Word, children, conjuncts, is_copula, word_set
 
 RELATIVE_TAGS = frozenset({"WP", "WDT", "WP$", "WRB"})
@@ -10,7 +11,7 @@ _SHARED_DEPS = frozenset({"conj", "xcomp", "ccomp", "advcl", "dep", "parataxis",
 # "After eating" is done by the subject of the sentence; "a video about cooking" is not.
 _SHARING_PREPOSITIONS = word_set("by after before while without when since until from")
 # "Asks a boy to run": the boy runs.
-_OBJECT_CONTROL = word_set("ask tell help teach force make let allow train get watch see film order")
+OBJECT_CONTROL = word_set("ask tell help teach force make let allow train get watch see film order hear")
 
 
 def subjects(words: Sequence[Word], verb: int) -> list[int]:
@@ -36,8 +37,8 @@ def subjects(words: Sequence[Word], verb: int) -> list[int]:
         if word.dep in ("acl", "relcl"):
             return [] if infinitive else _described(words, verb)
         if word.head == verb or not _shares_subject(words, verb):
-            return []
-        if head.lemma in _OBJECT_CONTROL and head.pos == "VERB" and (word.dep == "xcomp" or infinitive):
+            return _subject_of_list(words, verb)
+        if head.lemma in OBJECT_CONTROL and head.pos == "VERB" and (word.dep == "xcomp" or infinitive):
             objects = children(words, word.head, ("dobj", "dative"))
             if objects and word.dep != "conj":
                 return _all_conjuncts(words, objects)
@@ -60,11 +61,21 @@ def is_passive(words: Sequence[Word], verb: int) -> bool:
         deps = {words[i].dep for i in word.children}
         if deps & {"auxpass", "nsubjpass"}:
             return True
-        if word.tag != "VBN" or deps & {"aux", "nsubj"}:
+        # "Added and baked": in a list of passives the tagger may take the last for the past tense.
+        listed = word.dep == "conj" and word.lower.endswith("ed")
+        if (word.tag != "VBN" and not listed) or deps & {"aux", "nsubj"} or word.lemma in INTRANSITIVES:
             return False
         if word.dep != "conj":
             return True
         verb = word.head
+
+
+def _subject_of_list(words: Sequence[Word], verb: int) -> list[int]:
+    """Who does the last of "he takes a cup, fills it": parsers take what comes first for a complement."""
+    for clause in children(words, verb, ("ccomp",)):
+        if clause < verb and children(words, clause, _SUBJECT_DEPS):
+            return subjects(words, clause)
+    return []
 
 
 def _described(words: Sequence[Word], verb: int) -> list[int]:

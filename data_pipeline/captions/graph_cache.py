@@ -1,10 +1,13 @@
 """Parsed captions on disk: each distinct caption is parsed once per version of the parser."""
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import itertools
 import json
 import pathlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -43,8 +46,8 @@ class CachedGraphs:
 class GraphCache:
     """A file of JSON lines: a header that names the parser, then one caption with its graph per line.
 
-    Lines are only ever appended, so that a run that was stopped keeps what it parsed. One process at a
-    time may write to a file.
+    Lines are only ever appended, so that a run that was stopped keeps what it parsed. Processes that use the same
+    file take turns.
 
     Attributes:
         path: the file.
@@ -75,7 +78,25 @@ class GraphCache:
             InputError: the file is damaged or belongs to another parser, or ``parser_factory`` makes a
                 parser other than the cache's.
         """
-        wanted = dict.fromkeys(texts)
+        with self._turn():
+            return self._graphs_of(dict.fromkeys(texts), parser_factory, show_progress)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Waits until no other process uses the file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"waiting for another process that parses captions into {self.path}", file=sys.stderr)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            # The lock ends when the file is closed, also by the death of the process.
+            yield
+
+    def _graphs_of(
+        self, wanted: Mapping[str, None], parser_factory: Callable[[], Parser], show_progress: bool
+    ) -> CachedGraphs:
         graphs, complete_bytes = self._read(wanted.keys())
         cached = len(graphs)
         missing = [text for text in wanted if text not in graphs]
@@ -128,7 +149,6 @@ class GraphCache:
         self, missing: Sequence[str], parser: Parser, complete_bytes: int, show_progress: bool
     ) -> dict[str, SemanticGraph]:
         graphs: dict[str, SemanticGraph] = {}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             # What a killed run left of its last line.
             file.truncate(complete_bytes)

@@ -2,46 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 
-from data_pipeline.captions.clause_subjects import RELATIVE_TAGS, antecedent, is_passive, subjects
+from data_pipeline.captions.clause_subjects import (
+    OBJECT_CONTROL,
+    RELATIVE_TAGS,
+    antecedent,
+    is_passive,
+    subjects,
+)
 from data_pipeline.captions.graph import (
     AGENT,
     ATTRIBUTE,
     NO_ROLE,
-    OTHER,
     PATIENT,
-    PREPOSITIONS,
     RECIPIENT,
     Node,
     Relationship,
     SemanticGraph,
 )
 from data_pipeline.captions.parse_repairs import repair
+from data_pipeline.captions.prepositions import preposition_role, prepositions, whole_preposition
+from data_pipeline.captions.word_kinds import GIVING, TRANSITIVES
 from data_pipeline.captions.words import Word, children, conjuncts, is_copula
 from mcsan_jax.levels import ACTION, ENTITY
 
-_MULTIWORD = {
-    ("next", "to"): "next_to",
-    ("in", "front", "of"): "in_front_of",
-    ("on", "top", "of"): "on_top_of",
-    ("out", "of"): "out_of",
-    ("away", "from"): "away_from",
-    ("inside", "of"): "inside",
-    ("outside", "of"): "outside",
-    ("off", "of"): "off",
-    ("because", "of"): OTHER,
-    ("instead", "of"): OTHER,
-    ("ahead", "of"): OTHER,
-}
-_SYNONYMS = {
-    "towards": "toward",
-    "amongst": "among",
-    "beneath": "under",
-    "underneath": "under",
-    "upon": "on",
-    "atop": "on_top_of",
-    "infront": "in_front_of",
-    "alongside": "beside",
-}
 _MODIFIERS = frozenset({"amod", "compound", "nummod", "nmod", "npadvmod"})
 _NEVER_ENTITY_DEPS = frozenset({"compound", "nmod", "amod", "expl", "det", "nummod", "prep"})
 _NEVER_ACTION_DEPS = frozenset({"aux", "auxpass", "amod", "compound", "prep", "case", "mark", "cc", "nmod"})
@@ -63,14 +46,14 @@ def graph_of_words(words: Sequence[Word]) -> SemanticGraph:
         Nodes in the order of their head words; relationships by source, then target.
     """
     repair(words)
-    prepositions = _prepositions(words)
+    roles = prepositions(words)
     # "front" in "in front of" is a part of the preposition and names no thing.
-    parts = {i - 1 for i in prepositions if _multiword(words, i)[2:]}
+    parts = {i - 1 for i in roles if whole_preposition(words, i)[2:]}
     entities = {i for i in range(len(words)) if i not in parts and _is_entity(words, i)}
     actions = {i for i in range(len(words)) if _is_action(words, i)}
     edges = {
         (source, role, target)
-        for source, role, target in _edges(words, entities, actions, prepositions)
+        for source, role, target in _edges(words, entities, actions, roles)
         if source != target and target in entities and source in entities | actions
     }
     return _graph(words, entities, actions, sorted(edges, key=lambda edge: (edge[0], edge[2], edge[1])))
@@ -84,7 +67,7 @@ def _graph(words: Sequence[Word], entities: set[int], actions: set[int], edges: 
     nodes = []
     for i in positions:
         level, span = (ACTION, _action_span(words, i)) if i in actions else (ENTITY, _entity_span(words, i))
-        nodes.append(Node(level, span, words[i].lower, words[i].lemma, role_of_word.get(i, NO_ROLE)))
+        nodes.append(Node(level, span, words[i].written, words[i].lemma, role_of_word.get(i, NO_ROLE)))
     node_of_word = {position: node for node, position in enumerate(positions)}
     relationships = (
         Relationship(node_of_word[source], role, node_of_word[target]) for source, role, target in edges
@@ -100,7 +83,9 @@ def _is_entity(words: Sequence[Word], i: int) -> bool:
         return False
     if word.dep in _NEVER_ENTITY_DEPS or word.tag in RELATIVE_TAGS or word.tag in ("PRP$", "EX"):
         return False
-    if word.dep == "npadvmod" and head.pos in ("ADJ", "ADV"):
+    if word.dep == "npadvmod" and (head.pos in ("ADJ", "ADV") or head.dep in _MODIFIERS):
+        return False
+    if word.dep == "advmod" and word.lower.endswith("ly"):
         return False
     if word.lower in _ARTICLES or _is_direction(words, i) or not any(map(str.isalnum, word.lower)):
         return False
@@ -145,39 +130,18 @@ def _action_span(words: Sequence[Word], i: int) -> tuple[int, int]:
     return words[i].span[0], words[i + 1 if with_particle else i].span[1]
 
 
-def _multiword(words: Sequence[Word], i: int) -> tuple[str, ...]:
-    """The words of the preposition that ends at ``i``."""
-    for length in (3, 2):
-        lowers = tuple(word.lower for word in words[max(i + 1 - length, 0) : i + 1])
-        if lowers in _MULTIWORD:
-            return lowers
-    return (words[i].lower,)
-
-
-def _prepositions(words: Sequence[Word]) -> dict[int, str]:
-    """The role of each preposition that has an object."""
-    roles = {}
-    for i, word in enumerate(words):
-        if word.dep in ("prep", "agent", "dative") and children(words, i, ("pobj",)):
-            phrase = _multiword(words, i)
-            role = _MULTIWORD.get(phrase, _SYNONYMS.get(word.lower, word.lower))
-            role = {"agent": AGENT, "dative": RECIPIENT}.get(word.dep, role)
-            roles[i] = role if role in PREPOSITIONS or role in (AGENT, RECIPIENT) else OTHER
-    return roles
-
-
 def _edges(
-    words: Sequence[Word], entities: set[int], actions: set[int], prepositions: dict[int, str]
+    words: Sequence[Word], entities: set[int], actions: set[int], roles: dict[int, str]
 ) -> Iterator[Edge]:
     for i in actions:
         yield from _action_edges(words, i)
-    for i, role in prepositions.items():
+    for i, role in roles.items():
         for source in _attached_to(words, i, entities | actions):
             for target in _objects(words, i):
                 yield source, role, target
     for i in entities:
         for owner in children(words, i, ("poss",)):
-            yield from ((i, "of", target) for target in conjuncts(words, owner))
+            yield from ((i, "of", target) for target in _owners(words, owner))
     for i, word in enumerate(words):
         attributes = children(words, i, ("attr",)) if not children(words, i, ("expl",)) else []
         if attributes and word.pos in ("AUX", "VERB"):
@@ -186,13 +150,35 @@ def _edges(
 
 
 def _action_edges(words: Sequence[Word], i: int) -> Iterator[Edge]:
-    role = PATIENT if is_passive(words, i) else AGENT
+    objects = [j for child in children(words, i, ("dobj",)) for j in conjuncts(words, child)]
+    passive = is_passive(words, i)
+    # "A girl is given a present": the girl is not what is given.
+    receives = passive and objects and words[i].lemma in GIVING
+    role = RECIPIENT if receives else PATIENT if passive else AGENT
     yield from ((i, role, subject) for subject in subjects(words, i))
-    for dep, object_role in (("dobj", PATIENT), ("dative", RECIPIENT)):
-        for child in children(words, i, (dep,)):
-            yield from ((i, object_role, target) for target in conjuncts(words, child))
+    if not objects and not passive:
+        objects = _shared_objects(words, i)
+    yield from ((i, PATIENT, target) for target in objects)
+    for child in children(words, i, ("dative",)):
+        yield from ((i, RECIPIENT, target) for target in conjuncts(words, child))
     if words[i].dep == "relcl" and _acts_on_antecedent(words, i):
         yield i, PATIENT, antecedent(words, i)
+    yield from ((i, role, antecedent(words, i)) for role in _stranded_roles(words, i))
+
+
+def _shared_objects(words: Sequence[Word], i: int) -> list[int]:
+    """The object of a verb joined to the next one ("peels and cuts a potato"), or of "watches him dance"."""
+    if words[i].lemma in OBJECT_CONTROL or words[i].lemma == "show":
+        clauses = (j for j in children(words, i, ("ccomp",)) if words[j].tag in ("VB", "VBG"))
+        seen = (j for clause in clauses if clause > i for j in children(words, clause, ("nsubj",)))
+        return [j for subject in seen for j in conjuncts(words, subject)]
+    if words[i].lemma not in TRANSITIVES:
+        return []
+    for verb in children(words, i, ("conj",)):
+        if verb > i and all(word.dep in ("cc", "punct", "advmod") for word in words[i + 1 : verb]):
+            objects = children(words, verb, ("dobj",))
+            return [j for child in objects for j in conjuncts(words, child)] or _shared_objects(words, verb)
+    return []
 
 
 def _acts_on_antecedent(words: Sequence[Word], verb: int) -> bool:
@@ -200,12 +186,23 @@ def _acts_on_antecedent(words: Sequence[Word], verb: int) -> bool:
     objects = children(words, verb, ("dobj",))
     if objects:
         return any(words[i].tag in RELATIVE_TAGS for i in objects)
-    bare = not any(words[i].tag in RELATIVE_TAGS for i in words[verb].children)
-    return (
-        bare
-        and bool(children(words, verb, ("nsubj",)))
-        and not children(words, verb, ("prep", "ccomp", "xcomp"))
-    )
+    if not _is_bare_clause(words, verb) or children(words, verb, ("ccomp", "xcomp")):
+        return False
+    placed = children(words, verb, ("prep",))
+    return not placed or (words[verb].lemma in TRANSITIVES and not _stranded_roles(words, verb))
+
+
+def _is_bare_clause(words: Sequence[Word], verb: int) -> bool:
+    relative = any(words[i].tag in RELATIVE_TAGS for i in words[verb].children)
+    return not relative and bool(children(words, verb, ("nsubj",)))
+
+
+def _stranded_roles(words: Sequence[Word], verb: int) -> list[str]:
+    """Roles of prepositions that the noun before a relative clause belongs to ("the toy he plays with")."""
+    if words[verb].dep != "relcl" or not _is_bare_clause(words, verb):
+        return []
+    last = [i for i in children(words, verb, ("prep",)) if i > verb and not words[i].children]
+    return [preposition_role(words, i) for i in last]
 
 
 def _attached_to(words: Sequence[Word], preposition: int, nodes: set[int]) -> list[int]:
@@ -230,3 +227,13 @@ def _objects(words: Sequence[Word], preposition: int) -> list[int]:
         elif words[verb].dep == "relcl":
             targets.append(antecedent(words, verb))
     return targets
+
+
+def _owners(words: Sequence[Word], owner: int) -> list[int]:
+    """Whose a thing is; the noun described where it is "whose"."""
+    if words[owner].tag != "WP$":
+        return conjuncts(words, owner)
+    verb = words[owner].head
+    while words[verb].head != verb and words[verb].dep != "relcl":
+        verb = words[verb].head
+    return [antecedent(words, verb)] if words[verb].dep == "relcl" else []

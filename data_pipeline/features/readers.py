@@ -1,122 +1,56 @@
-"""Precomputed frame features by video id, from one HDF5 file or from a folder of .npy files."""
+"""Chooses the reader of precomputed features by what lies at a path."""
 
 import pathlib
-from typing import Protocol
+from collections.abc import Callable
 
-import numpy as np
-
+from data_pipeline.features import hdf5, npy, npz
+from data_pipeline.features.source import FeatureSource
 from mcsan_jax.errors import InputError
 
-
-class FeatureSource(Protocol):
-    """Features of many videos; any number of frames, any dimension.
-
-    Attributes:
-        description: kind and name of the file or folder, for messages and manifests.
-    """
-
-    description: str
-
-    def ids(self) -> set[str]:
-        """Ids of the videos that have features."""
-
-    def read(self, video_id: str) -> np.ndarray:
-        """Features of a video: ``[frames, dim]`` or ``[frames, regions, dim]``, as they are stored.
-
-        `data_pipeline.features.checks` judges whether the values can be used.
-
-        Raises:
-            InputError: the video has no features, or they cannot be read.
-        """
+_FOLDERS: dict[str, Callable[[pathlib.Path, float | None], FeatureSource]] = {
+    npy.ENDING: npy.NpyFolderFeatures,
+    npz.ENDING: npz.NpzFolderFeatures,
+    **dict.fromkeys(hdf5.ENDINGS, hdf5.Hdf5FolderFeatures),
+}
 
 
-class Hdf5Features:
-    """One HDF5 file, ``{video_id: [frames, dim]}``."""
+def open_features(path: pathlib.Path, frame_rate: float | None = None) -> FeatureSource:
+    """Opens features: an HDF5 file, an .npz archive, or a folder of .npy, .npz or HDF5 files.
 
-    def __init__(self, path: pathlib.Path):
-        """Opens the file for reading.
-
-        Raises:
-            InputError: it is missing or not an HDF5 file.
-        """
-        import h5py
-
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise InputError(
-                f"{path}: cannot be opened as HDF5 ({error}); download or copy it again"
-            ) from error
-        self._dataset_type = h5py.Dataset
-        self._path = path
-        self.description = f"HDF5 file {path.name}"
-
-    def ids(self) -> set[str]:
-        """Ids of the videos that have features."""
-        return set(self._file)
-
-    def read(self, video_id: str) -> np.ndarray:
-        """Features of a video, as stored; see `FeatureSource.read`."""
-        if video_id not in self._file:
-            raise InputError(f"{self._path}: no features of video {video_id!r}; extract them or leave it out")
-        entry = self._file[video_id]
-        if not isinstance(entry, self._dataset_type):
-            raise InputError(
-                f"{self._path}, {video_id!r}: expected a dataset [frames, dim], found a group that holds "
-                f"{', '.join(sorted(entry)[:5]) or 'nothing'}; store each video's array under its id"
-            )
-        try:
-            return np.asarray(entry[()])
-        except OSError as error:
-            raise InputError(
-                f"{self._path}, {video_id!r}: broken data ({error}); copy the file again"
-            ) from error
-
-
-class NpyFolderFeatures:
-    """A folder with one ``<video_id>.npy`` per video."""
-
-    def __init__(self, folder: pathlib.Path):
-        """Lists the folder.
-
-        Raises:
-            InputError: it holds no .npy file.
-        """
-        self._paths = {path.name.removesuffix(".npy"): path for path in folder.glob("*.npy")}
-        if not self._paths:
-            raise InputError(f"{folder}: no .npy files in this folder; expected one <video_id>.npy per video")
-        self._folder = folder
-        self.description = f"folder {folder.name} of .npy files"
-
-    def ids(self) -> set[str]:
-        """Ids of the videos that have features."""
-        return set(self._paths)
-
-    def read(self, video_id: str) -> np.ndarray:
-        """Features of a video, as stored; see `FeatureSource.read`."""
-        if video_id not in self._paths:
-            raise InputError(
-                f"{self._folder}: no features of video {video_id!r}; extract them or leave it out"
-            )
-        path = self._paths[video_id]
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path}: cannot be read as a plain array ({error}); write it again") from error
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise InputError(f"{path}: expected one array, found an archive of arrays; save it with np.save")
-        return array
-
-
-def open_features(path: pathlib.Path) -> FeatureSource:
-    """Opens a folder as `NpyFolderFeatures` and a file as `Hdf5Features`.
+    Args:
+        path: file or folder.
+        frame_rate: frames per second, for sources that do not tell the times of their frames; frame ``i`` is then
+            at ``(i + 0.5) / frame_rate`` seconds.
 
     Raises:
-        InputError: there is no such path, or it holds no features.
+        InputError: there is no such path, it holds no features, or a folder holds files of several kinds.
     """
     if path.is_dir():
-        return NpyFolderFeatures(path)
+        return _open_folder(path, frame_rate)
     if not path.is_file():
-        raise InputError(f"{path}: no such file or folder; give an HDF5 file or a folder of .npy files")
-    return Hdf5Features(path)
+        raise InputError(
+            f"{path}: no such file or folder; give an HDF5 file, an .npz archive or a folder of such files or of "
+            ".npy files"
+        )
+    if path.suffix == npz.ENDING:
+        return npz.NpzFileFeatures(path, frame_rate)
+    if path.suffix == npy.ENDING:
+        raise InputError(f"{path}: the features of one video; give the folder of the <video_id>.npy files")
+    return hdf5.Hdf5Features(path, frame_rate)
+
+
+def _open_folder(folder: pathlib.Path, frame_rate: float | None) -> FeatureSource:
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    # One file of each kind, to name it.
+    found = {_FOLDERS[ending]: name for name in names if (ending := pathlib.Path(name).suffix) in _FOLDERS}
+    if not found:
+        raise InputError(
+            f"{folder}: no {', '.join(_FOLDERS)} files in this folder; expected one <video_id>.npy or "
+            f"<video_id>.npz per video, or HDF5 files, found {', '.join(names[:5]) or 'nothing'}"
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: features of several kinds, such as {' and '.join(sorted(found.values()))}; put each kind "
+            "into a folder of its own"
+        )
+    return next(iter(found))(folder, frame_rate)

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.annotations.caption import TEST, Caption, Foil, make_annotations
+from data_pipeline.execution.local import LocalRun
+from data_pipeline.execution.run import Run
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip
 from data_pipeline.preparation import Options, Source, prepare
+from data_pipeline.vocabulary import TokenizerOptions
 
 
 def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
@@ -44,19 +47,16 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     return Source(annotations, {"pixels": _Frames(clips, known), "grid": _Regions(clips, known)}, foils)
 
 
-MOVING_SHAPES_OPTIONS = Options(vocabulary_size=200, attribute_minimum_videos=10)
+MOVING_SHAPES_OPTIONS = Options(tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10)
 """The grammar has few words and the clips are many."""
 
 
 def prepare_moving_shapes(
-    out: pathlib.Path,
-    share: float = 1.0,
-    graph_cache: pathlib.Path | None = None,
-    options: Options = MOVING_SHAPES_OPTIONS,
+    out: pathlib.Path, share: float = 1.0, run: Run | None = None, options: Options = MOVING_SHAPES_OPTIONS
 ) -> dict[str, Any]:
     """Makes and prepares the embedded data set; see `data_pipeline.preparation.prepare`."""
-    cache = graph_cache or out.absolute().parent / "graph_cache"
-    return prepare(moving_shapes_source(share=share), out, cache, options)
+    run = run or LocalRun(out.absolute().parent / "graph_cache", processes=1)
+    return prepare(moving_shapes_source(share=share), out, run, options)
 
 
 class _Clips:
@@ -65,6 +65,10 @@ class _Clips:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self.get = functools.lru_cache(maxsize=4)(self._make)
+
+    def __reduce__(self) -> tuple[type["_Clips"], tuple[int]]:
+        # What is remembered stays behind when another process takes over.
+        return _Clips, (self._seed,)
 
     def _make(self, split: str, index: int) -> Clip:
         return clip(split, index, self._seed)
@@ -87,6 +91,9 @@ class _Frames:
 
     def read(self, video_id: str) -> np.ndarray:
         return self._clips.by_id(video_id).frames
+
+    def times(self, video_id: str) -> None:
+        """Unknown: the frames of a clip are in order, but no clock says how far apart."""
 
 
 class _Regions(_Frames):

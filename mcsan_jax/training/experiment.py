@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.manifest import FeatureStream, Manifest
 from mcsan_jax.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config, DataConfig
@@ -44,11 +45,19 @@ class Experiment:
         return self.state_maker.create()
 
 
-def build_experiment(config: Config, manifest: Manifest, mesh: Mesh | None = None) -> Experiment:
+def build_experiment(
+    config: Config, manifest: Manifest, mesh: Mesh | None = None, word_vectors: WordVectors | None = None
+) -> Experiment:
     """Puts the parts together.
 
+    Args:
+        config: the experiment.
+        manifest: of the prepared data.
+        mesh: where it runs; all devices by default.
+        word_vectors: of the prepared data; None where it has none.
+
     Raises:
-        InputError: the batch sizes do not fit the devices.
+        InputError: the batch sizes do not fit the devices, or the word vectors not the model.
     """
     mesh = make_mesh() if mesh is None else mesh
     check_batch_size(config.train.batch_size, mesh, "train.batch_size")
@@ -66,7 +75,12 @@ def build_experiment(config: Config, manifest: Manifest, mesh: Mesh | None = Non
         schedule=schedule,
         optimizer=optimizer,
         state_maker=make_state_maker(
-            model, example_batch(config, manifest), feature_statistics(manifest), optimizer, mesh
+            model,
+            example_batch(config, manifest),
+            feature_statistics(manifest),
+            optimizer,
+            mesh,
+            word_vectors,
         ),
         train_step=make_train_step(model, optimizer, config, mesh),
         encoders=make_encoders(model, mesh),

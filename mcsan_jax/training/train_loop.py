@@ -1,5 +1,6 @@
 """The whole training loop."""
 
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -11,8 +12,8 @@ from mcsan_jax.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
+from mcsan_jax.training.prefetch import on_devices
 from mcsan_jax.training.progress import RunLog, TrainProgress
-from mcsan_jax.training.sharding import put_batch
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
@@ -42,7 +43,6 @@ def train(
     """
     config, total = experiment.config.train, experiment.total_steps
     start = checkpoints.last_step or 0
-    stream = batches.from_step(start)
     if start:
         state = checkpoints.restore(start, like=experiment.state_maker.abstract)
         print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
@@ -50,12 +50,14 @@ def train(
         state = experiment.initial_state()
     if start >= total:
         return state
+    host_batches = itertools.islice(batches.from_step(start), total - start)
+    stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
     with RunLog(workdir, start) as log, TrainProgress(total, start, config.batch_size) as progress:
         for step in range(start + 1, total + 1):
-            state, metrics = experiment.train_step(state, put_batch(batch, experiment.mesh))
+            state, metrics = experiment.train_step(state, batch)
             if step < total:
-                # Made while the devices still compute the step.
+                # Made and copied while the devices still compute the step.
                 batch = next(stream)
 
             last = step == total

@@ -1,6 +1,7 @@
 """The pure training step: loss, gradient, update; compiled once for a mesh."""
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,11 +12,13 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
+from data_pipeline.captions.word_vectors import WordVectors
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.training.objective import objective
 from mcsan_jax.training.sharding import replicated, split_rows
+from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
 
 Metrics = dict[str, jax.Array]
 
@@ -55,6 +58,7 @@ def make_state_maker(
     statistics: Mapping[str, Mapping[str, Any]],
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
+    word_vectors: WordVectors | None = None,
 ) -> StateMaker:
     """How a state of this model comes about.
 
@@ -64,13 +68,24 @@ def make_state_maker(
         statistics: mean and standard deviation of features, in the model's ``statistics`` collection.
         optimizer: gives the optimiser state.
         mesh: where the state lives.
+        word_vectors: where the word embedding starts; None leaves it random.
+
+    Raises:
+        InputError: the word vectors do not fit the model.
     """
     seed = model.config.train.seed
+    given = None
+    if word_vectors is not None:
+        check_word_vectors(word_vectors, model.config.model.word_width, model.shape.vocabulary_size)
+        given = (word_vectors.vectors, word_vectors.known)
 
-    def create() -> TrainState:
+    # The vectors are an argument: as a constant, megabytes of them would become part of the program.
+    def create(words: tuple[jax.Array, jax.Array] | None) -> TrainState:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example)
         variables = model.init(stream_key(seed, "init", 0), zeros)
         params = variables["params"]
+        if words is not None:
+            params = with_word_vectors(params, *words)
         # The map also refuses statistics that do not fit the model.
         constants = jax.tree.map(
             lambda initial, given: jnp.asarray(given, initial.dtype).reshape(initial.shape),
@@ -81,9 +96,11 @@ def make_state_maker(
 
     everywhere = replicated(mesh)
     abstract: TrainState = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), jax.eval_shape(create)
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
+        jax.eval_shape(create, given),
     )
-    return StateMaker(jax.jit(create, out_shardings=everywhere), abstract)
+    compiled = jax.jit(create, in_shardings=everywhere, out_shardings=everywhere)
+    return StateMaker(functools.partial(compiled, given), abstract)
 
 
 def make_train_step(

@@ -179,8 +179,9 @@ def test_a_video_given_twice_and_an_empty_split_are_refused(tmp_path: Path) -> N
 def test_stream_lists_that_make_no_sense_are_refused(
     tmp_path: Path, streams: tuple[FeatureStream, ...], message: str
 ) -> None:
+    record = make_record("v", (make_stream("a", FRAMES, 4),), 0)
     with pytest.raises(InputError, match=message):
-        write_prepared(tmp_path, streams, {"train": []})
+        write_prepared(tmp_path, streams, {"train": [record]})
 
 
 def test_captions_without_nodes_and_videos_without_captions_are_stored(tmp_path: Path) -> None:

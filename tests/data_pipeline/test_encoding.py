@@ -1,9 +1,11 @@
+import collections
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE
-from data_pipeline.captions.attributes import AttributeVocabulary, mine_attributes
+from data_pipeline.captions.attributes import AttributeVocabulary, attributes_of, select_attributes
 from data_pipeline.captions.graph import (
     AGENT,
     NO_ROLE,
@@ -14,7 +16,8 @@ from data_pipeline.captions.graph import (
     SemanticGraph,
 )
 from data_pipeline.captions.parser import CaptionParser
-from data_pipeline.captions.tokenizer import KINDS, Tokenizer, train_tokenizer
+from data_pipeline.captions.tokenizers.protocol import Tokenizer
+from data_pipeline.captions.tokenizers.sentencepiece_model import KINDS, train_tokenizer
 from data_pipeline.encoding import CaptionEncoder
 from mcsan_jax.levels import ACTION, ENTITY
 
@@ -30,6 +33,11 @@ GRAPH = SemanticGraph(
 MAXIMUM = {"entity": 9, "action": 9, "relationship": 9}
 
 
+def mine(*videos: Sequence[SemanticGraph]) -> AttributeVocabulary:
+    counts = collections.Counter(pair for graphs in videos for pair in attributes_of(graphs))
+    return select_attributes(counts, 1, MAXIMUM)
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return train_tokenizer([TEXT, "a man"], tmp_path_factory.mktemp("tokenizer") / "model", "word", 50)
@@ -37,7 +45,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def vocabulary() -> AttributeVocabulary:
-    return mine_attributes({"v": [GRAPH]}, 1, MAXIMUM)
+    return mine([GRAPH])
 
 
 def test_nodes_and_edges_in_tokens(tokenizer: Tokenizer, vocabulary: AttributeVocabulary) -> None:
@@ -59,7 +67,7 @@ def test_labels_are_places_in_the_vocabulary(tokenizer: Tokenizer, vocabulary: A
         "action": ["chase"],
         "relationship": ["chase|agent|dog", "chase|patient|cat"],
     }
-    nothing = mine_attributes({}, 1, MAXIMUM)
+    nothing = mine()
     assert CaptionEncoder(tokenizer, nothing).encode("v#0", TEXT, GRAPH).attributes == {
         "entity": [],
         "action": [],
@@ -94,7 +102,7 @@ def test_spans_of_parsed_captions_cover_their_words(kind: str, tmp_path: Path) -
     ]
     tokenizer = train_tokenizer(texts, tmp_path / "model", kind, 60)
     graphs = list(CaptionParser().parse(texts))
-    encoder = CaptionEncoder(tokenizer, mine_attributes({"v": graphs}, 1, MAXIMUM))
+    encoder = CaptionEncoder(tokenizer, mine(graphs))
     for text, graph in zip(texts, graphs, strict=True):
         encoded = encoder.encode("v#0", text, graph)
         offsets = tokenizer.encode(text).offsets

@@ -1,5 +1,7 @@
 import json
 import pathlib
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -128,3 +130,25 @@ def test_lines_are_readable(filled: GraphCache) -> None:
     assert header == {"schema_version": 1, "parser": parser_identity()}
     assert first["text"] == "a dog runs"
     assert [node["lemma"] for node in first["graph"]["nodes"]] == ["dog", "run"]
+
+
+def test_processes_take_turns(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
+    """Two processes parse into one file; neither loses a line of the other."""
+    code = (
+        "import pathlib, sys\n"
+        "from data_pipeline.captions.graph_cache import GraphCache\n"
+        "from data_pipeline.captions.parser import CaptionParser, parser_identity\n"
+        "cache = GraphCache.in_folder(pathlib.Path(sys.argv[1]), parser_identity())\n"
+        "texts = [f'{sys.argv[2]} men hold {number} dogs' for number in range(40)]\n"
+        "cache.graphs_of(texts, CaptionParser, show_progress=False)\n"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), name], cwd=pathlib.Path(__file__).parents[2]
+        )
+        for name in ("two", "three")
+    ]
+    assert [process.wait(120) for process in running] == [0, 0]
+    texts = [f"{name} men hold {number} dogs" for name in ("two", "three") for number in range(40)]
+    result = GraphCache.in_folder(tmp_path, parser.identity).graphs_of(texts, no_parser)
+    assert (result.cached, result.parsed) == (80, 0)

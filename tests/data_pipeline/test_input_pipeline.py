@@ -2,10 +2,13 @@ import collections
 import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from plain_decoding import assert_text, expected_frames, multi_hot
 from records import (
     ATTRIBUTE_SIZES,
@@ -28,7 +31,7 @@ LIMITS = BatchLimits(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, 
 ROOMY = BatchLimits(max_frames=12, max_tokens=20, max_actions=7, max_entities=7, max_relationships=9)
 
 
-def _train(prepared: Prepared, batch_size: int = 8, seed: int = 3, **options: int) -> TrainBatches:
+def _train(prepared: Prepared, batch_size: int = 8, seed: int = 3, **options: Any) -> TrainBatches:
     return TrainBatches(prepared.folder, prepared.manifest, "train", batch_size, ROOMY, seed, **options)
 
 
@@ -172,6 +175,20 @@ def test_frame_times_are_those_of_the_frames_kept(prepared: Prepared) -> None:
         np.testing.assert_array_equal(values, stored[index])
     assert any(len(values) == LIMITS.max_frames for values in times.values())
     assert any(len(values) == 0 for values in times.values())
+
+
+@settings(deadline=None, max_examples=6)
+@given(batch_size=st.integers(1, 40))
+def test_full_batches_hold_every_row_once_and_no_other(prepared: Prepared, batch_size: int) -> None:
+    reader = _reader(prepared)
+    for batches, total, rows_of in (
+        (reader.video_batches(batch_size), reader.videos, lambda videos: videos.frame_mask),
+        (reader.caption_batches(batch_size), reader.captions, lambda texts: texts.token_mask),
+        (reader.foil_batches(batch_size), reader.foils, lambda texts: texts.token_mask),
+    ):
+        rows = [rows_of(batch) for _, batch in batches]
+        assert [len(masks) for masks in rows] == [batch_size] * -(-total // batch_size)
+        assert np.concatenate(rows).any(axis=1).tolist() == [True] * total + [False] * (-total % batch_size)
 
 
 def _single_caption_batch(caption: EncodedCaption, folder: Path, limits: BatchLimits) -> object:
@@ -338,7 +355,65 @@ def test_a_batch_that_does_not_divide_among_processes_is_refused(prepared: Prepa
         _train(prepared, process_count=3)
 
 
-def test_order_covers_several_files(copy: Prepared) -> None:
+@pytest.mark.parametrize("cache", [False, True])
+# An epoch has three steps: inside the first, one before its end, at the boundary, one after it.
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [2, 4])
+def test_what_one_process_began_several_go_on_with(
+    prepared: Prepared, count: int, step: int, cache: bool
+) -> None:
+    whole = _take(_train(prepared, shuffle_buffer=6), step + 3)[step:]
+    parts = [
+        _take(
+            _train(prepared, shuffle_buffer=6, process_index=index, process_count=count, cache=cache), 3, step
+        )
+        for index in range(count)
+    ]
+    for batch, *own in zip(whole, *parts, strict=True):
+        assert _same(jax.tree.map(lambda *rows: np.concatenate(rows), *own), batch)
+
+
+@pytest.fixture(scope="module")
+def splits_of_sizes(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> list[Prepared]:
+    few = [list(prepared.records["train"].values())[:count] for count in (1, 5)]
+    return [
+        write_prepared(tmp_path_factory.mktemp("few"), prepared.manifest.streams, {"train": records})
+        for records in few
+    ] + [prepared]
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    data=st.integers(0, 2),
+    batch_size=st.integers(1, 30),
+    seed=st.integers(0, 2**31),
+    shuffle_buffer=st.integers(1, 30),
+    step=st.integers(0, 40),
+    cache=st.booleans(),
+)
+def test_no_batch_holds_two_captions_of_a_video(
+    splits_of_sizes: list[Prepared],
+    data: int,
+    batch_size: int,
+    seed: int,
+    shuffle_buffer: int,
+    step: int,
+    cache: bool,
+) -> None:
+    chosen = splits_of_sizes[data]
+    batches = _train(chosen, batch_size, seed, shuffle_buffer=shuffle_buffer, cache=cache)
+    to_the_end_of_the_epoch = -step % batches.steps_per_epoch
+    shown = [
+        [video for video, _ in _pairs(chosen, batch)]
+        for batch in _take(batches, to_the_end_of_the_epoch + batches.steps_per_epoch, step)
+    ]
+    assert all(len(set(videos)) == len(videos) for videos in shown)
+    epoch = [video for videos in shown[to_the_end_of_the_epoch:] for video in videos]
+    assert sorted(epoch) == sorted(chosen.records["train"])
+
+
+def _in_three_files(copy: Prepared) -> Prepared:
+    """The same data set with its 23 training records in files of 9, 6 and 8."""
     content = train_file(copy).read_bytes()
     starts = record_starts(content)
     train_file(copy).unlink()
@@ -350,10 +425,39 @@ def test_order_covers_several_files(copy: Prepared) -> None:
     after = before.replace('"23"', '"9", "6", "8"')
     assert after != before
     metadata.write_text(after)
+    return copy
 
-    batches = _take(_train(copy, shuffle_buffer=1), 9)
-    epochs = [[pair for batch in batches[i : i + 3] for pair in _pairs(copy, batch)] for i in (0, 3, 6)]
-    assert all({video for video, _ in epoch} == copy.records["train"].keys() for epoch in epochs)
+
+def test_order_covers_several_files(copy: Prepared) -> None:
+    several = _in_three_files(copy)
+    batches = _take(_train(several, shuffle_buffer=1), 9)
+    epochs = [[pair for batch in batches[i : i + 3] for pair in _pairs(several, batch)] for i in (0, 3, 6)]
+    assert all({video for video, _ in epoch} == several.records["train"].keys() for epoch in epochs)
     # Without a shuffle buffer, only the order of the files can make epochs differ.
     assert len({tuple(video for video, _ in epoch) for epoch in epochs}) > 1
-    assert all(map(_same, _take(_train(copy, shuffle_buffer=1), 5, 4), batches[4:]))
+    assert all(map(_same, _take(_train(several, shuffle_buffer=1), 5, 4), batches[4:]))
+
+
+@pytest.mark.parametrize("shuffle_buffer", [1, 6, 4096])
+def test_records_kept_in_memory_come_in_the_order_of_the_files(copy: Prepared, shuffle_buffer: int) -> None:
+    several = _in_three_files(copy)
+    from_files = _take(_train(several, shuffle_buffer=shuffle_buffer), 9)
+    kept = _train(several, shuffle_buffer=shuffle_buffer, cache=True)
+    for step in (0, 1, 3, 4):
+        assert all(map(_same, _take(kept, 9 - step, step), from_files[step:]))
+
+
+def test_records_kept_in_memory_are_read_once(copy: Prepared) -> None:
+    expected = _take(_train(copy), 7)
+    stream = _train(copy, cache=True).from_step(0)
+    first = next(stream)
+    train_file(copy).unlink()
+    assert all(map(_same, [first, *itertools.islice(stream, 6)], expected))
+
+
+def test_a_corrupt_record_is_named_when_records_are_kept(copy: Prepared) -> None:
+    content = bytearray(train_file(copy).read_bytes())
+    content[record_starts(content)[4] + 100] ^= 1
+    train_file(copy).write_bytes(content)
+    with pytest.raises(InputError, match=r"Record 5 of 23 in .*video_text-train.* is corrupt"):
+        next(_train(copy, cache=True).from_step(0))

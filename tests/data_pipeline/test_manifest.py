@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.manifest import AttributeFile, FeatureStream, Manifest, SplitSummary, TokenizerFile
+from data_pipeline.manifest import (
+    AttributeFile,
+    FeatureStream,
+    FrameSampling,
+    Manifest,
+    SplitSummary,
+    TokenizerFile,
+    WordVectorFile,
+)
 from mcsan_jax.errors import InputError
 
 
@@ -21,11 +29,14 @@ def manifest() -> Manifest:
             FeatureStream("motion", "frames", 2, 0, (0.0, 0.0), (1.0, 1.0), "another"),
             FeatureStream("objects", "regions", 4, 36, (0.0,) * 4, (1.0,) * 4, "a detector"),
         ),
-        tokenizer=TokenizerFile("sentencepiece", 8000, "tokenizer.model", "ab" * 32),
+        frames=FrameSampling("index", 0),
+        tokenizer=TokenizerFile("word", 8000, "tokenizer.model", "ab" * 32),
+        word_vectors=WordVectorFile("word_vectors.npz", "ef" * 32, "glove.6B.300d.txt", 300, 7900),
         roles=("none", "agent", "patient"),
         attributes=AttributeFile("attributes.json", "cd" * 32, {"entity": 500, "action": 200}),
         parser={"name": "spacy", "model": "en"},
         records="records/video_text/1.0.0",
+        checksums={"video_text-train.tfrecord-00000-of-00001": "12" * 32},
         versions={"numpy": "2"},
     )
 
@@ -90,7 +101,7 @@ def _edit(folder: Path, manifest: Manifest, edit) -> None:
     [
         (
             lambda content: content.update(schema_version=99),
-            "schema version 99, but this program reads version 1",
+            "schema version 99, but this program reads version 2",
         ),
         (lambda content: content.pop("roles"), "lacks the key 'roles'"),
         (lambda content: content["splits"]["test"].pop("foils"), r"lacks the key 'splits\.test\.foils'"),

@@ -13,6 +13,7 @@ from data_pipeline.captions import parser as parser_module
 from data_pipeline.captions.caption_verbs import LEMMAS
 from data_pipeline.captions.graph import ROLES, SemanticGraph
 from data_pipeline.captions.parser import MAX_WORDS, CaptionParser, parser_identity
+from data_pipeline.captions.spelling import Spelling
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import ACTION, ENTITY
 
@@ -95,6 +96,37 @@ def test_spans_of_a_misread_verb_cover_the_verb(parser: CaptionParser) -> None:
     assert [text[slice(*node.span)] for node in parse(parser, text).nodes] == ["yellow star", "spins"]
 
 
+def test_heads_and_spans_are_those_of_the_text_however_it_is_spelt(parser: CaptionParser) -> None:
+    text = "a WOMAN is is talkig infront of the dog s house doing push ups and spins"
+    nodes = parse(parser, text).nodes
+    assert [(node.head, node.lemma) for node in nodes] == [
+        ("woman", "woman"),
+        ("talkig", "talk"),
+        ("dog", "dog"),
+        ("house", "house"),
+        ("doing", "do"),
+        ("push-ups", "push-up"),
+        ("spins", "spin"),
+    ]
+    phrases = [text[slice(*node.span)] for node in nodes]
+    assert phrases == ["WOMAN", "talkig", "dog", "house", "doing", "push ups", "spins"]
+
+
+@pytest.mark.parametrize(
+    "word", ["squidward", "doesn", "kittens", "vlog", "minecraft", "zqxv", "ab", "hmm", "héllo"]
+)
+def test_words_that_are_right_or_far_from_any_other_stay(word: str) -> None:
+    assert Spelling({"kitten"}).correct(word) == word
+
+
+@pytest.mark.parametrize(
+    ("slip", "word"),
+    [("gitar", "guitar"), ("peolpe", "people"), ("womman", "woman"), ("sanging", "singing"), ("teh", "the")],
+)
+def test_a_word_one_slip_away_from_a_frequent_one_is_corrected(slip: str, word: str) -> None:
+    assert Spelling(set()).correct(slip) == word
+
+
 def test_letters_that_grow_in_lower_case_do_not_move_spans(parser: CaptionParser) -> None:
     text = "İİİ, a man is eating a big apple"
     assert len(text.lower()) > len(text)
@@ -135,7 +167,7 @@ def check_valid(graph: SemanticGraph, text: str) -> None:
 
 SOUP = (
     "a the man woman ball band in on behind of to by who that is are and while running sings kicked talks dances "
-    "playing , . - there left red two each other gives up".split()
+    "playing , . - s re infront alot there left red two each other gives up".split()
 )
 
 

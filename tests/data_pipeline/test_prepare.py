@@ -27,7 +27,9 @@ from preparing import (
     write_npy,
 )
 
-from data_pipeline.captions.tokenizer import PAD_ID, UNKNOWN_ID, Tokenizer
+from data_pipeline.captions.tokenizers.loading import load_tokenizer
+from data_pipeline.captions.tokenizers.protocol import PAD_ID
+from data_pipeline.captions.tokenizers.sentencepiece_model import UNKNOWN_ID
 from data_pipeline.features.statistics import RELATIVE_FLOOR
 from data_pipeline.manifest import FRAMES, REGIONS, Manifest, SplitSummary
 from data_pipeline.moving_shapes import dataset
@@ -87,7 +89,7 @@ def test_vocabularies_and_tokenizer_know_training_captions_only(made: Corpus) ->
         made.out
     ).attribute_sizes
 
-    tokenizer = Tokenizer.load(made.out / "tokenizer.model")
+    tokenizer = load_tokenizer(made.out / "tokenizer.model")
     assert UNKNOWN_ID not in tokenizer.encode("the dog kicks a car").ids
     assert UNKNOWN_ID in tokenizer.encode("zebra").ids  # No training caption has a z.
 

@@ -85,8 +85,8 @@ def test_no_training_video_has_features(corpus: Corpus, capsys: pytest.CaptureFi
 
 
 def test_unknown_protocol(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
-    said = _message(corpus, capsys, protocol="1k-B")
-    assert said == "error: msrvtt: no protocol '1k-B'; expected one of full, 1k-A"
+    said = _message(corpus, capsys, protocol="1k-C")
+    assert said == "error: msrvtt: no protocol '1k-C'; expected one of full, 1k-A, 1k-A-7k, 1k-B"
 
 
 @pytest.mark.parametrize("flag", ["annotations", "features"])

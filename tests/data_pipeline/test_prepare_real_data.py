@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from preparing import read_records, read_report, run_command
 
-from data_pipeline.captions.tokenizer import UNKNOWN_ID, Tokenizer
+from data_pipeline.captions.tokenizers.loading import load_tokenizer
+from data_pipeline.captions.tokenizers.sentencepiece_model import UNKNOWN_ID
 from data_pipeline.manifest import FRAMES, Manifest, SplitSummary
 
 COUNTS = {"train": 60, "val": 20}
@@ -72,7 +73,7 @@ def test_manifest_and_statistics(made: Path, lists: dict[str, list[str]], shared
 
 
 def test_records(made: Path, lists: dict[str, list[str]], shared_data: Path) -> None:
-    tokenizer = Tokenizer.load(made / "tokenizer.model")
+    tokenizer = load_tokenizer(made / "tokenizer.model")
     with h5py.File(shared_data / "msrvtt_800" / "vgg16_ae128.hdf5") as file:
         for split, ids in lists.items():
             records = read_records(made, split)

@@ -2,23 +2,15 @@ import gzip
 import json
 
 import pytest
+from small_sources import msrvtt_corpus, write_source
 
 from data_pipeline.annotations import msrvtt
 from data_pipeline.annotations.caption import Caption
-from data_pipeline.annotations.splits import count_warnings
+from data_pipeline.annotations.msrvtt_lists import carve_validation
+from data_pipeline.annotations.splits import count_warnings, split_mismatches
 from mcsan_jax.errors import InputError
 
-
-def corpus(videos, sentences):
-    return {
-        "videos": [{"video_id": name, "split": split, "url": url} for name, split, url in videos],
-        "sentences": [
-            {"video_id": name, "sen_id": number, "caption": text} for number, name, text in sentences
-        ],
-    }
-
-
-SMALL = corpus(
+SMALL = msrvtt_corpus(
     [
         ("video1", "train", "a"),
         ("video0", "validate", "b"),
@@ -91,67 +83,94 @@ def test_unknown_protocol_is_refused(folder):
 
 
 @pytest.fixture
-def jsfusion(tmp_path):
-    videos = [(f"video{n}", "train", f"source{n // 2}") for n in range(320)]
-    sentences = [(n, f"video{n}", f"caption {n}") for n in range(320)]
-    (tmp_path / "train_val_videodatainfo.json").write_text(json.dumps(corpus(videos, sentences)))
-    train = "".join(f"video{n}\n" for n in range(310))
-    (tmp_path / "MSRVTT_train.9k.csv").write_text("video_id\n" + train)
-    (tmp_path / "MSRVTT_JSFUSION_test.csv").write_text(
-        'key,vid_key,video_id,sentence\nret0,msr318,video318,"a, b"\nret1,msr315,video315,a dog\n'
-    )
-    return tmp_path
+def lists(tmp_path):
+    return write_source(tmp_path, "msrvtt")
 
 
-def test_jsfusion_tests_on_the_csv_and_carves_validation(jsfusion):
-    annotations = msrvtt.read([jsfusion], "1k-A")
+@pytest.mark.parametrize("protocol", ["1k-A", "1k-A-7k", "1k-B"])
+def test_lists_choose_the_videos_and_validation_is_carved(lists, protocol):
+    annotations = msrvtt.read([lists], protocol)
     assert [caption for caption in annotations.captions if caption.split == "test"] == [
         Caption("video318", "ret0", "a, b", "test"),
         Caption("video315", "ret1", "a dog", "test"),
     ]
     assert len(annotations.video_ids("val")) == 300
     assert len(annotations.video_ids("train")) == 10
-    assert len(count_warnings(annotations)) == 2
-    assert "ECCV 2018" in annotations.citation
+    assert annotations.notes == ()
+    warnings = count_warnings(annotations)
+    assert len(warnings) == 2 and all("its ids are not known" in warning for warning in warnings)
+    assert split_mismatches(annotations) == {}
+    assert ("ECCV 2018" if protocol != "1k-B" else "Miech") in annotations.citation
+
+
+def test_1kb_test_list_without_sentences_keeps_all_captions(lists):
+    (lists / "MSRVTT_1kB_test.csv").unlink()
+    (lists / "MSRVTT_1kB_test.txt").write_text("video318\nvideo315\n")
+    annotations = msrvtt.read([lists], "1k-B")
+    tests = [caption for caption in annotations.captions if caption.split == "test"]
+    assert [caption.caption_id for caption in tests] == ["315", "318", "635", "638"]
+    assert "MSRVTT_1kB_test.txt has no sentences" in annotations.notes[0]
+    (lists / "MSRVTT_1kB_test.csv").write_text("video_id\nvideo318\nvideo315\n")
+    assert msrvtt.read([lists], "1k-B").captions == annotations.captions
+
+
+def test_1kb_test_captions_need_no_key(lists):
+    (lists / "MSRVTT_1kB_test.csv").write_text("video_id,sentence\nvideo318,a dog\n")
+    (test,) = (caption for caption in msrvtt.read([lists], "1k-B").captions if caption.split == "test")
+    assert test == Caption("video318", "video318#test", "a dog", "test")
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "message"),
+    ("protocol", "name", "old", "new", "message"),
     [
-        ("MSRVTT_JSFUSION_test.csv", "video315", "video318", "2 rows for 1 videos"),
-        ("MSRVTT_JSFUSION_test.csv", "video315", "video4", "in training: video4"),
-        ("MSRVTT_JSFUSION_test.csv", "a dog", "", "line 3: no value for 'sentence'"),
-        ("MSRVTT_JSFUSION_test.csv", "a dog", "a dog, a cat", "line 3: more values"),
-        ("MSRVTT_JSFUSION_test.csv", ",sentence", ",text", "add the column 'sentence'"),
-        ("MSRVTT_train.9k.csv", "video309", "video99999", "without annotation: video99999"),
+        ("1k-A", "MSRVTT_JSFUSION_test.csv", "video315", "video318", "line 3: video 'video318' occurs twice"),
+        ("1k-A", "MSRVTT_JSFUSION_test.csv", "video315", "video4", "in training: video4"),
+        ("1k-A", "MSRVTT_JSFUSION_test.csv", "a dog", "", "line 3: no value for 'sentence'"),
+        ("1k-A", "MSRVTT_JSFUSION_test.csv", "a dog", "a dog, a cat", "line 3: more values"),
+        ("1k-A", "MSRVTT_JSFUSION_test.csv", ",sentence", ",text", "add the column 'sentence'"),
+        ("1k-A", "MSRVTT_train.9k.csv", "video309", "video99999", "without annotation: video99999"),
+        ("1k-A", "MSRVTT_train.9k.csv", "video309", "video308", "line 311: video 'video308' occurs twice"),
+        ("1k-A-7k", "MSRVTT_train.7k.csv", "video309", "video318", "in training: video318"),
+        ("1k-A-7k", "MSRVTT_train.7k.csv", "video_id", "id", "found id; add the column 'video_id'"),
+        ("1k-B", "MSRVTT_1kB_test.csv", "a dog", "", "no value for 'sentence' at video315"),
+        ("1k-B", "MSRVTT_1kB_test.csv", "video_id", "id", "add the column 'video_id'"),
+        ("1k-B", "MSRVTT_1kB_train.csv", "video309", "video315", "in training: video315"),
     ],
 )
-def test_malformed_jsfusion_files_are_named(jsfusion, name, old, new, message):
-    path = jsfusion / name
+def test_malformed_lists_are_named(lists, protocol, name, old, new, message):
+    path = lists / name
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(InputError, match=message) as error:
-        msrvtt.read([jsfusion], "1k-A")
-    assert "MSRVTT_" in str(error.value)
+        msrvtt.read([lists], protocol)
+    assert name in str(error.value)
 
 
-def test_short_training_list_is_refused(jsfusion):
-    (jsfusion / "MSRVTT_train.9k.csv").write_text("video_id\nvideo1\n")
-    with pytest.raises(InputError, match="expected 9,000"):
-        msrvtt.read([jsfusion], "1k-A")
-
-
-def test_missing_jsfusion_file_is_named(jsfusion):
-    (jsfusion / "MSRVTT_JSFUSION_test.csv").unlink()
-    with pytest.raises(InputError, match=r"no file MSRVTT_JSFUSION_test\.csv"):
-        msrvtt.read([jsfusion / "train_val_videodatainfo.json"], "1k-A")
+@pytest.mark.parametrize(
+    ("protocol", "train", "count"),
+    [
+        ("1k-A", "MSRVTT_train.9k.csv", "9,000"),
+        ("1k-A-7k", "MSRVTT_train.7k.csv", "7,010"),
+        ("1k-B", "MSRVTT_1kB_train.csv", "6,656"),
+    ],
+)
+def test_short_empty_and_missing_training_lists_are_named(lists, protocol, train, count):
+    (lists / train).write_text("video_id\nvideo1\n")
+    with pytest.raises(InputError, match=f"1 videos; expected {count}"):
+        msrvtt.read([lists], protocol)
+    (lists / train).write_text("video_id\n")
+    with pytest.raises(InputError, match=f"{train}: no video ids"):
+        msrvtt.read([lists], protocol)
+    (lists / train).unlink()
+    with pytest.raises(InputError, match=f"no file {train}"):
+        msrvtt.read([lists / "train_val_videodatainfo.json"], protocol)
 
 
 def test_validation_takes_whole_sources_in_any_order():
     sources = {f"video{n}": f"source{n % 70}" for n in range(100)}
-    chosen = msrvtt.carve_validation(sources, 30)
+    chosen = carve_validation(sources, 30)
     assert len(chosen) == 30
     assert not {sources[each] for each in chosen} & {sources[each] for each in sources.keys() - chosen}
-    assert msrvtt.carve_validation(dict(reversed(sources.items())), 30) == chosen
+    assert carve_validation(dict(reversed(sources.items())), 30) == chosen
 
 
 def test_real_full(shared_data):
@@ -160,13 +179,30 @@ def test_real_full(shared_data):
     assert [len(annotations.video_ids(split)) for split in ("train", "val", "test")] == [6513, 497, 2990]
     assert {int(caption.caption_id) for caption in annotations.captions} == set(range(200_000))
     assert annotations.notes == ()
+    assert annotations.official_ids.keys() == {"train", "val", "test"}
     assert count_warnings(annotations) == []
 
 
-def test_real_jsfusion(shared_data):
-    annotations = msrvtt.read([shared_data / "annotations" / "msrvtt"], "1k-A")
+@pytest.mark.parametrize(("protocol", "count"), [("1k-A", 8700), ("1k-A-7k", 6710)])
+def test_real_jsfusion(shared_data, protocol, count):
+    annotations = msrvtt.read([shared_data / "annotations" / "msrvtt"], protocol)
     train, val, test = (set(annotations.video_ids(split)) for split in ("train", "val", "test"))
-    assert (len(train), len(val), len(test)) == (8700, 300, 1000)
+    assert (len(train), len(val), len(test)) == (count, 300, 1000)
     assert not train & val and not train & test and not val & test
     assert sum(caption.split == "test" for caption in annotations.captions) == 1000
+    assert annotations.official_ids.keys() == {"train", "val", "test"}
     assert count_warnings(annotations) == []
+
+
+def test_real_lists_that_differ_are_named(shared_data, tmp_path):
+    for path in (shared_data / "annotations" / "msrvtt").iterdir():
+        (tmp_path / path.name).symlink_to(path.resolve())
+    train = tmp_path / "MSRVTT_train.7k.csv"
+    text = train.read_text()
+    train.unlink()
+    train.write_text(text.replace("video7009\n", "video7010\n").replace("video7008\n", ""))
+    annotations = msrvtt.read([tmp_path], "1k-A-7k")
+    mismatches = split_mismatches(annotations)
+    assert mismatches["train"]["missing"] == ["video7008", "video7009"]
+    assert [*mismatches["train"]["unexpected"], *mismatches["val"]["unexpected"]] == ["video7010"]
+    assert "missing: video7008, video7009" in " ".join(count_warnings(annotations))

@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.annotations import msvd
 from data_pipeline.annotations.caption import Caption
-from data_pipeline.annotations.splits import count_warnings
+from data_pipeline.annotations.splits import count_warnings, split_mismatches
 from mcsan_jax.errors import InputError
 
 
@@ -49,8 +49,44 @@ def test_video_in_two_splits_is_refused(folder):
         msvd.read([folder], "official")
 
 
+def numbered(numbers, name="clip{}"):
+    return "".join(f"{name.format(number)} a dog\n" for number in numbers)
+
+
+@pytest.mark.parametrize("name", ["clip{}", "vid{}"])
+def test_ids_are_compared_by_number(tmp_path, name):
+    if name != "vid{}":
+        (tmp_path / "youtube_mapping.txt").write_text("".join(f"clip{n} vid{n}\n" for n in range(1, 1971)))
+    (tmp_path / "train.txt").write_text(numbered([*range(1, 1200), 1201], name))
+    (tmp_path / "val.txt").write_text(numbered(range(1202, 1301), name))
+    (tmp_path / "test.txt").write_text(numbered(range(1301, 1971), name))
+    annotations = msvd.read([tmp_path], "official")
+    assert split_mismatches(annotations) == {
+        "train": {"missing": [name.format(1200)], "unexpected": [name.format(1201)]},
+        "val": {"missing": [name.format(1201)], "unexpected": []},
+        "test": {"missing": [], "unexpected": []},
+    }
+    train, val = count_warnings(annotations)
+    assert f"has 1,200 (missing: {name.format(1200)}; unexpected: {name.format(1201)})" in train
+    assert f"99 val videos, the published protocol has 100 (missing: {name.format(1201)})" in val
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x_1_2\n", r"youtube_mapping\.txt, line 1: expected a clip id.*found 'x_1_2'"),
+        ("x_1_2 vid1\n", r"youtube_mapping\.txt: no clip is numbered vid2, vid3, .* \(1969 in all\)"),
+    ],
+)
+def test_malformed_mapping_is_named(folder, text, message):
+    (folder / "youtube_mapping.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        msvd.read([folder], "official")
+
+
 def test_real(shared_data):
     annotations = msvd.read([shared_data / "annotations" / "msvd"], "official")
     assert [len(annotations.video_ids(split)) for split in ("train", "val", "test")] == [1200, 100, 670]
+    assert annotations.official_ids.keys() == {"train", "val", "test"}
     assert len(annotations.captions) == 48_774 + 4_290 + 27_763
     assert count_warnings(annotations) == []

@@ -50,7 +50,7 @@ def test_folder_in_place_of_a_file_is_named(tmp_path):
 
 def test_csv_returns_the_wanted_columns(tmp_path):
     (tmp_path / "a.csv").write_text('x,y,z\n1,"a, ""b""",3\n')
-    assert read_csv(tmp_path / "a.csv", ["y", "x"]) == [{"y": 'a, "b"', "x": "1"}]
+    assert list(read_csv(tmp_path / "a.csv", ["y", "x"])) == [(2, {"y": 'a, "b"', "x": "1"})]
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,29 @@ def test_csv_returns_the_wanted_columns(tmp_path):
 def test_malformed_csv_is_named(tmp_path, text, message):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match=message):
-        read_csv(tmp_path / "a.csv", ["x", "y"])
+        list(read_csv(tmp_path / "a.csv", ["x", "y"]))
+
+
+def test_csv_values_that_may_be_empty(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,\n2\n")
+    assert list(read_csv(tmp_path / "a.csv", ["x", "y"], ["y", "z"])) == [
+        (2, {"x": "1", "y": "", "z": ""}),
+        (3, {"x": "2", "y": "", "z": ""}),
+    ]
+    with pytest.raises(InputError, match="add the column 'z'"):
+        list(read_csv(tmp_path / "a.csv", ["x", "z"], ["z"]))
 
 
 def test_oversized_csv_field_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("x\n" + "1" * 200_000)
     with pytest.raises(InputError, match="not comma-separated"):
-        read_csv(tmp_path / "a.csv", ["x"])
+        list(read_csv(tmp_path / "a.csv", ["x"]))
+
+
+def test_key_that_occurs_twice_is_named(tmp_path):
+    (tmp_path / "a.json").write_text('[{"x": {"y": 1, "z": 2, "y": 3}}]')
+    with pytest.raises(InputError, match=r"a\.json: key 'y' occurs twice"):
+        read_json(tmp_path / "a.json")
 
 
 def test_files_are_found_in_folders_and_beside(tmp_path):

@@ -1,8 +1,29 @@
-import pytest
+import gzip
+import pathlib
 
+import pytest
+from small_sources import write_source
+
+from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import PROTOCOLS, READERS, read_annotations
 from data_pipeline.annotations.splits import OFFICIAL_COUNTS
 from mcsan_jax.errors import InputError
+
+OWN_DATA = ("jsonl", "csv")
+ALL_PROTOCOLS = [(source, protocol) for source, protocols in PROTOCOLS.items() for protocol in protocols]
+TEXT_FILES = [
+    ("msrvtt", "full", "train_val_videodatainfo.json"),
+    ("msrvtt", "1k-A", "MSRVTT_JSFUSION_test.csv"),
+    ("msrvtt", "1k-A-7k", "MSRVTT_train.7k.csv"),
+    ("msrvtt", "1k-B", "MSRVTT_1kB_test.csv"),
+    ("vatex", "hgr", "vatex_training_v1.0.json"),
+    ("vatex", "hgr-bilingual", "val_list.txt"),
+    ("msvd", "official", "train.txt"),
+    ("hgr", "published", "annotation/RET/ref_captions.json"),
+    ("hgr", "published", "annotation/RET/sent2rolegraph.augment.json"),
+    ("jsonl", "custom", "own.jsonl"),
+    ("csv", "custom", "own.csv"),
+]
 
 
 def test_every_reader_has_protocols_and_every_count_a_protocol():
@@ -11,13 +32,65 @@ def test_every_reader_has_protocols_and_every_count_a_protocol():
 
 
 @pytest.mark.parametrize("source", READERS)
-def test_every_reader_refuses_an_unknown_protocol_and_an_empty_folder(source, tmp_path):
+def test_every_reader_refuses_an_unknown_protocol_an_empty_folder_and_no_folder(source, tmp_path):
     with pytest.raises(InputError, match=f"{source}: no protocol 'odd'"):
         read_annotations(source, [tmp_path], "odd")
-    with pytest.raises(InputError, match="in this folder"):
+    with pytest.raises(InputError, match=r"no file.*put it"):
         read_annotations(source, [tmp_path])
+    with pytest.raises(InputError, match="nowhere: no such file or folder"):
+        read_annotations(source, [tmp_path / "nowhere"])
+    with pytest.raises(InputError, match="no annotation files given"):
+        read_annotations(source, [])
 
 
 def test_unknown_source_is_refused(tmp_path):
-    with pytest.raises(InputError, match="expected one of msrvtt, vatex, msvd, jsonl"):
+    with pytest.raises(InputError, match="expected one of msrvtt, vatex, msvd, hgr, jsonl, csv"):
         read_annotations("imagenet", [tmp_path])
+
+
+@pytest.mark.parametrize(("source", "protocol"), ALL_PROTOCOLS)
+def test_every_protocol_has_metadata_and_all_splits(source, protocol, tmp_path):
+    annotations = read_annotations(source, [write_source(tmp_path, source)], protocol)
+    assert (annotations.name, annotations.protocol) == (source, protocol)
+    assert annotations.licence.endswith(".") and annotations.citation.endswith(".")
+    # A data set of the user's own has no page that we could know.
+    assert annotations.homepage.startswith("https://") != (source in OWN_DATA)
+    if protocol != "full":
+        assert all(annotations.video_ids(split) for split in SPLITS)
+
+
+@pytest.mark.parametrize(("source", "protocol", "name"), TEXT_FILES)
+def test_broken_gzip_and_text_of_another_encoding_are_named(source, protocol, name, tmp_path):
+    path = write_source(tmp_path, source) / name
+    packed = path.with_name(f"{path.name}.gz")
+    data = path.read_bytes()
+    path.write_bytes(data + "ä".encode("latin-1"))
+    with pytest.raises(InputError, match=r"expected UTF-8 text.*convert") as error:
+        read_annotations(source, [tmp_path], protocol)
+    assert str(path) in str(error.value)
+    path.unlink()
+    packed.write_bytes(gzip.compress(data)[:-5])
+    with pytest.raises(InputError, match="broken gzip archive") as error:
+        read_annotations(source, [tmp_path], protocol)
+    assert str(packed) in str(error.value)
+    packed.write_bytes(gzip.compress(data))
+    assert read_annotations(source, [tmp_path], protocol).captions
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "old", "new", "message"),
+    [
+        ("msrvtt", "train_val_videodatainfo.json", '"video1"', '"video0"', "'video0' occurs twice"),
+        ("vatex", "vatex_training_v1.0.json", '"b_0', '"a_0', "'a_000001_000011' occurs twice"),
+        ("vatex", "val_list.txt", "a_0", "b_0", "'b_000001_000011' is also in split 'train'"),
+        ("msvd", "val.txt", "y_1", "x_1", r"'x_1_2' is in split .* belongs to one split"),
+        ("hgr", "annotation/RET/ref_captions.json", '"video1"', '"video0"', "key 'video0' occurs twice"),
+        ("jsonl", "own.jsonl", '"y"', '"x"', r"'x' is in split 'train' and in split 'val'"),
+        ("csv", "own.csv", "y,", "x,", r"'x' is in split 'train' and in split 'val'"),
+    ],
+)
+def test_video_that_occurs_twice_is_refused(source, name, old, new, message, tmp_path):
+    path: pathlib.Path = write_source(tmp_path, source) / name
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(InputError, match=message):
+        read_annotations(source, [tmp_path])

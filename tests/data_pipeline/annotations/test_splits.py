@@ -1,7 +1,9 @@
+import dataclasses
+
 import pytest
 
 from data_pipeline.annotations.caption import Caption, make_annotations
-from data_pipeline.annotations.splits import apply_split_files, count_warnings
+from data_pipeline.annotations.splits import apply_split_files, count_warnings, split_mismatches
 from mcsan_jax.errors import InputError
 
 ANNOTATIONS = make_annotations(
@@ -40,6 +42,23 @@ def test_counts_are_compared_for_published_protocols_only(tmp_path):
     assert len(count_warnings(ANNOTATIONS)) == 3
     split = apply_split_files(ANNOTATIONS, {"test": write(tmp_path / "test.txt", "a\n")})
     assert count_warnings(split) == []
+
+
+def test_ids_are_compared_even_where_the_counts_agree(tmp_path):
+    official = {"train": ["a", "b", "c", "e"], "test": ["f"]}
+    annotations = dataclasses.replace(ANNOTATIONS, protocol="other", official_ids=official)
+    assert split_mismatches(annotations) == {
+        "train": {"missing": ["e"], "unexpected": ["d"]},
+        "test": {"missing": ["f"], "unexpected": []},
+    }
+    assert count_warnings(annotations) == [
+        "msvd, protocol other: 4 train videos, the published protocol has 4 (missing: e; unexpected: d); "
+        "results are not comparable with published ones",
+        "msvd, protocol other: 0 test videos, the published protocol has 1 (missing: f); "
+        "results are not comparable with published ones",
+    ]
+    split = apply_split_files(annotations, {"test": write(tmp_path / "test.txt", "a\n")})
+    assert split_mismatches(split) == {} and count_warnings(split) == []
 
 
 @pytest.mark.parametrize(

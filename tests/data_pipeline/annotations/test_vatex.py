@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.annotations import vatex
 from data_pipeline.annotations.caption import Caption
-from data_pipeline.annotations.splits import count_warnings
+from data_pipeline.annotations.splits import count_warnings, split_mismatches
 from mcsan_jax.errors import InputError
 
 RECORDS = [
@@ -34,10 +34,24 @@ def test_english_captions_follow_the_lists(folder):
     assert annotations.notes == ("1 videos are in no split list and were left out: d_000001_000011",)
 
 
-def test_listed_videos_without_captions_are_noted(folder):
+def test_chinese_captions_are_optional(folder):
+    annotations = vatex.read([folder], "hgr-bilingual")
+    assert annotations.captions[:3] == (
+        Caption("b_000001_000011", "b_000001_000011#0", "A dog.", "train"),
+        Caption("b_000001_000011", "b_000001_000011#1", "A cat runs.", "train"),
+        Caption("b_000001_000011", "b_000001_000011#zh0", "狗", "train", language="zh"),
+    )
+    assert len(annotations.captions) == 5
+
+
+def test_listed_videos_without_captions_are_named(folder):
     with (folder / "test_list.txt").open("a") as file:
         file.write("e_000001_000011\n")
-    assert "1 listed videos have no captions" in vatex.read([folder], "hgr").notes[1]
+    annotations = vatex.read([folder], "hgr")
+    assert split_mismatches(annotations)["test"] == {"missing": ["e_000001_000011"], "unexpected": []}
+    train, _, test = count_warnings(annotations)
+    assert "missing: e_000001_000011" in test
+    assert "the list of ids itself is of another length" in train
 
 
 @pytest.mark.parametrize(
@@ -45,7 +59,10 @@ def test_listed_videos_without_captions_are_noted(folder):
     [
         ({"videos": []}, "expected a list of videos, found dict"),
         ([{"videoID": "a", "enCap": "A dog."}], r"record 0 \(a\).*'enCap' must be list, found str"),
-        ([{"videoID": "a", "enCap": ["A dog.", 3]}], "list of sentences"),
+        (
+            [{"videoID": "a", "enCap": ["A dog.", 3]}],
+            r"record 0 \(a\): .*list of texts, found int \('3'\) at index 1",
+        ),
         ([{"videoID": "a", "chCap": ["狗"]}], "'enCap' is missing"),
         ([{"enCap": ["A dog."]}], "'videoID' is missing"),
         ([*RECORDS, RECORDS[0]], "occurs twice"),
@@ -56,6 +73,22 @@ def test_malformed_content_is_named(folder, content, message):
     (folder / "vatex_training_v1.0.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=message):
         vatex.read([folder], "hgr")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"videoID": "a", "enCap": ["A dog."]}, r"\(a\): key 'chCap' is missing"),
+        ({"videoID": "a", "enCap": ["A dog."], "chCap": "狗"}, r"\(a\): key 'chCap' must be list, found str"),
+        ({"videoID": "a", "enCap": ["A dog."], "chCap": [None]}, "'chCap' must be a list of texts"),
+    ],
+)
+def test_malformed_chinese_captions_are_named_where_they_are_read(folder, record, message):
+    records = [*RECORDS, record]
+    (folder / "vatex_training_v1.0.json").write_text(json.dumps(records))
+    assert len(vatex.read([folder], "hgr").captions) == 4
+    with pytest.raises(InputError, match=message):
+        vatex.read([folder], "hgr-bilingual")
 
 
 def test_video_in_two_lists_is_refused(folder):

@@ -1,8 +1,9 @@
+import collections
 import json
 
 import pytest
 
-from data_pipeline.captions.attributes import AttributeVocabulary, mine_attributes
+from data_pipeline.captions.attributes import AttributeVocabulary, attributes_of, select_attributes
 from data_pipeline.captions.graph import Node, Relationship, SemanticGraph
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
@@ -27,8 +28,13 @@ VIDEOS = {
 }
 
 
+def mine(videos, minimum, maximum):
+    counts = collections.Counter(pair for graphs in videos.values() for pair in attributes_of(graphs))
+    return select_attributes(counts, minimum, maximum)
+
+
 def test_videos_are_counted_not_captions_and_ties_are_alphabetical():
-    vocabulary = mine_attributes(VIDEOS, 1, LIMITS)
+    vocabulary = mine(VIDEOS, 1, LIMITS)
     assert vocabulary.names[ENTITY] == ("dog", "man", "bike", "cat", "horse")
     assert vocabulary.video_counts[ENTITY] == (2, 2, 1, 1, 1)
     assert vocabulary.names[ACTION] == ("chase", "ride", "bite")
@@ -37,8 +43,8 @@ def test_videos_are_counted_not_captions_and_ties_are_alphabetical():
 
 
 def test_rare_and_surplus_attributes_are_dropped():
-    assert mine_attributes(VIDEOS, 2, LIMITS).names[ENTITY] == ("dog", "man")
-    vocabulary = mine_attributes(VIDEOS, 1, {ENTITY: 3, ACTION: 0, RELATIONSHIP: 1})
+    assert mine(VIDEOS, 2, LIMITS).names[ENTITY] == ("dog", "man")
+    vocabulary = mine(VIDEOS, 1, {ENTITY: 3, ACTION: 0, RELATIONSHIP: 1})
     assert [vocabulary.names[level] for level in NODE_LEVELS] == [
         ("dog", "man", "bike"),
         (),
@@ -47,11 +53,11 @@ def test_rare_and_surplus_attributes_are_dropped():
 
 
 def test_order_of_videos_does_not_matter():
-    assert mine_attributes(dict(reversed(VIDEOS.items())), 1, LIMITS) == mine_attributes(VIDEOS, 1, LIMITS)
+    assert mine(dict(reversed(VIDEOS.items())), 1, LIMITS) == mine(VIDEOS, 1, LIMITS)
 
 
 def test_labels_are_sorted_unique_and_known():
-    vocabulary = mine_attributes(VIDEOS, 2, LIMITS)
+    vocabulary = mine(VIDEOS, 2, LIMITS)
     assert vocabulary.labels(graph("man", "chase", "man")) == {ENTITY: [1], ACTION: [0], RELATIONSHIP: []}
     assert vocabulary.labels(SemanticGraph((), ())) == {ENTITY: [], ACTION: [], RELATIONSHIP: []}
     assert vocabulary.video_labels(VIDEOS["b"]) == {ENTITY: [0, 1], ACTION: [0, 1], RELATIONSHIP: [0, 1]}
@@ -59,7 +65,7 @@ def test_labels_are_sorted_unique_and_known():
 
 
 def test_json_gives_the_vocabulary_back():
-    vocabulary = mine_attributes(VIDEOS, 1, LIMITS)
+    vocabulary = mine(VIDEOS, 1, LIMITS)
     value = json.loads(json.dumps(vocabulary.to_json(), sort_keys=True))
     assert value[ENTITY][0] == ["dog", 2]
     assert AttributeVocabulary.from_json(value) == vocabulary
@@ -76,7 +82,7 @@ def test_json_gives_the_vocabulary_back():
     ],
 )
 def test_malformed_json_is_refused(change, message):
-    value = mine_attributes(VIDEOS, 1, LIMITS).to_json()
+    value = mine(VIDEOS, 1, LIMITS).to_json()
     change(value)
     with pytest.raises(InputError, match=message):
         AttributeVocabulary.from_json(value)

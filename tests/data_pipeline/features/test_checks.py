@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,13 +9,13 @@ from mcsan_jax.errors import InputError
 GOOD = np.ones((4, 3), np.float32)
 
 
-def changed(index, value):
+def changed(index: Any, value: float) -> np.ndarray:
     array = GOOD.copy()
     array[index] = value
     return array
 
 
-def test_first_video_sets_what_the_others_must_have():
+def test_first_video_sets_what_the_others_must_have() -> None:
     expected = check_features(GOOD, "first", "file", None)
     assert expected == FrameShape((3,), "first")
     assert check_features(np.ones((9, 3), np.float16), "second", "file", expected) is expected
@@ -39,7 +41,13 @@ def test_first_video_sets_what_the_others_must_have():
         (np.array([[None]]), "dtype object"),
     ],
 )
-def test_unusable_features_are_named(array, message):
+def test_unusable_features_are_named(array: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         check_features(array, "bad", "vgg.h5", FrameShape((3,), "first"))
     assert "vgg.h5, video 'bad'" in str(error.value)
+
+
+def test_a_batch_axis_that_was_kept_is_recognised() -> None:
+    first = check_features(np.ones((1, 32, 8), np.float32), "first", "i3d", None)
+    with pytest.raises(InputError, match=r"store arrays \[1, frames, dim\] as \[frames, dim\]"):
+        check_features(np.ones((1, 30, 8), np.float32), "second", "i3d", first)

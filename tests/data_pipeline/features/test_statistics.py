@@ -1,62 +1,173 @@
+import json
+import math
+import pathlib
+import pickle
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
+from data_pipeline.features.exact_sums import ExactSums
 from data_pipeline.features.readers import open_features
 from data_pipeline.features.statistics import RELATIVE_FLOOR, RunningStatistics
 
-
-@given(
-    lengths=st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any),
-    shift=st.sampled_from([0.0, -3.0, 1e7]),
-    seed=st.integers(0, 1000),
+LARGEST, SMALLEST = 65504.0, 2.0**-24
+EXTREME = st.sampled_from(
+    [LARGEST, -LARGEST, SMALLEST, -SMALLEST, 3 * SMALLEST, 0.0, -0.0, 1.0, 1 + 2.0**-10]
 )
-def test_parts_give_the_statistics_of_the_whole(lengths, shift, seed):
-    vectors = shift + np.random.default_rng(seed).normal(size=(sum(lengths), 5)) * [1, 2, 3, 4, 5]
+FINITE = st.floats(width=16, allow_nan=False, allow_infinity=False)
+VECTORS = hnp.arrays(
+    np.float16,
+    st.tuples(st.integers(1, 25), st.integers(1, 3)),
+    elements=st.one_of(EXTREME, FINITE),
+    fill=st.nothing(),
+)
+
+
+def counted(*arrays: np.ndarray) -> RunningStatistics:
     statistics = RunningStatistics()
-    for part in np.split(vectors, np.cumsum(lengths)[:-1]):
-        statistics.update(part)
-    assert statistics.count == len(vectors)
-    np.testing.assert_allclose(statistics.mean, vectors.mean(0), rtol=1e-12, atol=1e-12)
-    if len(vectors) > 10:
-        np.testing.assert_allclose(statistics.std, vectors.std(0), rtol=1e-7)
+    for array in arrays:
+        statistics.update(array)
+    return statistics
 
 
-def test_regions_count_as_vectors_and_half_precision_does_not_overflow():
+def exact_moments(vectors: np.ndarray) -> tuple[list[Fraction], list[Fraction]]:
+    """Mean and variance of each column in fractions."""
+    means, variances = [], []
+    for column in vectors.T.tolist():
+        values = [Fraction(value) for value in column]
+        means.append(sum(values, Fraction()) / len(values))
+        variances.append(sum(((value - means[-1]) ** 2 for value in values), Fraction()) / len(values))
+    return means, variances
+
+
+@given(vectors=VECTORS, data=st.data())
+def test_any_split_and_order_gives_the_same_bits_which_are_the_exact_ones(
+    vectors: np.ndarray, data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(vectors))))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(vectors)), max_size=5)))
+    parts = np.split(vectors[order], cuts)
+    merged = counted(parts[0])
+    for part in parts[1:]:
+        if data.draw(st.booleans()):
+            merged.merge(counted(part))
+        else:
+            merged.update(part)
+    whole = counted(vectors)
+    assert merged.count == whole.count == len(vectors)
+    assert merged.to_json() == whole.to_json()
+    assert merged.mean.tobytes() == whole.mean.tobytes()
+    assert merged.std.tobytes() == whole.std.tobytes()
+
+    means, variances = exact_moments(vectors)
+    assert whole.mean.tolist() == [float(mean) for mean in means]
+    deviations = [math.sqrt(variance) for variance in variances]
+    floor = RELATIVE_FLOOR * math.sqrt(math.fsum(map(float, variances)) / len(variances))
+    expected = [max(deviation, floor) for deviation in deviations] if floor else [1.0] * len(deviations)
+    assert whole.std.tolist() == expected
+
+
+@given(vectors=VECTORS)
+def test_state_survives_json_and_pickle(vectors: np.ndarray) -> None:
+    whole = counted(vectors)
+    for copy in (
+        RunningStatistics.from_json(json.loads(json.dumps(whole.to_json()))),
+        pickle.loads(pickle.dumps(whole)),
+    ):
+        copy.update(vectors[:1])
+        assert copy.to_json() == counted(vectors, vectors[:1]).to_json()
+        assert copy.std.tobytes() == counted(vectors[:1], vectors).std.tobytes()
+
+
+def test_empty_statistics_are_neutral() -> None:
+    empty = RunningStatistics.from_json(RunningStatistics().to_json())
+    assert empty.to_json() == RunningStatistics().to_json() == {"count": "0", "sums": [], "squares": []}
+    some = counted(np.ones((2, 3), np.float16))
+    before = some.to_json()
+    some.merge(empty)
+    some.update(np.ones((0, 3), np.float16))
+    assert some.to_json() == before
+    empty.merge(some)
+    assert empty.to_json() == before
+
+
+@pytest.mark.parametrize("value", [LARGEST, -LARGEST, SMALLEST])
+def test_many_equal_values_neither_overflow_nor_round(value: float) -> None:
+    # More rows than float64 adds exactly at once.
+    rows, doublings = 3 * 2**13 + 1, 30
+    statistics = counted(np.full((rows, 2), value, np.float16))
+    for _ in range(doublings):
+        statistics.merge(statistics)
+    count = rows << doublings
+    units = int(Fraction(value) * 2**24)
+    assert statistics.to_json() == {
+        "count": str(count),
+        "sums": [str(count * units)] * 2,
+        "squares": [str(count * units**2)] * 2,
+    }
+    np.testing.assert_array_equal(statistics.mean, [value, value])
+    np.testing.assert_array_equal(statistics.std, [1, 1])
+
+
+@given(st.lists(st.tuples(*[st.integers(-(2**140), 2**140)] * 2), max_size=5))
+def test_whole_numbers_of_any_size_add_up(pairs: list[tuple[int, int]]) -> None:
+    first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    numbers = ExactSums.of(first)
+    assert numbers.integers() == first
+    numbers.merge(ExactSums.of(second))
+    assert numbers.integers() == [sum(pair) for pair in pairs]
+
+
+def test_a_small_spread_about_a_large_mean_is_not_lost() -> None:
+    vectors = np.full((1000, 1), 60_000, np.float16)
+    vectors[::2] += np.float16(32)
+    np.testing.assert_array_equal(counted(vectors).std, [16])
+
+
+def test_regions_count_as_vectors_and_half_precision_does_not_overflow() -> None:
     array = np.full((300, 7, 2), 60_000, np.float16)
     array[:, :, 1] = np.arange(7)
-    statistics = RunningStatistics()
-    statistics.update(array)
+    statistics = counted(array)
     assert statistics.count == 2100
     np.testing.assert_allclose(statistics.mean, [60_000, 3])
     assert statistics.std.dtype == np.float64
     np.testing.assert_allclose(statistics.std, [RELATIVE_FLOOR * 2 / np.sqrt(2), 2])
 
 
-def test_deviation_is_one_where_nothing_varies():
-    statistics = RunningStatistics()
-    statistics.update(np.full((3, 2), 0.5, np.float32))
-    np.testing.assert_array_equal(statistics.std, [1, 1])
+def test_deviation_is_one_where_nothing_varies() -> None:
+    np.testing.assert_array_equal(counted(np.full((3, 2), 0.1, np.float16)).std, [1, 1])
 
 
-def test_misuse_is_refused():
+def test_misuse_is_refused_and_changes_nothing() -> None:
     statistics = RunningStatistics()
-    with pytest.raises(ValueError, match="no vectors"):
-        _ = statistics.mean
-    with pytest.raises(ValueError, match="no vectors"):
-        _ = statistics.std
-    statistics.update(np.ones((2, 3)))
+    for read in (lambda: statistics.mean, lambda: statistics.std):
+        with pytest.raises(ValueError, match="no vectors"):
+            read()
+    statistics.update(np.ones((2, 3), np.float16))
+    before = statistics.to_json()
     with pytest.raises(ValueError, match="dimension 3, found 4"):
-        statistics.update(np.ones((2, 4)))
+        statistics.update(np.ones((2, 4), np.float16))
+    with pytest.raises(ValueError, match="dimension 3, found 4"):
+        statistics.merge(counted(np.ones((2, 4), np.float16)))
+    for dtype in (np.float32, np.float64, np.uint16):
+        with pytest.raises(ValueError, match="expected float16 vectors"):
+            statistics.update(np.ones((2, 3), dtype))
+    for value in (np.nan, np.inf, -np.inf):
+        with pytest.raises(ValueError, match="expected finite vectors"):
+            statistics.update(np.array([[1, value, 1]], np.float16))
+    assert statistics.to_json() == before
+    with pytest.raises(ValueError, match=r"as many squares as sums \(3\), found 2"):
+        RunningStatistics.from_json(before | {"squares": before["squares"][:2]})
 
 
-def test_real_features_become_standard(shared_data):
+def test_real_features_become_standard(shared_data: pathlib.Path) -> None:
     source = open_features(shared_data / "msrvtt_800" / "vgg16_ae128.hdf5")
-    arrays = [source.read(video_id) for video_id in sorted(source.ids())[:50]]
-    statistics = RunningStatistics()
-    for array in arrays:
-        statistics.update(array)
+    arrays = [source.read(video_id).astype(np.float16) for video_id in sorted(source.ids())[:50]]
+    statistics = counted(*arrays)
     frames = (np.concatenate(arrays).astype(np.float64) - statistics.mean) / statistics.std
     np.testing.assert_allclose(frames.mean(0), 0, atol=1e-9)
     assert np.all(frames.std(0) < 1 + 1e-9)

@@ -1,6 +1,5 @@
 """Subword or word tokenizer trained on the training captions (sentencepiece)."""
 
-import dataclasses
 import hashlib
 import io
 import pathlib
@@ -8,38 +7,26 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from data_pipeline.captions.tokenizers.model_kind import model_kind
+from data_pipeline.captions.tokenizers.protocol import PAD_ID, TokenizedText
 from mcsan_jax.errors import InputError
 
 KINDS = ("unigram", "bpe", "word")
-PAD_ID = 0
 UNKNOWN_ID = 1
+WORD_START = "▁"
+"""Sentencepiece's mark of the white space before a word."""
 
 _WORD = re.compile(r"\S+")
 
 
-@dataclasses.dataclass(frozen=True)
-class TokenizedText:
-    """Tokens of a text.
-
-    Attributes:
-        ids: one id per token; never `PAD_ID`.
-        offsets: first character and one past the last character of each token in the original text. A
-            token may begin with the white space before it, and one that stands for no character of its
-            own (such as all but the last part of a ligature) is empty.
-    """
-
-    ids: list[int]
-    offsets: list[tuple[int, int]]
-
-
-class Tokenizer:
+class SentencePieceTokenizer:
     """A trained tokenizer. Text is normalised (NFKC) and folded to lower case before it is cut.
 
-    Attributes:
-        kind: one of `KINDS`.
-        size: number of ids, with `PAD_ID` and `UNKNOWN_ID`.
-        sha256: hash of the model file, hexadecimal.
+    Attributes: see `Tokenizer`; ``kind`` is one of `KINDS`.
     """
+
+    file_name = "tokenizer.model"
+    unknown_id = UNKNOWN_ID
 
     def __init__(self, model: bytes, where: str):
         """Takes the content of a model file; ``where`` names it in messages.
@@ -48,7 +35,6 @@ class Tokenizer:
             InputError: it is not a model that `train_tokenizer` wrote.
         """
         import sentencepiece
-        from sentencepiece import sentencepiece_model_pb2
 
         self._processor: Any = sentencepiece.SentencePieceProcessor()
         try:
@@ -63,25 +49,10 @@ class Tokenizer:
                 f"{where}: expected padding id {PAD_ID} and unknown id {UNKNOWN_ID}, found "
                 f"{self._processor.pad_id()} and {self._processor.unk_id()}; train the tokenizer again"
             )
-        specification = sentencepiece_model_pb2.ModelProto.FromString(model).trainer_spec
-        self.kind = specification.ModelType.Name(specification.model_type).lower()
+        self.kind = model_kind(model)
         self.size = int(self._processor.get_piece_size())
+        self.content = model
         self.sha256 = hashlib.sha256(model).hexdigest()
-
-    @staticmethod
-    def load(path: pathlib.Path) -> "Tokenizer":
-        """Reads a model file.
-
-        Raises:
-            InputError: the file is missing or not a tokenizer.
-        """
-        try:
-            model = path.read_bytes()
-        except OSError as error:
-            raise InputError(
-                f"{path}: the tokenizer cannot be read ({error.strerror}); prepare the data again"
-            ) from error
-        return Tokenizer(model, str(path))
 
     def encode(self, text: str) -> TokenizedText:
         """Cuts a text into tokens."""
@@ -103,10 +74,14 @@ class Tokenizer:
         """Text of tokens, as normalised; padding vanishes and unknown words become ``⁇``."""
         return str(self._processor.decode([token for token in ids if token != PAD_ID]))
 
+    def pieces(self) -> list[str]:
+        """The token of every id; one that begins a word starts with `WORD_START`. Words come by frequency."""
+        return [str(self._processor.id_to_piece(token)) for token in range(self.size)]
+
 
 def train_tokenizer(
     texts: Iterable[str], model_path: pathlib.Path, kind: str, vocabulary_size: int
-) -> Tokenizer:
+) -> SentencePieceTokenizer:
     """Trains a tokenizer and writes its model file; the same texts give the same file.
 
     Args:
@@ -148,19 +123,4 @@ def train_tokenizer(
     temporary = model_path.with_name(f"{model_path.name}.tmp")
     temporary.write_bytes(model.getvalue())
     temporary.replace(model_path)
-    return Tokenizer(model.getvalue(), str(model_path))
-
-
-def token_span(offsets: Sequence[tuple[int, int]], char_span: tuple[int, int]) -> tuple[int, int] | None:
-    """First token and one past the last token that overlap a span of characters.
-
-    Args:
-        offsets: as in `TokenizedText`, possibly cut short.
-        char_span: first character and one past the last one.
-
-    Returns:
-        The span in tokens, or None where no token overlaps (such as after a cut).
-    """
-    first, end = char_span
-    inside = [index for index, (begin, stop) in enumerate(offsets) if max(begin, first) < min(stop, end)]
-    return (inside[0], inside[-1] + 1) if inside else None
+    return SentencePieceTokenizer(model.getvalue(), str(model_path))

@@ -1,0 +1,105 @@
+"""Parses all captions of a source and prints what came of it: speed, nodes, frequent attributes, imbalance.
+
+`python benchmarks/parse_captions.py --dataset=msrvtt --annotations=raw/msrvtt` needs annotations alone, no
+features. Every caption is parsed, repetitions of a text once; nothing is read from a cache.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from data_pipeline.annotations.caption import TRAIN, Annotations
+from data_pipeline.annotations.sources import READERS, read_annotations
+from data_pipeline.captions.attributes import attributes_of
+from data_pipeline.captions.graph import SemanticGraph
+from data_pipeline.captions.parallel_parsing import ParallelParser
+from data_pipeline.progress import track
+from mcsan_jax.levels import ACTION, ENTITY, NODE_LEVELS
+
+MINIMUM_VIDEOS = 5
+SHOWN = 20
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--dataset", choices=READERS, required=True)
+    arguments.add_argument("--annotations", type=pathlib.Path, required=True)
+    arguments.add_argument("--protocol")
+    arguments.add_argument("--processes", type=int, default=os.cpu_count())
+    given = arguments.parse_args()
+    annotations = read_annotations(given.dataset, [given.annotations], given.protocol)
+    texts = list(dict.fromkeys(caption.text for caption in annotations.captions))
+    start = time.monotonic()
+    parsed = ParallelParser(given.processes).parse(texts)
+    graphs = dict(zip(texts, track(parsed, len(texts), "parsing", "captions"), strict=True))
+    seconds = time.monotonic() - start
+    print(
+        f"{len(annotations.captions):,} captions, {len(texts):,} distinct, in {seconds:.0f} s with {given.processes} "
+        f"processes: {len(annotations.captions) / seconds:,.0f} captions/s, {len(texts) / seconds:,.0f} distinct/s"
+    )
+    print(f"\n{caption_table([graphs[caption.text] for caption in annotations.captions])}")
+    print(f"\n{attribute_table(*count_attributes(annotations, graphs))}")
+
+
+def caption_table(graphs: Sequence[SemanticGraph]) -> str:
+    """Nodes and relationships per caption, and captions that lack some, as a Markdown table."""
+    sizes = {
+        "entities": [len(graph.lemmas(ENTITY)) for graph in graphs],
+        "actions": [len(graph.lemmas(ACTION)) for graph in graphs],
+        "relationships": [len(graph.relationships) for graph in graphs],
+    }
+    lines = [
+        "| per caption | mean | median | 99 % have at most | most | captions without |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, counts in sizes.items():
+        middle, high, most = np.quantile(counts, [0.5, 0.99, 1.0]).astype(int)
+        without = 100 * np.mean(np.array(counts) == 0)
+        lines.append(f"| {name} | {np.mean(counts):.2f} | {middle} | {high} | {most} | {without:.2f} % |")
+    return "\n".join(lines)
+
+
+def count_attributes(
+    annotations: Annotations, graphs: Mapping[str, SemanticGraph]
+) -> tuple[collections.Counter[tuple[str, str]], int]:
+    """In how many training videos each (level, attribute) occurs, and how many training videos there are."""
+    of_video: dict[str, list[SemanticGraph]] = collections.defaultdict(list)
+    for caption in annotations.captions:
+        if caption.split == TRAIN:
+            of_video[caption.video_id].append(graphs[caption.text])
+    counts = collections.Counter(pair for each in of_video.values() for pair in attributes_of(each))
+    return counts, len(of_video)
+
+
+def attribute_table(counts: Mapping[tuple[str, str], int], videos: int) -> str:
+    """The frequent attributes of each level and how unevenly they are spread, as a Markdown table."""
+    lines = [
+        f"| level | attributes | in {MINIMUM_VIDEOS} videos or more | share of positives | most : median : least "
+        f"frequent kept | the {SHOWN} most frequent, % of {videos:,} training videos |",
+        "|---|---|---|---|---|---|",
+    ]
+    for level in NODE_LEVELS:
+        of_level = {name: count for (at, name), count in counts.items() if at == level}
+        kept = sorted(
+            ((count, name) for name, count in of_level.items() if count >= MINIMUM_VIDEOS), reverse=True
+        )
+        frequencies = [count for count, _ in kept]
+        named = ", ".join(
+            f"{name.replace('|', ' ')} {100 * count / videos:.0f}" for count, name in kept[:SHOWN]
+        )
+        spread = f"{frequencies[0]} : {np.median(frequencies):.0f} : {frequencies[-1]}"
+        positives = 100 * np.mean(frequencies) / videos
+        lines.append(
+            f"| {level} | {len(of_level):,} | {len(kept):,} | {positives:.2f} % | {spread} | {named} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

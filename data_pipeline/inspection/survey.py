@@ -1,0 +1,156 @@
+"""One pass over a prepared data set: everything is read once, checked and counted."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from data_pipeline.annotations.caption import TRAIN
+from data_pipeline.builders.reading import parse_example, unflatten_record
+from data_pipeline.builders.record import VideoRecord
+from data_pipeline.captions.attributes import AttributeVocabulary
+from data_pipeline.features.statistics import RunningStatistics
+from data_pipeline.host_tensorflow import load_tensorflow, numpy_elements
+from data_pipeline.inspection.caption_examples import CaptionExamples
+from data_pipeline.inspection.file_checks import PreparedData
+from data_pipeline.inspection.record_checks import record_problems
+from data_pipeline.inspection.statistics import SplitStatistics
+from data_pipeline.manifest import FeatureStream, SplitSummary
+from data_pipeline.progress import track
+from data_pipeline.record_files import RecordFile, find_record_files
+from mcsan_jax.errors import InputError
+
+_STATISTICS_TOLERANCE = 1e-3
+"""Allowed difference of the manifest's feature statistics, in standard deviations."""
+
+
+@dataclasses.dataclass
+class Survey:
+    """What a pass over splits found.
+
+    Attributes:
+        problems: all that is wrong, with file, record and key.
+        statistics: per split that could be read; records with problems are not in it.
+        examples: captions to show.
+        records: how many records were read.
+        shown: the record that was asked for, if there is such a one and nothing is wrong with it.
+    """
+
+    problems: list[str] = dataclasses.field(default_factory=list)
+    statistics: dict[str, SplitStatistics] = dataclasses.field(default_factory=dict)
+    examples: CaptionExamples = dataclasses.field(default_factory=CaptionExamples)
+    records: int = 0
+    shown: VideoRecord | None = None
+
+
+class Surveyor:
+    """Reads splits one after another into a `Survey`."""
+
+    def __init__(self, data: PreparedData, wanted: str | None = None) -> None:
+        """Takes the data set, and the video id or the number of a record to keep.
+
+        A number counts the records of all splits that are read, from 1 on; a video of that name goes first.
+        """
+        self._data, self._wanted = data, wanted
+        self._split_of: dict[str, str] = {}
+        self.survey = Survey()
+
+    def read_split(self, split: str) -> None:
+        """Checks and counts the records of a split of the manifest."""
+        manifest, survey = self._data.manifest, self.survey
+        try:
+            files = find_record_files(self._data.folder, manifest, split)
+        except InputError as error:
+            survey.problems.append(str(error))
+            return
+        before = len(survey.problems)
+        statistics = survey.statistics[split] = SplitStatistics.empty(manifest, self._data.tokenizer)
+        features = {stream.name: RunningStatistics() for stream in manifest.streams}
+        videos = captions = foils = 0
+        records = track(self._records(files), manifest.splits[split].videos, f"reading {split}", "videos")
+        for where, record in records:
+            problems = self._problems(record, split)
+            survey.problems += [f"{where} ({record.video_id!r}), {problem}" for problem in problems]
+            videos, captions, foils = videos + 1, captions + len(record.captions), foils + len(record.foils)
+            if not problems:
+                statistics.add(record)
+                survey.examples.add(record)
+                self._keep_wanted(record)
+            if split == TRAIN and not problems:
+                for name, values in (record.frames | record.regions).items():
+                    features[name].update(values)
+        # The records counted below are not all there when one of them is broken.
+        if len(survey.problems) == before:
+            survey.problems += self._count_problems(split, SplitSummary(videos, captions, foils))
+        if len(survey.problems) == before and split == TRAIN:
+            survey.problems += _vocabulary_problems(statistics, self._data.vocabulary)
+            survey.problems += _feature_statistics_problems(features, manifest.streams)
+
+    def _records(self, files: Sequence[RecordFile]) -> Iterator[tuple[str, VideoRecord]]:
+        """Readable records and where each lies; those that cannot be read become problems."""
+        tf = load_tensorflow()
+        for file in files:
+            dataset = tf.data.TFRecordDataset(str(file.path)).prefetch(tf.data.AUTOTUNE)
+            try:
+                for number, serialized in enumerate(numpy_elements(dataset, [file]), start=1):
+                    self.survey.records += 1
+                    where = f"{file.path}, record {number}"
+                    try:
+                        record = unflatten_record(parse_example(serialized), self._data.manifest.streams)
+                    except InputError as error:
+                        self.survey.problems.append(f"{where}: {error}")
+                        continue
+                    yield where, record
+            except InputError as error:
+                self.survey.problems.append(str(error))
+
+    def _keep_wanted(self, record: VideoRecord) -> None:
+        by_number = str(self.survey.records) == self._wanted and self.survey.shown is None
+        if record.video_id == self._wanted or by_number:
+            self.survey.shown = record
+
+    def _problems(self, record: VideoRecord, split: str) -> list[str]:
+        problems = list(record_problems(record, self._data.manifest, self._data.tokenizer))
+        other = self._split_of.setdefault(record.video_id, split)
+        if other != split:
+            problems.append(f"video_id: the video is in split {other!r}, too")
+        return problems
+
+    def _count_problems(self, split: str, found: SplitSummary) -> list[str]:
+        expected = self._data.manifest.splits[split]
+        return [
+            f"split {split!r}: {getattr(found, what)} {what}; the manifest counts {getattr(expected, what)}"
+            for what in ("videos", "captions", "foils")
+            if getattr(found, what) != getattr(expected, what)
+        ]
+
+
+def _vocabulary_problems(statistics: SplitStatistics, vocabulary: AttributeVocabulary | None) -> list[str]:
+    """Attributes that other numbers of training videos have than the vocabulary says."""
+    if vocabulary is None:
+        return []
+    return [
+        f"{level} attribute {name!r}: {found} training videos have it; the attribute file counts {counted}"
+        for level, counts in vocabulary.video_counts.items()
+        for name, counted, found in zip(
+            vocabulary.names[level], counts, statistics.positive_videos[level].tolist(), strict=True
+        )
+        if counted != found
+    ]
+
+
+def _feature_statistics_problems(
+    features: dict[str, RunningStatistics], streams: Sequence[FeatureStream]
+) -> list[str]:
+    problems = []
+    for stream in streams:
+        found = features[stream.name]
+        for name, measured, written in (("mean", found.mean, stream.mean), ("std", found.std, stream.std)):
+            difference = np.abs(measured - np.array(written)) / found.std
+            if difference.max() > _STATISTICS_TOLERANCE:
+                worst = int(difference.argmax())
+                problems.append(
+                    f"stream {stream.name!r}: the {name} of dimension {worst} over training frames is "
+                    f"{measured[worst]:.6g}; the manifest says {written[worst]:.6g}"
+                )
+    return problems

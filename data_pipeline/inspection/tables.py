@@ -1,0 +1,156 @@
+"""The statistics of a data set as tables of text, for the terminal and the page alike."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from data_pipeline.captions.attributes import AttributeVocabulary
+from data_pipeline.inspection.statistics import TOKENS, SplitStatistics, effective_number
+from data_pipeline.manifest import Manifest
+from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
+
+MOST_FREQUENT = 20
+
+Splits = Mapping[str, SplitStatistics]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        title: what it shows.
+        header: a title for each column.
+        rows: texts of each column.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def describe(manifest: Manifest) -> Table:
+    """What the data set is and where it came from."""
+    tokenizer, vectors = manifest.tokenizer, manifest.word_vectors
+    rows = {
+        "data set": manifest.dataset,
+        "protocol": manifest.protocol,
+        "fingerprint": manifest.fingerprint,
+        "tokenizer": f"{tokenizer.kind}, {tokenizer.size} tokens",
+        "word vectors": f"{vectors.source}, {vectors.dim} numbers, {vectors.known} tokens"
+        if vectors
+        else "none",
+        "frames": ", ".join(f"{key} {value}" for key, value in dataclasses.asdict(manifest.frames).items()),
+        "parser": ", ".join(f"{key} {value}" for key, value in manifest.parser.items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
+    }
+    return Table("Data set", ("", ""), tuple(rows.items()))
+
+
+def split_table(splits: Splits) -> Table:
+    """How much each split holds, and how many captions lack something."""
+    header = (
+        "split",
+        "videos",
+        "captions",
+        "foils",
+        "no entity",
+        "no action",
+        "no relationship",
+        "unknown tokens",
+    )
+    rows = []
+    for name, split in splits.items():
+        lacking = [
+            _part(split.sizes[level].times(0), split.captions) for level in (ENTITY, ACTION, RELATIONSHIP)
+        ]
+        unknown = _part(split.unknown_tokens, split.sizes[TOKENS].total)
+        amounts = [f"{number:,}" for number in (split.videos, split.captions, split.foils)]
+        rows.append((name, *amounts, *lacking, unknown if split.unknown_id is not None else "?"))
+    return Table("Splits: contents, captions that lack nodes, share of unknown tokens", header, tuple(rows))
+
+
+def size_table(splits: Splits) -> Table:
+    """Minimum, median and maximum of all that varies in size."""
+    streams = next(iter(splits.values())).frames if splits else {}
+    rows = [("captions per video", *(str(split.captions_per_video) for split in splits.values()))]
+    for stream in streams:
+        rows.append(
+            (f"frames per video, {stream}", *(str(split.frames[stream]) for split in splits.values()))
+        )
+    names = {TOKENS: "tokens", ENTITY: "entities", ACTION: "actions", RELATIONSHIP: "relationships"}
+    for key, name in names.items():
+        rows.append((f"{name} per caption", *(str(split.sizes[key]) for split in splits.values())))
+    return Table("Sizes: minimum / median / maximum", ("", *splits), tuple(rows))
+
+
+def foil_table(splits: Splits) -> Table:
+    """Foils of each kind."""
+    kinds = sorted({kind for split in splits.values() for kind in split.foil_kinds})
+    rows = ((kind, *(f"{split.foil_kinds[kind]:,}" for split in splits.values())) for kind in kinds)
+    return Table("Foils by kind", ("kind", *splits), tuple(rows))
+
+
+def stream_table(manifest: Manifest, splits: Splits) -> Table:
+    """Shape and values of each feature stream."""
+    rows = []
+    for stream in manifest.streams:
+        arrays = [norms for split in splits.values() for norms in split.norms[stream.name]]
+        norms = np.concatenate(arrays) if arrays else np.zeros(1, np.float32)
+        spread = " / ".join(f"{value:.3g}" for value in (norms.min(), norms.mean(), norms.max()))
+        dim = f"{stream.regions} × {stream.dim}" if stream.regions else str(stream.dim)
+        rows.append((stream.name, stream.kind, dim, _span(stream.mean), _span(stream.std), spread))
+    header = ("stream", "kind", "dim", "means", "standard deviations", "norm: minimum / mean / maximum")
+    return Table("Feature streams", header, tuple(rows))
+
+
+def balance_table(splits: Splits) -> Table:
+    """How unevenly the attributes of each level are spread over videos and captions."""
+    rows = []
+    for level in (ENTITY, ACTION, RELATIONSHIP):
+        for name, split in splits.items():
+            videos, captions = split.positive_videos[level], split.positive_captions[level]
+            present = videos[videos > 0]
+            rows.append(
+                (
+                    level,
+                    name,
+                    f"{len(videos):,}",
+                    f"{len(videos) - len(present):,}",
+                    f"{videos.sum() / max(split.videos, 1):.1f}",
+                    _part(int(videos.sum()), len(videos) * split.videos),
+                    _part(int(captions.sum()), len(captions) * split.captions),
+                    f"{present.max() / present.min():,.0f}" if len(present) else "",
+                    f"{effective_number(videos):,.0f}",
+                )
+            )
+    header = ("level", "split", "attributes", "never", "per video", "positive in videos", "in captions")
+    return Table("Attributes: balance", (*header, "most : least", "effective number"), tuple(rows))
+
+
+def frequent_table(level: str, vocabulary: AttributeVocabulary, splits: Splits) -> Table:
+    """The most frequent attributes of a level, and the share of videos and captions that have each."""
+    rows = []
+    for index, name in enumerate(vocabulary.names[level][:MOST_FREQUENT]):
+        shares = [_part(int(split.positive_videos[level][index]), split.videos) for split in splits.values()]
+        rows.append((name, f"{vocabulary.video_counts[level][index]:,}", *shares))
+    return Table(f"Most frequent: {level}", (level, "training videos", *splits), tuple(rows))
+
+
+def all_tables(manifest: Manifest, vocabulary: AttributeVocabulary | None, splits: Splits) -> list[Table]:
+    """All tables that have rows; those of single attributes only where a vocabulary is given."""
+    tables = [split_table(splits), size_table(splits), foil_table(splits), stream_table(manifest, splits)]
+    tables.append(balance_table(splits))
+    if vocabulary is not None:
+        levels = (ENTITY, ACTION, RELATIONSHIP)
+        tables += [frequent_table(level, vocabulary, splits) for level in levels]
+    return [table for table in tables if table.rows]
+
+
+def _part(part: int, whole: int) -> str:
+    return f"{part / whole:.2%}" if whole else ""
+
+
+def _span(values: tuple[float, ...]) -> str:
+    return f"{min(values):.3g} … {max(values):.3g}"

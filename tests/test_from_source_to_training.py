@@ -1,0 +1,133 @@
+"""From unusual sources through preparation, inspection and training: real commands, real files."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from preparing import read_records, read_report, run_command
+
+from data_pipeline.captions.word_vectors import WordVectors
+from data_pipeline.manifest import Manifest
+
+ROOT = Path(__file__).parents[1]
+CLIPS = {"long1": "train", "long2": "train", "long3": "val"}
+
+
+def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def clips_of_long_videos(tmp_path: Path) -> Path:
+    """A table of parts of three videos, and two streams of different frame rates with their times."""
+    with (tmp_path / "clips.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video_id", "caption", "split", "start", "end"])
+        for name, split in CLIPS.items():
+            for part in range(3):
+                writer.writerow([name, f"a man throws {part + 2} balls", split, 2 * part, 2 * part + 2])
+                writer.writerow([name, "the dog is chasing a cat", split, 2 * part, 2 * part + 2])
+    with h5py.File(tmp_path / "appearance.h5", "w") as file:
+        for name in CLIPS:
+            file[name] = np.arange(60, dtype=np.float32)[:, None] * np.ones(4, np.float32)
+    (tmp_path / "audio").mkdir()
+    for name in CLIPS:
+        times = np.arange(6) + 0.5
+        np.savez(tmp_path / "audio" / f"{name}.npz", features=np.repeat(times[:, None], 3, 1), times=times)
+    return tmp_path
+
+
+def glove(path: Path, words: list[str], dim: int) -> Path:
+    rows = (f"{word} {' '.join(str(value) for value in range(n, n + dim))}\n" for n, word in enumerate(words))
+    path.write_text("".join(rows))
+    return path
+
+
+def test_parts_of_long_videos_with_streams_of_two_rates_and_word_vectors(clips_of_long_videos: Path) -> None:
+    folder = clips_of_long_videos
+    vectors = glove(folder / "glove.txt", ["man", "dog", "chasing", "unused"], 16)
+    out = folder / "prepared"
+    assert (
+        run_command(
+            [
+                "--dataset=csv",
+                f"--annotations={folder / 'clips.csv'}",
+                f"--features=appearance={folder / 'appearance.h5'}",
+                f"--features=audio={folder / 'audio'}",
+                "--frame_rate=appearance=10",
+                "--frame_alignment=time",
+                "--frame_count=8",
+                "--tokenizer=word",
+                f"--word_vectors={vectors}",
+                "--attribute_minimum_videos=1",
+                f"--out={out}",
+            ]
+        )
+        == 0
+    )
+    record = read_records(out, "train")["long1@2-4"]
+    expected = np.round(np.linspace(0, 19, 8)).astype(int) + 20
+    np.testing.assert_array_equal(record["frames"]["appearance"][:, 0], expected)
+    np.testing.assert_allclose(record["frame_times"], (expected + 0.5) / 10, rtol=1e-6)
+    # The audio frame nearest to each of them, and those from 2 s to 4 s only.
+    np.testing.assert_array_equal(record["frames"]["audio"][:, 0], np.where(expected < 30, 2.5, 3.5))
+
+    manifest, report = Manifest.load(out), read_report(out)
+    assert manifest.word_vectors is not None
+    assert (manifest.word_vectors.dim, manifest.word_vectors.known) == (16, 3)
+    assert {"balls", "throws"} <= set(report["words_without_vector"])
+    assert WordVectors.load(out / manifest.word_vectors.file).known.sum() == 3
+
+    inspected = command("data_pipeline.inspect", str(out), f"--html={folder / 'page.html'}")
+    assert inspected.returncode == 0, inspected.stdout + inspected.stderr
+    assert "<svg" in (folder / "page.html").read_text()
+
+    training = ["--config=configs/custom.py:tiny", f"--config.data.dir={out}", f"--workdir={folder / 'run'}"]
+    training += ["--config.train.epochs=1", "--config.train.batch_size=2"]
+    refused = command("mcsan_jax.main", *training, "--config.model.word_width=20")
+    assert refused.returncode == 2 and "set --config.model.word_width=16" in refused.stderr
+    trained = command("mcsan_jax.main", *training, "--config.model.word_width=16")
+    assert trained.returncode == 0, trained.stderr
+    assert "Rsum" in trained.stdout
+
+
+def test_role_graphs_that_people_have_are_used_as_they_are(tmp_path: Path) -> None:
+    annotation, lists = tmp_path / "annotation" / "RET", tmp_path / "public_split"
+    annotation.mkdir(parents=True)
+    lists.mkdir()
+    captions = {f"v{number}": ["a man cuts bread on the table", "a woman sings"] for number in range(6)}
+    graph = [
+        {
+            "ROOT": {"role": "ROOT", "words": "a man cuts bread on the table".split(), "spans": [*range(7)]},
+            "1": {"role": "V", "words": ["cuts"], "spans": [2]},
+            "2": {"role": "ARG0", "words": ["a", "man"], "spans": [0, 1]},
+            "3": {"role": "ARGM-LOC", "words": ["on", "the", "table"], "spans": [4, 5, 6]},
+        },
+        [["1", "2", "ARG0"], ["1", "3", "ARGM-LOC"]],
+    ]
+    (annotation / "ref_captions.json").write_text(json.dumps(captions))
+    (annotation / "sent2rolegraph.augment.json").write_text(json.dumps({captions["v0"][0]: graph}))
+    features = tmp_path / "ordered_feature" / "SA" / "resnet"
+    features.mkdir(parents=True)
+    for name, ids in (("trn", ["v0", "v1", "v2", "v3"]), ("val", ["v4"]), ("tst", ["v5"])):
+        np.save(lists / f"{name}_names.npy", np.array(ids))
+        with h5py.File(features / f"{name}_ft.hdf5", "w") as file:
+            for video_id in ids:
+                file[video_id] = np.random.default_rng(3).normal(size=(5, 4)).astype(np.float32)
+    out = tmp_path / "prepared"
+    arguments = ["--dataset=hgr", f"--annotations={tmp_path}", f"--features={features}", f"--out={out}"]
+    assert run_command([*arguments, "--attribute_minimum_videos=1"]) == 0
+    manifest = Manifest.load(out)
+    assert manifest.roles[-1] == "ARGM-LOC" and manifest.splits.keys() == {"train", "val", "test"}
+    first = read_records(out, "val")["v4"]["captions"]
+    edges = np.split(first["edges"], np.cumsum(first["edge_counts"])[:-1])
+    assert [manifest.roles[role] for _, _, role in edges[0]] == ["agent", "ARGM-LOC"]
+    assert read_report(out)["captions_parsed_now"] == 1
+    assert command("data_pipeline.inspect", str(out)).returncode == 0

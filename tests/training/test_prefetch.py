@@ -1,0 +1,160 @@
+import itertools
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+import pytest
+from records import Prepared
+
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.prefetch import on_devices
+from mcsan_jax.training.sharding import make_mesh, split_rows
+from mcsan_jax.training.train_loop import train
+from mcsan_jax.training.train_step import TrainState
+
+MakeExperiment = Callable[..., Experiment]
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Counted:
+    """The first batches, and how many of them were asked for."""
+
+    def __init__(self, batches: TrainBatches, count: int) -> None:
+        self.asked = 0
+        self._batches = itertools.islice(batches.from_step(0), count)
+
+    def __iter__(self) -> Iterator[PairBatch]:
+        for batch in self._batches:
+            self.asked += 1
+            yield batch
+
+
+def _assert_same(first: PairBatch, second: PairBatch) -> None:
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(first), second)
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+@pytest.mark.parametrize("ahead", [0, 1, 2, 9])
+def test_the_next_batches_are_on_the_devices(batches: TrainBatches, devices: int, ahead: int) -> None:
+    mesh = make_mesh(jax.devices()[:devices])
+    source = Counted(batches, 5)
+    handed_out = 0
+    for batch, expected in zip(on_devices(source, mesh, ahead), batches.from_step(0), strict=False):
+        handed_out += 1
+        assert source.asked == min(handed_out + ahead, 5)
+        _assert_same(batch, expected)
+        assert all(leaf.sharding == split_rows(mesh) for leaf in jax.tree.leaves(batch))
+    assert handed_out == 5
+
+
+@pytest.mark.parametrize("ahead", [0, 2, 9])
+def test_an_error_comes_after_the_batches_before_it(batches: TrainBatches, ahead: int) -> None:
+    def broken() -> Iterator[PairBatch]:
+        yield from itertools.islice(batches.from_step(0), 4)
+        raise OSError("the disk is gone")
+
+    stream = on_devices(broken(), make_mesh(jax.devices()[:1]), ahead)
+    for expected in itertools.islice(batches.from_step(0), 4):
+        _assert_same(next(stream), expected)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(stream)
+
+
+def _train(
+    experiment: Experiment, batches: TrainBatches, prepared: Prepared, workdir: pathlib.Path
+) -> TrainState:
+    config = experiment.config
+    reader = SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(config.data))
+
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
+        return evaluate(experiment.encoders, variables_of(state), reader, config, "val"), f"step {step}"
+
+    workdir.mkdir()
+    with CheckpointStore(workdir / "checkpoints") as checkpoints:
+        return train(experiment, batches, evaluator, checkpoints, workdir)
+
+
+def test_batches_held_on_the_devices_change_nothing_and_are_not_saved(
+    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, tmp_path: pathlib.Path
+) -> None:
+    experiment = make_experiment(1)
+    assert experiment.config.data.prefetch == 2
+    with_two = _train(experiment, batches, prepared, tmp_path / "two")
+    with_none = _train(make_experiment(1, data={"prefetch": 0}), batches, prepared, tmp_path / "none")
+    jax.tree.map(np.testing.assert_array_equal, *jax.device_get((with_two, with_none)))
+
+    like = experiment.state_maker.abstract
+    with CheckpointStore(tmp_path / "two" / "checkpoints") as checkpoints:
+        step = checkpoints.last_step
+        assert step == experiment.total_steps
+        restored = checkpoints.restore(step, like)
+    # Of the order of the batches, a checkpoint holds one integer: the step.
+    learned = jax.tree.leaves((like.params, like.statistics, like.opt_state))
+    assert len(jax.tree.leaves(restored)) == len(learned) + 1
+    assert (restored.step.shape, restored.step.dtype, int(restored.step)) == ((), np.int32, step)
+
+
+TWO_PROCESSES = """
+import itertools, pathlib, sys
+import jax, numpy as np
+from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.manifest import Manifest
+from mcsan_jax.config import DataConfig
+from mcsan_jax.training.experiment import batch_limits
+from mcsan_jax.training.prefetch import on_devices
+from mcsan_jax.training.sharding import make_mesh
+
+folder, address, index = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+jax.distributed.initialize(address, num_processes=2, process_id=index)
+mesh = make_mesh()
+assert (jax.process_count(), mesh.size) == (2, 4)
+def batches(*process):
+    limits = batch_limits(DataConfig())
+    return TrainBatches(folder, Manifest.load(folder), "train", 8, limits, 0, 4096, *process).from_step(2)
+own = on_devices(itertools.islice(batches(index, 2), 4), mesh, 2)
+total = jax.jit(lambda batch: jax.tree.map(lambda leaf: leaf.astype("float32").sum(), batch))
+for part, whole in zip(own, batches(), strict=False):
+    assert part.videos.frames.shape == whole.videos.frames.shape
+    jax.tree.map(
+        lambda got, rows: np.testing.assert_allclose(got, rows.astype("float32").sum(), rtol=1e-4, atol=1e-2),
+        jax.device_get(total(part)),
+        whole,
+    )
+    print("same")
+"""
+
+
+def test_two_processes_put_their_own_rows(prepared: Prepared) -> None:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": "2",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", TWO_PROCESSES, str(prepared.folder), address, str(index)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    outcomes = [process.communicate(timeout=300) for process in processes]
+    for process, (output, errors) in zip(processes, outcomes, strict=True):
+        assert process.returncode == 0, errors
+        # The library of the collectives prints lines of its own.
+        assert output.splitlines().count("same") == 4
