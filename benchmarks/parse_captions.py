@@ -89,6 +89,9 @@ def attribute_table(counts: Mapping[tuple[str, str], int], videos: int) -> str:
         kept = sorted(
             ((count, name) for name, count in of_level.items() if count >= MINIMUM_VIDEOS), reverse=True
         )
+        if not kept:
+            lines.append(f"| {level} | {len(of_level):,} | 0 | – | – | – |")
+            continue
         frequencies = [count for count, _ in kept]
         named = ", ".join(
             f"{name.replace('|', ' ')} {100 * count / videos:.0f}" for count, name in kept[:SHOWN]

@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import app, flags
 
+from data_pipeline.annotations.reading import first_few
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.annotations.splits import apply_split_files
 from data_pipeline.builders.shards import SHARD_BYTES
@@ -184,6 +185,8 @@ def summarize(report: dict[str, Any]) -> str:
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
         f"{omitted} (ids in {REPORT_NAME})",
     ]
+    if missing := report["words_without_vector"]:
+        lines.insert(3, f"words without a vector: {first_few(missing)}")
     return "\n".join(lines + [f"note: {warning}" for warning in report["warnings"]])
 
 

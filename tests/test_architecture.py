@@ -52,6 +52,10 @@ HOMES = {
     "sentencepiece": ("data_pipeline/captions/tokenizers/sentencepiece_model.py",),
     "tokenizers": ("data_pipeline/captions/tokenizers/wordpiece.py",),
     "h5py": ("data_pipeline/features/",),
+    "apache_beam": ("data_pipeline/execution/beam.py",),
+    "matplotlib": ("data_pipeline/inspection/",),
+    "jinja2": ("data_pipeline/inspection/",),
+    "rich": ("data_pipeline/inspection/",),
 }
 """The only places that import a library."""
 
@@ -135,3 +139,13 @@ def test_the_network_does_not_load_tensorflow() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_worker_processes_load_nothing_heavy() -> None:
+    """A process that parses captions imports the module of the command anew."""
+    heavy = ("tensorflow", "tensorflow_datasets", "apache_beam", "matplotlib", "flax")
+    program = f"import sys, data_pipeline.prepare\nprint(*sorted(set({heavy!r}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

@@ -50,7 +50,9 @@ def glove(path: Path, words: list[str], dim: int) -> Path:
     return path
 
 
-def test_parts_of_long_videos_with_streams_of_two_rates_and_word_vectors(clips_of_long_videos: Path) -> None:
+def test_parts_of_long_videos_with_streams_of_two_rates_and_word_vectors(
+    clips_of_long_videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = clips_of_long_videos
     vectors = glove(folder / "glove.txt", ["man", "dog", "chasing", "unused"], 16)
     out = folder / "prepared"
@@ -72,6 +74,7 @@ def test_parts_of_long_videos_with_streams_of_two_rates_and_word_vectors(clips_o
         )
         == 0
     )
+    assert "words without a vector: a, " in capsys.readouterr().out
     record = read_records(out, "train")["long1@2-4"]
     expected = np.round(np.linspace(0, 19, 8)).astype(int) + 20
     np.testing.assert_array_equal(record["frames"]["appearance"][:, 0], expected)
@@ -126,6 +129,11 @@ def test_role_graphs_that_people_have_are_used_as_they_are(tmp_path: Path) -> No
     assert run_command([*arguments, "--attribute_minimum_videos=1"]) == 0
     manifest = Manifest.load(out)
     assert manifest.roles[-1] == "ARGM-LOC" and manifest.splits.keys() == {"train", "val", "test"}
+    metadata = json.loads((out / manifest.records / "dataset_info.json").read_text())
+    assert (
+        "Hierarchical Graph Reasoning" in metadata["citation"] and metadata["redistributionInfo"]["license"]
+    )
+    assert "github.com/cshizhe/hgr_v2t" in str(metadata["location"])
     first = read_records(out, "val")["v4"]["captions"]
     edges = np.split(first["edges"], np.cumsum(first["edge_counts"])[:-1])
     assert [manifest.roles[role] for _, _, role in edges[0]] == ["agent", "ARGM-LOC"]

@@ -1,8 +1,10 @@
 """Input that cannot be used ends with one message on standard error and status 2; odd captions are reported."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from preparing import (
     run_command,
     write_hdf5,
 )
+from small_sources import write_source
 
 LONG = " ".join(f"word{i}" for i in range(500))
 
@@ -228,3 +231,94 @@ def test_damaged_cache(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> No
     cache().write_bytes(b"".join([lines[0], b"not JSON\n", *lines[2:]]))
     said = _message(corpus, capsys, graph_cache=corpus.folder / "graphs")
     assert f"{cache()}, line 2" in said and "Delete the file" in said
+
+
+def _spoil_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        content = json.loads((folder / name).read_text())
+        change(content)
+        (folder / name).write_text(json.dumps(content))
+
+    return spoil
+
+
+def _spoil_bytes(name: str, content: bytes) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        (folder / name.removesuffix(".gz")).unlink(missing_ok=True)
+        (folder / name).write_bytes(content)
+
+    return spoil
+
+
+def _as_objects(folder: Path) -> None:
+    np.save(folder / "public_split" / "val_names.npy", np.array(["video1"], object), allow_pickle=True)
+
+
+_MSRVTT, _VATEX = "train_val_videodatainfo.json", "vatex_training_v1.0.json"
+_HGR = "annotation/RET/ref_captions.json"
+
+
+@pytest.mark.parametrize(
+    ("source", "spoil", "message"),
+    [
+        (
+            "msrvtt",
+            _spoil_json(_MSRVTT, lambda each: each.pop("sentences")),
+            f"{_MSRVTT}.*'sentences' is missing",
+        ),
+        (
+            "msrvtt",
+            _spoil_json(_MSRVTT, lambda each: each["videos"].append(each["videos"][0])),
+            "occurs twice",
+        ),
+        ("msrvtt", _spoil_json(_MSRVTT, lambda each: each["videos"][0].update(url=3)), "'url' must be str"),
+        ("msrvtt", _spoil_bytes(f"{_MSRVTT}.gz", b"no archive"), "broken gzip archive"),
+        (
+            "vatex",
+            _spoil_json(_VATEX, lambda each: each[0].update(enCap="a man")),
+            f"{_VATEX}.*'enCap' must be list",
+        ),
+        ("vatex", _spoil_bytes("val_list.txt", b"b_000001_000011\n"), "also in split 'train'"),
+        ("msvd", _spoil_bytes("val.txt", b"y_1_2 a caf\xe9\n"), "val.txt: expected UTF-8 text"),
+        ("msvd", _spoil_bytes("val.txt", b"x_1_2 a man\n"), "video 'x_1_2' is in split"),
+        (
+            "hgr",
+            _spoil_json(_HGR, lambda each: each.update(video0="a man sings")),
+            "ref_captions.json.*video0",
+        ),
+        ("hgr", _as_objects, r"val_names.npy.*np\.save"),
+        (
+            "csv",
+            _spoil_bytes("own.csv", b"video,caption,split\nx,a dog,train\n"),
+            "own.csv: expected a header",
+        ),
+        (
+            "csv",
+            _spoil_bytes("own.csv", b"video_id,caption,split,start,end\nx,a dog,train,2,1\n"),
+            "own.csv, line 2",
+        ),
+        (
+            "jsonl",
+            _spoil_bytes("own.jsonl", b'{"video_id": "x", "caption": ["a dog"], "split": "train"}'),
+            "'caption'",
+        ),
+    ],
+)
+def test_every_malformed_source_ends_with_its_file_and_leaves_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    spoil: Callable[[Path], None],
+    message: str,
+) -> None:
+    (tmp_path / "raw").mkdir()
+    folder = write_source(tmp_path / "raw", source)
+    spoil(folder)
+    features = write_hdf5(
+        tmp_path / "features.h5", {each: make_features(each) for each in ("x", "y", "video0")}
+    )
+    arguments = [f"--dataset={source}", f"--annotations={folder}", f"--features={features}"]
+    assert run_command([*arguments, f"--out={tmp_path / 'made' / 'data'}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and re.search(message, said), said
+    assert not (tmp_path / "made").exists()
