@@ -1,0 +1,227 @@
+import collections
+import dataclasses
+import itertools
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from batches import ROOMY, rows_of, same, take, train_batches
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_decoding import assert_text, expected_frames
+from records import (
+    Prepared,
+    make_record,
+    make_stream,
+    record_starts,
+    train_file,
+    write_prepared,
+)
+
+from data_pipeline.manifest import FRAMES
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.errors import InputError
+
+# Training order.
+
+
+def _pairs(prepared: Prepared, batch: PairBatch) -> list[tuple[str, str]]:
+    """(video id, caption id) of each real row, found by content."""
+    by_frames = {
+        expected_frames(record, prepared, ROOMY.max_frames)[0].tobytes(): record
+        for record in prepared.records["train"].values()
+    }
+    pairs = []
+    for row in np.flatnonzero(batch.example_mask):
+        record = by_frames[batch.videos.frames[row][batch.videos.frame_mask[row]].tobytes()]
+        tokens = batch.texts.token_ids[row][batch.texts.token_mask[row]].tolist()
+        caption = next(caption for caption in record.captions if caption.token_ids == tokens)
+        assert_text(batch.texts, row, caption, ROOMY)
+        pairs.append((record.video_id, caption.caption_id))
+    return pairs
+
+
+def test_an_epoch_shows_every_video_once_and_n_epochs_every_pair_once(prepared: Prepared) -> None:
+    batches = train_batches(prepared)
+    assert batches.steps_per_epoch == 3
+    epochs = 12  # the least common multiple of one to four captions
+    shown: collections.Counter[tuple[str, str]] = collections.Counter()
+    orders = set()
+    stream = batches.from_step(0)
+    for _ in range(epochs):
+        pairs = [pair for batch in itertools.islice(stream, 3) for pair in _pairs(prepared, batch)]
+        assert sorted(video for video, _ in pairs) == sorted(prepared.records["train"])
+        orders.add(tuple(video for video, _ in pairs))
+        shown.update(pairs)
+    for record in prepared.records["train"].values():
+        counts = [shown[record.video_id, caption.caption_id] for caption in record.captions]
+        assert counts == [epochs // len(counts)] * len(counts)
+    assert len(orders) == epochs
+
+
+def test_a_pair_is_shown_before_any_is_repeated(prepared: Prepared) -> None:
+    stream = train_batches(prepared).from_step(6)
+    record = max(prepared.records["train"].values(), key=lambda record: len(record.captions))
+    pairs = [
+        pair
+        for batch in itertools.islice(stream, 3 * len(record.captions))
+        for pair in _pairs(prepared, batch)
+    ]
+    shown = [caption for video, caption in pairs if video == record.video_id]
+    assert sorted(shown) == sorted(caption.caption_id for caption in record.captions)
+
+
+def test_the_last_batch_of_an_epoch_is_filled_up_with_nothing(prepared: Prepared) -> None:
+    last = take(train_batches(prepared), 3)[2]
+    assert last.example_mask.tolist() == [True] * 7 + [False]
+    assert not any(values[7:].any() for values in jax.tree.leaves(last))
+
+
+def test_any_step_can_be_resumed(prepared: Prepared) -> None:
+    uninterrupted = take(train_batches(prepared, shuffle_buffer=6), 11)
+    for step in (1, 2, 3, 5, 7):
+        resumed = take(train_batches(prepared, shuffle_buffer=6), 4, step)
+        assert all(same(a, b) for a, b in zip(resumed, uninterrupted[step:], strict=False))
+
+
+def test_the_seed_decides_the_order(prepared: Prepared) -> None:
+    first, again, other = (take(train_batches(prepared, seed=seed), 3) for seed in (3, 3, 4))
+    assert all(map(same, first, again))
+    assert _pairs(prepared, first[0]) != _pairs(prepared, other[0])
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_processes_share_the_global_batch(prepared: Prepared, count: int) -> None:
+    whole = take(train_batches(prepared), 4)
+    for index in range(count):
+        own = take(train_batches(prepared, process_index=index, process_count=count), 4)
+        rows = slice(index * 8 // count, (index + 1) * 8 // count)
+        assert all(same(part, rows_of(batch, rows)) for part, batch in zip(own, whole, strict=True))
+
+
+def test_videos_without_captions_are_masked(tmp_path: Path) -> None:
+    streams = (make_stream("a", FRAMES, 2),)
+    records = [make_record(f"v{i}", streams, i) for i in range(6)]
+    records[2] = dataclasses.replace(records[2], captions=[], foils=[])
+    batches = train_batches(write_prepared(tmp_path, streams, {"train": records}), batch_size=6)
+    (batch,) = take(batches, 1)
+    assert batch.example_mask.sum() == 5
+    (silent,) = np.flatnonzero(~batch.example_mask)
+    assert not batch.texts.token_mask[silent].any()
+    assert not batch.texts.node_mask[silent].any()
+
+
+def test_a_batch_that_does_not_divide_among_processes_is_refused(prepared: Prepared) -> None:
+    with pytest.raises(InputError, match="batch size is 8; expected a positive multiple of 3"):
+        train_batches(prepared, process_count=3)
+
+
+@pytest.mark.parametrize("cache", [False, True])
+# An epoch has three steps: inside the first, one before its end, at the boundary, one after it.
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [2, 4])
+def test_what_one_process_began_several_go_on_with(
+    prepared: Prepared, count: int, step: int, cache: bool
+) -> None:
+    whole = take(train_batches(prepared, shuffle_buffer=6), step + 3)[step:]
+    parts = [
+        take(
+            train_batches(prepared, shuffle_buffer=6, process_index=index, process_count=count, cache=cache),
+            3,
+            step,
+        )
+        for index in range(count)
+    ]
+    for batch, *own in zip(whole, *parts, strict=True):
+        assert same(jax.tree.map(lambda *rows: np.concatenate(rows), *own), batch)
+
+
+@pytest.fixture(scope="module")
+def splits_of_sizes(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> list[Prepared]:
+    few = [list(prepared.records["train"].values())[:count] for count in (1, 5)]
+    return [
+        write_prepared(tmp_path_factory.mktemp("few"), prepared.manifest.streams, {"train": records})
+        for records in few
+    ] + [prepared]
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    data=st.integers(0, 2),
+    batch_size=st.integers(1, 30),
+    seed=st.integers(0, 2**31),
+    shuffle_buffer=st.integers(1, 30),
+    step=st.integers(0, 40),
+    cache=st.booleans(),
+)
+def test_no_batch_holds_two_captions_of_a_video(
+    splits_of_sizes: list[Prepared],
+    data: int,
+    batch_size: int,
+    seed: int,
+    shuffle_buffer: int,
+    step: int,
+    cache: bool,
+) -> None:
+    chosen = splits_of_sizes[data]
+    batches = train_batches(chosen, batch_size, seed, shuffle_buffer=shuffle_buffer, cache=cache)
+    to_the_end_of_the_epoch = -step % batches.steps_per_epoch
+    shown = [
+        [video for video, _ in _pairs(chosen, batch)]
+        for batch in take(batches, to_the_end_of_the_epoch + batches.steps_per_epoch, step)
+    ]
+    assert all(len(set(videos)) == len(videos) for videos in shown)
+    epoch = [video for videos in shown[to_the_end_of_the_epoch:] for video in videos]
+    assert sorted(epoch) == sorted(chosen.records["train"])
+
+
+def _in_three_files(copy: Prepared) -> Prepared:
+    """The same data set with its 23 training records in files of 9, 6 and 8."""
+    content = train_file(copy).read_bytes()
+    starts = record_starts(content)
+    train_file(copy).unlink()
+    for number, (first, last) in enumerate([(0, 9), (9, 15), (15, 23)]):
+        name = train_file(copy).name.replace("00000-of-00001", f"0000{number}-of-00003")
+        (train_file(copy).parent / name).write_bytes(content[starts[first] : starts[last]])
+    metadata = train_file(copy).parent / "dataset_info.json"
+    before = metadata.read_text()
+    after = before.replace('"23"', '"9", "6", "8"')
+    assert after != before
+    metadata.write_text(after)
+    return copy
+
+
+def test_order_covers_several_files(copy: Prepared) -> None:
+    several = _in_three_files(copy)
+    batches = take(train_batches(several, shuffle_buffer=1), 9)
+    epochs = [[pair for batch in batches[i : i + 3] for pair in _pairs(several, batch)] for i in (0, 3, 6)]
+    assert all({video for video, _ in epoch} == several.records["train"].keys() for epoch in epochs)
+    # Without a shuffle buffer, only the order of the files can make epochs differ.
+    assert len({tuple(video for video, _ in epoch) for epoch in epochs}) > 1
+    assert all(map(same, take(train_batches(several, shuffle_buffer=1), 5, 4), batches[4:]))
+
+
+@pytest.mark.parametrize("shuffle_buffer", [1, 6, 4096])
+def test_records_kept_in_memory_come_in_the_order_of_the_files(copy: Prepared, shuffle_buffer: int) -> None:
+    several = _in_three_files(copy)
+    from_files = take(train_batches(several, shuffle_buffer=shuffle_buffer), 9)
+    kept = train_batches(several, shuffle_buffer=shuffle_buffer, cache=True)
+    for step in (0, 1, 3, 4):
+        assert all(map(same, take(kept, 9 - step, step), from_files[step:]))
+
+
+def test_records_kept_in_memory_are_read_once(copy: Prepared) -> None:
+    expected = take(train_batches(copy), 7)
+    stream = train_batches(copy, cache=True).from_step(0)
+    first = next(stream)
+    train_file(copy).unlink()
+    assert all(map(same, [first, *itertools.islice(stream, 6)], expected))
+
+
+def test_a_corrupt_record_is_named_when_records_are_kept(copy: Prepared) -> None:
+    content = bytearray(train_file(copy).read_bytes())
+    content[record_starts(content)[4] + 100] ^= 1
+    train_file(copy).write_bytes(content)
+    with pytest.raises(InputError, match=r"Record 5 of 23 in .*video_text-train.* is corrupt"):
+        next(train_batches(copy, cache=True).from_step(0))
