@@ -19,6 +19,10 @@ os.environ.setdefault(
 _COMPILED = tempfile.TemporaryDirectory(prefix="mcsan_jax_compiled_")
 jax.config.update("jax_compilation_cache_dir", _COMPILED.name)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+# Programs that tests start share another folder: those that are killed may leave half a file.
+_COMPILED_BY_PROGRAMS = tempfile.TemporaryDirectory(prefix="mcsan_jax_compiled_")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED_BY_PROGRAMS.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

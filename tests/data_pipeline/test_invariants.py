@@ -99,7 +99,7 @@ def check(batch: TextBatch, row: int) -> None:
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "word"])
 @pytest.mark.parametrize("captions", [UNPARSED, MADE_UP], ids=["parsed", "made up"])
 def test_spans_masks_and_edges_hold(captions: st.SearchStrategy[list[Captioned]], kind: str) -> None:
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(captions)
     def holds(made: list[Captioned]) -> None:
         parsed = parser().parse([text for text, _ in made])
