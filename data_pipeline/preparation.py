@@ -142,7 +142,7 @@ def _write(
         attributes=attribute_file,
         parser=parser_identity(),
         records=records,
-        checksums={path.name: sha256_of(path) for path in sorted((folder / records).glob("*.tfrecord*"))},
+        checksums={shard.file: shard.sha256 for shard in sorted(shards, key=lambda shard: shard.file)},
         versions={name: metadata.version(name) for name in _PACKAGES},
     )
     manifest.save(folder)

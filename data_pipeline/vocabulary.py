@@ -31,12 +31,22 @@ class TokenizerOptions:
         vocabulary_size: most tokens of a trained tokenizer.
         file: ``tokenizer.json`` or ``vocab.txt`` of a pretrained encoder, for ``wordpiece``.
         word_vectors: GloVe text file with vectors of words, for ``word``; None for none.
+
+    Raises:
+        InputError: the options do not go together.
     """
 
     kind: str = "unigram"
     vocabulary_size: int = 8000
     file: pathlib.Path | None = None
     word_vectors: pathlib.Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == GIVEN) != (self.file is not None):
+            raise InputError(
+                f"--tokenizer={self.kind} and --tokenizer_file={self.file or ''}: expected a file for "
+                f"{GIVEN!r}, the tokenizer of a pretrained encoder, and none for the others"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +67,8 @@ def make_vocabulary(videos: Sequence[Video], options: TokenizerOptions, folder: 
     """Trains or takes over a tokenizer and writes it, with the vectors of its words, into a folder.
 
     Raises:
-        InputError: the options do not go together, or a file cannot be used.
+        InputError: a file cannot be used, or vectors are wanted of a tokenizer that cuts words into pieces.
     """
-    if (options.kind == GIVEN) != (options.file is not None):
-        raise InputError(
-            f"--tokenizer={options.kind} and --tokenizer_file={options.file or ''}: expected a file for "
-            f"{GIVEN!r}, the tokenizer of a pretrained encoder, and none for the others"
-        )
     if options.file is None:
         texts = (caption.text for video in videos if video.split == TRAIN for caption in video.captions)
         some = itertools.islice(texts, _MOST_TRAINING_CAPTIONS)

@@ -17,7 +17,7 @@ class WitnessedFeatures:
     def ids(self) -> set[str]:
         return set(self._ids)
 
-    def times(self, video_id: str) -> None:
+    def times(self, video_id: str, frames: int) -> None:
         return None
 
     def read(self, video_id: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 
 from data_pipeline.annotations.caption import TRAIN
 from data_pipeline.builders.record import VideoRecord, flatten_record
+from data_pipeline.checksums import sha256_of
 from data_pipeline.features.statistics import RunningStatistics
 from data_pipeline.host_tensorflow import load_tensorflow
 from data_pipeline.manifest import FeatureStream, SplitSummary
@@ -85,18 +86,22 @@ class ShardSummary:
     """What was written into a file.
 
     Attributes:
-        split, index: which file.
+        split, index: which shard.
+        file: its name.
         videos, captions, foils: how many it holds.
         content_bytes: size of its records.
+        sha256: of the file, hexadecimal.
         statistics: per stream, statistics of its features; empty unless for training.
     """
 
     split: str
     index: int
+    file: str
     videos: int
     captions: int
     foils: int
     content_bytes: int
+    sha256: str
     statistics: Mapping[str, RunningStatistics]
 
     def to_json(self) -> dict[str, Any]:
@@ -152,7 +157,7 @@ class ShardWriter:
                 for name, one in statistics.items():
                     one.update(record.frames[name] if name in record.frames else record.regions[name])
         unfinished.replace(path)
-        return ShardSummary(split, index, statistics=statistics, **counts)
+        return ShardSummary(split, index, path.name, sha256=sha256_of(path), statistics=statistics, **counts)
 
     def path(self, split: str, index: int) -> pathlib.Path:
         """The file of a shard."""

@@ -47,14 +47,12 @@ class Hdf5Features:
         with _refuse_damage(f"{self.path}, {video_id!r}"):
             return np.asarray(self._entry(video_id)[()])
 
-    def times(self, video_id: str) -> np.ndarray | None:
+    def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames; see `FeatureSource.times`."""
         where = f"{self.path}, {video_id!r}"
         with _refuse_damage(where):
             entry = self._entry(video_id)
             stored = {"the data set": _time_attributes(entry), "the file": _time_attributes(self._file())}
-            # A single number, which has no shape, is for `check_features` to refuse.
-            frames = entry.shape[0] if entry.shape else 1
         return resolve_times(frames, stored, self._frame_rate, where)
 
     def _file(self) -> Any:
@@ -124,9 +122,9 @@ class Hdf5FolderFeatures:
         """Features of a video, as stored; see `FeatureSource.read`."""
         return self._file(video_id).read(video_id)
 
-    def times(self, video_id: str) -> np.ndarray | None:
+    def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames; see `FeatureSource.times`."""
-        return self._file(video_id).times(video_id)
+        return self._file(video_id).times(video_id, frames)
 
     def _file(self, video_id: str) -> Hdf5Features:
         if video_id not in self._file_of:

@@ -6,7 +6,7 @@ import tokenize
 import numpy as np
 
 from data_pipeline.features.frame_times import resolve_times
-from data_pipeline.features.source import files_by_name, no_features
+from data_pipeline.features.source import VideoFiles
 from mcsan_jax.errors import InputError
 
 ENDING = ".npy"
@@ -25,19 +25,16 @@ class NpyFolderFeatures:
             InputError: it holds no .npy file.
         """
         self.description = f"folder {folder.name} of .npy files"
-        self._folder = folder
         self._frame_rate = frame_rate
-        self._paths = files_by_name(folder, ENDING)
+        self._files = VideoFiles(folder, ENDING)
 
     def ids(self) -> set[str]:
         """Ids of the videos that have features."""
-        return set(self._paths)
+        return self._files.ids()
 
     def read(self, video_id: str) -> np.ndarray:
         """Features of a video, as stored; see `FeatureSource.read`."""
-        if video_id not in self._paths:
-            raise no_features(self._folder, video_id)
-        path = self._paths[video_id]
+        path = self._files.path(video_id)
         try:
             array = np.load(path, allow_pickle=False)
         except BROKEN as error:
@@ -47,12 +44,6 @@ class NpyFolderFeatures:
             raise InputError(f"{path}: expected one array, found an archive of arrays; save it with np.save")
         return array
 
-    def times(self, video_id: str) -> np.ndarray | None:
+    def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames; see `FeatureSource.times`."""
-        if video_id not in self._paths:
-            raise no_features(self._folder, video_id)
-        if self._frame_rate is None:
-            return None
-        return resolve_times(
-            len(np.atleast_1d(self.read(video_id))), {}, self._frame_rate, str(self._paths[video_id])
-        )
+        return resolve_times(frames, {}, self._frame_rate, str(self._files.path(video_id)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from data_pipeline.features import npy
 from data_pipeline.features.frame_times import RATE, TIMES, resolve_times
-from data_pipeline.features.source import files_by_name, no_features
+from data_pipeline.features.source import VideoFiles, no_features
 from mcsan_jax.errors import InputError
 
 ENDING = ".npz"
@@ -56,15 +56,13 @@ class NpzFileFeatures:
             raise no_features(self._path, video_id)
         return _member(self._archive(), video_id, self._path)
 
-    def times(self, video_id: str) -> np.ndarray | None:
+    def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames; see `FeatureSource.times`."""
         if video_id not in self._ids:
             raise no_features(self._path, video_id)
-        if not self._rated and self._frame_rate is None:
-            return None
         stored = {RATE: _member(self._archive(), RATE, self._path)} if self._rated else {}
         where = f"{self._path}, {video_id!r}"
-        return resolve_times(_length(self.read(video_id)), {"the archive": stored}, self._frame_rate, where)
+        return resolve_times(frames, {"the archive": stored}, self._frame_rate, where)
 
     def _archive(self) -> zipfile.ZipFile:
         if self._opened is None:
@@ -85,34 +83,25 @@ class NpzFolderFeatures:
             InputError: it holds no .npz file.
         """
         self.description = f"folder {folder.name} of .npz files"
-        self._folder = folder
         self._frame_rate = frame_rate
-        self._paths = files_by_name(folder, ENDING)
+        self._files = VideoFiles(folder, ENDING)
 
     def ids(self) -> set[str]:
         """Ids of the videos that have features."""
-        return set(self._paths)
+        return self._files.ids()
 
     def read(self, video_id: str) -> np.ndarray:
         """Features of a video, as stored; see `FeatureSource.read`."""
-        path = self._path(video_id)
+        path = self._files.path(video_id)
         with _open(path) as archive:
             return _features(archive, path)
 
-    def times(self, video_id: str) -> np.ndarray | None:
+    def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames; see `FeatureSource.times`."""
-        path = self._path(video_id)
+        path = self._files.path(video_id)
         with _open(path) as archive:
             stored = {name: _member(archive, name, path) for name in {TIMES, RATE} & _names(archive)}
-            if not stored and self._frame_rate is None:
-                return None
-            frames = _length(_features(archive, path))
         return resolve_times(frames, {"the archive": stored}, self._frame_rate, str(path))
-
-    def _path(self, video_id: str) -> pathlib.Path:
-        if video_id not in self._paths:
-            raise no_features(self._folder, video_id)
-        return self._paths[video_id]
 
 
 def _open(path: pathlib.Path) -> zipfile.ZipFile:
@@ -147,8 +136,3 @@ def _member(archive: zipfile.ZipFile, name: str, path: pathlib.Path) -> np.ndarr
         raise InputError(
             f"{path}, {name!r}: cannot be read as a plain array ({error}); write it again"
         ) from error
-
-
-def _length(array: np.ndarray) -> int:
-    # A single number, which has no length, is for `check_features` to refuse.
-    return len(np.atleast_1d(array))

@@ -112,7 +112,7 @@ class FeatureReader:
 
     def _times(self, name: str, video_id: str, frames: int) -> np.ndarray | None:
         source = self._sources[name]
-        times = source.times(video_id)
+        times = source.times(video_id, frames)
         return (
             None if times is None else check_times(times, frames, f"{source.description}, video {video_id!r}")
         )

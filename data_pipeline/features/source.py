@@ -31,8 +31,10 @@ class FeatureSource(Protocol):
             InputError: the video has no features, or they cannot be read.
         """
 
-    def times(self, video_id: str) -> np.ndarray | None:
+    def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames, float32 ``[frames]``, not negative and strictly increasing; None if unknown.
+
+        ``frames`` is their number, as `read` gave them: times alone are no reason to read features again.
 
         Raises:
             InputError: the video has no features, or what is known of their times is wrong or contradictory.
@@ -44,17 +46,34 @@ def no_features(path: pathlib.Path, video_id: str) -> InputError:
     return InputError(f"{path}: no features of video {video_id!r}; extract them or leave it out")
 
 
-def files_by_name(folder: pathlib.Path, ending: str) -> dict[str, pathlib.Path]:
-    """The files of a folder with that ending, by their names without it; hidden ones are left out.
+class VideoFiles:
+    """The files of a folder that holds one per video, named by its id; hidden ones are left out."""
 
-    Raises:
-        InputError: there is none.
-    """
-    files = {
-        path.name.removesuffix(ending): path
-        for path in sorted(folder.glob(f"*{ending}"))
-        if not path.name.startswith(".")
-    }
-    if not files:
-        raise InputError(f"{folder}: no {ending} files in this folder; check the path of the features")
-    return files
+    def __init__(self, folder: pathlib.Path, ending: str) -> None:
+        """Lists the files with that ending.
+
+        Raises:
+            InputError: there is none.
+        """
+        self._folder = folder
+        self._paths = {
+            path.name.removesuffix(ending): path
+            for path in sorted(folder.glob(f"*{ending}"))
+            if not path.name.startswith(".")
+        }
+        if not self._paths:
+            raise InputError(f"{folder}: no {ending} files in this folder; check the path of the features")
+
+    def ids(self) -> set[str]:
+        """Ids of the videos that have a file."""
+        return set(self._paths)
+
+    def path(self, video_id: str) -> pathlib.Path:
+        """The file of a video.
+
+        Raises:
+            InputError: it has none.
+        """
+        if video_id not in self._paths:
+            raise no_features(self._folder, video_id)
+        return self._paths[video_id]

@@ -92,7 +92,7 @@ class _Frames:
     def read(self, video_id: str) -> np.ndarray:
         return self._clips.by_id(video_id).frames
 
-    def times(self, video_id: str) -> None:
+    def times(self, video_id: str, frames: int) -> None:
         """Unknown: the frames of a clip are in order, but no clock says how far apart."""
 
 

@@ -322,3 +322,14 @@ def test_every_malformed_source_ends_with_its_file_and_leaves_nothing(
     said = capsys.readouterr().err
     assert said.startswith("error: ") and re.search(message, said), said
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("flag", ["--tokenizer=wordpiece", "--tokenizer_file=tokenizer.json"])
+def test_a_given_tokenizer_needs_its_kind_and_its_file(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    unused = corpus.folder / "unused"
+    said = _message(corpus, capsys, flag, graph_cache=unused)
+    assert "expected a file for 'wordpiece'" in said
+    # It is said before captions are parsed.
+    assert not unused.exists()

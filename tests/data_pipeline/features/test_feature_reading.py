@@ -31,7 +31,7 @@ class Arrays:
     def read(self, video_id: str) -> np.ndarray:
         return self.arrays[video_id]
 
-    def times(self, video_id: str) -> np.ndarray | None:
+    def times(self, video_id: str, frames: int) -> np.ndarray | None:
         if video_id in self.seconds:
             return self.seconds[video_id]
         if not self.rate:

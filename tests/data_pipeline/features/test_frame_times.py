@@ -50,7 +50,7 @@ def npz_file(folder: pathlib.Path, **stored: Any) -> pathlib.Path:
 def test_stored_times_and_rates_are_found_and_may_agree_with_a_given_rate(
     write: Any, rate: float | None, tmp_path: pathlib.Path
 ) -> None:
-    times = open_features(write(tmp_path), rate).times("v")
+    times = open_features(write(tmp_path), rate).times("v", len(ARRAY))
     assert times is not None and times.dtype == np.float32
     np.testing.assert_allclose(times, TIMES, rtol=1e-6)
 
@@ -88,7 +88,7 @@ def test_contradictions_are_refused(
     with pytest.raises(
         InputError, match=rf"{message}.* contradict each other: frame 0 .*\(i \+ 0\.5\) / rate"
     ) as error:
-        open_features(path, rate).times("v")
+        open_features(path, rate).times("v", len(ARRAY))
     assert str(path) in str(error.value) and error.match("v.npz|'v'")
 
 

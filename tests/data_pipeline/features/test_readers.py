@@ -86,32 +86,32 @@ def test_every_kind_reads_what_was_stored(kind: str, path: pathlib.Path) -> None
 
 def test_every_kind_names_an_absent_video(path: pathlib.Path) -> None:
     source = open_features(path, frame_rate=2.0)
-    for read in (source.read, source.times):
+    for read in (source.read, lambda video_id: source.times(video_id, 4)):
         with pytest.raises(InputError, match=r"no features of video '\.\./x'") as error:
             read("../x")
         assert str(path) in str(error.value)
 
 
 def test_every_kind_takes_a_frame_rate(path: pathlib.Path) -> None:
-    assert open_features(path).times("a") is None
+    assert open_features(path).times("a", len(VIDEOS["a"])) is None
     source = open_features(path, frame_rate=2.5)
     for video_id, array in VIDEOS.items():
-        times = source.times(video_id)
+        times = source.times(video_id, len(array))
         assert times is not None and times.dtype == np.float32
         np.testing.assert_allclose(times, [(i + 0.5) / 2.5 for i in range(len(array))], rtol=1e-6)
     for wrong in (0, -1, float("inf"), float("nan")):
         with pytest.raises(InputError, match=r"'?a.*the given frame rate: expected a positive number"):
-            open_features(path, frame_rate=wrong).times("a")
+            open_features(path, frame_rate=wrong).times("a", len(VIDEOS["a"]))
 
 
 def test_every_kind_can_be_sent_to_another_process(path: pathlib.Path) -> None:
     source = open_features(path, frame_rate=2.0)
     source.read("a")
-    source.times("a")
+    source.times("a", len(VIDEOS["a"]))
     sent = pickle.loads(pickle.dumps(source))
     assert sent.description == source.description
     assert_reads_all(sent)
-    np.testing.assert_array_equal(sent.times("b.c"), source.times("b.c"))
+    np.testing.assert_array_equal(sent.times("b.c", 5), source.times("b.c", 5))
     assert_reads_all(source)
 
 
@@ -179,7 +179,7 @@ def test_hdf5_entries_that_are_no_arrays_are_named(tmp_path: pathlib.Path) -> No
     with pytest.raises(InputError, match=r"'video1'.*found a group, which holds frames; store each"):
         source.read("video1")
     with pytest.raises(InputError, match=r"'video2'.*found a datatype; store each"):
-        source.times("video2")
+        source.times("video2", 4)
 
 
 def test_hdf5_with_damaged_data_is_named(tmp_path: pathlib.Path) -> None:
