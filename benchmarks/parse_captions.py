@@ -23,6 +23,7 @@ from mcsan_jax.levels import ACTION, ENTITY, NODE_LEVELS
 
 MINIMUM_VIDEOS = 5
 SHOWN = 20
+LAST_COUNT = 8
 
 
 def main() -> None:
@@ -31,29 +32,49 @@ def main() -> None:
     arguments.add_argument("--dataset", choices=READERS, required=True)
     arguments.add_argument("--annotations", type=pathlib.Path, required=True)
     arguments.add_argument("--protocol")
+    arguments.add_argument("--split", help="parses the captions of one split alone")
     arguments.add_argument("--processes", type=int, default=os.cpu_count())
     given = arguments.parse_args()
     annotations = read_annotations(given.dataset, [given.annotations], given.protocol)
-    texts = list(dict.fromkeys(caption.text for caption in annotations.captions))
+    captions = [caption for caption in annotations.captions if given.split in (None, caption.split)]
+    if not captions:
+        arguments.error(f"no caption is in split {given.split!r}")
+    texts = list(dict.fromkeys(caption.text for caption in captions))
     start = time.monotonic()
     parsed = ParallelParser(given.processes).parse(texts)
     graphs = dict(zip(texts, track(parsed, len(texts), "parsing", "captions"), strict=True))
     seconds = time.monotonic() - start
     print(
-        f"{len(annotations.captions):,} captions, {len(texts):,} distinct, in {seconds:.0f} s with {given.processes} "
-        f"processes: {len(annotations.captions) / seconds:,.0f} captions/s, {len(texts) / seconds:,.0f} distinct/s"
+        f"{len(captions):,} captions, {len(texts):,} distinct, in {seconds:.0f} s with {given.processes} "
+        f"processes: {len(captions) / seconds:,.0f} captions/s, {len(texts) / seconds:,.0f} distinct/s"
     )
-    print(f"\n{caption_table([graphs[caption.text] for caption in annotations.captions])}")
-    print(f"\n{attribute_table(*count_attributes(annotations, graphs))}")
+    sizes = node_counts([graphs[caption.text] for caption in captions])
+    print(f"\n{caption_table(sizes)}\n\n{count_table(sizes)}")
+    if given.split in (None, TRAIN):
+        print(f"\n{attribute_table(*count_attributes(annotations, graphs))}")
 
 
-def caption_table(graphs: Sequence[SemanticGraph]) -> str:
-    """Nodes and relationships per caption, and captions that lack some, as a Markdown table."""
-    sizes = {
+def node_counts(graphs: Sequence[SemanticGraph]) -> dict[str, list[int]]:
+    """How many nodes or relationships of each kind every caption has."""
+    return {
         "entities": [len(graph.lemmas(ENTITY)) for graph in graphs],
         "actions": [len(graph.lemmas(ACTION)) for graph in graphs],
         "relationships": [len(graph.relationships) for graph in graphs],
     }
+
+
+def count_table(sizes: Mapping[str, Sequence[int]]) -> str:
+    """How many captions have each number of nodes, as a Markdown table."""
+    heads = [*map(str, range(LAST_COUNT)), f"{LAST_COUNT} or more"]
+    lines = ["| captions with | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for name, counts in sizes.items():
+        numbers = np.bincount(np.minimum(counts, LAST_COUNT), minlength=len(heads))
+        lines.append(f"| {name} | " + " | ".join(f"{number:,}" for number in numbers) + " |")
+    return "\n".join(lines)
+
+
+def caption_table(sizes: Mapping[str, Sequence[int]]) -> str:
+    """Nodes and relationships per caption, and captions that lack some, as a Markdown table."""
     lines = [
         "| per caption | mean | median | 99 % have at most | most | captions without |",
         "|---|---|---|---|---|---|",

@@ -12,7 +12,7 @@ from typing import Any
 import ml_collections
 
 from mcsan_jax.errors import InputError
-from mcsan_jax.levels import LEVELS
+from mcsan_jax.levels import GLOBAL, LEVELS
 
 MAKERS = ("", "moving_shapes")
 
@@ -54,7 +54,9 @@ class ModelConfig:
     context: str = "bigru"
     """How tokens see each other: bigru, or transformer."""
     temporal: str = "convolution"
-    """Structure of the action level over frames: convolution, bigru or attention."""
+    """Structure of the action level over frames: convolution, bigru, attention, or none (each frame alone)."""
+    sentence_node: bool = False
+    """The sentence joins its graph as a node: actions attend to it, and it becomes the global vector."""
     share_attribute_projection: bool = True
     """One projection for both modalities (the paper's); False gives each its own."""
     dropout: float = 0.2
@@ -74,6 +76,10 @@ class SimilarityConfig:
     """renormalize over the levels that a caption has, or count a missing level as zero."""
     attribute_weight: float = 0.0
     """Share of the attribute agreement in the fused score, in [0, 1)."""
+    kernel: str = "xla"
+    """Form of the score of frames and nodes: xla (any device), or pallas (one fused kernel; NVIDIA GPUs)."""
+    block_bytes: int = 0
+    """Bytes of the cosines that are held at a time; 0 takes what suits the device."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +125,8 @@ class TrainConfig:
     """Passes over the videos; each takes another caption of every video."""
     batch_size: int = 128
     """Videos in the global batch, over all devices."""
+    exchange: str = "gather"
+    """How devices meet each other's captions: gather (each holds all of the batch), or ring (they go round)."""
     log_every_steps: int = 20
     evaluate_every_epochs: int = 1
     checkpoint_every_steps: int = 500
@@ -130,8 +138,9 @@ class EvaluationConfig:
     """Sizes of blocks; they bound memory and change nothing else."""
 
     encode_batch: int = 64
-    video_block: int = 256
-    text_block: int = 512
+    """Videos, and captions, encoded at a time."""
+    block_bytes: int = 64 * 2**20
+    """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,9 +160,11 @@ class Config:
 _CHOICES = {
     "data.made_from": MAKERS,
     "model.context": ("bigru", "transformer"),
-    "model.temporal": ("convolution", "bigru", "attention"),
+    "model.temporal": ("convolution", "bigru", "attention", "none"),
     "model.compute_dtype": ("float32", "bfloat16"),
     "similarity.missing_levels": ("renormalize", "zero"),
+    "similarity.kernel": ("xla", "pallas"),
+    "train.exchange": ("gather", "ring"),
     "loss.ranking": ("info_nce", "triplet", "none"),
     "loss.divergence_direction": ("text_to_video", "video_to_text", "symmetric"),
 }
@@ -165,8 +176,8 @@ _LEAST = {
     ),
     **dict.fromkeys(("data.max_frames", "data.max_tokens", "data.max_actions", "data.max_entities"), 1),
     **dict.fromkeys(("data.max_relationships", "data.shuffle_buffer"), 1),
-    "data.prefetch": 0,
-    **dict.fromkeys(("evaluation.encode_batch", "evaluation.video_block", "evaluation.text_block"), 1),
+    **dict.fromkeys(("data.prefetch", "similarity.block_bytes"), 0),
+    **dict.fromkeys(("evaluation.encode_batch", "evaluation.block_bytes"), 1),
     **dict.fromkeys(("model.dropout", "similarity.attribute_weight", "loss.attribute_weight"), 0.0),
     **dict.fromkeys(
         ("loss.divergence_weight", "loss.focal_gamma", "loss.focal_alpha", "optim.clip_norm"), 0.0
@@ -207,6 +218,11 @@ def from_config_dict(values: ml_collections.ConfigDict) -> Config:
     if unknown or not config.model.levels or len(set(config.model.levels)) != len(config.model.levels):
         raise InputError(
             f"config.model.levels is {config.model.levels!r}; expected some of {', '.join(LEVELS)}, each once"
+        )
+    if config.model.sentence_node and GLOBAL not in config.model.levels:
+        raise InputError(
+            f"config.model.levels is {config.model.levels!r} without {GLOBAL}, which config.model.sentence_node "
+            "needs; add the level, or set config.model.sentence_node to False"
         )
     has_heads = config.model.context == "transformer" or config.model.temporal == "attention"
     divisor = 4 if has_heads else 2

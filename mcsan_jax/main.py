@@ -36,10 +36,19 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/<name of the config> by default.")
 _MODE = flags.DEFINE_enum("mode", "train_and_eval", MODES, "What to do.")
+_SAVE_SCORES = flags.DEFINE_bool(
+    "save_scores", False, "Also writes the fused score of every video and caption of the evaluated splits."
+)
 
 
-def run(config: Config, workdir: Workdir, mode: str) -> dict[str, Evaluation]:
+def run(config: Config, workdir: Workdir, mode: str, save_scores: bool = False) -> dict[str, Evaluation]:
     """Does what `mode` says and returns the evaluations by split.
+
+    Args:
+        config: the experiment.
+        workdir: of the run.
+        mode: one of `MODES`.
+        save_scores: whether the matrices of scores are written beside the evaluations.
 
     Raises:
         InputError: data, configuration or work folder do not fit together.
@@ -56,7 +65,7 @@ def run(config: Config, workdir: Workdir, mode: str) -> dict[str, Evaluation]:
             _train(experiment, folder, checkpoints, workdir)
         if mode == "train":
             return {}
-        return _evaluate_best(experiment, folder, checkpoints, workdir)
+        return _evaluate_best(experiment, folder, checkpoints, workdir, save_scores)
 
 
 def _train(
@@ -98,7 +107,11 @@ def _train(
 
 
 def _evaluate_best(
-    experiment: Experiment, folder: pathlib.Path, checkpoints: CheckpointStore, workdir: Workdir
+    experiment: Experiment,
+    folder: pathlib.Path,
+    checkpoints: CheckpointStore,
+    workdir: Workdir,
+    save_scores: bool,
 ) -> dict[str, Evaluation]:
     config, manifest = experiment.config, experiment.manifest
     step = checkpoints.best_step
@@ -111,7 +124,8 @@ def _evaluate_best(
     evaluations = {}
     for split in filter(None, (config.data.validation_split, config.data.test_split)):
         reader = SplitReader(folder, manifest, split, batch_limits(config.data))
-        evaluation = evaluate(experiment.encoders, variables_of(state), reader, config, split)
+        scores_file = workdir.scores_file(split) if save_scores else None
+        evaluation = evaluate(experiment.encoders, variables_of(state), reader, config, split, scores_file)
         path = workdir.write_evaluation(evaluation, split, step, config, manifest.fingerprint)
         title = (
             f"{manifest.dataset} ({manifest.protocol}), split {split}, "
@@ -156,7 +170,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         config = from_config_dict(_CONFIG.value)
         workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
-        run(config, workdir, _MODE.value)
+        run(config, workdir, _MODE.value, _SAVE_SCORES.value)
     except (InputError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

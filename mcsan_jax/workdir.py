@@ -14,13 +14,16 @@ from mcsan_jax.evaluation.evaluate import Evaluation
 _FREE_TO_CHANGE = (
     "evaluation.",
     "train.log_every_steps",
+    "train.exchange",
+    "similarity.kernel",
+    "similarity.block_bytes",
     "data.dir",
     "data.prepare_hint",
     "data.test_split",
     "data.cache",
     "data.prefetch",
 )
-"""Fields that do not change what is trained; the data itself is recognised by its fingerprint."""
+"""Fields that do not change what is trained, or its rounding alone; the data is recognised by its fingerprint."""
 
 _PACKAGES = ("mcsan-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -49,6 +52,10 @@ class Workdir:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_json(self._identity_file, {**identity, "versions": package_versions()})
+
+    def scores_file(self, split: str) -> pathlib.Path:
+        """Where the fused scores of a split are written: float32 [video, caption], in the order of its records."""
+        return self.folder / "eval" / f"{split}_scores.npy"
 
     def write_evaluation(
         self, evaluation: Evaluation, split: str, step: int, config: Config, data_fingerprint: str

@@ -46,6 +46,7 @@ HOMES = {
     "flax": ("mcsan_jax/models/",),
     "orbax": ("mcsan_jax/training/checkpointing.py",),
     "optax": ("mcsan_jax/training/",),
+    "jax.experimental.pallas": ("mcsan_jax/scoring/fused_kernel.py",),
     "tensorflow": ("data_pipeline/",),
     "tensorflow_datasets": ("data_pipeline/builders/",),
     "spacy": ("data_pipeline/captions/",),

@@ -78,7 +78,7 @@ def test_levels_may_be_a_list() -> None:
             "lstm",
             r"config\.model\.context is 'lstm'; expected one of 'bigru', 'transformer'",
         ),
-        ("model.temporal", "none", r"config\.model\.temporal .*'convolution', 'bigru', 'attention'"),
+        ("model.temporal", "lstm", r"config\.model\.temporal .*'bigru', 'attention', 'none'"),
         ("model.compute_dtype", "float16", r"config\.model\.compute_dtype .*'float32', 'bfloat16'"),
         ("similarity.missing_levels", "drop", r"config\.similarity\.missing_levels .*'renormalize', 'zero'"),
         ("loss.ranking", "softmax", r"config\.loss\.ranking .*'info_nce', 'triplet', 'none'"),
@@ -88,6 +88,14 @@ def test_levels_may_be_a_list() -> None:
 def test_wrong_values_name_the_key(key: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         from_config_dict(with_value(key, value))
+
+
+def test_the_sentence_node_needs_the_global_level() -> None:
+    values = with_value("model.sentence_node", True)
+    assert from_config_dict(values).model.sentence_node
+    values.model.levels = ("entity", "action")
+    with pytest.raises(InputError, match=r"config\.model\.levels .*without global, .*sentence_node"):
+        from_config_dict(values)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_commands_parse(module: str, arguments: list[str]) -> None:
         assert check_train(arguments).name
     else:
         assert (
-            not module.startswith(("mcsan_jax", "data_pipeline"))
+            not module.startswith(("mcsan_jax", "data_pipeline", "benchmarks"))
             or (ROOT / f"{module.replace('.', '/')}.py").is_file()
         )
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
@@ -73,9 +74,14 @@ def test_a_run_leaves_results_that_say_how_they_came_about(finished: Workdir, co
 
 def test_evaluating_again_gives_the_same_figures(finished: Workdir, config: Config) -> None:
     before = (finished.folder / "eval" / "test.json").read_text()
-    evaluations = run(config, finished, "eval")
+    evaluations = run(config, finished, "eval", save_scores=True)
     assert (finished.folder / "eval" / "test.json").read_text() == before
     assert evaluations["test"].rsum == json.loads(before)["rsum"]
+    scores = np.load(finished.scores_file("test"), allow_pickle=False)
+    assert scores.shape == (10, 50)
+    own = scores[np.arange(50) // 5, np.arange(50)]
+    best = np.mean(own[None] >= scores.max(axis=0))
+    assert 100 * best == pytest.approx(evaluations["test"].directions["fused"]["t2v"]["R@1"])
 
 
 def test_a_run_of_another_configuration_is_refused(finished: Workdir, shapes: pathlib.Path) -> None:

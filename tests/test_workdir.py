@@ -74,9 +74,10 @@ def test_field_of_another_version_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "groups",
     [
-        {"evaluation": {"encode_batch": 3, "video_block": 5, "text_block": 7}},
+        {"evaluation": {"encode_batch": 3, "block_bytes": 5}},
         {"data": {"dir": "/elsewhere", "prepare_hint": "other words", "test_split": "test"}},
-        {"train": {"log_every_steps": 1}},
+        {"train": {"log_every_steps": 1, "exchange": "ring"}},
+        {"similarity": {"kernel": "pallas", "block_bytes": 7}},
     ],
 )
 def test_what_does_not_change_the_network_may_change(

@@ -27,7 +27,7 @@ def tiny_config(data: DataConfig = SIZES, **model: Any) -> Config:
     return Config(
         data=data,
         model=ModelConfig(**{"width": 8, "word_width": 6, "dropout": 0.0, **model}),
-        evaluation=EvaluationConfig(encode_batch=8, video_block=64, text_block=64),
+        evaluation=EvaluationConfig(encode_batch=8, block_bytes=2**20),
     )
 
 

@@ -1,57 +1,68 @@
-"""Encodes whole splits, each video and each caption once."""
+"""Encodes whole splits, each video and each caption once, and makes them ready to be compared."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.errors import InputError
-from mcsan_jax.levels import Encoding, ScoringParameters
+from mcsan_jax.levels import ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
+from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.training.sharding import put_batch, replicated, split_rows
 
 Variables = Any
+Info = TypeVar("Info")
+Batch = TypeVar("Batch", VideoBatch, TextBatch)
+Prepared = TypeVar("Prepared", PreparedVideos, PreparedTexts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoders:
-    """The compiled encoders of a model on a mesh: batches go in from the host, encodings come out on the host."""
+    """The compiled encoders of a model on a mesh: batches go in from the host, prepared encodings come out."""
 
-    videos: Callable[[Variables, VideoBatch], Encoding]
-    texts: Callable[[Variables, TextBatch], Encoding]
+    videos: Callable[[Variables, VideoBatch], PreparedVideos]
+    texts: Callable[[Variables, TextBatch], PreparedTexts]
     scoring_parameters: Callable[[Variables], ScoringParameters]
 
 
 def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
     """Compiles both encoders once for a batch size; the rows of a batch must divide by the mesh."""
+    dtype = product_dtype(model.config.model.compute_dtype)
 
-    def compiled(method: Callable[..., Any]) -> Callable[[Variables, Any], Encoding]:
-        encode = jax.jit(
-            lambda variables, batch: model.apply(variables, batch, method=method),
-            in_shardings=(replicated(mesh), split_rows(mesh)),
-            out_shardings=replicated(mesh),
+    def videos(variables: Variables, batch: VideoBatch) -> PreparedVideos:
+        encoded: Any = model.apply(variables, batch, method=model.encode_videos)
+        return prepare_videos(encoded, dtype)
+
+    def texts(variables: Variables, batch: TextBatch) -> PreparedTexts:
+        encoded: Any = model.apply(variables, batch, method=model.encode_texts)
+        return prepare_texts(encoded)
+
+    def compiled(encode: Callable[..., Any]) -> Callable[[Variables, Any], Any]:
+        program = jax.jit(
+            encode, in_shardings=(replicated(mesh), split_rows(mesh)), out_shardings=replicated(mesh)
         )
-        return lambda variables, batch: jax.device_get(encode(variables, put_batch(batch, mesh)))
+        return lambda variables, batch: program(variables, put_batch(batch, mesh))
 
     def parameters(variables: Variables) -> ScoringParameters:
         learned: Any = model.apply(variables, method=model.scoring_parameters)
         return jax.device_get(learned)
 
-    return Encoders(compiled(model.encode_videos), compiled(model.encode_texts), parameters)
+    return Encoders(compiled(videos), compiled(texts), parameters)
 
 
-def encode_all(
-    encode: Callable[[Variables, Any], Encoding],
+def encoded_batches(
+    encode: Callable[[Variables, Batch], Prepared],
     variables: Variables,
-    batches: Iterable[tuple[Sequence[str], VideoBatch]] | Iterable[tuple[Any, TextBatch]],
-    rows_of: Callable[[Any], int],
+    batches: Iterable[tuple[Info, Batch]],
+    rows_of: Callable[[Info], int],
     source: str,
-) -> tuple[list[Any], Encoding]:
-    """Encodes padded batches and joins their real rows.
+) -> Iterator[tuple[Info, int, Prepared]]:
+    """Encodes padded batches, one at a time.
 
     Args:
         encode: one of `Encoders`.
@@ -60,29 +71,15 @@ def encode_all(
         rows_of: number of real rows, from the information.
         source: what is encoded, for the error, such as "videos in split 'val'".
 
-    Returns:
-        The information of every batch, and the encoding of all real rows, as numpy arrays.
+    Yields:
+        The information, the number of real rows, and the encoding of every batch.
 
     Raises:
         InputError: there is no batch.
     """
-    information, parts = [], []
+    empty = True
     for info, batch in batches:
-        rows = rows_of(info)
-        encoded = encode(variables, batch)
-        parts.append(jax.tree.map(lambda array, rows=rows: np.asarray(array)[:rows], encoded))
-        information.append(info)
-    if not parts:
+        empty = False
+        yield info, rows_of(info), encode(variables, batch)
+    if empty:
         raise InputError(f"there are no {source}; choose another split or prepare the data again")
-    return information, jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
-
-
-def take_rows(encoding: Encoding, rows: slice | np.ndarray, size: int) -> Encoding:
-    """Some rows of an encoding, padded with masked zeros up to `size` rows."""
-
-    def take(array: np.ndarray) -> np.ndarray:
-        taken = array[rows]
-        padding = [(0, size - taken.shape[0])] + [(0, 0)] * (taken.ndim - 1)
-        return np.pad(taken, padding)
-
-    return jax.tree.map(take, encoding)

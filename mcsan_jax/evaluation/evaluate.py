@@ -1,21 +1,21 @@
 """Exact evaluation of a whole split: every caption against every video, in blocks."""
 
 import dataclasses
-import functools
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import jax
 import numpy as np
 
 from mcsan_jax.batch import TextBatch, VideoBatch
-from mcsan_jax.config import Config, SimilarityConfig
-from mcsan_jax.evaluation.encoding import Encoders, Variables, encode_all, take_rows
+from mcsan_jax.config import Config
+from mcsan_jax.evaluation.block_scores import BlockScorer, count_ranks
+from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
+from mcsan_jax.evaluation.encoding import Encoders, Variables, encoded_batches
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.levels import Encoding, ScoringParameters
-from mcsan_jax.scoring.multi_level import FUSED, score
-from mcsan_jax.scoring.similarity import product_dtype
+from mcsan_jax.scoring.multi_level import FUSED
+from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 
 
 @runtime_checkable
@@ -84,130 +84,83 @@ class Evaluation:
         return self.directions[FUSED]["rsum"]
 
 
-def evaluate(encoders: Encoders, variables: Variables, split: Split, config: Config, name: str) -> Evaluation:
+def evaluate(
+    encoders: Encoders,
+    variables: Variables,
+    split: Split,
+    config: Config,
+    name: str,
+    scores_file: pathlib.Path | None = None,
+) -> Evaluation:
     """Ranks every caption among all videos and every video among all captions.
+
+    Args:
+        encoders: of the model.
+        variables: its parameters and statistics.
+        split: the videos and captions.
+        config: the experiment.
+        name: of the split, for errors.
+        scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy.
 
     Raises:
         InputError: the split holds no video or no caption.
     """
-    batch = config.evaluation.encode_batch
-    video_ids, videos = encode_all(
-        encoders.videos, variables, split.video_batches(batch), len, f"videos in split {name!r}"
-    )
-    rows, texts = encode_all(
-        encoders.texts,
-        variables,
-        split.caption_batches(batch),
-        lambda info: len(info.videos),
-        f"captions in split {name!r}",
-    )
-    video_of_text = np.concatenate([info.videos for info in rows])
-    video_count = sum(map(len, video_ids))
+    size = config.evaluation.encode_batch
+    ids: list[str] = []
+    owners: list[np.ndarray] = []
 
-    parameters = encoders.scoring_parameters(variables)
-    directions = _rank(videos, texts, video_of_text, video_count, parameters, config)
-    foils = [
-        (info, encoders.texts(variables, batch_of_foils))
-        for info, batch_of_foils in split.foil_batches(batch)
-    ]
-    compositional, counts = _prefer_true(videos, texts, video_of_text, foils, parameters, config)
-    return Evaluation(video_count, len(video_of_text), directions, compositional, counts)
+    def videos() -> Iterator[tuple[int, PreparedVideos]]:
+        batches = split.video_batches(size)
+        for info, rows, encoded in encoded_batches(
+            encoders.videos, variables, batches, len, f"videos in split {name!r}"
+        ):
+            ids.extend(info)
+            yield rows, encoded
 
+    def texts() -> Iterator[tuple[int, PreparedTexts]]:
+        batches = split.caption_batches(size)
+        for info, rows, encoded in encoded_batches(
+            encoders.texts, variables, batches, lambda rows: len(rows.videos), f"captions in split {name!r}"
+        ):
+            owners.append(info.videos)
+            yield rows, encoded
 
-def _rank(
-    videos: Encoding,
-    texts: Encoding,
-    video_of_text: np.ndarray,
-    video_count: int,
-    parameters: ScoringParameters,
-    config: Config,
-) -> dict[str, dict[str, Any]]:
-    """Metrics of the fused score and of every part. Blocks that hold matched pairs are scored twice."""
-    blocks = [
-        (one, other)
-        for one in _slices(video_count, config.evaluation.video_block)
-        for other in _slices(len(video_of_text), config.evaluation.text_block)
-    ]
-    tile = _TileScorer(videos, texts, parameters, config)
-    locate = RankCounter(video_of_text, video_count)
-    counters: dict[str, RankCounter] = {}
-    for rows, columns in blocks:
-        if locate.has_match(rows, columns):
-            for part, block in tile(rows, columns).items():
-                counter = counters.setdefault(part, RankCounter(video_of_text, video_count))
-                counter.see_matches(block, rows, columns)
-    for rows, columns in blocks:
-        for part, block in tile(rows, columns).items():
-            counters[part].count(block, rows, columns)
-
-    result: dict[str, dict[str, Any]] = {}
-    for part, counter in counters.items():
-        t2v = retrieval_metrics(counter.text_to_video())
-        v2t = retrieval_metrics(counter.video_to_text())
-        result[part] = {"t2v": t2v, "v2t": v2t, "rsum": recall_sum(t2v, v2t)}
-    return result
+    sides = VideoCollection.gather(videos()), TextCollection.gather(texts())
+    video_of_text = np.concatenate(owners)
+    scorer = BlockScorer(*sides, encoders.scoring_parameters(variables), config)
+    directions = {
+        part: _figures(counter) for part, counter in count_ranks(scorer, video_of_text, scores_file).items()
+    }
+    compositional, counts = _prefer_true(encoders, variables, split, scorer, video_of_text, size)
+    return Evaluation(len(ids), len(video_of_text), directions, compositional, counts)
 
 
-class _TileScorer:
-    """Scores one block of videos and captions; always the same shape, so that it compiles once."""
-
-    def __init__(
-        self, videos: Encoding, texts: Encoding, parameters: ScoringParameters, config: Config
-    ) -> None:
-        self._videos, self._texts, self._parameters = videos, texts, parameters
-        self._shape = (config.evaluation.video_block, config.evaluation.text_block)
-        self._score = _compiled_scorer(config.similarity, config.model.compute_dtype)
-
-    def __call__(self, rows: slice, columns: slice) -> dict[str, np.ndarray]:
-        videos = take_rows(self._videos, rows, self._shape[0])
-        texts = take_rows(self._texts, columns, self._shape[1])
-        parts = self._score(videos, texts, self._parameters)
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        return {part: np.asarray(block)[:height, :width] for part, block in parts.items()}
-
-
-@functools.cache
-def _compiled_scorer(similarity: SimilarityConfig, compute_dtype: str) -> Any:
-    """The scoring function; kept, so that the next evaluation does not compile it again."""
-    dtype = product_dtype(compute_dtype)
-
-    @jax.jit
-    def scores(videos: Encoding, texts: Encoding, parameters: ScoringParameters) -> dict[str, jax.Array]:
-        result = score(videos, texts, parameters, similarity, dtype)
-        return {FUSED: result.fused, **result.parts}
-
-    return scores
+def _figures(counter: RankCounter) -> dict[str, Any]:
+    t2v = retrieval_metrics(counter.text_to_video())
+    v2t = retrieval_metrics(counter.video_to_text())
+    return {"t2v": t2v, "v2t": v2t, "rsum": recall_sum(t2v, v2t)}
 
 
 def _prefer_true(
-    videos: Encoding,
-    texts: Encoding,
+    encoders: Encoders,
+    variables: Variables,
+    split: Split,
+    scorer: BlockScorer,
     video_of_text: np.ndarray,
-    foils: list[tuple[FoilRows, Encoding]],
-    parameters: ScoringParameters,
-    config: Config,
+    size: int,
 ) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     """How often a true caption scores above its foil, with the clip to which both belong."""
-    scores = _compiled_scorer(config.similarity, config.model.compute_dtype)
     wins: dict[str, list[np.ndarray]] = {}
     kinds: list[str] = []
-    size = config.evaluation.encode_batch
-    for info, encoded_foils in foils:
-        true = np.asarray(info.captions)
-        own_videos = take_rows(videos, video_of_text[true], size)
-        of_true = scores(own_videos, take_rows(texts, true, size), parameters)
-        of_foil = scores(own_videos, encoded_foils, parameters)
+    for info, batch in split.foil_batches(size):
+        foils = TextCollection.gather([(len(info.kinds), encoders.texts(variables, batch))])
+        difference = scorer.margins_over(foils, np.asarray(info.captions), video_of_text, size)
         kinds += list(info.kinds)
-        for part in of_true:
-            difference = np.diagonal(of_true[part] - of_foil[part])[: len(true)]
-            wins.setdefault(part, []).append(0.5 * (1.0 + np.sign(difference)))
+        for part, margins in difference.items():
+            wins.setdefault(part, []).append(0.5 * (1.0 + np.sign(margins)))
     of_kind = {kind: np.asarray(kinds) == kind for kind in sorted(set(kinds))}
     accuracies = {
         part: {kind: 100.0 * float(np.mean(np.concatenate(values)[rows])) for kind, rows in of_kind.items()}
         for part, values in wins.items()
     }
     return accuracies, {kind: int(rows.sum()) for kind, rows in of_kind.items()}
-
-
-def _slices(count: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]

@@ -76,47 +76,6 @@ class TransformerLayer(nn.Module):
         return x + nn.Dropout(self.dropout, deterministic=not train)(h)
 
 
-class BidirectionalGRU(nn.Module):
-    """Gated recurrent units in both directions, averaged (Cho et al. 2014).
-
-    Both directions run in one scan, and the products with the inputs are made before it. Padding must come last;
-    the state does not change there, and the output there is zero.
-    """
-
-    width: int
-    compute_dtype: str = "float32"
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b n width"]:
-        kernel = self.param("recurrent", _orthogonal_gates, (2, self.width, 3 * self.width))
-        bias = self.param("recurrent_bias", nn.initializers.zeros, (2, 1, self.width))
-        inputs = Linear(6 * self.width, self.compute_dtype, name="input")(x)
-        forward, backward = jnp.split(inputs, 2, axis=-1)
-        steps = jnp.stack([forward, backward[:, ::-1]]).transpose(2, 0, 1, 3)
-        kept = jnp.stack([mask, mask[:, ::-1]]).transpose(2, 0, 1)[..., None]
-        dtype = jnp.dtype(self.compute_dtype)
-        product_kernel = kernel.astype(dtype)
-
-        def step(h: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-            given, keep = now
-            recurrent = jnp.einsum(
-                "sbd,sde->sbe", h.astype(dtype), product_kernel, preferred_element_type=jnp.float32
-            )
-            reset_in, update_in, new_in = jnp.split(given, 3, axis=-1)
-            reset_h, update_h, new_h = jnp.split(recurrent, 3, axis=-1)
-            reset = jax.nn.sigmoid(reset_in + reset_h)
-            update = jax.nn.sigmoid(update_in + update_h)
-            new = jnp.tanh(new_in + reset * (new_h + bias))
-            h = jnp.where(keep, (1.0 - update) * new + update * h, h)
-            return h, h
-
-        start = jnp.zeros((2, x.shape[0], self.width), jnp.float32)
-        _, states = jax.lax.scan(step, start, (steps, kept), unroll=2)
-        states = states.transpose(1, 2, 0, 3)
-        averaged = 0.5 * (states[0] + states[1][:, ::-1])
-        return jnp.where(mask[..., None], averaged, 0.0)
-
-
 def masked_softmax(
     logits: Float[Array, "*batch n"], mask: Bool[Array, "*batch n"]
 ) -> Float[Array, "*batch n"]:
@@ -130,17 +89,3 @@ def masked_mean(x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Arr
     weights = mask.astype(x.dtype)
     total = jnp.einsum("bn,bnd->bd", weights, x)
     return total / jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1.0)
-
-
-def _orthogonal_gates(key: Array, shape: tuple[int, int, int]) -> Array:
-    """One orthogonal matrix per direction and gate."""
-    directions, width, gates = shape
-    keys = jax.random.split(key, directions * gates // width)
-    blocks = [nn.initializers.orthogonal()(one, (width, width)) for one in keys]
-    per_direction = len(blocks) // directions
-    return jnp.stack(
-        [
-            jnp.concatenate(blocks[i * per_direction : (i + 1) * per_direction], axis=1)
-            for i in range(directions)
-        ]
-    )

@@ -12,11 +12,12 @@ from mcsan_jax.config import ModelConfig
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP, LevelEmbeddings, NodeSet
 from mcsan_jax.models.layers import (
     AttentionPooling,
-    BidirectionalGRU,
     CrossAttention,
     Linear,
     TransformerLayer,
 )
+from mcsan_jax.models.recurrent import BidirectionalGRU
+from mcsan_jax.models.span_pooling import pool_spans
 
 
 class TextEncoder(nn.Module):
@@ -26,6 +27,9 @@ class TextEncoder(nn.Module):
     * entity and action: max-pooling over a node's tokens, times a role embedding, then graph attention along the
       relationships, with a residual connection and LayerNorm;
     * relationship: a function of both ends of an edge and the embedding of its role.
+
+    With ``sentence_node`` the pooled sentence is one more node of the graph, without a role. Actions attend to it, it
+    attends to itself only, and the global level is what becomes of it.
     """
 
     config: ModelConfig
@@ -43,13 +47,18 @@ class TextEncoder(nn.Module):
         pooled = None
         if GLOBAL in config.levels:
             pooled = AttentionPooling(name="global_pooling")(states, token_mask)
-        if set(config.levels) == {GLOBAL}:
+        if set(config.levels) == {GLOBAL} and not config.sentence_node:
             return LevelEmbeddings(pooled, {})
 
         roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name="roles")
         node_mask = jnp.asarray(texts.node_mask)
-        nodes = _pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
-        allowed = _adjacency(texts, node_mask.shape[1])
+        nodes = pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
+        real, allowed = node_mask, _adjacency(texts, node_mask.shape[1])
+        sentence = pooled if config.sentence_node else None
+        if sentence is not None:
+            nodes = jnp.concatenate([nodes, sentence[:, None]], axis=1)
+            real = jnp.concatenate([real, jnp.any(token_mask, axis=1, keepdims=True)], axis=1)
+            allowed = _with_sentence(allowed, real, self.max_actions)
         attended = CrossAttention(config.width, config.compute_dtype, name="graph_attention")(
             nodes, nodes, allowed
         )
@@ -57,7 +66,9 @@ class TextEncoder(nn.Module):
         nodes = nn.LayerNorm(name="graph_norm")(
             nodes + nn.Dropout(config.dropout, deterministic=not train)(update)
         )
-        nodes = jnp.where(node_mask[..., None], nodes, 0.0)
+        nodes = jnp.where(real[..., None], nodes, 0.0)
+        if sentence is not None:
+            nodes, pooled = nodes[:, :-1], nodes[:, -1]
 
         split = self.max_actions
         levels = {
@@ -103,16 +114,6 @@ class TokenContext(nn.Module):
         return jnp.where(mask[..., None], nn.LayerNorm(name="norm")(states), 0.0)
 
 
-def _pool_spans(
-    states: Float[Array, "t w d"], spans: Int[Array, "t n 2"], mask: Bool[Array, "t n"]
-) -> Float[Array, "t n d"]:
-    """Maximum of the token states over each node's span of tokens; zero for padded nodes."""
-    places = jnp.arange(states.shape[1])[None, None]
-    inside = (places >= spans[..., :1]) & (places < spans[..., 1:]) & mask[..., None]
-    highest = jnp.max(jnp.where(inside[..., None], states[:, None], -jnp.inf), axis=2)
-    return jnp.where(jnp.any(inside, axis=-1)[..., None], highest, 0.0)
-
-
 def _adjacency(texts: TextBatch, node_count: int) -> Bool[Array, "t n n"]:
     """Pairs of nodes joined by a relationship, in both directions, and each real node with itself."""
     real = jnp.asarray(texts.edge_mask, jnp.float32)[..., None]
@@ -121,6 +122,16 @@ def _adjacency(texts: TextBatch, node_count: int) -> Bool[Array, "t n n"]:
     joined = jnp.einsum("trn,trm->tnm", source, target) > 0
     itself = jnp.eye(node_count, dtype=bool)[None] & jnp.asarray(texts.node_mask)[:, None, :]
     return joined | joined.transpose(0, 2, 1) | itself
+
+
+def _with_sentence(
+    allowed: Bool[Array, "t n n"], real: Bool[Array, "t m"], max_actions: int
+) -> Bool[Array, "t m m"]:
+    """The pairs once the sentence is the last node: every action attends to it, and it to itself."""
+    slots = jnp.arange(real.shape[1])
+    listens = (slots < max_actions) | (slots == slots[-1])
+    to_sentence = real & real[:, -1:] & listens[None]
+    return jnp.pad(allowed, ((0, 0), (0, 1), (0, 1))).at[:, :, -1].set(to_sentence)
 
 
 def _gather_nodes(nodes: Float[Array, "t n d"], slots: Int[Array, "t r"]) -> Float[Array, "t r d"]:

@@ -8,11 +8,11 @@ from mcsan_jax.config import ModelConfig
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP, LevelEmbeddings, NodeSet
 from mcsan_jax.models.layers import (
     AttentionPooling,
-    BidirectionalGRU,
     CrossAttention,
     Linear,
     TransformerLayer,
 )
+from mcsan_jax.models.recurrent import BidirectionalGRU
 
 
 class VideoEncoder(nn.Module):
@@ -114,7 +114,10 @@ class RegionMotion(nn.Module):
 
 
 class TemporalStructure(nn.Module):
-    """How the frames change: a structure over time with a residual connection from each projected frame."""
+    """How the frames change: a structure over time with a residual connection from each projected frame.
+
+    With ``temporal = "none"`` the projected frame is all there is.
+    """
 
     config: ModelConfig
 
@@ -132,6 +135,8 @@ class TemporalStructure(nn.Module):
             motion = RegionMotion(config, name="region_motion")(regions, mask, train)
             projected += Linear(config.width, config.compute_dtype, name="motion")(motion)
         projected = jnp.where(mask[..., None], projected, 0.0)
+        if config.temporal == "none":
+            return projected
         if config.temporal == "convolution":
             narrow = Linear(config.width, config.compute_dtype, name="width_3")(_neighbours(projected, 1))
             wide = Linear(config.width, config.compute_dtype, name="width_5")(_neighbours(projected, 2))

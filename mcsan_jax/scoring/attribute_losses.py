@@ -4,18 +4,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from mcsan_jax.scoring.averaging import mean_over_examples
-from mcsan_jax.scoring.similarity import cosine_similarity
-
 
 def focal_binary_cross_entropy(
     logits: Float[Array, "b a"],
     labels: Bool[Array, "b a"],
-    example_mask: Bool[Array, " b"],
     alpha: float,
     gamma: float,
-) -> Float[Array, ""]:
-    """Focal binary cross-entropy (Lin et al. 2017), summed over attributes, averaged over real examples.
+) -> Float[Array, " b"]:
+    """Focal binary cross-entropy of each example (Lin et al. 2017), summed over attributes.
 
     ``−α y (1−p)^γ log p − (1−α)(1−y) p^γ log(1−p)`` with p = σ(logit), computed from log σ so that it is finite for
     any finite logit. γ = 0 and α = ½ give half the binary cross-entropy.
@@ -24,26 +20,23 @@ def focal_binary_cross_entropy(
     log_not_p = jax.nn.log_sigmoid(-logits)
     present = -alpha * jnp.exp(gamma * log_not_p) * log_p
     absent = -(1.0 - alpha) * jnp.exp(gamma * log_p) * log_not_p
-    per_example = jnp.sum(jnp.where(labels, present, absent), axis=1)
-    return mean_over_examples(per_example, example_mask)
+    return jnp.sum(jnp.where(labels, present, absent), axis=1)
 
 
 def attribute_divergence(
     video_logits: Float[Array, "b a"],
     text_logits: Float[Array, "b a"],
-    example_mask: Bool[Array, " b"],
     direction: str,
     temperature: float,
     stop_gradient: bool,
-) -> Float[Array, ""]:
-    """Kullback–Leibler divergence between matched items' attribute distributions, averaged over real examples.
+) -> Float[Array, " b"]:
+    """Kullback–Leibler divergence between the attribute distributions of each video and its caption.
 
     Distributions are the softmax of logits / temperature. With T for text and V for video:
 
     Args:
         video_logits: attribute logits of videos.
         text_logits: attribute logits of the captions in the same rows.
-        example_mask: rows that count.
         direction: "text_to_video" is KL(T ‖ V); "video_to_text" is KL(V ‖ T); "symmetric" is the mean of both.
         temperature: divides the logits.
         stop_gradient: whether the first distribution of each divergence is a constant target.
@@ -56,18 +49,9 @@ def attribute_divergence(
         return jnp.sum(jnp.exp(target) * (target - other), axis=-1)
 
     if direction == "text_to_video":
-        per_example = divergence(log_t, log_v)
-    elif direction == "video_to_text":
-        per_example = divergence(log_v, log_t)
-    elif direction == "symmetric":
-        per_example = 0.5 * (divergence(log_t, log_v) + divergence(log_v, log_t))
-    else:
-        raise ValueError(f"direction is {direction!r}; expected text_to_video, video_to_text or symmetric")
-    return mean_over_examples(per_example, example_mask)
-
-
-def attribute_agreement(
-    video_logits: Float[Array, "v a"], text_logits: Float[Array, "t a"]
-) -> Float[Array, "v t"]:
-    """Cosine of the attribute probabilities (sigmoid of the logits) of every video and every caption."""
-    return cosine_similarity(jax.nn.sigmoid(video_logits), jax.nn.sigmoid(text_logits))
+        return divergence(log_t, log_v)
+    if direction == "video_to_text":
+        return divergence(log_v, log_t)
+    if direction == "symmetric":
+        return 0.5 * (divergence(log_t, log_v) + divergence(log_v, log_t))
+    raise ValueError(f"direction is {direction!r}; expected text_to_video, video_to_text or symmetric")

@@ -8,8 +8,9 @@ from jaxtyping import Array, Float
 
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.levels import Encoding, ScoringParameters
-from mcsan_jax.scoring.attribute_losses import attribute_agreement
-from mcsan_jax.scoring.similarity import fuse_levels, level_presence, level_similarities
+from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
+from mcsan_jax.scoring.similarity import fuse_levels, level_similarities
+from mcsan_jax.scoring.vectors import product
 
 ATTRIBUTES = "attributes"
 FUSED = "fused"
@@ -31,18 +32,31 @@ def score(
     config: SimilarityConfig,
     product_dtype: jnp.dtype | None = None,
 ) -> Scores:
-    """All similarity matrices of a set of videos and a set of captions.
+    """All similarity matrices of a set of videos and a set of captions, as they come from the encoders."""
+    return score_prepared(
+        prepare_videos(videos, product_dtype), prepare_texts(texts), parameters, config, product_dtype
+    )
 
-    The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the attribute agreement, averaged over the node
-    levels that a caption has, and μ ``config.attribute_weight``.
+
+def score_prepared(
+    videos: PreparedVideos,
+    texts: PreparedTexts,
+    parameters: ScoringParameters,
+    config: SimilarityConfig,
+    product_dtype: jnp.dtype | None = None,
+) -> Scores:
+    """All similarity matrices of prepared videos and captions.
+
+    The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the cosine of the attribute probabilities,
+    averaged over the node levels that a caption has, and μ ``config.attribute_weight``.
     """
-    present = level_presence(texts.embeddings)
-    parts = level_similarities(videos.embeddings, texts.embeddings, config.smoothing, product_dtype)
+    present = texts.presence()
+    parts = level_similarities(videos, texts, config, product_dtype)
     fused = fuse_levels(parts, present, parameters.level_weights, config.missing_levels)
-    if config.attribute_weight > 0 and texts.attribute_logits:
+    if config.attribute_weight > 0 and texts.attributes:
         agreement = {
-            level: attribute_agreement(videos.attribute_logits[level], texts.attribute_logits[level])
-            for level in texts.attribute_logits
+            level: product("va,ta->vt", videos.attributes[level], texts.attributes[level], None)
+            for level in texts.attributes
         }
         uniform = dict.fromkeys(agreement, 1.0)
         parts[ATTRIBUTES] = fuse_levels(agreement, present, uniform)

@@ -16,7 +16,7 @@ from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.evaluation.encoding import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
-from mcsan_jax.training.sharding import check_batch_size, make_mesh
+from mcsan_jax.training.sharding import check_batch_size, check_kernel, make_mesh
 from mcsan_jax.training.train_step import Metrics, StateMaker, TrainState, make_state_maker, make_train_step
 
 
@@ -57,9 +57,10 @@ def build_experiment(
         word_vectors: of the prepared data; None where it has none.
 
     Raises:
-        InputError: the batch sizes do not fit the devices, or the word vectors not the model.
+        InputError: the batch sizes or the kernel do not fit the devices, or the word vectors not the model.
     """
     mesh = make_mesh() if mesh is None else mesh
+    check_kernel(config.similarity.kernel, mesh)
     check_batch_size(config.train.batch_size, mesh, "train.batch_size")
     check_batch_size(config.evaluation.encode_batch, mesh, "evaluation.encode_batch")
     model = MCSAN(config, data_shape(manifest))

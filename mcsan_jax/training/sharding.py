@@ -44,6 +44,20 @@ def check_batch_size(batch_size: int, mesh: Mesh, key: str) -> None:
         )
 
 
+def check_kernel(kernel: str, mesh: Mesh) -> None:
+    """Refuses a form of the similarity that the devices cannot run.
+
+    Raises:
+        InputError: names the config key and the devices.
+    """
+    platform = mesh.devices.flat[0].platform
+    if kernel == "pallas" and platform != "gpu":
+        raise InputError(
+            f"config.similarity.kernel is 'pallas', which needs an NVIDIA GPU, but the devices are {platform}; "
+            "use 'xla'"
+        )
+
+
 def put_batch(batch: Tree, mesh: Mesh) -> Tree:
     """Host arrays to devices, rows split; every process gives its own rows of the global batch."""
     sharding = split_rows(mesh)

@@ -16,7 +16,7 @@ from data_pipeline.captions.word_vectors import WordVectors
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
-from mcsan_jax.training.objective import objective
+from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.sharding import replicated, split_rows
 from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
 
@@ -104,22 +104,36 @@ def make_state_maker(
 
 
 def make_train_step(
-    model: MCSAN, optimizer: optax.GradientTransformation, config: Config, mesh: Mesh
+    model: MCSAN,
+    optimizer: optax.GradientTransformation,
+    config: Config,
+    mesh: Mesh,
+    takes_over: bool | None = None,
 ) -> Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]]:
-    """The compiled step ``(state, batch) → (state, metrics)``; it takes over the memory of the state given.
+    """The compiled step ``(state, batch) → (state, metrics)``.
 
-    The similarity matrix is over the global batch: captions are gathered to every device, videos stay split.
-    Metrics are scalars: ``loss``, the terms of the objective, ``gradient_norm`` and ``temperature``.
+    Loss and similarity matrix are over the global batch. Metrics are scalars: ``loss``, the terms of the objective,
+    ``gradient_norm`` and ``temperature``.
+
+    Args:
+        model: the network.
+        optimizer: turns gradients into updates.
+        config: the experiment.
+        mesh: where it runs.
+        takes_over: whether the step takes over the memory of the state given; None for accelerators only. On a
+            processor XLA then copies every parameter several times, which takes a tenth of the step.
     """
+    if takes_over is None:
+        takes_over = mesh.devices.flat[0].platform != "cpu"
     everywhere = replicated(mesh)
+    objective = make_objective(config, mesh)
 
     def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
         variables = {"params": params, "statistics": state.statistics}
         rngs = {"dropout": stream_key(config.train.seed, "dropout", state.step)}
         encoded: Any = model.apply(variables, batch, train=True, rngs=rngs)
         videos, texts, parameters = encoded
-        texts = jax.lax.with_sharding_constraint(texts, everywhere)
-        total, terms = objective(videos, texts, parameters, batch, config)
+        total, terms = objective(videos, texts, parameters, batch)
         weights = {f"level_weight/{level}": w for level, w in parameters.level_weights.items()}
         return total, {"loss": total, **terms, "temperature": parameters.temperature, **weights}
 
@@ -136,5 +150,5 @@ def make_train_step(
         train_step,
         in_shardings=(everywhere, split_rows(mesh)),
         out_shardings=(everywhere, everywhere),
-        donate_argnames=("state",),
+        donate_argnames=("state",) if takes_over else (),
     )

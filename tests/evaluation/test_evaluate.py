@@ -1,4 +1,5 @@
 import dataclasses
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from tiny_model import SHAPE, random_batch, random_variables, tiny_config
 from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.config import Config, EvaluationConfig, SimilarityConfig
 from mcsan_jax.errors import InputError
-from mcsan_jax.evaluation.encoding import Encoders, make_encoders, take_rows
+from mcsan_jax.evaluation.encoding import Encoders, make_encoders
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
@@ -101,8 +102,8 @@ def setting() -> Setting:
     return Setting(model, variables, make_encoders(model, make_mesh(jax.devices()[:1])), config)
 
 
-def run(setting: Setting, split: MemorySplit, video_block: int = 64, text_block: int = 64) -> Evaluation:
-    sizes = EvaluationConfig(encode_batch=8, video_block=video_block, text_block=text_block)
+def run(setting: Setting, split: MemorySplit, block_bytes: int = 2**20) -> Evaluation:
+    sizes = EvaluationConfig(encode_batch=8, block_bytes=block_bytes)
     config = dataclasses.replace(setting.config, evaluation=sizes)
     return evaluate(setting.encoders, setting.variables, split, config, "test")
 
@@ -147,11 +148,11 @@ def test_figures_equal_those_of_the_whole_matrix(
     assert evaluation.directions[FUSED]["t2v"]["tied_fraction"] == 0
 
 
-@pytest.mark.parametrize(("video_block", "text_block"), [(4, 7), (3, 27), (11, 2)])
+@pytest.mark.parametrize("block_bytes", [1, 9_000, 30_000])
 def test_block_sizes_change_nothing(
-    setting: Setting, split: MemorySplit, evaluation: Evaluation, video_block: int, text_block: int
+    setting: Setting, split: MemorySplit, evaluation: Evaluation, block_bytes: int
 ) -> None:
-    assert run(setting, split, video_block, text_block) == evaluation
+    assert run(setting, split, block_bytes) == evaluation
 
 
 def test_foils(evaluation: Evaluation, matrices: dict[str, np.ndarray], split: MemorySplit) -> None:
@@ -202,12 +203,13 @@ def test_an_empty_split_is_refused(setting: Setting, split: MemorySplit) -> None
         run(setting, empty)
 
 
-def test_rows_are_taken_and_padded(setting: Setting, split: MemorySplit) -> None:
-    _, batch = next(split.video_batches(8))
-    encoded = setting.encoders.videos(setting.variables, batch)
-    for rows in (slice(1, 3), np.array([1, 2])):
-        taken = take_rows(encoded, rows, 4)
-        for part, whole in zip(jax.tree.leaves(taken), jax.tree.leaves(encoded), strict=True):
-            assert part.shape == (4, *whole.shape[1:])
-            np.testing.assert_array_equal(part[:2], whole[1:3])
-            np.testing.assert_array_equal(part[2:], 0)
+def test_the_matrix_of_scores_is_written_on_request(
+    setting: Setting, split: MemorySplit, matrices: dict[str, np.ndarray], tmp_path: pathlib.Path
+) -> None:
+    config = dataclasses.replace(
+        setting.config, evaluation=EvaluationConfig(encode_batch=8, block_bytes=9_000)
+    )
+    file = tmp_path / "scores" / "test.npy"
+    evaluate(setting.encoders, setting.variables, split, config, "test", file)
+    np.testing.assert_allclose(np.load(file, allow_pickle=False), matrices[FUSED], atol=1e-6)
+    assert list(file.parent.iterdir()) == [file]

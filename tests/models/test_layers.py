@@ -1,6 +1,5 @@
 import functools
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from mcsan_jax.models.layers import (
     AttentionPooling,
-    BidirectionalGRU,
     CrossAttention,
     Linear,
     TransformerLayer,
@@ -20,58 +18,6 @@ WIDTH, INPUT = 4, 3
 LENGTHS = np.array([6, 3, 1, 0])
 MASK = np.arange(6)[None] < LENGTHS[:, None]
 X = np.random.default_rng(0).normal(size=(4, 6, INPUT)).astype(np.float32)
-
-
-def one_direction(weights: dict[str, jax.Array], reverse: bool) -> np.ndarray:
-    """Flax's own recurrent layer with the weights of one direction of `BidirectionalGRU`."""
-    half = slice(3 * WIDTH, None) if reverse else slice(0, 3 * WIDTH)
-    inputs = jnp.split(weights["input_kernel"][:, half], 3, axis=1)
-    biases = jnp.split(weights["input_bias"][half], 3)
-    recurrent = jnp.split(weights["recurrent"][int(reverse)], 3, axis=1)
-    cell = {
-        **{f"i{gate}": {"kernel": k, "bias": b} for gate, k, b in zip("rzn", inputs, biases, strict=True)},
-        **{f"h{gate}": {"kernel": k} for gate, k in zip("rz", recurrent, strict=False)},
-        "hn": {"kernel": recurrent[2], "bias": weights["recurrent_bias"][int(reverse), 0]},
-    }
-    layer = nn.RNN(nn.GRUCell(WIDTH), reverse=reverse, keep_order=True)
-    states = jax.jit(layer.apply)(
-        {"params": {"cell": cell}}, jnp.asarray(X), seq_lengths=jnp.asarray(LENGTHS)
-    )
-    return np.asarray(states)
-
-
-def test_bidirectional_gru_equals_flax() -> None:
-    layer = BidirectionalGRU(WIDTH)
-    variables = jax.jit(layer.init)(jax.random.key(0), X, MASK)
-    draw = np.random.default_rng(1)
-    variables = jax.tree.map(
-        lambda x: x + jnp.asarray(0.3 * draw.normal(size=x.shape), jnp.float32), variables
-    )
-    params = variables["params"]
-    dense = params["input"]["Dense_0"]
-    weights = {
-        "input_kernel": dense["kernel"],
-        "input_bias": dense["bias"],
-        "recurrent": params["recurrent"],
-        "recurrent_bias": params["recurrent_bias"],
-    }
-    result = jax.jit(layer.apply)(variables, X, MASK)
-    expected = 0.5 * (one_direction(weights, reverse=False) + one_direction(weights, reverse=True))
-    np.testing.assert_allclose(result[MASK], expected[MASK], atol=1e-5)
-    np.testing.assert_array_equal(result[~MASK], 0.0)
-
-    junk = np.where(MASK[..., None], X, 50.0).astype(np.float32)
-    np.testing.assert_allclose(jax.jit(layer.apply)(variables, junk, MASK), result, atol=1e-6)
-
-
-def test_recurrent_weights_start_orthogonal() -> None:
-    layer = BidirectionalGRU(WIDTH)
-    recurrent = jax.jit(layer.init)(jax.random.key(0), X, MASK)["params"]["recurrent"]
-    blocks = [block for one in np.asarray(recurrent) for block in np.split(one, 3, axis=1)]
-    assert len(blocks) == 6
-    for i, block in enumerate(blocks):
-        np.testing.assert_allclose(block @ block.T, np.eye(WIDTH), atol=1e-5)
-        assert all(np.abs(block - other).max() > 0.1 for other in blocks[i + 1 :])
 
 
 def test_masked_softmax_and_mean() -> None:

@@ -31,7 +31,7 @@ COUNT = 4
     [
         *itertools.product(
             ("bigru", "transformer"),
-            ("convolution", "bigru", "attention"),
+            ("convolution", "bigru", "attention", "none"),
             (False, True),
             (LEVELS, (GLOBAL, ACTION)),
         ),
@@ -111,6 +111,58 @@ def test_an_empty_graph_and_an_empty_video_are_finite(setting: Setting) -> None:
 
     for gradient in jax.tree.leaves(jax.jit(jax.grad(total))(setting.variables["params"])):
         assert np.all(np.isfinite(gradient))
+
+
+def test_without_a_temporal_structure_actions_are_projected_frames() -> None:
+    batch = random_batch(COUNT)
+    model = tiny_model(temporal="none", dropout=0.5, levels=(ACTION,))
+    variables = random_variables(model, batch)
+    [(name, layer)] = variables["params"]["video_encoder"]["action"].items()
+    assert name == "frame"
+    actions = _apply(model, variables, batch)[0].embeddings.nodes[ACTION]
+    statistics = variables["statistics"]["frame_statistics"]
+    standardised = (batch.videos.frames.astype(np.float64) - statistics["mean"]) / statistics["std"]
+    expected = standardised @ layer["Dense_0"]["kernel"] + layer["Dense_0"]["bias"]
+    np.testing.assert_allclose(actions.vectors[actions.mask], expected[actions.mask], atol=1e-5)
+
+
+def test_the_sentence_node_is_heard_by_actions_alone_and_hears_none() -> None:
+    """The logits of the pooling move the sentence and nothing else; roles move the other nodes and not the sentence."""
+    batch = random_batch(COUNT)
+    # Without relationships nothing but the sentence can reach another node.
+    batch = dataclasses.replace(
+        batch,
+        texts=dataclasses.replace(batch.texts, edge_mask=np.zeros_like(batch.texts.edge_mask)),
+    )
+    model = tiny_model(sentence_node=True, levels=(GLOBAL, ENTITY, ACTION))
+    variables = random_variables(model, batch)
+    texts = _apply(model, variables, batch)[1]
+
+    def moved_levels(part: str) -> set[str]:
+        params = dict(variables["params"])
+        text = dict(params["text_encoder"])
+        text[part] = jax.tree.map(
+            lambda x: x * np.linspace(-1, 2, x.size, dtype=x.dtype).reshape(x.shape), text[part]
+        )
+        params["text_encoder"] = text
+        moved = _apply(model, {**variables, "params": params}, batch)[1]
+        nodes, moved_nodes = texts.embeddings.nodes, moved.embeddings.nodes
+        levels = {
+            level for level in nodes if np.abs(nodes[level].vectors - moved_nodes[level].vectors).max() > 1e-5
+        }
+        return levels | ({GLOBAL} if np.abs(pooled(texts) - pooled(moved)).max() > 1e-5 else set())
+
+    assert moved_levels("global_pooling") == {GLOBAL, ACTION}
+    assert moved_levels("roles") == {ENTITY, ACTION}
+
+
+def test_the_sentence_node_adds_no_parameters() -> None:
+    batch = random_batch(COUNT)
+    with_node, without = (
+        jax.eval_shape(tiny_model(sentence_node=choice).init, jax.random.key(0), batch)
+        for choice in (True, False)
+    )
+    assert jax.tree.map(lambda leaf: leaf.shape, with_node) == jax.tree.map(lambda leaf: leaf.shape, without)
 
 
 def test_order_of_entities_does_not_matter(setting: Setting) -> None:

@@ -16,6 +16,7 @@ KINDS: dict[str, tuple[DataShape, dict[str, Any]]] = {
         SHAPE_WITH_REGIONS,
         {"context": "transformer", "temporal": "attention"},
     ),
+    "sentence node, no temporal structure": (SHAPE, {"sentence_node": True, "temporal": "none"}),
     "bigru and bigru, regions": (SHAPE_WITH_REGIONS, {"context": "bigru", "temporal": "bigru"}),
 }
 COUNT = 4

@@ -6,14 +6,24 @@ import numpy as np
 import plain_formulas as plain
 import pytest
 
-from mcsan_jax.scoring.attribute_losses import (
-    attribute_agreement,
-    attribute_divergence,
-    focal_binary_cross_entropy,
-)
+from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binary_cross_entropy
+from mcsan_jax.scoring.averaging import mean_over_examples
 
-focal = jax.jit(jax.value_and_grad(focal_binary_cross_entropy), static_argnums=(3, 4))
-divergence = jax.jit(jax.value_and_grad(attribute_divergence, argnums=(0, 1)), static_argnums=(3, 4, 5))
+
+def mean_focal(
+    logits: jax.Array, labels: jax.Array, mask: jax.Array, alpha: float, gamma: float
+) -> jax.Array:
+    return mean_over_examples(focal_binary_cross_entropy(logits, labels, alpha, gamma), mask)
+
+
+def mean_divergence(
+    videos: jax.Array, texts: jax.Array, mask: jax.Array, direction: str, temperature: float, stop: bool
+) -> jax.Array:
+    return mean_over_examples(attribute_divergence(videos, texts, direction, temperature, stop), mask)
+
+
+focal = jax.jit(jax.value_and_grad(mean_focal), static_argnums=(3, 4))
+divergence = jax.jit(jax.value_and_grad(mean_divergence, argnums=(0, 1)), static_argnums=(3, 4, 5))
 DIRECTIONS = ("text_to_video", "video_to_text", "symmetric")
 
 
@@ -49,7 +59,7 @@ def test_focal_formula_and_gradient(
 
 def test_focal_without_focus_is_half_the_cross_entropy(logits: Logits) -> None:
     z = jnp.asarray(logits.videos, jnp.float32)
-    result = focal_binary_cross_entropy(z, jnp.asarray(logits.labels), jnp.ones(4, bool), 0.5, 0.0)
+    result = mean_focal(z, jnp.asarray(logits.labels), jnp.ones(4, bool), 0.5, 0.0)
     p = 1 / (1 + np.exp(-logits.videos))
     entropy = -np.where(logits.labels, np.log(p), np.log(1 - p)).sum(axis=1).mean()
     np.testing.assert_allclose(result, 0.5 * entropy, rtol=1e-5)
@@ -133,7 +143,7 @@ def test_divergence_of_equals_is_zero_and_unknown_directions_raise(logits: Logit
         value, _ = divergence(videos, videos + 3.0, jnp.ones(4, bool), direction, 1.0, False)
         np.testing.assert_allclose(value, 0.0, atol=1e-6)
     with pytest.raises(ValueError, match="sideways"):
-        attribute_divergence(videos, videos, jnp.ones(4, bool), "sideways", 1.0, False)
+        attribute_divergence(videos, videos, "sideways", 1.0, False)
 
 
 def test_masked_rows_count_for_nothing(logits: Logits) -> None:
@@ -142,9 +152,7 @@ def test_masked_rows_count_for_nothing(logits: Logits) -> None:
     labels, real = jnp.asarray(logits.labels), np.flatnonzero(logits.mask)
 
     def losses(v: jax.Array, t: jax.Array, y: jax.Array, mask: jax.Array) -> jax.Array:
-        return focal_binary_cross_entropy(v, y, mask, 0.5, 2.0) + attribute_divergence(
-            v, t, mask, "symmetric", 1.0, False
-        )
+        return mean_focal(v, y, mask, 0.5, 2.0) + mean_divergence(v, t, mask, "symmetric", 1.0, False)
 
     compute = jax.jit(jax.value_and_grad(losses, argnums=(0, 1)))
     value, gradients = compute(videos.at[2].set(1e4), texts.at[2].set(-1e4), labels, jnp.asarray(logits.mask))
@@ -157,31 +165,3 @@ def test_masked_rows_count_for_nothing(logits: Logits) -> None:
     assert value == 0.0
     for gradient in gradients:
         np.testing.assert_array_equal(gradient, 0.0)
-
-
-def test_agreement(logits: Logits, precision: tuple[np.dtype, float]) -> None:
-    dtype, tolerance = precision
-    texts = logits.texts[:3]
-    result = attribute_agreement(jnp.asarray(logits.videos, dtype), jnp.asarray(texts, dtype))
-    assert result.dtype == dtype
-    np.testing.assert_allclose(result, plain.agreement(logits.videos, texts), atol=tolerance, rtol=0)
-
-
-@pytest.mark.usefixtures("x64")
-def test_agreement_gradient(logits: Logits) -> None:
-    weights = np.random.default_rng(7).normal(size=(4, 4))
-    compute = jax.jit(
-        jax.grad(lambda v: jnp.sum(jnp.asarray(weights) * attribute_agreement(v, jnp.asarray(logits.texts))))
-    )
-    gradient = compute(jnp.asarray(logits.videos))
-    expected = plain.numeric_gradient(
-        lambda v: float(np.sum(weights * plain.agreement(v, logits.texts))), logits.videos
-    )
-    np.testing.assert_allclose(gradient, expected, atol=1e-7)
-
-
-def test_agreement_of_extremes_is_finite() -> None:
-    z = jnp.asarray([[-1e4, -1e4], [1e4, -1e4]], jnp.float32)
-    value, gradient = jax.jit(jax.value_and_grad(lambda x: jnp.sum(attribute_agreement(x, z))))(z)
-    assert value == 1.0
-    assert np.all(np.isfinite(gradient))

@@ -7,6 +7,7 @@ import pytest
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, Scores, score
+from mcsan_jax.scoring.prepared import prepare_videos
 
 WEIGHTS = {GLOBAL: 0.5, ENTITY: 0.3, ACTION: 0.2}
 PRESENT = {ENTITY: [True, True, False], ACTION: [True, False, False]}
@@ -93,3 +94,20 @@ def test_attribute_agreement_is_averaged_over_present_levels(sides: tuple[Encodi
 def test_smoothing_comes_from_the_config(sides: tuple[Encoding, Encoding]) -> None:
     uniform = fused(sides, SimilarityConfig(smoothing=0.0)).parts[ENTITY]
     assert np.abs(uniform - fused(sides, SimilarityConfig()).parts[ENTITY]).max() > 1e-3
+
+
+def test_agreement_of_extreme_logits_is_finite() -> None:
+    logits = jnp.asarray([[-1e4, -1e4], [1e4, -1e4]], jnp.float32)
+
+    def total(x: jax.Array) -> jax.Array:
+        sides = (Encoding(LevelEmbeddings(None, {}), {ENTITY: one}) for one in (x, logits))
+        videos, texts = (_directions(side) for side in sides)
+        return jnp.sum(videos @ texts.T)
+
+    value, gradient = jax.jit(jax.value_and_grad(total))(logits)
+    assert value == 1.0
+    assert np.all(np.isfinite(gradient))
+
+
+def _directions(side: Encoding) -> jax.Array:
+    return prepare_videos(side).attributes[ENTITY]

@@ -7,10 +7,34 @@ import numpy as np
 import plain_formulas as plain
 import pytest
 
-from mcsan_jax.scoring.ranking_losses import info_nce_loss, triplet_loss
+from mcsan_jax.scoring.averaging import mean_over_examples
+from mcsan_jax.scoring.ranking_losses import info_nce_costs, triplet_costs
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 Plain = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+
+
+def triplet_loss(
+    scores: jax.Array, positives: jax.Array, mask: jax.Array, margin: float, hardest: bool = True
+) -> jax.Array:
+    """The sum of both directions."""
+    negatives = ~positives & mask[:, None] & mask[None]
+    matched = jnp.diagonal(scores)
+    rows = triplet_costs(scores, matched, negatives, margin, hardest)
+    columns = triplet_costs(scores.T, matched, negatives.T, margin, hardest)
+    return mean_over_examples(rows + columns, mask)
+
+
+def info_nce_loss(
+    scores: jax.Array, positives: jax.Array, mask: jax.Array, temperature: jax.Array | float
+) -> jax.Array:
+    """The mean of both directions."""
+    real = mask[:, None] & mask[None]
+    positives, negatives = positives & real, ~positives & real
+    rows = info_nce_costs(scores, positives, negatives, temperature)
+    columns = info_nce_costs(scores.T, positives.T, negatives.T, temperature)
+    return mean_over_examples(0.5 * (rows + columns), mask)
+
 
 LOSSES: dict[str, tuple[Loss, Plain]] = {
     "hardest triplet": (

@@ -1,97 +1,27 @@
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import plain_formulas as plain
 import pytest
+from problem import Problem, draw_problem
 
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, LevelEmbeddings, NodeSet
-from mcsan_jax.scoring.similarity import (
-    attended_node_similarity,
-    cosine_similarity,
-    fuse_levels,
-    level_presence,
-    level_similarities,
-    normalize,
-)
-
-attended = jax.jit(attended_node_similarity, static_argnums=(2, 3))
-
-
-class Problem(NamedTuple):
-    """Ragged videos and captions; the padding holds numbers, so that it shows where it is not masked."""
-
-    frames: np.ndarray
-    frame_mask: np.ndarray
-    nodes: np.ndarray
-    node_mask: np.ndarray
-
-    def arrays(self, dtype: np.dtype | type) -> tuple[NodeSet, NodeSet]:
-        return (
-            NodeSet(jnp.asarray(self.frames, dtype), jnp.asarray(self.frame_mask)),
-            NodeSet(jnp.asarray(self.nodes, dtype), jnp.asarray(self.node_mask)),
-        )
-
-    def expected(self, smoothing: float = 4.0) -> np.ndarray:
-        return plain.node_matrix(*self, smoothing)
+from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings
+from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
+from mcsan_jax.scoring.similarity import block_budget, fuse_levels, level_similarities, node_scorer
 
 
 @pytest.fixture
 def problem() -> Problem:
-    """Videos of 4, 3, 1 and 0 frames; captions of 3, 1 and 0 nodes."""
-    draw = np.random.default_rng(0)
-    frame_mask = np.arange(4)[None] < np.array([4, 3, 1, 0])[:, None]
-    node_mask = np.arange(3)[None] < np.array([3, 1, 0])[:, None]
-    return Problem(draw.normal(size=(4, 4, 5)), frame_mask, draw.normal(size=(3, 3, 5)), node_mask)
-
-
-def test_cosine(precision: tuple[np.dtype, float]) -> None:
-    dtype, tolerance = precision
-    draw = np.random.default_rng(1)
-    videos, texts = draw.normal(size=(3, 5)), draw.normal(size=(4, 5))
-    texts[2] = 0.0
-    result = cosine_similarity(jnp.asarray(videos, dtype), jnp.asarray(texts, dtype))
-    assert result.dtype == dtype
-    np.testing.assert_allclose(result, plain.cosine_matrix(videos, texts), atol=tolerance, rtol=0)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 4.0, 9.0, 25.0])
-def test_attended_nodes(problem: Problem, precision: tuple[np.dtype, float], smoothing: float) -> None:
-    dtype, tolerance = precision
-    result = attended(*problem.arrays(dtype), smoothing)
-    assert result.dtype == dtype
-    np.testing.assert_allclose(result, problem.expected(smoothing), atol=tolerance, rtol=0)
-
-
-@pytest.mark.usefixtures("x64")
-def test_attended_gradient(problem: Problem) -> None:
-    weights = np.random.default_rng(2).normal(size=(4, 3, 3))
-    frames, nodes = problem.arrays(np.float64)
-
-    def total(frame_vectors: jax.Array, node_vectors: jax.Array) -> jax.Array:
-        scores = attended_node_similarity(
-            NodeSet(frame_vectors, frames.mask), NodeSet(node_vectors, nodes.mask)
-        )
-        return jnp.sum(jnp.asarray(weights) * scores)
-
-    of_frames, of_nodes = jax.jit(jax.grad(total, argnums=(0, 1)))(frames.vectors, nodes.vectors)
-
-    def of(changed: Problem) -> float:
-        return float(np.sum(weights * changed.expected()))
-
-    expected = plain.numeric_gradient(lambda x: of(problem._replace(frames=x)), problem.frames)
-    np.testing.assert_allclose(of_frames, expected, atol=1e-7)
-    expected = plain.numeric_gradient(lambda x: of(problem._replace(nodes=x)), problem.nodes)
-    np.testing.assert_allclose(of_nodes, expected, atol=1e-7)
+    return draw_problem()
 
 
 def test_level_similarities(problem: Problem, precision: tuple[np.dtype, float]) -> None:
     dtype, tolerance = precision
     frames, nodes = problem.arrays(dtype)
-    videos = LevelEmbeddings(frames.vectors[:, 0], {ACTION: frames})
-    texts = LevelEmbeddings(nodes.vectors[:, 0], {ACTION: nodes})
-    scores = jax.jit(level_similarities)(videos, texts)
+    videos = prepare_videos(Encoding(LevelEmbeddings(frames.vectors[:, 0], {ACTION: frames}), {}))
+    texts = prepare_texts(Encoding(LevelEmbeddings(nodes.vectors[:, 0], {ACTION: nodes}), {}))
+    scores = jax.jit(level_similarities, static_argnums=2)(videos, texts, SimilarityConfig())
     expected = {
         GLOBAL: plain.cosine_matrix(problem.frames[:, 0], problem.nodes[:, 0]),
         ACTION: plain.mean_over_nodes(problem.expected(), problem.node_mask),
@@ -99,101 +29,28 @@ def test_level_similarities(problem: Problem, precision: tuple[np.dtype, float])
     assert set(scores) == set(expected)
     for level, value in expected.items():
         np.testing.assert_allclose(scores[level], value, atol=tolerance, rtol=0)
-    presence = level_presence(texts)
+    presence = texts.presence()
     np.testing.assert_array_equal(presence[ACTION], [True, True, False])
     np.testing.assert_array_equal(presence[GLOBAL], [True, True, True])
 
 
 def test_global_level_needs_both_sides() -> None:
     with pytest.raises(ValueError, match="global level"):
-        level_similarities(LevelEmbeddings(jnp.ones((2, 3)), {}), LevelEmbeddings(None, {}))
-
-
-def test_padding_changes_nothing(problem: Problem) -> None:
-    frames, nodes = problem.arrays(np.float32)
-
-    def pad(items: NodeSet) -> NodeSet:
-        return NodeSet(
-            jnp.pad(items.vectors, ((0, 0), (0, 3), (0, 0)), constant_values=7.0),
-            jnp.pad(items.mask, ((0, 0), (0, 3))),
+        level_similarities(
+            PreparedVideos(None, {}, {}), PreparedTexts(jnp.ones((2, 3)), {}, {}), SimilarityConfig()
         )
 
-    result = attended(pad(frames), pad(nodes))
-    np.testing.assert_allclose(result[..., :3], attended(frames, nodes), atol=1e-6, rtol=0)
-    np.testing.assert_array_equal(result[..., 3:], 0.0)
+
+def test_the_config_chooses_the_form_of_the_score() -> None:
+    for kernel, name in (("xla", "attended_similarity"), ("pallas", "fused_attended_similarity")):
+        chosen = node_scorer(SimilarityConfig(kernel=kernel, smoothing=9.0), jnp.dtype("bfloat16"))
+        assert chosen.func.__name__ == name
+        assert chosen.keywords == {"smoothing": 9.0, "product_dtype": jnp.dtype("bfloat16")}
 
 
-def test_empty_rows_have_zero_score_and_gradient(problem: Problem) -> None:
-    frames, nodes = problem.arrays(np.float32)
-
-    def total(frame_vectors: jax.Array, node_vectors: jax.Array) -> jax.Array:
-        return jnp.sum(
-            attended_node_similarity(NodeSet(frame_vectors, frames.mask), NodeSet(node_vectors, nodes.mask))
-        )
-
-    of_frames, of_nodes = jax.jit(jax.grad(total, argnums=(0, 1)))(frames.vectors, nodes.vectors)
-    np.testing.assert_array_equal(of_frames[~problem.frame_mask], 0.0)
-    np.testing.assert_array_equal(of_nodes[~problem.node_mask], 0.0)
-    assert np.abs(of_frames[0]).max() > 0
-    assert np.abs(of_nodes[0]).max() > 0
-
-
-@pytest.mark.parametrize("factor", [1e-6, 1e6])
-def test_scale_of_a_video_or_a_node_changes_nothing(problem: Problem, factor: float) -> None:
-    frames, nodes = problem.arrays(np.float32)
-    before = attended(frames, nodes)
-    scaled_frames = NodeSet(frames.vectors.at[1].multiply(factor), frames.mask)
-    np.testing.assert_allclose(attended(scaled_frames, nodes), before, atol=1e-5, rtol=0)
-    scaled_nodes = NodeSet(nodes.vectors.at[0, 1].multiply(factor), nodes.mask)
-    np.testing.assert_allclose(attended(frames, scaled_nodes), before, atol=1e-5, rtol=0)
-    pooled = cosine_similarity(factor * frames.vectors[:, 0], nodes.vectors[:, 0])
-    expected = cosine_similarity(frames.vectors[:, 0], nodes.vectors[:, 0])
-    np.testing.assert_allclose(pooled, expected, atol=1e-6, rtol=0)
-
-
-FRAME = np.array([1.0, 2.0, -1.0, 0.5, 0.0])
-OTHER = np.array([0.5, -1.0, 1.0, 2.0, 1.0])
-ZERO = np.zeros(5)
-SINGULAR = {
-    "all frames equal": [FRAME, FRAME, FRAME],
-    "a frame twice": [FRAME, OTHER, FRAME],
-    "one zero frame": [FRAME, ZERO, OTHER],
-    "zero frames only": [ZERO, ZERO, ZERO],
-    "opposite frames": [FRAME, -FRAME, OTHER],
-    "frames that cancel": [FRAME, -FRAME, ZERO],
-}
-
-
-@pytest.mark.parametrize("case", SINGULAR)
-def test_singular_gram_matrices(case: str) -> None:
-    """The last node is a right angle to FRAME, so that opposite frames get the same weight and cancel."""
-    nodes = np.stack([OTHER, FRAME, -FRAME, ZERO, np.array([2.0, -1.0, 0.0, 0.0, 1.0])])[None]
-    problem = Problem(np.stack(SINGULAR[case])[None], np.ones((1, 3), bool), nodes, np.ones((1, 5), bool))
-    frames, texts = problem.arrays(np.float32)
-    np.testing.assert_allclose(attended(frames, texts), problem.expected(), atol=1e-5, rtol=0)
-
-    def total(frame_vectors: jax.Array, node_vectors: jax.Array) -> jax.Array:
-        return jnp.sum(
-            attended_node_similarity(NodeSet(frame_vectors, frames.mask), NodeSet(node_vectors, texts.mask))
-        )
-
-    for gradient in jax.jit(jax.grad(total, argnums=(0, 1)))(frames.vectors, texts.vectors):
-        assert np.all(np.isfinite(gradient))
-
-
-def test_zero_vectors_have_zero_gradient() -> None:
-    gradient = jax.grad(lambda x: jnp.sum(normalize(x)))(jnp.zeros((2, 3)))
-    assert np.all(np.isfinite(gradient))
-    gradient = jax.grad(lambda x: jnp.sum(cosine_similarity(x, jnp.zeros((1, 3)))))(jnp.ones((2, 3)))
-    np.testing.assert_array_equal(gradient, 0.0)
-
-
-def test_bfloat16_products_are_close_and_float32(problem: Problem) -> None:
-    frames, nodes = problem.arrays(np.float32)
-    rounded = attended(frames, nodes, 4.0, jnp.dtype("bfloat16"))
-    assert rounded.dtype == jnp.float32
-    exact = attended(frames, nodes)
-    assert 0 < np.abs(rounded - exact).max() < 0.03
+def test_the_budget_of_a_block_is_as_configured_or_suits_the_device() -> None:
+    assert block_budget(SimilarityConfig(block_bytes=12_345)) == 12_345
+    assert 2**20 <= block_budget(SimilarityConfig()) <= 2**24, "a core's cache"
 
 
 SCORES = {

@@ -34,7 +34,7 @@ def config() -> Config:
     values.train.update(
         batch_size=8, epochs=3, log_every_steps=2, evaluate_every_epochs=2, checkpoint_every_steps=2
     )
-    values.evaluation.update(encode_batch=8, video_block=4, text_block=8)
+    values.evaluation.update(encode_batch=8, block_bytes=10_000)
     return from_config_dict(values)
 
 

@@ -1,0 +1,183 @@
+"""Whole splits on the host, encoded and ready to be compared: videos, and captions with their nodes packed."""
+
+import collections
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcsan_jax.scoring.packing import PackedNodes
+from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
+
+Rows = slice | np.ndarray
+"""Neighbouring rows, or the indices of any."""
+
+_NODE_MULTIPLE = 128
+"""Room for nodes is rounded up to it, so that splits of nearly the same size share a compiled program."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoCollection:
+    """Prepared videos; each array has a row per video."""
+
+    arrays: list[np.ndarray]
+    kind: Any
+
+    @classmethod
+    def gather(cls, batches: Iterable[tuple[int, PreparedVideos]]) -> "VideoCollection":
+        """The first rows of each batch, as many as it says, one batch after the other."""
+        columns: list[list[np.ndarray]] = []
+        kind = None
+        for rows, batch in batches:
+            leaves, kind = jax.tree.flatten(batch)
+            columns = columns or [[] for _ in leaves]
+            for column, leaf in zip(columns, leaves, strict=True):
+                column.append(_first(leaf, rows))
+        return cls([_joined(column) for column in columns], kind)
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    @property
+    def bytes_per_video(self) -> float:
+        """Bytes of a video's arrays."""
+        return sum(array.nbytes for array in self.arrays) / max(len(self), 1)
+
+    def take(self, rows: Rows, size: int) -> PreparedVideos:
+        """Some videos on the device, filled up to `size` with videos without frames."""
+        return jax.tree.unflatten(self.kind, [_take(array, rows, size) for array in self.arrays])
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionNodes:
+    """The nodes of captions at one level: unit vectors [m, d], one caption after the other, and how many each has."""
+
+    queries: np.ndarray
+    counts: np.ndarray
+
+    def __post_init__(self) -> None:
+        if len(self.queries) != self.counts.sum():
+            raise ValueError(f"{len(self.queries)} nodes, but captions count {self.counts.sum()}")
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Where the nodes of each caption end."""
+        return np.cumsum(self.counts)
+
+    def take(self, rows: Rows, size: int, room: int) -> PackedNodes:
+        """The nodes of some captions on the device, with room for `size` captions and `room` nodes."""
+        counts = self.counts[rows]
+        total = int(counts.sum())
+        before_own = np.repeat(np.cumsum(counts) - counts, counts)
+        places = np.repeat((self.ends - self.counts)[rows], counts) + np.arange(total) - before_own
+        present = np.zeros(size, bool)
+        present[: len(counts)] = counts > 0
+        groups = np.full(room, size, np.int32)
+        groups[:total] = np.repeat(np.cumsum(counts > 0) - 1, counts)
+        shares = np.zeros(room, np.float32)
+        shares[:total] = np.repeat(1.0 / np.maximum(counts, 1), counts)
+        return PackedNodes(
+            _take(self.queries, places, room), jnp.asarray(groups), jnp.asarray(shares), jnp.asarray(present)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TextCollection:
+    """Prepared captions: unit vectors of the global level [t, d] or None, nodes, and attribute directions [t, a]."""
+
+    pooled: np.ndarray | None
+    nodes: dict[str, CaptionNodes]
+    attributes: dict[str, np.ndarray]
+    count: int
+
+    @classmethod
+    def gather(cls, batches: Iterable[tuple[int, PreparedTexts]]) -> "TextCollection":
+        """The first captions of each batch, as many as it says, one batch after the other."""
+        pooled: list[np.ndarray] = []
+        queries, counts, attributes = (collections.defaultdict(list) for _ in range(3))
+        captions = 0
+        for rows, batch in batches:
+            captions += rows
+            if batch.pooled is not None:
+                pooled.append(_first(batch.pooled, rows))
+            for level, packed in batch.nodes.items():
+                counts[level].append(_nodes_of_captions(packed)[:rows])
+                # Rows that only fill up a batch have no nodes, and would come last.
+                queries[level].append(_first(packed.queries, int(counts[level][-1].sum())))
+            for level, directions in batch.attributes.items():
+                attributes[level].append(_first(directions, rows))
+        return cls(
+            _joined(pooled) if pooled else None,
+            {level: CaptionNodes(_joined(queries[level]), _joined(counts[level])) for level in queries},
+            {level: _joined(parts) for level, parts in attributes.items()},
+            captions,
+        )
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def bytes_per_caption(self) -> float:
+        """Bytes of a caption's arrays, on average."""
+        arrays = [nodes.queries for nodes in self.nodes.values()] + list(self.attributes.values())
+        arrays += [] if self.pooled is None else [self.pooled]
+        return sum(array.nbytes for array in arrays) / max(len(self), 1)
+
+    def room(self, size: int) -> dict[str, int]:
+        """Nodes of each level that any `size` neighbouring captions have at most, rounded up."""
+        rooms = {}
+        for level, nodes in self.nodes.items():
+            ends = nodes.ends
+            starts = np.arange(0, len(ends), size)
+            most = np.max(ends[np.minimum(starts + size, len(ends)) - 1] - (ends - nodes.counts)[starts])
+            rooms[level] = _rounded(int(most))
+        return rooms
+
+    def room_for(self, rows: Rows) -> dict[str, int]:
+        """Nodes of each level that these captions have, rounded up."""
+        return {level: _rounded(int(nodes.counts[rows].sum())) for level, nodes in self.nodes.items()}
+
+    def take(self, rows: Rows, size: int, room: dict[str, int]) -> PreparedTexts:
+        """Some captions on the device, filled up to `size` with captions without nodes."""
+        return PreparedTexts(
+            None if self.pooled is None else _take(self.pooled, rows, size),
+            {level: nodes.take(rows, size, room[level]) for level, nodes in self.nodes.items()},
+            {level: _take(array, rows, size) for level, array in self.attributes.items()},
+        )
+
+
+def _rounded(nodes: int) -> int:
+    return max(-(-nodes // _NODE_MULTIPLE), 1) * _NODE_MULTIPLE
+
+
+def _nodes_of_captions(packed: PackedNodes) -> np.ndarray:
+    """How many nodes each caption has."""
+    groups, present = np.asarray(packed.groups), np.asarray(packed.present)
+    counts = np.zeros(len(present), np.int64)
+    counts[present] = np.bincount(groups[groups < len(present)])
+    return counts
+
+
+def _first(array: jax.Array, rows: int) -> np.ndarray:
+    """The first rows on the host; a copy, so that the rest can be freed."""
+    return np.array(np.asarray(array)[:rows])
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The parts as one array; the list is emptied, so that no more than one array exists twice at a time."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
+
+
+def _take(array: np.ndarray, rows: Rows, size: int) -> jax.Array:
+    """Rows of an array on the device, filled up with zeros; neighbouring rows are copied once at most."""
+    taken = array[rows]
+    if len(taken) < size:
+        filled = np.zeros((size, *array.shape[1:]), array.dtype)
+        filled[: len(taken)] = taken
+        taken = filled
+    return jnp.asarray(taken)

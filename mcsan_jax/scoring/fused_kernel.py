@@ -1,0 +1,187 @@
+"""The score of videos' frames and nodes as one GPU kernel: the cosines of frames and nodes never leave the chip.
+
+`mcsan_jax.scoring.frame_attention` defines the score and computes it with XLA, which writes the cosines
+``[v, f, m]`` to memory and reads them again. Here a program takes a few videos and a tile of nodes, sums the cosines
+over slices of the feature axis, and goes on to the scores of its pairs: only ``[v, m]`` is written.
+
+The backward pass is that of the XLA form, computed anew from the inputs; nothing but these is kept for it.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+from jaxtyping import Array, Float
+
+from mcsan_jax.errors import InputError
+from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity
+from mcsan_jax.scoring.vectors import TINY
+
+# Videos and nodes of a program, by the frames of a video that it has room for. With eight warps, Triton 3.9 keeps all
+# that a program computes in registers on the architectures 8.0 and 9.0; with 64 frames, nearly all.
+_BLOCKS = {16: (8, 128), 32: (4, 128), 64: (1, 64)}
+_WARPS = 8
+# Tensor cores multiply tiles of at least this many rows and columns.
+_LEAST_NODES = 16
+# Bytes of a slice of one vector, and slices on their way to the chip at a time: they have to fit its shared memory.
+_SLICE_BYTES = 128
+_STAGES = 3
+
+MAXIMUM_FRAMES = max(_BLOCKS)
+"""Frames of a video that a program has room for."""
+
+
+def fused_attended_similarity(
+    frames: FrameSet,
+    queries: Float[Array, "m d"],
+    smoothing: float,
+    product_dtype: jnp.dtype | None,
+    interpret: bool = False,
+) -> Float[Array, "v m"]:
+    """Score of every video and every node, equal to `attended_similarity` but for rounding.
+
+    Args:
+        frames: prepared frames, at most `MAXIMUM_FRAMES` of a video.
+        queries: node vectors of unit length, or zero.
+        smoothing: λ, the inverse temperature of the attention over frames.
+        product_dtype: type of the large product's inputs; sums are float32, and float32 products are full ones.
+        interpret: run the kernel's operations one after the other, on any device; slow, for tests. JAX's interpreter
+            does not work within a `jax.shard_map` that has ``check_vma`` on; the compiled kernel does.
+
+    Returns:
+        Scores in [−1, 1]; those of zero vectors and of videos without frames are zero.
+
+    Raises:
+        InputError: videos have more frames than a program has room for.
+    """
+    frame_count = frames.lengths.shape[1]
+    if frame_count > MAXIMUM_FRAMES:
+        raise InputError(
+            f"config.similarity.kernel is pallas, which holds at most {MAXIMUM_FRAMES} frames of a video, but videos "
+            f"have {frame_count}; lower config.data.max_frames, or set config.similarity.kernel to xla"
+        )
+    return _fused(
+        (frames.directions, frames.lengths, frames.gram, queries), smoothing, product_dtype, interpret
+    )
+
+
+# Directions [v, f, d], lengths [v, f], Gram matrices [v, f, f] and queries [m, d].
+_Inputs = tuple[Array, Array, Array, Array]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _fused(
+    inputs: _Inputs, smoothing: float, product_dtype: jnp.dtype | None, interpret: bool
+) -> Float[Array, "v m"]:
+    directions, lengths, gram, queries = inputs
+    videos, frame_count = lengths.shape
+    nodes = queries.shape[0]
+    dtype = queries.dtype if product_dtype is None else jnp.dtype(product_dtype)
+    rows = min(room for room in _BLOCKS if room >= frame_count)
+    group, largest_tile = _BLOCKS[rows]
+    tile = min(max(pl.next_power_of_2(nodes), _LEAST_NODES), largest_tile)
+    width = _SLICE_BYTES // dtype.itemsize
+
+    # Added frames have length zero and so no weight; added features add nothing to a product.
+    directions = _pad(directions, (group, rows, width))
+    lengths = _pad(lengths, (group, rows))
+    gram = _pad(gram, (group, rows, rows))
+    queries = _pad(queries, (tile, width))
+    depth = queries.shape[1]
+    score = pl.pallas_call(
+        functools.partial(_score_tile, width=width, smoothing=smoothing),
+        # The type of a traced product says, other than one written down, over which axes of a mesh it varies.
+        jax.eval_shape(functools.partial(jnp.einsum, "vf,md->vm"), lengths, queries),
+        # Programs that run at a time share their videos, and all nodes stay in the cache.
+        grid=(queries.shape[0] // tile, lengths.shape[0] // group),
+        in_specs=[
+            pl.BlockSpec((group, rows, depth), lambda m, v: (v, 0, 0)),
+            pl.BlockSpec((group, rows), lambda m, v: (v, 0)),
+            pl.BlockSpec((group, rows, rows), lambda m, v: (v, 0, 0)),
+            pl.BlockSpec((tile, depth), lambda m, v: (m, 0)),
+        ],
+        out_specs=pl.BlockSpec((group, tile), lambda m, v: (v, m)),
+        compiler_params=triton.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
+        interpret=interpret,
+        name="fused_attended_similarity",
+    )
+    return score(directions.astype(dtype), lengths, gram, queries.astype(dtype))[:videos, :nodes]
+
+
+def _forward(
+    inputs: _Inputs, smoothing: float, product_dtype: jnp.dtype | None, interpret: bool
+) -> tuple[Float[Array, "v m"], _Inputs]:
+    return _fused(inputs, smoothing, product_dtype, interpret), inputs
+
+
+def _backward(
+    smoothing: float,
+    product_dtype: jnp.dtype | None,
+    interpret: bool,
+    inputs: _Inputs,
+    cotangent: Float[Array, "v m"],
+) -> tuple[_Inputs]:
+    del interpret
+
+    def reference(inputs: _Inputs) -> Float[Array, "v m"]:
+        *frames, queries = inputs
+        return attended_similarity(FrameSet(*frames), queries, smoothing, product_dtype)
+
+    return jax.vjp(reference, inputs)[1](cotangent)
+
+
+_fused.defvjp(_forward, _backward)
+
+
+# Arguments of the kernel are references to memory: directions [v, f, d], lengths [v, f], gram [v, f, f],
+# queries [m, d] and scores [v, m], of the videos and nodes of one program.
+def _score_tile(
+    directions: jax.Ref,
+    lengths: jax.Ref,
+    gram: jax.Ref,
+    queries: jax.Ref,
+    scores: jax.Ref,
+    *,
+    width: int,
+    smoothing: float,
+) -> None:
+    videos, rows, depth = directions.shape
+
+    def add_slice(i: Array, cosines: tuple[Array, ...]) -> tuple[Array, ...]:
+        part = pl.ds(i * width, width)
+        nodes = queries[:, part].T
+        return tuple(
+            sums + _product(directions[v, :, part], nodes, sums.dtype) for v, sums in enumerate(cosines)
+        )
+
+    zeros = jnp.zeros((rows, queries.shape[0]), scores.dtype)
+    for v, cosines in enumerate(jax.lax.fori_loop(0, depth // width, add_slice, (zeros,) * videos)):
+        scores[v, :] = _score_video(cosines, lengths[v, :], gram[v, :, :], smoothing)
+
+
+def _score_video(
+    cosines: Float[Array, "f m"], lengths: Float[Array, " f"], gram: Float[Array, "f f"], smoothing: float
+) -> Float[Array, " m"]:
+    """`score_from_cosines` for one video; Triton has no product with a leading axis."""
+    positive = jnp.maximum(cosines, 0.0)
+    squared = jnp.sum(positive * positive, axis=0, keepdims=True)
+    is_zero = squared <= TINY**2
+    inverse_norm = jnp.where(is_zero, 1.0 / TINY, jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared)))
+    weights = jnp.exp(smoothing * (positive * inverse_norm - 1.0)) * lengths[:, None]
+
+    squared_length = jnp.sum(weights * _product(gram, weights, weights.dtype), axis=0)
+    is_zero = squared_length <= TINY * jnp.square(jnp.sum(weights, axis=0))
+    inverse_length = jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared_length))
+    return jnp.where(is_zero, 0.0, jnp.sum(weights * cosines, axis=0) * inverse_length)
+
+
+def _product(x: Float[Array, "f k"], y: Float[Array, "k m"], dtype: jnp.dtype) -> Float[Array, "f m"]:
+    """A product of blocks with sums of type `dtype`; without the precision, float32 would be cut to 10 bits."""
+    return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST, preferred_element_type=dtype)
+
+
+def _pad(x: Array, multiples: tuple[int, ...]) -> Array:
+    """Zeros after the end of each axis, up to a multiple of the given number."""
+    return jnp.pad(x, [(0, -size % multiple) for size, multiple in zip(x.shape, multiples, strict=True)])

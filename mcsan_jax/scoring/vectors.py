@@ -1,0 +1,53 @@
+"""Lengths, directions and cosines of vectors, safe for zero vectors and for very long or short ones."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+TINY = 1e-12
+
+
+def product_dtype(compute_dtype: str) -> jnp.dtype | None:
+    """The type to which large products round their inputs; None leaves them as they are, for float32."""
+    return None if compute_dtype == "float32" else jnp.dtype(compute_dtype)
+
+
+def safe_norm(x: Float[Array, "*batch d"]) -> Float[Array, "*batch 1"]:
+    """Euclidean length over the last axis; one below 1e-12 counts as 1e-12 and has a zero gradient."""
+    squared = jnp.sum(x * x, axis=-1, keepdims=True)
+    is_zero = squared <= TINY**2
+    return jnp.where(is_zero, TINY, jnp.sqrt(jnp.where(is_zero, 1.0, squared)))
+
+
+def direction_and_length(
+    x: Float[Array, "*batch d"],
+) -> tuple[Float[Array, "*batch d"], Float[Array, "*batch 1"]]:
+    """Vectors of unit length and how long the vectors were; zero vectors stay zero and have length zero.
+
+    The largest component is taken out first, so that no square overflows or vanishes. As a constant it leaves both
+    derivatives as they are: the direction does not depend on it, and the length is put together again.
+    """
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True))
+    scale = jnp.where(largest > 0, largest, 1.0)
+    scaled = x / scale
+    norm = safe_norm(scaled)
+    return scaled / norm, jnp.where(largest > 0, norm, 0.0) * scale
+
+
+def normalize(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+    """Vectors scaled to unit length; zero vectors stay zero."""
+    return direction_and_length(x)[0]
+
+
+def cosine_similarity(
+    videos: Float[Array, "v d"], texts: Float[Array, "t d"], product_dtype: jnp.dtype | None = None
+) -> Float[Array, "v t"]:
+    """Cosine of every pair; `product_dtype` is the type of the large product's inputs (sums are float32)."""
+    return product("vd,td->vt", normalize(videos), normalize(texts), product_dtype)
+
+
+def product(equation: str, x: Array, y: Array, dtype: jnp.dtype | None) -> Array:
+    """An einsum whose inputs are rounded to `dtype` and whose sums are float32 (or float64 for float64)."""
+    if dtype is None:
+        return jnp.einsum(equation, x, y, precision=jax.lax.Precision.HIGHEST)
+    return jnp.einsum(equation, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)

@@ -1,0 +1,79 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcsan_jax.evaluation.collection import CaptionNodes, TextCollection, VideoCollection
+from mcsan_jax.levels import ENTITY, Encoding, LevelEmbeddings, NodeSet
+from mcsan_jax.scoring.prepared import PreparedTexts, prepare_texts, prepare_videos
+
+COUNTS = np.array([2, 0, 3, 1, 0, 1])
+
+
+def batches() -> list[tuple[int, PreparedTexts]]:
+    """Two batches of four captions, the second filled up with two that are not there."""
+    counts = np.concatenate([COUNTS, [0, 0]])
+    mask = np.arange(3)[None] < counts[:, None]
+    vectors = np.random.default_rng(0).normal(size=(8, 3, 4)).astype(np.float32)
+    pooled = vectors[:, 0]
+    prepared = [
+        prepare_texts(
+            Encoding(
+                LevelEmbeddings(
+                    jnp.asarray(pooled[rows]),
+                    {ENTITY: NodeSet(jnp.asarray(vectors[rows]), jnp.asarray(mask[rows]))},
+                ),
+                {},
+            )
+        )
+        for rows in (slice(0, 4), slice(4, 8))
+    ]
+    return [(4, prepared[0]), (2, prepared[1])]
+
+
+def test_captions_keep_their_own_nodes_only() -> None:
+    texts = TextCollection.gather(batches())
+    assert len(texts) == 6
+    nodes = texts.nodes[ENTITY]
+    np.testing.assert_array_equal(nodes.counts, COUNTS)
+    assert nodes.queries.shape == (7, 4)
+    np.testing.assert_allclose(np.linalg.norm(nodes.queries, axis=1), 1.0, rtol=1e-6)
+    assert texts.bytes_per_caption == 4 * 4 * (7 + 6) / 6
+
+
+def test_any_captions_can_be_taken_in_any_order() -> None:
+    texts = TextCollection.gather(batches())
+    rows = np.array([5, 4, 2, 0])
+    taken = texts.take(rows, 5, {ENTITY: 8})
+    packed = taken.nodes[ENTITY]
+    np.testing.assert_array_equal(packed.queries[:6], texts.nodes[ENTITY].queries[[6, 2, 3, 4, 0, 1]])
+    np.testing.assert_array_equal(packed.queries[6:], 0)
+    np.testing.assert_array_equal(packed.groups, [0, 1, 1, 1, 2, 2, 5, 5])
+    np.testing.assert_allclose(packed.shares, [1, 1 / 3, 1 / 3, 1 / 3, 0.5, 0.5, 0, 0])
+    np.testing.assert_array_equal(packed.present, [True, False, True, True, False])
+    np.testing.assert_array_equal(taken.pooled[:4], texts.pooled[rows])
+    np.testing.assert_array_equal(taken.pooled[4:], 0)
+
+
+def test_the_room_for_neighbours_holds_every_block() -> None:
+    counts = np.array([100, 0, 50, 120, 30, 7])
+    nodes = CaptionNodes(np.zeros((counts.sum(), 2), np.float32), counts)
+    texts = TextCollection(None, {ENTITY: nodes}, {}, len(counts))
+    assert texts.room(2) == {ENTITY: 256}, "captions 2 and 3 have 170 nodes"
+    assert texts.room(6) == {ENTITY: 384}
+    assert texts.room_for(np.array([0, 5])) == {ENTITY: 128}
+    assert texts.room_for(np.array([1])) == {ENTITY: 128}
+
+
+def test_counts_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 nodes, but captions count 4"):
+        CaptionNodes(np.zeros((3, 2), np.float32), np.array([4]))
+
+
+def test_videos_are_filled_up_with_videos_without_frames() -> None:
+    frames = NodeSet(jnp.ones((3, 2, 4), jnp.float32), jnp.ones((3, 2), bool))
+    prepared = prepare_videos(Encoding(LevelEmbeddings(None, {ENTITY: frames}), {}))
+    videos = VideoCollection.gather([(3, prepared), (1, prepared)])
+    assert len(videos) == 4
+    taken = videos.take(np.array([3, 0]), 3).frames[ENTITY]
+    np.testing.assert_array_equal(taken.lengths, [[1, 1], [1, 1], [0, 0]])
+    np.testing.assert_array_equal(taken.directions[2], 0)
