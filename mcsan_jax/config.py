@@ -139,7 +139,7 @@ class EvaluationConfig:
 
     encode_batch: int = 64
     """Videos, and captions, encoded at a time."""
-    block_bytes: int = 64 * 2**20
+    block_bytes: int = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
 
 
