@@ -23,9 +23,10 @@ from jaxtyping import Array
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_collection import make_texts, make_videos
 from mcsan_jax.config import Config, ModelConfig
-from mcsan_jax.evaluation.block_scores import Block, BlockScorer, Parts, count_ranks
+from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, ScoreFile, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.levels import LEVELS, ScoringParameters
 from mcsan_jax.scoring.multi_level import FUSED
 
@@ -96,8 +97,10 @@ def _compiled_product(x: tuple[int, ...], y: tuple[int, ...]) -> Any:
 def rank(scorer: BlockScorer, scores_file: pathlib.Path | None = None) -> tuple[list[Ranks], float]:
     """Fused ranks of all captions and of all videos, and the seconds of the scores and ranks of every part."""
     videos, texts = scorer.shape
+    matches = Matches.of_owners(np.arange(texts) // (texts // videos), videos)
     start = time.perf_counter()
-    counter = count_ranks(scorer, np.arange(texts) // (texts // videos), scores_file)[FUSED]
+    with ScoreFile.maybe(scores_file, scorer.shape) as write:
+        counter = count_ranks(scorer, matches, [] if write is None else [EveryBlock(write)])[FUSED]
     ranks = [counter.text_to_video(), counter.video_to_text()]
     return ranks, time.perf_counter() - start
 

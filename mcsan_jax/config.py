@@ -7,6 +7,7 @@ dataclasses once, and refuses unknown keys and wrong values.
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -135,12 +136,18 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """Sizes of blocks; they bound memory and change nothing else."""
+    """How a split is evaluated; the sizes bound memory and change nothing else."""
 
     encode_batch: int = 64
     """Videos, and captions, encoded at a time."""
     block_bytes: int = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
+    merge_duplicates: bool = False
+    """Captions with the same text are one query with several right videos (HGR's rule); False keeps each."""
+    answers: int = 50
+    """Best answers that are kept of every query."""
+    bank_captions: int = 10_000
+    """Training captions, at most about twice as many, that tell the hubs when corrections are studied."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +184,8 @@ _LEAST = {
     **dict.fromkeys(("data.max_frames", "data.max_tokens", "data.max_actions", "data.max_entities"), 1),
     **dict.fromkeys(("data.max_relationships", "data.shuffle_buffer"), 1),
     **dict.fromkeys(("data.prefetch", "similarity.block_bytes"), 0),
-    **dict.fromkeys(("evaluation.encode_batch", "evaluation.block_bytes"), 1),
+    **dict.fromkeys(("evaluation.encode_batch", "evaluation.block_bytes", "evaluation.answers"), 1),
+    "evaluation.bank_captions": 1,
     **dict.fromkeys(("model.dropout", "similarity.attribute_weight", "loss.attribute_weight"), 0.0),
     **dict.fromkeys(
         ("loss.divergence_weight", "loss.focal_gamma", "loss.focal_alpha", "optim.clip_norm"), 0.0
@@ -201,7 +209,27 @@ def from_config_dict(values: ml_collections.ConfigDict) -> Config:
     Raises:
         InputError: an unknown or missing key, a value of the wrong type, or one outside its choices.
     """
-    config = _build(Config, values.to_dict(), "config")
+    return _from_values(values.to_dict())
+
+
+def from_flat(flat: Mapping[str, Any]) -> Config:
+    """The configuration that `flatten` gave, as a run's folder keeps it; fields that are newer have their defaults.
+
+    Raises:
+        InputError: as of `from_config_dict`.
+    """
+    values = dataclasses.asdict(Config())
+    for key, value in flat.items():
+        group, dot, name = key.partition(".")
+        if dot and isinstance(values.get(group), dict):
+            values[group][name] = value
+        else:
+            values[key] = value
+    return _from_values(values)
+
+
+def _from_values(values: dict[str, Any]) -> Config:
+    config = _build(Config, values, "config")
     flat = flatten(config)
     for key, choices in _CHOICES.items():
         if flat[key] not in choices:

@@ -14,8 +14,8 @@ from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
+from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
-from mcsan_jax.evaluation.table import render_table
 from mcsan_jax.prepared_data import find_prepared_data
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
@@ -41,14 +41,14 @@ _SAVE_SCORES = flags.DEFINE_bool(
 )
 
 
-def run(config: Config, workdir: Workdir, mode: str, save_scores: bool = False) -> dict[str, Evaluation]:
+def run(config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes()) -> dict[str, Evaluation]:
     """Does what `mode` says and returns the evaluations by split.
 
     Args:
         config: the experiment.
         workdir: of the run.
         mode: one of `MODES`.
-        save_scores: whether the matrices of scores are written beside the evaluations.
+        wishes: what is wanted of the evaluations.
 
     Raises:
         InputError: data, configuration or work folder do not fit together.
@@ -65,7 +65,7 @@ def run(config: Config, workdir: Workdir, mode: str, save_scores: bool = False) 
             _train(experiment, folder, checkpoints, workdir)
         if mode == "train":
             return {}
-        return _evaluate_best(experiment, folder, checkpoints, workdir, save_scores)
+        return evaluate_best(experiment, folder, checkpoints, workdir, wishes)
 
 
 def _train(
@@ -106,36 +106,6 @@ def _train(
     print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
 
 
-def _evaluate_best(
-    experiment: Experiment,
-    folder: pathlib.Path,
-    checkpoints: CheckpointStore,
-    workdir: Workdir,
-    save_scores: bool,
-) -> dict[str, Evaluation]:
-    config, manifest = experiment.config, experiment.manifest
-    step = checkpoints.best_step
-    if step is None:
-        raise InputError(
-            f"{workdir.folder} holds no evaluated checkpoint; train first (--mode=train_and_eval), or name the folder "
-            "of a run with --workdir"
-        )
-    state = checkpoints.restore(step, like=experiment.state_maker.abstract)
-    evaluations = {}
-    for split in filter(None, (config.data.validation_split, config.data.test_split)):
-        reader = SplitReader(folder, manifest, split, batch_limits(config.data))
-        scores_file = workdir.scores_file(split) if save_scores else None
-        evaluation = evaluate(experiment.encoders, variables_of(state), reader, config, split, scores_file)
-        path = workdir.write_evaluation(evaluation, split, step, config, manifest.fingerprint)
-        title = (
-            f"{manifest.dataset} ({manifest.protocol}), split {split}, "
-            f"step {step} (best on {config.data.validation_split})"
-        )
-        print(f"\n{render_table(evaluation, title)}\nwritten to {path}", flush=True)
-        evaluations[split] = evaluation
-    return evaluations
-
-
 def _check_splits(config: Config, manifest: Manifest) -> None:
     for key in ("train_split", "validation_split", "test_split"):
         split = getattr(config.data, key)
@@ -170,7 +140,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         config = from_config_dict(_CONFIG.value)
         workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
-        run(config, workdir, _MODE.value, _SAVE_SCORES.value)
+        run(config, workdir, _MODE.value, Wishes(save_scores=_SAVE_SCORES.value))
     except (InputError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

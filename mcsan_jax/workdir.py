@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from mcsan_jax.config import Config, flatten
+from mcsan_jax.config import Config, flatten, from_flat
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.evaluate import Evaluation
 
@@ -24,6 +24,9 @@ _FREE_TO_CHANGE = (
     "data.prefetch",
 )
 """Fields that do not change what is trained, or its rounding alone; the data is recognised by its fingerprint."""
+
+_NO_FIELDS = ("data_fingerprint", "versions")
+"""What the file of the identity holds beside the fields of the configuration."""
 
 _PACKAGES = ("mcsan-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -53,14 +56,38 @@ class Workdir:
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_json(self._identity_file, {**identity, "versions": package_versions()})
 
+    def stored_config(self) -> Config:
+        """The configuration of the run in the folder.
+
+        Raises:
+            InputError: there is no run, or its configuration is damaged or of another version.
+        """
+        if not self._identity_file.is_file():
+            raise InputError(
+                f"{self.folder} holds no run: there is no {self._identity_file.name}; name the folder that "
+                "`python -m mcsan_jax.main` wrote (--workdir)"
+            )
+        identity = self._read_identity()
+        return from_flat({key: value for key, value in identity.items() if key not in _NO_FIELDS})
+
+    def queries_file(self, split: str) -> pathlib.Path:
+        """Where the ranks and best answers of a split's queries are written."""
+        return self.folder / "eval" / f"{split}_queries.parquet"
+
     def scores_file(self, split: str) -> pathlib.Path:
         """Where the fused scores of a split are written: float32 [video, caption], in the order of its records."""
         return self.folder / "eval" / f"{split}_scores.npy"
 
     def write_evaluation(
-        self, evaluation: Evaluation, split: str, step: int, config: Config, data_fingerprint: str
+        self,
+        evaluation: Evaluation,
+        split: str,
+        step: int,
+        config: Config,
+        data_fingerprint: str,
+        details: Mapping[str, Any],
     ) -> pathlib.Path:
-        """Writes ``eval/<split>.json``: the figures with all that is needed to get them again."""
+        """Writes ``eval/<split>.json``: the figures, what explains them, and all that is needed to get them again."""
         path = self.folder / "eval" / f"{split}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {
@@ -68,7 +95,7 @@ class Workdir:
             "step": step,
             "rsum": evaluation.rsum,
             **dataclasses.asdict(evaluation),
-            "duplicate_captions": "every caption is its own query",
+            **details,
             "ties": "counted by expectation",
             "data_fingerprint": data_fingerprint,
             "config": _plain(flatten(config)),

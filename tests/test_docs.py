@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from absl import flags
 from absl.testing import flagsaver
 from ml_collections import config_flags
@@ -15,6 +16,7 @@ from data_pipeline import inspect as inspection
 from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import PROTOCOLS
 from data_pipeline.prepare import MOVING_SHAPES
+from mcsan_jax import cli
 from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
@@ -124,6 +126,27 @@ def test_commands_are_found() -> None:
         "X=1 python3 -m a.b --c=d && cd e | python -m f 'g h' # python -m i\n" + "python -m j \\\n  --k\n"
     )
     assert list(commands(script)) == [("a.b", ["--c=d"]), ("f", ["g h"]), ("j", ["--k"])]
+
+
+MCSAN = [
+    pytest.param(shlex.split(line, comments=True)[1:], id=f"{path.name}: {line[:60]}")
+    for path in DOCS
+    for language in ("bash", "text")
+    for script in blocks(path.read_text(encoding="utf-8"), language)
+    for line in script.splitlines()
+    if line.startswith("mcsan ")
+]
+
+
+@pytest.mark.parametrize("arguments", MCSAN)
+def test_commands_of_mcsan_parse(arguments: list[str]) -> None:
+    verb, *rest = arguments
+    command = typer.main.get_command(cli.app).commands[verb]
+    assert command.make_context(verb, rest).params
+
+
+def test_all_verbs_of_mcsan_are_shown() -> None:
+    assert {parameters.values[0][0] for parameters in MCSAN} == set(typer.main.get_command(cli.app).commands)
 
 
 @pytest.mark.parametrize(("module", "arguments"), COMMANDS)

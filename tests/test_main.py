@@ -10,9 +10,12 @@ import time
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from typer.testing import CliRunner
 
+from mcsan_jax import cli
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
+from mcsan_jax.evaluate_checkpoint import Wishes
 from mcsan_jax.main import run
 from mcsan_jax.workdir import Workdir
 
@@ -74,7 +77,7 @@ def test_a_run_leaves_results_that_say_how_they_came_about(finished: Workdir, co
 
 def test_evaluating_again_gives_the_same_figures(finished: Workdir, config: Config) -> None:
     before = (finished.folder / "eval" / "test.json").read_text()
-    evaluations = run(config, finished, "eval", save_scores=True)
+    evaluations = run(config, finished, "eval", Wishes(save_scores=True))
     assert (finished.folder / "eval" / "test.json").read_text() == before
     assert evaluations["test"].rsum == json.loads(before)["rsum"]
     scores = np.load(finished.scores_file("test"), allow_pickle=False)
@@ -82,6 +85,58 @@ def test_evaluating_again_gives_the_same_figures(finished: Workdir, config: Conf
     own = scores[np.arange(50) // 5, np.arange(50)]
     best = np.mean(own[None] >= scores.max(axis=0))
     assert 100 * best == pytest.approx(evaluations["test"].directions["fused"]["t2v"]["R@1"])
+
+
+def mcsan(*arguments: object) -> str:
+    done = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_an_evaluated_run_is_looked_at_compared_and_exported(
+    finished: Workdir, tmp_path: pathlib.Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(finished.folder, other)
+    before = json.loads((other / "eval" / "test.json").read_text())
+    mcsan("eval", other, "--split", "test", "--ablate", "--hubness")
+    result = json.loads((other / "eval" / "test.json").read_text())
+    assert [row["name"] for row in result.pop("ablation")][:2] == ["as trained", "only global"]
+    assert [row["name"] for row in result.pop("hubness")][-1] == "DSL"
+    for key in ("step", "intervals", "hubs", "densities", "attributes", "false_negatives", "config"):
+        assert result[key] == before[key], key
+    assert result["directions"].items() >= before["directions"].items()
+    assert result["protocol"]["lines"][0].startswith("Protocol: moving shapes, split test: 10 videos")
+
+    said = mcsan("compare", finished.folder, other)
+    assert result["protocol"]["lines"][0] in said
+    row = next(line for line in said.splitlines() if line.startswith("| T2V R@1"))
+    assert "+0.00" in row and "1.0000" in row
+
+    page = (other / "eval" / "test_report.html").read_text()
+    assert "without relationship" in page and "QB-Norm" in page
+    both = tmp_path / "both.html"
+    assert f"written to {both}" in mcsan("report", finished.folder, other, "--out", both)
+    assert finished.folder.name in both.read_text() and "other" in both.read_text()
+
+    mcsan("export", other, "--out", tmp_path / "trec")
+    names = {f"test_{direction}.{kind}" for direction in ("t2v", "v2t") for kind in ("qrels", "run")}
+    assert {path.name for path in (tmp_path / "trec").iterdir()} == names
+
+    with pytest.raises(InputError, match=r"no split 'dev' in .*; it has test, train, val"):
+        mcsan("eval", other, "--split", "dev")
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path: pathlib.Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mcsan_jax.cli", "report", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path} was never evaluated") and "Traceback" not in done.stderr
 
 
 def test_a_run_of_another_configuration_is_refused(finished: Workdir, shapes: pathlib.Path) -> None:

@@ -107,13 +107,30 @@ def test_every_group_has_fields_that_may_not_change(tmp_path: Path, group: str) 
 def test_evaluation_carries_its_origin(tmp_path: Path) -> None:
     directions = {"fused": {"t2v": {"R@1": 12.5}, "v2t": {"R@1": 25.0}, "rsum": 37.5}}
     evaluation = Evaluation(videos=4, captions=8, directions=directions, compositional={}, foils={})
-    path = Workdir(tmp_path / "run").write_evaluation(evaluation, "test", 70, CONFIG, "f1")
+    path = Workdir(tmp_path / "run").write_evaluation(
+        evaluation, "test", 70, CONFIG, "f1", {"level_weights": {"global": 1.0}}
+    )
     assert path == tmp_path / "run" / "eval" / "test.json"
     content = json.loads(path.read_text())
     assert (content["split"], content["step"], content["rsum"]) == ("test", 70, evaluation.rsum)
     assert content["directions"] == directions and (content["videos"], content["captions"]) == (4, 8)
-    assert content["data_fingerprint"] == "f1"
+    assert content["data_fingerprint"] == "f1" and content["level_weights"] == {"global": 1.0}
     assert set(content["config"]) == set(flatten(CONFIG))
     assert content["config"]["model.levels"] == list(CONFIG.model.levels)
     assert content["versions"]["flax"] == metadata.version("flax")
     assert [each.name for each in path.parent.iterdir()] == ["test.json"]
+
+
+def test_the_configuration_of_a_run_is_found_again(tmp_path: Path) -> None:
+    Workdir(tmp_path).claim(CONFIG, "f1")
+    assert Workdir(tmp_path).stored_config() == CONFIG
+    identity = tmp_path / "config.json"
+    values = json.loads(identity.read_text())
+    del values["evaluation.answers"]
+    identity.write_text(json.dumps(values))
+    assert Workdir(tmp_path).stored_config() == CONFIG
+    identity.write_text(json.dumps({**values, "model.depth": 3}))
+    with pytest.raises(InputError, match=r"unknown config key config\.model\.depth"):
+        Workdir(tmp_path).stored_config()
+    with pytest.raises(InputError, match=r"holds no run: there is no config\.json"):
+        Workdir(tmp_path / "absent").stored_config()

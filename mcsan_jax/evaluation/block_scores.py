@@ -4,19 +4,23 @@ Only one block of the score matrix exists at a time, beside the few that hold ma
 first to find the score that each query must beat, then to count, and are kept while there is room for them.
 """
 
+import collections
+import contextlib
 import functools
 import pathlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
 from mcsan_jax.config import Config, SimilarityConfig
+from mcsan_jax.evaluation.ablation import Fusion
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.ranking import RankCounter
+from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.levels import ScoringParameters
-from mcsan_jax.scoring.multi_level import FUSED, score_prepared
+from mcsan_jax.scoring.multi_level import FUSED, fuse_parts, score_parts
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 from mcsan_jax.scoring.vectors import product_dtype
 
@@ -35,13 +39,19 @@ class BlockScorer:
         texts: all captions.
         parameters: level weights.
         config: the experiment.
+        fusions: other ways to make one score of the levels; each is a part of its own.
     """
 
     def __init__(
-        self, videos: VideoCollection, texts: TextCollection, parameters: ScoringParameters, config: Config
+        self,
+        videos: VideoCollection,
+        texts: TextCollection,
+        parameters: ScoringParameters,
+        config: Config,
+        fusions: tuple[Fusion, ...] = (),
     ) -> None:
         self.videos, self.texts, self.parameters = videos, texts, parameters
-        self._score = _compiled_scorer(config.similarity, config.model.compute_dtype)
+        self._score = _compiled_scorer(config.similarity, config.model.compute_dtype, fusions)
         self.block_bytes = config.evaluation.block_bytes
         third = self.block_bytes / 3
         self._height = max(min(int(third / max(videos.bytes_per_video, 1)), len(videos)), 1)
@@ -72,52 +82,98 @@ class BlockScorer:
             height, width = rows.stop - rows.start, columns.stop - columns.start
             yield (rows, columns), {part: np.asarray(block)[:height, :width] for part, block in parts.items()}
 
+    def scores_of(self, videos: np.ndarray, captions: np.ndarray) -> Parts:
+        """Scores of some videos with some captions, named by their indices."""
+        room = self.texts.room_for(captions)
+        parts = self._score(
+            self.videos.take(videos, len(videos)),
+            self.texts.take(captions, len(captions), room),
+            self.parameters,
+        )
+        return {part: np.asarray(block) for part, block in parts.items()}
+
     def margins_over(
-        self, foils: TextCollection, captions: np.ndarray, video_of_text: np.ndarray, size: int
+        self, foils: TextCollection, captions: np.ndarray, of_captions: np.ndarray, size: int
     ) -> Parts:
         """By how much each of these captions scores above its foil, with the caption's own video.
 
         Args:
             foils: a false caption for each of the captions.
             captions: their true captions.
-            video_of_text: the video of every caption.
+            of_captions: the video of each.
             size: to which both are filled up.
         """
         rooms = (foils.room_for(slice(None)), self.texts.room_for(captions))
         room = {level: max(of_level[level] for of_level in rooms) for level in rooms[0]}
-        videos = self.videos.take(video_of_text[captions], size)
+        videos = self.videos.take(of_captions, size)
         of_true = self._score(videos, self.texts.take(captions, size, room), self.parameters)
         of_foils = self._score(videos, foils.take(slice(None), size, room), self.parameters)
         return {part: np.diagonal(of_true[part] - of_foils[part])[: len(captions)] for part in of_true}
 
 
+@runtime_checkable
+class BlockCounter(Protocol):
+    """Learns from the blocks of one part of the score; see `matched_scores.MatchedScores` for the two rounds."""
+
+    def has_match(self, videos: slice, texts: slice) -> bool:
+        """Whether it needs the block in the first round."""
+        ...
+
+    def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+        """First round: a block that holds a caption with its video."""
+        ...
+
+    def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+        """Second round: every block once."""
+        ...
+
+
+class EveryBlock:
+    """A counter of the second round alone.
+
+    Args:
+        take: is given each block [videos, texts] and where it stands.
+    """
+
+    def __init__(self, take: Callable[[np.ndarray, slice, slice], None]) -> None:
+        self.count = take
+
+    def has_match(self, videos: slice, texts: slice) -> bool:
+        """Never."""
+        return False
+
+    def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+        """Does nothing."""
+
+
 def count_ranks(
-    scorer: BlockScorer, video_of_text: np.ndarray, scores_file: pathlib.Path | None = None
+    scorer: BlockScorer, matches: Matches, others: Sequence[BlockCounter] = ()
 ) -> dict[str, RankCounter]:
     """Ranks in both directions by every part of the score.
 
     Args:
         scorer: the collections.
-        video_of_text: index of each caption's video.
-        scores_file: where the fused scores are written, if anywhere; appears when it is complete.
+        matches: which captions and videos belong together.
+        others: counters that are shown the fused scores, too.
     """
-    video_count = scorer.shape[0]
-    locate = RankCounter(video_of_text, video_count)
-    counters: dict[str, RankCounter] = {}
+    ranks = collections.defaultdict[str, RankCounter](lambda: RankCounter(matches))
+
+    def counters(part: str) -> list[BlockCounter]:
+        return [ranks[part], *(others if part == FUSED else ())]
+
     kept: dict[tuple[int, int], Parts] = {}
     room = _KEPT_SHARE * scorer.block_bytes
     for strip in scorer.blocks():
-        matched = [block for block in strip if locate.has_match(*block)]
+        matched = [block for block in strip if any(each.has_match(*block) for each in counters(FUSED))]
         for (rows, columns), parts in scorer.scores(matched):
             for part, scores in parts.items():
-                counter = counters.setdefault(part, RankCounter(video_of_text, video_count))
-                counter.see_matches(scores, rows, columns)
+                for counter in counters(part):
+                    counter.see_matches(scores, rows, columns)
             size = sum(scores.nbytes for scores in parts.values())
             if size <= room:
                 kept[rows.start, columns.start] = parts
                 room -= size
 
-    matrix = None if scores_file is None else _ScoreFile(scores_file, scorer.shape)
     for strip in scorer.blocks():
         missing = [(rows, columns) for rows, columns in strip if (rows.start, columns.start) not in kept]
         known = [
@@ -127,16 +183,13 @@ def count_ranks(
         ]
         for (rows, columns), parts in (*known, *scorer.scores(missing)):
             for part, scores in parts.items():
-                counters[part].count(scores, rows, columns)
-            if matrix is not None:
-                matrix.write(parts[FUSED], rows, columns)
-    if matrix is not None:
-        matrix.finish()
-    return counters
+                for counter in counters(part):
+                    counter.count(scores, rows, columns)
+    return dict(ranks)
 
 
-class _ScoreFile:
-    """A matrix on disk that appears under its name when it is complete."""
+class ScoreFile:
+    """A matrix [v, t] on disk that appears under its name when it is complete."""
 
     def __init__(self, path: pathlib.Path, shape: tuple[int, int]) -> None:
         self._path = path
@@ -144,25 +197,52 @@ class _ScoreFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._matrix = np.lib.format.open_memmap(self._partial, "w+", np.float32, shape)
 
+    @classmethod
+    @contextlib.contextmanager
+    def maybe(
+        cls, path: pathlib.Path | None, shape: tuple[int, int]
+    ) -> Iterator[Callable[[np.ndarray, slice, slice], None] | None]:
+        """Yields what writes a block, or None without a path; at the end the file gets its name."""
+        if path is None:
+            yield None
+            return
+        file = cls(path, shape)
+        yield file.write
+        file.finish()
+
     def write(self, block: np.ndarray, rows: slice, columns: slice) -> None:
+        """Writes one block."""
         self._matrix[rows, columns] = block
 
     def finish(self) -> None:
+        """Gives the file its name."""
         self._matrix.flush()
         self._partial.replace(self._path)
 
 
 @functools.cache
-def _compiled_scorer(similarity: SimilarityConfig, compute_dtype: str) -> Any:
+def _compiled_scorer(similarity: SimilarityConfig, compute_dtype: str, fusions: tuple[Fusion, ...]) -> Any:
     """The scoring function; kept, so that the next evaluation does not compile it again."""
     dtype = product_dtype(compute_dtype)
+    as_trained = Fusion(FUSED, (), similarity.missing_levels, similarity.attribute_weight)
 
     @jax.jit
     def scores(
         videos: PreparedVideos, texts: PreparedTexts, parameters: ScoringParameters
     ) -> dict[str, jax.Array]:
-        result = score_prepared(videos, texts, parameters, similarity, dtype)
-        return {FUSED: result.fused, **result.parts}
+        with_attributes = any(fusion.attribute_weight > 0 for fusion in (as_trained, *fusions))
+        parts = score_parts(videos, texts, similarity, with_attributes, dtype)
+        fused = {
+            fusion.name: fuse_parts(
+                {part: parts[part] for part in fusion.kept(parts)},
+                texts,
+                parameters,
+                fusion.missing_levels,
+                fusion.attribute_weight,
+            )
+            for fusion in (as_trained, *fusions)
+        }
+        return {**fused, **parts}
 
     return scores
 

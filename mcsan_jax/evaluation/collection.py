@@ -67,12 +67,16 @@ class CaptionNodes:
         """Where the nodes of each caption end."""
         return np.cumsum(self.counts)
 
+    def places(self, rows: Rows) -> np.ndarray:
+        """Indices of the nodes of some captions."""
+        counts = self.counts[rows]
+        before_own = np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat((self.ends - self.counts)[rows], counts) + np.arange(counts.sum()) - before_own
+
     def take(self, rows: Rows, size: int, room: int) -> PackedNodes:
         """The nodes of some captions on the device, with room for `size` captions and `room` nodes."""
         counts = self.counts[rows]
         total = int(counts.sum())
-        before_own = np.repeat(np.cumsum(counts) - counts, counts)
-        places = np.repeat((self.ends - self.counts)[rows], counts) + np.arange(total) - before_own
         present = np.zeros(size, bool)
         present[: len(counts)] = counts > 0
         groups = np.full(room, size, np.int32)
@@ -80,7 +84,10 @@ class CaptionNodes:
         shares = np.zeros(room, np.float32)
         shares[:total] = np.repeat(1.0 / np.maximum(counts, 1), counts)
         return PackedNodes(
-            _take(self.queries, places, room), jnp.asarray(groups), jnp.asarray(shares), jnp.asarray(present)
+            _take(self.queries, self.places(rows), room),
+            jnp.asarray(groups),
+            jnp.asarray(shares),
+            jnp.asarray(present),
         )
 
 
@@ -118,6 +125,18 @@ class TextCollection:
 
     def __len__(self) -> int:
         return self.count
+
+    def rows(self, rows: np.ndarray) -> "TextCollection":
+        """Some of the captions."""
+        return TextCollection(
+            None if self.pooled is None else self.pooled[rows],
+            {
+                level: CaptionNodes(nodes.queries[nodes.places(rows)], nodes.counts[rows])
+                for level, nodes in self.nodes.items()
+            },
+            {level: directions[rows] for level, directions in self.attributes.items()},
+            len(rows),
+        )
 
     @property
     def bytes_per_caption(self) -> float:

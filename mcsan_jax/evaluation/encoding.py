@@ -18,14 +18,21 @@ from mcsan_jax.training.sharding import put_batch, replicated, split_rows
 Variables = Any
 Info = TypeVar("Info")
 Batch = TypeVar("Batch", VideoBatch, TextBatch)
-Prepared = TypeVar("Prepared", PreparedVideos, PreparedTexts)
+EncodedVideos = tuple[PreparedVideos, dict[str, jax.Array]]
+Encoded = TypeVar("Encoded", EncodedVideos, PreparedTexts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoders:
-    """The compiled encoders of a model on a mesh: batches go in from the host, prepared encodings come out."""
+    """The compiled encoders of a model on a mesh: batches go in from the host, prepared encodings come out.
 
-    videos: Callable[[Variables, VideoBatch], PreparedVideos]
+    Attributes:
+        videos: also returns the probabilities of each level's attributes, [v, a].
+        texts: of captions.
+        scoring_parameters: level weights and temperature.
+    """
+
+    videos: Callable[[Variables, VideoBatch], EncodedVideos]
     texts: Callable[[Variables, TextBatch], PreparedTexts]
     scoring_parameters: Callable[[Variables], ScoringParameters]
 
@@ -34,9 +41,9 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
     """Compiles both encoders once for a batch size; the rows of a batch must divide by the mesh."""
     dtype = product_dtype(model.config.model.compute_dtype)
 
-    def videos(variables: Variables, batch: VideoBatch) -> PreparedVideos:
+    def videos(variables: Variables, batch: VideoBatch) -> EncodedVideos:
         encoded: Any = model.apply(variables, batch, method=model.encode_videos)
-        return prepare_videos(encoded, dtype)
+        return prepare_videos(encoded, dtype), jax.tree.map(jax.nn.sigmoid, encoded.attribute_logits)
 
     def texts(variables: Variables, batch: TextBatch) -> PreparedTexts:
         encoded: Any = model.apply(variables, batch, method=model.encode_texts)
@@ -56,23 +63,21 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
 
 
 def encoded_batches(
-    encode: Callable[[Variables, Batch], Prepared],
+    encode: Callable[[Variables, Batch], Encoded],
     variables: Variables,
     batches: Iterable[tuple[Info, Batch]],
-    rows_of: Callable[[Info], int],
     source: str,
-) -> Iterator[tuple[Info, int, Prepared]]:
+) -> Iterator[tuple[Info, Batch, Encoded]]:
     """Encodes padded batches, one at a time.
 
     Args:
         encode: one of `Encoders`.
         variables: parameters and statistics of the model.
         batches: pairs of information about the real rows and the padded batch.
-        rows_of: number of real rows, from the information.
         source: what is encoded, for the error, such as "videos in split 'val'".
 
     Yields:
-        The information, the number of real rows, and the encoding of every batch.
+        The information, the batch, and its encoding.
 
     Raises:
         InputError: there is no batch.
@@ -80,6 +85,6 @@ def encoded_batches(
     empty = True
     for info, batch in batches:
         empty = False
-        yield info, rows_of(info), encode(variables, batch)
+        yield info, batch, encode(variables, batch)
     if empty:
         raise InputError(f"there are no {source}; choose another split or prepare the data again")

@@ -1,63 +1,28 @@
 """Exact evaluation of a whole split: every caption against every video, in blocks."""
 
 import dataclasses
-import pathlib
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.config import Config
+from mcsan_jax.evaluation.ablation import Fusion
 from mcsan_jax.evaluation.block_scores import BlockScorer, count_ranks
-from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
-from mcsan_jax.evaluation.encoding import Encoders, Variables, encoded_batches
+from mcsan_jax.evaluation.collection import TextCollection
+from mcsan_jax.evaluation.duplicates import merge
+from mcsan_jax.evaluation.encoded_split import (
+    EncodedCaptions,
+    EncodedVideos,
+    Split,
+    encode_captions,
+    encode_videos,
+)
+from mcsan_jax.evaluation.encoding import Encoders, Variables
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import RankCounter
+from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
-
-
-@runtime_checkable
-class CaptionRows(Protocol):
-    """Which captions the real rows of a batch are."""
-
-    @property
-    def videos(self) -> np.ndarray:
-        """Index of each caption's video in the order of the videos."""
-        ...
-
-
-@runtime_checkable
-class FoilRows(Protocol):
-    """Which foils the real rows of a batch are."""
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """What each foil changes."""
-        ...
-
-    @property
-    def captions(self) -> np.ndarray:
-        """Index of each foil's true caption in the order of the captions."""
-        ...
-
-
-@runtime_checkable
-class Split(Protocol):
-    """A split that can be read through, in an order that never changes."""
-
-    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
-        """All videos, in padded batches, with the ids of the real rows."""
-        ...
-
-    def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        """All captions of all videos."""
-        ...
-
-    def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
-        """All foils: captions that are false of their video."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,14 +49,54 @@ class Evaluation:
         return self.directions[FUSED]["rsum"]
 
 
-def evaluate(
-    encoders: Encoders,
-    variables: Variables,
-    split: Split,
-    config: Config,
-    name: str,
-    scores_file: pathlib.Path | None = None,
-) -> Evaluation:
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A split encoded by a model, and what belongs together in it.
+
+    Attributes:
+        videos, captions: the two sides; with `evaluation.merge_duplicates` each text is there once.
+        matches: the right pairs.
+        caption_of, video_of_caption: for each caption of the records, its place among `captions`, and its video.
+        scorer: their scores.
+    """
+
+    videos: EncodedVideos
+    captions: EncodedCaptions
+    matches: Matches
+    caption_of: np.ndarray
+    video_of_caption: np.ndarray
+    scorer: BlockScorer
+
+    @classmethod
+    def of(
+        cls,
+        encoders: Encoders,
+        variables: Variables,
+        split: Split,
+        config: Config,
+        name: str,
+        fusions: tuple[Fusion, ...] = (),
+    ) -> "Trial":
+        """Encodes a split; see `evaluate` for the arguments and errors."""
+        size = config.evaluation.encode_batch
+        videos = encode_videos(encoders, variables, split, size, name)
+        captions = encode_captions(encoders, variables, split, size, name)
+        video_of_caption = captions.video_of_text
+        if config.evaluation.merge_duplicates:
+            merged = merge(captions.texts, captions.video_of_text)
+            caption_of = merged.query_of
+            captions = captions.rows(merged.kept)
+            matches = Matches(merged.videos, merged.queries, len(videos.ids), len(captions.ids))
+        else:
+            caption_of = np.arange(len(captions.ids))
+            matches = Matches.of_owners(captions.video_of_text, len(videos.ids))
+        scorer = BlockScorer(
+            videos.collection, captions.collection, encoders.scoring_parameters(variables), config, fusions
+        )
+        return cls(videos, captions, matches, caption_of, video_of_caption, scorer)
+
+
+def evaluate(encoders: Encoders, variables: Variables, split: Split, config: Config, name: str) -> Evaluation:
     """Ranks every caption among all videos and every video among all captions.
 
     Args:
@@ -100,61 +105,52 @@ def evaluate(
         split: the videos and captions.
         config: the experiment.
         name: of the split, for errors.
-        scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy.
 
     Raises:
         InputError: the split holds no video or no caption.
     """
-    size = config.evaluation.encode_batch
-    ids: list[str] = []
-    owners: list[np.ndarray] = []
-
-    def videos() -> Iterator[tuple[int, PreparedVideos]]:
-        batches = split.video_batches(size)
-        for info, rows, encoded in encoded_batches(
-            encoders.videos, variables, batches, len, f"videos in split {name!r}"
-        ):
-            ids.extend(info)
-            yield rows, encoded
-
-    def texts() -> Iterator[tuple[int, PreparedTexts]]:
-        batches = split.caption_batches(size)
-        for info, rows, encoded in encoded_batches(
-            encoders.texts, variables, batches, lambda rows: len(rows.videos), f"captions in split {name!r}"
-        ):
-            owners.append(info.videos)
-            yield rows, encoded
-
-    sides = VideoCollection.gather(videos()), TextCollection.gather(texts())
-    video_of_text = np.concatenate(owners)
-    scorer = BlockScorer(*sides, encoders.scoring_parameters(variables), config)
-    directions = {
-        part: _figures(counter) for part, counter in count_ranks(scorer, video_of_text, scores_file).items()
-    }
-    compositional, counts = _prefer_true(encoders, variables, split, scorer, video_of_text, size)
-    return Evaluation(len(ids), len(video_of_text), directions, compositional, counts)
+    trial = Trial.of(encoders, variables, split, config, name)
+    ranks = count_ranks(trial.scorer, trial.matches)
+    return summarize(trial, ranks, encoders, variables, split, config.evaluation.encode_batch)
 
 
-def _figures(counter: RankCounter) -> dict[str, Any]:
+def summarize(
+    trial: Trial,
+    ranks: Mapping[str, RankCounter],
+    encoders: Encoders,
+    variables: Variables,
+    split: Split,
+    size: int,
+) -> Evaluation:
+    """The figures of all parts of the score, and of the foils."""
+    compositional, counts = _prefer_true(encoders, variables, split, trial, size)
+    return Evaluation(
+        len(trial.videos.ids),
+        len(trial.captions.ids),
+        {part: figures_of(counter) for part, counter in ranks.items()},
+        {part: compositional[part] for part in ranks if part in compositional},
+        counts,
+    )
+
+
+def figures_of(counter: RankCounter) -> dict[str, Any]:
+    """Metrics of both directions, and Rsum."""
     t2v = retrieval_metrics(counter.text_to_video())
     v2t = retrieval_metrics(counter.video_to_text())
     return {"t2v": t2v, "v2t": v2t, "rsum": recall_sum(t2v, v2t)}
 
 
 def _prefer_true(
-    encoders: Encoders,
-    variables: Variables,
-    split: Split,
-    scorer: BlockScorer,
-    video_of_text: np.ndarray,
-    size: int,
+    encoders: Encoders, variables: Variables, split: Split, trial: Trial, size: int
 ) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     """How often a true caption scores above its foil, with the clip to which both belong."""
     wins: dict[str, list[np.ndarray]] = {}
     kinds: list[str] = []
     for info, batch in split.foil_batches(size):
         foils = TextCollection.gather([(len(info.kinds), encoders.texts(variables, batch))])
-        difference = scorer.margins_over(foils, np.asarray(info.captions), video_of_text, size)
+        captions = np.asarray(info.captions)
+        videos = trial.video_of_caption[captions]
+        difference = trial.scorer.margins_over(foils, trial.caption_of[captions], videos, size)
         kinds += list(info.kinds)
         for part, margins in difference.items():
             wins.setdefault(part, []).append(0.5 * (1.0 + np.sign(margins)))

@@ -2,23 +2,34 @@
 
 import numpy as np
 
+from mcsan_jax.evaluation.pair_ranks import PairRanks
 from mcsan_jax.evaluation.ranking import Ranks
 
 CUTOFFS = (1, 5, 10)
+"""Of the recalls in Rsum and in their geometric mean."""
 
 
 def retrieval_metrics(ranks: Ranks) -> dict[str, float]:
-    """R@1, R@5, R@10 in percent, median and mean rank, and the share of tied queries.
+    """R@1, R@5, R@10, R@50 and their geometric mean (but of R@50) in percent, ranks, and the share of tied queries.
 
     For video-to-text the best-ranked of a video's captions counts (trec_eval's Success@K), under the field's name.
     """
     expected = ranks.expected_rank()
-    recalls = {f"R@{k}": 100.0 * float(np.mean(ranks.hit_probability(k))) for k in CUTOFFS}
+    recalls = {f"R@{k}": 100.0 * float(np.mean(ranks.hit_probability(k))) for k in (*CUTOFFS, 50)}
     return {
         **recalls,
         "MedR": float(np.median(expected)),
         "MnR": float(np.mean(expected)),
+        "gmean": float(np.prod([recalls[f"R@{k}"] for k in CUTOFFS]) ** (1 / len(CUTOFFS))),
         "tied_fraction": ranks.tied_fraction(),
+    }
+
+
+def whole_list_metrics(ranks: PairRanks) -> dict[str, float]:
+    """Mean average precision and nDCG@10 in percent, which look at all right items of a query."""
+    return {
+        "mAP": 100.0 * float(np.mean(ranks.average_precision())),
+        "nDCG@10": 100.0 * float(np.mean(ranks.ndcg(10))),
     }
 
 

@@ -1,6 +1,6 @@
-"""Where the right answer stands in a ranking, with ties resolved by expectation.
+"""Where the first right answer stands in a ranking, with ties resolved by expectation.
 
-For a query, ``greater`` counts wrong items that score strictly above the best right item, and the tie group is every
+For a query, ``greater`` counts the items that score strictly above its best right item, and the tie group is every
 item with exactly that score: ``tied`` items, ``relevant`` of which are right. If the order inside the group is
 random, the first right item is among the first m of the group with probability
 ``1 − C(tied − relevant, m) / C(tied, m)`` and stands at place ``(tied + 1) / (relevant + 1)`` of the group on average.
@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 from scipy.special import gammaln
+
+from mcsan_jax.evaluation.matched_scores import MatchedScores, count_in_columns, count_in_rows
+from mcsan_jax.evaluation.relevance import Matches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,94 +39,88 @@ class Ranks:
         """Share of queries whose best right item ties with a wrong one."""
         return float(np.mean(self.tied > self.relevant))
 
+    def optimistic(self) -> "Ranks":
+        """Ranks as if the right item came first in its tie group.
+
+        Only to reproduce figures of others: a model that gives all items one score reaches 100 % this way.
+        """
+        return Ranks(self.greater, np.ones_like(self.tied), np.ones_like(self.relevant))
+
+    def pessimistic(self) -> "Ranks":
+        """Ranks as if all wrong items of the tie group came before the right ones.
+
+        Only to reproduce figures of others: expectation is what a random order of equal items gives.
+        """
+        greater = self.greater + self.tied - self.relevant
+        return Ranks(greater, np.ones_like(self.tied), np.ones_like(self.relevant))
+
 
 def text_to_video_ranks(scores: np.ndarray, video_of_text: np.ndarray) -> Ranks:
     """Ranks of each caption's video among all videos, from a whole score matrix [v, t]."""
-    counter = RankCounter(video_of_text, scores.shape[0])
-    _count_whole(counter, scores)
-    return counter.text_to_video()
+    return _count_whole(scores, video_of_text).text_to_video()
 
 
 def video_to_text_ranks(scores: np.ndarray, video_of_text: np.ndarray) -> Ranks:
     """Ranks of each video's best caption among all captions, from a whole score matrix [v, t]."""
-    counter = RankCounter(video_of_text, scores.shape[0])
-    _count_whole(counter, scores)
-    return counter.video_to_text()
+    return _count_whole(scores, video_of_text).video_to_text()
 
 
-class RankCounter:
-    """Counts ranks in both directions from blocks of the score matrix, which never exists as a whole.
-
-    Two rounds: `see_matches` must be given every block that holds a caption together with its own video, then
-    `count` must be given every block once. A block must have bit for bit the same scores in both rounds.
+class RankCounter(MatchedScores):
+    """Counts the ranks of the best right items in both directions.
 
     Args:
-        video_of_text: index of each caption's video [t].
-        video_count: number of videos.
+        matches: the pairs that belong together.
+
+    Attributes:
+        best_of_text: after the first round, the score of each caption's best right video [t]; -inf where it has none.
+        best_of_video: the score of each video's best right caption [v].
     """
 
-    def __init__(self, video_of_text: np.ndarray, video_count: int) -> None:
-        texts = len(video_of_text)
-        self._video_of_text = np.asarray(video_of_text)
-        self._of_text = np.full(texts, -np.inf, np.float32)
-        self._of_video = np.full(video_count, -np.inf, np.float32)
-        self._text_counts = np.zeros((2, texts), np.int64)
-        self._video_counts = np.zeros((3, video_count), np.int64)
-
-    def has_match(self, videos: slice, texts: slice) -> bool:
-        """Whether the block holds a caption together with its own video."""
-        own = self._video_of_text[texts]
-        return bool(np.any((own >= videos.start) & (own < videos.stop)))
+    def __init__(self, matches: Matches) -> None:
+        super().__init__(matches)
+        self.best_of_text = np.full(matches.text_count, -np.inf, np.float32)
+        self.best_of_video = np.full(matches.video_count, -np.inf, np.float32)
+        self._text_counts = np.zeros((2, matches.text_count), np.int64)
+        self._video_counts = np.zeros((2, matches.video_count), np.int64)
 
     def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
         """Takes note of the scores of matched pairs in a block [videos, texts]."""
-        block = self._checked(block, videos, texts)
-        rows, columns = self._matched(videos, texts)
-        self._of_text[texts.start + columns] = block[rows, columns]
-        np.maximum.at(self._of_video, videos.start + rows, block[rows, columns])
+        super().see_matches(block, videos, texts)
+        pairs = self.matches.inside(videos, texts)
+        np.maximum.at(self.best_of_text, self.matches.texts[pairs], self._scores[pairs])
+        np.maximum.at(self.best_of_video, self.matches.videos[pairs], self._scores[pairs])
 
     def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
-        """Counts, for a block [videos, texts], what scores above or equal to the matched pairs."""
-        block = self._checked(block, videos, texts)
-        matched = self._of_text[None, texts]
-        self._text_counts[0, texts] += np.sum(block > matched, axis=0)
-        self._text_counts[1, texts] += np.sum(block == matched, axis=0)
-        best = self._of_video[videos, None]
-        equal = block == best
-        rows, columns = self._matched(videos, texts)
-        self._video_counts[0, videos] += np.sum(block > best, axis=1)
-        self._video_counts[1, videos] += np.sum(equal, axis=1)
-        np.add.at(self._video_counts[2], videos.start + rows, equal[rows, columns])
+        """Counts, for a block [videos, texts], what scores above or equal to the best matched pairs."""
+        block = self._counted(block, videos, texts)
+        best = self.best_of_text[None, texts]
+        self._text_counts[0, texts] += count_in_columns(block > best)
+        self._text_counts[1, texts] += count_in_columns(block == best)
+        best = self.best_of_video[videos, None]
+        self._video_counts[0, videos] += count_in_rows(block > best)
+        self._video_counts[1, videos] += count_in_rows(block == best)
 
     def text_to_video(self) -> Ranks:
-        """Ranks of all captions, after all blocks were counted."""
-        return Ranks(self._text_counts[0], self._text_counts[1], np.ones_like(self._text_counts[0]))
+        """Ranks of all captions that have a video, after all blocks were counted."""
+        return self._ranks(self.matches.texts, self.best_of_text, self._text_counts)
 
     def video_to_text(self) -> Ranks:
         """Ranks of all videos that have a caption, after all blocks were counted."""
-        counts = self._video_counts[:, np.isfinite(self._of_video)]
-        return Ranks(counts[0], counts[1], counts[2])
+        return self._ranks(self.matches.videos, self.best_of_video, self._video_counts)
 
-    def _matched(self, videos: slice, texts: slice) -> tuple[np.ndarray, np.ndarray]:
-        own = self._video_of_text[texts] - videos.start
-        columns = np.nonzero((own >= 0) & (own < videos.stop - videos.start))[0]
-        return own[columns], columns
-
-    def _checked(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
-        """The block in float32, so that a matched score equals itself when it is met again."""
-        if not np.all(np.isfinite(block)):
-            row, column = (int(i[0]) for i in np.nonzero(~np.isfinite(block)))
-            raise ValueError(
-                f"the score of video {videos.start + row} and caption {texts.start + column} is {block[row, column]}; "
-                "scores must be finite to be ranked"
-            )
-        return np.asarray(block, np.float32)
+    def _ranks(self, queries: np.ndarray, best: np.ndarray, counts: np.ndarray) -> Ranks:
+        self._require_all()
+        relevant = np.bincount(queries[self._scores == best[queries]], minlength=len(best))
+        greater, tied = counts[:, relevant > 0]
+        return Ranks(greater, tied, relevant[relevant > 0])
 
 
-def _count_whole(counter: RankCounter, scores: np.ndarray) -> None:
+def _count_whole(scores: np.ndarray, video_of_text: np.ndarray) -> RankCounter:
+    counter = RankCounter(Matches.of_owners(video_of_text, scores.shape[0]))
     videos, texts = slice(0, scores.shape[0]), slice(0, scores.shape[1])
     counter.see_matches(scores, videos, texts)
     counter.count(scores, videos, texts)
+    return counter
 
 
 def _log_choose(n: np.ndarray, m: np.ndarray) -> Any:

@@ -1,13 +1,25 @@
 """The table of an evaluation, for the terminal and for `docs/results.md` (it is Markdown)."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.metrics import CUTOFFS
 from mcsan_jax.levels import LEVELS
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
 
-def render_table(evaluation: Evaluation, title: str) -> str:
-    """One row per part of the score, the fused score last; recalls in percent."""
+def render_table(
+    evaluation: Evaluation, lines_above: Sequence[str], intervals: Mapping[str, Any] | None = None
+) -> str:
+    """One row per part of the score, the fused score last; recalls in percent.
+
+    Args:
+        evaluation: the figures.
+        lines_above: what the figures are of: data, protocol, checkpoint.
+        intervals: of the fused figures, as `significance.bootstrap_intervals` gives them.
+    """
     recalls = [f"{name} R@{k}" for name in ("T2V", "V2T") for k in CUTOFFS]
     head = ["score", *recalls[:3], "MedR", "MnR", *recalls[3:], "MedR", "MnR", "Rsum", "tied %"]
     parts = [part for part in (*LEVELS, ATTRIBUTES, FUSED) if part in evaluation.directions]
@@ -20,10 +32,9 @@ def render_table(evaluation: Evaluation, title: str) -> str:
             row += [f"{direction['MedR']:.1f}", f"{direction['MnR']:.1f}"]
         tied = max(figures["t2v"]["tied_fraction"], figures["v2t"]["tied_fraction"])
         rows.append([*row, f"{figures['rsum']:.1f}", f"{100 * tied:.2f}"])
-    lines = [
-        f"{title}: {evaluation.videos} videos, {evaluation.captions} captions, every caption a query",
-        *_aligned([head, *rows]),
-    ]
+    lines = [*lines_above, "", *aligned([head, *rows])]
+    if intervals is not None:
+        lines.append(_interval_line(intervals))
     if any(float(row[-1]) > 1 for row in rows):
         lines.append("More than 1 % of the queries tie with a wrong answer; ties count by expectation.")
     if evaluation.foils:
@@ -34,15 +45,49 @@ def render_table(evaluation: Evaluation, title: str) -> str:
             + ", ".join(f"{kind} ({evaluation.foils[kind]})" for kind in kinds)
         )
         body = [[part, *(f"{evaluation.compositional[part][kind]:.1f}" for kind in kinds)] for part in parts]
-        lines += _aligned([["score", *kinds], *body])
+        lines += aligned([["score", *kinds], *body])
     return "\n".join(lines)
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """A Markdown table with columns of equal width."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+def render_variants(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same checkpoint scored in other ways: recalls at 1, 5 and 10, Rsum, and how far it is from the first row."""
+    recalls = [f"{name} R@{k}" for name in ("T2V", "V2T") for k in CUTOFFS]
+    body = [
+        [
+            row["name"],
+            *(f"{row[direction][f'R@{k}']:.1f}" for direction in ("t2v", "v2t") for k in CUTOFFS),
+            f"{row['rsum']:.1f}",
+            f"{row['rsum'] - rows[0]['rsum']:+.1f}",
+        ]
         for row in rows
     ]
-    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+    return "\n".join(aligned([[title, *recalls, "Rsum", "change"], *body]))
+
+
+def render_hubs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Corrections against hubs: metrics, temperature, and the skewness of how often items are among the best."""
+
+    def named(row: Mapping[str, Any]) -> dict[str, Any]:
+        temperature = "" if row["temperature"] is None else f", temperature {row['temperature']:g}"
+        transductive = ", TRANSDUCTIVE" if row["transductive"] else ""
+        skewness = " / ".join(f"{row['hubs'][direction]['skewness']:.2f}" for direction in ("t2v", "v2t"))
+        return {**row, "name": f"{row['name']}{temperature}{transductive} (skewness {skewness})"}
+
+    return render_variants("correction", [named(row) for row in rows])
+
+
+def _interval_line(intervals: Mapping[str, Any]) -> str:
+    named = [
+        f"{direction.upper()} {metric} {_span(intervals[direction][metric])}"
+        for direction in ("t2v", "v2t")
+        for metric in (*(f"R@{k}" for k in CUTOFFS), "MedR", "mAP")
+        if metric in intervals[direction]
+    ]
+    return (
+        "95 % of resamples of the videos (fused): " + ", ".join(named) + f", Rsum {_span(intervals['rsum'])}"
+    )
+
+
+def _span(interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{low:.1f} to {high:.1f}"

@@ -1,6 +1,7 @@
 """Scores of every video and caption from their encodings: each level alone, attributes, and all fused."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -50,15 +51,38 @@ def score_prepared(
     The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the cosine of the attribute probabilities,
     averaged over the node levels that a caption has, and μ ``config.attribute_weight``.
     """
-    present = texts.presence()
+    parts = score_parts(videos, texts, config, config.attribute_weight > 0, product_dtype)
+    fused = fuse_parts(parts, texts, parameters, config.missing_levels, config.attribute_weight)
+    return Scores(fused, parts)
+
+
+def score_parts(
+    videos: PreparedVideos,
+    texts: PreparedTexts,
+    config: SimilarityConfig,
+    with_attributes: bool,
+    product_dtype: jnp.dtype | None = None,
+) -> dict[str, Float[Array, "v t"]]:
+    """The similarity of every level and, where wanted and to be had, the agreement of attributes."""
     parts = level_similarities(videos, texts, config, product_dtype)
-    fused = fuse_levels(parts, present, parameters.level_weights, config.missing_levels)
-    if config.attribute_weight > 0 and texts.attributes:
+    if with_attributes and texts.attributes:
         agreement = {
             level: product("va,ta->vt", videos.attributes[level], texts.attributes[level], None)
             for level in texts.attributes
         }
-        uniform = dict.fromkeys(agreement, 1.0)
-        parts[ATTRIBUTES] = fuse_levels(agreement, present, uniform)
-        fused = (1.0 - config.attribute_weight) * fused + config.attribute_weight * parts[ATTRIBUTES]
-    return Scores(fused, parts)
+        parts[ATTRIBUTES] = fuse_levels(agreement, texts.presence(), dict.fromkeys(agreement, 1.0))
+    return parts
+
+
+def fuse_parts(
+    parts: Mapping[str, Float[Array, "v t"]],
+    texts: PreparedTexts,
+    parameters: ScoringParameters,
+    missing_levels: str,
+    attribute_weight: float,
+) -> Float[Array, "v t"]:
+    """One score from those of the levels in `parts`, mixed with the agreement of attributes if it is among them."""
+    fused = fuse_levels(parts, texts.presence(), parameters.level_weights, missing_levels)
+    if attribute_weight > 0 and ATTRIBUTES in parts:
+        fused = (1.0 - attribute_weight) * fused + attribute_weight * parts[ATTRIBUTES]
+    return fused

@@ -1,83 +1,58 @@
-import itertools
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ranking_problems import Problem, counted, problems
 
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.evaluation.pair_ranks import PairCounter
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks, text_to_video_ranks, video_to_text_ranks
-
-CUTOFFS = (1, 2, 3, 5, 10)
-
-
-def by_all_orders(scores: np.ndarray, right: np.ndarray) -> tuple[float, dict[int, float]]:
-    """Mean place of the first right item and chance of a hit, over every order of the items that sorts the scores.
-
-    Orders inside a tie group are independent, so only those of the group of the best right item are gone through.
-    """
-    best = max(score for score, is_right in zip(scores, right, strict=True) if is_right)
-    above = sum(score > best for score in scores)
-    group = [bool(is_right) for score, is_right in zip(scores, right, strict=True) if score == best]
-    places = [above + 1 + order.index(True) for order in itertools.permutations(group)]
-    return sum(places) / len(places), {k: sum(place <= k for place in places) / len(places) for k in CUTOFFS}
+from mcsan_jax.evaluation.relevance import Matches
 
 
-def assert_exact(ranks: Ranks, queries: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    expected = [by_all_orders(*query) for query in queries]
-    np.testing.assert_allclose(ranks.expected_rank(), [rank for rank, _ in expected], rtol=1e-12)
-    for k in CUTOFFS:
-        np.testing.assert_allclose(ranks.hit_probability(k), [hits[k] for _, hits in expected], atol=1e-9)
+def assert_same(found: object, expected: object) -> None:
+    """All arrays of two containers are equal."""
+    assert vars(found).keys() == vars(expected).keys()
+    for name, values in vars(expected).items():
+        np.testing.assert_array_equal(vars(found)[name], values)
 
 
-@st.composite
-def problems(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """A score matrix of few different values and each caption's video; some videos may have no caption."""
-    videos, texts = draw(st.integers(1, 6)), draw(st.integers(1, 7))
-    values = draw(st.lists(st.integers(-1, 1), min_size=videos * texts, max_size=videos * texts))
-    owners = draw(st.lists(st.integers(0, videos - 1), min_size=texts, max_size=texts))
-    return np.array(values, np.float32).reshape(videos, texts), np.array(owners)
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(problems(), st.integers(1, 4), st.integers(1, 4))
+def test_blocks_count_what_the_whole_counts(problem: Problem, height: int, width: int) -> None:
+    for make in (RankCounter, PairCounter):
+        whole = counted(make(problem.matches), problem.scores)
+        blocks = counted(make(problem.matches), problem.scores, height, width)
+        assert_same(blocks.text_to_video(), whole.text_to_video())
+        assert_same(blocks.video_to_text(), whole.video_to_text())
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(problems())
-def test_ties_are_resolved_by_expectation(problem: tuple[np.ndarray, np.ndarray]) -> None:
-    scores, owners = problem
-    videos = np.arange(len(scores))
-    queries = [(scores[:, t], videos == owner) for t, owner in enumerate(owners)]
-    assert_exact(text_to_video_ranks(scores, owners), queries)
-    queries = [(scores[v], owners == v) for v in videos if np.any(owners == v)]
-    assert_exact(video_to_text_ranks(scores, owners), queries)
+def test_only_blocks_with_a_pair_are_needed_first(problem: Problem) -> None:
+    counter = RankCounter(problem.matches)
+    rows, columns = (slice(0, math.ceil(count / 2)) for count in problem.right.shape)
+    assert counter.has_match(rows, columns) == problem.right[rows, columns].any()
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(problems(), st.integers(1, 4), st.integers(1, 4))
-def test_blocks_count_what_the_whole_counts(
-    problem: tuple[np.ndarray, np.ndarray], height: int, width: int
-) -> None:
-    scores, owners = problem
-    blocks = [
-        (slice(i, min(i + height, scores.shape[0])), slice(j, min(j + width, scores.shape[1])))
-        for i in range(0, scores.shape[0], height)
-        for j in range(0, scores.shape[1], width)
-    ]
-    counter = RankCounter(owners, len(scores))
-    for block in blocks:
-        matched = any(block[0].start <= owner < block[0].stop for owner in owners[block[1]])
-        assert counter.has_match(*block) == matched
-        if matched:
-            counter.see_matches(scores[block], *block)
-    for block in blocks:
-        counter.count(scores[block], *block)
-    pairs = (
-        (counter.text_to_video(), text_to_video_ranks(scores, owners)),
-        (counter.video_to_text(), video_to_text_ranks(scores, owners)),
-    )
-    for found, expected in pairs:
-        np.testing.assert_array_equal(found.greater, expected.greater)
-        np.testing.assert_array_equal(found.tied, expected.tied)
-        np.testing.assert_array_equal(found.relevant, expected.relevant)
+@given(problems())
+def test_both_counters_agree_on_the_best_right_item(problem: Problem) -> None:
+    ranks = counted(RankCounter(problem.matches), problem.scores)
+    pairs = counted(PairCounter(problem.matches), problem.scores)
+    assert_same(pairs.text_to_video().best(), ranks.text_to_video())
+    assert_same(pairs.video_to_text().best(), ranks.video_to_text())
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(problems())
+def test_one_video_per_caption_is_a_case_of_many(problem: Problem) -> None:
+    owners = np.argmax(problem.right, axis=0)
+    counter = counted(RankCounter(Matches.of_owners(owners, len(problem.scores))), problem.scores)
+    assert_same(text_to_video_ranks(problem.scores, owners), counter.text_to_video())
+    assert_same(video_to_text_ranks(problem.scores, owners), counter.video_to_text())
+    np.testing.assert_array_equal(counter.best_of_text, problem.scores[owners, np.arange(len(owners))])
 
 
 @pytest.mark.parametrize(("videos", "captions"), [(7, 1), (40, 20), (1000, 3)])
@@ -94,6 +69,9 @@ def test_a_constant_matrix_gives_chance(videos: int, captions: int) -> None:
     np.testing.assert_allclose(v2t.expected_rank(), (texts + 1) / (captions + 1))
     assert t2v.tied_fraction() == 1.0
     assert v2t.tied_fraction() == 1.0
+    pairs = counted(PairCounter(Matches.of_owners(owners, videos)), scores).text_to_video()
+    chance = sum(1 / place for place in range(1, videos + 1)) / videos
+    np.testing.assert_allclose(pairs.average_precision(), chance, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")])
@@ -105,6 +83,17 @@ def test_a_score_equals_itself_in_any_precision(dtype: np.dtype) -> None:
     np.testing.assert_array_equal(ranks.tied, [1, 1])
     ranks = video_to_text_ranks(scores, np.array([0, 1]))
     np.testing.assert_array_equal(ranks.expected_rank(), [2, 2])
+    pairs = counted(PairCounter(Matches.of_owners(np.array([0, 1]), 3)), scores)
+    np.testing.assert_array_equal(pairs.text_to_video().tied, [1, 1])
+    np.testing.assert_array_equal(pairs.video_to_text().tied, [1, 1])
+
+
+def test_zero_has_no_sign() -> None:
+    scores = np.array([[0.0, -0.0], [-0.0, 0.0]], np.float32)
+    pairs = counted(PairCounter(Matches.of_owners(np.array([0, 1]), 2)), scores)
+    for ranks in (pairs.text_to_video(), pairs.video_to_text()):
+        np.testing.assert_array_equal(ranks.greater, [0, 0])
+        np.testing.assert_array_equal(ranks.tied, [2, 2])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -115,19 +104,32 @@ def test_scores_that_are_not_finite_raise(value: float) -> None:
     for rank in (text_to_video_ranks, video_to_text_ranks):
         with pytest.raises(ValueError, match=f"video 2 and caption 1 is {value}"):
             rank(scores, owners)
-    counter = RankCounter(owners, 3)
-    with pytest.raises(ValueError, match="video 2 and caption 1"):
-        counter.count(scores[2:, 1:], slice(2, 3), slice(1, 4))
+    for kind in (RankCounter, PairCounter):
+        counter = kind(Matches.of_owners(owners, 3))
+        with pytest.raises(ValueError, match="video 2 and caption 1"):
+            counter.count(scores[2:, 1:], slice(2, 3), slice(1, 4))
 
 
-def test_metrics_by_hand() -> None:
-    """Four captions at ranks 1, 2, a tie of 2 and 3, and 12."""
-    ranks = Ranks(greater=np.array([0, 1, 1, 11]), tied=np.array([1, 1, 2, 1]), relevant=np.ones(4, int))
-    metrics = retrieval_metrics(ranks)
-    expected = {"R@1": 25.0, "R@5": 75.0, "R@10": 75.0, "MedR": 2.25, "MnR": 4.375, "tied_fraction": 0.25}
-    assert metrics == pytest.approx(expected)
-    tie_at_the_edge = Ranks(np.array([4]), np.array([4]), np.array([2]))
-    assert retrieval_metrics(tie_at_the_edge)["R@5"] == pytest.approx(50.0)
-    assert recall_sum(metrics, retrieval_metrics(tie_at_the_edge)) == pytest.approx(
-        175.0 + 0.0 + 50.0 + 100.0
-    )
+def test_blocks_that_were_left_out_raise() -> None:
+    scores, owners = np.zeros((3, 4), np.float32), np.array([0, 1, 2, 0])
+    whole = slice(0, 3), slice(0, 4)
+    for make in (RankCounter, PairCounter):
+        counter = make(Matches.of_owners(owners, 3))
+        counter.see_matches(scores, *whole)
+        counter.count(scores[:2], slice(0, 2), slice(0, 4))
+        with pytest.raises(ValueError, match=r"8 of 12 scores were counted, and 0 of 4 matched pairs"):
+            counter.text_to_video()
+        counter = make(Matches.of_owners(owners, 3))
+        counter.see_matches(scores[:, :3], slice(0, 3), slice(0, 3))
+        counter.count(scores, *whole)
+        with pytest.raises(ValueError, match=r"12 of 12 scores were counted, and 1 of 4 matched pairs"):
+            counter.video_to_text()
+
+
+def test_others_may_have_broken_ties_in_their_favour() -> None:
+    """Two right items in a tie of six, behind three others."""
+    ranks = Ranks(np.array([3]), np.array([6]), np.array([2]))
+    np.testing.assert_allclose(ranks.optimistic().hit_probability(4), [1.0])
+    np.testing.assert_allclose(ranks.pessimistic().hit_probability(7), [0.0], atol=1e-12)
+    np.testing.assert_allclose(ranks.pessimistic().hit_probability(8), [1.0])
+    assert ranks.optimistic().expected_rank() < ranks.expected_rank() < ranks.pessimistic().expected_rank()

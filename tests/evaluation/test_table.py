@@ -1,5 +1,5 @@
 from mcsan_jax.evaluation.evaluate import Evaluation
-from mcsan_jax.evaluation.table import render_table
+from mcsan_jax.evaluation.table import render_table, render_variants
 
 
 def figures(first: float, tied: float) -> dict[str, object]:
@@ -23,7 +23,9 @@ def figures(first: float, tied: float) -> dict[str, object]:
 
 
 GOLDEN = """\
-demo, split test: 10 videos, 35 captions, every caption a query
+Protocol: demo, split test.
+Queries: every caption.
+
 | score  | T2V R@1 | T2V R@5 | T2V R@10 | MedR | MnR  | V2T R@1 | V2T R@5 | V2T R@10 | MedR | MnR  | Rsum  | tied % |
 |--------|---------|---------|----------|------|------|---------|---------|----------|------|------|-------|--------|
 | entity | 12.0    | 32.0    | 42.0     | 4.0  | 17.2 | 13.0    | 33.0    | 100.0    | 3.5  | 10.0 | 72.0  | 2.50   |
@@ -48,12 +50,29 @@ def test_golden_table() -> None:
         },
         foils={"action": 8, "entity": 12},
     )
-    assert render_table(evaluation, "demo, split test") == GOLDEN
+    assert render_table(evaluation, ["Protocol: demo, split test.", "Queries: every caption."]) == GOLDEN
 
 
 def test_neither_ties_nor_foils() -> None:
     evaluation = Evaluation(10, 35, {"fused": figures(30.12, 0.01)}, {}, {})
-    lines = render_table(evaluation, "demo").splitlines()
-    assert len(lines) == 4
-    assert "1.00" in lines[3]
-    assert len({len(line) for line in lines[1:]}) == 1
+    lines = render_table(evaluation, ["demo"]).splitlines()
+    assert len(lines) == 5
+    assert "1.00" in lines[4]
+    assert len({len(line) for line in lines[2:]}) == 1
+
+
+def test_intervals_stand_below() -> None:
+    evaluation = Evaluation(10, 35, {"fused": figures(30.12, 0.01)}, {}, {})
+    direction = {"R@1": [20.0, 40.04], "R@5": [1.0, 2.0], "R@10": [3.0, 4.0], "MedR": [2.0, 6.5]}
+    intervals = {"t2v": direction, "v2t": direction, "rsum": [170.0, 190.0]}
+    last = render_table(evaluation, ["demo"], intervals).splitlines()[-1]
+    assert "T2V R@1 20.0 to 40.0" in last and "V2T MedR 2.0 to 6.5" in last and "Rsum 170.0 to 190.0" in last
+
+
+def test_an_ablation_says_what_it_changed() -> None:
+    rows = [
+        {"name": name, **figures(first, 0.0)} for name, first in (("as trained", 30.0), ("only entity", 12.0))
+    ]
+    table = render_variants("ablation", rows).splitlines()
+    assert table[2].split("|")[1].strip() == "as trained" and table[2].split("|")[-2].strip() == "+0.0"
+    assert table[3].split("|")[-2].strip() == "-108.0"

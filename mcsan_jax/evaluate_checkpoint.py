@@ -1,0 +1,120 @@
+"""Evaluates the best checkpoint of a run, writes the results and their report, and prints the tables."""
+
+import dataclasses
+import json
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+from data_pipeline.captions.attributes import AttributeVocabulary
+from data_pipeline.input_pipeline import SplitReader
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.evaluate import Evaluation, Trial
+from mcsan_jax.evaluation.examine import Examination, examine
+from mcsan_jax.evaluation.hub_study import Bank, study_hubs
+from mcsan_jax.evaluation.protocols import describe_protocol
+from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.table import render_hubs, render_table, render_variants
+from mcsan_jax.report.page import write_report
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.workdir import Workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What is wanted beside the figures.
+
+    Attributes:
+        splits: to be evaluated; empty for validation and test.
+        save_scores: whether the matrices of fused scores are written.
+        ablate: whether the levels are also left out one by one, and so on.
+        hubness: whether corrections against hubs are tried, with a bank of the training split.
+    """
+
+    splits: Sequence[str] = ()
+    save_scores: bool = False
+    ablate: bool = False
+    hubness: bool = False
+
+
+def evaluate_best(
+    experiment: Experiment,
+    folder: pathlib.Path,
+    checkpoints: CheckpointStore,
+    workdir: Workdir,
+    wishes: Wishes,
+) -> dict[str, Evaluation]:
+    """Evaluates the checkpoint with the best validation Rsum on each split.
+
+    Args:
+        experiment: the run's.
+        folder: of the prepared data.
+        checkpoints: of the run.
+        workdir: of the run.
+        wishes: what is wanted.
+
+    Raises:
+        InputError: there is no evaluated checkpoint, or a split does not exist or is empty.
+    """
+    config, manifest = experiment.config, experiment.manifest
+    step = checkpoints.best_step
+    if step is None:
+        raise InputError(
+            f"{workdir.folder} holds no evaluated checkpoint; train first (--mode=train_and_eval), or name the folder "
+            "of a run with --workdir"
+        )
+    variables = variables_of(checkpoints.restore(step, like=experiment.state_maker.abstract))
+    content = json.loads((folder / manifest.attributes.file).read_text(encoding="utf-8"))
+    counts = AttributeVocabulary.from_json(content).video_counts
+
+    def reader(split: str) -> SplitReader:
+        return SplitReader(folder, manifest, split, batch_limits(config.data))
+
+    encoders = experiment.encoders
+    evaluations = {}
+    for split in wishes.splits or filter(None, (config.data.validation_split, config.data.test_split)):
+        scores_file = workdir.scores_file(split) if wishes.save_scores else None
+        examination = examine(
+            encoders, variables, reader(split), config, split, counts, scores_file, wishes.ablate
+        )
+        if wishes.hubness:
+            chosen_on, train = config.data.validation_split, config.data.train_split
+            validation = Trial.of(encoders, variables, reader(chosen_on), config, chosen_on)
+            captions = manifest.splits[train].captions
+            bank = Bank.of(encoders, variables, reader(train), captions, config, train)
+            with tempfile.TemporaryDirectory(dir=workdir.folder, prefix=".hubs-") as scratch:
+                rows = study_hubs(examination.trial, validation, bank, config, pathlib.Path(scratch))
+            examination.details["hubness"] = rows
+        print(f"\n{_write(examination, experiment, workdir, split, step)}", flush=True)
+        evaluations[split] = examination.evaluation
+    return evaluations
+
+
+def _write(examination: Examination, experiment: Experiment, workdir: Workdir, split: str, step: int) -> str:
+    """Writes the results of a split; returns what is printed of them."""
+    config, manifest, evaluation = experiment.config, experiment.manifest, examination.evaluation
+    protocol = describe_protocol(
+        manifest.dataset,
+        manifest.protocol,
+        split,
+        evaluation.videos,
+        len(examination.trial.caption_of),
+        config.evaluation.merge_duplicates,
+        config.data.validation_split,
+        step,
+        ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
+    )
+    write_query_table(workdir.queries_file(split), examination.queries)
+    path = workdir.write_evaluation(
+        evaluation, split, step, config, manifest.fingerprint, {"protocol": protocol, **examination.details}
+    )
+    report = write_report([workdir.folder], split, None)
+    lines = [render_table(evaluation, protocol["lines"], examination.details["intervals"])]
+    if "ablation" in examination.details:
+        lines += ["", render_variants("ablation", examination.details["ablation"])]
+    if "hubness" in examination.details:
+        chosen = f"temperatures chosen on split {config.data.validation_split}"
+        lines += ["", f"Corrections against hubs, from training captions and videos; {chosen}:"]
+        lines.append(render_hubs(examination.details["hubness"]))
+    return "\n".join([*lines, f"written to {path}; to look at: {report}"])

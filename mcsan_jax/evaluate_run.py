@@ -1,0 +1,59 @@
+"""Evaluates a run from its folder alone, as `mcsan eval` does."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from absl import logging
+
+from data_pipeline.manifest import Manifest
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
+from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.prepared_data import find_prepared_data
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import build_experiment
+from mcsan_jax.workdir import Workdir
+
+
+def evaluate_run(
+    folder: pathlib.Path,
+    splits: Sequence[str] = (),
+    data: pathlib.Path | None = None,
+    ablate: bool = False,
+    hubness: bool = False,
+    merge_duplicates: bool = False,
+    save_scores: bool = False,
+) -> dict[str, Evaluation]:
+    """Evaluates the best checkpoint of a run with the configuration that the run was trained with.
+
+    Args:
+        folder: of the run.
+        splits: to be evaluated; validation and test by default.
+        data: the prepared data, where it is no longer in its place.
+        ablate, hubness: see `evaluate_checkpoint.Wishes`.
+        merge_duplicates: whether captions of the same text are one query with several right videos.
+        save_scores: whether the matrices of fused scores are written.
+
+    Raises:
+        InputError: there is no such run, split or data, or the data is not what the run was trained on.
+    """
+    # Orbax tells every step of every checkpoint.
+    logging.set_verbosity(logging.WARNING)
+    workdir = Workdir(folder)
+    config = workdir.stored_config()
+    config = dataclasses.replace(
+        config,
+        data=config.data if data is None else dataclasses.replace(config.data, dir=str(data)),
+        evaluation=dataclasses.replace(config.evaluation, merge_duplicates=merge_duplicates),
+    )
+    prepared = find_prepared_data(config.data)
+    manifest = Manifest.load(prepared)
+    workdir.claim(config, manifest.fingerprint)
+    for split in splits:
+        if split not in manifest.splits:
+            raise InputError(f"no split {split!r} in {prepared}; it has {', '.join(sorted(manifest.splits))}")
+    experiment = build_experiment(config, manifest)
+    with CheckpointStore(workdir.checkpoints) as checkpoints:
+        wishes = Wishes(splits, save_scores, ablate, hubness)
+        return evaluate_best(experiment, prepared, checkpoints, workdir, wishes)

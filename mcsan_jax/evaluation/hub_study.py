@@ -1,0 +1,194 @@
+"""What corrections against hubs do to a split: metrics and hubs before and after each of `hubness.METHODS`."""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mcsan_jax.batch import TextBatch, VideoBatch
+from mcsan_jax.config import Config
+from mcsan_jax.evaluation.block_scores import BlockScorer, ScoreFile
+from mcsan_jax.evaluation.encoded_split import (
+    CaptionRows,
+    EncodedCaptions,
+    EncodedVideos,
+    FoilRows,
+    Split,
+    encode_captions,
+    encode_videos,
+)
+from mcsan_jax.evaluation.encoding import Encoders, Variables
+from mcsan_jax.evaluation.evaluate import Trial
+from mcsan_jax.evaluation.hubness import (
+    METHODS,
+    T2V,
+    V2T,
+    Correction,
+    CrossDomainScaling,
+    DualSoftmax,
+    choose_temperature,
+    corrected_blocks,
+    corrected_ranks,
+    fit_correction,
+)
+from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.evaluation.occurrences import BestItems, hub_summary
+from mcsan_jax.scoring.multi_level import FUSED
+
+TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+_HUB_ANSWERS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Bank:
+    """Videos and captions of the training split, against which hubs are told."""
+
+    videos: EncodedVideos
+    captions: EncodedCaptions
+
+    @classmethod
+    def of(
+        cls, encoders: Encoders, variables: Variables, split: Split, captions: int, config: Config, name: str
+    ) -> "Bank":
+        """All videos of a training split of so many captions, and `evaluation.bank_captions` of its captions.
+
+        Raises:
+            InputError: the split holds no video or no caption.
+        """
+        size = config.evaluation.encode_batch
+        thinned = _EveryNth(split, max(captions // config.evaluation.bank_captions, 1))
+        return cls(
+            encode_videos(encoders, variables, split, size, name),
+            encode_captions(encoders, variables, thinned, size, name),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _EveryNth:
+    """A split of which only every n-th batch of captions is read."""
+
+    split: Split
+    n: int
+
+    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
+        return self.split.video_batches(batch_size)
+
+    def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
+        return itertools.islice(self.split.caption_batches(batch_size), 0, None, self.n)
+
+    def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
+        return self.split.foil_batches(batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoCorrection(Correction):
+    """The scores as they are."""
+
+    name = "no correction"
+
+    @classmethod
+    def of(cls, gallery: int) -> "NoCorrection":
+        """For a gallery of so many items."""
+        return cls(np.zeros(gallery), None)
+
+    def _corrected(self, scores: np.ndarray) -> np.ndarray:
+        return scores
+
+
+def study_hubs(
+    trial: Trial, validation: Trial, bank: Bank, config: Config, folder: pathlib.Path
+) -> list[dict[str, Any]]:
+    """Scores without and with each correction.
+
+    Args:
+        trial: the evaluated split.
+        validation: on which temperatures are chosen.
+        bank: of the training split.
+        config: the experiment.
+        folder: where matrices of scores are written for the time being.
+
+    Returns:
+        Per method ``name``, ``transductive``, ``temperature`` (None without), metrics of ``t2v`` and ``v2t``,
+        ``rsum`` and ``hubs`` of both directions.
+    """
+    scores, banks = _matrices(trial, bank, config, folder, "evaluated")
+    chosen_on, its_banks = _matrices(validation, bank, config, folder, "validation")
+    rows = [_row(NoCorrection.name, False, None, trial, scores, {})]
+    for method in METHODS:
+        transductive = method == DualSoftmax.name
+        own = dict.fromkeys((T2V, V2T), scores) if transductive else banks
+        temperature = None
+        if method != CrossDomainScaling.name:
+            there = dict.fromkeys((T2V, V2T), chosen_on) if transductive else its_banks
+            temperature = choose_temperature(
+                method, chosen_on, validation.matches, there, TEMPERATURES
+            ).temperature
+        corrections = {
+            direction: fit_correction(method, queries, direction, temperature)
+            for direction, queries in own.items()
+        }
+        rows.append(_row(method, transductive, temperature, trial, scores, corrections))
+    return rows
+
+
+def _matrices(
+    trial: Trial, bank: Bank, config: Config, folder: pathlib.Path, name: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Fused scores of a split [v, t], and of its two galleries with the bank, mapped from files."""
+    scorer = trial.scorer
+    of_captions = BlockScorer(scorer.videos, bank.captions.collection, scorer.parameters, config)
+    of_videos = BlockScorer(bank.videos.collection, scorer.texts, scorer.parameters, config)
+    scores, t2v, v2t = (
+        _whole(each, folder / f"{name}-{number}.npy")
+        for number, each in enumerate((scorer, of_captions, of_videos))
+    )
+    return scores, {T2V: t2v, V2T: v2t}
+
+
+def _whole(scorer: BlockScorer, path: pathlib.Path) -> np.ndarray:
+    with ScoreFile.maybe(path, scorer.shape) as write:
+        for strip in scorer.blocks():
+            for (rows, columns), parts in scorer.scores(strip):
+                if write is not None:
+                    write(parts[FUSED], rows, columns)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _row(
+    name: str,
+    transductive: bool,
+    temperature: float | None,
+    trial: Trial,
+    scores: np.ndarray,
+    corrections: Mapping[str, Correction],
+) -> dict[str, Any]:
+    metrics, hubs = {}, {}
+    galleries = {T2V: trial.videos.ids, V2T: trial.captions.ids}
+    for direction, ids in galleries.items():
+        correction = corrections.get(direction) or NoCorrection.of(len(ids))
+        metrics[direction] = retrieval_metrics(corrected_ranks(correction, scores, trial.matches, direction))
+        hubs[direction] = hub_summary(_best(correction, scores, direction), ids)
+    return {
+        "name": name,
+        "transductive": transductive,
+        "temperature": temperature,
+        **metrics,
+        "rsum": recall_sum(metrics[T2V], metrics[V2T]),
+        "hubs": hubs,
+    }
+
+
+def _best(correction: Correction, scores: np.ndarray, direction: str) -> np.ndarray:
+    """Indices of every query's best items."""
+    videos, texts = scores.shape
+    queries, items = (texts, videos) if direction == T2V else (videos, texts)
+    best = BestItems(min(_HUB_ANSWERS, items), queries, items)
+    for block, rows, columns in corrected_blocks(correction, scores, direction):
+        if direction == T2V:
+            best.add(block.T, columns, rows)
+        else:
+            best.add(block, rows, columns)
+    return best.answers().items

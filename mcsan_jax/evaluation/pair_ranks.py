@@ -1,0 +1,150 @@
+"""Where all right answers stand in a ranking, for measures of the whole list, with ties resolved by expectation.
+
+A tie group of t items, r of them right, stands behind g items, R of them right. If the order inside the group is
+random, each of its places g + 1, …, g + t holds a right item with probability r/t, and a right item at place g + i
+has R + (i − 1)(r − 1)/(t − 1) others before it on average. The group's share of a query's average precision and of
+its discounted cumulative gain at k is therefore expected to be
+
+    Σ_i r/t · (R + 1 + (i − 1)(r − 1)/(t − 1)) / (g + i)        and        Σ_{i ≤ k − g} r/t / log2(1 + g + i).
+
+With h = Σ_i 1/(g + i), a difference of digamma functions, the first is r/t · ((R + 1) h + (r − 1)/(t − 1) · w) where
+w = t − (g + 1) h, so that the work does not grow with the size of a group.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy.special import digamma
+
+from mcsan_jax.evaluation.matched_scores import MatchedScores, count_in_columns
+from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.evaluation.relevance import Matches
+
+
+@dataclasses.dataclass(frozen=True)
+class PairRanks:
+    """For each query and each of its right items, what stands above that item and what is level with it.
+
+    Attributes:
+        query: of each pair [p]: position among the queries that have a right item, each of which occurs.
+        greater: items, right or wrong, that score strictly above the pair [p].
+        tied: items that score the same as the pair, itself included [p].
+    """
+
+    query: np.ndarray
+    greater: np.ndarray
+    tied: np.ndarray
+
+    def best(self) -> Ranks:
+        """Ranks of the best right item of each query, as `RankCounter` counts them."""
+        groups = self._groups()
+        _, first = np.unique(groups.query, return_index=True)
+        return Ranks(groups.greater[first], groups.tied[first], groups.relevant[first])
+
+    def average_precision(self) -> np.ndarray:
+        """Expected average precision of each query, from 0 to 1."""
+        groups = self._groups()
+        reciprocals = digamma(groups.greater + groups.tied + 1) - digamma(groups.greater + 1)
+        before = (groups.above + 1) * reciprocals
+        others = (groups.relevant - 1) / np.maximum(groups.tied - 1, 1)
+        within = others * (groups.tied - (groups.greater + 1) * reciprocals)
+        parts = groups.relevant / groups.tied * (before + within)
+        return np.bincount(groups.query, parts) / np.bincount(self.query)
+
+    def ndcg(self, k: int) -> np.ndarray:
+        """Expected normalised discounted cumulative gain of each query among the first `k`, from 0 to 1.
+
+        A right item gains 1, discounted by log2(1 + place), over the most that the query can reach: min(right, k) right
+        items in front. This is what trec_eval computes as ndcg_cut.
+        """
+        gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
+        groups = self._groups()
+        first, last = np.minimum(groups.greater, k), np.minimum(groups.greater + groups.tied, k)
+        parts = groups.relevant / groups.tied * (gains[last] - gains[first])
+        return np.bincount(groups.query, parts) / gains[np.minimum(np.bincount(self.query), k)]
+
+    def _groups(self) -> "_TieGroups":
+        order = np.lexsort((self.greater, self.query))
+        query, greater, tied = self.query[order], self.greater[order], self.tied[order]
+        first_of_query = np.diff(query, prepend=-1) != 0
+        first = np.flatnonzero(first_of_query | (np.diff(greater, prepend=-1) != 0))
+        relevant = np.diff(first, append=len(query))
+        above = first - np.flatnonzero(first_of_query)[query[first]]
+        return _TieGroups(query[first], greater[first], tied[first], relevant, above)
+
+
+@dataclasses.dataclass(frozen=True)
+class _TieGroups:
+    """The tie groups that hold a right item, those of a query together and from its best to its worst.
+
+    ``relevant`` items of a group are right; ``above`` right ones stand in better groups.
+    """
+
+    query: np.ndarray
+    greater: np.ndarray
+    tied: np.ndarray
+    relevant: np.ndarray
+    above: np.ndarray
+
+
+class PairCounter(MatchedScores):
+    """Counts, for every matched pair and both directions, the items that score above and the same.
+
+    Args:
+        matches: the pairs that belong together.
+    """
+
+    def __init__(self, matches: Matches) -> None:
+        super().__init__(matches)
+        self._text_counts = np.zeros((2, len(matches.texts)), np.int64)
+        self._video_counts = np.zeros((2, len(matches.videos)), np.int64)
+        self._of_text = _PairsOfQueries(matches.texts, matches.text_count)
+        self._of_video = _PairsOfQueries(matches.videos, matches.video_count)
+
+    def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+        """Counts, for a block [videos, texts], what scores above or equal to each matched pair."""
+        block = self._counted(block, videos, texts)
+        self._count_videos(block, texts)
+        self._count_texts(block, videos)
+
+    def text_to_video(self) -> PairRanks:
+        """Ranks of the right videos of every caption that has one, after all blocks were counted."""
+        return self._ranks(self.matches.texts, self._text_counts)
+
+    def video_to_text(self) -> PairRanks:
+        """Ranks of the right captions of every video that has one, after all blocks were counted."""
+        return self._ranks(self.matches.videos, self._video_counts)
+
+    def _count_videos(self, block: np.ndarray, texts: slice) -> None:
+        """Compares, because most captions have one video only or few: a round for each caption's n-th pair."""
+        starts, sizes = self._of_text.starts[texts], self._of_text.sizes[texts]
+        for n in range(sizes.max(initial=0)):
+            columns = np.flatnonzero(sizes > n)
+            pairs = self._of_text.order[starts[columns] + n]
+            items = block if len(columns) == len(sizes) else block[:, columns]
+            self._text_counts[0, pairs] += count_in_columns(items > self._scores[pairs])
+            self._text_counts[1, pairs] += count_in_columns(items == self._scores[pairs])
+
+    def _count_texts(self, block: np.ndarray, videos: slice) -> None:
+        """Sorts, because most videos have many captions: comparing with each of 20 takes three times as long."""
+        width = block.shape[1]
+        starts, sizes = self._of_video.starts[videos], self._of_video.sizes[videos]
+        for row, start, size in zip(np.sort(block, axis=1), starts, sizes, strict=True):
+            pairs = self._of_video.order[start : start + size]
+            not_above = row.searchsorted(self._scores[pairs], "right")
+            self._video_counts[0, pairs] += width - not_above
+            self._video_counts[1, pairs] += not_above - row.searchsorted(self._scores[pairs], "left")
+
+    def _ranks(self, queries: np.ndarray, counts: np.ndarray) -> PairRanks:
+        self._require_all()
+        _, position = np.unique(queries, return_inverse=True)
+        return PairRanks(position, *counts)
+
+
+class _PairsOfQueries:
+    """Pairs in the order of their queries: a query's are ``order[start : start + size]``."""
+
+    def __init__(self, queries: np.ndarray, count: int) -> None:
+        self.order = np.argsort(queries, kind="stable")
+        self.sizes = np.bincount(queries, minlength=count)
+        self.starts = np.cumsum(self.sizes) - self.sizes

@@ -1,0 +1,219 @@
+"""Under which protocol a split was evaluated: what it should hold, and what a reader of its numbers must know.
+
+Published counts are checked, because a split that lacks a few videos gives numbers that look comparable and are not.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+EVERY_CAPTION = "every caption is its own query"
+MERGED_CAPTIONS = "captions of the same text are one query with several correct videos (HGR's rule)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """A data set, how it is split and how its numbers are to be read.
+
+    Attributes:
+        name: for people, such as ``MSR-VTT 1k-A``.
+        source: where the splits come from.
+        videos: number of videos of each split; empty where every user has another.
+        captions: number of captions of the splits for which it is fixed.
+        captions_in_words: the captions of a video.
+        selection: what is to choose the checkpoint; empty where that is up to the user.
+        remarks: further sentences, printed with every table.
+    """
+
+    name: str
+    source: str
+    videos: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    captions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    captions_in_words: str = ""
+    selection: str = "the validation videos choose the checkpoint"
+    remarks: tuple[str, ...] = ()
+
+
+_HGR_REMARK = (
+    "HGR's own figures count captions of the same text as one query; most others count every caption."
+)
+
+
+def _thousand_tests(name: str, source: str, training: int) -> Protocol:
+    """A protocol of MSR-VTT with a list of 1,000 test videos."""
+    return Protocol(
+        name=name,
+        source=source,
+        videos={"train": training, "val": 300, "test": 1000},
+        captions={"test": 1000},
+        captions_in_words="one caption for each test video, 20 for the others",
+        selection="300 validation videos carved from the training list choose the checkpoint, not the test file",
+        remarks=(
+            "Much of the literature chooses its best epoch on the test file, which flatters its numbers.",
+        ),
+    )
+
+
+def _vatex(name: str, captions_each: int, captions_in_words: str, remark: str) -> Protocol:
+    """A protocol on HGR's split of VATEX."""
+    videos = {"train": 25_991, "val": 1500, "test": 1500}
+    return Protocol(
+        name=name,
+        source="HGR's lists: 25,991 training videos, and the official validation set cut into two of 1,500",
+        videos=videos,
+        captions={split: captions_each * count for split, count in videos.items()},
+        captions_in_words=captions_in_words,
+        remarks=(remark,),
+    )
+
+
+PROTOCOLS: dict[tuple[str, str], Protocol] = {
+    ("msrvtt", "full"): Protocol(
+        name="MSR-VTT full",
+        source="the official split of 6,513, 497 and 2,990 videos",
+        videos={"train": 6513, "val": 497, "test": 2990},
+        captions={"train": 130_260, "val": 9940, "test": 59_800},
+        captions_in_words="20 captions a video",
+        remarks=(_HGR_REMARK,),
+    ),
+    ("msrvtt", "1k-A"): _thousand_tests(
+        "MSR-VTT 1k-A",
+        "the lists MSRVTT_train.9k.csv (9,000 videos) and MSRVTT_JSFUSION_test.csv (1,000 videos)",
+        training=8700,
+    ),
+    ("msrvtt", "1k-A-7k"): _thousand_tests(
+        "MSR-VTT 1k-A, 7k training",
+        "the lists MSRVTT_train.7k.csv (7,010 videos) and MSRVTT_JSFUSION_test.csv (1,000 videos)",
+        training=6710,
+    ),
+    ("msrvtt", "1k-B"): _thousand_tests(
+        "MSR-VTT 1k-B",
+        "the user's lists after Miech et al. (6,656 and 1,000 videos), whose ids cannot be checked",
+        training=6356,
+    ),
+    ("vatex", "hgr"): _vatex("VATEX, HGR's split", 10, "10 English captions a video", _HGR_REMARK),
+    ("vatex", "hgr-bilingual"): _vatex(
+        "VATEX, HGR's split, both languages",
+        20,
+        "10 English and 10 Chinese captions a video",
+        "Published numbers on HGR's split are for the English captions alone.",
+    ),
+    ("msvd", "official"): Protocol(
+        name="MSVD",
+        source="the official split of 1,200, 100 and 670 clips",
+        videos={"train": 1200, "val": 100, "test": 670},
+        captions_in_words="about 40 captions a video",
+    ),
+    ("moving_shapes", "seed 0"): Protocol(
+        name="moving shapes",
+        source="clips made on the spot with seed 0",
+        videos={"train": 3000, "val": 300, "test": 500},
+        captions={"train": 15_000, "val": 1500, "test": 2500},
+        captions_in_words="5 captions a video",
+    ),
+}
+"""Known protocols by the names of the data set and of the protocol in its manifest."""
+
+
+def find_protocol(dataset: str, protocol: str) -> Protocol:
+    """The known protocol of these names, or one without counts for data of the user's own."""
+    known = PROTOCOLS.get((dataset, protocol))
+    return known or Protocol(
+        name=f"{dataset} ({protocol})",
+        source="a split of the user's own",
+        selection="",
+        remarks=("Numbers compare only with numbers on the very same videos and captions.",),
+    )
+
+
+def describe_protocol(
+    dataset: str,
+    protocol: str,
+    split: str,
+    videos: int,
+    captions: int,
+    merge_duplicates: bool,
+    selected_on: str | None,
+    step: int,
+    features: str,
+) -> dict[str, Any]:
+    """What is printed above every table and stored with the numbers.
+
+    Args:
+        dataset, protocol: names in the manifest.
+        split: the evaluated one.
+        videos, captions: how many of it were evaluated; captions are counted before any are merged.
+        merge_duplicates: whether captions of the same text were one query.
+        selected_on: split whose Rsum chose the checkpoint, or None where none did.
+        step: of the checkpoint.
+        features: the streams of features, in words.
+
+    Returns:
+        ``name``, ``source``, ``lines`` (sentences), ``official`` (True where the published counts are met, False
+        where they are not, None without any), ``duplicate_captions``, ``selection``, ``expected`` (``videos`` and
+        ``captions``, None where there is no such number) and ``features``.
+    """
+    known = find_protocol(dataset, protocol)
+    expected = {"videos": known.videos.get(split), "captions": known.captions.get(split)}
+    found = {"videos": videos, "captions": captions}
+    official = _is_official(known, expected, found)
+    duplicates = MERGED_CAPTIONS if merge_duplicates else EVERY_CAPTION
+    selection = (
+        f"step {step:,} has the best Rsum on split {selected_on}"
+        if selected_on
+        else f"step {step:,}, which no split chose"
+    )
+    rule = f" Rule of the protocol: {known.selection}." if known.selection else ""
+    each = f" ({known.captions_in_words})" if known.captions_in_words else ""
+    lines = [
+        f"Protocol: {known.name}, split {split}: {_counted(found)}{each}; source: {known.source}.",
+        *_count_lines(known, split, expected, found, official),
+        f"Queries: {duplicates}; video-to-text counts the best-ranked of a video's captions (Success@K in "
+        "trec_eval).",
+        f"Selection: {selection}.{rule}",
+    ]
+    if selected_on == split:
+        lines.append(f"OPTIMISTIC: split {split} itself chose the checkpoint that is evaluated on it here.")
+    lines += [f"Features: {features}.", *known.remarks]
+    return {
+        "name": known.name,
+        "source": known.source,
+        "lines": lines,
+        "official": official,
+        "duplicate_captions": duplicates,
+        "selection": selection,
+        "expected": expected,
+        "features": features,
+    }
+
+
+def _is_official(
+    protocol: Protocol, expected: Mapping[str, int | None], found: Mapping[str, int]
+) -> bool | None:
+    if not protocol.videos:
+        return None
+    return expected["videos"] is not None and all(
+        count is None or count == found[kind] for kind, count in expected.items()
+    )
+
+
+def _count_lines(
+    protocol: Protocol,
+    split: str,
+    expected: Mapping[str, int | None],
+    found: Mapping[str, int],
+    official: bool | None,
+) -> list[str]:
+    if official is None:
+        return []
+    if official:
+        return [f"The counts are those of the protocol: {_counted(expected)}."]
+    wanted = _counted(expected) or f"one of the splits {', '.join(protocol.videos)}, not {split}"
+    return [
+        f"NOT THE SPLIT OF {protocol.name}: expected {wanted}, found {_counted(found)}; these numbers are not "
+        "comparable with published numbers."
+    ]
+
+
+def _counted(counts: Mapping[str, int | None]) -> str:
+    return " and ".join(f"{count:,} {kind}" for kind, count in counts.items() if count is not None)

@@ -1,0 +1,90 @@
+"""The captions whose video was ranked last, what came first instead, and which level is to blame."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mcsan_jax.evaluation.evaluate import Trial
+from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.levels import LEVELS
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+
+SHOWN = 20
+_RETURNED = 3
+
+
+def worst_queries(
+    trial: Trial, ranks: Ranks, answers: np.ndarray, weights: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """The queries with the greatest expected rank, the worst first.
+
+    The level to blame is the one at which the first wrong answer leads by most, times the level's weight; a level
+    that the caption lacks scores both the same.
+
+    Args:
+        trial: the split.
+        ranks: of all captions among the videos.
+        answers: indices of each caption's best videos [t, k], the best first.
+        weights: share of each level in the fused score.
+
+    Returns:
+        Per query its id, text, video, rank, the wrong answers before it, the scores by part, and the level to blame.
+    """
+    expected = ranks.expected_rank()
+    captions = np.argsort(-expected, kind="stable")[:SHOWN]
+    captions = captions[ranks.greater[captions] > 0]
+    if not len(captions):
+        return []
+    right_of = {int(caption): trial.matches.videos[trial.matches.texts == caption] for caption in captions}
+    wrong = {
+        caption: [int(video) for video in answers[caption] if video >= 0 and video not in right][:_RETURNED]
+        for caption, right in right_of.items()
+    }
+    named = [video for caption, right in right_of.items() for video in (*right, *wrong[caption])]
+    videos = np.unique(np.asarray(named, np.int64))
+    place = {int(video): row for row, video in enumerate(videos)}
+    scores = trial.scorer.scores_of(videos, captions)
+    found = []
+    for column, caption in enumerate(map(int, captions)):
+        fused = {video: float(scores[FUSED][place[video], column]) for video in place}
+        right = max(map(int, right_of[caption]), key=lambda video: fused[video])
+        first = wrong[caption][0]
+        parts = {
+            part: {
+                "right": float(block[place[right], column]),
+                "returned": float(block[place[first], column]),
+            }
+            for part, block in scores.items()
+            if part in (FUSED, *LEVELS, ATTRIBUTES)
+        }
+        found.append(
+            {
+                "query": trial.captions.ids[caption],
+                "text": trial.captions.texts[caption],
+                "video": trial.videos.ids[right],
+                "rank": float(expected[caption]),
+                "returned": [
+                    {
+                        "video": trial.videos.ids[video],
+                        "score": fused[video],
+                        "text": _a_caption_of(trial, video),
+                    }
+                    for video in wrong[caption]
+                ],
+                "parts": parts,
+                "blame": _level_to_blame(parts, weights),
+            }
+        )
+    return found
+
+
+def _level_to_blame(parts: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> str:
+    levels = [level for level in LEVELS if level in parts]
+    return max(levels, key=lambda level: weights[level] * (parts[level]["returned"] - parts[level]["right"]))
+
+
+def _a_caption_of(trial: Trial, video: int) -> str:
+    """The first of a video's captions; empty where it has none."""
+    texts = trial.matches.texts[trial.matches.videos == video]
+    return trial.captions.texts[int(texts[0])] if len(texts) else ""

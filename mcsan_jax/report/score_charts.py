@@ -1,0 +1,165 @@
+"""Sections about scores: attributes, densities of matched and other pairs, hubs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mcsan_jax.report.charts import GREY, Series, Words, bar_chart, stair_chart
+from mcsan_jax.report.contents import DIRECTIONS, Chart, Section, Table, in_order, number
+from mcsan_jax.report.results import Run
+from mcsan_jax.report.wording import missing_notes, protocol_note
+
+_THIRDS = ("frequent", "medium", "rare")
+
+
+def attribute_section(runs: Sequence[Run]) -> Section:
+    """Average precision of frequent, medium and rare attributes."""
+    missing = missing_notes(
+        runs, "attributes", "No attributes were judged: none were learned, or the data has none."
+    )
+    found = [run.get("attributes") or {} for run in runs]
+    levels = in_order(list(dict.fromkeys(level for own in found for level in own if own[level])))
+    if not levels:
+        return Section("Attributes", missing)
+    rows = []
+    for level in levels:
+        for third in _THIRDS:
+            cells: list[str] = []
+            for own in found:
+                figures = own.get(level, {}).get(third, {})
+                cells += [
+                    number(figures.get("count"), 0),
+                    *(number(figures.get(k)) for k in ("mAP", "chance")),
+                ]
+            rows.append((level, third, *cells))
+    header = ("attributes", "mAP", "chance")
+    groups = (("", 2), *((run.name, len(header)) for run in runs)) if len(runs) > 1 else ()
+    table = Table("", ("level", "third", *header * len(runs)), tuple(rows), groups)
+    notes = (
+        protocol_note(runs),
+        "How well a video's attributes are recognised: mean average precision over the videos of the split, in "
+        "percent, by thirds of the vocabulary (how many training videos have an attribute). Focal "
+        "binary cross-entropy is for the rare ones. The line across the bars is chance.",
+        *missing,
+    )
+    charts = tuple(_attribute_chart(runs, found, level, place) for place, level in enumerate(levels))
+    return Section("Attributes", notes, (table,), charts)
+
+
+def density_section(runs: Sequence[Run]) -> Section:
+    """Scores of matched and of other pairs."""
+    missing = missing_notes(
+        runs, "densities", "No densities were stored; mcsan eval of this version stores them."
+    )
+    charts = tuple(_density_chart(run, place) for place, run in enumerate(runs) if run.get("densities"))
+    if not charts:
+        return Section("Scores", missing)
+    note = "Fused scores of captions with their own videos and with all others; each area is one."
+    return Section("Scores", (note, *missing), charts=charts)
+
+
+def hub_section(runs: Sequence[Run]) -> Section:
+    """How often items are among the first answers."""
+    missing = missing_notes(runs, "hubs", "No hubs were counted; mcsan eval of this version counts them.")
+    charts, tables = [], []
+    for direction, title in DIRECTIONS.items():
+        found = [(run, (run.get("hubs") or {}).get(direction) or {}) for run in runs]
+        histograms = [(run, own["histogram"], own) for run, own in found if own.get("histogram")]
+        if histograms:
+            charts.append(_hub_chart(histograms, direction))
+        tables += [_top_hubs(run, own, title, len(runs) > 1) for run, own in found if own.get("top")]
+    if not charts and not tables:
+        return Section("Hubs", missing)
+    note = (
+        "How many queries have an item among their first answers. In a sound ranking items answer about as many "
+        "queries as they are right for; hubs answer far more, and some items never appear."
+    )
+    return Section("Hubs", (note, *missing), charts=tuple(charts), tables=tuple(tables))
+
+
+def occurrence_groups(longest: int) -> list[int]:
+    """Where groups of the numbers 0 … `longest` − 1 begin: 0, 1, 2, 3–4, 5–8, …, or in greater steps where many."""
+    base = 2
+    while base**7 < longest:
+        base *= 2
+    # At most eight groups with more than a zero or a one, so that the numbers below their bars do not meet.
+    return [0, 1, *(base**power + 1 for power in range(8) if base**power < longest - 1)]
+
+
+def _attribute_chart(
+    runs: Sequence[Run], found: Sequence[Mapping[str, Any]], level: str, place: int
+) -> Chart:
+    def of(own: Mapping[str, Any], key: str) -> list[float | None]:
+        return [own.get(level, {}).get(third, {}).get(key) for third in _THIRDS]
+
+    series, told = [], []
+    for run, own in zip(runs, found, strict=True):
+        heights = of(own, "mAP")
+        series.append(Series(run.name, run.colour, np.array(heights, float)))
+        named = ", ".join(f"{third} {number(value)}" for third, value in zip(_THIRDS, heights, strict=True))
+        told.append(f"{run.name}: {named}")
+    chance = next((of(own, "chance") for own in found if own.get(level)), [])
+    words = Words(
+        f"attributes-{place}",
+        f"Attributes: {level}",
+        f"Mean average precision in percent. {'; '.join(told)}.",
+        "thirds of the vocabulary",
+        "mAP, %",
+    )
+    return bar_chart(words, series, _THIRDS, levels=chance)
+
+
+def _density_chart(run: Run, place: int) -> Chart:
+    stored = run.evaluation["densities"]
+    edges, kinds = np.array(stored["edges"], float), {}
+    for kind in ("matched", "others"):
+        counts = np.array(stored[kind], float)
+        kinds[kind] = counts / max(counts.sum(), 1) / np.diff(edges)
+    used = np.nonzero(kinds["matched"] + kinds["others"])[0]
+    first, last = (int(used[0]), int(used[-1])) if len(used) else (0, len(edges) - 2)
+    edges = edges[first : last + 2]
+    middles = (edges[1:] + edges[:-1]) / 2
+    shown = {kind: density[first : last + 1] for kind, density in kinds.items()}
+    means = {
+        kind: np.average(middles, weights=density) if density.any() else np.nan
+        for kind, density in shown.items()
+    }
+    words = Words(
+        f"densities-{place}",
+        f"Scores, {run.name}",
+        f"Densities. Matched pairs have a mean of {means['matched']:.3f}, all others of {means['others']:.3f}.",
+        "fused score",
+        "density",
+    )
+    series = [
+        Series("all other pairs", GREY, shown["others"], edges),
+        Series("matched pairs", run.colour, shown["matched"], edges),
+    ]
+    return stair_chart(words, series)
+
+
+def _hub_chart(found: Sequence[tuple[Run, Sequence[float], Mapping[str, Any]]], direction: str) -> Chart:
+    longest = max(len(histogram) for _, histogram, _ in found)
+    starts = occurrence_groups(longest)
+    series, told = [], []
+    for run, histogram, own in found:
+        counts = np.zeros(max(longest, starts[-1] + 1))
+        counts[: len(histogram)] = histogram
+        series.append(Series(run.name, run.colour, np.add.reduceat(counts, starts)))
+        told.append(f"{run.name}: skewness {number(own.get('skewness'), 2)}, {counts[0]:,.0f} items never")
+    k = number(found[0][2].get("k"), 0)
+    words = Words(
+        f"hubs-{direction}",
+        f"Occurrences, {DIRECTIONS[direction]}",
+        f"How many items are how often among the first {k} answers. {'; '.join(told)}.",
+        f"times among the first {k}, from this number on",
+        "items",
+        "; ".join(told),
+    )
+    return bar_chart(words, series, [str(start) for start in starts], logarithmic=True)
+
+
+def _top_hubs(run: Run, own: Mapping[str, Any], title: str, named: bool) -> Table:
+    rows = tuple((hub["id"], number(hub["occurrences"], 0)) for hub in own["top"])
+    return Table(f"Top hubs, {title}{f', {run.name}' if named else ''}", ("item", "occurrences"), rows)

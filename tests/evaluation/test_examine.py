@@ -1,0 +1,187 @@
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
+from tiny_model import SHAPE
+
+from mcsan_jax.config import EvaluationConfig
+from mcsan_jax.evaluation.ablation import ablations
+from mcsan_jax.evaluation.evaluate import Trial, evaluate
+from mcsan_jax.evaluation.examine import Examination, examine
+from mcsan_jax.evaluation.query_table import QueryTable, read_query_table, write_query_table
+from mcsan_jax.evaluation.ranking import RankCounter, text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.levels import ENTITY, LEVELS
+from mcsan_jax.scoring.multi_level import FUSED
+
+COUNTS = {level: range(size, 0, -1) for level, size in SHAPE.attributes}
+
+
+def look(setting: Setting, split: MemorySplit, file: pathlib.Path | None, **values: object) -> Examination:
+    sizes = EvaluationConfig(encode_batch=8, block_bytes=9_000, **values)
+    config = dataclasses.replace(setting.config, evaluation=sizes)
+    return examine(
+        setting.encoders, setting.variables, split, config, "test", COUNTS, scores_file=file, ablate=True
+    )
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return tmp_path_factory.mktemp("scores") / "new" / "test.npy"
+
+
+@pytest.fixture(scope="module")
+def examination(setting: Setting, split: MemorySplit, file: pathlib.Path) -> Examination:
+    return look(setting, split, file)
+
+
+@pytest.fixture(scope="module")
+def queries(examination: Examination, tmp_path_factory: pytest.TempPathFactory) -> QueryTable:
+    path = tmp_path_factory.mktemp("queries") / "test.parquet"
+    write_query_table(path, examination.queries)
+    return read_query_table(path)
+
+
+def test_the_figures_are_those_of_an_evaluation(
+    setting: Setting, split: MemorySplit, examination: Examination
+) -> None:
+    sizes = EvaluationConfig(encode_batch=8)
+    config = dataclasses.replace(setting.config, evaluation=sizes)
+    plain = evaluate(setting.encoders, setting.variables, split, config, "test")
+    found = json.loads(json.dumps(dataclasses.asdict(examination.evaluation)))
+    for direction in ("t2v", "v2t"):
+        fused = found["directions"]["fused"][direction]
+        assert 0 < fused.pop("mAP") <= 100 and 0 < fused.pop("nDCG@10") <= 100
+        low, high = examination.details["intervals"][direction]["R@5"]
+        assert low <= fused["R@5"] <= high
+    assert found == dataclasses.asdict(plain)
+
+
+def test_the_matrix_of_scores_is_written_on_request(
+    examination: Examination, matrices: dict[str, np.ndarray], file: pathlib.Path
+) -> None:
+    np.testing.assert_allclose(np.load(file, allow_pickle=False), matrices[FUSED], atol=1e-6)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_queries_carry_ranks_and_best_answers(
+    queries: QueryTable, split: MemorySplit, file: pathlib.Path, matrices: dict[str, np.ndarray]
+) -> None:
+    scores = np.load(file, allow_pickle=False)
+    captions, videos = queries.of_direction("t2v"), queries.of_direction("v2t")
+    assert list(captions["query"]) == [f"caption{row}" for row in range(CAPTIONS)]
+    assert list(captions["video"]) == [f"video{owner}" for owner in split.owners]
+    ranks = text_to_video_ranks(scores, split.owners)
+    np.testing.assert_array_equal(captions["rank"], ranks.expected_rank())
+    np.testing.assert_allclose(captions["ap"], 1 / ranks.expected_rank())
+    expected = text_to_video_ranks(matrices[ENTITY], split.owners).expected_rank()
+    np.testing.assert_array_equal(captions["rank_entity"], expected)
+    np.testing.assert_array_equal(captions["right_score"], scores[split.owners, np.arange(CAPTIONS)])
+    np.testing.assert_array_equal(captions["nodes_entity"] > 0, np.any(matrices[ENTITY] != 0, axis=0))
+    for row in range(CAPTIONS):
+        order = np.argsort(-scores[:, row], kind="stable")
+        assert captions["answers"][row] == [f"video{video}" for video in order]
+        np.testing.assert_array_equal(np.float32(captions["answer_scores"][row]), scores[order, row])
+    np.testing.assert_array_equal(videos["rank"], video_to_text_ranks(scores, split.owners).expected_rank())
+    assert len(videos) == VIDEOS and all(text is None for text in videos["text"])
+    assert videos["relevant_items"][3] == [f"caption{row}" for row in np.flatnonzero(split.owners == 3)]
+
+
+def test_details_fit_the_scores(examination: Examination, split: MemorySplit, file: pathlib.Path) -> None:
+    scores = np.load(file, allow_pickle=False)
+    details = json.loads(json.dumps(examination.details))
+    assert set(details["level_weights"]) == set(LEVELS)
+    densities = details["densities"]
+    assert sum(densities["matched"]) == CAPTIONS
+    assert sum(densities["matched"]) + sum(densities["others"]) == scores.size
+    everything = np.histogram(scores, densities["edges"])[0]
+    np.testing.assert_allclose(np.add(densities["matched"], densities["others"]), everything, atol=1)
+    ranks = text_to_video_ranks(scores, split.owners).expected_rank()
+    worst = details["worst"]
+    assert [query["rank"] for query in worst] == sorted(ranks[ranks > 1], reverse=True)[: len(worst)]
+    for query in worst:
+        caption = int(query["query"].removeprefix("caption"))
+        best = [video for video in np.argsort(-scores[:, caption]) if video != split.owners[caption]]
+        assert [each["video"] for each in query["returned"]] == [f"video{video}" for video in best[:3]]
+        gaps = {
+            level: details["level_weights"][level]
+            * (query["parts"][level]["returned"] - query["parts"][level]["right"])
+            for level in LEVELS
+        }
+        assert query["blame"] == max(gaps, key=lambda level: gaps[level])
+        right = query["parts"]["fused"]["right"]
+        assert right == pytest.approx(scores[split.owners[caption], caption], abs=1e-6)
+    assert details["hubs"]["t2v"]["k"] == 10 and len(details["hubs"]["v2t"]["top"]) == 10
+    for level, thirds in details["attributes"].items():
+        assert set(thirds) <= {"frequent", "medium", "rare"}, level
+        assert all(0 < third["mAP"] <= 100 for third in thirds.values())
+
+
+def test_an_ablation_leaves_out_each_level(
+    examination: Examination, matrices: dict[str, np.ndarray], split: MemorySplit
+) -> None:
+    rows = {row["name"]: row for row in examination.details["ablation"]}
+    names = ["as trained", *(f"only {part}" for part in (*LEVELS, "attributes"))]
+    names += [f"without {level}" for level in LEVELS]
+    names += ["missing levels count as zero", "without attributes"]
+    assert list(rows) == names
+    assert set(examination.evaluation.directions) == {FUSED, *LEVELS, "attributes"}
+
+
+def test_fusions_equal_their_formulas(
+    setting: Setting, split: MemorySplit, matrices: dict[str, np.ndarray]
+) -> None:
+    config = setting.config
+    trial = Trial.of(setting.encoders, setting.variables, split, config, "test", ablations(config))
+    parts = trial.scorer.scores_of(np.arange(VIDEOS), np.arange(CAPTIONS))
+    present = {level: np.any(matrices[level] != 0, axis=0) for level in LEVELS}
+    assert not all(of_level.all() for of_level in present.values())
+    agreement = 0.2 * matrices["attributes"]
+    weights = {level: float(w) for level, w in trial.scorer.parameters.level_weights.items()}
+
+    def fused(levels: list[str], shares: dict[str, np.ndarray]) -> np.ndarray:
+        total = np.maximum(sum(weights[level] * shares[level] for level in levels), 1e-30)
+        return sum(weights[level] * matrices[level] for level in levels) / total
+
+    for left_out in LEVELS:
+        mean = fused([level for level in LEVELS if level != left_out], present)
+        np.testing.assert_allclose(parts[f"without {left_out}"], 0.8 * mean + agreement, atol=1e-6)
+    all_present = {level: np.ones(CAPTIONS) for level in LEVELS}
+    of_all = 0.8 * fused(list(LEVELS), all_present) + agreement
+    np.testing.assert_allclose(parts["missing levels count as zero"], of_all, atol=1e-6)
+    np.testing.assert_allclose(parts["without attributes"], fused(list(LEVELS), present), atol=1e-6)
+
+
+def test_captions_of_the_same_text_can_be_one_query(
+    setting: Setting, split: MemorySplit, matrices: dict[str, np.ndarray]
+) -> None:
+    """Captions 0 and 1 say the same, of different videos."""
+
+    class Repeating(MemorySplit):
+        def caption_batches(self, batch_size: int):
+            for info, batch in super().caption_batches(batch_size):
+                texts = ["text 0" if text == "text 1" else text for text in info.texts]
+                yield dataclasses.replace(info, texts=texts), batch
+
+    twice = Repeating(**{field.name: getattr(split, field.name) for field in dataclasses.fields(split)})
+    assert split.owners[0] != split.owners[1]
+    merged = look(setting, twice, None, merge_duplicates=True)
+    assert (merged.evaluation.captions, len(merged.trial.caption_of)) == (CAPTIONS - 1, CAPTIONS)
+    assert sum(merged.evaluation.foils.values()) == CAPTIONS
+    kept = [0, *range(2, CAPTIONS)]
+    videos = np.array([split.owners[1], *split.owners[kept]])
+    texts = np.array([0, *range(CAPTIONS - 1)])
+    counter = RankCounter(Matches(videos, texts, VIDEOS, CAPTIONS - 1))
+    scores = matrices[FUSED][:, kept]
+    everywhere = slice(0, VIDEOS), slice(0, CAPTIONS - 1)
+    counter.see_matches(scores, *everywhere)
+    counter.count(scores, *everywhere)
+    fused = merged.evaluation.directions[FUSED]
+    assert fused["t2v"]["MnR"] == pytest.approx(counter.text_to_video().expected_rank().mean())
+    assert fused["v2t"]["MnR"] == pytest.approx(counter.video_to_text().expected_rank().mean())
+    apart = look(setting, twice, None)
+    assert apart.details["false_negatives"]["queries"] == 2
+    assert apart.details["false_negatives"]["rsum_merged"] >= apart.evaluation.rsum

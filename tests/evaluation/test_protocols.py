@@ -1,0 +1,124 @@
+import pathlib
+
+import pytest
+
+from data_pipeline.annotations import msrvtt
+from data_pipeline.annotations.caption import SPLITS
+from data_pipeline.annotations.sources import PROTOCOLS as READ_PROTOCOLS
+from data_pipeline.annotations.splits import CUSTOM, OFFICIAL_COUNTS
+from data_pipeline.moving_shapes import dataset as moving_shapes
+from mcsan_jax.evaluation.protocols import PROTOCOLS, describe_protocol
+
+MOVING_SHAPES = ("moving_shapes", "seed 0")
+PUBLISHED = sorted(set(PROTOCOLS) - {MOVING_SHAPES})
+
+Facts = dict[str, object]
+
+
+def describe(
+    names: tuple[str, str], split: str, videos: int, captions: int, selected_on: str | None = "val"
+) -> Facts:
+    return describe_protocol(*names, split, videos, captions, False, selected_on, 1200, "vgg16 [128]")
+
+
+def said(facts: Facts) -> str:
+    lines = facts["lines"]
+    assert isinstance(lines, list) and all(isinstance(line, str) and line.endswith(".") for line in lines)
+    return "\n".join(lines)
+
+
+def test_the_counts_are_those_that_preparing_checks() -> None:
+    assert {names: PROTOCOLS[names].videos for names in PUBLISHED} == OFFICIAL_COUNTS
+
+
+def test_every_protocol_that_can_be_prepared_is_known_or_has_no_counts() -> None:
+    readable = {(source, protocol) for source, protocols in READ_PROTOCOLS.items() for protocol in protocols}
+    assert set(PUBLISHED) <= readable
+    assert readable - set(PUBLISHED) == {("hgr", "published"), ("jsonl", CUSTOM), ("csv", CUSTOM)}
+
+
+def test_the_embedded_data_set_has_its_usual_size() -> None:
+    shapes = PROTOCOLS[MOVING_SHAPES]
+    assert shapes.videos == moving_shapes.SPLITS
+    each = moving_shapes.CAPTIONS_PER_CLIP
+    assert shapes.captions == {split: each * count for split, count in moving_shapes.SPLITS.items()}
+
+
+@pytest.mark.parametrize("protocol", ["full", "1k-A"])
+def test_the_counts_are_those_of_the_real_annotations(protocol: str, shared_data: pathlib.Path) -> None:
+    captions = msrvtt.read([shared_data / "annotations" / "msrvtt"], protocol).captions
+    known = PROTOCOLS["msrvtt", protocol]
+    for split in SPLITS:
+        own = [caption.video_id for caption in captions if caption.split == split]
+        assert len(set(own)) == known.videos[split]
+        assert known.captions.get(split, len(own)) == len(own)
+
+
+@pytest.mark.parametrize("names", PROTOCOLS)
+@pytest.mark.parametrize("split", SPLITS)
+def test_right_counts_are_official_and_wrong_ones_are_not(names: tuple[str, str], split: str) -> None:
+    known = PROTOCOLS[names]
+    videos, captions = known.videos[split], known.captions.get(split)
+    right = describe(names, split, videos, captions or 12_345)
+    assert right["official"] is True
+    assert right["expected"] == {"videos": videos, "captions": captions}
+    assert f"The counts are those of the protocol: {videos:,} videos" in said(right)
+    assert known.selection in said(right)
+    wrong = [describe(names, split, videos - 1, captions or 12_345)]
+    wrong += [describe(names, split, videos, captions + 1)] if captions else []
+    for facts in wrong:
+        assert facts["official"] is False
+        assert f"NOT THE SPLIT OF {known.name}: expected {videos:,} videos" in said(facts)
+        assert "not comparable with published numbers" in said(facts)
+
+
+def test_a_wrong_split_is_named_with_what_was_expected_and_found() -> None:
+    facts = describe(("msrvtt", "full"), "test", 2989, 59_780)
+    assert "expected 2,990 videos and 59,800 captions, found 2,989 videos and 59,780 captions" in said(facts)
+    facts = describe(("msrvtt", "full"), "dev", 2990, 59_800)
+    assert facts["official"] is False
+    assert "expected one of the splits train, val, test, not dev" in said(facts)
+
+
+def test_one_caption_a_video_is_part_of_the_protocols_of_1000_videos() -> None:
+    for protocol in ("1k-A", "1k-A-7k", "1k-B"):
+        assert describe(("msrvtt", protocol), "test", 1000, 1000)["official"] is True
+        assert describe(("msrvtt", protocol), "test", 1000, 20_000)["official"] is False
+        assert "carved from the training list" in said(describe(("msrvtt", protocol), "test", 1000, 1000))
+
+
+@pytest.mark.parametrize(
+    "names", [("msrvtt", CUSTOM), ("jsonl", CUSTOM), ("hgr", "published"), ("moving_shapes", "seed 7")]
+)
+def test_data_of_the_users_own_is_neither_official_nor_wrong(names: tuple[str, str]) -> None:
+    facts = describe(names, "val", 100, 2000)
+    assert facts["official"] is None
+    assert facts["expected"] == {"videos": None, "captions": None}
+    assert facts["name"] == f"{names[0]} ({names[1]})"
+    assert "NOT THE SPLIT" not in said(facts)
+    assert "compare only with numbers on the very same videos" in said(facts)
+
+
+def test_a_split_that_chose_its_own_checkpoint_is_called_optimistic() -> None:
+    names = ("msrvtt", "full")
+    own = describe(names, "val", 497, 9940, selected_on="val")
+    other = describe(names, "test", 2990, 59_800, selected_on="val")
+    none = describe(names, "test", 2990, 59_800, selected_on=None)
+    assert "OPTIMISTIC: split val itself chose the checkpoint" in said(own)
+    for facts in (other, none):
+        assert "OPTIMISTIC" not in said(facts)
+    assert other["selection"] == "step 1,200 has the best Rsum on split val"
+    assert none["selection"] == "step 1,200, which no split chose"
+
+
+def test_the_rule_for_duplicate_captions_and_the_features_are_stated() -> None:
+    for merged, rule in ((False, "every caption is its own query"), (True, "one query with several correct")):
+        facts = describe_protocol("msvd", "official", "test", 670, 27_763, merged, "val", 5, "I3D [1024]")
+        assert rule in facts["duplicate_captions"]
+        assert rule in said(facts)
+        assert facts["features"] == "I3D [1024]"
+        assert "Features: I3D [1024]." in said(facts)
+        assert facts["official"] is True
+    assert set(facts) == {
+        *("name", "source", "lines", "official", "duplicate_captions", "selection", "expected", "features")
+    }

@@ -1,0 +1,260 @@
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from evaluated_run import CAPTIONS_EACH, HOSTILE, LEVELS, OWNERS, VIDEOS, WORDS, level_scores
+from report_page import ReportPage
+
+from mcsan_jax.evaluation.metrics import retrieval_metrics
+from mcsan_jax.evaluation.ranking import Ranks, text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.report.page import write_report
+from mcsan_jax.report.rank_charts import integer_groups, recall_curve
+from mcsan_jax.report.score_charts import occurrence_groups
+
+SECTIONS = {
+    "results": 0,
+    "recall-at-k": 2,
+    "ranks": 2,
+    "levels": 0,
+    "ablation": 0,
+    "hubness": 0,
+    "attributes": 3,
+    "scores": 1,
+    "hubs": 2,
+    "slices": 5,
+    "compositional-test": 0,
+    "worst-queries": 0,
+    "probable-false-negatives": 0,
+    "training": 6,
+    "configuration-and-versions": 0,
+}
+"""Number of pictures of each section for one run."""
+
+
+@pytest.fixture(scope="module")
+def page(one_report: Path) -> ReportPage:
+    return ReportPage(one_report.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pair(two_reports: Path) -> ReportPage:
+    return ReportPage(two_reports.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def evaluation(runs: tuple[Path, Path]) -> dict[str, Any]:
+    return read_evaluation(runs[0])
+
+
+def read_evaluation(run: Path) -> dict[str, Any]:
+    return dict(json.loads((run / "eval" / "test.json").read_text(encoding="utf-8")))
+
+
+def test_a_report_lies_beside_its_evaluation(one_report: Path, runs: tuple[Path, Path]) -> None:
+    assert one_report == runs[0] / "eval" / "test_report.html"
+    assert not list(one_report.parent.glob(".*"))
+    assert one_report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_complete_run_has_every_section(page: ReportPage, section: str) -> None:
+    assert len(page.pictures[section]) == SECTIONS[section]
+    assert page.pictures[section] or page.tables[section]
+
+
+def test_results_have_the_protocol_and_intervals(page: ReportPage, evaluation: dict[str, Any]) -> None:
+    for line in evaluation["protocol"]["lines"]:
+        assert line in page.text["results"]
+    low, high = evaluation["intervals"]["rsum"]
+    assert page.cells("results", "Rsum")[1] == f"{evaluation['rsum']:.1f} [{low:.1f}, {high:.1f}]"
+    for table, direction in ((1, "t2v"), (2, "v2t")):
+        figures = evaluation["directions"]["fused"][direction]
+        for metric in ("R@1", "R@5", "R@10", "R@50", "MnR"):
+            low, high = evaluation["intervals"][direction][metric]
+            expected = f"{figures[metric]:.1f} [{low:.1f}, {high:.1f}]"
+            assert page.cells("results", metric, table)[1] == expected
+        assert page.cells("results", "mAP", table)[1] == f"{figures['mAP']:.1f}"
+    for section in ("levels", "ablation", "hubness", "attributes", "compositional-test"):
+        assert "Protocol: a set of one's own, split test, 60 videos, 240 captions" in page.text[section]
+
+
+def test_recall_curves_are_those_of_the_scores(page: ReportPage) -> None:
+    fused = level_scores(0)["fused"]
+    ranks = text_to_video_ranks(fused, OWNERS), video_to_text_ranks(fused, OWNERS)
+    for own, description in zip(ranks, page.pictures["recall-at-k"], strict=True):
+        for k in (1, 5, 10, 50):
+            assert f"{100 * own.hit_probability(k).mean():.1f} at {k}" in description
+
+
+def test_a_recall_curve_counts_ties_by_expectation() -> None:
+    random = np.random.default_rng(0)
+    relevant = random.integers(1, 4, 200)
+    ranks = Ranks(random.integers(0, 5, 200), relevant + random.integers(0, 4, 200), relevant)
+    curve = recall_curve(ranks, 10)
+    figures = retrieval_metrics(ranks)
+    assert curve[[0, 4, 9]] == pytest.approx([figures[f"R@{k}"] for k in (1, 5, 10)])
+    assert np.all(np.diff(curve) >= -1e-9)
+
+
+def test_levels_ablation_and_hubness_are_those_of_the_file(
+    page: ReportPage, evaluation: dict[str, Any]
+) -> None:
+    directions = evaluation["directions"]
+    for level in LEVELS:
+        found = page.cells("levels", level)
+        assert found[1:4] == ["0.250", *(f"{value:.1f}" for value in _beginning(directions[level]))]
+        lead = directions[level]["rsum"] - evaluation["rsum"]
+        assert page.cells("ablation", f"only {level}")[-1] == f"{lead:+.1f}"
+    assert page.cells("ablation", "as trained")[-1] == "+0.0"
+    skewness = [f"{evaluation['hubs'][way]['skewness']:.2f}" for way in ("t2v", "v2t")]
+    assert page.cells("hubness", "no correction")[-2:] == skewness
+    assert page.cells("hubness", "DSL (transductive)")[1] == "0.0100"
+    assert page.cells("hubness", "CSLS")[1] == "–"
+
+
+def _beginning(both: dict[str, Any]) -> tuple[float, float]:
+    return both["rsum"], both["t2v"]["R@1"]
+
+
+def test_attributes_hubs_and_foils_are_those_of_the_file(
+    page: ReportPage, evaluation: dict[str, Any]
+) -> None:
+    rows = {tuple(row[:2]): row[2:] for row in page.tables["attributes"][0]}
+    for level, thirds in evaluation["attributes"].items():
+        for third, figures in thirds.items():
+            assert rows[level, third] == ["33", f"{figures['mAP']:.1f}", f"{figures['chance']:.1f}"]
+    for table, direction in enumerate(("t2v", "v2t")):
+        hubs = evaluation["hubs"][direction]
+        expected = [[hub["id"], str(hub["occurrences"])] for hub in hubs["top"]]
+        assert page.tables["hubs"][table][1:] == expected
+        never = hubs["histogram"][0]
+        told = f"skewness {hubs['skewness']:.2f}, {never} items never"
+        assert told in page.pictures["hubs"][table]
+    assert page.cells("compositional-test", "action") == ["action", "200", *["91.5"] * 5]
+
+
+def test_slices_are_counted_from_the_queries(page: ReportPage) -> None:
+    hits = 100 * text_to_video_ranks(level_scores(0)["fused"], OWNERS).hit_probability(1)
+    by_words = page.tables["slices"][0][1:]
+    assert sum(int(row[1]) for row in by_words) == len(OWNERS)
+    for name, queries, recall, _ in by_words:
+        first, _, last = name.partition("–")
+        inside = (int(first) <= WORDS) & (int(last or first) >= WORDS)
+        assert (queries, recall) == (str(inside.sum()), f"{hits[inside].mean():.1f}")
+    titles = [table[0][0] for table in page.tables["slices"]]
+    assert titles == ["words", "nodes of all levels", "entities", "actions", "relationships"]
+
+
+def test_groups_of_numbers_cover_all_of_them_once() -> None:
+    assert integer_groups(np.array([3, 1, 3]), 7) == [(1, 1), (3, 3)]
+    values = np.random.default_rng(0).geometric(0.1, 1000)
+    groups = integer_groups(values, 7)
+    assert 2 < len(groups) <= 7
+    assert [groups[0][0], groups[-1][1]] == [values.min(), values.max()]
+    assert all(last + 1 == first for (_, last), (first, _) in itertools.pairwise(groups))
+    assert all(np.any((values >= first) & (values <= last)) for first, last in groups)
+
+
+def test_groups_of_occurrences_are_few_and_grow() -> None:
+    assert occurrence_groups(1) == occurrence_groups(2) == [0, 1]
+    assert occurrence_groups(10) == [0, 1, 2, 3, 5, 9]
+    assert occurrence_groups(9) == [0, 1, 2, 3, 5]
+    for longest in (100, 200, 5000, 59_800, 10**7):
+        groups = np.array(occurrence_groups(longest))
+        assert 5 < len(groups) <= 10 and np.all(np.diff(groups) >= 1)
+        assert longest / 33 < groups[-1] < longest
+
+
+def test_worst_queries_name_what_came_instead_and_the_level(
+    page: ReportPage, evaluation: dict[str, Any]
+) -> None:
+    text, tables = page.text["worst-queries"], page.tables["worst-queries"]
+    assert len(tables) == len(evaluation["worst"]) == 20
+    for entry, table in zip(evaluation["worst"], tables, strict=True):
+        assert f"{entry['query']}: {entry['video']} at rank {entry['rank']:g}" in text
+        assert entry["text"] in text
+        blamed = [row for row in table if row[0] == f"{entry['blame']} ← to blame"]
+        scores = entry["parts"][entry["blame"]]
+        lead = round(scores["returned"] - scores["right"], 3)
+        assert blamed[0][1:] == [f"{scores['right']:.3f}", f"{scores['returned']:.3f}", f"{lead:+.3f}"]
+        for answer in entry["returned"]:
+            assert f"{answer['video']} ({answer['score']:.3f})" in text
+
+
+def test_false_negatives_training_and_origin_are_told(page: ReportPage, evaluation: dict[str, Any]) -> None:
+    found = page.text["probable-false-negatives"]
+    assert "3 captions (1.2 %)" in found
+    assert f"Rsum would be {evaluation['rsum'] + 1:.1f} instead of {evaluation['rsum']:.1f}" in found
+    example = [HOSTILE, "video0#0", "video0", "video7", "5.5"]
+    assert page.tables["probable-false-negatives"][0][1] == example
+    assert "from 20.00 to 1.67" in page.pictures["training"][0]
+    assert f"from {evaluation['rsum'] / 3:.2f} to {evaluation['rsum']:,.2f}" in page.pictures["training"][4]
+    versions, fields = page.tables["configuration-and-versions"]
+    assert ["jax", "0.10.2"] in versions
+    assert ["loss.focal_gamma", "2.0"] in fields
+    assert ["model.levels", ", ".join(LEVELS)] in fields
+    assert [int(row[1]) for row in page.tables[""][0][1:3]] == [VIDEOS, VIDEOS * CAPTIONS_EACH]
+
+
+def test_two_runs_stand_side_by_side(pair: ReportPage, runs: tuple[Path, Path]) -> None:
+    evaluations = [read_evaluation(run) for run in runs]
+    names = [run.name for run in runs]
+    assert pair.tables["results"][0][0] == ["", *names]
+    for direction, table in (("t2v", 1), ("v2t", 2)):
+        cells = pair.cells("results", "R@1", table)[1:]
+        expected = [f"{one['directions']['fused'][direction]['R@1']:.1f}" for one in evaluations]
+        assert [cell.split()[0] for cell in cells] == expected
+    assert pair.tables["levels"][0][0] == ["", *names]
+    assert len(pair.pictures["recall-at-k"]) == 2
+    assert all(name in description for name in names for description in pair.pictures["recall-at-k"])
+    assert len(pair.pictures["scores"]) == 2
+    assert len(pair.tables["worst-queries"]) == 40
+    differing = pair.tables["configuration-and-versions"][0]
+    assert differing == [
+        ["field", *names],
+        ["name", *names],
+        ["loss.focal_gamma", "2.0", "0.0"],
+        ["train.seed", "0", "1"],
+    ]
+
+
+@pytest.mark.parametrize("report", ["one_report", "two_reports"])
+def test_text_is_escaped_and_nothing_comes_from_outside(report: str, request: pytest.FixtureRequest) -> None:
+    content = request.getfixturevalue(report).read_text(encoding="utf-8")
+    page = ReportPage(content)
+    assert not {"script", "link", "img", "image", "iframe", "object", "b"} & set(page.tags)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in content
+    assert "focal <b>" in page.text[""]
+    assert f"https://example.org/{'x' * 200}" in page.text["configuration-and-versions"]
+    outside = [
+        (name, value)
+        for name, value in page.attributes
+        if re.search(r"https?:|//", value) and not name.startswith("xmlns")
+    ]
+    assert not outside
+    targets = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "action")]
+    assert targets and all(target.startswith("#") for target in targets)
+    assert not re.search(r"url\((?!#)|@import", content)
+    ids = [value for name, value in page.attributes if name == "id"]
+    used = {target[1:] for target in targets} | set(re.findall(r"url\(#([^)]+)\)", content))
+    assert all(ids.count(one) == 1 for one in used)
+
+
+@pytest.mark.parametrize("report", ["one_report", "two_reports"])
+def test_every_picture_is_described(report: str, request: pytest.FixtureRequest) -> None:
+    content = request.getfixturevalue(report).read_text(encoding="utf-8")
+    descriptions = [text for texts in ReportPage(content).pictures.values() for text in texts]
+    assert len(descriptions) == content.count("<svg") == len(re.findall(r"<svg[^>]+><title>", content))
+    assert all(len(text.split()) > 5 for text in descriptions)
+    assert len(set(descriptions)) == len(descriptions)
+
+
+def test_the_same_files_give_the_same_report(
+    one_report: Path, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    again = write_report(runs[:1], "test", tmp_path / "again.html")
+    assert again.read_bytes() == one_report.read_bytes()
