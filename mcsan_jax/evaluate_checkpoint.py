@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from data_pipeline.captions.attributes import AttributeVocabulary
 from data_pipeline.input_pipeline import SplitReader
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.evaluate import Evaluation, Trial
 from mcsan_jax.evaluation.examine import Examination, examine
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
@@ -16,8 +15,9 @@ from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.table import render_hubs, render_table, render_variants
 from mcsan_jax.report.page import write_report
+from mcsan_jax.stored_run import best_checkpoint
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.experiment import Experiment, batch_limits
 from mcsan_jax.workdir import Workdir
 
 
@@ -58,13 +58,7 @@ def evaluate_best(
         InputError: there is no evaluated checkpoint, or a split does not exist or is empty.
     """
     config, manifest = experiment.config, experiment.manifest
-    step = checkpoints.best_step
-    if step is None:
-        raise InputError(
-            f"{workdir.folder} holds no evaluated checkpoint; train first (--mode=train_and_eval), or name the folder "
-            "of a run with --workdir"
-        )
-    variables = variables_of(checkpoints.restore(step, like=experiment.state_maker.abstract))
+    step, variables = best_checkpoint(experiment, checkpoints)
     content = json.loads((folder / manifest.attributes.file).read_text(encoding="utf-8"))
     counts = AttributeVocabulary.from_json(content).video_counts
 

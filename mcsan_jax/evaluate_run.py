@@ -1,18 +1,12 @@
 """Evaluates a run from its folder alone, as `mcsan eval` does."""
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from absl import logging
-
-from data_pipeline.manifest import Manifest
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
 from mcsan_jax.evaluation.evaluate import Evaluation
-from mcsan_jax.prepared_data import find_prepared_data
+from mcsan_jax.stored_run import check_split, open_experiment
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import build_experiment
 from mcsan_jax.workdir import Workdir
 
 
@@ -38,22 +32,10 @@ def evaluate_run(
     Raises:
         InputError: there is no such run, split or data, or the data is not what the run was trained on.
     """
-    # Orbax tells every step of every checkpoint.
-    logging.set_verbosity(logging.WARNING)
     workdir = Workdir(folder)
-    config = workdir.stored_config()
-    config = dataclasses.replace(
-        config,
-        data=config.data if data is None else dataclasses.replace(config.data, dir=str(data)),
-        evaluation=dataclasses.replace(config.evaluation, merge_duplicates=merge_duplicates),
-    )
-    prepared = find_prepared_data(config.data)
-    manifest = Manifest.load(prepared)
-    workdir.claim(config, manifest.fingerprint)
+    experiment, prepared = open_experiment(workdir, data, merge_duplicates)
     for split in splits:
-        if split not in manifest.splits:
-            raise InputError(f"no split {split!r} in {prepared}; it has {', '.join(sorted(manifest.splits))}")
-    experiment = build_experiment(config, manifest)
+        check_split(experiment.manifest, split)
     with CheckpointStore(workdir.checkpoints) as checkpoints:
         wishes = Wishes(splits, save_scores, ablate, hubness)
         return evaluate_best(experiment, prepared, checkpoints, workdir, wishes)

@@ -40,6 +40,16 @@ ALLOWED = {
     ),
     "mcsan_jax/svg_figures.py": (),
     "mcsan_jax/report/": (*FOUNDATIONS, FIGURES, "mcsan_jax.evaluation", "mcsan_jax.report"),
+    "mcsan_jax/retrieval/": (
+        *FOUNDATIONS,
+        "mcsan_jax.scoring",
+        "mcsan_jax.evaluation",
+        "mcsan_jax.training",
+        "mcsan_jax.retrieval",
+        "mcsan_jax.stored_run",
+        "mcsan_jax.workdir",
+        "data_pipeline",
+    ),
     "data_pipeline/": (*FOUNDATIONS, FIGURES, "data_pipeline"),
     "configs/": (*FOUNDATIONS, "configs"),
 }
@@ -130,7 +140,7 @@ def test_names_say_what_a_module_does() -> None:
 
 
 def test_the_network_does_not_load_tensorflow() -> None:
-    rooms = ("scoring", "models", "evaluation", "training")
+    rooms = ("scoring", "models", "evaluation", "training", "report", "retrieval")
     modules = [
         place(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for path in FILES

@@ -123,7 +123,7 @@ def test_an_evaluated_run_is_looked_at_compared_and_exported(
     names = {f"test_{direction}.{kind}" for direction in ("t2v", "v2t") for kind in ("qrels", "run")}
     assert {path.name for path in (tmp_path / "trec").iterdir()} == names
 
-    with pytest.raises(InputError, match=r"no split 'dev' in .*; it has test, train, val"):
+    with pytest.raises(InputError, match=r"no split 'dev' in the prepared data; it has test, train, val"):
         mcsan("eval", other, "--split", "dev")
 
 

@@ -81,14 +81,19 @@ def score_from_cosines(
     smoothing: float,
 ) -> Float[Array, "v m"]:
     """The formula from the cosines of frames and nodes on."""
-    positive = jax.nn.relu(cosines)
-    squared = jnp.sum(positive * positive, axis=1, keepdims=True)
-    is_zero = squared <= TINY**2
-    inverse_norm = jnp.where(is_zero, 1.0 / TINY, jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared)))
-    weights = jnp.exp(smoothing * (positive * inverse_norm - 1.0)) * lengths[:, :, None]
+    weights = frame_weights(cosines, smoothing) * lengths[:, :, None]
 
     attended_gram = jnp.einsum("vfg,vgm->vfm", gram, weights, precision=jax.lax.Precision.HIGHEST)
     squared_length = jnp.sum(weights * attended_gram, axis=1)
     is_zero = squared_length <= TINY * jnp.square(jnp.sum(weights, axis=1))
     inverse_length = jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared_length))
     return jnp.where(is_zero, 0.0, jnp.sum(weights * cosines, axis=1) * inverse_length)
+
+
+def frame_weights(cosines: Float[Array, "v f m"], smoothing: float) -> Float[Array, "v f m"]:
+    """exp(λ r̂_f − λ), the attention to each frame up to a common factor; padding is to be left out by the caller."""
+    positive = jax.nn.relu(cosines)
+    squared = jnp.sum(positive * positive, axis=1, keepdims=True)
+    is_zero = squared <= TINY**2
+    inverse_norm = jnp.where(is_zero, 1.0 / TINY, jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared)))
+    return jnp.exp(smoothing * (positive * inverse_norm - 1.0))

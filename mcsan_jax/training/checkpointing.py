@@ -18,6 +18,7 @@ class CheckpointStore:
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
         policies = ocp.training.preservation_policies
         best = policies.BestN(
             get_metric_fn=lambda metrics: metrics[SELECTION_METRIC],

@@ -1,0 +1,158 @@
+"""Free-text search in the videos of a split, with the scores of the evaluation."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_pipeline.input_pipeline import SplitReader
+from mcsan_jax.config import Config
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.block_scores import BlockScorer
+from mcsan_jax.evaluation.collection import TextCollection
+from mcsan_jax.evaluation.encoded_split import EncodedVideos, encode_videos
+from mcsan_jax.evaluation.encoding import Encoders, Variables
+from mcsan_jax.levels import LEVELS, ScoringParameters
+from mcsan_jax.retrieval.query import Query, QueryParser
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+from mcsan_jax.scoring.prepared import PreparedTexts
+from mcsan_jax.stored_run import best_checkpoint, check_split, open_experiment
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import batch_limits
+from mcsan_jax.workdir import Workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A video that was found.
+
+    Attributes:
+        video: its id.
+        score: by which answers are ordered.
+        parts: the score of each level (and of the attributes, where they take part); levels that the text lacks are
+            left out.
+    """
+
+    video: str
+    score: float
+    parts: dict[str, float]
+
+
+class Searcher:
+    """The videos of a split, encoded once, and the trained text encoder.
+
+    Attributes:
+        config: of the run.
+        videos: the encoded videos.
+        parser: of texts.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        encoders: Encoders,
+        variables: Variables,
+        reader: SplitReader,
+        split: str,
+        parser: QueryParser,
+        rows: int,
+    ) -> None:
+        """Encodes the videos; see `open`, which makes all that is needed from a run's folder. `rows` is the size of a
+        batch of texts, a multiple of the number of devices."""
+        self.config, self.parser = config, parser
+        self.videos: EncodedVideos = encode_videos(
+            encoders, variables, reader, config.evaluation.encode_batch, split
+        )
+        self.parameters: ScoringParameters = encoders.scoring_parameters(variables)
+        self._encoders, self._variables, self._reader, self._rows = encoders, variables, reader, rows
+
+    @classmethod
+    def open(cls, run: pathlib.Path, split: str, data: pathlib.Path | None = None) -> "Searcher":
+        """Opens the best checkpoint of a run and encodes the videos of a split.
+
+        Args:
+            run: folder of the run.
+            split: whose videos are searched.
+            data: the prepared data, where it is no longer in its place.
+
+        Raises:
+            InputError: there is no such run, checkpoint, data or split, or the data is not what the run was trained on.
+        """
+        workdir = Workdir(run)
+        experiment, folder = open_experiment(workdir, data)
+        check_split(experiment.manifest, split)
+        with CheckpointStore(workdir.checkpoints) as checkpoints:
+            _, variables = best_checkpoint(experiment, checkpoints)
+        config, manifest = experiment.config, experiment.manifest
+        limits = batch_limits(config.data)
+        return cls(
+            config,
+            experiment.encoders,
+            variables,
+            SplitReader(folder, manifest, split, limits),
+            split,
+            QueryParser(folder, manifest, limits),
+            experiment.mesh.size,
+        )
+
+    @functools.cached_property
+    def frame_times(self) -> dict[str, np.ndarray]:
+        """Per video id, the seconds of its frames; empty where unknown."""
+        return self._reader.frame_times()
+
+    def search(self, text: str, k: int = 10) -> list[Answer]:
+        """The best `k` videos for a text, the best first; of equal scores, in the order of the records.
+
+        Raises:
+            InputError: the text is empty, or `k` is below 1.
+        """
+        if k < 1:
+            raise InputError(f"k, the number of answers, must be at least 1, found {k}")
+        scores = self.scores(text)
+        best = np.argsort(-scores[FUSED], kind="stable")[:k]
+        return [
+            Answer(
+                self.videos.ids[video],
+                float(scores[FUSED][video]),
+                {part: float(of_part[video]) for part, of_part in scores.items() if part != FUSED},
+            )
+            for video in best.tolist()
+        ]
+
+    def scores(self, text: str) -> dict[str, np.ndarray]:
+        """For every part of the score that the text has, float32 [v] in the order of `videos.ids`.
+
+        Raises:
+            InputError: the text is empty.
+        """
+        texts = TextCollection.gather([(1, self.encode(self.parser.parse([text])))])
+        scorer = BlockScorer(self.videos.collection, texts, self.parameters, self.config)
+        (strip,) = scorer.blocks()
+        blocks = [parts for _, parts in scorer.scores(strip)]
+        lacking = {level for level, nodes in texts.nodes.items() if not nodes.counts.sum()}
+        return {
+            part: np.concatenate([parts[part][:, 0] for parts in blocks])
+            for part in (FUSED, *LEVELS, ATTRIBUTES)
+            if part in blocks[0] and part not in lacking
+        }
+
+    def encode(self, queries: Sequence[Query]) -> PreparedTexts:
+        """A few parsed texts, ready to be compared; rows that fill up the batch have no node."""
+        rows = -(-len(queries) // self._rows) * self._rows
+        return self._encoders.texts(self._variables, self.parser.batch(queries, rows))
+
+    def place_of(self, video: str) -> int:
+        """Index of a video by its id.
+
+        Raises:
+            InputError: the split has no such video.
+        """
+        try:
+            return self.videos.ids.index(video)
+        except ValueError:
+            known = ", ".join(self.videos.ids[:3])
+            raise InputError(
+                f"no video {video!r} among the {len(self.videos.ids)} searched ({known}, …)"
+            ) from None

@@ -1,0 +1,65 @@
+import pathlib
+
+import numpy as np
+import pytest
+
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.query_table import QueryTable, read_query_table
+from mcsan_jax.retrieval.searcher import Searcher
+from mcsan_jax.workdir import Workdir
+
+
+@pytest.fixture(scope="module")
+def queries(finished: pathlib.Path) -> QueryTable:
+    return read_query_table(Workdir(finished).queries_file("test")).of_direction("t2v")
+
+
+def test_scores_are_those_of_the_evaluation(searcher: Searcher, queries: QueryTable) -> None:
+    for row in range(len(queries)):
+        stored = dict(zip(queries["answers"][row], queries["answer_scores"][row], strict=True))
+        found = searcher.search(queries["text"][row], k=1000)
+        assert len(found) == len(stored) == 10
+        np.testing.assert_allclose(
+            [answer.score for answer in found], queries["answer_scores"][row], rtol=0, atol=1e-5
+        )
+        np.testing.assert_allclose(
+            [stored[answer.video] for answer in found], [a.score for a in found], atol=1e-5
+        )
+
+
+def test_ranks_by_a_level_are_those_of_the_evaluation(searcher: Searcher, queries: QueryTable) -> None:
+    rows = np.flatnonzero(queries["nodes_action"] > 0)[:10]
+    assert len(rows) == 10
+    for row in rows:
+        of_action = searcher.scores(queries["text"][row])["action"]
+        own = of_action[searcher.place_of(queries["video"][row])]
+        better, worse = np.sum(of_action > own + 1e-5), np.sum(of_action < own - 1e-5)
+        assert better + 1 <= queries["rank_action"][row] <= 10 - worse
+
+
+def test_levels_that_a_text_lacks_are_left_out(searcher: Searcher) -> None:
+    (best, second) = searcher.search("something red", k=2)
+    assert set(best.parts) == {"global", "entity"}
+    assert best.score >= second.score
+    weights = {part: float(searcher.parameters.level_weights[part]) for part in best.parts}
+    mean = sum(weights[part] * best.parts[part] for part in weights) / sum(weights.values())
+    assert best.score == pytest.approx(mean, abs=1e-5)
+
+
+def test_bad_requests_are_refused(searcher: Searcher, finished: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="nothing to search for"):
+        searcher.search(" ")
+    with pytest.raises(InputError, match="k, the number of answers, must be at least 1, found 0"):
+        searcher.search("a ball", k=0)
+    with pytest.raises(InputError, match="no video 'clip' among the 10 searched"):
+        searcher.place_of("clip")
+    with pytest.raises(InputError, match=r"no split 'dev' in .*; it has test, train, val"):
+        Searcher.open(finished, "dev")
+    with pytest.raises(InputError, match="holds no run"):
+        Searcher.open(tmp_path, "test")
+
+
+def test_a_run_without_a_checkpoint_is_refused(finished: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes())
+    with pytest.raises(InputError, match="holds no evaluated checkpoint; train first"):
+        Searcher.open(tmp_path, "test")
