@@ -2,21 +2,40 @@
 
 `python benchmarks/baselines.py DIR` maps the mean and the maximum over a video's frames to the TF-IDF
 vector of its training captions by ridge regression in closed form, and ranks by cosine. The penalty is chosen by
-leave-one-out error on the training videos; nothing is chosen on the split that is reported.
+leave-one-out error on the training videos; nothing is chosen on the split that is reported. `--out=RUN` also writes
+the results as those of a trained run, so that `mcsan compare` takes them.
 """
 
 import argparse
 import collections
+import dataclasses
 import pathlib
 import re
+import sys
 
+import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.input_pipeline import SplitReader
 from data_pipeline.manifest import Manifest
 from mcsan_jax.batch import BatchLimits
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
-from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.config import Config, DataConfig, ModelConfig
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.block_scores import BlockScorer, EveryBlock, count_ranks
+from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
+from mcsan_jax.evaluation.encoded_split import EncodedCaptions, EncodedVideos
+from mcsan_jax.evaluation.evaluate import Evaluation, Trial, figures_of
+from mcsan_jax.evaluation.occurrences import TopAnswers
+from mcsan_jax.evaluation.pair_ranks import PairCounter
+from mcsan_jax.evaluation.protocols import describe_protocol
+from mcsan_jax.evaluation.query_columns import BothWays, query_columns
+from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.ranking import RankCounter
+from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.levels import GLOBAL, ScoringParameters
+from mcsan_jax.scoring.multi_level import FUSED
+from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
+from mcsan_jax.workdir import Workdir
 
 MINIMUM_DOCUMENTS = 2
 PENALTIES = tuple(10.0**exponent for exponent in range(-1, 7))
@@ -48,19 +67,58 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-def read_split(reader: SplitReader) -> tuple[np.ndarray, list[list[str]], np.ndarray]:
-    """Pooled frames [video, 2 d], the words of each caption, and the index of each caption's video."""
-    pooled = []
-    for ids, batch in reader.video_batches(64):
-        frames, mask = np.asarray(batch.frames, np.float64), np.asarray(batch.frame_mask)
-        for row in range(len(ids)):
-            real = frames[row][mask[row]]
-            pooled.append(np.concatenate([real.mean(axis=0), real.max(axis=0)]))
-    words, videos = [], []
-    for info, _ in reader.caption_batches(256):
-        words += [re.findall(r"\w+", text.lower()) for text in info.texts]
-        videos.append(info.videos)
-    return np.stack(pooled), words, np.concatenate(videos)
+@dataclasses.dataclass(frozen=True)
+class RidgeSplit:
+    """What ridge regression sees of a split.
+
+    Attributes:
+        ids: of the videos.
+        pooled: mean and maximum of each video's frames [video, 2 d].
+        caption_ids, texts: of the captions.
+        owners: index of each caption's video [caption].
+    """
+
+    ids: list[str]
+    pooled: np.ndarray
+    caption_ids: list[str]
+    texts: list[str]
+    owners: np.ndarray
+
+    @classmethod
+    def read(cls, folder: pathlib.Path, manifest: Manifest, split: str) -> "RidgeSplit":
+        """Reads a split of prepared data.
+
+        Raises:
+            InputError: there is no such split, or no video or caption in it, or a record is damaged.
+        """
+        if split not in manifest.splits:
+            raise InputError(f"no split {split!r} in {folder}; it has {', '.join(sorted(manifest.splits))}")
+        reader = SplitReader(folder, manifest, split, LIMITS)
+        if not reader.videos or not reader.captions:
+            raise InputError(
+                f"split {split!r} of {folder} has {reader.videos} videos and {reader.captions} captions; expected some "
+                "of both, choose another split or prepare the data again"
+            )
+        ids, pooled = [], []
+        for own_ids, batch in reader.video_batches(64):
+            frames, mask = np.asarray(batch.frames, np.float64), np.asarray(batch.frame_mask)
+            for row in range(len(own_ids)):
+                real = frames[row][mask[row]]
+                pooled.append(np.concatenate([real.mean(axis=0), real.max(axis=0)]))
+            ids += own_ids
+        infos = [info for info, _ in reader.caption_batches(256)]
+        return cls(
+            ids,
+            np.stack(pooled),
+            [caption for info in infos for caption in info.ids],
+            [text for info in infos for text in info.texts],
+            np.concatenate([info.videos for info in infos]),
+        )
+
+    @property
+    def words(self) -> list[list[str]]:
+        """The words of each caption."""
+        return [re.findall(r"\w+", text.lower()) for text in self.texts]
 
 
 def fit_ridge(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
@@ -77,39 +135,113 @@ def fit_ridge(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, floa
     return vt.T @ ((s / (s**2 + best))[:, None] * projected), best
 
 
+class Ridge:
+    """From pooled frames to the TF-IDF vector of a video's captions.
+
+    Args:
+        train: the videos and captions to fit.
+
+    Attributes:
+        vectorize: TF-IDF vectors of documents.
+        penalty: the chosen one.
+    """
+
+    def __init__(self, train: RidgeSplit) -> None:
+        documents: list[list[str]] = [[] for _ in train.ids]
+        for words, video in zip(train.words, train.owners, strict=True):
+            documents[video] += words
+        self.vectorize = TfIdf(documents)
+        targets = self.vectorize(documents)
+        self._mean, self._deviation = train.pooled.mean(axis=0), train.pooled.std(axis=0) + 1e-6
+        inputs = (train.pooled - self._mean) / self._deviation
+        self._weights, self.penalty = fit_ridge(inputs, targets - targets.mean(axis=0))
+
+    def rank(self, split: RidgeSplit) -> tuple[Trial, dict[str, RankCounter], PairCounter, TopAnswers]:
+        """Ranks a split by the cosine of predicted and own TF-IDF vectors, which stand for a global level."""
+        predicted = unit((split.pooled - self._mean) / self._deviation @ self._weights)
+        queries = self.vectorize(split.words)
+        of_videos = PreparedVideos(jnp.asarray(predicted, jnp.float32), {}, {})
+        of_captions = PreparedTexts(jnp.asarray(queries, jnp.float32), {}, {})
+        videos = VideoCollection.gather([(len(predicted), of_videos)])
+        captions = TextCollection.gather([(len(queries), of_captions)])
+        parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(1))
+        matches = Matches.of_owners(split.owners, len(split.ids))
+        trial = Trial(
+            EncodedVideos(split.ids, videos, {}, {}),
+            EncodedCaptions(split.caption_ids, split.texts, split.owners, captions),
+            matches,
+            np.arange(len(split.texts)),
+            split.owners,
+            BlockScorer(videos, captions, parameters, Config()),
+        )
+        pairs = PairCounter(matches)
+        answers = TopAnswers(Config().evaluation.answers, len(predicted), len(queries))
+        counters = count_ranks(trial.scorer, matches, [pairs, EveryBlock(answers.count)])
+        return trial, counters, pairs, answers
+
+
+def run_config(folder: pathlib.Path) -> Config:
+    """The configuration under which the results are kept: what a trained run would say of itself."""
+    data = DataConfig(dir=str(folder), max_frames=LIMITS.max_frames)
+    return Config(name="ridge", data=data, model=ModelConfig(levels=(GLOBAL,)))
+
+
+def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -> tuple[Ridge, Evaluation]:
+    """Fits on the training split and ranks another one.
+
+    Args:
+        folder: of the prepared data.
+        split: to be ranked.
+        out: folder of the run that is written, if any.
+
+    Raises:
+        InputError: the data is missing or damaged, or the folder holds another run.
+    """
+    manifest = Manifest.load(folder)
+    config = run_config(folder)
+    if out is not None:
+        Workdir(out).claim(config, manifest.fingerprint)
+    ridge = Ridge(RidgeSplit.read(folder, manifest, "train"))
+    trial, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split))
+    figures = {part: figures_of(counter) for part, counter in counters.items()}
+    evaluation = Evaluation(len(trial.videos.ids), len(trial.captions.ids), figures, {}, {})
+    if out is not None:
+        features = ", ".join(f"{one.name} [{one.dim}] from {one.source}" for one in manifest.streams)
+        counts = (evaluation.videos, evaluation.captions)
+        protocol = describe_protocol(
+            manifest.dataset, manifest.protocol, split, *counts, False, None, 0, features
+        )
+        ranks = BothWays(pairs.text_to_video(), pairs.video_to_text())
+        workdir = Workdir(out)
+        write_query_table(workdir.queries_file(split), query_columns(trial, counters, ranks, answers))
+        details = {"protocol": protocol, "penalty": ridge.penalty}
+        workdir.write_evaluation(evaluation, split, 0, config, manifest.fingerprint, details)
+    return ridge, evaluation
+
+
 def main() -> None:
-    """Fits on the training split and prints the metrics of another one."""
+    """Fits on the training split and prints the metrics of another one; bad input ends with status 2."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
     parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument("--out", type=pathlib.Path, help="folder of a run, to write ranks and figures to")
     arguments = parser.parse_args()
-    manifest = Manifest.load(arguments.dir)
-    train, words, owner = read_split(SplitReader(arguments.dir, manifest, "train", LIMITS))
-    inputs, query_words, video_of_text = read_split(
-        SplitReader(arguments.dir, manifest, arguments.split, LIMITS)
-    )
-
-    documents: list[list[str]] = [[] for _ in train]
-    for caption, video in zip(words, owner, strict=True):
-        documents[video] += caption
-    vectorize = TfIdf(documents)
-    targets = vectorize(documents)
-    mean, deviation, centre = train.mean(axis=0), train.std(axis=0) + 1e-6, targets.mean(axis=0)
-    weights, penalty = fit_ridge((train - mean) / deviation, targets - centre)
-    predicted = unit((inputs - mean) / deviation @ weights)
-    scores = (predicted @ vectorize(query_words).T).astype(np.float32)
-
-    t2v = retrieval_metrics(text_to_video_ranks(scores, video_of_text))
-    v2t = retrieval_metrics(video_to_text_ranks(scores, video_of_text))
+    try:
+        ridge, evaluation = evaluate_ridge(arguments.dir, arguments.split, arguments.out)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     print(
-        f"ridge regression, penalty {penalty:g}; split {arguments.split}: "
-        f"{scores.shape[0]} videos, {scores.shape[1]} captions"
+        f"ridge regression, penalty {ridge.penalty:g}; split {arguments.split}: "
+        f"{evaluation.videos} videos, {evaluation.captions} captions"
     )
-    for name, direction in (("T2V", t2v), ("V2T", v2t)):
-        print(name, "  ".join(f"{metric} {value:.2f}" for metric, value in direction.items()))
-    print(f"Rsum {recall_sum(t2v, v2t):.1f}")
+    fused = evaluation.directions[FUSED]
+    for direction in ("t2v", "v2t"):
+        figures = "  ".join(f"{metric} {value:.2f}" for metric, value in fused[direction].items())
+        print(direction.upper(), figures)
+    print(f"Rsum {evaluation.rsum:.1f}")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class Training:
         self.batch = make_batch(config.train.batch_size, config.data, self.shape, config.train.seed)
         mesh = make_mesh(jax.devices()[:1])
         model = MCSAN(config, self.shape)
-        optimizer = make_optimizer(config.optim, learning_rate_schedule(config.optim, 100, 10_000))
+        optimizer = make_optimizer(config.optim, learning_rate_schedule(config.optim, 100, 10_000), 10_000)
         dim = self.shape.frame_dim
         statistics = {"frame_statistics": {"mean": np.zeros(dim), "std": np.ones(dim)}}
         example = jax.tree.map(lambda rows: rows[:1], self.batch)

@@ -97,11 +97,13 @@ def decode_foil_info(serialized: tf.Tensor) -> Tensors:
     return {key.removeprefix("foils/"): values.flat_values for key, values in parsed.items()}
 
 
-def draw_captions(video_ids: tf.Tensor, counts: tf.Tensor, epoch: tf.Tensor, seed: int) -> tf.Tensor:
-    """Which of its captions each video shows in an epoch, int32 ``[v]``.
+def draw_captions(
+    video_ids: tf.Tensor, counts: tf.Tensor, epoch: tf.Tensor, seed: int, per_video: int = 1
+) -> tf.Tensor:
+    """Which of its captions each video shows in an epoch, int32 ``[v, per_video]``.
 
-    The captions of a video are put in the order of a hash of (seed, video id, number); the epoch counts
-    through that order, again and again.
+    The captions of a video are put in the order of a hash of (seed, video id, number); the epochs count
+    through that order, `per_video` at a time, again and again.
     """
     width = tf.maximum(tf.reduce_max(counts), 1)
     number = tf.range(width)
@@ -112,8 +114,9 @@ def draw_captions(video_ids: tf.Tensor, counts: tf.Tensor, epoch: tf.Tensor, see
     )
     hashes = tf.strings.to_hash_bucket_strong(names, 2**62, key=[seed, 0])
     order = tf.argsort(tf.where(number < counts[:, None], hashes, tf.int64.max), axis=1, stable=True)
-    turn = tf.cast(epoch % tf.cast(tf.maximum(counts, 1), tf.int64), tf.int32)
-    return tf.gather(order, turn, batch_dims=1)
+    turns = epoch * per_video + tf.range(per_video, dtype=tf.int64)
+    turns %= tf.cast(tf.maximum(counts, 1), tf.int64)[:, None]
+    return tf.gather(order, tf.cast(turns, tf.int32), batch_dims=1)
 
 
 def decode_captions(

@@ -43,8 +43,9 @@ class FoilInfo:
 class TrainBatches:
     """Batches of (video, caption) pairs, no video twice in one.
 
-    A pass over the videos is an epoch. In epoch ``e`` a video with ``n`` captions shows number ``p[e mod n]``
-    of a permutation ``p`` that depends on the seed and the video, so that ``n`` epochs show each pair once.
+    A pass over the videos is an epoch. With one caption at a time, a video with ``n`` captions shows in epoch ``e``
+    number ``p[e mod n]`` of a permutation ``p`` that depends on the seed and the video, so that ``n`` epochs show each
+    pair once; with several, each epoch takes the next ones of the permutation.
     Videos without captions yield rows with ``example_mask`` False, as does what fills up an epoch's last batch.
     """
 
@@ -60,6 +61,7 @@ class TrainBatches:
         process_index: int = 0,
         process_count: int = 1,
         cache: bool = False,
+        captions_per_video: int = 1,
     ) -> None:
         """Opens a split.
 
@@ -74,6 +76,7 @@ class TrainBatches:
             process_index, process_count: this process takes the rows of its part of each global batch.
             cache: whether `from_step` reads the files once, before its first batch, and keeps the serialized
                 records in memory: as many bytes as the files have, in every process. The order is the same.
+            captions_per_video: captions of each video in a batch; a video with fewer shows some of them twice.
 
         Raises:
             InputError: the records are missing or damaged, or the batch does not divide among processes.
@@ -87,7 +90,7 @@ class TrainBatches:
         self._files = find_record_files(prepared_dir, manifest, split)
         self._manifest, self._limits = manifest, limits
         self._batch_size, self._seed, self._shuffle_buffer = batch_size, seed, shuffle_buffer
-        self._cache = cache
+        self._cache, self._captions_per_video = cache, captions_per_video
         self._rows = slice(
             process_index * batch_size // process_count, (process_index + 1) * batch_size // process_count
         )
@@ -151,8 +154,10 @@ class TrainBatches:
         counts = decoding.caption_counts(serialized)
         ids = decoding.decode_video_ids(serialized)
         starts = tf.cumsum(counts, exclusive=True)
-        chosen = starts + decoding.draw_captions(ids, counts, epoch, self._seed)
-        chosen = tf.where(counts > 0, chosen, tf.reduce_sum(counts))
+        chosen = starts[:, None] + decoding.draw_captions(
+            ids, counts, epoch, self._seed, self._captions_per_video
+        )
+        chosen = tf.reshape(tf.where(counts[:, None] > 0, chosen, tf.reduce_sum(counts)), [-1])
         return {
             "videos": decoding.decode_videos(serialized, self._manifest, self._limits),
             "texts": decoding.decode_captions(

@@ -14,6 +14,7 @@ from data_pipeline.annotations.reading import first_few
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.annotations.splits import apply_split_files
 from data_pipeline.builders.shards import SHARD_BYTES
+from data_pipeline.captions.pretrained_folder import tokenizer_path
 from data_pipeline.captions.tokenizers.sentencepiece_model import KINDS
 from data_pipeline.execution.local import LocalRun
 from data_pipeline.execution.run import Run
@@ -58,7 +59,9 @@ _TOKENIZER = flags.DEFINE_enum(
     "tokenizer", "unigram", [*KINDS, GIVEN], f"Kind of tokenizer; {GIVEN} takes --tokenizer_file."
 )
 _TOKENIZER_FILE = flags.DEFINE_string(
-    "tokenizer_file", None, "tokenizer.json or vocab.txt of a pretrained encoder."
+    "tokenizer_file",
+    None,
+    "tokenizer.json or vocab.txt of a pretrained encoder, or minilm for that of the installed package.",
 )
 _WORD_VECTORS = flags.DEFINE_string(
     "word_vectors", None, "GloVe text file with which the word embedding starts, for --tokenizer=word."
@@ -145,7 +148,7 @@ def _options(defaults: Options) -> Options:
     tokenizer = TokenizerOptions(
         kind=_TOKENIZER.value,
         vocabulary_size=_VOCABULARY.value or defaults.tokenizer.vocabulary_size,
-        file=pathlib.Path(_TOKENIZER_FILE.value) if _TOKENIZER_FILE.value else None,
+        file=tokenizer_path(_TOKENIZER_FILE.value) if _TOKENIZER_FILE.value else None,
         word_vectors=pathlib.Path(_WORD_VECTORS.value) if _WORD_VECTORS.value else None,
     )
     return dataclasses.replace(

@@ -19,7 +19,8 @@ for argument in "$@"; do
     esac
 done
 
-ablations=(full no_divergence no_attribute_loss plain_bce separate_projections no_relationships)
+ablations=(full no_divergence no_attribute_loss plain_bce separate_projections no_relationships
+    zero_missing_levels)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 for i in "${!ablations[@]}"; do
     ablation=${ablations[i]}

@@ -65,7 +65,8 @@ class TextBatch:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PairBatch:
-    """A training batch: row ``i`` of ``texts`` is a caption of row ``i`` of ``videos``.
+    """A training batch: ``c`` captions of each video, those of row ``i`` of ``videos`` in the rows ``i c`` to
+    ``i c + c - 1`` of ``texts``.
 
     No video occurs twice. ``example_mask`` is False for rows that only fill up the last batch of a
     pass over the data.
@@ -73,7 +74,7 @@ class PairBatch:
 
     videos: VideoBatch
     texts: TextBatch
-    example_mask: Bool[AnyArray, " b"]
+    example_mask: Bool[AnyArray, " v"]
 
 
 @dataclasses.dataclass(frozen=True)

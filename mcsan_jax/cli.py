@@ -80,6 +80,22 @@ def report(
 
 
 @app.command()
+def card(
+    run: Run,
+    data: Annotated[
+        pathlib.Path | None, typer.Option(help="Prepared data, if no longer where the run was trained on it.")
+    ] = None,
+    out: Annotated[
+        pathlib.Path | None, typer.Option(help="Markdown file; model_card.md in the run by default.")
+    ] = None,
+) -> None:
+    """Write the model card of an evaluated run: data, command, figures, limits, licences."""
+    from mcsan_jax.card.model_card import write_card
+
+    typer.echo(f"written to {write_card(run, data, out)}")
+
+
+@app.command()
 def export(
     run: Run,
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the files.")],

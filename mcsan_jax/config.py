@@ -53,9 +53,14 @@ class ModelConfig:
     width: int = 1024
     word_width: int = 300
     context: str = "bigru"
-    """How tokens see each other: bigru, or transformer."""
+    """How tokens see each other: bigru, transformer, or pretrained."""
+    pretrained: str = ""
+    """The pretrained encoder, for ``context = "pretrained"``: minilm (an installable package), or the folder of any
+    BERT encoder. The data must have been prepared with its tokenizer."""
     temporal: str = "convolution"
     """Structure of the action level over frames: convolution, bigru, attention, or none (each frame alone)."""
+    frame_pooling: str = "attention"
+    """How frames become the global vector: attention (learned weights), or mean."""
     sentence_node: bool = False
     """The sentence joins its graph as a node: actions attend to it, and it becomes the global vector."""
     share_attribute_projection: bool = True
@@ -115,6 +120,10 @@ class OptimConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     """Largest global norm of the gradient; 0 switches clipping off."""
+    pretrained_learning_rate: float = 0.0
+    """Peak learning rate of a pretrained text encoder; 0 leaves it as it was published."""
+    pretrained_start: float = 0.5
+    """Share of the training that passes before a pretrained text encoder begins to learn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,9 +132,11 @@ class TrainConfig:
 
     seed: int = 0
     epochs: int = 50
-    """Passes over the videos; each takes another caption of every video."""
+    """Passes over the videos; each takes other captions of every video."""
     batch_size: int = 128
     """Videos in the global batch, over all devices."""
+    captions_per_video: int = 1
+    """Captions of each video in a batch; all of them are right answers for it."""
     exchange: str = "gather"
     """How devices meet each other's captions: gather (each holds all of the batch), or ring (they go round)."""
     log_every_steps: int = 20
@@ -166,7 +177,8 @@ class Config:
 
 _CHOICES = {
     "data.made_from": MAKERS,
-    "model.context": ("bigru", "transformer"),
+    "model.context": ("bigru", "transformer", "pretrained"),
+    "model.frame_pooling": ("attention", "mean"),
     "model.temporal": ("convolution", "bigru", "attention", "none"),
     "model.compute_dtype": ("float32", "bfloat16"),
     "similarity.missing_levels": ("renormalize", "zero"),
@@ -178,6 +190,7 @@ _CHOICES = {
 
 _LEAST = {
     **dict.fromkeys(("model.width", "model.word_width", "train.epochs", "train.batch_size"), 1),
+    "train.captions_per_video": 1,
     **dict.fromkeys(
         ("train.log_every_steps", "train.evaluate_every_epochs", "train.checkpoint_every_steps"), 1
     ),
@@ -190,12 +203,13 @@ _LEAST = {
     **dict.fromkeys(
         ("loss.divergence_weight", "loss.focal_gamma", "loss.focal_alpha", "optim.clip_norm"), 0.0
     ),
+    **dict.fromkeys(("optim.pretrained_learning_rate", "optim.pretrained_start"), 0.0),
     # InfoNCE is unstable below, and the learned temperature is kept above.
     "loss.temperature": 0.01,
 }
 """Smallest value of a field."""
 
-_BELOW_ONE = ("model.dropout", "similarity.attribute_weight")
+_BELOW_ONE = ("model.dropout", "similarity.attribute_weight", "optim.pretrained_start")
 
 
 def defaults() -> ml_collections.ConfigDict:
@@ -251,6 +265,17 @@ def _from_values(values: dict[str, Any]) -> Config:
         raise InputError(
             f"config.model.levels is {config.model.levels!r} without {GLOBAL}, which config.model.sentence_node "
             "needs; add the level, or set config.model.sentence_node to False"
+        )
+    if (config.model.context == "pretrained") != bool(config.model.pretrained):
+        raise InputError(
+            f"config.model.context is {config.model.context!r} and config.model.pretrained is "
+            f"{config.model.pretrained!r}; the context 'pretrained' needs the name or folder of an encoder, and no "
+            "other context has one"
+        )
+    if config.loss.ranking == "triplet" and config.train.captions_per_video > 1:
+        raise InputError(
+            f"config.train.captions_per_video is {config.train.captions_per_video}; a triplet has one caption, so use "
+            "1, or config.loss.ranking='info_nce'"
         )
     has_heads = config.model.context == "transformer" or config.model.temporal == "attention"
     divisor = 4 if has_heads else 2

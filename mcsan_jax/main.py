@@ -84,6 +84,7 @@ def _train(
         jax.process_index(),
         jax.process_count(),
         cache=config.data.cache,
+        captions_per_video=config.train.captions_per_video,
     )
     split = config.data.validation_split
     reader = SplitReader(folder, experiment.manifest, split, limits)

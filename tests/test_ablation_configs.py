@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.ablations.bases import BASES
+from configs.derived.bases import BASES
 from configs.sizes import SIZES
 from mcsan_jax.config import Config, flatten, from_config_dict
 from mcsan_jax.errors import InputError
@@ -19,9 +19,7 @@ from mcsan_jax.scoring.attribute_losses import focal_binary_cross_entropy
 ROOT = pathlib.Path(__file__).parents[1]
 SCRIPT = ROOT / "launch" / "ablations.sh"
 ABLATIONS = sorted(
-    path.stem
-    for path in (ROOT / "configs" / "ablations").glob("*.py")
-    if path.stem not in ("__init__", "bases")
+    path.stem for path in (ROOT / "configs" / "ablations").glob("*.py") if path.stem != "__init__"
 )
 
 CHANGES: dict[str, dict[str, object]] = {
@@ -31,6 +29,7 @@ CHANGES: dict[str, dict[str, object]] = {
     "plain_bce": {"loss.focal_gamma": 0.0, "loss.attribute_weight": 0.2},
     "separate_projections": {"model.share_attribute_projection": False},
     "no_relationships": {"model.levels": (GLOBAL, ENTITY, ACTION)},
+    "zero_missing_levels": {"similarity.missing_levels": "zero"},
 }
 
 
@@ -92,7 +91,7 @@ def test_the_command_line_reads_an_ablation() -> None:
 @pytest.mark.parametrize(
     ("base", "message"),
     [
-        ("imagenet", "ablation 'full': no experiment 'imagenet'; expected one of demo, msrvtt"),
+        ("imagenet", "configs/ablations/full.py: no experiment 'imagenet'; expected one of demo, msrvtt"),
         ("", "no experiment ''"),
         ("demo-huge", "size 'huge' of config 'demo'"),
         ("demo-", "size '' of config 'demo'"),
@@ -133,7 +132,7 @@ def test_all_ablations_are_trained_one_after_the_other(tmp_path: pathlib.Path) -
     for call in calls:
         assert call[:2] == ["-m", "mcsan_jax.main"]
         assert call[3:] == ["--config.train.epochs=1", "--mode=train"]
-    assert done.stdout.splitlines()[0] == "ablation 1 of 6: full of demo-tiny"
+    assert done.stdout.splitlines()[0] == "ablation 1 of 7: full of demo-tiny"
     assert done.stdout.splitlines()[-1] == "all ablations of demo-tiny are in runs/ablations/demo-tiny"
 
 

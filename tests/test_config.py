@@ -130,3 +130,18 @@ def test_values_out_of_range_are_refused(group: str, key: str, value: float, mes
     values[group][key] = value
     with pytest.raises(InputError, match=message):
         from_config_dict(values)
+
+
+@pytest.mark.parametrize(("context", "name"), [("pretrained", ""), ("bigru", "minilm")])
+def test_a_pretrained_encoder_needs_its_context(context: str, name: str) -> None:
+    values = defaults()
+    values.model.update(context=context, pretrained=name)
+    with pytest.raises(InputError, match=r"config\.model\.context is .* and config\.model\.pretrained is"):
+        from_config_dict(values)
+
+
+def test_a_triplet_has_one_caption() -> None:
+    values = defaults()
+    values.loss.ranking, values.train.captions_per_video = "triplet", 2
+    with pytest.raises(InputError, match=r"config\.train\.captions_per_video is 2; a triplet has one"):
+        from_config_dict(values)

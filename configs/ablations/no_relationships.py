@@ -2,12 +2,12 @@
 
 import ml_collections
 
-from configs.ablations.bases import base_config
+from configs.derived.bases import base_config
 from mcsan_jax.levels import RELATIONSHIP
 
 
 def get_config(base: str = "demo") -> ml_collections.ConfigDict:
     """The base is the name of an experiment, with a size if wanted: demo, demo-tiny, msrvtt-small."""
-    config = base_config(base, "no_relationships")
+    config = base_config(base, "ablations", "no_relationships")
     config.model.levels = tuple(level for level in config.model.levels if level != RELATIONSHIP)
     return config

@@ -34,7 +34,7 @@ def render_table(
         rows.append([*row, f"{figures['rsum']:.1f}", f"{100 * tied:.2f}"])
     lines = [*lines_above, "", *aligned([head, *rows])]
     if intervals is not None:
-        lines.append(_interval_line(intervals))
+        lines += ["", _interval_line(intervals)]
     if any(float(row[-1]) > 1 for row in rows):
         lines.append("More than 1 % of the queries tie with a wrong answer; ties count by expectation.")
     if evaluation.foils:

@@ -11,6 +11,7 @@ from mcsan_jax.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config
 from mcsan_jax.levels import Encoding, LevelEmbeddings, ScoringParameters
 from mcsan_jax.models.attribute_projector import AttributeProjector
+from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.text_encoder import TextEncoder
 from mcsan_jax.models.video_encoder import VideoEncoder
 
@@ -38,12 +39,17 @@ class MCSAN(nn.Module):
 
     config: Config
     shape: DataShape
+    pretrained: BertShape | None = None
 
     def setup(self) -> None:
         model = self.config.model
         self.video_encoder = VideoEncoder(model)
         self.text_encoder = TextEncoder(
-            model, self.shape.vocabulary_size, self.shape.role_count, self.config.data.max_actions
+            model,
+            self.shape.vocabulary_size,
+            self.shape.role_count,
+            self.config.data.max_actions,
+            self.pretrained,
         )
         sizes = tuple(
             (level, size) for level, size in self.shape.attributes if level in model.levels and size

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from mcsan_jax.batch import TextBatch
 from mcsan_jax.config import ModelConfig
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP, LevelEmbeddings, NodeSet
+from mcsan_jax.models.bert import Bert, BertShape
 from mcsan_jax.models.layers import (
     AttentionPooling,
     CrossAttention,
@@ -18,6 +19,9 @@ from mcsan_jax.models.layers import (
 )
 from mcsan_jax.models.recurrent import BidirectionalGRU
 from mcsan_jax.models.span_pooling import pool_spans
+
+PRETRAINED = "pretrained"
+"""Name of the module whose parameters were published with a pretrained encoder."""
 
 
 class TextEncoder(nn.Module):
@@ -36,11 +40,12 @@ class TextEncoder(nn.Module):
     vocabulary_size: int
     role_count: int
     max_actions: int
+    pretrained: BertShape | None = None
 
     @nn.compact
     def __call__(self, texts: TextBatch, train: bool) -> LevelEmbeddings:
         config = self.config
-        states = TokenContext(config, self.vocabulary_size, name="tokens")(
+        states = TokenContext(config, self.vocabulary_size, self.pretrained, name="tokens")(
             jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask), train
         )
         token_mask = jnp.asarray(texts.token_mask)
@@ -91,12 +96,18 @@ class TokenContext(nn.Module):
 
     config: ModelConfig
     vocabulary_size: int
+    pretrained: BertShape | None = None
 
     @nn.compact
     def __call__(
         self, token_ids: Int[Array, "t w"], mask: Bool[Array, "t w"], train: bool
     ) -> Float[Array, "t w width"]:
         config = self.config
+        if self.pretrained is not None:
+            states = Bert(self.pretrained, config.compute_dtype, name=PRETRAINED)(token_ids, mask)
+            states = nn.Dropout(config.dropout, deterministic=not train)(states)
+            states = Linear(config.width, config.compute_dtype, name="project")(states)
+            return jnp.where(mask[..., None], states, 0.0)
         words = nn.Embed(self.vocabulary_size, config.word_width, name="embedding")(token_ids)
         words = nn.Dropout(config.dropout, deterministic=not train)(words)
         if config.context == "bigru":

@@ -11,6 +11,7 @@ from mcsan_jax.models.layers import (
     CrossAttention,
     Linear,
     TransformerLayer,
+    masked_mean,
 )
 from mcsan_jax.models.recurrent import BidirectionalGRU
 
@@ -18,7 +19,7 @@ from mcsan_jax.models.recurrent import BidirectionalGRU
 class VideoEncoder(nn.Module):
     """Frame features, already standardised, to four levels.
 
-    * global: attention pooling over projected frames;
+    * global: attention pooling over projected frames, or their mean;
     * entity (spatial): each frame by itself, with attention over its regions where there are any;
     * action (temporal): a temporal structure over the frames;
     * relationship (spatial × temporal): action frames attend to entity frames, and both are projected together.
@@ -41,7 +42,11 @@ class VideoEncoder(nn.Module):
         pooled = None
         if GLOBAL in config.levels:
             projected = Linear(config.width, config.compute_dtype, name="global_projection")(frames)
-            pooled = AttentionPooling(name="global_pooling")(projected, frame_mask)
+            pooled = (
+                masked_mean(projected, frame_mask)
+                if config.frame_pooling == "mean"
+                else AttentionPooling(name="global_pooling")(projected, frame_mask)
+            )
 
         needs_both = RELATIONSHIP in config.levels
         vectors: dict[str, Array] = {}

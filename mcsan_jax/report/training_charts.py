@@ -16,6 +16,9 @@ _TERMS = {
     "fbce": "Focal binary cross-entropy",
     "kl": "KL divergence",
 }
+_BY_LEVEL = ("fbce", "kl")
+_VALIDATED = {"loss": "loss", **{term: f"loss/{term}" for term in ("ranking", *_BY_LEVEL)}}
+"""Names of the terms in the entries of the validation, where the figures stand beside them."""
 _PART_COLOURS = {
     "global": "#a06bc9",
     "entity": "#3b82c4",
@@ -37,13 +40,7 @@ def training_section(runs: Sequence[Run]) -> Section:
         "No validation history: the training did not evaluate.",
         has=lambda run: _entries(run, "val"),
     )
-    charts = [
-        _chart(
-            runs, "train", term, title, "summed over the levels, before it is weighed" if place > 1 else ""
-        )
-        for place, (term, title) in enumerate(_TERMS.items())
-        if any(_curve(run, "train", term) for run in runs)
-    ]
+    charts = [_loss_chart(runs, term) for term in _TERMS if any(_curve(run, "train", term) for run in runs)]
     if any(_entries(run, "val") for run in runs):
         charts.append(_validation_chart(runs))
         if len(runs) == 1:
@@ -56,47 +53,59 @@ def _entries(run: Run, kind: str) -> list[Mapping[str, Any]]:
 
 
 def _curve(run: Run, kind: str, term: str) -> list[tuple[float, float]]:
-    """Steps and values of a term, summed over the levels."""
+    """Steps and values of a term; one that is stored by level is summed over the levels."""
     points = []
     for entry in _entries(run, kind):
-        values = [
-            value
-            for name, value in entry.items()
-            if (name == term or name.startswith(f"{term}/")) and isinstance(value, int | float)
-        ]
+        levels = [name for name in entry if name.startswith(f"{term}/")]
+        names = [term] if term in entry else levels
+        values = [entry[name] for name in names if isinstance(entry[name], int | float)]
         if values:
             points.append((entry["step"], sum(values)))
     return points
 
 
-def _chart(
-    runs: Sequence[Run],
-    kind: str,
-    term: str,
-    title: str,
-    note: str = "",
-    marks: Sequence[tuple[float, str]] = (),
-) -> Chart:
+def _loss_chart(runs: Sequence[Run], term: str) -> Chart:
+    """A term in training and, where it was computed, in validation."""
     series, told = [], []
     for run in runs:
-        curve = _curve(run, kind, term)
-        if curve:
-            steps, values = np.array(curve, float).T
-            # A validation is rare: its points are shown.
-            series.append(
-                Series(run.name, run.colour, values, steps, marked=kind == "val" or len(curve) == 1)
-            )
-            told.append(f"{run.name}: from {number(values[0], 2)} to {number(values[-1], 2)}")
-    words = Words(
-        f"training-{kind}-{term.replace('/', '-')}", title, f"{'; '.join(told)}.", "step", title, note
-    )
-    return line_chart(words, series, from_zero=kind == "train", marks=marks)
+        for kind, name, title in (
+            ("train", term, run.name),
+            ("val", _VALIDATED[term], f"{run.name}, validation"),
+        ):
+            curve = _curve(run, kind, name)
+            if curve:
+                series.append(_series(run, curve, marked=kind == "val", dashed=kind == "val"))
+                told.append(_in_words(title, series[-1]))
+    notes = ["summed over the levels, before it is weighed"] if term in _BY_LEVEL else []
+    if any(one.dashed for one in series):
+        notes.append("dashed: on the validation split")
+    title = _TERMS[term]
+    words = Words(f"training-train-{term}", title, f"{'; '.join(told)}.", "step", title, "; ".join(notes))
+    return line_chart(words, series)
 
 
 def _validation_chart(runs: Sequence[Run]) -> Chart:
+    series, told = [], []
+    for run in runs:
+        curve = _curve(run, "val", "rsum/fused")
+        if curve:
+            series.append(_series(run, curve, marked=True))
+            told.append(_in_words(run.name, series[-1]))
     marks = [(run.evaluation["step"], run.colour) for run in runs if run.get("step") is not None]
     note = "dotted: the step that is evaluated here" if marks else ""
-    return _chart(runs, "val", "rsum/fused", "Validation Rsum", note, marks)
+    title = "Validation Rsum"
+    words = Words("training-val-rsum-fused", title, f"{'; '.join(told)}.", "step", title, note)
+    return line_chart(words, series, from_zero=False, marks=marks)
+
+
+def _series(run: Run, curve: Sequence[tuple[float, float]], marked: bool, dashed: bool = False) -> Series:
+    """A curve in the colour of its run; points are shown where they are rare, or only one."""
+    steps, values = np.array(curve, float).T
+    return Series(run.name, run.colour, values, steps, dashed=dashed, marked=marked or len(curve) == 1)
+
+
+def _in_words(title: str, series: Series) -> str:
+    return f"{title}: from {number(series.y[0], 2)} to {number(series.y[-1], 2)}"
 
 
 def _part_chart(run: Run) -> Chart:

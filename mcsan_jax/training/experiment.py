@@ -16,6 +16,7 @@ from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.evaluation.encoding import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
+from mcsan_jax.training.pretrained_parameters import find_encoder
 from mcsan_jax.training.sharding import check_batch_size, check_kernel, make_mesh
 from mcsan_jax.training.train_step import Metrics, StateMaker, TrainState, make_state_maker, make_train_step
 
@@ -57,17 +58,20 @@ def build_experiment(
         word_vectors: of the prepared data; None where it has none.
 
     Raises:
-        InputError: the batch sizes or the kernel do not fit the devices, or the word vectors not the model.
+        InputError: the batch sizes or the kernel do not fit the devices, or the word vectors or the pretrained text
+            encoder not the data.
     """
     mesh = make_mesh() if mesh is None else mesh
     check_kernel(config.similarity.kernel, mesh)
     check_batch_size(config.train.batch_size, mesh, "train.batch_size")
     check_batch_size(config.evaluation.encode_batch, mesh, "evaluation.encode_batch")
-    model = MCSAN(config, data_shape(manifest))
+    encoder = find_encoder(config, manifest)
+    model = MCSAN(config, data_shape(manifest), None if encoder is None else encoder.shape)
     videos = manifest.splits[config.data.train_split].videos
     steps_per_epoch = -(-videos // config.train.batch_size)
-    schedule = learning_rate_schedule(config.optim, steps_per_epoch, steps_per_epoch * config.train.epochs)
-    optimizer = make_optimizer(config.optim, schedule)
+    total_steps = steps_per_epoch * config.train.epochs
+    schedule = learning_rate_schedule(config.optim, steps_per_epoch, total_steps)
+    optimizer = make_optimizer(config.optim, schedule, total_steps, encoder is not None)
     return Experiment(
         config=config,
         manifest=manifest,
@@ -82,6 +86,7 @@ def build_experiment(
             optimizer,
             mesh,
             word_vectors,
+            None if encoder is None else encoder.params(),
         ),
         train_step=make_train_step(model, optimizer, config, mesh),
         encoders=make_encoders(model, mesh),

@@ -4,12 +4,13 @@ It is over the global batch, which is split over the devices of a mesh. What pas
 captions (`exchange`), the columns of the similarity matrix (all-to-all), and sums of losses.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config, LossConfig
@@ -60,7 +61,7 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
 def _ranking(
     videos: Encoding, texts: Encoding, parameters: ScoringParameters, batch: PairBatch, config: Config
 ) -> Float[Array, ""]:
-    """The mean cost of the global batch's videos and captions as queries, each device with its own."""
+    """The mean cost of the global batch's videos plus that of its captions as queries, each device with its own."""
     dtype = product_dtype(config.model.compute_dtype)
 
     def fused(
@@ -72,34 +73,70 @@ def _ranking(
     of_videos = exchange(fused, DATA_AXIS, prepare_videos(videos, dtype), texts, parameters)
     of_texts = jax.lax.all_to_all(of_videos, DATA_AXIS, split_axis=1, concat_axis=0, tiled=True).T
 
-    mask = jnp.asarray(batch.example_mask)
-    groups = jnp.asarray(batch.texts.caption_group)
+    mask, groups = jnp.asarray(batch.example_mask), jnp.asarray(batch.texts.caption_group)
+    total = jnp.zeros((), jnp.float32)
+    for scores, matches in zip((of_videos, of_texts), _matches(groups, mask), strict=True):
+        costs = _costs(scores, matches, parameters, config.loss)
+        total += mean_over_examples(costs, matches.real, DATA_AXIS)
+    return total
+
+
+@dataclasses.dataclass(frozen=True)
+class _Matches:
+    """For the queries of one device, which candidates of the global batch are right and which wrong.
+
+    ``own`` are the captions written for a video, or the video for which a caption was written; ``real`` queries are no
+    padding.
+    """
+
+    positives: Bool[Array, "own_q c"]
+    negatives: Bool[Array, "own_q c"]
+    own: Bool[Array, "own_q c"]
+    real: Bool[Array, " own_q"]
+
+
+def _matches(groups: Int[Array, " own_t"], mask: Bool[Array, " own_v"]) -> tuple[_Matches, _Matches]:
+    """With videos as queries, and with captions.
+
+    A video is matched by its own captions and by every caption of the batch that has the text of one of them.
+    """
+    per_video = len(groups) // len(mask)
     all_groups, all_mask = jax.lax.all_gather((groups, mask), DATA_AXIS, tiled=True)
-    places = jax.lax.axis_index(DATA_AXIS) * len(groups) + jnp.arange(len(groups), dtype=jnp.int32)
-    # A video is matched by its own caption and by every caption of the batch that has the same text.
-    own = places[:, None] == jnp.arange(len(all_groups), dtype=jnp.int32)[None]
-    positives = (groups[:, None] == all_groups[None]) | own
-    real = mask[:, None] & all_mask[None]
-    costs = [
-        _costs(scores, positives & real, ~positives & real, places, parameters, config.loss)
-        for scores in (of_videos, of_texts)
-    ]
-    return mean_over_examples(costs[0] + costs[1], mask, DATA_AXIS)
+    first_video = jax.lax.axis_index(DATA_AXIS) * len(mask)
+    videos = first_video + jnp.arange(len(mask), dtype=jnp.int32)
+    owners = jnp.repeat(videos, per_video)
+    all_videos = jnp.arange(len(all_mask), dtype=jnp.int32)
+
+    def matches(
+        own: Bool[Array, "own_q c"], same_text: Bool[Array, "own_q c"], real: Array, all_real: Array
+    ) -> _Matches:
+        both_real = real[:, None] & all_real[None]
+        positives = own | same_text
+        return _Matches(positives & both_real, ~positives & both_real, own, real)
+
+    of_videos = matches(
+        videos[:, None] == jnp.repeat(all_videos, per_video)[None],
+        jnp.any(groups.reshape(len(mask), per_video, 1) == all_groups[None, None], axis=1),
+        mask,
+        jnp.repeat(all_mask, per_video),
+    )
+    of_texts = matches(
+        owners[:, None] == all_videos[None],
+        jnp.any(groups[:, None, None] == all_groups.reshape(1, len(all_mask), per_video), axis=2),
+        jnp.repeat(mask, per_video),
+        all_mask,
+    )
+    return of_videos, of_texts
 
 
 def _costs(
-    scores: Float[Array, "own_q c"],
-    positives: Bool[Array, "own_q c"],
-    negatives: Bool[Array, "own_q c"],
-    places: Array,
-    parameters: ScoringParameters,
-    loss: LossConfig,
+    scores: Float[Array, "own_q c"], matches: _Matches, parameters: ScoringParameters, loss: LossConfig
 ) -> Float[Array, " own_q"]:
     """Cost of each query; that of InfoNCE is halved, as in its usual symmetric form."""
     if loss.ranking == "triplet":
-        matched = jnp.take_along_axis(scores, places[:, None], axis=1)[:, 0]
-        return triplet_costs(scores, matched, negatives, loss.margin, loss.hardest_negative)
-    return 0.5 * info_nce_costs(scores, positives, negatives, parameters.temperature)
+        matched = jnp.sum(jnp.where(matches.own, scores, 0.0), axis=1)
+        return triplet_costs(scores, matched, matches.negatives, loss.margin, loss.hardest_negative)
+    return 0.5 * info_nce_costs(scores, matches.positives, matches.negatives, parameters.temperature)
 
 
 def _attribute_terms(
@@ -107,26 +144,25 @@ def _attribute_terms(
 ) -> dict[str, tuple[float, Float[Array, ""]]]:
     """Weight and value of each term on attributes."""
     mask = jnp.asarray(batch.example_mask)
+    per_video = len(batch.texts.caption_group) // len(mask)
+    text_mask = jnp.repeat(mask, per_video)
     terms = {}
     for level, text_logits in texts.attribute_logits.items():
         video_logits = videos.attribute_logits[level]
         if loss.attribute_weight > 0:
-            focal = sum(
-                focal_binary_cross_entropy(
+            focal = jnp.zeros((), jnp.float32)
+            for logits, labels, real in (
+                (video_logits, batch.videos.labels, mask),
+                (text_logits, batch.texts.labels, text_mask),
+            ):
+                costs = focal_binary_cross_entropy(
                     logits, jnp.asarray(labels[level]), loss.focal_alpha, loss.focal_gamma
                 )
-                for logits, labels in (
-                    (video_logits, batch.videos.labels),
-                    (text_logits, batch.texts.labels),
-                )
-            )
-            terms[f"fbce/{level}"] = (
-                loss.attribute_weight,
-                mean_over_examples(jnp.asarray(focal), mask, DATA_AXIS),
-            )
+                focal += mean_over_examples(costs, real, DATA_AXIS)
+            terms[f"fbce/{level}"] = (loss.attribute_weight, focal)
         if loss.divergence_weight > 0:
             divergence = attribute_divergence(
-                video_logits,
+                jnp.repeat(video_logits, per_video, axis=0),
                 text_logits,
                 loss.divergence_direction,
                 loss.divergence_temperature,
@@ -135,6 +171,6 @@ def _attribute_terms(
             present = jnp.any(texts.embeddings.nodes[level].mask, axis=1)
             terms[f"kl/{level}"] = (
                 loss.divergence_weight,
-                mean_over_examples(divergence, mask & present, DATA_AXIS),
+                mean_over_examples(divergence, text_mask & present, DATA_AXIS),
             )
     return terms

@@ -1,9 +1,12 @@
 """The optimiser: AdamW, linear warm-up, cosine decay, gradient clipping."""
 
+from typing import Any
+
 import jax
 import optax
 
 from mcsan_jax.config import OptimConfig
+from mcsan_jax.training.pretrained_parameters import is_pretrained
 
 
 def learning_rate_schedule(config: OptimConfig, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
@@ -18,8 +21,43 @@ def learning_rate_schedule(config: OptimConfig, steps_per_epoch: int, total_step
     )
 
 
-def make_optimizer(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """AdamW on all parameters; weight decay on matrices only (not on biases, norms and scalars)."""
+def pretrained_schedule(config: OptimConfig, total_steps: int) -> optax.Schedule:
+    """Learning rate of a pretrained encoder: none up to ``pretrained_start``, then a short warm-up and a cosine."""
+    start = round(config.pretrained_start * total_steps)
+    left = max(total_steps - start, 2)
+    tuning = optax.warmup_cosine_decay_schedule(
+        init_value=0.0,
+        peak_value=config.pretrained_learning_rate,
+        warmup_steps=max(1, left // 10),
+        decay_steps=left,
+        end_value=config.pretrained_learning_rate * config.final_fraction,
+    )
+    return optax.join_schedules([optax.constant_schedule(0.0), tuning], [start])
+
+
+def make_optimizer(
+    config: OptimConfig, schedule: optax.Schedule, total_steps: int, has_pretrained: bool = False
+) -> optax.GradientTransformation:
+    """AdamW on all parameters; weight decay on matrices only (not on biases, norms and scalars).
+
+    The parameters of a pretrained encoder have their own learning rate and their own clipping, or stay as they are.
+    """
+    own = _adamw(config, schedule)
+    if not has_pretrained:
+        return own
+    tuned = (
+        _adamw(config, pretrained_schedule(config, total_steps))
+        if config.pretrained_learning_rate > 0
+        else optax.set_to_zero()
+    )
+
+    def group(params: Any) -> Any:
+        return jax.tree.map(lambda held: "pretrained" if held else "own", is_pretrained(params))
+
+    return optax.partition({"own": own, "pretrained": tuned}, group)
+
+
+def _adamw(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTransformation:
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm > 0 else optax.identity()
     adam = optax.adamw(
         schedule,

@@ -17,6 +17,7 @@ from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.pretrained_parameters import hold_pretrained, with_pretrained
 from mcsan_jax.training.sharding import replicated, split_rows
 from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
 
@@ -59,6 +60,7 @@ def make_state_maker(
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     word_vectors: WordVectors | None = None,
+    published: Any = None,
 ) -> StateMaker:
     """How a state of this model comes about.
 
@@ -69,23 +71,26 @@ def make_state_maker(
         optimizer: gives the optimiser state.
         mesh: where the state lives.
         word_vectors: where the word embedding starts; None leaves it random.
+        published: parameters of the pretrained text encoder; None where the model has none.
 
     Raises:
         InputError: the word vectors do not fit the model.
     """
     seed = model.config.train.seed
-    given = None
+    words = None
     if word_vectors is not None:
         check_word_vectors(word_vectors, model.config.model.word_width, model.shape.vocabulary_size)
-        given = (word_vectors.vectors, word_vectors.known)
+        words = (word_vectors.vectors, word_vectors.known)
 
-    # The vectors are an argument: as a constant, megabytes of them would become part of the program.
-    def create(words: tuple[jax.Array, jax.Array] | None) -> TrainState:
+    # Given values are arguments: as constants, megabytes of them would become part of the program.
+    def create(words: tuple[jax.Array, jax.Array] | None, published: Any) -> TrainState:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example)
         variables = model.init(stream_key(seed, "init", 0), zeros)
         params = variables["params"]
         if words is not None:
             params = with_word_vectors(params, *words)
+        if published is not None:
+            params = with_pretrained(params, published)
         # The map also refuses statistics that do not fit the model.
         constants = jax.tree.map(
             lambda initial, given: jnp.asarray(given, initial.dtype).reshape(initial.shape),
@@ -97,10 +102,10 @@ def make_state_maker(
     everywhere = replicated(mesh)
     abstract: TrainState = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-        jax.eval_shape(create, given),
+        jax.eval_shape(create, words, published),
     )
     compiled = jax.jit(create, in_shardings=everywhere, out_shardings=everywhere)
-    return StateMaker(functools.partial(compiled, given), abstract)
+    return StateMaker(functools.partial(compiled, words, published), abstract)
 
 
 def make_train_step(
@@ -127,9 +132,10 @@ def make_train_step(
         takes_over = mesh.devices.flat[0].platform != "cpu"
     everywhere = replicated(mesh)
     objective = make_objective(config, mesh)
+    hold = bool(config.model.pretrained) and config.optim.pretrained_learning_rate == 0
 
     def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
-        variables = {"params": params, "statistics": state.statistics}
+        variables = {"params": hold_pretrained(params) if hold else params, "statistics": state.statistics}
         rngs = {"dropout": stream_key(config.train.seed, "dropout", state.step)}
         encoded: Any = model.apply(variables, batch, train=True, rngs=rngs)
         videos, texts, parameters = encoded

@@ -72,6 +72,26 @@ def test_a_pair_is_shown_before_any_is_repeated(prepared: Prepared) -> None:
     assert sorted(shown) == sorted(caption.caption_id for caption in record.captions)
 
 
+def test_several_captions_of_a_video_follow_one_another(prepared: Prepared) -> None:
+    """Two at a time, half the epochs show what one at a time shows, in the same order."""
+    single = itertools.islice(train_batches(prepared, batch_size=24).from_step(0), 4)
+    shown = [_tokens_by_video(batch, 1) for batch in single]
+    double = itertools.islice(train_batches(prepared, batch_size=24, captions_per_video=2).from_step(0), 2)
+    for number, batch in enumerate(double):
+        assert len(batch.texts.token_ids) == 2 * len(batch.example_mask)
+        for video, captions in _tokens_by_video(batch, 2).items():
+            assert captions == shown[2 * number][video] + shown[2 * number + 1][video]
+
+
+def _tokens_by_video(batch: PairBatch, per_video: int) -> dict[bytes, list[bytes]]:
+    return {
+        batch.videos.frames[row].tobytes(): [
+            batch.texts.token_ids[row * per_video + place].tobytes() for place in range(per_video)
+        ]
+        for row in np.flatnonzero(batch.example_mask)
+    }
+
+
 def test_the_last_batch_of_an_epoch_is_filled_up_with_nothing(prepared: Prepared) -> None:
     last = take(train_batches(prepared), 3)[2]
     assert last.example_mask.tolist() == [True] * 7 + [False]

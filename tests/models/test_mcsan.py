@@ -372,3 +372,16 @@ def test_encoders_work_alone(setting: Setting) -> None:
     )
     assert_same(videos, setting.videos, 1e-6)
     assert_same(texts, setting.texts, 1e-6)
+
+
+def test_frames_may_be_averaged_into_the_global_vector() -> None:
+    model, batch = tiny_model(frame_pooling="mean"), random_batch(COUNT)
+    variables = random_variables(model, batch)
+    videos, _, _ = _apply(model, variables, batch)
+    projection = variables["params"]["video_encoder"]["global_projection"]["Dense_0"]
+    statistics = variables["statistics"]["frame_statistics"]
+    for row in range(COUNT):
+        real = np.asarray(batch.videos.frames[row][batch.videos.frame_mask[row]], np.float64)
+        mean = ((real - statistics["mean"]) / statistics["std"]).mean(axis=0)
+        expected = mean @ projection["kernel"] + projection["bias"]
+        np.testing.assert_allclose(pooled(videos)[row], expected, rtol=1e-4, atol=1e-5)

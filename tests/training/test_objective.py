@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from tiny_model import random_batch, tiny_config
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, TrainConfig
 from mcsan_jax.levels import ENTITY, RELATIONSHIP, Encoding, LevelEmbeddings, NodeSet, ScoringParameters
+from mcsan_jax.scoring.multi_level import score
 from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.sharding import make_mesh, put_batch
 
@@ -160,3 +162,70 @@ def test_frames_stay_where_they_are(exchange: str) -> None:
         },
     }
     assert collectives(program) == expected[exchange]
+
+
+def many_captions(per_video: int) -> tuple[Sides, np.ndarray]:
+    """The first videos with several captions each; a caption of the first video is also one of the third's."""
+    sides = draw_sides(np.float32)
+    count = PAIRS // per_video
+    groups = np.arange(count * per_video, dtype=np.int32)
+    groups[2 * per_video] = groups[0]
+    head = functools.partial(jax.tree.map, lambda leaf: leaf[:count])
+    texts = jax.tree.map(lambda leaf: leaf[: count * per_video], sides.texts)
+    batch = dataclasses.replace(
+        sides.batch,
+        videos=head(sides.batch.videos),
+        texts=dataclasses.replace(
+            jax.tree.map(lambda leaf: leaf[: count * per_video], sides.batch.texts), caption_group=groups
+        ),
+        example_mask=np.arange(count) < count - 1,
+    )
+    owner = np.arange(count * per_video) // per_video
+    positives = owner[None] == np.arange(count)[:, None]
+    positives[0, 2 * per_video] = positives[2, 0] = True
+    return dataclasses.replace(sides, videos=head(sides.videos), texts=texts, batch=batch), positives
+
+
+def test_all_captions_of_a_video_are_right_answers() -> None:
+    sides, positives = many_captions(4)
+    ranking_only = LossConfig(attribute_weight=0.0, divergence_weight=0.0)
+    config = dataclasses.replace(configured("info_nce", "gather"), loss=ranking_only)
+    videos, texts, parameters = jax.tree.map(jnp.asarray, (sides.videos, sides.texts, sides.parameters))
+    fused = np.asarray(score(videos, texts, parameters, config.similarity).fused, np.float64)
+    program, arguments = compiled_gradient(config, sides, 1)
+    value = float(program(*arguments)[0])
+    real = np.asarray(sides.batch.example_mask)
+    costs = [
+        info_nce_rows(scores, right, rows, columns, float(sides.parameters.temperature))
+        for scores, right, rows, columns in (
+            (fused, positives, real, np.repeat(real, 4)),
+            (fused.T, positives.T, np.repeat(real, 4), real),
+        )
+    ]
+    np.testing.assert_allclose(value, 0.5 * (np.mean(costs[0]) + np.mean(costs[1])), rtol=1e-5)
+
+
+def info_nce_rows(
+    scores: np.ndarray, positives: np.ndarray, rows: np.ndarray, columns: np.ndarray, temperature: float
+) -> list[float]:
+    """The cost of each real query, by loops."""
+    costs = []
+    for i in np.flatnonzero(rows):
+        z = scores[i] / temperature
+        wrong = sum(np.exp(z[j]) for j in np.flatnonzero(columns) if not positives[i, j])
+        right = [np.exp(z[j]) for j in np.flatnonzero(columns) if positives[i, j]]
+        costs.append(float(np.mean([-np.log(one / (one + wrong)) for one in right])))
+    return costs
+
+
+def test_several_captions_give_one_loss_on_all_devices() -> None:
+    results = []
+    for devices in (1, 4):
+        sides, _ = many_captions(4)
+        program, arguments = compiled_gradient(configured("info_nce", "gather"), sides, devices)
+        results.append(jax.device_get(program(*arguments)))
+    (one, one_gradient), (four, four_gradient) = results
+    np.testing.assert_allclose(four, one, rtol=1e-6)
+    for other, expected in zip(four_gradient, one_gradient, strict=True):
+        if expected is not None:
+            np.testing.assert_allclose(other, expected, atol=1e-6, rtol=1e-5)

@@ -1,0 +1,216 @@
+"""The paper's claims, tested by leaving parts of the model out: trains all variants, prints tables and paired tests.
+
+`python -m benchmarks.claims msrvtt-small --data=DIR` trains the configs in `configs/ablations/` with every seed, each
+in a process of its own, and compares them with the whole model on split `val`, paired over videos
+(`--parts=ablations`); trains the focal loss with γ in 0, 1, 2 and α in 0.25, 0.5, 0.75, and prints how well it
+recognises frequent and rare attributes (`focal`); and scores the whole model with parts left out after training
+(`fusion`). Flags of the config after `--` are handed to every training (`-- --config.train.epochs=20`). Finished runs
+are only read.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.attribute_table import attribute_table, precisions
+from benchmarks.machine import describe_machine
+from benchmarks.run_tables import (
+    command_lines,
+    difference_table,
+    head_lines,
+    mean_and_deviation,
+    summary_table,
+    tail_lines,
+    write_results,
+)
+from benchmarks.seed_statistics import paired_tests, summarize
+from benchmarks.trained_runs import (
+    CONFIGS,
+    Model,
+    ModelRuns,
+    check_flags,
+    load_config,
+    run_program,
+    seeds_of,
+    split_at_dashes,
+    train_all,
+)
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.report.results import read_runs
+
+FULL = "full"
+ABLATIONS = (
+    FULL,
+    "no_relationships",
+    "no_divergence",
+    "plain_bce",
+    "no_attribute_loss",
+    "separate_projections",
+    "zero_missing_levels",
+)
+GAMMAS, ALPHAS = (0.0, 1.0, 2.0), (0.25, 0.5, 0.75)
+PARTS = ("ablations", "focal", "fusion")
+
+
+def ablation_models(base: str, shared: Sequence[str]) -> list[Model]:
+    """The whole model and its ablations."""
+    return [Model(name, (_config(name, base), *shared)) for name in ABLATIONS]
+
+
+def focal_models(base: str, shared: Sequence[str]) -> list[Model]:
+    """The whole model with every γ and α; where they are its own it is the whole model itself."""
+    flags = (_config(FULL, base), *shared)
+    own = load_config(flags).loss
+    models = []
+    for gamma, alpha in itertools.product(GAMMAS, ALPHAS):
+        chosen = (f"--config.loss.focal_gamma={gamma}", f"--config.loss.focal_alpha={alpha}")
+        same = (gamma, alpha) == (own.focal_gamma, own.focal_alpha)
+        models.append(Model(FULL, flags) if same else Model(focal_name(gamma, alpha), (*flags, *chosen)))
+    return models
+
+
+def focal_name(gamma: float, alpha: float) -> str:
+    """Name of a cell of the grid, and of its folder."""
+    return f"focal_gamma_{gamma:g}_alpha_{alpha:g}"
+
+
+def ablated(model: ModelRuns, split: str, data: pathlib.Path | None) -> list[dict[str, Any]]:
+    """Every run of a model scored in other ways: a row for each, with Rsum and its change by seed.
+
+    Raises:
+        InputError: an evaluation failed.
+    """
+    by_seed = []
+    for run in model.runs:
+        if not run.get("ablation"):
+            place = () if data is None else (f"--data={data}",)
+            run_program("mcsan_jax.cli", ["eval", str(run.folder), f"--split={split}", "--ablate", *place])
+        [found] = read_runs([run.folder], split)
+        by_seed.append(found.evaluation["ablation"])
+    as_trained = [rows[0]["rsum"] for rows in by_seed]
+    scored = []
+    for rows in zip(*by_seed, strict=True):
+        rsums = [row["rsum"] for row in rows]
+        changes = [rsum - first for rsum, first in zip(rsums, as_trained, strict=True)]
+        scored.append({"name": rows[0]["name"], "rsums": rsums, "changes": changes})
+    return scored
+
+
+def section(title: str, models: Sequence[ModelRuns], full: ModelRuns) -> tuple[dict[str, Any], list[str]]:
+    """Figures of some models and tests of each against the whole one, for the JSON file and as Markdown."""
+    summaries = [summarize(model) for model in models]
+    tests = paired_tests([(model, full) for model in models if model is not full])
+    content = {
+        "models": [dataclasses.asdict(one) for one in summaries],
+        "tests": [dataclasses.asdict(test) for test in tests],
+    }
+    return content, [f"## {title}", "", *summary_table(summaries), "", *difference_table(tests), ""]
+
+
+def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
+    """Trains, compares, prints and writes.
+
+    Raises:
+        InputError: base, data or folders do not fit together, or a training failed.
+    """
+    parts, split = _parts_of(arguments), arguments.split
+    place = () if arguments.data is None else (f"--config.data.dir={arguments.data}",)
+    shared = (*place, *check_flags(overrides))
+    ablations = ablation_models(arguments.base, shared)
+    wanted = {
+        "ablations": ablations,
+        "focal": focal_models(arguments.base, shared),
+        "fusion": ablations[:1],
+    }
+    # The whole model is in all parts, and trained once.
+    models = {model.name: model for part in parts for model in (ablations[0], *wanted[part])}
+    out = arguments.out / arguments.base
+    trained, manifest = train_all(list(models.values()), arguments.seeds, split, out)
+    runs = {model.name: model for model in trained}
+    full = runs[FULL]
+    content: dict[str, Any] = {
+        "base": arguments.base,
+        "split": split,
+        "seeds": arguments.seeds,
+        "data_fingerprint": manifest.fingerprint,
+        "machine": describe_machine(),
+        "versions": full.runs[0].evaluation["versions"],
+        "attributes": {model.name: precisions(model) for model in trained},
+    }
+    lines = [*head_lines(full.runs[0], manifest, split), ""]
+    for part, title in (("ablations", "Parts left out in training"), ("focal", "Focal loss")):
+        if part in parts:
+            of_part = [runs[name] for name in dict.fromkeys(model.name for model in wanted[part])]
+            content[part], text = section(title, of_part, full)
+            lines += text
+    loss = load_config((_config(FULL, arguments.base), *shared)).loss
+    lines += [f"{FULL} has γ {loss.focal_gamma:g} and α {loss.focal_alpha:g}.", ""]
+    lines += ["## Attributes of videos", "", *attribute_table(trained), ""]
+    if "fusion" in parts:
+        content["fusion"] = ablated(full, split, arguments.data)
+        lines += [f"## Parts of {FULL} left out after training", "", *_fusion_table(content["fusion"]), ""]
+    lines += [
+        *tail_lines(split, full.runs[0].config["data.validation_split"]),
+        "± is the standard deviation over the seeds.",
+        "",
+        *command_lines(trained),
+    ]
+    write_results(out, "claims", content, "\n".join(lines))
+    print("\n".join(lines))
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and what stands after ``--``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.claims",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("base", help="experiment in configs/, with a size if wanted: demo, msrvtt-small")
+    parser.add_argument("--data", type=pathlib.Path, help="prepared data; by default those of the experiment")
+    parser.add_argument("--seeds", type=seeds_of, default=(0, 1, 2), help="such as 0,1,2")
+    parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=pathlib.Path("runs/claims"), help="folder of all bases"
+    )
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to test, with commas between")
+    own, overrides = split_at_dashes(words)
+    return parser.parse_args(own), overrides
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point; bad input, or a training that failed, ends with a message and status 2."""
+    arguments, overrides = parse(sys.argv[1:] if words is None else words)
+    try:
+        run(arguments, overrides)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _config(name: str, base: str) -> str:
+    return f"--config={CONFIGS / 'ablations' / name}.py:{base}"
+
+
+def _parts_of(arguments: argparse.Namespace) -> list[str]:
+    parts = arguments.parts.split(",")
+    if not set(parts) <= set(PARTS):
+        raise InputError(f"--parts={arguments.parts}: expected some of {', '.join(PARTS)}")
+    return parts
+
+
+def _fusion_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    body = [
+        [row["name"], mean_and_deviation(row["rsums"]), mean_and_deviation(row["changes"], "+")]
+        for row in rows
+    ]
+    return aligned([["score", "Rsum", "change"], *body])
+
+
+if __name__ == "__main__":
+    main()

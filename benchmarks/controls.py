@@ -1,0 +1,254 @@
+"""Two controls that must fail: what is trained on shuffled pairs, or on noise for features, must rank at chance.
+
+`python -m benchmarks.controls DIR --config=configs/demo.py:tiny` makes two copies of prepared data: in one, captions
+of training videos are given to other training videos, chosen at random; in the other, the features of all training and
+validation videos are noise of the mean and deviation of the training features (the numbers of frames are kept). It
+trains the config on the data itself and on both copies by `python -m mcsan_jax.main`, and prints each validation Rsum
+beside chance. Flags such as `--config.train.epochs=4` go to the training.
+
+A control above chance means that something else than pairs and features tells which caption belongs to which video: a
+leak. Chance is the Rsum of a constant score, in which ties count by expectation. Its interval holds 95 % of the Rsums
+of the very scores of the run when the videos are dealt out to the groups of captions at random.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from data_pipeline.annotations.caption import TRAIN, VALIDATION
+from data_pipeline.builders.reading import parse_example, unflatten_record
+from data_pipeline.builders.record import EncodedCaption, VideoRecord
+from data_pipeline.builders.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
+from data_pipeline.host_tensorflow import load_tensorflow, numpy_elements
+from data_pipeline.input_pipeline import SplitReader
+from data_pipeline.manifest import Manifest
+from data_pipeline.record_files import RecordFile, find_record_files
+from mcsan_jax.batch import BatchLimits
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.levels import NODE_LEVELS
+
+ROOT = pathlib.Path(__file__).parents[1]
+SPLITS = (TRAIN, VALIDATION)
+PERMUTATIONS = 2000
+# Captions are counted, not read.
+_LIMITS = BatchLimits(max_frames=1, max_tokens=1, max_actions=1, max_entities=1, max_relationships=1)
+
+Change = Callable[[str, VideoRecord], VideoRecord]
+"""What becomes of a record of a split."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Chance:
+    """What random scores reach: the expected Rsum, and the interval of 95 % of the permutations."""
+
+    expected: float
+    low: float
+    high: float
+
+
+def read_records(manifest: Manifest, file: RecordFile) -> Iterator[VideoRecord]:
+    """The records of a file, in order."""
+    dataset = load_tensorflow().data.TFRecordDataset(str(file.path))
+    for serialized in numpy_elements(dataset, [file]):
+        yield unflatten_record(parse_example(serialized), manifest.streams)
+
+
+def shuffled_pairs(folder: pathlib.Path, manifest: Manifest, seed: int) -> Change:
+    """Gives each training caption to another video; videos keep their numbers of captions.
+
+    A video's attributes become those of its new captions, or they would tell of the old ones.
+
+    Raises:
+        InputError: one video has half of the captions or more, so that they cannot all go elsewhere.
+    """
+    captions: list[EncodedCaption] = []
+    owners: list[str] = []
+    for file in find_record_files(folder, manifest, TRAIN):
+        for record in read_records(manifest, file):
+            captions += record.captions
+            owners += [record.video_id] * len(record.captions)
+    given: dict[str, list[EncodedCaption]] = {}
+    for owner, taken in zip(owners, places_elsewhere(np.array(owners), seed), strict=True):
+        given.setdefault(owner, []).append(captions[taken])
+
+    def change(split: str, record: VideoRecord) -> VideoRecord:
+        if split != TRAIN:
+            return record
+        own = given.get(record.video_id, [])
+        attributes = {
+            level: sorted({value for caption in own for value in caption.attributes[level]})
+            for level in NODE_LEVELS
+        }
+        return dataclasses.replace(record, captions=own, foils=[], attributes=attributes)
+
+    return change
+
+
+def places_elsewhere(owners: np.ndarray, seed: int) -> np.ndarray:
+    """A random order of the places 0, 1, … in which no place holds one of the same owner."""
+    if len(owners) == 0 or 2 * np.unique(owners, return_counts=True)[1].max() >= len(owners):
+        raise InputError(
+            f"split {TRAIN!r} has a video with at least half of its {len(owners)} captions, which cannot be shuffled; "
+            "prepare more training videos"
+        )
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(owners))
+    while len(stuck := np.flatnonzero(owners[order] == owners)):
+        for place, other in zip(stuck, draw.integers(len(owners), size=len(stuck)), strict=True):
+            order[[place, other]] = order[[other, place]]
+    return order
+
+
+def noise_features(manifest: Manifest, seed: int) -> Change:
+    """Replaces the values of all frames and regions by noise of each dimension's mean and deviation."""
+    draw = np.random.default_rng(seed)
+    moments = {one.name: (np.array(one.mean), np.array(one.std)) for one in manifest.streams}
+
+    def noise(name: str, values: np.ndarray) -> np.ndarray:
+        mean, deviation = moments[name]
+        largest = np.finfo(np.float16).max
+        return np.clip(draw.normal(mean, deviation, values.shape), -largest, largest).astype(np.float16)
+
+    def change(split: str, record: VideoRecord) -> VideoRecord:
+        del split
+        return dataclasses.replace(
+            record,
+            frames={name: noise(name, values) for name, values in record.frames.items()},
+            regions={name: noise(name, values) for name, values in record.regions.items()},
+        )
+
+    return change
+
+
+def write_control(
+    folder: pathlib.Path, manifest: Manifest, name: str, change: Change, out: pathlib.Path
+) -> None:
+    """Writes training and validation split of prepared data anew, every record changed."""
+    from data_pipeline.builders.video_text import write_records
+
+    files = {split: find_record_files(folder, manifest, split) for split in SPLITS}
+    first = {
+        split: [next(read_records(manifest, file)).video_id for file in of_split]
+        for split, of_split in files.items()
+    }
+    plan = ShardPlan(
+        {split: tuple(record_key(split, video_id) for video_id in ids) for split, ids in first.items()}
+    )
+
+    def write_shards(writer: ShardWriter) -> list[ShardSummary]:
+        return [
+            writer.write(split, index, (change(split, record) for record in read_records(manifest, file)))
+            for split in SPLITS
+            for index, file in enumerate(files[split])
+        ]
+
+    out.mkdir(parents=True, exist_ok=True)
+    description = f"{manifest.dataset}, protocol {manifest.protocol}, control: {name}"
+    records, shards = write_records(write_shards, plan, manifest.streams, out, description=description)
+    vectors = [manifest.word_vectors.file] if manifest.word_vectors else []
+    for file in (manifest.tokenizer.file, manifest.attributes.file, *vectors):
+        shutil.copy(folder / file, out / file)
+    dataclasses.replace(
+        manifest,
+        protocol=f"{manifest.protocol}, control: {name}",
+        splits=count_splits(shards),
+        records=records,
+        checksums={shard.file: shard.sha256 for shard in shards},
+    ).save(out)
+
+
+def train(data: pathlib.Path, config: str, workdir: pathlib.Path, flags: Sequence[str]) -> np.ndarray:
+    """Trains on prepared data and returns the fused scores of the validation split [video, caption].
+
+    Raises:
+        InputError: the training failed; with what it said.
+    """
+    command = [sys.executable, "-m", "mcsan_jax.main", f"--config={config}", *flags]
+    command += [f"--config.data.dir={data}", f"--config.data.validation_split={VALIDATION}"]
+    command += ["--config.data.test_split=", f"--workdir={workdir}", "--save_scores"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"the training on {data} ended with status {done.returncode}:\n{done.stderr}")
+    return np.load(workdir / "eval" / f"{VALIDATION}_scores.npy", allow_pickle=False)
+
+
+def rsum(scores: np.ndarray, owners: np.ndarray) -> float:
+    """The sum of the six recalls of a score matrix [v, t] where caption i belongs to video `owners[i]`."""
+    return recall_sum(
+        retrieval_metrics(text_to_video_ranks(scores, owners)),
+        retrieval_metrics(video_to_text_ranks(scores, owners)),
+    )
+
+
+def chance_of(scores: np.ndarray, owners: np.ndarray, seed: int, permutations: int = PERMUTATIONS) -> Chance:
+    """Chance for these videos and captions; the captions of a video stay together in every permutation."""
+    draw = np.random.default_rng(seed)
+    sums = [rsum(scores[draw.permutation(len(scores))], owners) for _ in range(permutations)]
+    low, high = np.percentile(sums, (2.5, 97.5))
+    return Chance(rsum(np.zeros_like(scores), owners), float(low), float(high))
+
+
+def compare(data: pathlib.Path, config: str, out: pathlib.Path, flags: Sequence[str], seed: int) -> str:
+    """Makes the controls, trains on all three, and returns the table.
+
+    Raises:
+        InputError: the prepared data cannot be used, or a training failed.
+    """
+    manifest = Manifest.load(data)
+    captions = SplitReader(data, manifest, VALIDATION, _LIMITS).caption_batches(256)
+    owners = np.concatenate([info.videos for info, _ in captions])
+    folders = {"as prepared": data}
+    for name, change in (
+        ("shuffled pairs", shuffled_pairs(data, manifest, seed)),
+        ("noise for features", noise_features(manifest, seed)),
+    ):
+        folders[name] = out / name.replace(" ", "_") / "data"
+        write_control(data, manifest, name, change, folders[name])
+    rows = [["trained on", "validation Rsum", "chance", "95 % of permutations", ""]]
+    for name, folder in folders.items():
+        scores = train(folder, config, out / name.replace(" ", "_") / "run", flags)
+        found, chance = rsum(scores, owners), chance_of(scores, owners, seed)
+        place = "above" if found > chance.high else "below" if found < chance.low else "at"
+        interval = f"{chance.low:.1f} to {chance.high:.1f}"
+        rows.append([name, f"{found:.1f}", f"{chance.expected:.1f}", interval, f"{place} chance"])
+    return "\n".join(aligned(rows))
+
+
+def main() -> None:
+    """Entry point; a failure ends with a message and status 2."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
+    parser.add_argument("--config", required=True, help="file of the experiment, with a size if wanted")
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="new folder for copies and runs, kept; by default none"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of shuffling, noise and permutations")
+    arguments, flags = parser.parse_known_args()
+    wrong = [flag for flag in flags if not flag.startswith("--config.")]
+    if wrong:
+        parser.error(f"unexpected arguments: {' '.join(wrong)}")
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            out = (arguments.out or pathlib.Path(scratch)).absolute()
+            if arguments.out and out.exists():
+                raise InputError(f"{arguments.out} exists; name a new folder with --out")
+            print(compare(arguments.dir.absolute(), arguments.config, out, flags, arguments.seed))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

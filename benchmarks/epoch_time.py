@@ -1,0 +1,237 @@
+"""How long an epoch of a published data set takes: measured here, and estimated for accelerators.
+
+`python -m benchmarks.epoch_time configs/msrvtt.py` builds the experiment at full width and batch size, for 6,513 videos
+of 20 captions with 2,048 values a frame, and takes some steps on made-up batches (`benchmarks/made_up_batch.py`).
+`python -m benchmarks.epoch_time configs/vatex.py --videos=25991 --captions_per_video=10 --frame_dim=1024` does the same
+for VATEX with I3D features. The table is Markdown.
+
+Measured are steps on the devices of this machine that JAX takes by itself; reading data and evaluating are not in them.
+The work of a step is XLA's count for the compiled program: one turn of a loop, the largest of alternatives. An
+accelerator's time is that work divided by its published peak rate and by a share of it that is ASSUMED
+(`--utilisation`). It was measured on none, and a step of few milliseconds waits for launches, memory and data instead.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import runpy
+import statistics
+import sys
+import time
+
+import jax
+
+from benchmarks.machine import describe_machine, peak_memory_bytes
+from benchmarks.made_up_batch import make_batch
+from data_pipeline.manifest import (
+    FRAMES,
+    AttributeFile,
+    FeatureStream,
+    FrameSampling,
+    Manifest,
+    SplitSummary,
+    TokenizerFile,
+)
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.errors import InputError
+from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
+from mcsan_jax.pretrained.bert_files import read_bert
+from mcsan_jax.training.experiment import Experiment, build_experiment, data_shape, parameter_count
+from mcsan_jax.training.sharding import make_mesh, put_batch
+
+PEAKS = {
+    "NVIDIA H200": {"bfloat16": 989e12, "float32": 67e12},
+    "NVIDIA A100": {"bfloat16": 312e12, "float32": 19.5e12},
+    "TPU v5e, one chip": {"bfloat16": 197e12},
+}
+"""Published peak rates of products without sparsity, in operations per second. For float32 those of the plain units;
+the makers of the TPU publish none."""
+
+VOCABULARY, ROLES = 10_000, 16
+ATTRIBUTES = {ENTITY: 1000, ACTION: 500, RELATIONSHIP: 1000}
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """Steps of an experiment.
+
+    Attributes:
+        seconds: of each step, after the one that compiles.
+        operations: floating-point operations of one step, as XLA counts them.
+        losses: of all steps.
+        parameters: learned numbers.
+    """
+
+    seconds: list[float]
+    operations: float
+    losses: list[float]
+    parameters: int
+
+
+def read_config(path: str) -> Config:
+    """The experiment of a config file, with its size after a colon if wanted.
+
+    Raises:
+        InputError: there is no such file, or it has no such size.
+    """
+    file, _, size = path.partition(":")
+    if not pathlib.Path(file).is_file():
+        raise InputError(f"{file}: no such file; give a config such as configs/msrvtt.py")
+    get_config = runpy.run_path(file).get("get_config")
+    if get_config is None:
+        raise InputError(f"{file} defines no get_config; give a config such as configs/msrvtt.py")
+    return from_config_dict(get_config(size) if size else get_config())
+
+
+def made_up_manifest(config: Config, videos: int, captions_per_video: int, frame_dim: int) -> Manifest:
+    """Of data of this size, prepared with the tokenizer that the config asks for."""
+    tokenizer = TokenizerFile("unigram", VOCABULARY, "tokenizer.model", "0" * 64)
+    if config.model.pretrained:
+        encoder = read_bert(config.model.pretrained)
+        size, sha256 = encoder.shape.vocabulary_size, encoder.tokenizer_sha256[0]
+        tokenizer = TokenizerFile("wordpiece", size, "tokenizer.json", sha256)
+    zeros, ones = (0.0,) * frame_dim, (1.0,) * frame_dim
+    return Manifest(
+        dataset="made_up",
+        protocol="full scale",
+        splits={config.data.train_split: SplitSummary(videos, videos * captions_per_video, 0)},
+        streams=(FeatureStream("noise", FRAMES, frame_dim, 0, zeros, ones, "made up"),),
+        frames=FrameSampling("index", 0),
+        tokenizer=tokenizer,
+        word_vectors=None,
+        roles=tuple(f"role {number}" for number in range(ROLES)),
+        attributes=AttributeFile("attributes.json", "", ATTRIBUTES),
+        parser={},
+        records="",
+        checksums={},
+        versions={},
+    )
+
+
+def full_batch(experiment: Experiment, seed: int = 0) -> PairBatch:
+    """A made-up batch of the configured size, with as many captions of each video as the config takes."""
+    config, shape = experiment.config, data_shape(experiment.manifest)
+    size, each = config.train.batch_size, config.train.captions_per_video
+    pairs = make_batch(size, config.data, shape, seed)
+    if each == 1:
+        return pairs
+    return dataclasses.replace(pairs, texts=make_batch(size * each, config.data, shape, seed + 1).texts)
+
+
+def measure(experiment: Experiment, steps: int) -> Measurement:
+    """Takes steps, each on the same batch; the first of `steps` + 1 is not timed."""
+    batch = put_batch(full_batch(experiment), experiment.mesh)
+    state = experiment.initial_state()
+    program = experiment.train_step.lower(state, batch).compile()
+    parameters = parameter_count(state)
+    losses: list[float] = []
+    seconds: list[float] = []
+    for _ in range(steps + 1):
+        start = time.perf_counter()
+        state, metrics = program(state, batch)
+        jax.block_until_ready((state, metrics))
+        seconds.append(time.perf_counter() - start)
+        losses.append(float(metrics["loss"]))
+    return Measurement(seconds[1:], float(program.cost_analysis()["flops"]), losses, parameters)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that a reader would choose."""
+    if seconds < 1:
+        return f"{1e3 * seconds:.1f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
+
+
+def time_table(experiment: Experiment, found: Measurement, utilisation: float, captions: int) -> list[str]:
+    """Step, epoch, all captions once, and the whole run: here, and on each accelerator."""
+    config = experiment.config.train
+    step = statistics.median(found.seconds)
+    rows = [["device", "products", "operations/s", "step", "epoch", "all captions once", "whole run"]]
+    passes = -(-captions // config.captions_per_video)
+
+    def row(device: str, dtype: str, rate: float, seconds: float) -> list[str]:
+        epoch = seconds * experiment.steps_per_epoch
+        spans = (seconds, epoch, epoch * passes, epoch * config.epochs)
+        return [device, dtype, f"{rate / 1e9:,.0f} G", *map(duration, spans)]
+
+    here = f"measured here: {experiment.mesh.size} x {jax.devices()[0].device_kind}"
+    rows.append(row(here, experiment.config.model.compute_dtype, found.operations / step, step))
+    for device, peaks in PEAKS.items():
+        for dtype, peak in peaks.items():
+            rate = utilisation * peak
+            rows.append(row(f"estimate: {device}", dtype, rate, found.operations / rate))
+    return aligned(rows)
+
+
+def main() -> None:
+    """Entry point; bad input ends with a message and status 2."""
+    arguments = _parse()
+    try:
+        config = read_config(arguments.config)
+        manifest = made_up_manifest(
+            config, arguments.videos, arguments.captions_per_video, arguments.frame_dim
+        )
+        experiment = build_experiment(config, manifest, make_mesh(jax.devices()))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(describe_machine())
+    print("\n".join(report(experiment, measure(experiment, arguments.steps), arguments)))
+
+
+def report(experiment: Experiment, found: Measurement, arguments: argparse.Namespace) -> list[str]:
+    """What was measured and assumed, and the table."""
+    config, train = experiment.config, experiment.config.train
+    seconds, share = found.seconds, arguments.utilisation
+    return [
+        f"{config.name}: {found.parameters:,} parameters, width {config.model.width}, {config.data.max_frames} frames "
+        f"of {arguments.frame_dim} values; {arguments.videos:,} videos, batch {train.batch_size} with "
+        f"{train.captions_per_video} caption(s) each, {experiment.steps_per_epoch} steps an epoch, "
+        f"{train.epochs} epochs",
+        f"step: {found.operations / 1e9:,.0f} G operations by XLA's count; median of {len(seconds)} "
+        f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}); memory "
+        f"{peak_memory_bytes() / 1e9:.1f} GB; loss {found.losses[0]:.3f} to {found.losses[-1]:.3f}",
+        f"estimates ASSUME {share:.0%} of the published peak rate; nothing was measured on those devices",
+        "",
+        *time_table(experiment, found, share, arguments.captions_per_video),
+    ]
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="file of the experiment, with a size if wanted: configs/msrvtt.py")
+    parser.add_argument("--videos", type=_at_least_one, default=6513, help="training videos")
+    parser.add_argument("--captions_per_video", type=_at_least_one, default=20, help="in the data set")
+    parser.add_argument("--frame_dim", type=_at_least_one, default=2048, help="size of a frame's features")
+    parser.add_argument("--steps", type=_at_least_one, default=5, help="that are timed")
+    parser.add_argument(
+        "--utilisation",
+        type=_share,
+        default=0.25,
+        help="assumed share of an accelerator's peak rate, above 0",
+    )
+    return parser.parse_args()
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0 and up to 1")
+    return value
+
+
+if __name__ == "__main__":
+    main()

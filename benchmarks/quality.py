@@ -1,0 +1,205 @@
+"""MCSAN against its peers on the same features: trains what is not trained yet, prints one table and paired tests.
+
+`python -m benchmarks.quality DIR` fits ridge regression (`benchmarks/baselines.py`) on prepared data, trains peers of
+`configs/peers/` and `configs/msrvtt.py:small`, each with every seed in a process of its own, and compares their
+rankings of split `val`, paired over videos. Flags of the config after `--` are handed to every training
+(`-- --config.train.epochs=20`). Finished runs are only read, so that a command that was stopped goes on where it was.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.machine import describe_machine
+from benchmarks.run_tables import (
+    command_lines,
+    difference_table,
+    head_lines,
+    summary_table,
+    tail_lines,
+    write_results,
+)
+from benchmarks.seed_statistics import PairedTest, Summary, paired_tests, summarize
+from benchmarks.trained_runs import (
+    CONFIGS,
+    Model,
+    ModelRuns,
+    check_flags,
+    run_program,
+    seeds_of,
+    split_at_dashes,
+    train_all,
+)
+from configs.derived.bases import BASES
+from data_pipeline.manifest import Manifest
+from mcsan_jax.errors import InputError
+from mcsan_jax.report.results import read_runs
+
+OURS, RIDGE = "mcsan", "ridge"
+PEER_CONFIGS = CONFIGS / "peers"
+PEERS = ("dual_encoder", "hgr", "hgr_info_nce")
+WANTED_RATIO, WANTED_P = 1.3, 0.01
+
+
+def models_of(arguments: argparse.Namespace, overrides: Sequence[str]) -> list[Model]:
+    """The peers and, last, our own model.
+
+    Raises:
+        InputError: there is no such peer, or the base of the peers cannot be told from the config of MCSAN.
+    """
+    shared = (f"--config.data.dir={arguments.dir}", *check_flags(overrides))
+    names = [name for name in arguments.peers.split(",") if name]
+    known = sorted(path.stem for path in PEER_CONFIGS.glob("*.py") if path.stem != "__init__")
+    unknown = [name for name in names if name not in known]
+    if unknown or len(set(names)) < len(names):
+        raise InputError(f"--peers={arguments.peers}: expected different ones of {', '.join(known)}")
+    base = _base_of(arguments) if names else ""
+    peers = [Model(name, (f"--config={PEER_CONFIGS / name}.py:{base}", *shared)) for name in names]
+    return [*peers, Model(OURS, (f"--config={arguments.mcsan}", *shared))]
+
+
+def fit_ridge(folder: pathlib.Path, manifest: Manifest, split: str, out: pathlib.Path) -> ModelRuns:
+    """Fits ridge regression in a process of its own unless it was, and reads its evaluation.
+
+    Raises:
+        InputError: the fit failed, or the folder holds that of other data.
+    """
+    run = out / RIDGE
+    arguments = [str(folder), f"--split={split}", f"--out={run}"]
+    if not (run / "eval" / f"{split}.json").is_file():
+        run_program("benchmarks.baselines", arguments)
+    [found] = read_runs([run], split)
+    if found.evaluation.get("data_fingerprint") != manifest.fingerprint:
+        raise InputError(f"{run} was fitted on other data than {folder}; delete it, or choose another --out")
+    return ModelRuns(RIDGE, f"python -m benchmarks.baselines {' '.join(arguments)}", [found], None)
+
+
+def verdict(summaries: Sequence[Summary], tests: Sequence[PairedTest]) -> dict[str, Any]:
+    """Our Rsum over that of the best peer, and the corrected p of that difference."""
+    ours, peers = summaries[-1], summaries[:-1]
+    best = max(peers, key=lambda one: one.rsum)
+    [test] = [test for test in tests if test.other == best.name]
+    ratio = ours.rsum / best.rsum
+    return {
+        "best_peer": best.name,
+        "ratio": ratio,
+        "p_holm": test.p_holm,
+        "wanted_ratio": WANTED_RATIO,
+        "wanted_p": WANTED_P,
+        "reached": ratio >= WANTED_RATIO and test.p_holm < WANTED_P,
+    }
+
+
+def render(
+    models: Sequence[ModelRuns],
+    summaries: Sequence[Summary],
+    tests: Sequence[PairedTest],
+    manifest: Manifest,
+    split: str,
+) -> str:
+    """All that is printed, as Markdown; ridge regression is the first model, ours the last."""
+    ours, found = models[-1], verdict(summaries, tests)
+    best = next(one for one in summaries if one.name == found["best_peer"])
+    ratios = {
+        title: [f"{one.rsum / base.rsum:.2f}" for one in summaries]
+        for title, base in ((f"/ {RIDGE}", summaries[0]), ("/ best peer", best))
+    }
+    return "\n".join(
+        [
+            *head_lines(ours.runs[0], manifest, split),
+            "",
+            *summary_table(summaries, ratios),
+            "",
+            *difference_table(tests),
+            "",
+            f"{OURS} has {found['ratio']:.2f} times the Rsum of the best peer, {best.name} (wanted: {WANTED_RATIO} or "
+            f"more), p after Holm's correction {found['p_holm']:.4f} (wanted: below {WANTED_P}): "
+            f"{'reached' if found['reached'] else 'not reached'}.",
+            *tail_lines(split, ours.runs[0].config["data.validation_split"]),
+            "",
+            *command_lines(models),
+        ]
+    )
+
+
+def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
+    """Trains, compares, prints and writes.
+
+    Raises:
+        InputError: data, configs or folders do not fit together, or a training failed.
+    """
+    # Some configs would make their own data in a folder that is missing.
+    Manifest.load(arguments.dir)
+    models = models_of(arguments, overrides)
+    trained, manifest = train_all(models, arguments.seeds, arguments.split, arguments.out)
+    runs = [fit_ridge(arguments.dir, manifest, arguments.split, arguments.out), *trained]
+    summaries = [summarize(model) for model in runs]
+    tests = paired_tests([(runs[-1], peer) for peer in runs[:-1]])
+    text = render(runs, summaries, tests, manifest, arguments.split)
+    content = {
+        "split": arguments.split,
+        "seeds": arguments.seeds,
+        "data_fingerprint": manifest.fingerprint,
+        "machine": describe_machine(),
+        "versions": runs[-1].runs[0].evaluation["versions"],
+        "models": [dataclasses.asdict(one) for one in summaries],
+        "tests": [dataclasses.asdict(test) for test in tests],
+        "verdict": verdict(summaries, tests),
+    }
+    write_results(arguments.out, "quality", content, text)
+    print(text)
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and what stands after ``--``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
+    parser.add_argument("--seeds", type=seeds_of, default=(0, 1, 2), help="such as 0,1,2")
+    parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=pathlib.Path("runs/quality"), help="folder of all runs"
+    )
+    parser.add_argument("--mcsan", default="configs/msrvtt.py:small", help="config of our own model")
+    parser.add_argument(
+        "--peers", default=",".join(PEERS), help="names in configs/peers/, with commas between"
+    )
+    parser.add_argument(
+        "--base", help="experiment of the peers, such as msrvtt-small; by default that of --mcsan"
+    )
+    own, overrides = split_at_dashes(words)
+    return parser.parse_args(own), overrides
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point; bad input, or a training that failed, ends with a message and status 2."""
+    arguments, overrides = parse(sys.argv[1:] if words is None else words)
+    try:
+        run(arguments, overrides)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _base_of(arguments: argparse.Namespace) -> str:
+    """What stands after the colon of a peer's config."""
+    file, _, size = arguments.mcsan.partition(":")
+    name = pathlib.Path(file).stem
+    if arguments.base:
+        return arguments.base
+    if name not in BASES:
+        raise InputError(
+            f"--mcsan={arguments.mcsan} is none of the experiments {', '.join(BASES)}; say with --base from which the "
+            "peers are derived, such as --base=msrvtt-small"
+        )
+    return f"{name}-{size}" if size else name
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Runs of several configs and seeds: each is trained in a process of its own unless it is finished, then read."""
+
+import argparse
+import dataclasses
+import math
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from data_pipeline.manifest import Manifest
+from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.errors import InputError
+from mcsan_jax.prepared_data import find_prepared_data
+from mcsan_jax.report.results import Run, read_runs
+from mcsan_jax.workdir import Workdir
+
+CONFIGS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parents[1] / "configs"))
+"""Seen from the current folder, so that the commands that are shown hold on every machine."""
+
+_OWN_FLAGS = {"--config": "the model", "--config.train.seed": "--seeds", "--workdir": "--out"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What is trained once per seed.
+
+    Attributes:
+        name: of its row, and of the folder of its runs.
+        flags: of `mcsan_jax.main`, the config among them, without those of seed and folder.
+    """
+
+    name: str
+    flags: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRuns:
+    """The evaluated runs of a model, one per seed.
+
+    Attributes:
+        name: of the model.
+        command: that made the first of them.
+        runs: in the order of the seeds.
+        minutes: of training steps, the mean over the seeds; None where nothing was trained.
+    """
+
+    name: str
+    command: str
+    runs: list[Run]
+    minutes: float | None
+
+    @property
+    def rsums(self) -> list[float]:
+        """Rsum of every run."""
+        return [run.evaluation["rsum"] for run in self.runs]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Planned:
+    folder: pathlib.Path
+    arguments: list[str]
+    config: Config
+    manifest: Manifest
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Seeds as they are given on the command line: ``0,1,2``."""
+    try:
+        seeds = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        seeds = ()
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(
+            f"expected different numbers from 0 on, such as 0,1,2, found {text!r}"
+        )
+    return seeds
+
+
+def split_at_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What stands before ``--`` on a command line, and what after it."""
+    place = list(words).index("--") if "--" in words else len(words)
+    return list(words[:place]), list(words[place + 1 :])
+
+
+def check_flags(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Flags that are handed to every training.
+
+    Raises:
+        InputError: one is not an override of the config, or is set otherwise.
+    """
+    for flag in overrides:
+        name = flag.partition("=")[0]
+        if name in _OWN_FLAGS:
+            raise InputError(f"{flag}: {_OWN_FLAGS[name]} decides that; leave it out after --")
+        if not name.startswith("--config.") or "=" not in flag:
+            raise InputError(
+                f"{flag}: expected --config.GROUP.FIELD=VALUE after --, such as --config.train.epochs=20"
+            )
+    return tuple(overrides)
+
+
+def load_config(arguments: Sequence[str]) -> Config:
+    """The configuration that `mcsan_jax.main` would read from its flags.
+
+    Raises:
+        InputError: there is no such file, or a value in it or in a flag is wrong.
+    """
+    values = flags.FlagValues()
+    line = ["main", *arguments]
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=line)
+    try:
+        values(line)
+        return from_config_dict(values["config"].value)
+    except (flags.Error, AttributeError, KeyError, OSError) as error:
+        # The library puts whole tracebacks into its messages; what went wrong stands at their end.
+        what = str(error).strip().splitlines()[-1].strip().removeprefix("mcsan_jax.errors.InputError: ")
+        raise InputError(f"{' '.join(arguments)}: {what}") from error
+
+
+def train_all(
+    models: Sequence[Model], seeds: Sequence[int], split: str, out: pathlib.Path
+) -> tuple[list[ModelRuns], Manifest]:
+    """Trains what is not finished yet, one run after the other, and reads all.
+
+    Args:
+        models: in the order of training.
+        seeds: of each of them.
+        split: on which the runs are evaluated.
+        out: the run of a model and seed lies in ``out/<model>/seed<seed>``.
+
+    Returns:
+        The runs by model, and the manifest of the data they share.
+
+    Raises:
+        InputError: a config is wrong, a folder holds another run, the models were given different data, or a training
+            failed. All but the last are noticed before anything is trained.
+    """
+    planned = {model.name: [_plan(model, seed, split, out) for seed in seeds] for model in models}
+    runs = [run for of_model in planned.values() for run in of_model]
+    manifest = runs[0].manifest
+    other = next((run for run in runs if run.manifest.fingerprint != manifest.fingerprint), None)
+    if other:
+        raise InputError(
+            f"{other.folder} and {runs[0].folder} are to have different data; give all models the same"
+        )
+    for number, run in enumerate(runs, 1):
+        done = f"run {number} of {len(runs)}: {run.folder}"
+        if _is_finished(run, split):
+            print(f"{done} is finished", file=sys.stderr, flush=True)
+            continue
+        print(f"{done}", file=sys.stderr, flush=True)
+        run_program("mcsan_jax.main", run.arguments)
+    return [_read(name, of_model, split) for name, of_model in planned.items()], manifest
+
+
+def run_program(module: str, arguments: Sequence[str]) -> None:
+    """Runs a program of this project; what it prints goes to the standard error output.
+
+    Raises:
+        InputError: it failed.
+    """
+    sys.stderr.flush()
+    done = subprocess.run([sys.executable, "-m", module, *arguments], stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise InputError(
+            f"`python -m {module} {' '.join(arguments)}` ended with status {done.returncode}; its message stands "
+            "above. What is finished stays: the same command goes on from here"
+        )
+
+
+def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
+    folder = out / model.name / f"seed{seed}"
+    arguments = [*model.flags, f"--config.train.seed={seed}"]
+    config = load_config(arguments)
+    if split not in (config.data.validation_split, config.data.test_split):
+        arguments.append(f"--config.data.test_split={split}")
+    manifest = Manifest.load(find_prepared_data(config.data))
+    if split not in manifest.splits:
+        raise InputError(
+            f"no split {split!r} in {config.data.dir}; it has {', '.join(sorted(manifest.splits))}"
+        )
+    if folder.is_dir():
+        Workdir(folder).claim(config, manifest.fingerprint)
+    return _Planned(folder, [*arguments, f"--workdir={folder}"], config, manifest)
+
+
+def _is_finished(run: _Planned, split: str) -> bool:
+    """Whether the run was trained to its last step and evaluated."""
+    if not (run.folder / "eval" / f"{split}.json").is_file():
+        return False
+    train = run.config.train
+    steps = train.epochs * math.ceil(
+        run.manifest.splits[run.config.data.train_split].videos / train.batch_size
+    )
+    [found] = read_runs([run.folder], split)
+    return any(entry["step"] >= steps for entry in found.history)
+
+
+def _read(name: str, planned: Sequence[_Planned], split: str) -> ModelRuns:
+    runs = read_runs([run.folder for run in planned], split)
+    minutes = [
+        _minutes(run.history, plan.config.train.batch_size) for run, plan in zip(runs, planned, strict=True)
+    ]
+    command = f"python -m mcsan_jax.main {' '.join(planned[0].arguments)}"
+    return ModelRuns(name, command, runs, sum(minutes) / len(minutes))
+
+
+def _minutes(history: Sequence[Mapping[str, Any]], batch_size: int) -> float:
+    """Time in training steps, from the rates in the log, which outlive an interruption; evaluations do not count."""
+    seconds, before = 0.0, 0
+    for entry in history:
+        if entry["kind"] == "train":
+            seconds += (entry["step"] - before) * batch_size / entry["pairs_per_second"]
+            before = entry["step"]
+    return seconds / 60

@@ -1,0 +1,132 @@
+"""Gathers what a model card tells: files of the run, and the manifest of its data where it is still there."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from data_pipeline.manifest import MANIFEST_NAME, Manifest
+from mcsan_jax.config import Config, flatten
+from mcsan_jax.errors import InputError
+from mcsan_jax.report.results import Run, choose_split, read_runs
+from mcsan_jax.training.experiment import build_experiment, parameter_count
+from mcsan_jax.training.pretrained_parameters import is_pretrained
+from mcsan_jax.training.sharding import make_mesh
+from mcsan_jax.workdir import Workdir
+
+_METADATA_NAME = "dataset_info.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedFacts:
+    """What the prepared data says.
+
+    Attributes:
+        folder: of the prepared data.
+        manifest: its manifest.
+        licence: the terms of the annotations, as their reader stated them; empty where none are stored.
+        parameters: how many numbers the network has that the configuration builds for this data, in words.
+    """
+
+    folder: pathlib.Path
+    manifest: Manifest
+    licence: str
+    parameters: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """All that is known of a run.
+
+    Attributes:
+        folder: of the run.
+        config: the configuration it was trained with.
+        versions: of the packages that trained it.
+        fingerprint: of the prepared data that it was trained on.
+        evaluations: of its splits, the test split first where it was evaluated.
+        prepared: the data; None where it was not found.
+    """
+
+    folder: pathlib.Path
+    config: Config
+    versions: Mapping[str, str]
+    fingerprint: str
+    evaluations: tuple[Run, ...]
+    prepared: PreparedFacts | None
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The configuration by dotted names."""
+        return flatten(self.config)
+
+    def entries(self, kind: str) -> list[Mapping[str, Any]]:
+        """Entries of the training curves of a kind ("train", "val")."""
+        return [entry for entry in self.evaluations[0].history if entry["kind"] == kind]
+
+
+def gather_facts(run: pathlib.Path, data: pathlib.Path | None = None) -> Facts:
+    """Reads a run and its data.
+
+    Args:
+        run: folder of the run.
+        data: the prepared data, where it is no longer in its place.
+
+    Raises:
+        InputError: the folder is no run, or was never evaluated, a file is damaged, or `data` is not what the run
+            was trained on.
+    """
+    workdir = Workdir(run)
+    config = workdir.stored_config()
+    identity = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    found = sorted(path.stem for path in (run / "eval").glob("*.json"))
+    splits = dict.fromkeys([choose_split([run]), *found])
+    evaluations = tuple(one for split in splits for one in read_runs([run], split))
+    fingerprint = str(identity.get("data_fingerprint") or "")
+    prepared = _find_prepared(config, fingerprint, data)
+    return Facts(run, config, identity.get("versions") or {}, fingerprint, evaluations, prepared)
+
+
+def _find_prepared(config: Config, fingerprint: str, data: pathlib.Path | None) -> PreparedFacts | None:
+    folder = data or pathlib.Path(config.data.dir)
+    if data is None and not (folder / MANIFEST_NAME).is_file():
+        return None
+    manifest = Manifest.load(folder)
+    if manifest.fingerprint != fingerprint:
+        if data is None:
+            return None
+        raise InputError(
+            f"{data} is not the data of this run: its fingerprint is {manifest.fingerprint}, that of the run's data is "
+            f"{fingerprint}; give the folder that the run was trained on with --data, or leave --data out"
+        )
+    return PreparedFacts(folder, manifest, _stored_licence(folder, manifest), _parameters(config, manifest))
+
+
+def _stored_licence(folder: pathlib.Path, manifest: Manifest) -> str:
+    path = folder / manifest.records / _METADATA_NAME
+    if not path.is_file():
+        return ""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); prepare the data again") from error
+    return str(content.get("redistributionInfo", {}).get("license", ""))
+
+
+def _parameters(config: Config, manifest: Manifest) -> str:
+    """Counts without computing anything, on any machine: the kernel and the devices do not change the number."""
+    plain = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel="xla"))
+    try:
+        experiment = build_experiment(plain, manifest, make_mesh(jax.devices()[:1]))
+    except InputError as error:
+        # A pretrained encoder that is not on this machine is no reason to have no card.
+        return f"not counted: {error}"
+    state = experiment.state_maker.abstract
+    total = f"{parameter_count(state):,}"
+    if not config.model.pretrained:
+        return total
+    published = jax.tree.map(lambda given, leaf: given * leaf.size, is_pretrained(state.params), state.params)
+    count = sum(jax.tree.leaves(published))
+    return f"{total}, of them {count:,} published with {config.model.pretrained}"

@@ -1,0 +1,72 @@
+"""What a reader must not conclude from a run's figures: sentences that follow from its files, and no others."""
+
+from collections.abc import Iterator
+
+from mcsan_jax.card.facts import Facts
+from mcsan_jax.report.contents import DIRECTIONS, number
+from mcsan_jax.report.results import Run
+
+
+def limits(facts: Facts) -> list[str]:
+    """The limits of the figures, then those of the model."""
+    sentences = [sentence for run in facts.evaluations for sentence in _of_evaluation(facts, run)]
+    sentences.append(
+        f"One seed ({facts.config.train.seed}): the intervals resample videos; how much another seed would move the "
+        "figures is not in them."
+    )
+    evaluations = len(facts.entries("val"))
+    if evaluations > 1:
+        sentences.append(f"The checkpoint is the best of {evaluations} evaluations on the validation split.")
+    return [*sentences, *_of_model(facts)]
+
+
+def _of_evaluation(facts: Facts, run: Run) -> Iterator[str]:
+    protocol, split = run.get("protocol") or {}, run.split
+    if split == facts.config.data.validation_split:
+        yield f"Split {split} chose the checkpoint that is reported on it: its figures are optimistic."
+    if protocol.get("official") is False:
+        yield (
+            f"Split {split} does not have the counts of {protocol.get('name')}: its figures compare with no published "
+            "ones."
+        )
+    elif protocol.get("official") is None:
+        yield (
+            f"No published protocol is known for split {split}: its figures compare only with figures on the very "
+            "same videos and captions."
+        )
+    videos, interval = run.get("videos"), (run.get("intervals") or {}).get("rsum")
+    if videos:
+        width = f"; the 95 % interval of Rsum is {number(interval[1] - interval[0])} wide" if interval else ""
+        yield (
+            f"Split {split} has {number(videos, 0)} videos: one of them is {number(100 / videos, 2)} points of a "
+            f"video-to-text recall{width}."
+        )
+    shares = [
+        f"{run.evaluation['directions']['fused'][way].get('tied_fraction', 0.0):.2%} {title}"
+        for way, title in DIRECTIONS.items()
+    ]
+    yield f"Split {split}: queries whose right answer ties with a wrong one: {', '.join(shares)}."
+
+
+def _of_model(facts: Facts) -> Iterator[str]:
+    data = facts.config.data
+    yield (
+        f"It reads {data.max_frames} frames of a video (more are sampled evenly), {data.max_tokens} tokens, "
+        f"{data.max_actions} actions, {data.max_entities} entities and {data.max_relationships} relationships of a "
+        "caption; what is beyond is not seen."
+    )
+    if facts.prepared is None:
+        return
+    manifest = facts.prepared.manifest
+    parser = manifest.parser
+    named = f" ({', '.join(f'{key} {value}' for key, value in sorted(parser.items()))})" if parser else ""
+    yield (
+        f"Actions, entities and relationships come from a parser for English{named} or with the data; captions in "
+        "other languages, and words that it misreads, have fewer levels to be found by."
+    )
+    train = manifest.splits[data.train_split]
+    sizes = ", ".join(f"{size} at level {level}" for level, size in manifest.attribute_sizes.items())
+    yield (
+        f"It has learned from {train.videos:,} videos with {train.captions:,} captions, and knows {sizes} as "
+        "attributes: it takes over what these captions say, and how."
+    )

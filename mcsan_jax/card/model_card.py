@@ -1,0 +1,50 @@
+"""Writes the model card of an evaluated run: data, features, protocol, command, figures, limits, licences."""
+
+import pathlib
+
+from mcsan_jax.card import sections
+from mcsan_jax.card.facts import Facts, gather_facts
+from mcsan_jax.errors import InputError
+
+CARD_NAME = "model_card.md"
+
+
+def write_card(
+    run: pathlib.Path, data: pathlib.Path | None = None, out: pathlib.Path | None = None
+) -> pathlib.Path:
+    """Writes the card, in one step; it is a function of the files of the run and of its prepared data alone.
+
+    Args:
+        run: folder of an evaluated run.
+        data: the prepared data, where it is no longer in its place.
+        out: the Markdown file; by default ``model_card.md`` in the folder of the run.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: the folder is no run, or was never evaluated, a file is damaged, `data` is not what the run was
+            trained on, or the card cannot be written there.
+    """
+    content = render_card(gather_facts(run, data))
+    path = out or run / CARD_NAME
+    if not path.absolute().parent.is_dir() or path.is_dir():
+        raise InputError(f"{path}: expected the name of a file in a folder that exists; give another --out")
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(content, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def render_card(facts: Facts) -> str:
+    """The card as Markdown."""
+    lines = [
+        *sections.about(facts),
+        *sections.data(facts),
+        *sections.features(facts),
+        *sections.text(facts),
+        *sections.training(facts),
+        *(line for run in facts.evaluations for line in sections.figures(run)),
+        *sections.closing(facts),
+    ]
+    return "\n".join(lines).rstrip() + "\n"

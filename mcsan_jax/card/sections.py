@@ -1,0 +1,210 @@
+"""The sections of a model card, as lines of Markdown."""
+
+from collections.abc import Mapping, Sequence
+
+from mcsan_jax.card.command import training_command
+from mcsan_jax.card.facts import Facts
+from mcsan_jax.card.licences import licence_facts
+from mcsan_jax.card.limits import limits
+from mcsan_jax.card.markdown import bullets, facts_table, inline, table_lines
+from mcsan_jax.report.contents import NOTHING, Table, in_order, number
+from mcsan_jax.report.results import Run
+from mcsan_jax.report.score_tables import compositional_section, level_section, results_section
+
+
+def about(facts: Facts) -> list[str]:
+    """What the model is and does."""
+    levels = ", ".join(facts.config.model.levels)
+    agreement = facts.config.similarity.attribute_weight
+    joined = f", and the agreement of attributes has a share of {agreement:g} in it" if agreement else ""
+    return [
+        f"# Model card: {inline(facts.config.name)}",
+        "",
+        "Ranks videos for a sentence and sentences for a video. Captions and features of frames are taken apart into "
+        f"aligned levels ({levels}); a pair's score is the weighted mean of its levels' similarities{joined}.",
+        "",
+        *facts_table(
+            {
+                "run": facts.folder,
+                "parameters": facts.prepared.parameters if facts.prepared else None,
+                "checkpoint": (facts.evaluations[0].get("protocol") or {}).get("selection"),
+                "trained with": _listed(facts.versions),
+            }
+        ),
+        "Everything here was read from the files of the run and of its prepared data.",
+        "",
+    ]
+
+
+def data(facts: Facts) -> list[str]:
+    """Data set, protocol and splits."""
+    lines = ["## Data", ""]
+    if facts.prepared is None:
+        return [
+            *lines,
+            f"The prepared data (fingerprint {facts.fingerprint}) was not found in {inline(facts.config.data.dir)}: "
+            "its splits, features, tokenizer and parser are not told here; `mcsan card RUN --data=DIR` names its "
+            "folder.",
+            "",
+        ]
+    manifest = facts.prepared.manifest
+    lines += facts_table(
+        {
+            "data set": manifest.dataset,
+            "protocol": manifest.protocol,
+            "fingerprint of the prepared data": manifest.fingerprint,
+            "prepared with": _listed(manifest.versions),
+        }
+    )
+    roles = _roles(facts)
+    rows = tuple(
+        (
+            name,
+            number(one.videos, 0),
+            number(one.captions, 0),
+            number(one.foils, 0),
+            roles.get(name, "not used"),
+        )
+        for name, one in manifest.splits.items()
+    )
+    return [*lines, *table_lines(Table("", ("split", "videos", "captions", "foils", "used for"), rows))]
+
+
+def features(facts: Facts) -> list[str]:
+    """What the network sees of a video."""
+    if facts.prepared is None:
+        return []
+    manifest, config = facts.prepared.manifest, facts.config.data
+    rows = tuple(
+        (one.name, one.kind, str(one.dim), str(one.regions or "–"), one.source) for one in manifest.streams
+    )
+    stored = f"{manifest.frames.count} frames at most" if manifest.frames.count else "all frames"
+    return [
+        "## Features",
+        "",
+        *table_lines(Table("", ("stream", "kind", "dimension", "regions a frame", "source"), rows)),
+        f"Stored: {stored}, streams joined by {manifest.frames.alignment}. Read: {config.max_frames} frames at most, "
+        "evenly spread, standardised with the training split's mean and deviation.",
+        "",
+    ]
+
+
+def text(facts: Facts) -> list[str]:
+    """What the network sees of a caption."""
+    told: dict[str, object] = {
+        "context of a token": facts.config.model.context,
+        "pretrained encoder": _encoder(facts),
+        "tokens of a caption": f"{facts.config.data.max_tokens} at most",
+    }
+    if facts.prepared is not None:
+        manifest = facts.prepared.manifest
+        vectors = manifest.word_vectors
+        told |= {
+            "tokenizer": f"{manifest.tokenizer.kind}, {manifest.tokenizer.size:,} tokens",
+            "word vectors": f"{vectors.source} ({vectors.known:,} tokens known)" if vectors else "none",
+            "parser": _listed(manifest.parser),
+            "attributes": _listed(manifest.attribute_sizes),
+        }
+    return ["## Text", "", *facts_table(told)]
+
+
+def training(facts: Facts) -> list[str]:
+    """How it was trained, and the command."""
+    config = facts.config
+    steps = max((entry["step"] for entry in facts.entries("train")), default=None)
+    loss, optim = config.loss, config.optim
+    told = {
+        "seed": config.train.seed,
+        "epochs": f"{config.train.epochs} passes over the videos, with other captions of each in every pass",
+        "steps": None if steps is None else f"{steps:,}",
+        "batch": f"{config.train.batch_size} videos with {config.train.captions_per_video} caption(s) each",
+        "loss": f"{loss.ranking}, attributes {loss.attribute_weight:g}, divergence {loss.divergence_weight:g}",
+        "optimiser": f"AdamW, learning rate {optim.learning_rate:g}, weight decay {optim.weight_decay:g}",
+        "width": config.model.width,
+        "products in": config.model.compute_dtype,
+    }
+    command = training_command(facts)
+    shown = (
+        ["```text", command, "```"]
+        if command
+        else [
+            f"No experiment of this version is called {inline(facts.config.name)}; `config.json` in the run has every "
+            "field that it was trained with."
+        ]
+    )
+    return ["## Training", "", *facts_table(told), *shown, ""]
+
+
+def figures(run: Run) -> list[str]:
+    """The results on a split: protocol, figures with intervals, by level, foils, attributes."""
+    results, levels = results_section([run]), level_section([run])
+    foils = compositional_section([run])
+    lines = [f"## Results on split {inline(run.split)}", "", *bullets(results.notes)]
+    lines += table_lines(_side_by_side(results.tables))
+    lines += ["Each part of the score alone, and fused:", "", *table_lines(*levels.tables)]
+    if foils.tables:
+        lines += ["True caption preferred to one with one thing exchanged, in % (chance 50):", ""]
+        lines += table_lines(*foils.tables)
+    return [*lines, *_attributes(run)]
+
+
+def closing(facts: Facts) -> list[str]:
+    """Limits and licences."""
+    return [
+        "## Limits",
+        "",
+        *bullets(limits(facts)),
+        "## Licences of the inputs",
+        "",
+        *facts_table(licence_facts(facts)),
+    ]
+
+
+def _side_by_side(tables: Sequence[Table]) -> Table:
+    """Rsum above both directions, which are columns; their own tables have one column each."""
+    sums, *ways = tables
+    columns = [{row[0]: row[1] for row in way.rows} for way in ways]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [(name, *(column.get(name, NOTHING) for column in columns)) for name in names]
+    empty = (NOTHING,) * (len(ways) - 1)
+    both = [(f"{row[0]}, both directions", *row[1:], *empty) for row in sums.rows]
+    return Table("", ("", *(way.title for way in ways)), (*both, *rows))
+
+
+def _attributes(run: Run) -> list[str]:
+    judged = run.get("attributes") or {}
+    rows = tuple(
+        (level, third, number(found.get("count"), 0), number(found.get("mAP")), number(found.get("chance")))
+        for level in in_order(list(judged))
+        for third, found in judged[level].items()
+    )
+    if not rows:
+        return []
+    header = ("level", "third", "attributes", "mAP", "chance")
+    return [
+        "Mean average precision of a video's attributes, in %, by thirds of the vocabulary:",
+        "",
+        *table_lines(Table("", header, rows)),
+    ]
+
+
+def _encoder(facts: Facts) -> str:
+    name, optim = facts.config.model.pretrained, facts.config.optim
+    if not name:
+        return "none"
+    if optim.pretrained_learning_rate == 0:
+        return f"{name}, as it was published"
+    return f"{name}, learning at {optim.pretrained_learning_rate:g} after {optim.pretrained_start:.0%} of the training"
+
+
+def _roles(facts: Facts) -> dict[str, str]:
+    config = facts.config.data
+    reported = {run.split for run in facts.evaluations}
+    roles = {config.train_split: ["training"], config.validation_split: ["choosing the checkpoint"]}
+    for split in reported:
+        roles.setdefault(split, []).append("results")
+    return {split: ", ".join(uses) for split, uses in roles.items()}
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())

@@ -1,0 +1,269 @@
+"""The model card of a run that was really trained: every fact is one of its files'."""
+
+import json
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from evaluated_runs import query_columns, write_run
+from ml_collections import config_flags
+from typer.testing import CliRunner
+
+from configs import demo
+from data_pipeline.manifest import Manifest
+from mcsan_jax import cli
+from mcsan_jax.card.model_card import write_card
+from mcsan_jax.config import Config, flatten, from_config_dict
+from mcsan_jax.errors import InputError
+from mcsan_jax.main import run as train_run
+from mcsan_jax.stored_run import open_experiment
+from mcsan_jax.training.experiment import parameter_count
+from mcsan_jax.workdir import Workdir
+
+# ml_collections loads config files in a way that Python is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def config(shapes: pathlib.Path) -> Config:
+    values = demo.get_config("tiny")
+    values.data.dir = str(shapes)
+    values.model.levels = ("global", "action")
+    values.similarity.learn_level_weights = False
+    values.optim.learning_rate = 2e-3
+    values.train.update({"batch_size": 16, "epochs": 2, "evaluate_every_epochs": 1, "seed": 7})
+    return from_config_dict(values)
+
+
+@pytest.fixture(scope="module")
+def trained(config: Config, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A run, not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "a run"
+    train_run(config, Workdir(folder), "train_and_eval")
+    return folder
+
+
+@pytest.fixture
+def run(trained: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy, to be damaged."""
+    return pathlib.Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def card(trained: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("card") / "card.md"
+    done = CliRunner().invoke(cli.app, ["card", str(trained), "--out", str(out)], catch_exceptions=False)
+    assert (done.exit_code, done.output) == (0, f"written to {out}\n")
+    return out.read_text(encoding="utf-8")
+
+
+def section(card: str, title: str) -> str:
+    [body] = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+    return body
+
+
+def cells(text: str, name: str) -> list[str]:
+    """The cells of the one row that begins with a name."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
+    [found] = [row[1:] for row in rows if row[0] == name]
+    return found
+
+
+def result(run: pathlib.Path, split: str) -> dict[str, Any]:
+    return dict(json.loads((run / "eval" / f"{split}.json").read_text()))
+
+
+def change(path: pathlib.Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_data_and_features_are_those_of_the_manifest(card: str, shapes: pathlib.Path) -> None:
+    manifest = Manifest.load(shapes)
+    data = section(card, "Data")
+    assert cells(data, "data set") == ["moving_shapes"]
+    assert cells(data, "fingerprint of the prepared data") == [manifest.fingerprint]
+    uses = {"train": "training", "val": "choosing the checkpoint, results", "test": "results"}
+    for split, summary in manifest.splits.items():
+        counts = [f"{count:,}" for count in (summary.videos, summary.captions, summary.foils)]
+        assert cells(data, split) == [*counts, uses[split]]
+    for stream in manifest.streams:
+        regions = str(stream.regions) if stream.regions else "–"
+        assert cells(section(card, "Features"), stream.name) == [
+            stream.kind,
+            str(stream.dim),
+            regions,
+            stream.source,
+        ]
+    text = section(card, "Text")
+    assert cells(text, "tokenizer") == [f"unigram, {manifest.tokenizer.size} tokens"]
+    assert cells(text, "pretrained encoder") == ["none"]
+    assert all(str(value) in cells(text, "parser")[0] for value in manifest.parser.values())
+
+
+def test_parameters_are_those_of_the_checkpoint(card: str, trained: pathlib.Path) -> None:
+    experiment, _ = open_experiment(Workdir(trained))
+    state = experiment.initial_state()
+    assert cells(card.partition("## ")[0], "parameters") == [f"{parameter_count(state):,}"]
+
+
+def test_the_command_gives_the_configuration_again(card: str, config: Config, trained: pathlib.Path) -> None:
+    training = section(card, "Training")
+    assert cells(training, "seed") == ["7"]
+    assert cells(training, "batch") == ["16 videos with 1 caption(s) each"]
+    assert cells(training, "steps") == ["8"]
+    [line] = [line for line in training.splitlines() if line.startswith("python -m")]
+    python, minus_m, module, *arguments = shlex.split(line)
+    assert (python, minus_m, module) == ("python", "-m", "mcsan_jax.main")
+    assert arguments[0] == "--config=configs/demo.py:tiny" and arguments[-1] == f"--workdir={trained}"
+    arguments = ["main", *(a.replace("=configs/", f"={ROOT}/configs/") for a in arguments[:-1])]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
+    with flagsaver.flagsaver():
+        assert values(arguments) == ["main"]
+    assert flatten(from_config_dict(values["config"].value)) == flatten(config)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_figures_are_those_of_the_evaluation(card: str, trained: pathlib.Path, split: str) -> None:
+    found, told = result(trained, split), section(card, f"Results on split {split}")
+    for line in found["protocol"]["lines"]:
+        assert f"- {line}" in told
+    fused, intervals = found["directions"]["fused"], found["intervals"]
+    low, high = intervals["rsum"]
+    assert cells(told, "Rsum, both directions") == [f"{found['rsum']:.1f} [{low:.1f}, {high:.1f}]", "–"]
+    for metric in ("R@1", "R@10", "mAP"):
+        expected = [
+            f"{fused[way][metric]:.1f} [{intervals[way][metric][0]:.1f}, {intervals[way][metric][1]:.1f}]"
+            for way in ("t2v", "v2t")
+        ]
+        assert cells(told, metric) == expected
+    levels = re.split("True caption|Mean average", told[told.index("Each part") :])[0]
+    for part in ("fused", "global", "action"):
+        assert cells(levels, part)[1] == f"{found['directions'][part]['rsum']:.1f}"
+    for level, thirds in found["attributes"].items():
+        for third, figures in thirds.items():
+            row = f"{level} {third} {figures['count']} {figures['mAP']:.1f} {figures['chance']:.1f}"
+            assert row in re.sub(r"[ |]+", " ", told)
+
+
+def test_foils_are_told_where_there_are_some(card: str, trained: pathlib.Path) -> None:
+    found, told = result(trained, "test"), section(card, "Results on split test")
+    for kind, count in found["foils"].items():
+        foils = told[told.index("True caption") : told.index("Mean average precision")]
+        expected = [f"{found['compositional'][part][kind]:.1f}" for part in ("fused", "global", "action")]
+        assert cells(foils, kind)[:4] == [f"{count:,}", *expected]
+    assert "True caption" not in section(card, "Results on split val")
+
+
+def test_limits_follow_from_the_files(card: str, trained: pathlib.Path) -> None:
+    told = section(card, "Limits")
+    assert "Split val chose the checkpoint" in told and "Split test chose" not in told
+    assert "does not have the counts of moving shapes" in told
+    assert "Split val has 6 videos: one of them is 16.67 points" in told
+    low, high = result(trained, "val")["intervals"]["rsum"]
+    assert f"the 95 % interval of Rsum is {high - low:.1f} wide" in told
+    assert "One seed (7)" in told and "best of 2 evaluations" in told
+    ties = result(trained, "test")["directions"]["fused"]["v2t"]["tied_fraction"]
+    assert f"{ties:.2%} video to text" in told
+    assert "a parser for English" in told
+
+
+def test_what_a_run_cannot_know_of_licences_is_to_be_filled_in(card: str, run: pathlib.Path) -> None:
+    assert "none needed" in cells(section(card, "Licences of the inputs"), "captions and features")[0]
+    assert "fill in" not in card
+    change(run / "config.json", **{"data.dir": str(run / "nowhere")})
+    told = section(write_card(run).read_text(), "Licences of the inputs")
+    for kind in ("captions", "features"):
+        assert cells(told, kind)[0].startswith("UNKNOWN to the run, fill in")
+
+
+def test_a_pretrained_encoder_is_told_and_counted_where_it_is(run: pathlib.Path) -> None:
+    change(
+        run / "config.json",
+        **{
+            "model.context": "pretrained",
+            "model.pretrained": str(run / "encoder"),
+            "optim.pretrained_learning_rate": 2e-5,
+        },
+    )
+    content = write_card(run).read_text()
+    assert cells(section(content, "Text"), "pretrained encoder") == [
+        f"{run / 'encoder'}, learning at 2e-05 after 50% of the training"
+    ]
+    [parameters] = cells(content.partition("## ")[0], "parameters")
+    assert parameters.startswith("not counted: ") and str(run / "encoder") in parameters
+    [licence] = cells(section(content, "Licences of the inputs"), "pretrained text encoder")
+    assert licence.startswith("UNKNOWN to the run, fill in")
+    change(run / "config.json", **{"model.pretrained": "minilm", "optim.pretrained_learning_rate": 0.0})
+    content = write_card(run).read_text()
+    assert "Apache-2.0" in cells(section(content, "Licences of the inputs"), "pretrained text encoder")[0]
+    assert cells(section(content, "Text"), "pretrained encoder") == ["minilm, as it was published"]
+
+
+def test_without_the_data_the_card_says_so(run: pathlib.Path, shapes: pathlib.Path) -> None:
+    change(run / "config.json", **{"data.dir": str(run / "nowhere")})
+    path = write_card(run)
+    assert path == run / "model_card.md" and not list(run.glob(".*"))
+    content = path.read_text()
+    fingerprint = result(run, "val")["data_fingerprint"]
+    assert f"(fingerprint {fingerprint}) was not found" in section(content, "Data")
+    assert "## Features" not in content and "parameters" not in content
+    assert "Rsum, both directions" in content
+    assert "| train | 60" in re.sub(" +", " ", write_card(run, data=shapes).read_text())
+
+
+def test_other_data_is_not_taken_for_the_runs(run: pathlib.Path, shapes: pathlib.Path) -> None:
+    change(run / "config.json", data_fingerprint="0" * 64)
+    assert "was not found" in section(write_card(run).read_text(), "Data")
+    with pytest.raises(InputError, match=r"is not the data of this run: its fingerprint is .*--data"):
+        write_card(run, data=shapes)
+
+
+def test_a_name_of_no_experiment_leads_to_the_fields(run: pathlib.Path) -> None:
+    change(run / "config.json", name="one of <b>my|own</b>")
+    content = write_card(run).read_text()
+    assert content.startswith("# Model card: one of &lt;b>my\\|own&lt;/b>\n")
+    assert "`config.json` in the run has every field" in section(content, "Training")
+
+
+@pytest.mark.parametrize(
+    "name", ["ablations/demo-tiny/no_relationships", "ablations/demo-tiny/none", "x/y/z"]
+)
+def test_a_derived_experiment_is_found_by_its_name(run: pathlib.Path, name: str) -> None:
+    change(run / "config.json", name=name)
+    told = section(write_card(run).read_text(), "Training")
+    known = "python -m mcsan_jax.main --config=configs/ablations/no_relationships.py:demo-tiny "
+    assert (known in told) == name.endswith("no_relationships")
+
+
+def test_what_is_no_evaluated_run_is_refused(run: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match=r"absent holds no run: there is no config\.json"):
+        write_card(tmp_path / "absent")
+    with pytest.raises(InputError, match="holds no run"):
+        write_card(write_run(tmp_path / "figures alone", query_columns(0)))
+    with pytest.raises(InputError, match=r"a folder that exists; give another --out"):
+        write_card(run, out=run)
+    shutil.rmtree(run / "eval")
+    with pytest.raises(InputError, match="was never evaluated; do so with: mcsan eval"):
+        write_card(run)
+    assert not (run / "model_card.md").exists()
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path: pathlib.Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mcsan_jax.cli", "card", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path} holds no run")
