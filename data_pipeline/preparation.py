@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from data_pipeline.annotations.caption import Annotations, Foil
+from data_pipeline.annotations.caption import TRAIN, Annotations, Foil
 from data_pipeline.builders.shards import SHARD_BYTES, ShardPlan, count_splits
 from data_pipeline.captions.attributes import AttributeVocabulary, select_attributes
 from data_pipeline.captions.parser import parser_identity
@@ -52,6 +52,7 @@ class Options:
         max_attributes: most attributes of each level.
         max_words: words of a caption beyond these are cut off.
         shard_bytes: about the size of a file of records.
+        role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
         strict: whether anything left out or cut off is an error.
         overwrite: whether a prepared data set may be replaced.
     """
@@ -64,6 +65,7 @@ class Options:
     )
     max_words: int = 60
     shard_bytes: int = SHARD_BYTES
+    role_foils: bool = False
     strict: bool = False
     overwrite: bool = False
 
@@ -113,12 +115,15 @@ def _write(
     attributes = select_attributes(survey.counts, options.attribute_minimum_videos, options.max_attributes)
     attribute_file = _save_attributes(attributes, folder)
     vocabulary = make_vocabulary(videos, options.tokenizer, folder)
-    maker = RecordMaker(features, CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles))
+    by_split = videos_by_split(videos)
+    swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
+    encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
+    maker = RecordMaker(features, encoder, swapped)
     streams = features.describe(features.new_statistics())
     record_bytes = _feature_bytes(features, first_training_video(videos))
     records, shards = write_records(
         lambda writer: run.write(maker, writer),
-        ShardPlan.divide(videos_by_split(videos), record_bytes, options.shard_bytes),
+        ShardPlan.divide(by_split, record_bytes, options.shard_bytes),
         streams,
         folder,
         description=f"{annotations.name}, protocol {annotations.protocol}",

@@ -81,6 +81,11 @@ _MAX_WORDS = flags.DEFINE_integer(
 _SHARD_MEGABYTES = flags.DEFINE_integer(
     "shard_megabytes", SHARD_BYTES >> 20, "About the size of a file of records.", lower_bound=1
 )
+_ROLE_FOILS = flags.DEFINE_bool(
+    "role_foils",
+    False,
+    "Whether videos that are not trained on get false captions with agent and patient exchanged, for evaluation.",
+)
 _PROCESSES = flags.DEFINE_integer(
     "processes", os.cpu_count(), "Processes that parse captions; by default one per core.", lower_bound=1
 )
@@ -105,7 +110,7 @@ def _prepare_from_flags() -> dict[str, Any]:
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.source import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
-        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE):
+        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _ROLE_FOILS):
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
         return prepare_moving_shapes(out, 1.0, _run(out), _options(MOVING_SHAPES_OPTIONS))
@@ -158,6 +163,7 @@ def _options(defaults: Options) -> Options:
         attribute_minimum_videos=_MINIMUM.value or defaults.attribute_minimum_videos,
         max_words=_MAX_WORDS.value,
         shard_bytes=_SHARD_MEGABYTES.value << 20,
+        role_foils=_ROLE_FOILS.value,
         strict=_STRICT.value,
         overwrite=_OVERWRITE.value,
     )

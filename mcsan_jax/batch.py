@@ -47,6 +47,7 @@ class TextBatch:
         edge_mask: True for real relationships.
         labels: per node level, True where the caption has the attribute.
         caption_group: equal for captions with the same text; such pairs are not negatives.
+        token_states: of a frozen text encoder, where they were computed before; None lets the network compute them.
     """
 
     token_ids: Int[AnyArray, "t w"]
@@ -60,6 +61,7 @@ class TextBatch:
     edge_mask: Bool[AnyArray, "t r"]
     labels: dict[str, Bool[AnyArray, "t _"]]
     caption_group: Int[AnyArray, " t"]
+    token_states: Float[AnyArray, "t w width"] | None = None
 
 
 @jax.tree_util.register_dataclass

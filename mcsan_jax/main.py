@@ -27,6 +27,7 @@ from mcsan_jax.training.experiment import (
 )
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
+from mcsan_jax.training.validation_loss import make_validation_loss
 from mcsan_jax.workdir import Workdir
 
 MODES = ("train_and_eval", "train", "eval")
@@ -73,20 +74,25 @@ def _train(
 ) -> None:
     config = experiment.config
     limits = batch_limits(config.data)
-    batches = TrainBatches(
-        folder,
-        experiment.manifest,
-        config.data.train_split,
-        config.train.batch_size,
-        limits,
-        config.train.seed,
-        config.data.shuffle_buffer,
-        jax.process_index(),
-        jax.process_count(),
-        cache=config.data.cache,
-        captions_per_video=config.train.captions_per_video,
-    )
+
+    def batches_of(split: str) -> TrainBatches:
+        return TrainBatches(
+            folder,
+            experiment.manifest,
+            split,
+            config.train.batch_size,
+            limits,
+            config.train.seed,
+            config.data.shuffle_buffer,
+            jax.process_index(),
+            jax.process_count(),
+            cache=config.data.cache,
+            captions_per_video=config.train.captions_per_video,
+        )
+
     split = config.data.validation_split
+    held_out = batches_of(split)
+    validation_loss = make_validation_loss(experiment, held_out, held_out.steps_per_epoch)
     reader = SplitReader(folder, experiment.manifest, split, limits)
 
     def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
@@ -102,7 +108,14 @@ def _train(
 
     print(_banner(experiment, workdir), flush=True)
     start = time.monotonic()
-    state = train(experiment, batches, evaluator, checkpoints, workdir.folder)
+    state = train(
+        experiment,
+        batches_of(config.data.train_split),
+        evaluator,
+        checkpoints,
+        workdir.folder,
+        validation_loss,
+    )
     seconds = time.monotonic() - start
     print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
 

@@ -16,7 +16,7 @@ from mcsan_jax.training.sharding import put_batch
 CONFIGS = sorted(
     path.stem
     for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py")
-    if path.stem not in ("__init__", "sizes")
+    if path.stem not in ("__init__", "sizes", "pretrained_text")
 )
 
 

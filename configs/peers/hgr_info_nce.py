@@ -1,10 +1,11 @@
-"""Peer: HGR's network trained with InfoNCE at 1e-3 in batches of 128, to be fair to it on small data.
+"""Peer: HGR's network trained with InfoNCE, as long and on as many captions as ours, to be fair to it on small data.
 
 The hardest triplet starts in a collapsed state and stays there for long; see `configs/peers/hgr.py` for the rest.
 """
 
 import ml_collections
 
+from configs.derived.bases import base_config
 from configs.peers.hgr import hgr
 
 
@@ -17,6 +18,6 @@ def hgr_info_nce(base: str, name: str) -> ml_collections.ConfigDict:
     """HGR's network with InfoNCE under the name of a config in this folder."""
     config = hgr(base, name)
     config.loss.ranking = "info_nce"
-    config.optim.learning_rate = 1e-3
-    config.train.batch_size = 128
+    ours = base_config(base, "peers", name)
+    config.optim, config.train = ours.optim, ours.train
     return config

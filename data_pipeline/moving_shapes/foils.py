@@ -6,6 +6,7 @@ import functools
 import numpy as np
 
 from data_pipeline.annotations.caption import Foil
+from data_pipeline.captions.role_swap import ROLE
 from data_pipeline.moving_shapes import motion
 from data_pipeline.moving_shapes.captions import (
     ACTIVE,
@@ -20,7 +21,6 @@ from data_pipeline.moving_shapes.scene import COLOURS, SHAPES, Scene, visible_ac
 
 ENTITY = "entity"
 ACTION = "action"
-ROLE = "role"
 KINDS = (ENTITY, ACTION, ROLE)
 
 _ACTION_FORMS = (ACTIVE, SOMETHING)

@@ -45,8 +45,9 @@ class TextEncoder(nn.Module):
     @nn.compact
     def __call__(self, texts: TextBatch, train: bool) -> LevelEmbeddings:
         config = self.config
+        known = None if texts.token_states is None else jnp.asarray(texts.token_states)
         states = TokenContext(config, self.vocabulary_size, self.pretrained, name="tokens")(
-            jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask), train
+            jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask), known, train
         )
         token_mask = jnp.asarray(texts.token_mask)
         pooled = None
@@ -100,11 +101,16 @@ class TokenContext(nn.Module):
 
     @nn.compact
     def __call__(
-        self, token_ids: Int[Array, "t w"], mask: Bool[Array, "t w"], train: bool
+        self,
+        token_ids: Int[Array, "t w"],
+        mask: Bool[Array, "t w"],
+        states: Float[Array, "t w d"] | None,
+        train: bool,
     ) -> Float[Array, "t w width"]:
         config = self.config
         if self.pretrained is not None:
-            states = Bert(self.pretrained, config.compute_dtype, name=PRETRAINED)(token_ids, mask)
+            if states is None:
+                states = Bert(self.pretrained, config.compute_dtype, name=PRETRAINED)(token_ids, mask)
             states = nn.Dropout(config.dropout, deterministic=not train)(states)
             states = Linear(config.width, config.compute_dtype, name="project")(states)
             return jnp.where(mask[..., None], states, 0.0)

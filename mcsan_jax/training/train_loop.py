@@ -10,8 +10,10 @@ import numpy as np
 
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
+from mcsan_jax.training.kept_states import KeptStates
 from mcsan_jax.training.prefetch import on_devices
 from mcsan_jax.training.progress import RunLog, TrainProgress
 from mcsan_jax.training.train_step import Metrics, TrainState
@@ -28,6 +30,9 @@ class PairStream(Protocol):
 Evaluator = Callable[[TrainState, int], tuple[Evaluation, str]]
 """Evaluates a state at a step on the validation split; returns the figures and the lines to print."""
 
+ValidationLoss = Callable[[TrainState], dict[str, float]]
+"""The loss of a state on the validation split, and its terms, by name."""
+
 
 def train(
     experiment: Experiment,
@@ -35,6 +40,7 @@ def train(
     evaluator: Evaluator,
     checkpoints: CheckpointStore,
     workdir: pathlib.Path,
+    validation_loss: ValidationLoss | None = None,
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
 
@@ -50,7 +56,10 @@ def train(
         state = experiment.initial_state()
     if start >= total:
         return state
-    host_batches = itertools.islice(batches.from_step(start), total - start)
+    host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
+    frozen = experiment.model.pretrained and not experiment.config.optim.pretrained_learning_rate
+    if config.keep_states and frozen:
+        host_batches = _kept_states(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
     with RunLog(workdir, start) as log, TrainProgress(total, start, config.batch_size) as progress:
@@ -76,13 +85,20 @@ def train(
             if evaluates:
                 evaluation, lines = evaluator(state, step)
                 progress.pause(lines)
-                log.write(step, "val", _scalars(evaluation))
+                losses = validation_loss(state) if validation_loss else {}
+                log.write(step, "val", _scalars(evaluation) | losses)
                 checkpoints.save(step, state, evaluation.rsum)
                 progress.resume(step)
             elif saves:
                 checkpoints.save(step, state)
     checkpoints.wait()
     return state
+
+
+def _kept_states(experiment: Experiment, state: TrainState) -> KeptStates:
+    assert experiment.model.pretrained is not None
+    params = state.params["text_encoder"]["tokens"][PRETRAINED]
+    return KeptStates(experiment.model.pretrained, params, experiment.config.model.compute_dtype)
 
 
 def _finite(metrics: Metrics, step: int) -> dict[str, float]:

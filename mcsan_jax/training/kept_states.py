@@ -1,0 +1,53 @@
+"""Token states of a frozen text encoder, computed once for each caption and kept in the host's memory."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from mcsan_jax.batch import PairBatch, TextBatch
+from mcsan_jax.models.bert import Bert, BertShape
+
+_CHUNK = 64
+"""Captions encoded at a time: one shape, so that a caption has the same states whatever is encoded beside it."""
+
+
+class KeptStates:
+    """Encodes captions with a frozen encoder the first time they are seen.
+
+    Args:
+        shape: of the encoder.
+        params: its parameters, wherever they are.
+        compute_dtype: of its products.
+    """
+
+    def __init__(self, shape: BertShape, params: Any, compute_dtype: str) -> None:
+        encoder = Bert(shape, compute_dtype)
+        self._params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
+        self._width = shape.width
+        self._encode = jax.jit(lambda params, ids, mask: encoder.apply({"params": params}, ids, mask))
+        self._kept: dict[bytes, np.ndarray] = {}
+
+    def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
+        """The same batches, with the states of their tokens."""
+        for batch in batches:
+            yield dataclasses.replace(batch, texts=self._with_states(batch.texts))
+
+    def _with_states(self, texts: TextBatch) -> TextBatch:
+        ids, mask = np.asarray(texts.token_ids), np.asarray(texts.token_mask)
+        keys = [row[real].tobytes() for row, real in zip(ids, mask, strict=True)]
+        missing = {key: row for row, key in enumerate(keys) if key not in self._kept}
+        rows = list(missing.values())
+        for first in range(0, len(rows), _CHUNK):
+            self._keep(ids, mask, keys, rows[first : first + _CHUNK])
+        states = np.zeros((*ids.shape, self._width), np.float32)
+        states[mask] = np.concatenate([self._kept[key] for key in keys])
+        return dataclasses.replace(texts, token_states=states)
+
+    def _keep(self, ids: np.ndarray, mask: np.ndarray, keys: list[bytes], rows: list[int]) -> None:
+        filled = np.resize(rows, _CHUNK)
+        states = np.asarray(self._encode(self._params, ids[filled], mask[filled]))
+        for place, row in enumerate(rows):
+            self._kept[keys[row]] = states[place][mask[row]]
