@@ -19,6 +19,8 @@ import numpy as np
 from absl import app, flags
 from ml_collections import config_flags
 
+from data_pipeline.captions.pretrained_folder import find_pretrained
+from data_pipeline.captions.tokenizers.wordpiece import JSON_NAME
 from data_pipeline.input_pipeline import TrainBatches
 from data_pipeline.manifest import Manifest
 from data_pipeline.moving_shapes.captions import draw_sentences
@@ -50,8 +52,8 @@ _REPEATS = flags.DEFINE_integer("repeats", 3, "Measurements of the pipeline.", l
 
 
 @contextlib.contextmanager
-def made_up_data() -> Iterator[pathlib.Path]:
-    """A folder of prepared data, deleted in the end."""
+def made_up_data(encoder: str) -> Iterator[pathlib.Path]:
+    """A folder of data that are prepared with the tokenizer of a text encoder, if any; deleted in the end."""
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="input_pipeline_") as name:
         folder = pathlib.Path(name)
@@ -64,7 +66,7 @@ def made_up_data() -> Iterator[pathlib.Path]:
                     file.write(json.dumps(line) + "\n")
                 features = random.standard_normal((_FRAMES.value, _DIM.value), np.float32)
                 np.save(folder / "features" / f"{video_id}.npy", features.astype(np.float16))
-        prepare(folder, folder / "prepared")
+        prepare(folder, folder / "prepared", encoder)
         yield folder / "prepared"
 
 
@@ -77,7 +79,7 @@ def draw_captions(count: int, random: np.random.Generator) -> list[str]:
     return [str(sentence) for sentence in draw_sentences(scene, count, random)]
 
 
-def prepare(source: pathlib.Path, out: pathlib.Path) -> None:
+def prepare(source: pathlib.Path, out: pathlib.Path, encoder: str) -> None:
     """Runs the preparation command.
 
     Raises:
@@ -90,6 +92,8 @@ def prepare(source: pathlib.Path, out: pathlib.Path) -> None:
         "out": out,
         "attribute_minimum_videos": 1,
     }
+    if encoder:
+        arguments |= {"tokenizer": "wordpiece", "tokenizer_file": find_pretrained(encoder) / JSON_NAME}
     command = [sys.executable, "-m", "data_pipeline.prepare"]
     command += [f"--{key}={value}" for key, value in arguments.items()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -164,6 +168,7 @@ def report(folder: pathlib.Path, config: Config) -> None:
             config.train.seed,
             config.data.shuffle_buffer,
             cache=cache,
+            captions_per_video=config.train.captions_per_video,
         )
         rates[source], megabytes = pipeline_rate(batches)
         print(
@@ -191,7 +196,7 @@ def main(arguments: Sequence[str]) -> None:
         config = from_config_dict(_CONFIG.value)
         with contextlib.ExitStack() as stack:
             given = pathlib.Path(_DATA_DIR.value) if _DATA_DIR.value else None
-            report(given or stack.enter_context(made_up_data()), config)
+            report(given or stack.enter_context(made_up_data(config.model.pretrained)), config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

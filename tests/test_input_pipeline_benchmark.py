@@ -53,6 +53,13 @@ def test_made_up_data_are_prepared_and_measured() -> None:
     check_figures(figures)
 
 
+def test_made_up_data_have_the_tokenizer_of_the_encoder() -> None:
+    encoder = ("--config.model.context=pretrained", "--config.model.pretrained=minilm")
+    result = benchmark("--videos=8", "--frames=6", "--dim=10", "--captions=3", *encoder)
+    assert result.returncode == 0, result.stderr
+    check_figures(result.stdout.splitlines()[1:])
+
+
 def test_prepared_data_are_measured(tmp_path: pathlib.Path) -> None:
     streams = (make_stream("appearance", FRAMES, 6), make_stream("objects", REGIONS, 4, regions=2))
     records = [make_record(f"train{i}", streams, i) for i in range(9)]
