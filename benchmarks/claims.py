@@ -4,8 +4,8 @@
 in a process of its own, and compares them with the whole model on split `val`, paired over videos
 (`--parts=ablations`); trains the focal loss with γ in 0, 1, 2 and α in 0.25, 0.5, 0.75, and prints how well it
 recognises frequent and rare attributes (`focal`); and scores the whole model with parts left out after training
-(`fusion`). Flags of the config after `--` are handed to every training (`-- --config.train.epochs=20`). Finished runs
-are only read.
+(`fusion`). Where the split has captions made false, it says how often each model prefers the true ones. Flags of the
+config after `--` are handed to every training (`-- --config.train.epochs=20`). Finished runs are only read.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.attribute_table import attribute_table, precisions
+from benchmarks.foil_tables import accuracies, foil_tables
 from benchmarks.machine import describe_machine
 from benchmarks.run_tables import (
     command_lines,
@@ -141,6 +142,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
         "machine": describe_machine(),
         "versions": full.runs[0].evaluation["versions"],
         "attributes": {model.name: precisions(model) for model in trained},
+        "foils": {model.name: accuracies(model) for model in trained},
     }
     lines = [*head_lines(full.runs[0], manifest, split), ""]
     for part, title in (("ablations", "Parts left out in training"), ("focal", "Focal loss")):
@@ -151,6 +153,9 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     loss = load_config((_config(FULL, arguments.base), *shared)).loss
     lines += [f"{FULL} has γ {loss.focal_gamma:g} and α {loss.focal_alpha:g}.", ""]
     lines += ["## Attributes of videos", "", *attribute_table(trained), ""]
+    foils = foil_tables(trained)
+    if foils:
+        lines += ["## Captions made false", "", *foils]
     if "fusion" in parts:
         content["fusion"] = ablated(full, split, arguments.data)
         lines += [f"## Parts of {FULL} left out after training", "", *_fusion_table(content["fusion"]), ""]

@@ -177,6 +177,11 @@ class Config:
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    @property
+    def encoder_is_frozen(self) -> bool:
+        """Whether captions are read by a pretrained encoder that stays as it was published."""
+        return bool(self.model.pretrained) and self.optim.pretrained_learning_rate == 0
+
 
 _CHOICES = {
     "data.made_from": MAKERS,

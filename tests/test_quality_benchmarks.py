@@ -312,7 +312,14 @@ def test_all_claims_are_tested_against_the_whole_model(
     for number, (name, model) in enumerate(models.items()):
         for seed in (0, 1):
             folder = tmp_path / "demo-tiny" / name / f"seed{seed}"
-            record = {"attributes": attributes(number + 2.0 * seed), "ablation": rows}
+            role = {"role": 60.0 + number + 2.0 * seed}
+            levels = {} if name == "no_relationships" else {"relationship": role}
+            record = {
+                "attributes": attributes(number + 2.0 * seed),
+                "ablation": rows,
+                "compositional": {"fused": role, **levels},
+                "foils": {"role": 1200},
+            }
             rsums.setdefault(name, []).append(
                 finish(folder, model.flags, shapes, seed, better=1 + number % 3, **record)
             )
@@ -334,10 +341,15 @@ def test_all_claims_are_tested_against_the_whole_model(
     ]
     assert precision["full"] == ["51.0 ± 1.4"] * 4
     assert precision["chance"] == ["10.0"] * 4
+    foils = rows_of(told.out, "role")
+    assert foils["role foils (1,200), accuracy in %"] == ["fused", "relationship"]
+    assert foils["full"] == ["61.0 ± 1.4"] * 2
+    assert foils["no_relationships"] == ["62.0 ± 1.4", "–"]
     assert rows_of(told.out, "score")["zero"] == ["7.5 ± 0.0", "-1.5 ± 0.0"]
     assert "full has γ 2 and α 0.5." in told.out
     content = json.loads((tmp_path / "demo-tiny" / "claims.json").read_text())
     assert len(content["focal"]["models"]) == 9 and len(content["focal"]["tests"]) == 8
+    assert content["foils"]["full"] == {"role": {"fused": [60.0, 62.0], "relationship": [60.0, 62.0]}}
     assert (tmp_path / "demo-tiny" / "claims.md").read_text() == told.out
 
     claims.main([*words[:4], "--parts=fusion", *words[4:]])

@@ -1,5 +1,7 @@
 """Peer: HGR's recipe (Chen et al., CVPR 2020) on our code: three levels, hardest triplets, 50 passes at 1e-4.
 
+A pass goes over the videos, with one caption of each; a pass of the original goes over all captions, which are 20 times
+as many for MSR-VTT.
 Frames stand alone, the sentence is a node of its graph, levels weigh the same, a level that a caption lacks scores
 zero, and nothing learns attributes. Captions are read by a BiGRU over learned word embeddings, because that is what the
 system is; `configs/peers/hgr_pretrained.py` has the text encoder of ours instead. Warm-up, decay of the learning rate,

@@ -90,16 +90,15 @@ def _exchange(text: str, graph: SemanticGraph, first: _Phrase, second: _Phrase) 
     swapped = text[: first.start] + front + between + back + text[second.end :]
     shift = len(front) - len(back)
 
-    def moved(node: Node, phrase: _Phrase, start: int, role: str) -> Node:
-        offset = start - phrase.start
-        return dataclasses.replace(node, span=(node.span[0] + offset, node.span[1] + offset), role=role)
-
     nodes = [
-        dataclasses.replace(node, span=(node.span[0] + shift, node.span[1] + shift))
-        if first.end <= node.span[0] < second.start
-        else node
-        for node in graph.nodes
+        _shifted(node, shift) if first.end <= node.span[0] < second.start else node for node in graph.nodes
     ]
-    nodes[first.place] = moved(second.node, second, first.start, first.node.role)
-    nodes[second.place] = moved(first.node, first, second.start + shift, second.node.role)
+    for phrase, other, start in ((first, second, first.start), (second, first, second.start + shift)):
+        moved = _shifted(other.node, start - other.start)
+        nodes[phrase.place] = dataclasses.replace(moved, role=phrase.node.role)
     return swapped, dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def _shifted(node: Node, characters: int) -> Node:
+    start, end = node.span
+    return dataclasses.replace(node, span=(start + characters, end + characters))

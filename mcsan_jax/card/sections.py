@@ -192,7 +192,7 @@ def _encoder(facts: Facts) -> str:
     name, optim = facts.config.model.pretrained, facts.config.optim
     if not name:
         return "none"
-    if optim.pretrained_learning_rate == 0:
+    if facts.config.encoder_is_frozen:
         return f"{name}, as it was published"
     return f"{name}, learning at {optim.pretrained_learning_rate:g} after {optim.pretrained_start:.0%} of the training"
 

@@ -57,8 +57,7 @@ def train(
     if start >= total:
         return state
     host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
-    frozen = experiment.model.pretrained and not experiment.config.optim.pretrained_learning_rate
-    if config.keep_states and frozen:
+    if config.keep_states and experiment.config.encoder_is_frozen:
         host_batches = _kept_states(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)

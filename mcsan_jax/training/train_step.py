@@ -132,10 +132,12 @@ def make_train_step(
         takes_over = mesh.devices.flat[0].platform != "cpu"
     everywhere = replicated(mesh)
     objective = make_objective(config, mesh)
-    hold = bool(config.model.pretrained) and config.optim.pretrained_learning_rate == 0
 
     def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
-        variables = {"params": hold_pretrained(params) if hold else params, "statistics": state.statistics}
+        variables = {
+            "params": hold_pretrained(params) if config.encoder_is_frozen else params,
+            "statistics": state.statistics,
+        }
         rngs = {"dropout": stream_key(config.train.seed, "dropout", state.step)}
         encoded: Any = model.apply(variables, batch, train=True, rngs=rngs)
         videos, texts, parameters = encoded
