@@ -34,6 +34,7 @@ from benchmarks.trained_runs import (
     Model,
     ModelRuns,
     check_flags,
+    jobs_of,
     load_config,
     run_program,
     seeds_of,
@@ -131,7 +132,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     # The whole model is in all parts, and trained once.
     models = {model.name: model for part in parts for model in (ablations[0], *wanted[part])}
     out = arguments.out / arguments.base
-    trained, manifest = train_all(list(models.values()), arguments.seeds, split, out)
+    trained, manifest = train_all(list(models.values()), arguments.seeds, split, out, arguments.jobs)
     runs = {model.name: model for model in trained}
     full = runs[FULL]
     content: dict[str, Any] = {
@@ -180,6 +181,9 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--data", type=pathlib.Path, help="prepared data; by default those of the experiment")
     parser.add_argument("--seeds", type=seeds_of, default=(0, 1, 2), help="such as 0,1,2")
     parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument(
+        "--jobs", type=jobs_of, default=1, help="trainings at a time: several small ones fill an accelerator"
+    )
     parser.add_argument(
         "--out", type=pathlib.Path, default=pathlib.Path("runs/claims"), help="folder of all bases"
     )

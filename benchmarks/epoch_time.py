@@ -62,16 +62,22 @@ class Measurement:
         operations: floating-point operations of one step, as XLA counts them.
         losses: of all steps.
         parameters: learned numbers.
+        device_bytes: most memory held on an accelerator; None on a processor.
     """
 
     seconds: list[float]
     operations: float
     losses: list[float]
     parameters: int
+    device_bytes: int | None = None
 
 
-def read_config(path: str) -> Config:
+def read_config(path: str, compute_dtype: str | None = None) -> Config:
     """The experiment of a config file, with its size after a colon if wanted.
+
+    Args:
+        path: of the file.
+        compute_dtype: of the products, in place of that in the file.
 
     Raises:
         InputError: there is no such file, or it has no such size.
@@ -82,7 +88,9 @@ def read_config(path: str) -> Config:
     get_config = runpy.run_path(file).get("get_config")
     if get_config is None:
         raise InputError(f"{file} defines no get_config; give a config such as configs/msrvtt.py")
-    return from_config_dict(get_config(size) if size else get_config())
+    config = get_config(size) if size else get_config()
+    config.model.compute_dtype = compute_dtype or config.model.compute_dtype
+    return from_config_dict(config)
 
 
 def made_up_manifest(config: Config, videos: int, captions_per_video: int, frame_dim: int) -> Manifest:
@@ -134,7 +142,9 @@ def measure(experiment: Experiment, steps: int) -> Measurement:
         jax.block_until_ready((state, metrics))
         seconds.append(time.perf_counter() - start)
         losses.append(float(metrics["loss"]))
-    return Measurement(seconds[1:], float(program.cost_analysis()["flops"]), losses, parameters)
+    held = jax.devices()[0].memory_stats() or {}
+    operations = float(program.cost_analysis()["flops"])
+    return Measurement(seconds[1:], operations, losses, parameters, held.get("peak_bytes_in_use"))
 
 
 def duration(seconds: float) -> str:
@@ -171,7 +181,7 @@ def main() -> None:
     """Entry point; bad input ends with a message and status 2."""
     arguments = _parse()
     try:
-        config = read_config(arguments.config)
+        config = read_config(arguments.config, arguments.compute_dtype)
         manifest = made_up_manifest(
             config, arguments.videos, arguments.captions_per_video, arguments.frame_dim
         )
@@ -193,8 +203,9 @@ def report(experiment: Experiment, found: Measurement, arguments: argparse.Names
         f"{train.captions_per_video} caption(s) each, {experiment.steps_per_epoch} steps an epoch, "
         f"{train.epochs} epochs",
         f"step: {found.operations / 1e9:,.0f} G operations by XLA's count; median of {len(seconds)} "
-        f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}); memory "
-        f"{peak_memory_bytes() / 1e9:.1f} GB; loss {found.losses[0]:.3f} to {found.losses[-1]:.3f}",
+        f"{duration(statistics.median(seconds))} ({duration(min(seconds))} to {duration(max(seconds))}); memory "
+        f"{(found.device_bytes or peak_memory_bytes()) / 1e9:.1f} GB; loss {found.losses[0]:.3f} to "
+        f"{found.losses[-1]:.3f}",
         f"estimates ASSUME {share:.0%} of the published peak rate; nothing was measured on those devices",
         "",
         *time_table(experiment, found, share, arguments.captions_per_video),
@@ -209,6 +220,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--videos", type=_at_least_one, default=6513, help="training videos")
     parser.add_argument("--captions_per_video", type=_at_least_one, default=20, help="in the data set")
     parser.add_argument("--frame_dim", type=_at_least_one, default=2048, help="size of a frame's features")
+    parser.add_argument(
+        "--compute_dtype", help="of the products, float32 or bfloat16; by default that of the config"
+    )
     parser.add_argument("--steps", type=_at_least_one, default=5, help="that are timed")
     parser.add_argument(
         "--utilisation",

@@ -28,6 +28,7 @@ from benchmarks.trained_runs import (
     Model,
     ModelRuns,
     check_flags,
+    jobs_of,
     run_program,
     seeds_of,
     split_at_dashes,
@@ -134,7 +135,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     # Some configs would make their own data in a folder that is missing.
     Manifest.load(arguments.dir)
     models = models_of(arguments, overrides)
-    trained, manifest = train_all(models, arguments.seeds, arguments.split, arguments.out)
+    trained, manifest = train_all(models, arguments.seeds, arguments.split, arguments.out, arguments.jobs)
     runs = [fit_ridge(arguments.dir, manifest, arguments.split, arguments.out), *trained]
     summaries = [summarize(model) for model in runs]
     tests = paired_tests([(runs[-1], peer) for peer in runs[:-1]])
@@ -163,6 +164,9 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
     parser.add_argument("--seeds", type=seeds_of, default=(0, 1, 2), help="such as 0,1,2")
     parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument(
+        "--jobs", type=jobs_of, default=1, help="trainings at a time: several small ones fill an accelerator"
+    )
     parser.add_argument(
         "--out", type=pathlib.Path, default=pathlib.Path("runs/quality"), help="folder of all runs"
     )

@@ -1,6 +1,7 @@
 """Runs of several configs and seeds: each is trained in a process of its own unless it is finished, then read."""
 
 import argparse
+import concurrent.futures
 import dataclasses
 import math
 import os
@@ -82,6 +83,13 @@ def seeds_of(text: str) -> tuple[int, ...]:
     return seeds
 
 
+def jobs_of(text: str) -> int:
+    """A number of trainings at a time, as it is given on the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text!r}")
+    return int(text)
+
+
 def split_at_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """What stands before ``--`` on a command line, and what after it."""
     place = list(words).index("--") if "--" in words else len(words)
@@ -124,15 +132,16 @@ def load_config(arguments: Sequence[str]) -> Config:
 
 
 def train_all(
-    models: Sequence[Model], seeds: Sequence[int], split: str, out: pathlib.Path
+    models: Sequence[Model], seeds: Sequence[int], split: str, out: pathlib.Path, jobs: int = 1
 ) -> tuple[list[ModelRuns], Manifest]:
-    """Trains what is not finished yet, one run after the other, and reads all.
+    """Trains what is not finished yet, the first seed of every model first, and reads all.
 
     Args:
         models: in the order of training.
         seeds: of each of them.
         split: on which the runs are evaluated.
         out: the run of a model and seed lies in ``out/<model>/seed<seed>``.
+        jobs: trainings at a time. What each of several says goes to ``out/<model>/seed<seed>.log``.
 
     Returns:
         The runs by model, and the manifest of the data they share.
@@ -142,35 +151,64 @@ def train_all(
             failed. All but the last are noticed before anything is trained.
     """
     planned = {model.name: [_plan(model, seed, split, out) for seed in seeds] for model in models}
-    runs = [run for of_model in planned.values() for run in of_model]
+    runs = [run for of_seed in zip(*planned.values(), strict=True) for run in of_seed]
     manifest = runs[0].manifest
     other = next((run for run in runs if run.manifest.fingerprint != manifest.fingerprint), None)
     if other:
         raise InputError(
             f"{other.folder} and {runs[0].folder} are to have different data; give all models the same"
         )
-    for number, run in enumerate(runs, 1):
+
+    def finish(number: int, run: _Planned) -> None:
         done = f"run {number} of {len(runs)}: {run.folder}"
         if _is_finished(run, split):
             print(f"{done} is finished", file=sys.stderr, flush=True)
-            continue
+            return
         print(f"{done}", file=sys.stderr, flush=True)
-        run_program("mcsan_jax.main", run.arguments)
+        log = run.folder.with_suffix(".log") if jobs > 1 else None
+        run_program("mcsan_jax.main", run.arguments, log)
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        trainings = [pool.submit(finish, number, run) for number, run in enumerate(runs, 1)]
+        try:
+            for training in concurrent.futures.as_completed(trainings):
+                training.result()
+        finally:
+            # After a failure those that run come to their end, and no other begins.
+            for training in trainings:
+                training.cancel()
     return [_read(name, of_model, split) for name, of_model in planned.items()], manifest
 
 
-def run_program(module: str, arguments: Sequence[str]) -> None:
-    """Runs a program of this project; what it prints goes to the standard error output.
+def run_program(module: str, arguments: Sequence[str], log: pathlib.Path | None = None) -> None:
+    """Runs a program of this project.
+
+    Args:
+        module: of the program.
+        arguments: of its command line.
+        log: file for all it says, where others run beside it: on an accelerator it then takes only the memory it
+            needs. None for the standard error output.
 
     Raises:
         InputError: it failed.
     """
+    command = [sys.executable, "-m", module, *arguments]
     sys.stderr.flush()
-    done = subprocess.run([sys.executable, "-m", module, *arguments], stdout=sys.stderr, check=False)
-    if done.returncode:
+    if log is None:
+        place = "above"
+        status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+    else:
+        place = f"in {log}"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        beside_others = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
+        with log.open("w") as file:
+            status = subprocess.run(
+                command, stdout=file, stderr=file, env=beside_others, check=False
+            ).returncode
+    if status:
         raise InputError(
-            f"`python -m {module} {' '.join(arguments)}` ended with status {done.returncode}; its message stands "
-            "above. What is finished stays: the same command goes on from here"
+            f"`python -m {module} {' '.join(arguments)}` ended with status {status}; its message stands {place}. What "
+            "is finished stays: the same command goes on from here"
         )
 
 

@@ -204,7 +204,7 @@ _LEAST = {
     ),
     **dict.fromkeys(("data.max_frames", "data.max_tokens", "data.max_actions", "data.max_entities"), 1),
     **dict.fromkeys(("data.max_relationships", "data.shuffle_buffer"), 1),
-    **dict.fromkeys(("data.prefetch", "similarity.block_bytes"), 0),
+    **dict.fromkeys(("train.seed", "data.prefetch", "similarity.block_bytes"), 0),
     **dict.fromkeys(("evaluation.encode_batch", "evaluation.block_bytes", "evaluation.answers"), 1),
     "evaluation.bank_captions": 1,
     **dict.fromkeys(("model.dropout", "similarity.attribute_weight", "loss.attribute_weight"), 0.0),
@@ -217,7 +217,12 @@ _LEAST = {
 }
 """Smallest value of a field."""
 
-_BELOW_ONE = ("model.dropout", "similarity.attribute_weight", "optim.pretrained_start")
+_BELOW = {
+    **dict.fromkeys(("model.dropout", "similarity.attribute_weight", "optim.pretrained_start"), 1),
+    # Random streams begin with 32 bits.
+    "train.seed": 2**32,
+}
+"""What a field must stay below."""
 
 
 def defaults() -> ml_collections.ConfigDict:
@@ -261,9 +266,9 @@ def _from_values(values: dict[str, Any]) -> Config:
     for key, least in _LEAST.items():
         if flat[key] < least:
             raise InputError(f"config.{key} is {flat[key]}; expected {least} or more")
-    for key in _BELOW_ONE:
-        if flat[key] >= 1:
-            raise InputError(f"config.{key} is {flat[key]}; expected less than 1")
+    for key, limit in _BELOW.items():
+        if flat[key] >= limit:
+            raise InputError(f"config.{key} is {flat[key]}; expected less than {limit}")
     unknown = [level for level in config.model.levels if level not in LEVELS]
     if unknown or not config.model.levels or len(set(config.model.levels)) != len(config.model.levels):
         raise InputError(

@@ -123,6 +123,7 @@ def test_missing_keys_name_the_key(key: str) -> None:
         ("train", "epochs", 0, r"config\.train\.epochs is 0; expected 1 or more"),
         ("loss", "temperature", 0.0, r"config\.loss\.temperature is 0\.0; expected 0\.01 or more"),
         ("model", "dropout", 1.0, r"config\.model\.dropout is 1\.0; expected less than 1"),
+        ("train", "seed", 2**32, r"config\.train\.seed is 4294967296; expected less than 4294967296"),
     ],
 )
 def test_values_out_of_range_are_refused(group: str, key: str, value: float, message: str) -> None:

@@ -191,6 +191,7 @@ def test_a_run_of_another_configuration_is_refused_before_any_training(
         (["--mcsan=configs/demo.py:huge"], "size 'huge' of config 'demo' is unknown"),
         (["--split=dev"], "no split 'dev' in"),
         (["--seeds=0,0"], "expected different numbers from 0 on, such as 0,1,2, found '0,0'"),
+        (["--jobs=0"], "expected 1 or more, found '0'"),
         (["--", "--config.train.seed=3"], "--config.train.seed=3: --seeds decides that"),
         (["--", "--mode=train"], "--mode=train: expected --config.GROUP.FIELD=VALUE"),
         (["--", "--config.train.epoch=3"], 'Did you mean "epochs"'),
@@ -214,12 +215,24 @@ def test_absent_data_are_not_made(tmp_path: pathlib.Path, capsys: pytest.Capture
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failing_training_is_named(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    flags = (*flags_of("configs/demo.py:tiny", shapes), "--config.similarity.kernel=pallas")
-    with pytest.raises(
-        InputError, match=r"mcsan_jax\.main --config=configs/demo\.py:tiny .* ended with status 2"
-    ):
-        train_all([Model("mcsan", flags)], (0,), "val", tmp_path)
+@pytest.mark.parametrize(
+    ("jobs", "place"),
+    [pytest.param(1, "above", id="one at a time"), pytest.param(2, "in ", id="side by side")],
+)
+def test_a_failing_training_is_named(
+    jobs: int, place: str, shapes: pathlib.Path, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = flags_of("configs/demo.py:tiny", shapes)
+    finish(tmp_path / "good" / "seed0", flags, shapes, 0)
+    models = [Model("mcsan", (*flags, "--config.similarity.kernel=pallas")), Model("good", tuple(flags))]
+    with pytest.raises(InputError) as failed:
+        train_all(models, (0,), "val", tmp_path, jobs)
+    command, ended = str(failed.value).split(" ended with status 2; its message stands ")
+    assert "mcsan_jax.main --config=configs/demo.py:tiny " in command and ended.startswith(place)
+    log = tmp_path / "mcsan" / "seed0.log"
+    message = log.read_text() if jobs > 1 else capfd.readouterr().err
+    assert "error: config.similarity.kernel is 'pallas'" in message
+    assert log.exists() == (str(log) in ended) == (jobs > 1)
 
 
 def test_models_of_different_data_are_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, UInt
 
 from data_pipeline.captions.word_vectors import WordVectors
 from mcsan_jax.batch import PairBatch
@@ -27,15 +28,19 @@ Metrics = dict[str, jax.Array]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Everything that training changes, and the constants that the model needs beside it."""
+    """Everything that training changes, and the constants that it needs beside it.
+
+    The seed is one of them, so that runs which differ in nothing else share their compiled programs.
+    """
 
     step: Int[Array, ""]
+    seed: UInt[Array, ""]
     params: Any
     statistics: Any
     opt_state: Any
 
 
-def stream_key(seed: int, name: str, step: Int[Array, ""] | int) -> jax.Array:
+def stream_key(seed: UInt[Array, ""] | int, name: str, step: Int[Array, ""] | int) -> jax.Array:
     """The random key of a named stream at a step: a pure function, so that resuming needs no saved key."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode())), step)
 
@@ -76,14 +81,16 @@ def make_state_maker(
     Raises:
         InputError: the word vectors do not fit the model.
     """
-    seed = model.config.train.seed
+    seed = np.uint32(model.config.train.seed)
     words = None
     if word_vectors is not None:
         check_word_vectors(word_vectors, model.config.model.word_width, model.shape.vocabulary_size)
         words = (word_vectors.vectors, word_vectors.known)
 
     # Given values are arguments: as constants, megabytes of them would become part of the program.
-    def create(words: tuple[jax.Array, jax.Array] | None, published: Any) -> TrainState:
+    def create(
+        seed: UInt[Array, ""], words: tuple[jax.Array, jax.Array] | None, published: Any
+    ) -> TrainState:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example)
         variables = model.init(stream_key(seed, "init", 0), zeros)
         params = variables["params"]
@@ -97,15 +104,15 @@ def make_state_maker(
             variables["statistics"],
             dict(statistics),
         )
-        return TrainState(jnp.zeros((), jnp.int32), params, constants, optimizer.init(params))
+        return TrainState(jnp.zeros((), jnp.int32), seed, params, constants, optimizer.init(params))
 
     everywhere = replicated(mesh)
     abstract: TrainState = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-        jax.eval_shape(create, words, published),
+        jax.eval_shape(create, seed, words, published),
     )
     compiled = jax.jit(create, in_shardings=everywhere, out_shardings=everywhere)
-    return StateMaker(functools.partial(compiled, words, published), abstract)
+    return StateMaker(functools.partial(compiled, seed, words, published), abstract)
 
 
 def make_train_step(
@@ -138,7 +145,7 @@ def make_train_step(
             "params": hold_pretrained(params) if config.encoder_is_frozen else params,
             "statistics": state.statistics,
         }
-        rngs = {"dropout": stream_key(config.train.seed, "dropout", state.step)}
+        rngs = {"dropout": stream_key(state.seed, "dropout", state.step)}
         encoded: Any = model.apply(variables, batch, train=True, rngs=rngs)
         videos, texts, parameters = encoded
         total, terms = objective(videos, texts, parameters, batch)
@@ -152,7 +159,7 @@ def make_train_step(
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics["gradient_norm"] = optax.tree.norm(gradient)
-        return TrainState(state.step + 1, params, state.statistics, opt_state), metrics
+        return TrainState(state.step + 1, state.seed, params, state.statistics, opt_state), metrics
 
     return jax.jit(
         train_step,

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -66,6 +67,25 @@ def test_the_step_compiles_once(make_experiment: MakeExperiment, batches: TrainB
     for batch in itertools.islice(batches.from_step(0), 5):
         state, _ = experiment.train_step(state, put_batch(batch, experiment.mesh))
     assert experiment.train_step._cache_size() == 1
+
+
+def test_runs_that_differ_in_the_seed_share_their_programs(
+    make_experiment: MakeExperiment, batches: TrainBatches
+) -> None:
+    first, second = (make_experiment(1, train={"seed": seed}) for seed in (0, 1))
+    states = [experiment.initial_state() for experiment in (first, second)]
+    params = [jax.tree.leaves(state.params) for state in states]
+    assert any(not np.array_equal(own, other) for own, other in zip(*params, strict=True))
+    batch = put_batch(next(batches.from_step(0)), first.mesh)
+    programs = {
+        experiment.train_step.lower(state, batch).as_text()
+        for experiment, state in zip((first, second), states, strict=True)
+    }
+    assert len(programs) == 1
+    # The dropout is that of the seed in the state.
+    _, own = first.train_step(states[0], batch)
+    _, other = first.train_step(dataclasses.replace(states[0], seed=states[1].seed), batch)
+    assert own["loss"] != other["loss"]
 
 
 def test_the_step_takes_over_the_memory_of_its_state(
