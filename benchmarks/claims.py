@@ -47,7 +47,6 @@ from mcsan_jax.report.results import read_runs
 
 FULL = "full"
 ABLATIONS = (
-    FULL,
     "no_relationships",
     "no_divergence",
     "plain_bce",
@@ -59,9 +58,9 @@ GAMMAS, ALPHAS = (0.0, 1.0, 2.0), (0.25, 0.5, 0.75)
 PARTS = ("ablations", "focal", "fusion")
 
 
-def ablation_models(base: str, shared: Sequence[str]) -> list[Model]:
-    """The whole model and its ablations."""
-    return [Model(name, (_config(name, base), *shared)) for name in ABLATIONS]
+def ablation_models(base: str, shared: Sequence[str], names: Sequence[str] = ABLATIONS) -> list[Model]:
+    """The whole model and its ablations of these names."""
+    return [Model(name, (_config(name, base), *shared)) for name in (FULL, *names)]
 
 
 def focal_models(base: str, shared: Sequence[str]) -> list[Model]:
@@ -120,10 +119,11 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     Raises:
         InputError: base, data or folders do not fit together, or a training failed.
     """
-    parts, split = _parts_of(arguments), arguments.split
+    parts, split = _some_of(PARTS, arguments.parts, "parts"), arguments.split
+    left_out = _some_of(ABLATIONS, arguments.ablations, "ablations")
     place = () if arguments.data is None else (f"--config.data.dir={arguments.data}",)
     shared = (*place, *check_flags(overrides))
-    ablations = ablation_models(arguments.base, shared)
+    ablations = ablation_models(arguments.base, shared, left_out)
     wanted = {
         "ablations": ablations,
         "focal": focal_models(arguments.base, shared),
@@ -188,6 +188,9 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         "--out", type=pathlib.Path, default=pathlib.Path("runs/claims"), help="folder of all bases"
     )
     parser.add_argument("--parts", default=",".join(PARTS), help="what to test, with commas between")
+    parser.add_argument(
+        "--ablations", default=",".join(ABLATIONS), help="which of them, with commas between; all by default"
+    )
     own, overrides = split_at_dashes(words)
     return parser.parse_args(own), overrides
 
@@ -206,11 +209,11 @@ def _config(name: str, base: str) -> str:
     return f"--config={CONFIGS / 'ablations' / name}.py:{base}"
 
 
-def _parts_of(arguments: argparse.Namespace) -> list[str]:
-    parts = arguments.parts.split(",")
-    if not set(parts) <= set(PARTS):
-        raise InputError(f"--parts={arguments.parts}: expected some of {', '.join(PARTS)}")
-    return parts
+def _some_of(known: Sequence[str], given: str, option: str) -> list[str]:
+    names = given.split(",")
+    if not set(names) <= set(known):
+        raise InputError(f"--{option}={given}: expected some of {', '.join(known)}")
+    return names
 
 
 def _fusion_table(rows: Sequence[dict[str, Any]]) -> list[str]:

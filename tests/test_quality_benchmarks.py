@@ -316,7 +316,7 @@ def test_all_claims_are_tested_against_the_whole_model(
         for model in (*claims.ablation_models("demo-tiny", shared), *claims.focal_models("demo-tiny", shared))
     }
     # The whole model has one of the nine pairs of γ and α.
-    assert len(models) == len(claims.ABLATIONS) + 8
+    assert len(models) == 1 + len(claims.ABLATIONS) + 8
     rows = [
         {"name": name, "t2v": {}, "v2t": {}, "rsum": rsum}
         for name, rsum in (("as trained", 9.0), ("zero", 7.5))
@@ -341,13 +341,14 @@ def test_all_claims_are_tested_against_the_whole_model(
     told = capsys.readouterr()
     assert told.err.count("is finished") == 2 * len(models)
     ablations, focal = (told.out[told.out.index(title) :] for title in ("## Parts left out in", "## Focal"))
-    for text, names in ((ablations, claims.ABLATIONS), (focal, [*models][len(claims.ABLATIONS) :])):
+    everything = ("full", *claims.ABLATIONS)
+    for text, names in ((ablations, everything), (focal, [*models][len(everything) :])):
         found = rows_of(text, "model")
         assert set(names) <= set(found)
         for name in names:
             assert found[name][found["model"].index("Rsum")] == f"{statistics.fmean(rsums[name]):.1f}"
     tests = rows_of(ablations, "difference of Rsum")
-    assert len(tests) == len(claims.ABLATIONS) and "plain_bce − full" in tests
+    assert len(tests) == 1 + len(claims.ABLATIONS) and "plain_bce − full" in tests
     precision = rows_of(told.out, "average precision, %")
     assert precision["average precision, %"] == [
         f"{level}, {third}" for level in ("entity", "action") for third in ("frequent", "rare")
@@ -367,7 +368,11 @@ def test_all_claims_are_tested_against_the_whole_model(
 
     claims.main([*words[:4], "--parts=fusion", *words[4:]])
     assert capsys.readouterr().err.count("is finished") == 2
+    claims.main([*words[:4], "--parts=ablations", "--ablations=plain_bce", *words[4:]])
+    assert capsys.readouterr().err.count("is finished") == 4
     assert "expected some of ablations, focal, fusion" in fails([*words[:1], "--parts=all"], capsys, claims)
+    wrong = fails([*words[:1], "--ablations=no_bce"], capsys, claims)
+    assert "--ablations=no_bce: expected some of no_relationships, no_divergence" in wrong
     assert "no experiment 'imagenet'" in fails(["imagenet"], capsys, claims)
 
 
