@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -159,14 +160,23 @@ def train_all(
             f"{other.folder} and {runs[0].folder} are to have different data; give all models the same"
         )
 
+    stopped = threading.Event()
+
     def finish(number: int, run: _Planned) -> None:
+        if stopped.is_set():
+            return
         done = f"run {number} of {len(runs)}: {run.folder}"
         if _is_finished(run, split):
             print(f"{done} is finished", file=sys.stderr, flush=True)
             return
         print(f"{done}", file=sys.stderr, flush=True)
         log = run.folder.with_suffix(".log") if jobs > 1 else None
-        run_program("mcsan_jax.main", run.arguments, log)
+        try:
+            run_program("mcsan_jax.main", run.arguments, log)
+        except InputError:
+            # Here, because this thread takes the next run before the one that waits hears of the failure.
+            stopped.set()
+            raise
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         trainings = [pool.submit(finish, number, run) for number, run in enumerate(runs, 1)]
@@ -174,9 +184,8 @@ def train_all(
             for training in concurrent.futures.as_completed(trainings):
                 training.result()
         finally:
-            # After a failure those that run come to their end, and no other begins.
-            for training in trainings:
-                training.cancel()
+            # After a failure or an interruption those that run come to their end, and no other begins.
+            stopped.set()
     return [_read(name, of_model, split) for name, of_model in planned.items()], manifest
 
 

@@ -224,7 +224,9 @@ def test_a_failing_training_is_named(
 ) -> None:
     flags = flags_of("configs/demo.py:tiny", shapes)
     finish(tmp_path / "good" / "seed0", flags, shapes, 0)
-    models = [Model("mcsan", (*flags, "--config.similarity.kernel=pallas")), Model("good", tuple(flags))]
+    # With two at a time the second begins beside the one that fails, so that it is a finished one.
+    second = "next" if jobs == 1 else "good"
+    models = [Model("mcsan", (*flags, "--config.similarity.kernel=pallas")), Model(second, tuple(flags))]
     with pytest.raises(InputError) as failed:
         train_all(models, (0,), "val", tmp_path, jobs)
     command, ended = str(failed.value).split(" ended with status 2; its message stands ")
@@ -233,6 +235,7 @@ def test_a_failing_training_is_named(
     message = log.read_text() if jobs > 1 else capfd.readouterr().err
     assert "error: config.similarity.kernel is 'pallas'" in message
     assert log.exists() == (str(log) in ended) == (jobs > 1)
+    assert not (tmp_path / "next").exists()
 
 
 def test_models_of_different_data_are_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
