@@ -97,9 +97,9 @@ def test_batches_held_on_the_devices_change_nothing_and_are_not_saved(
         step = checkpoints.last_step
         assert step == experiment.total_steps
         restored = checkpoints.restore(step, like)
-    # Of the order of the batches, a checkpoint holds one integer: the step.
+    # Of the order of the batches, a checkpoint holds two integers: the step and the seed.
     learned = jax.tree.leaves((like.params, like.statistics, like.opt_state))
-    assert len(jax.tree.leaves(restored)) == len(learned) + 1
+    assert len(jax.tree.leaves(restored)) == len(learned) + 2
     assert (restored.step.shape, restored.step.dtype, int(restored.step)) == ((), np.int32, step)
 
 
