@@ -14,6 +14,7 @@ from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.table import render_hubs, render_table, render_variants
+from mcsan_jax.processes import is_first
 from mcsan_jax.report.page import write_report
 from mcsan_jax.stored_run import best_checkpoint
 from mcsan_jax.training.checkpointing import CheckpointStore
@@ -68,7 +69,7 @@ def evaluate_best(
     encoders = experiment.encoders
     evaluations = {}
     for split in wishes.splits or filter(None, (config.data.validation_split, config.data.test_split)):
-        scores_file = workdir.scores_file(split) if wishes.save_scores else None
+        scores_file = workdir.scores_file(split) if wishes.save_scores and is_first() else None
         examination = examine(
             encoders, variables, reader(split), config, split, counts, scores_file, wishes.ablate
         )
@@ -80,7 +81,8 @@ def evaluate_best(
             with tempfile.TemporaryDirectory(dir=workdir.folder, prefix=".hubs-") as scratch:
                 rows = study_hubs(examination.trial, validation, bank, config, pathlib.Path(scratch))
             examination.details["hubness"] = rows
-        print(f"\n{_write(examination, experiment, workdir, split, step)}", flush=True)
+        if is_first():
+            print(f"\n{_write(examination, experiment, workdir, split, step)}", flush=True)
         evaluations[split] = examination.evaluation
     return evaluations
 

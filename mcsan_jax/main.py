@@ -17,6 +17,14 @@ from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.prepared_data import find_prepared_data
+from mcsan_jax.processes import (
+    RESUME_ME,
+    ends_with_the_others,
+    first_before_others,
+    is_first,
+    join,
+    place_of,
+)
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
@@ -25,6 +33,7 @@ from mcsan_jax.training.experiment import (
     parameter_count,
     variables_of,
 )
+from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation_loss import make_validation_loss
@@ -40,6 +49,14 @@ _MODE = flags.DEFINE_enum("mode", "train_and_eval", MODES, "What to do.")
 _SAVE_SCORES = flags.DEFINE_bool(
     "save_scores", False, "Also writes the fused score of every video and caption of the evaluated splits."
 )
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Is one of several processes that a TPU pod slice, Slurm or Open MPI started."
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "host:port of the first of several processes started by hand; all get the same."
+)
+_PROCESS_COUNT = flags.DEFINE_integer("process_count", None, "Number of processes started by hand.")
+_PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Which of them this one is, from 0 on.")
 
 
 def run(config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes()) -> dict[str, Evaluation]:
@@ -54,14 +71,14 @@ def run(config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes()) 
     Raises:
         InputError: data, configuration or work folder do not fit together.
     """
-    folder = find_prepared_data(config.data)
+    folder = first_before_others(lambda: find_prepared_data(config.data))
     manifest = Manifest.load(folder)
     _check_splits(config, manifest)
     stored = manifest.word_vectors
     vectors = None if stored is None else WordVectors.load(folder / stored.file)
     experiment = build_experiment(config, manifest, word_vectors=vectors)
-    workdir.claim(config, manifest.fingerprint)
-    with CheckpointStore(workdir.checkpoints) as checkpoints:
+    first_before_others(lambda: workdir.claim(config, manifest.fingerprint))
+    with CheckpointStore(workdir.checkpoints) as checkpoints, ends_with_the_others():
         if mode != "eval":
             _train(experiment, folder, checkpoints, workdir)
         if mode == "train":
@@ -106,7 +123,8 @@ def _train(
         )
         return evaluation, line
 
-    print(_banner(experiment, workdir), flush=True)
+    if is_first():
+        print(_banner(experiment, workdir), flush=True)
     start = time.monotonic()
     state = train(
         experiment,
@@ -117,7 +135,8 @@ def _train(
         validation_loss,
     )
     seconds = time.monotonic() - start
-    print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+    if is_first():
+        print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:
@@ -146,18 +165,27 @@ def _banner(experiment: Experiment, workdir: Workdir) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Entry point; bad input, and a loss that is not finite, end with a message and status 2."""
+    """Entry point.
+
+    Bad input, a full disk, and a loss that is not finite end with a message and status 2; a run that was asked to stop
+    ends with `RESUME_ME`.
+    """
     if len(arguments) > 1:
         app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
     try:
         config = from_config_dict(_CONFIG.value)
+        place = place_of(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
+        join(place, _DISTRIBUTED.value)
         workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
         run(config, workdir, _MODE.value, Wishes(save_scores=_SAVE_SCORES.value))
-    except (InputError, FloatingPointError) as error:
+    except (InputError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(RESUME_ME)
 
 
 def parse_flags(arguments: Sequence[str]) -> list[str]:

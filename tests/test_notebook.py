@@ -39,7 +39,7 @@ def executed(
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        timeout=230,
+        timeout=900,
         resources={"metadata": {"path": str(folder)}},
     )
     with pytest.MonkeyPatch.context() as patch:

@@ -13,7 +13,7 @@ from mcsan_jax.levels import ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
 from mcsan_jax.scoring.vectors import product_dtype
-from mcsan_jax.training.sharding import put_batch, replicated, split_rows
+from mcsan_jax.training.sharding import put_whole_batch, replicated, split_rows
 
 Variables = Any
 Info = TypeVar("Info")
@@ -53,7 +53,7 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
         program = jax.jit(
             encode, in_shardings=(replicated(mesh), split_rows(mesh)), out_shardings=replicated(mesh)
         )
-        return lambda variables, batch: program(variables, put_batch(batch, mesh))
+        return lambda variables, batch: program(variables, put_whole_batch(batch, mesh))
 
     def parameters(variables: Variables) -> ScoringParameters:
         learned: Any = model.apply(variables, method=model.scoring_parameters)

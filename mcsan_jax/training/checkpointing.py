@@ -1,10 +1,14 @@
 """Checkpoints on disk: the best by validation Rsum and the last. The only module that speaks to Orbax."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
 from orbax.checkpoint import v1 as ocp
+
+from mcsan_jax.errors import InputError
 
 State = TypeVar("State")
 
@@ -55,9 +59,14 @@ class CheckpointStore:
         return max(scored)[1] if scored else None
 
     def save(self, step: int, state: Any, rsum: float | None = None) -> None:
-        """Starts writing a checkpoint; returns as soon as the state was copied. `rsum` makes it eligible as best."""
+        """Starts writing a checkpoint; returns as soon as the state was copied. `rsum` makes it eligible as best.
+
+        Raises:
+            InputError: there is no room for this one or the one before; those before are whole.
+        """
         metrics = None if rsum is None else {SELECTION_METRIC: rsum}
-        self._checkpointer.save_async(step, state, metrics=metrics)
+        with self._says_if_full():
+            self._checkpointer.save_async(step, state, metrics=metrics)
 
     def restore(self, step: int, like: State) -> State:
         """The state saved at a step, with the shapes, types and shardings of `like`."""
@@ -67,9 +76,22 @@ class CheckpointStore:
         return self._checkpointer.load(step, abstract)
 
     def wait(self) -> None:
-        """Blocks until the write in progress is complete."""
-        self._checkpointer.wait()
+        """Blocks until the write in progress is complete; raises as `save` does."""
+        with self._says_if_full():
+            self._checkpointer.wait()
 
     def close(self) -> None:
         """Waits for the write in progress and lets go of the folder."""
         self._checkpointer.close()
+
+    @contextlib.contextmanager
+    def _says_if_full(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            if "No space left on device" not in str(error):
+                raise
+            raise InputError(
+                f"{self.folder}: no room for another checkpoint ({str(error).splitlines()[0]}); make room, and start "
+                "the same command again: it goes on from the last checkpoint there"
+            ) from error

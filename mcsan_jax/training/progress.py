@@ -16,11 +16,14 @@ class RunLog:
     When a run is resumed, entries after the restored step are dropped.
 
     Args:
-        workdir: folder of `metrics.jsonl` and `tensorboard/`.
+        workdir: folder of `metrics.jsonl` and `tensorboard/`; None in a process that writes nothing.
         start_step: step from which the run goes on.
     """
 
-    def __init__(self, workdir: pathlib.Path, start_step: int) -> None:
+    def __init__(self, workdir: pathlib.Path | None, start_step: int) -> None:
+        self._writes = workdir is not None
+        if workdir is None:
+            return
         path = workdir / "metrics.jsonl"
         _drop_after(path, start_step)
         self._lines = path.open("a", encoding="utf-8")
@@ -28,6 +31,8 @@ class RunLog:
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         """Notes scalars of a kind ("train", "val", …) at a step."""
+        if not self._writes:
+            return
         self._lines.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
         self._lines.flush()
         for name, value in values.items():
@@ -37,23 +42,31 @@ class RunLog:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._lines.close()
-        self._board.close()
+        if self._writes:
+            self._lines.close()
+            self._board.close()
 
 
 class TrainProgress:
     """A progress bar with loss by term, pairs per second and time left; plain lines when not on a terminal.
 
     A context manager.
+
+    Args:
+        total_steps: of the whole run.
+        start_step: step from which the run goes on.
+        batch_size: videos in a step.
+        speaks: whether this process is the one that tells; the others show nothing.
     """
 
-    def __init__(self, total_steps: int, start_step: int, batch_size: int) -> None:
+    def __init__(self, total_steps: int, start_step: int, batch_size: int, speaks: bool = True) -> None:
+        self._speaks = speaks
         self._bar = tqdm(
             total=total_steps,
             initial=start_step,
             unit="step",
             desc="training",
-            disable=not sys.stderr.isatty(),
+            disable=not speaks or not sys.stderr.isatty(),
             dynamic_ncols=True,
         )
         self._total = total_steps
@@ -68,7 +81,9 @@ class TrainProgress:
         self._seen = (step, now)
         left = (self._total - step) / rate
         line = f"{_loss_by_term(metrics)}  {rate * self._batch_size:.0f} pairs/s"
-        if self._bar.disable:
+        if not self._speaks:
+            pass
+        elif self._bar.disable:
             minutes, seconds = divmod(round(left), 60)
             print(f"step {step}/{self._total}  {line}  {minutes}:{seconds:02d} left", flush=True)
         else:
@@ -78,8 +93,9 @@ class TrainProgress:
 
     def pause(self, text: str) -> None:
         """Prints lines above the bar; time until `resume` is not counted into the rate."""
-        self._bar.write(text, file=sys.stdout)
-        sys.stdout.flush()
+        if self._speaks:
+            self._bar.write(text, file=sys.stdout)
+            sys.stdout.flush()
 
     def resume(self, step: int) -> None:
         """Restarts the clock of the rate, after an evaluation."""

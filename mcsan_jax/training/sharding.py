@@ -66,3 +66,13 @@ def put_batch(batch: Tree, mesh: Mesh) -> Tree:
         return jax.make_array_from_process_local_data(sharding, array)
 
     return jax.tree.map(put, batch)
+
+
+def put_whole_batch(batch: Tree, mesh: Mesh) -> Tree:
+    """Host arrays to devices, rows split; every process gives the whole global batch and keeps its own rows."""
+    sharding = split_rows(mesh)
+
+    def put(array: Any) -> jax.Array:
+        return jax.make_array_from_callback(array.shape, sharding, lambda rows: array[rows])
+
+    return jax.tree.map(put, batch)

@@ -11,9 +11,11 @@ import numpy as np
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.processes import is_first
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.kept_states import KeptStates
+from mcsan_jax.training.preemption import Preempted, stop_requests
 from mcsan_jax.training.prefetch import on_devices
 from mcsan_jax.training.progress import RunLog, TrainProgress
 from mcsan_jax.training.train_step import Metrics, TrainState
@@ -46,12 +48,18 @@ def train(
 
     Nothing but the step decides what happens in it: batches and random streams are functions of (seed, step), so a
     resumed run goes through bit for bit the same states as one that was never interrupted.
+
+    Raises:
+        Preempted: SIGTERM asked it to stop, and it saved a checkpoint.
+        FloatingPointError: a term of the loss is not finite.
+        InputError: a checkpoint could not be written.
     """
     config, total = experiment.config.train, experiment.total_steps
     start = checkpoints.last_step or 0
     if start:
         state = checkpoints.restore(start, like=experiment.state_maker.abstract)
-        print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
+        if is_first():
+            print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
     else:
         state = experiment.initial_state()
     if start >= total:
@@ -61,7 +69,12 @@ def train(
         host_batches = _kept_states(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
-    with RunLog(workdir, start) as log, TrainProgress(total, start, config.batch_size) as progress:
+    speaks = is_first()
+    with (
+        RunLog(workdir if speaks else None, start) as log,
+        TrainProgress(total, start, config.batch_size, speaks) as progress,
+        stop_requests() as stops_after,
+    ):
         for step in range(start + 1, total + 1):
             state, metrics = experiment.train_step(state, batch)
             if step < total:
@@ -71,7 +84,8 @@ def train(
             last = step == total
             logs = last or step % config.log_every_steps == 0
             evaluates = last or step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0
-            saves = evaluates or step % config.checkpoint_every_steps == 0
+            stops = stops_after(step) and not last
+            saves = evaluates or stops or step % config.checkpoint_every_steps == 0
             if logs or saves:
                 # Before any checkpoint: a broken state must not take the place of a good one.
                 values = _finite(metrics, step)
@@ -90,6 +104,9 @@ def train(
                 progress.resume(step)
             elif saves:
                 checkpoints.save(step, state)
+            if stops:
+                checkpoints.wait()
+                raise Preempted(step)
     checkpoints.wait()
     return state
 

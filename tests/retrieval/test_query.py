@@ -94,6 +94,6 @@ def test_parsing_texts_does_not_load_tensorflow(shapes: pathlib.Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.stdout.split() == ["True", "False"], done.stderr

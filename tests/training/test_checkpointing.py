@@ -1,13 +1,20 @@
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from data_pipeline.input_pipeline import TrainBatches
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.sharding import put_batch
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
@@ -63,6 +70,56 @@ def test_an_unfinished_checkpoint_is_not_seen(tmp_path: Path) -> None:
     with CheckpointStore(folder) as store:
         store.save(1, state)
         store.wait()
-    (folder / "2.orbax-checkpoint-tmp").mkdir()
+    # What a process that is killed while it writes leaves behind: some files, one of them cut.
+    cut = folder / "2.orbax-checkpoint-tmp"
+    shutil.copytree(folder / "1", cut)
+    (cut / "_CHECKPOINT_METADATA").unlink()
+    largest = max((path for path in cut.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-10])
     with CheckpointStore(folder) as store:
         assert store.last_step == 1
+        np.testing.assert_array_equal(store.restore(1, like=state)["weight"], np.arange(4.0))
+
+
+FILL = """
+import pathlib, sys
+import jax, numpy as np
+from mcsan_jax.errors import InputError
+from mcsan_jax.training.checkpointing import CheckpointStore
+
+folder = pathlib.Path(sys.argv[1])
+states = [{"weight": jax.random.normal(jax.random.key(step), (200_000,))} for step in range(4)]
+with CheckpointStore(folder) as store:
+    for step in (1, 2):
+        store.save(step, states[step], rsum=-step)
+        store.wait()
+    try:
+        store.save(3, states[3], rsum=-3)
+        store.wait()
+    except InputError as error:
+        print(error)
+with CheckpointStore(folder) as store:
+    assert (store.best_step, store.last_step) == (1, 2)
+    for step in (1, 2):
+        np.testing.assert_array_equal(store.restore(step, like=states[0])["weight"], states[step]["weight"])
+print("both whole")
+"""
+
+
+def test_a_full_disk_is_told_and_takes_no_earlier_checkpoint(tmp_path: Path) -> None:
+    # In a user namespace of its own a process may mount: here, two megabytes for checkpoints of 0.8.
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=2m tmpfs "$1" && shift && exec "$@"', "sh"]
+    if subprocess.run([*mount, str(small), "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    done = subprocess.run(
+        [*mount, str(small), sys.executable, "-c", FILL, str(small / "checkpoints")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{small / 'checkpoints'}: no room for another checkpoint" in done.stdout, done.stderr
+    assert "make room, and start the same command again" in done.stdout
+    assert done.stdout.endswith("both whole\n"), done.stderr

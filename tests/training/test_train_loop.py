@@ -1,5 +1,6 @@
 import itertools
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mcsan_jax.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
 
@@ -34,8 +36,24 @@ class StopsBefore:
         raise Interrupted
 
 
+class AsksToStop:
+    """Batches in the midst of which the process is sent SIGTERM."""
+
+    def __init__(self, batches: TrainBatches, at: int) -> None:
+        self._batches, self._at = batches, at
+
+    def from_step(self, step: int) -> Iterator[PairBatch]:
+        for number, batch in enumerate(self._batches.from_step(step), step + 1):
+            if number == self._at:
+                signal.raise_signal(signal.SIGTERM)
+            yield batch
+
+
 def run(
-    experiment: Experiment, batches: TrainBatches | StopsBefore, prepared: Prepared, workdir: Path
+    experiment: Experiment,
+    batches: TrainBatches | StopsBefore | AsksToStop,
+    prepared: Prepared,
+    workdir: Path,
 ) -> TrainState:
     config = experiment.config
     reader = SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(config.data))
@@ -49,6 +67,13 @@ def run(
 
 def read_metrics(workdir: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def timeless_metrics(workdir: Path) -> list[dict[str, float]]:
+    return [
+        {key: value for key, value in line.items() if key != "pairs_per_second"}
+        for line in read_metrics(workdir)
+    ]
 
 
 # An epoch has three steps: 2 is inside the first epoch, 3 at its boundary, 5 inside the second.
@@ -71,14 +96,28 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     parts = jax.device_get(run(experiment, batches, prepared, tmp_path / "parts"))
 
     jax.tree.map(np.testing.assert_array_equal, parts, whole)
-    timeless = [
-        [
-            {key: value for key, value in line.items() if key != "pairs_per_second"}
-            for line in read_metrics(folder)
-        ]
-        for folder in (tmp_path / "whole", tmp_path / "parts")
-    ]
-    assert timeless[0] == timeless[1]
+    assert timeless_metrics(tmp_path / "parts") == timeless_metrics(tmp_path / "whole")
+
+
+def test_sigterm_saves_a_checkpoint_and_the_run_goes_on_exactly(
+    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, tmp_path: Path
+) -> None:
+    experiment = make_experiment(1)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    expected = jax.device_get(run(experiment, batches, prepared, whole))
+    before = signal.getsignal(signal.SIGTERM)
+    # Batches are drawn ahead of the step that takes them. Step 5 is neither saved nor evaluated by itself.
+    ahead = experiment.config.data.prefetch + 1
+    with pytest.raises(Preempted, match="asked to stop: the checkpoint of step 5 is written"):
+        run(experiment, AsksToStop(batches, 5 + ahead), prepared, parts)
+    assert signal.getsignal(signal.SIGTERM) is before
+    with CheckpointStore(parts / "checkpoints") as checkpoints:
+        assert checkpoints.last_step == 5
+    state = jax.device_get(run(experiment, batches, prepared, parts))
+    jax.tree.map(np.testing.assert_array_equal, state, expected)
+    assert timeless_metrics(parts) == timeless_metrics(whole)
 
 
 def test_a_finished_run_is_not_trained_again(

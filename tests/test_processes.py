@@ -1,0 +1,171 @@
+"""Training in several processes: the same figures as in one, and what remains when some of them go."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+from several_processes import MAIN, PLACE, ROOT, run_all, said, started
+
+from mcsan_jax.errors import InputError
+from mcsan_jax.processes import RESUME_ME, place_of
+
+COMPARED = 20
+"""Steps whose losses are compared; the evaluation after them is, too."""
+TOLERANCE = 1e-5
+"""Between losses of the same step, relative: sums over devices come in another order."""
+SECONDS_TO_NOTICE = 120
+"""Within which a process ends after another did."""
+
+
+def flags_for(shapes: pathlib.Path, run: pathlib.Path) -> list[str]:
+    """80 steps, four an epoch, each in the log; evaluated every 20 and saved every six."""
+    return [
+        f"--config={ROOT}/configs/demo.py:tiny",
+        f"--config.data.dir={shapes}",
+        "--config.data.test_split=",
+        "--config.train.epochs=20",
+        "--config.train.batch_size=16",
+        "--config.train.log_every_steps=1",
+        f"--config.train.evaluate_every_epochs={COMPARED // 4}",
+        "--config.train.checkpoint_every_steps=6",
+        # Compiles faster; what is tested here does not depend on it.
+        "--config.model.levels=('global', 'entity')",
+        f"--workdir={run}",
+    ]
+
+
+def entries(run: pathlib.Path, kind: str) -> list[dict[str, float]]:
+    """What the log says of training steps or of evaluations, without the speed; empty before it begins."""
+    path = run / "metrics.jsonl"
+    text = path.read_text() if path.exists() else ""
+    # The last line may be in the making.
+    lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [
+        {name: value for name, value in line.items() if name not in ("kind", "pairs_per_second")}
+        for line in lines
+        if line["kind"] == kind
+    ]
+
+
+@pytest.fixture(scope="module")
+def runs(shapes: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, pathlib.Path]:
+    """The same training by two processes, and up to the first evaluation by one and by four; folders by number."""
+    made = {count: tmp_path_factory.mktemp("processes") / "run" for count in (1, 2, 4)}
+    run_all(2, 2, [*MAIN, *flags_for(shapes, made[2]), *PLACE], made[2].parent)
+    for count, devices, place in ((1, 4, ()), (4, 2, PLACE)):
+        arguments = [*MAIN, *flags_for(shapes, made[count]), *place]
+        with started(count, devices, arguments, made[count].parent) as (first, *_):
+            while not entries(made[count], "val"):
+                assert first.poll() is None, said(made[count].parent, count)
+                time.sleep(0.1)
+    return made
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_train_and_evaluate_as_one(runs: dict[int, pathlib.Path], count: int) -> None:
+    alone, together = (
+        [entry["loss"] for entry in entries(runs[number], "train")[:COMPARED]] for number in (1, count)
+    )
+    assert len(alone) == COMPARED
+    assert together == pytest.approx(alone, rel=TOLERANCE)
+    first, same = (entries(runs[number], "val")[0] for number in (1, count))
+    assert same.pop("step") == first.pop("step") == COMPARED
+    ranked = {name for name in first if not name.startswith("loss")}
+    assert {"rsum/fused", "rsum/entity", "t2v/MnR", "v2t/gmean"} <= ranked
+    assert {name: same[name] for name in ranked} == {name: first[name] for name in ranked}
+    assert [same[name] for name in set(first) - ranked] == pytest.approx(
+        [first[name] for name in set(first) - ranked], rel=TOLERANCE
+    )
+
+
+def test_only_the_first_process_speaks_and_writes(runs: dict[int, pathlib.Path]) -> None:
+    result = json.loads((runs[2] / "eval" / "val.json").read_text())
+    assert result["rsum"] == max(entry["rsum/fused"] for entry in entries(runs[2], "val"))
+    first, other = said(runs[2].parent, 2)
+    assert "2 process(es), 4 cpu device(s)" in first and "step 80/80" in first
+    assert first.count("Protocol: ") == 1
+    assert "step" not in other and "Protocol" not in other
+
+
+RESTORE = """
+import pathlib, sys
+import jax, numpy as np
+from mcsan_jax.processes import Place, join
+from mcsan_jax.stored_run import open_experiment
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.workdir import Workdir
+
+workdir = Workdir(pathlib.Path(sys.argv[1]))
+join(Place(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), discover=False)
+experiment, _ = open_experiment(workdir)
+with CheckpointStore(workdir.checkpoints) as checkpoints:
+    state = checkpoints.restore(checkpoints.last_step, like=experiment.state_maker.abstract)
+leaves = jax.device_get(jax.tree.leaves(state))
+print(experiment.mesh.size, "devices:", int(state.step), *(float(leaf.astype("float64").sum()) for leaf in leaves))
+"""
+
+
+def test_a_checkpoint_of_two_processes_is_read_by_any_number(
+    runs: dict[int, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    arguments = ["-c", RESTORE, str(runs[2]), "COORDINATOR", "COUNT", "INDEX"]
+    found = [
+        line.partition(" devices: ")
+        for count, devices in ((1, 1), (2, 2), (4, 1))
+        for output in run_all(count, devices, arguments, tmp_path)
+        for line in output.splitlines()
+        if " devices: " in line
+    ]
+    assert [size for size, _, _ in found] == ["1", *["4"] * 6]
+    assert len({values for _, _, values in found}) == 1
+    assert found[0][2].startswith("80 ")
+
+
+def last_checkpoint(run: pathlib.Path) -> int:
+    folder = run / "checkpoints"
+    return max((int(path.name) for path in folder.glob("*") if path.name.isdigit()), default=0)
+
+
+def wait_for_checkpoint(run: pathlib.Path, step: int, process: subprocess.Popen[str]) -> None:
+    while last_checkpoint(run) < step:
+        assert process.poll() is None, f"ended before it saved step {step}"
+        time.sleep(0.01)
+
+
+def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
+    runs: dict[int, pathlib.Path], shapes: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    broken = tmp_path / "broken"
+    arguments = [*MAIN, *flags_for(shapes, broken), "--mode=train", *PLACE]
+    with started(2, 2, arguments, tmp_path) as processes:
+        wait_for_checkpoint(broken, 6, processes[0])
+        processes[1].send_signal(signal.SIGTERM)
+        assert [process.wait(timeout=600) for process in processes] == [RESUME_ME] * 2, said(tmp_path, 2)
+    assert all("asked to stop: the checkpoint of step " in output for output in said(tmp_path, 2))
+    stopped_at = last_checkpoint(broken)
+    assert 6 <= stopped_at < 80
+
+    with started(2, 2, arguments, tmp_path) as processes:
+        wait_for_checkpoint(broken, stopped_at + 7, processes[0])
+        processes[1].kill()
+        assert processes[0].wait(timeout=SECONDS_TO_NOTICE) == RESUME_ME, said(tmp_path, 2)
+    first = said(tmp_path, 2)[0]
+    assert f"resumed from the checkpoint at step {stopped_at} of 80" in first
+    assert "error: process 0 of 2 cannot go on, most likely because another one ended: " in first
+    assert "Traceback" not in first
+
+    run_all(2, 2, arguments, tmp_path)
+    for kind in ("train", "val"):
+        assert entries(broken, kind) == entries(runs[2], kind)
+
+
+def test_a_place_is_given_whole_or_not_at_all() -> None:
+    assert place_of(None, None, None) is None
+    with pytest.raises(InputError, match="belong together"):
+        place_of("localhost:1", 2, None)
+    for count, index in ((2, 2), (2, -1), (0, 0)):
+        with pytest.raises(InputError, match=f"--process_index is {index} and --process_count {count}"):
+            place_of("localhost:1", count, index)
