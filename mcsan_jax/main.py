@@ -21,7 +21,7 @@ from mcsan_jax.processes import (
     RESUME_ME,
     ends_with_the_others,
     first_before_others,
-    is_first,
+    first_speaks,
     join,
     place_of,
 )
@@ -123,8 +123,7 @@ def _train(
         )
         return evaluation, line
 
-    if is_first():
-        print(_banner(experiment, workdir), flush=True)
+    print(_banner(experiment, workdir), flush=True)
     start = time.monotonic()
     state = train(
         experiment,
@@ -135,8 +134,7 @@ def _train(
         validation_loss,
     )
     seconds = time.monotonic() - start
-    if is_first():
-        print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+    print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:
@@ -179,7 +177,8 @@ def main(arguments: Sequence[str]) -> None:
         place = place_of(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
         join(place, _DISTRIBUTED.value)
         workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
-        run(config, workdir, _MODE.value, Wishes(save_scores=_SAVE_SCORES.value))
+        with first_speaks():
+            run(config, workdir, _MODE.value, Wishes(save_scores=_SAVE_SCORES.value))
     except (InputError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

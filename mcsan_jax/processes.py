@@ -7,6 +7,7 @@ folder that all of them see.
 import contextlib
 import dataclasses
 import os
+import pathlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -102,17 +103,31 @@ def ends_with_the_others() -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """Whether this process writes and prints what is written and printed once."""
+    """Whether this process writes what is written once."""
     return jax.process_index() == 0
 
 
+@contextlib.contextmanager
+def first_speaks() -> Iterator[None]:
+    """Sends the standard output of all processes but the first nowhere; errors are told by each of them."""
+    if is_first():
+        yield
+        return
+    with pathlib.Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
 def first_before_others(work: Callable[[], Result]) -> Result:
-    """Does some work in every process, in the first one before all others, so that they find what it left."""
+    """Does some work in every process, in the first one before all others, so that they find what it left.
+
+    Where it fails in the first, the others come to the same failure instead of waiting.
+    """
     if jax.process_count() == 1:
         return work()
     if is_first():
-        result = work()
-        multihost_utils.sync_global_devices(_FIRST_IS_DONE)
-        return result
+        try:
+            return work()
+        finally:
+            multihost_utils.sync_global_devices(_FIRST_IS_DONE)
     multihost_utils.sync_global_devices(_FIRST_IS_DONE)
     return work()

@@ -39,6 +39,13 @@ def test_wrong_arguments_print_the_usage(tmp_path: pathlib.Path, script: str, nu
         assert f"usage: launch/{script} {number}" in result.stderr
 
 
+def test_local_processes_find_together_that_there_is_no_data(tmp_path: pathlib.Path) -> None:
+    result = launch(tmp_path, "local_processes.sh", "2", f"--config={ROOT}/configs/msrvtt.py:tiny")
+    assert result.returncode == 2
+    assert result.stderr.count(f"looked for manifest.json in {tmp_path}/data/msrvtt") == 2
+    assert "Traceback" not in result.stderr
+
+
 def test_local_processes_have_their_own_devices_and_end_together(
     shapes: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -1,6 +1,7 @@
 """What a run tells: a line on the terminal, `metrics.jsonl` and TensorBoard scalars in the work folder."""
 
 import json
+import os
 import pathlib
 import sys
 import time
@@ -9,30 +10,31 @@ from collections.abc import Mapping
 import tensorboardX
 from tqdm import tqdm
 
+from mcsan_jax.processes import is_first
+
 
 class RunLog:
-    """Writes the scalars of a run, as a context manager.
+    """Writes the scalars of a run, as a context manager; of several processes, the first alone does.
 
     When a run is resumed, entries after the restored step are dropped.
 
     Args:
-        workdir: folder of `metrics.jsonl` and `tensorboard/`; None in a process that writes nothing.
+        workdir: folder of `metrics.jsonl` and `tensorboard/`.
         start_step: step from which the run goes on.
     """
 
-    def __init__(self, workdir: pathlib.Path | None, start_step: int) -> None:
-        self._writes = workdir is not None
-        if workdir is None:
-            return
-        path = workdir / "metrics.jsonl"
-        _drop_after(path, start_step)
+    def __init__(self, workdir: pathlib.Path, start_step: int) -> None:
+        writes = is_first()
+        path = workdir / "metrics.jsonl" if writes else pathlib.Path(os.devnull)
+        if writes:
+            _drop_after(path, start_step)
         self._lines = path.open("a", encoding="utf-8")
-        self._board = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=start_step + 1)
+        self._board = tensorboardX.SummaryWriter(
+            str(workdir / "tensorboard"), purge_step=start_step + 1, write_to_disk=writes
+        )
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         """Notes scalars of a kind ("train", "val", …) at a step."""
-        if not self._writes:
-            return
         self._lines.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
         self._lines.flush()
         for name, value in values.items():
@@ -42,31 +44,23 @@ class RunLog:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._writes:
-            self._lines.close()
-            self._board.close()
+        self._lines.close()
+        self._board.close()
 
 
 class TrainProgress:
     """A progress bar with loss by term, pairs per second and time left; plain lines when not on a terminal.
 
     A context manager.
-
-    Args:
-        total_steps: of the whole run.
-        start_step: step from which the run goes on.
-        batch_size: videos in a step.
-        speaks: whether this process is the one that tells; the others show nothing.
     """
 
-    def __init__(self, total_steps: int, start_step: int, batch_size: int, speaks: bool = True) -> None:
-        self._speaks = speaks
+    def __init__(self, total_steps: int, start_step: int, batch_size: int) -> None:
         self._bar = tqdm(
             total=total_steps,
             initial=start_step,
             unit="step",
             desc="training",
-            disable=not speaks or not sys.stderr.isatty(),
+            disable=not is_first() or not sys.stderr.isatty(),
             dynamic_ncols=True,
         )
         self._total = total_steps
@@ -81,9 +75,7 @@ class TrainProgress:
         self._seen = (step, now)
         left = (self._total - step) / rate
         line = f"{_loss_by_term(metrics)}  {rate * self._batch_size:.0f} pairs/s"
-        if not self._speaks:
-            pass
-        elif self._bar.disable:
+        if self._bar.disable:
             minutes, seconds = divmod(round(left), 60)
             print(f"step {step}/{self._total}  {line}  {minutes}:{seconds:02d} left", flush=True)
         else:
@@ -93,9 +85,8 @@ class TrainProgress:
 
     def pause(self, text: str) -> None:
         """Prints lines above the bar; time until `resume` is not counted into the rate."""
-        if self._speaks:
-            self._bar.write(text, file=sys.stdout)
-            sys.stdout.flush()
+        self._bar.write(text, file=sys.stdout)
+        sys.stdout.flush()
 
     def resume(self, step: int) -> None:
         """Restarts the clock of the rate, after an evaluation."""

@@ -11,7 +11,6 @@ import numpy as np
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.models.text_encoder import PRETRAINED
-from mcsan_jax.processes import is_first
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.kept_states import KeptStates
@@ -58,8 +57,7 @@ def train(
     start = checkpoints.last_step or 0
     if start:
         state = checkpoints.restore(start, like=experiment.state_maker.abstract)
-        if is_first():
-            print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
+        print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
     else:
         state = experiment.initial_state()
     if start >= total:
@@ -69,10 +67,9 @@ def train(
         host_batches = _kept_states(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
-    speaks = is_first()
     with (
-        RunLog(workdir if speaks else None, start) as log,
-        TrainProgress(total, start, config.batch_size, speaks) as progress,
+        RunLog(workdir, start) as log,
+        TrainProgress(total, start, config.batch_size) as progress,
         stop_requests() as stops_after,
     ):
         for step in range(start + 1, total + 1):

@@ -1,15 +1,12 @@
 import itertools
-import os
 import pathlib
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 import pytest
 from records import Prepared
+from several_processes import run_all
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import PairBatch
@@ -22,7 +19,6 @@ from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
 
 MakeExperiment = Callable[..., Experiment]
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Counted:
@@ -133,28 +129,8 @@ for part, whole in zip(own, batches(), strict=False):
 """
 
 
-def test_two_processes_put_their_own_rows(prepared: Prepared) -> None:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_NUM_CPU_DEVICES": "2",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TWO_PROCESSES, str(prepared.folder), address, str(index)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]
-    outcomes = [process.communicate(timeout=300) for process in processes]
-    for process, (output, errors) in zip(processes, outcomes, strict=True):
-        assert process.returncode == 0, errors
+def test_two_processes_put_their_own_rows(prepared: Prepared, tmp_path: pathlib.Path) -> None:
+    program = ["-c", TWO_PROCESSES, str(prepared.folder), "COORDINATOR", "INDEX"]
+    for output in run_all(2, 2, program, tmp_path):
         # The library of the collectives prints lines of its own.
         assert output.splitlines().count("same") == 4
