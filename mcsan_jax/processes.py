@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 RESUME_ME = 75
 """Exit status of a run that ended early and can go on: ``EX_TEMPFAIL`` of sysexits.h."""
 
+_HEARTBEAT_SECONDS = 60
+"""After so long a silence of another process JAX aborts this one, wherever it is."""
+
 _FIRST_IS_DONE = "first process is done"
 
 
@@ -70,10 +73,15 @@ def join(place: Place | None, discover: bool) -> None:
         InputError: the surroundings name no other processes.
     """
     if place is not None:
-        jax.distributed.initialize(place.coordinator, place.count, place.index)
+        jax.distributed.initialize(
+            place.coordinator,
+            place.count,
+            place.index,
+            heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+        )
     elif discover:
         try:
-            jax.distributed.initialize()
+            jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
         except ValueError as error:
             raise InputError(
                 f"--distributed: neither a TPU pod slice nor Slurm nor Open MPI was found ({error}); leave it out for "
@@ -83,9 +91,10 @@ def join(place: Place | None, discover: bool) -> None:
 
 @contextlib.contextmanager
 def ends_with_the_others() -> Iterator[None]:
-    """Ends this process with a message and `RESUME_ME` when it can no longer reach the others.
+    """Ends this process with a message and `RESUME_ME` when a collective fails because another one is gone.
 
-    At once and without any clean-up, which would wait for them.
+    At once and without any clean-up, which would wait for the others. Where it waits for them in a place that does not
+    fail (one of its own devices, or the barrier of a checkpoint), JAX's heartbeat ends it, with SIGABRT.
     """
     try:
         yield

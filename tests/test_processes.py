@@ -151,11 +151,16 @@ def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
     with started(2, 2, arguments, tmp_path) as processes:
         wait_for_checkpoint(broken, stopped_at + 7, processes[0])
         processes[1].kill()
-        assert processes[0].wait(timeout=SECONDS_TO_NOTICE) == RESUME_ME, said(tmp_path, 2)
+        status = processes[0].wait(timeout=SECONDS_TO_NOTICE)
     first = said(tmp_path, 2)[0]
     assert f"resumed from the checkpoint at step {stopped_at} of 80" in first
-    assert "error: process 0 of 2 cannot go on, most likely because another one ended: " in first
-    assert "Traceback" not in first
+    # It is a race whether a collective fails, or JAX's heartbeat is first to notice.
+    if status == RESUME_ME:
+        assert "error: process 0 of 2 cannot go on, most likely because another one ended: " in first
+        assert "Traceback" not in first
+    else:
+        assert status == -signal.SIGABRT, first
+        assert "This most likely indicates that another task died" in first
 
     run_all(2, 2, arguments, tmp_path)
     for kind in ("train", "val"):
