@@ -36,7 +36,8 @@ while ((${#index_of[@]})); do
             echo "process ${index_of[$ended]} of $count ended with status $status; the others are ended in 30 s" >&2
             others=("${!index_of[@]}")
             (sleep 30 && kill -KILL "${others[@]}") &>/dev/null &
-            trap "kill $! 2>/dev/null || true" EXIT
+            killer=$!
+            trap 'kill "$killer" 2>/dev/null || true' EXIT
         fi
     fi
     unset "index_of[$ended]"

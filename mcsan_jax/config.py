@@ -68,6 +68,9 @@ class ModelConfig:
     dropout: float = 0.2
     compute_dtype: str = "float32"
     """Type of the inputs of large products: float32 or bfloat16. Parameters and sums are float32."""
+    remat: bool = False
+    """What the layers of transformers and the levels of videos computed is not kept for the gradient but computed
+    again: less memory, more time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +127,9 @@ class OptimConfig:
     """Peak learning rate of a pretrained text encoder; 0 leaves it as it was published."""
     pretrained_start: float = 0.5
     """Share of the training that passes before a pretrained text encoder begins to learn."""
+    average_decay: float = 0.0
+    """Evaluations and searches use an exponential moving average of the parameters, of which each step keeps this share
+    (less in the first steps); 0 uses the parameters themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +146,18 @@ class TrainConfig:
     keep_states: bool = False
     """What a frozen pretrained encoder makes of a caption is computed once and kept in the memory of the host: four
     bytes for each number, 14 kB for a caption of 9 tokens and 384 numbers. Of no effect on an encoder that learns."""
+    micro_batches: int = 1
+    """Parts in which each device encodes its rows of a batch, one after the other; the loss is that of the whole batch
+    (GradCache). Memory of the encoders falls, and they run twice."""
     exchange: str = "gather"
     """How devices meet each other's captions: gather (each holds all of the batch), or ring (they go round)."""
     log_every_steps: int = 20
     evaluate_every_epochs: int = 1
     checkpoint_every_steps: int = 500
     """A checkpoint is also written at every evaluation."""
+    compile_cache: str = ""
+    """Folder in which compiled programs are kept for the next run; empty for none, or that of the environment variable
+    JAX_COMPILATION_CACHE_DIR."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +210,7 @@ _CHOICES = {
 
 _LEAST = {
     **dict.fromkeys(("model.width", "model.word_width", "train.epochs", "train.batch_size"), 1),
-    "train.captions_per_video": 1,
+    **dict.fromkeys(("train.captions_per_video", "train.micro_batches"), 1),
     **dict.fromkeys(
         ("train.log_every_steps", "train.evaluate_every_epochs", "train.checkpoint_every_steps"), 1
     ),
@@ -211,7 +223,7 @@ _LEAST = {
     **dict.fromkeys(
         ("loss.divergence_weight", "loss.focal_gamma", "loss.focal_alpha", "optim.clip_norm"), 0.0
     ),
-    **dict.fromkeys(("optim.pretrained_learning_rate", "optim.pretrained_start"), 0.0),
+    **dict.fromkeys(("optim.pretrained_learning_rate", "optim.pretrained_start", "optim.average_decay"), 0.0),
     # InfoNCE is unstable below, and the learned temperature is kept above.
     "loss.temperature": 0.01,
 }
@@ -219,6 +231,7 @@ _LEAST = {
 
 _BELOW = {
     **dict.fromkeys(("model.dropout", "similarity.attribute_weight", "optim.pretrained_start"), 1),
+    "optim.average_decay": 1,
     # Random streams begin with 32 bits.
     "train.seed": 2**32,
 }

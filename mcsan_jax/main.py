@@ -12,6 +12,8 @@ from ml_collections import config_flags
 from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
+from data_pipeline.record_files import find_record_files
+from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
@@ -49,6 +51,9 @@ _MODE = flags.DEFINE_enum("mode", "train_and_eval", MODES, "What to do.")
 _SAVE_SCORES = flags.DEFINE_bool(
     "save_scores", False, "Also writes the fused score of every video and caption of the evaluated splits."
 )
+_PROFILE = flags.DEFINE_bool(
+    "profile", False, "Also traces a few steps into the folder profile/ of the run, for Perfetto or XProf."
+)
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "Is one of several processes that a TPU pod slice, Slurm or Open MPI started."
 )
@@ -59,7 +64,9 @@ _PROCESS_COUNT = flags.DEFINE_integer("process_count", None, "Number of processe
 _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Which of them this one is, from 0 on.")
 
 
-def run(config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes()) -> dict[str, Evaluation]:
+def run(
+    config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes(), profile: bool = False
+) -> dict[str, Evaluation]:
     """Does what `mode` says and returns the evaluations by split.
 
     Args:
@@ -67,6 +74,7 @@ def run(config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes()) 
         workdir: of the run.
         mode: one of `MODES`.
         wishes: what is wanted of the evaluations.
+        profile: whether a few training steps are traced.
 
     Raises:
         InputError: data, configuration or work folder do not fit together.
@@ -80,14 +88,18 @@ def run(config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes()) 
     first_before_others(lambda: workdir.claim(config, manifest.fingerprint))
     with CheckpointStore(workdir.checkpoints) as checkpoints, ends_with_the_others():
         if mode != "eval":
-            _train(experiment, folder, checkpoints, workdir)
+            _train(experiment, folder, checkpoints, workdir, profile)
         if mode == "train":
             return {}
         return evaluate_best(experiment, folder, checkpoints, workdir, wishes)
 
 
 def _train(
-    experiment: Experiment, folder: pathlib.Path, checkpoints: CheckpointStore, workdir: Workdir
+    experiment: Experiment,
+    folder: pathlib.Path,
+    checkpoints: CheckpointStore,
+    workdir: Workdir,
+    profile: bool,
 ) -> None:
     config = experiment.config
     limits = batch_limits(config.data)
@@ -123,7 +135,8 @@ def _train(
         )
         return evaluation, line
 
-    print(_banner(experiment, workdir), flush=True)
+    shards = find_record_files(folder, experiment.manifest, config.data.train_split)
+    print(banner(experiment, workdir, len(shards)), flush=True)
     start = time.monotonic()
     state = train(
         experiment,
@@ -132,6 +145,7 @@ def _train(
         checkpoints,
         workdir.folder,
         validation_loss,
+        profile,
     )
     seconds = time.monotonic() - start
     print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
@@ -146,22 +160,6 @@ def _check_splits(config: Config, manifest: Manifest) -> None:
             )
 
 
-def _banner(experiment: Experiment, workdir: Workdir) -> str:
-    config, manifest = experiment.config, experiment.manifest
-    train_split = manifest.splits[config.data.train_split]
-    streams = ", ".join(f"{stream.name} [{stream.dim}]" for stream in manifest.streams)
-    return "\n".join(
-        [
-            f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
-            f"{train_split.videos} training videos with {train_split.captions} captions; "
-            f"batch {config.train.batch_size}, {experiment.steps_per_epoch} steps an epoch, "
-            f"{config.train.epochs} epochs",
-            f"{jax.process_count()} process(es), {experiment.mesh.size} {jax.devices()[0].platform} device(s); "
-            f"run in {workdir.folder}",
-        ]
-    )
-
-
 def main(arguments: Sequence[str]) -> None:
     """Entry point.
 
@@ -174,11 +172,13 @@ def main(arguments: Sequence[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     try:
         config = from_config_dict(_CONFIG.value)
+        if config.train.compile_cache:
+            jax.config.update("jax_compilation_cache_dir", config.train.compile_cache)
         place = place_of(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
         join(place, _DISTRIBUTED.value)
         workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
         with first_speaks():
-            run(config, workdir, _MODE.value, Wishes(save_scores=_SAVE_SCORES.value))
+            run(config, workdir, _MODE.value, Wishes(save_scores=_SAVE_SCORES.value), _PROFILE.value)
     except (InputError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

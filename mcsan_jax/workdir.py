@@ -15,6 +15,8 @@ _FREE_TO_CHANGE = (
     "evaluation.",
     "train.log_every_steps",
     "train.exchange",
+    "train.compile_cache",
+    "model.remat",
     "similarity.kernel",
     "similarity.block_bytes",
     "data.dir",

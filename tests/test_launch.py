@@ -1,10 +1,14 @@
+import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+
+from mcsan_jax.processes import RESUME_ME
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -13,7 +17,7 @@ def launch(
     folder: pathlib.Path, script: str, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(ROOT / "launch" / script), *arguments],
+        ["bash", str(ROOT / "launch" / script), *arguments],
         cwd=folder,
         env={**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
@@ -58,3 +62,232 @@ def test_local_processes_have_their_own_devices_and_end_together(
     assert result.returncode == 2
     assert result.stderr.count("config.train.batch_size is 15, which 4 devices do not divide") == 2
     assert re.search(r"process [01] of 2 ended with status 2; the others are ended in 30 s", result.stderr)
+
+
+SCRIPTS = sorted((ROOT / "launch").glob("*.s[hb]*"))
+
+
+def program(name: str) -> str:
+    """A program that was installed beside Python."""
+    return str(pathlib.Path(sys.executable).parent / name)
+
+
+def test_all_scripts_are_linted() -> None:
+    names = {path.name for path in SCRIPTS}
+    assert {"tpu_vm.sh", "gpu.sh", "slurm.sbatch", "local.sh", "local_processes.sh", "ablations.sh"} <= names
+    scripts = [*map(str, SCRIPTS), str(ROOT / ".ci" / "run"), *map(str, (ROOT / "benchmarks").glob("*.sh"))]
+    done = subprocess.run(
+        [program("shellcheck"), "--external-sources", *scripts],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dockerfile_is_linted_and_copies_what_it_installs() -> None:
+    path = ROOT / "launch" / "Dockerfile"
+    done = subprocess.run(
+        [program("hadolint"), str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    ignored = pathlib.Path(f"{path}.dockerignore").read_text().split()
+    assert not {"mcsan_jax", "data_pipeline", "configs", "launch", "pyproject.toml", "README.md"} & set(
+        ignored
+    )
+
+
+STUB = """#!{python}
+import json, pathlib, sys
+with pathlib.Path({record!r}).open("a") as record:
+    record.write(json.dumps([{name!r}, *sys.argv[1:]]) + "\\n")
+sys.exit({status})
+"""
+
+
+class Stubs:
+    """Programs at the front of the PATH that only note how they were called."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self._record = folder / "calls.jsonl"
+
+    def add(self, name: str, status: int = 0) -> None:
+        stub = self.folder / name
+        stub.write_text(
+            STUB.format(python=sys.executable, record=str(self._record), name=name, status=status)
+        )
+        stub.chmod(0o755)
+
+    def calls(self) -> list[list[str]]:
+        """All calls up to now."""
+        lines = self._record.read_text().splitlines() if self._record.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def launch(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """From the root of the repository, with `python3` as the interpreter."""
+        path = f"{self.folder}:{os.environ['PATH']}"
+        return launch(ROOT, script, *arguments, PATH=path, PYTHON="python3", **environment)
+
+
+@pytest.fixture
+def stubs(tmp_path: pathlib.Path) -> Stubs:
+    made = Stubs(tmp_path)
+    for name in ("gcloud", "git", "nvidia-smi", "srun", "scontrol", "python3"):
+        made.add(name)
+    return made
+
+
+def printed(result: subprocess.CompletedProcess[str]) -> list[list[str]]:
+    """The commands that a script printed, without the names of temporary folders."""
+    lines = [line for line in result.stdout.splitlines() if not line.startswith("#")]
+    return without_temporary([shlex.split(line) for line in lines])
+
+
+def without_temporary(commands: list[list[str]]) -> list[list[str]]:
+    return [[re.sub(r"/\S*/tmp\.\w+", "TMP", word) for word in command] for command in commands]
+
+
+TPU = {"TPU_NAME": "it", "TPU_ZONE": "here-a", "TPU_TYPE": "v5litepod-16", "TPU_SPOT": "1"}
+FLAGS = ("--config=configs/msrvtt.py", "--config.model.levels=('global', 'entity')")
+
+
+def verbs(data: pathlib.Path) -> dict[str, tuple[str, ...]]:
+    return {
+        "create": (),
+        "install": (),
+        "data": (str(data),),
+        "start": FLAGS,
+        "logs": (),
+        "fetch": ("runs/msrvtt", "."),
+        "stop": (),
+        "delete": (),
+    }
+
+
+def tpu_commands(stubs: Stubs, data: pathlib.Path, **environment: str) -> dict[str, list[list[str]]]:
+    """What each verb would do; that it does just this is asserted on the way."""
+    commands = {}
+    for verb, arguments in verbs(data).items():
+        before = stubs.calls()
+        dry = stubs.launch("tpu_vm.sh", "--dry_run", verb, *arguments, **environment)
+        assert (dry.returncode, dry.stderr) == (0, "")
+        assert stubs.calls() == before
+        done = stubs.launch("tpu_vm.sh", verb, *arguments, **environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        commands[verb] = printed(dry)
+        assert without_temporary(stubs.calls()[len(before) :]) == printed(done) == commands[verb]
+    return commands
+
+
+def test_a_tpu_is_made_filled_started_read_and_deleted(stubs: Stubs, shapes: pathlib.Path) -> None:
+    commands = tpu_commands(stubs, shapes, **TPU)
+    vm = ["gcloud", "compute", "tpus", "tpu-vm"]
+    [create] = commands["create"]
+    assert create[:6] == [*vm, "create", "it"]
+    assert {"--accelerator-type=v5litepod-16", "--spot", "--zone=here-a"} <= set(create)
+    archive, copy, install = commands["install"]
+    assert archive[-1] == "HEAD" and "archive" in archive
+    assert copy[4] == "scp" and copy[-2:] == ["--worker=all", "--zone=here-a"]
+    assert "./mcsan_jax[tpu]" in install[7]
+    assert commands["data"] == [
+        [*vm, "scp", "--recurse", str(shapes), "it:mcsan_jax/data/", "--worker=0", "--zone=here-a"]
+    ]
+    [start] = commands["start"]
+    assert start[4:7] == ["ssh", "it", "--worker=all"]
+    # What the remote shell makes of it.
+    there = shlex.split(start[7].removeprefix("--command="))
+    begin = there.index("-m")
+    assert there[begin : begin + 5] == ["-m", "mcsan_jax.main", "--distributed", *FLAGS]
+    assert commands["fetch"][0][4:8] == ["scp", "--recurse", "it:mcsan_jax/runs/msrvtt", "."]
+    assert commands["delete"] == [[*vm, "delete", "it", "--quiet", "--zone=here-a"]]
+
+
+def test_the_remote_commands_of_a_tpu_are_shell(stubs: Stubs, shapes: pathlib.Path) -> None:
+    commands = tpu_commands(stubs, shapes, TPU_SHARE="10.0.0.2:/a share")
+    remote = [
+        word.removeprefix("--command=")
+        for group in commands.values()
+        for command in group
+        for word in command
+        if word.startswith("--command=")
+    ]
+    assert len(remote) == 5
+    assert any("mount -t nfs '10.0.0.2:/a share' share" in command for command in remote)
+    for command in remote:
+        done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), command
+        # One shell for all: what it stops is not the shell that stops it.
+        assert not re.search("pkill.* mcsan_jax.main", command)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give a VERB"),
+        (("--dry_run",), "give a VERB"),
+        (("train",), "unknown VERB train"),
+        (("create", "now"), "create takes 0 argument(s), but got 1"),
+        (("fetch", "runs/msrvtt"), "fetch takes 2 argument(s), but got 1"),
+        (("start",), "start takes the flags of mcsan_jax.main"),
+        (("data", "launch"), "launch holds no prepared data: there is no manifest.json"),
+    ],
+)
+def test_a_wrong_call_of_a_tpu_does_nothing(stubs: Stubs, arguments: tuple[str, ...], message: str) -> None:
+    result = stubs.launch("tpu_vm.sh", *arguments)
+    assert result.returncode == 2
+    assert "usage: launch/tpu_vm.sh" in result.stderr
+    assert message in result.stderr.splitlines()[-1]
+    assert stubs.calls() == []
+
+
+def test_gpus_are_shown_and_used_by_one_process(stubs: Stubs) -> None:
+    dry = stubs.launch("gpu.sh", "--dry_run", *FLAGS)
+    assert dry.returncode == 0 and stubs.calls() == []
+    show, train = printed(dry)
+    assert show[0] == "nvidia-smi"
+    assert train[:3] == ["exec", "env", "JAX_PLATFORMS=cuda"]
+    assert train[4:] == ["python3", "-m", "mcsan_jax.main", *FLAGS]
+    assert stubs.launch("gpu.sh", *FLAGS).returncode == 0
+    assert stubs.calls() == [show, train[4:]]
+
+
+def test_without_a_gpu_nothing_is_trained(stubs: Stubs) -> None:
+    stubs.add("nvidia-smi", status=9)
+    result = stubs.launch("gpu.sh", *FLAGS)
+    assert result.returncode == 2
+    assert "nvidia-smi found no GPU; launch/local.sh trains on the processor" in result.stderr
+    assert [name for name, *_ in stubs.calls()] == ["nvidia-smi"]
+
+
+def slurm_options() -> dict[str, str]:
+    text = (ROOT / "launch" / "slurm.sbatch").read_text()
+    return dict(re.findall(r"^#SBATCH --([\w-]+)=?(\S*)$", text, re.M))
+
+
+def test_slurm_has_a_process_for_each_gpu_and_warns_before_the_end() -> None:
+    options = slurm_options()
+    assert options["ntasks-per-node"] == options["gpus-per-node"]
+    assert options["signal"].startswith("TERM@")
+    assert "requeue" in options
+
+
+@pytest.mark.parametrize(("status", "requeued"), [(0, False), (RESUME_ME, True), (2, False)])
+def test_slurm_goes_on_after_a_run_that_can(stubs: Stubs, status: int, requeued: bool) -> None:
+    dry = stubs.launch("slurm.sbatch", "--dry_run", *FLAGS, SLURM_JOB_ID="17")
+    assert dry.returncode == 0 and stubs.calls() == []
+    stubs.add("srun", status=status)
+    assert stubs.launch("slurm.sbatch", *FLAGS, SLURM_JOB_ID="17").returncode == status
+    train, requeue = printed(dry)
+    assert train[-5:] == ["-m", "mcsan_jax.main", "--distributed", *FLAGS]
+    assert requeue == ["scontrol", "requeue", "17"]
+    assert stubs.calls() == [train, requeue] if requeued else stubs.calls() == [train]
+
+
+@pytest.mark.parametrize("script", ["gpu.sh", "slurm.sbatch"])
+def test_scripts_without_flags_print_their_usage(stubs: Stubs, script: str) -> None:
+    for arguments in ((), ("--dry_run",), ("configs/msrvtt.py",)):
+        result = stubs.launch(script, *arguments)
+        assert result.returncode == 2 and result.stderr.startswith("usage: ")
+    assert stubs.calls() == []

@@ -12,8 +12,7 @@ from data_pipeline.manifest import MANIFEST_NAME, Manifest
 from mcsan_jax.config import Config, flatten
 from mcsan_jax.errors import InputError
 from mcsan_jax.report.results import Run, choose_split, read_runs
-from mcsan_jax.training.experiment import build_experiment, parameter_count
-from mcsan_jax.training.pretrained_parameters import is_pretrained
+from mcsan_jax.training.experiment import build_experiment, parameter_count, published_count
 from mcsan_jax.training.sharding import make_mesh
 from mcsan_jax.workdir import Workdir
 
@@ -127,6 +126,4 @@ def _parameters(config: Config, manifest: Manifest) -> str:
     total = f"{parameter_count(state):,}"
     if not config.model.pretrained:
         return total
-    published = jax.tree.map(lambda given, leaf: given * leaf.size, is_pretrained(state.params), state.params)
-    count = sum(jax.tree.leaves(published))
-    return f"{total}, of them {count:,} published with {config.model.pretrained}"
+    return f"{total}, of them {published_count(state):,} published with {config.model.pretrained}"

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mcsan_jax.models.layers import Linear
+from mcsan_jax.models.layers import Linear, rematerialized
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Bert(nn.Module):
 
     shape: BertShape
     compute_dtype: str = "float32"
+    remat: bool = False
 
     @nn.compact
     def __call__(self, token_ids: Int[Array, "t w"], mask: Bool[Array, "t w"]) -> Float[Array, "t w width"]:
@@ -57,8 +58,9 @@ class Bert(nn.Module):
         segments = self.param("segments", nn.initializers.normal(0.02), (shape.segments, shape.width))
         states = states + (places[: ids.shape[1]] + segments[:1])[None]
         states = nn.LayerNorm(shape.norm_epsilon, name="norm")(states)
+        block = rematerialized(BertLayer, self.remat)
         for layer in range(shape.layers):
-            states = BertLayer(shape, self.compute_dtype, name=f"layer_{layer}")(states, real)
+            states = block(shape, self.compute_dtype, name=f"layer_{layer}")(states, real)
         return jnp.where(mask[..., None], states[:, 1:-1], 0.0)
 
 

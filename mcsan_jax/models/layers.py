@@ -1,12 +1,29 @@
 """The few blocks that both encoders share. Parameters, norms and softmax are float32 throughout."""
 
+import inspect
+from typing import TypeVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+Block = TypeVar("Block", bound=nn.Module)
+
 _LOWEST = -1e30
 """Added to masked attention logits: finite, so that a fully masked row has a finite softmax."""
+
+
+def rematerialized(block: type[Block], wanted: bool) -> type[Block]:
+    """The block, which computes what its gradient needs again instead of keeping it, where that is wanted.
+
+    The block's arguments are arrays (or None) but for a last one, ``train``, if it has that.
+    """
+    if not wanted:
+        return block
+    names = list(inspect.signature(block.__call__).parameters)
+    static = tuple(place for place, name in enumerate(names) if name == "train")
+    return nn.remat(block, static_argnums=static)
 
 
 class Linear(nn.Module):

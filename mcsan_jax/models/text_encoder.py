@@ -16,6 +16,7 @@ from mcsan_jax.models.layers import (
     CrossAttention,
     Linear,
     TransformerLayer,
+    rematerialized,
 )
 from mcsan_jax.models.recurrent import BidirectionalGRU
 from mcsan_jax.models.span_pooling import pool_spans
@@ -110,7 +111,8 @@ class TokenContext(nn.Module):
         config = self.config
         if self.pretrained is not None:
             if states is None:
-                states = Bert(self.pretrained, config.compute_dtype, name=PRETRAINED)(token_ids, mask)
+                bert = Bert(self.pretrained, config.compute_dtype, config.remat, name=PRETRAINED)
+                states = bert(token_ids, mask)
             states = nn.Dropout(config.dropout, deterministic=not train)(states)
             states = Linear(config.width, config.compute_dtype, name="project")(states)
             return jnp.where(mask[..., None], states, 0.0)
@@ -121,8 +123,9 @@ class TokenContext(nn.Module):
         states = Linear(config.width, config.compute_dtype, name="project")(words)
         places = self.param("places", nn.initializers.normal(0.02), (token_ids.shape[1], config.width))
         states = states + places[None]
+        block = rematerialized(TransformerLayer, config.remat)
         for layer in range(2):
-            states = TransformerLayer(
+            states = block(
                 config.width,
                 dropout=config.dropout,
                 compute_dtype=config.compute_dtype,

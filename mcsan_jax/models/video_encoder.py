@@ -12,6 +12,7 @@ from mcsan_jax.models.layers import (
     Linear,
     TransformerLayer,
     masked_mean,
+    rematerialized,
 )
 from mcsan_jax.models.recurrent import BidirectionalGRU
 
@@ -51,9 +52,11 @@ class VideoEncoder(nn.Module):
         needs_both = RELATIONSHIP in config.levels
         vectors: dict[str, Array] = {}
         if ENTITY in config.levels or needs_both:
-            vectors[ENTITY] = SpatialStructure(config, name="entity")(frames, regions, train)
+            spatial = rematerialized(SpatialStructure, config.remat)
+            vectors[ENTITY] = spatial(config, name="entity")(frames, regions, train)
         if ACTION in config.levels or needs_both:
-            vectors[ACTION] = TemporalStructure(config, name="action")(frames, frame_mask, regions, train)
+            temporal = rematerialized(TemporalStructure, config.remat)
+            vectors[ACTION] = temporal(config, name="action")(frames, frame_mask, regions, train)
         if needs_both:
             pairs = jnp.broadcast_to(frame_mask[:, None, :], (*frame_mask.shape, frame_mask.shape[1]))
             attention = CrossAttention(config.width, config.compute_dtype, name="relationship_attention")

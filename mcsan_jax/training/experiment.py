@@ -15,10 +15,11 @@ from mcsan_jax.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBa
 from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.evaluation.encoding import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
+from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
-from mcsan_jax.training.pretrained_parameters import find_encoder
+from mcsan_jax.training.pretrained_parameters import find_encoder, is_pretrained
 from mcsan_jax.training.sharding import check_batch_size, check_kernel, make_mesh
-from mcsan_jax.training.train_step import Metrics, StateMaker, TrainState, make_state_maker, make_train_step
+from mcsan_jax.training.train_step import StateMaker, TrainState, TrainStep, make_state_maker, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Experiment:
     schedule: Callable[[int], Any]
     optimizer: optax.GradientTransformation
     state_maker: StateMaker
-    train_step: Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]]
+    train_step: TrainStep
     encoders: Encoders
     steps_per_epoch: int
 
@@ -64,6 +65,7 @@ def build_experiment(
     mesh = make_mesh() if mesh is None else mesh
     check_kernel(config.similarity.kernel, mesh)
     check_batch_size(config.train.batch_size, mesh, "train.batch_size")
+    check_micro_batches(config.train.batch_size, config.train.micro_batches, mesh)
     check_batch_size(config.evaluation.encode_batch, mesh, "evaluation.encode_batch")
     encoder = find_encoder(config, manifest)
     model = MCSAN(config, data_shape(manifest), None if encoder is None else encoder.shape)
@@ -169,10 +171,17 @@ def _joined(streams: tuple[FeatureStream, ...]) -> dict[str, np.ndarray]:
 
 
 def variables_of(state: TrainState) -> dict[str, Any]:
-    """The model's variables in a training state."""
-    return {"params": state.params, "statistics": state.statistics}
+    """The model's variables in a training state, for use: with the average of the parameters where there is one."""
+    params = state.params if state.average is None else state.average
+    return {"params": params, "statistics": state.statistics}
 
 
 def parameter_count(state: TrainState) -> int:
     """Number of learned numbers."""
     return sum(leaf.size for leaf in jax.tree.leaves(state.params))
+
+
+def published_count(state: TrainState) -> int:
+    """How many of them were published with a pretrained text encoder."""
+    leaves = zip(jax.tree.leaves(is_pretrained(state.params)), jax.tree.leaves(state.params), strict=True)
+    return sum(leaf.size for published, leaf in leaves if published)

@@ -1,9 +1,11 @@
-"""The optimiser: AdamW, linear warm-up, cosine decay, gradient clipping."""
+"""The optimiser: AdamW, linear warm-up, cosine decay, gradient clipping; and the average of what it finds."""
 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int
 
 from mcsan_jax.config import OptimConfig
 from mcsan_jax.training.pretrained_parameters import is_pretrained
@@ -55,6 +57,17 @@ def make_optimizer(
         return jax.tree.map(lambda held: "pretrained" if held else "own", is_pretrained(params))
 
     return optax.partition({"own": own, "pretrained": tuned}, group)
+
+
+def moving_average(average: Any, params: Any, step: Int[Array, ""], decay: float) -> Any:
+    """The exponential moving average after one more step.
+
+    ``a ← d a + (1 − d) p`` with ``d = min(decay, (1 + step) / (10 + step))``, so that the random start is soon
+    forgotten (the rule of TensorFlow's ``ExponentialMovingAverage``).
+    """
+    done = step.astype(jnp.float32)
+    share = 1 - jnp.minimum(decay, (1 + done) / (10 + done))
+    return optax.incremental_update(params, average, share)
 
 
 def _adamw(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTransformation:

@@ -11,12 +11,15 @@ import numpy as np
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.processes import is_first
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.kept_states import KeptStates
 from mcsan_jax.training.preemption import Preempted, stop_requests
 from mcsan_jax.training.prefetch import on_devices
 from mcsan_jax.training.progress import RunLog, TrainProgress
+from mcsan_jax.training.step_memory import describe_memory
+from mcsan_jax.training.step_trace import StepTrace
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
@@ -42,11 +45,13 @@ def train(
     checkpoints: CheckpointStore,
     workdir: pathlib.Path,
     validation_loss: ValidationLoss | None = None,
+    profile: bool = False,
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
 
     Nothing but the step decides what happens in it: batches and random streams are functions of (seed, step), so a
-    resumed run goes through bit for bit the same states as one that was never interrupted.
+    resumed run goes through bit for bit the same states as one that was never interrupted. With `profile`, the first
+    process traces a few steps.
 
     Raises:
         Preempted: SIGTERM asked it to stop, and it saved a checkpoint.
@@ -67,13 +72,17 @@ def train(
         host_batches = _kept_states(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
+    print(describe_memory(experiment, state, batch), flush=True)
     with (
+        StepTrace(workdir / "profile" if profile and is_first() else None, start) as trace,
         RunLog(workdir, start) as log,
         TrainProgress(total, start, config.batch_size) as progress,
         stop_requests() as stops_after,
     ):
         for step in range(start + 1, total + 1):
+            trace.begin_step(step)
             state, metrics = experiment.train_step(state, batch)
+            trace.end_step(step, metrics)
             if step < total:
                 # Made and copied while the devices still compute the step.
                 batch = next(stream)

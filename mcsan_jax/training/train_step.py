@@ -17,12 +17,16 @@ from data_pipeline.captions.word_vectors import WordVectors
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.training.micro_batches import encode_in_parts, encode_whole
 from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.optimizers import moving_average
 from mcsan_jax.training.pretrained_parameters import hold_pretrained, with_pretrained
 from mcsan_jax.training.sharding import replicated, split_rows
 from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
 
 Metrics = dict[str, jax.Array]
+TrainStep = jax.stages.Wrapped
+"""The compiled step ``(state, batch) → (state, metrics)``, of `TrainState`, `PairBatch` and `Metrics`."""
 
 
 @jax.tree_util.register_dataclass
@@ -30,7 +34,8 @@ Metrics = dict[str, jax.Array]
 class TrainState:
     """Everything that training changes, and the constants that it needs beside it.
 
-    The seed is one of them, so that runs which differ in nothing else share their compiled programs.
+    The seed is one of them, so that runs which differ in nothing else share their compiled programs. ``average`` is the
+    moving average of the parameters; None where the config asks for none.
     """
 
     step: Int[Array, ""]
@@ -38,6 +43,7 @@ class TrainState:
     params: Any
     statistics: Any
     opt_state: Any
+    average: Any = None
 
 
 def stream_key(seed: UInt[Array, ""] | int, name: str, step: Int[Array, ""] | int) -> jax.Array:
@@ -104,7 +110,8 @@ def make_state_maker(
             variables["statistics"],
             dict(statistics),
         )
-        return TrainState(jnp.zeros((), jnp.int32), seed, params, constants, optimizer.init(params))
+        average = params if model.config.optim.average_decay > 0 else None
+        return TrainState(jnp.zeros((), jnp.int32), seed, params, constants, optimizer.init(params), average)
 
     everywhere = replicated(mesh)
     abstract: TrainState = jax.tree.map(
@@ -121,7 +128,7 @@ def make_train_step(
     config: Config,
     mesh: Mesh,
     takes_over: bool | None = None,
-) -> Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]]:
+) -> TrainStep:
     """The compiled step ``(state, batch) → (state, metrics)``.
 
     Loss and similarity matrix are over the global batch. Metrics are scalars: ``loss``, the terms of the objective,
@@ -139,15 +146,16 @@ def make_train_step(
         takes_over = mesh.devices.flat[0].platform != "cpu"
     everywhere = replicated(mesh)
     objective = make_objective(config, mesh)
+    parts = config.train.micro_batches
+    encode = encode_in_parts(model, mesh, parts) if parts > 1 else encode_whole(model)
 
     def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
         variables = {
             "params": hold_pretrained(params) if config.encoder_is_frozen else params,
             "statistics": state.statistics,
         }
-        rngs = {"dropout": stream_key(state.seed, "dropout", state.step)}
-        encoded: Any = model.apply(variables, batch, train=True, rngs=rngs)
-        videos, texts, parameters = encoded
+        videos, texts = encode(variables, batch, stream_key(state.seed, "dropout", state.step))
+        parameters: Any = model.apply(variables, method=model.scoring_parameters)
         total, terms = objective(videos, texts, parameters, batch)
         weights = {f"level_weight/{level}": w for level, w in parameters.level_weights.items()}
         return total, {"loss": total, **terms, "temperature": parameters.temperature, **weights}
@@ -159,7 +167,11 @@ def make_train_step(
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics["gradient_norm"] = optax.tree.norm(gradient)
-        return TrainState(state.step + 1, state.seed, params, state.statistics, opt_state), metrics
+        step = state.step + 1
+        average = None
+        if state.average is not None:
+            average = moving_average(state.average, params, step, config.optim.average_decay)
+        return TrainState(step, state.seed, params, state.statistics, opt_state, average), metrics
 
     return jax.jit(
         train_step,

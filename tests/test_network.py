@@ -1,0 +1,92 @@
+"""What a step sends between devices: the formula against the compiled program."""
+
+import dataclasses
+import pathlib
+
+import jax
+import pytest
+
+from benchmarks.compiled_collectives import bytes_sent
+from benchmarks.epoch_time import made_up_manifest, read_config
+from benchmarks.network import compiled_traffic, summed_count, traffic
+from mcsan_jax.config import Config
+from mcsan_jax.training.experiment import Experiment, build_experiment, data_shape
+from mcsan_jax.training.sharding import make_mesh
+
+ROOT = pathlib.Path(__file__).parents[1]
+DEVICES = 4
+
+
+def experiment(**train: object) -> Experiment:
+    """The recipe of MSR-VTT, with encoders that are quick to compile and a smaller width."""
+    config = read_config(str(ROOT / "configs" / "msrvtt.py"))
+    model = dataclasses.replace(config.model, context="transformer", pretrained="", temporal="none", width=64)
+    data = dataclasses.replace(config.data, max_frames=6)
+    chosen: Config = dataclasses.replace(
+        config,
+        model=model,
+        data=data,
+        train=dataclasses.replace(
+            config.train, **{"keep_states": False, "batch_size": 32, "captions_per_video": 2, **train}
+        ),
+    )
+    return build_experiment(
+        chosen, made_up_manifest(chosen, 1000, 20, 32), make_mesh(jax.devices()[:DEVICES])
+    )
+
+
+@pytest.mark.parametrize("train", [{}, {"micro_batches": 4, "exchange": "ring"}], ids=str)
+def test_the_compiled_step_sends_what_the_formula_says(train: dict[str, object]) -> None:
+    built = experiment(**train)
+    formula = traffic(built.config, data_shape(built.manifest), summed_count(built), DEVICES)
+    found = compiled_traffic(built)
+    assert sum(found.values()) == pytest.approx(formula.total, rel=0.005)
+    assert found["all-reduce"] == pytest.approx(formula.gradient, rel=0.005)
+    assert found["all-to-all"] == pytest.approx(formula.columns)
+    captions = sum(found.values()) - found["all-reduce"] - found["all-to-all"]
+    assert captions == pytest.approx(formula.captions, rel=0.005)
+
+
+def test_one_device_sends_nothing() -> None:
+    built = experiment()
+    assert traffic(built.config, data_shape(built.manifest), summed_count(built), 1).total == 0
+
+
+PROGRAM = """
+HloModule jit_f
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  ROOT %s = f32[] add(%a, %b)
+}
+
+%body (p: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %r = f32[8]{0} collective-permute(%x), source_target_pairs={{0,1},{1,0}}
+}
+
+%small (p: f32[4]) -> f32[4] {
+  ROOT %g = f32[4]{0} all-reduce(%p), to_apply=%add
+}
+
+%large (p: f32[4]) -> f32[4] {
+  ROOT %g = (f32[4]{0}, bf16[2,3]{1,0}) all-reduce(%p, %q), to_apply=%add
+}
+
+ENTRY %main (x: f32[8]) -> f32[8] {
+  %w = (s32[], f32[8]{0}) while(%t), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"3"}}
+  %c = f32[4]{0} conditional(%i, %a, %b), branch_computations={%small, %large}
+  %d = pred[6]{0} all-gather(%e), dimensions={0}
+  ROOT %f = f32[8]{0} reduce-scatter(%h), dimensions={0}, to_apply=%add
+}
+"""
+
+
+def test_loops_count_as_often_as_they_run_and_alternatives_once() -> None:
+    assert bytes_sent(PROGRAM, 2) == {
+        "collective-permute": 3 * 32,
+        "all-reduce": 16 + 12,
+        "all-gather": 3,
+        "reduce-scatter": 32,
+    }
+    unknown = PROGRAM.replace(', backend_config={"known_trip_count":{"n":"3"}}', "")
+    with pytest.raises(ValueError, match="without a known number of turns sends"):
+        bytes_sent(unknown, 2)
