@@ -168,14 +168,17 @@ def write_control(
 
 
 def train(data: pathlib.Path, config: str, workdir: pathlib.Path, flags: Sequence[str]) -> np.ndarray:
-    """Trains on prepared data and returns the fused scores of the validation split [video, caption].
+    """Trains on prepared data and returns the fused scores of the validation split [video, caption], at the end.
+
+    It is evaluated once: the best of several checkpoints would be above chance.
 
     Raises:
         InputError: the training failed; with what it said.
     """
     command = [sys.executable, "-m", "mcsan_jax.main", f"--config={config}", *flags]
     command += [f"--config.data.dir={data}", f"--config.data.validation_split={VALIDATION}"]
-    command += ["--config.data.test_split=", f"--workdir={workdir}", "--save_scores"]
+    command += ["--config.data.test_split=", f"--config.train.evaluate_every_epochs={10**6}"]
+    command += [f"--workdir={workdir}", "--save_scores"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"the training on {data} ended with status {done.returncode}:\n{done.stderr}")

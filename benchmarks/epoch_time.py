@@ -43,11 +43,20 @@ from mcsan_jax.training.sharding import make_mesh, put_batch
 
 PEAKS = {
     "NVIDIA H200": {"bfloat16": 989e12, "float32": 67e12},
+    "NVIDIA H100 (SXM)": {"bfloat16": 989e12, "float32": 67e12},
     "NVIDIA A100": {"bfloat16": 312e12, "float32": 19.5e12},
     "TPU v5e, one chip": {"bfloat16": 197e12},
 }
 """Published peak rates of products without sparsity, in operations per second. For float32 those of the plain units;
 the makers of the TPU publish none."""
+
+KINDS = {
+    "NVIDIA H200": "NVIDIA H200",
+    "NVIDIA H100": "NVIDIA H100 (SXM)",
+    "NVIDIA A100": "NVIDIA A100",
+    "TPU v5 lite": "TPU v5e, one chip",
+}
+"""What each of them calls itself, or how that begins."""
 
 VOCABULARY, ROLES = 10_000, 16
 ATTRIBUTES = {ENTITY: 1000, ACTION: 500, RELATIONSHIP: 1000}
@@ -147,6 +156,22 @@ def measure(experiment: Experiment, steps: int) -> Measurement:
     return Measurement(seconds[1:], operations, losses, parameters, held.get("peak_bytes_in_use"))
 
 
+def utilisation_line(experiment: Experiment, found: Measurement) -> str:
+    """Pairs a second, and the share of the published peak rate of the devices (model FLOP utilisation)."""
+    step = statistics.median(found.seconds)
+    train, dtype = experiment.config.train, experiment.config.model.compute_dtype
+    pairs = train.batch_size * train.captions_per_video / step
+    kind = experiment.mesh.devices.flat[0].device_kind
+    names = [name for begin, name in KINDS.items() if kind.startswith(begin)]
+    peak = PEAKS[names[0]].get(dtype) if names else None
+    share = (
+        f"{found.operations / step / (experiment.mesh.size * peak):.1%} of the published peak rate"
+        if peak
+        else "share of the peak rate unknown"
+    )
+    return f"{kind}, {dtype} products: {pairs:,.0f} pairs/s; {share}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in the unit that a reader would choose."""
     if seconds < 1:
@@ -206,6 +231,7 @@ def report(experiment: Experiment, found: Measurement, arguments: argparse.Names
         f"{duration(statistics.median(seconds))} ({duration(min(seconds))} to {duration(max(seconds))}); memory "
         f"{(found.device_bytes or peak_memory_bytes()) / 1e9:.1f} GB; loss {found.losses[0]:.3f} to "
         f"{found.losses[-1]:.3f}",
+        utilisation_line(experiment, found),
         f"estimates ASSUME {share:.0%} of the published peak rate; nothing was measured on those devices",
         "",
         *time_table(experiment, found, share, arguments.captions_per_video),

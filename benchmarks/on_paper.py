@@ -22,6 +22,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
+from mcsan_jax.models.mcsan import DataShape
 from mcsan_jax.training.experiment import build_experiment, data_shape, parameter_count
 from mcsan_jax.training.sharding import make_mesh, put_batch
 
@@ -38,17 +39,15 @@ class Machine:
 
     Attributes:
         devices: accelerators.
-        hosts: machines that hold them; each runs one process, or one for each GPU.
         rate: published operations a second of one device, bfloat16, without sparsity.
         memory: bytes of one device, published.
         link: bytes a second that one device sends to others, published.
         cores: of all hosts, published.
-        read: bytes a second that a host reads from its storage; ASSUMED.
+        read: bytes a second that a host reads from its storage, or from what all hosts share; ASSUMED.
         price: $ an hour for everything; ASSUMED, a guess at a list price.
     """
 
     devices: int
-    hosts: int
     rate: float
     memory: float
     link: float
@@ -58,8 +57,8 @@ class Machine:
 
 
 MACHINES: Mapping[str, Machine] = {
-    "8 x NVIDIA H100 (SXM), one host": Machine(8, 1, 989e12, 80e9, 450e9, 192, 10e9, 60.0),
-    "TPU v5e-16, four hosts": Machine(16, 4, 197e12, 16e9, 200e9, 448, 3e9, 19.0),
+    "8 x NVIDIA H100 (SXM), one host": Machine(8, 989e12, 80e9, 450e9, 192, 10e9, 60.0),
+    "TPU v5e-16, four hosts": Machine(16, 197e12, 16e9, 200e9, 448, 3e9, 19.0),
 }
 
 
@@ -138,7 +137,7 @@ class Prospect:
 
 
 def prospect(
-    config: Config, work: Work, summed: int, machine: Machine, utilisation: float, shape: object
+    config: Config, work: Work, summed: int, machine: Machine, utilisation: float, shape: DataShape
 ) -> Prospect:
     """A step of the configured batch on a machine."""
     videos = config.train.batch_size
@@ -152,7 +151,8 @@ def prospect(
         seconds={
             "computing": operations / (machine.devices * machine.rate * utilisation),
             "sending": sent.total / machine.link,
-            "reading": videos * work.record / (machine.hosts * machine.read),
+            # Every host reads all records, and decodes its own.
+            "reading": videos * work.record / machine.read,
             "decoding": videos / (machine.cores * RECORDS_PER_CORE),
         },
         memory=work.state + own * (3 * work.batch + work.activations / parts) + gathered,
@@ -160,7 +160,7 @@ def prospect(
 
 
 def report(
-    config: Config, work: Work, summed: int, shape: object, arguments: argparse.Namespace
+    config: Config, work: Work, summed: int, shape: DataShape, arguments: argparse.Namespace
 ) -> list[str]:
     """The table."""
     clips, videos = arguments.clips, config.train.batch_size

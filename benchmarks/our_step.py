@@ -19,6 +19,7 @@ _WIDTH = flags.DEFINE_integer("width", 1024, "Size of the vectors of the levels.
 _WORD_WIDTH = flags.DEFINE_integer("word_width", 300, "Size of a word's embedding.", lower_bound=1)
 _FRAME_DIM = flags.DEFINE_integer("frame_dim", 2048, "Size of a frame's features.", lower_bound=1)
 _VOCABULARY = flags.DEFINE_integer("vocabulary", 10_000, "Words.", lower_bound=2)
+_MICRO_BATCHES = flags.DEFINE_integer("micro_batches", 1, "Parts in which a batch is encoded.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the batch, the parameters and the dropout.")
 
 ROLES = 16
@@ -27,7 +28,7 @@ ATTRIBUTES = ((ENTITY, 1000), (ACTION, 500), (RELATIONSHIP, 1000))
 
 def size_flags() -> list[str]:
     """The flags of this module as they stand, for another process."""
-    chosen = (_WIDTH, _WORD_WIDTH, _FRAME_DIM, _VOCABULARY, _SEED)
+    chosen = (_WIDTH, _WORD_WIDTH, _FRAME_DIM, _VOCABULARY, _MICRO_BATCHES, _SEED)
     return [f"--{flag.name}={flag.value}" for flag in chosen]
 
 
@@ -38,6 +39,7 @@ def four_level_config(batch_size: int) -> Config:
     values.data.max_tokens, values.train.captions_per_video = 30, 1
     values.model.width, values.model.word_width = _WIDTH.value, _WORD_WIDTH.value
     values.train.batch_size, values.train.seed = batch_size, _SEED.value
+    values.train.micro_batches = _MICRO_BATCHES.value
     return from_config_dict(values)
 
 

@@ -291,3 +291,33 @@ def test_scripts_without_flags_print_their_usage(stubs: Stubs, script: str) -> N
         result = stubs.launch(script, *arguments)
         assert result.returncode == 2 and result.stderr.startswith("usage: ")
     assert stubs.calls() == []
+
+
+def test_an_accelerator_is_measured_by_one_command(stubs: Stubs, tmp_path: pathlib.Path) -> None:
+    accelerator = "../benchmarks/accelerator.sh"
+    dry = stubs.launch(accelerator, "--dry_run")
+    assert dry.returncode == 0 and stubs.calls() == []
+    results = tmp_path / "results.txt"
+    done = stubs.launch(accelerator, str(results), SIZES="--steps=1 --utilisation=0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert results.read_text() == done.stdout
+    calls = stubs.calls()
+    assert [call[2] for call in calls] == [
+        "benchmarks.epoch_time",
+        "benchmarks.epoch_time",
+        "benchmarks.gpu_similarity",
+        "benchmarks.full_test_set",
+    ]
+    steps = [
+        [
+            "python3",
+            "-m",
+            "benchmarks.epoch_time",
+            "configs/msrvtt.py",
+            f"--compute_dtype={dtype}",
+            "--steps=20",
+        ]
+        for dtype in ("float32", "bfloat16")
+    ]
+    assert calls[:2] == [[*step, "--steps=1", "--utilisation=0.5"] for step in steps]
+    assert printed(dry) == [*steps, *calls[2:]]

@@ -9,7 +9,8 @@ import pytest
 from benchmarks.compiled_collectives import bytes_sent
 from benchmarks.epoch_time import made_up_manifest, read_config
 from benchmarks.network import compiled_traffic, summed_count, traffic
-from mcsan_jax.config import Config
+from benchmarks.on_paper import Machine, Work, prospect, similarity_operations
+from mcsan_jax.config import Config, SimilarityConfig, TrainConfig
 from mcsan_jax.training.experiment import Experiment, build_experiment, data_shape
 from mcsan_jax.training.sharding import make_mesh
 
@@ -50,6 +51,32 @@ def test_the_compiled_step_sends_what_the_formula_says(train: dict[str, object])
 def test_one_device_sends_nothing() -> None:
     built = experiment()
     assert traffic(built.config, data_shape(built.manifest), summed_count(built), 1).total == 0
+
+
+def test_the_calculation_for_other_machines() -> None:
+    config = dataclasses.replace(
+        read_config(f"{ROOT / 'configs' / 'msrvtt.py'}:tiny", "bfloat16"),
+        similarity=SimilarityConfig(),
+        train=TrainConfig(batch_size=1024, captions_per_video=2),
+    )
+    nodes = config.data.max_entities + config.data.max_actions + config.data.max_relationships
+    pairs = 1024 * 2048 * (1 + config.data.max_frames * nodes)
+    assert similarity_operations(config, 1024) == 6 * config.model.width * pairs
+    work = Work(operations=1e9, activations=1e6, state=1e8, record=80_000, batch=100_000)
+    machine = Machine(4, 1e14, 1e10, 1e9, 64, 1e9, 10.0)
+    shape = data_shape(made_up_manifest(config, 1000, 20, 32))
+    found = prospect(config, work, 1_000_000, machine, 0.5, shape)
+    sent = traffic(config, shape, 1_000_000, 4)
+    assert found.seconds == pytest.approx(
+        {
+            "computing": (1024e9 + similarity_operations(config, 1024)) / 2e14,
+            "sending": sent.total / 1e9,
+            "reading": 1024 * 80_000 / 1e9,
+            "decoding": 1024 / (64 * 3000),
+        }
+    )
+    assert found.limit == "reading"
+    assert found.memory == pytest.approx(1e8 + 256 * 1.3e6 + 2 * sent.captions)
 
 
 PROGRAM = """

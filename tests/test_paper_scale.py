@@ -10,6 +10,7 @@ import jax
 import pytest
 from benchmark_programs import NUMBER, ROOT, run_benchmark
 
+from benchmarks import epoch_time
 from benchmarks.epoch_time import (
     PEAKS,
     Measurement,
@@ -18,6 +19,7 @@ from benchmarks.epoch_time import (
     made_up_manifest,
     read_config,
     time_table,
+    utilisation_line,
 )
 from mcsan_jax.config import TrainConfig
 from mcsan_jax.errors import InputError
@@ -53,6 +55,21 @@ def test_two_full_steps_change_a_finite_loss(
     assert memory < MOST_MEMORY
     assert math.isfinite(first) and math.isfinite(second) and first != second
     assert sum(line.startswith("| estimate: ") for line in lines) == sum(map(len, PEAKS.values()))
+
+
+def test_the_share_of_the_peak_rate_is_that_of_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read_config(f"{ROOT / 'configs' / 'msrvtt.py'}:tiny", "bfloat16")
+    config = dataclasses.replace(config, train=TrainConfig(batch_size=128, captions_per_video=2))
+    devices = make_mesh(jax.devices()[:2])
+    experiment = build_experiment(config, made_up_manifest(config, 1000, 5, 8), devices)
+    found = Measurement([0.5, 0.25, 0.125], 78e12, [1.0], 10)
+    assert utilisation_line(experiment, found) == (
+        "cpu, bfloat16 products: 1,024 pairs/s; share of the peak rate unknown"
+    )
+    monkeypatch.setitem(epoch_time.KINDS, "cpu", "NVIDIA A100")
+    # 78e12 / 0.25 s over 2 x 312e12.
+    assert utilisation_line(experiment, found).endswith("1,024 pairs/s; 50.0% of the published peak rate")
+    assert set(epoch_time.KINDS.values()) <= {*PEAKS}
 
 
 def test_the_times_of_the_table_follow_from_the_step() -> None:

@@ -30,11 +30,11 @@ def describe_memory(experiment: Experiment, state: TrainState, batch: PairBatch)
     total = of_state + batches + results + needs.temp_size_in_bytes
     limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
     return (
-        f"a device needs about {_gigabytes(total)}: the state {_gigabytes(of_state)}, batches {_gigabytes(batches)}, "
-        f"a step {_gigabytes(results + needs.temp_size_in_bytes)}"
-        + (f"; it has {_gigabytes(limit)}" if limit else "")
+        f"a device needs about {_bytes(total)}: the state {_bytes(of_state)}, batches {_bytes(batches)}, "
+        f"a step {_bytes(results + needs.temp_size_in_bytes)}"
+        + (f"; it has {_bytes(limit)}" if limit else "")
     )
 
 
-def _gigabytes(number: float) -> str:
-    return f"{number / 1e9:.2f} GB"
+def _bytes(number: float) -> str:
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

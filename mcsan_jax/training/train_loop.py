@@ -81,7 +81,8 @@ def train(
     ):
         for step in range(start + 1, total + 1):
             trace.begin_step(step)
-            state, metrics = experiment.train_step(state, batch)
+            with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                state, metrics = experiment.train_step(state, batch)
             trace.end_step(step, metrics)
             if step < total:
                 # Made and copied while the devices still compute the step.
