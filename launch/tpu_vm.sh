@@ -81,7 +81,10 @@ python3 -m uv pip install -q --python=mcsan_jax/.venv/bin/python './mcsan_jax[tp
 data)
     takes $# 1
     [[ -f $1/manifest.json ]] || usage "$1 holds no prepared data: there is no manifest.json"
-    tpu scp --recurse "$1" "$name:mcsan_jax/data/" --worker=0
+    # Once where all workers share it.
+    worker=all
+    [[ -z ${TPU_SHARE-} ]] || worker=0
+    tpu scp --recurse "$1" "$name:mcsan_jax/data/" "--worker=$worker"
     ;;
 start)
     [[ $# -ge 1 && $1 == --* ]] || usage "start takes the flags of mcsan_jax.main, such as --config=configs/msrvtt.py"

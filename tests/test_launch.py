@@ -192,7 +192,7 @@ def test_a_tpu_is_made_filled_started_read_and_deleted(stubs: Stubs, shapes: pat
     assert copy[4] == "scp" and copy[-2:] == ["--worker=all", "--zone=here-a"]
     assert "./mcsan_jax[tpu]" in install[7]
     assert commands["data"] == [
-        [*vm, "scp", "--recurse", str(shapes), "it:mcsan_jax/data/", "--worker=0", "--zone=here-a"]
+        [*vm, "scp", "--recurse", str(shapes), "it:mcsan_jax/data/", "--worker=all", "--zone=here-a"]
     ]
     [start] = commands["start"]
     assert start[4:7] == ["ssh", "it", "--worker=all"]
@@ -215,6 +215,7 @@ def test_the_remote_commands_of_a_tpu_are_shell(stubs: Stubs, shapes: pathlib.Pa
     ]
     assert len(remote) == 5
     assert any("mount -t nfs '10.0.0.2:/a share' share" in command for command in remote)
+    assert commands["data"][0][-1] == "--worker=0"
     for command in remote:
         done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), command
