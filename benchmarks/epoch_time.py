@@ -243,30 +243,32 @@ def _parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", help="file of the experiment, with a size if wanted: configs/msrvtt.py")
-    parser.add_argument("--videos", type=_at_least_one, default=6513, help="training videos")
-    parser.add_argument("--captions_per_video", type=_at_least_one, default=20, help="in the data set")
-    parser.add_argument("--frame_dim", type=_at_least_one, default=2048, help="size of a frame's features")
+    parser.add_argument("--videos", type=at_least_one, default=6513, help="training videos")
+    parser.add_argument("--captions_per_video", type=at_least_one, default=20, help="in the data set")
+    parser.add_argument("--frame_dim", type=at_least_one, default=2048, help="size of a frame's features")
     parser.add_argument(
         "--compute_dtype", help="of the products, float32 or bfloat16; by default that of the config"
     )
-    parser.add_argument("--steps", type=_at_least_one, default=5, help="that are timed")
+    parser.add_argument("--steps", type=at_least_one, default=5, help="that are timed")
     parser.add_argument(
         "--utilisation",
-        type=_share,
+        type=at_most_one,
         default=0.25,
         help="assumed share of an accelerator's peak rate, above 0",
     )
     return parser.parse_args()
 
 
-def _at_least_one(text: str) -> int:
+def at_least_one(text: str) -> int:
+    """A whole number of the command line, from one on."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
     return value
 
 
-def _share(text: str) -> float:
+def at_most_one(text: str) -> float:
+    """A share of the command line: above 0 and up to 1."""
     value = float(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: expected a number above 0 and up to 1")

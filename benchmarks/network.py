@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from benchmarks.compiled_collectives import bytes_sent
-from benchmarks.epoch_time import full_batch, made_up_manifest, read_config
+from benchmarks.epoch_time import at_least_one, full_batch, made_up_manifest, read_config
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
@@ -83,19 +83,26 @@ def traffic(config: Config, shape: DataShape, summed: int, devices: int) -> Traf
     )
 
 
+def node_slots(config: Config) -> int:
+    """Places for the nodes of a caption, at all levels that the model has."""
+    data = config.data
+    slots = {ENTITY: data.max_entities, ACTION: data.max_actions, RELATIONSHIP: data.max_relationships}
+    return sum(size for level, size in slots.items() if level in config.model.levels)
+
+
 def _caption_bytes(config: Config, shape: DataShape, packed: bool) -> tuple[int, int]:
     """Bytes of the floats, which have a gradient, and of the rest of an encoded caption."""
-    levels, data = config.model.levels, config.data
-    slots = {ENTITY: data.max_entities, ACTION: data.max_actions, RELATIONSHIP: data.max_relationships}
-    present = [level for level in NODE_LEVELS if level in levels]
-    nodes = sum(slots[level] for level in present)
+    levels = config.model.levels
+    nodes = node_slots(config)
     attributes = 0
     if config.similarity.attribute_weight > 0:
         attributes = sum(size for level, size in shape.attributes if level in levels)
     floats = config.model.width * ((GLOBAL in levels) + nodes) + attributes
     if packed:
         # Packed nodes have a share each, and the number of their caption; a caption, whether it has any.
-        return _FLOAT * (floats + nodes), _INTEGER * nodes + _MASK * len(present)
+        return _FLOAT * (floats + nodes), _INTEGER * nodes + _MASK * sum(
+            level in levels for level in NODE_LEVELS
+        )
     return _FLOAT * floats, _MASK * nodes
 
 
@@ -154,8 +161,8 @@ def main() -> None:
     parser.add_argument(
         "config", help="file of the experiment, with a size if wanted: configs/msrvtt.py:small"
     )
-    parser.add_argument("--devices", type=int, default=4, help="simulated")
-    parser.add_argument("--frame_dim", type=int, default=2048, help="size of a frame's features")
+    parser.add_argument("--devices", type=at_least_one, default=4, help="simulated")
+    parser.add_argument("--frame_dim", type=at_least_one, default=2048, help="size of a frame's features")
     arguments = parser.parse_args()
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", arguments.devices)

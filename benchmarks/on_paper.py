@@ -16,12 +16,20 @@ from collections.abc import Mapping
 
 import jax
 
-from benchmarks.epoch_time import duration, full_batch, made_up_manifest, read_config
-from benchmarks.network import summed_count, traffic
+from benchmarks.epoch_time import (
+    PEAKS,
+    at_least_one,
+    at_most_one,
+    duration,
+    full_batch,
+    made_up_manifest,
+    read_config,
+)
+from benchmarks.network import node_slots, summed_count, traffic
+from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
-from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
 from mcsan_jax.models.mcsan import DataShape
 from mcsan_jax.training.experiment import build_experiment, data_shape, parameter_count
 from mcsan_jax.training.sharding import make_mesh, put_batch
@@ -57,8 +65,12 @@ class Machine:
 
 
 MACHINES: Mapping[str, Machine] = {
-    "8 x NVIDIA H100 (SXM), one host": Machine(8, 989e12, 80e9, 450e9, 192, 10e9, 60.0),
-    "TPU v5e-16, four hosts": Machine(16, 197e12, 16e9, 200e9, 448, 3e9, 19.0),
+    "8 x NVIDIA H100 (SXM), one host": Machine(
+        8, PEAKS["NVIDIA H100 (SXM)"]["bfloat16"], 80e9, 450e9, 192, 10e9, 60.0
+    ),
+    "TPU v5e-16, four hosts": Machine(
+        16, PEAKS["TPU v5e, one chip"]["bfloat16"], 16e9, 200e9, 448, 3e9, 19.0
+    ),
 }
 
 
@@ -86,23 +98,16 @@ def similarity_operations(config: Config, videos: int) -> float:
 
     ``3 · 2 d · V T (f n + 1)`` for ``V`` videos of ``f`` frames and ``T`` captions with ``n`` node slots.
     """
-    slots = {
-        ENTITY: config.data.max_entities,
-        ACTION: config.data.max_actions,
-        RELATIONSHIP: config.data.max_relationships,
-    }
-    nodes = sum(size for level, size in slots.items() if level in config.model.levels)
     captions = videos * config.train.captions_per_video
-    pairs = 1 + config.data.max_frames * nodes
+    pairs = 1 + config.data.max_frames * node_slots(config)
     return 3 * 2 * config.model.width * float(videos) * captions * pairs
 
 
-def measure_work(config: Config, captions_per_video: int, frame_dim: int, frames_on_disk: int) -> Work:
-    """Compiles two small steps and takes their difference."""
+def measure_work(config: Config, manifest: Manifest, frames_on_disk: int) -> Work:
+    """Compiles two small steps, each encoded at once, and takes their difference."""
     operations, temporary = [], []
     for videos in (SMALL, LARGE):
-        train = dataclasses.replace(config.train, batch_size=videos, keep_states=False)
-        manifest = made_up_manifest(config, 1000, captions_per_video, frame_dim)
+        train = dataclasses.replace(config.train, batch_size=videos, micro_batches=1)
         experiment = build_experiment(
             dataclasses.replace(config, train=train), manifest, make_mesh(jax.devices()[:1])
         )
@@ -118,7 +123,7 @@ def measure_work(config: Config, captions_per_video: int, frame_dim: int, frames
         # The gradient beside what is kept from step to step.
         state=4 * parameter_count(state)
         + sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)),
-        record=2 * frame_dim * frames_on_disk,
+        record=2 * manifest.frame_dim * frames_on_disk,
         batch=sum(leaf.nbytes for leaf in jax.tree.leaves(batch)) / LARGE,
     )
 
@@ -225,7 +230,7 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    work = measure_work(config, arguments.captions_per_video, arguments.frame_dim, arguments.frames_on_disk)
+    work = measure_work(config, manifest, arguments.frames_on_disk)
     print("\n".join(report(config, work, summed, data_shape(manifest), arguments)))
 
 
@@ -243,10 +248,10 @@ def _parse() -> argparse.Namespace:
         ("micro_batches", 1, "parts of a device's rows"),
         ("passes", 5, "over the clips"),
     ):
-        parser.add_argument(f"--{name}", type=int, default=value, help=f"{what} ({value})")
+        parser.add_argument(f"--{name}", type=at_least_one, default=value, help=f"{what} ({value})")
     parser.add_argument("--exchange", default="gather", choices=("gather", "ring"))
     parser.add_argument(
-        "--utilisation", type=float, default=0.25, help="assumed share of the peak rate (0.25)"
+        "--utilisation", type=at_most_one, default=0.25, help="assumed share of the peak rate (0.25)"
     )
     return parser.parse_args()
 

@@ -11,7 +11,6 @@ import pytest
 from tiny_model import SHAPE, random_batch, random_variables, tiny_config
 
 from mcsan_jax.batch import PairBatch
-from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.training.experiment import Experiment
@@ -115,9 +114,7 @@ def temporary_bytes(experiment: Experiment, batch: PairBatch) -> int:
     return program.memory_analysis().temp_size_in_bytes
 
 
-def test_parts_take_less_memory(
-    make_experiment: Callable[..., Experiment], batches: Any, config: Config
-) -> None:
+def test_parts_take_less_memory(make_experiment: Callable[..., Experiment], batches: Any) -> None:
     batch = jax.tree.map(lambda rows: np.concatenate([rows] * 32), next(batches.from_step(0)))
     size = len(batch.example_mask)
     # One vector a level, so that the encoders are what takes memory.
