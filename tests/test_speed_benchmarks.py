@@ -48,7 +48,9 @@ def test_train_step_compares_three_steps_and_states_the_memory() -> None:
     sizes = ("--width=8", "--word_width=6", "--frame_dim=5", "--vocabulary=20")
     # Equal batches, so that the second process finds the step compiled.
     settings, batch, *figures = benchmark("train_step", *sizes, "--batch=4", "--large_batch=4", "--rounds=1")
-    assert settings.startswith("float32, --width=8 --word_width=6 --frame_dim=5 --vocabulary=20 --seed=0, ")
+    assert settings.startswith(
+        "float32, --width=8 --word_width=6 --frame_dim=5 --vocabulary=20 --micro_batches=1 --seed=0, "
+    )
     assert re.fullmatch(rf"batch 4: {NUMBER} words a caption, \d+ at most; {NUMBER} nodes", batch)
     peer, three, four, memory = figures
     assert re.fullmatch(rf"peer, three levels: {NUMBER} ms", peer)
