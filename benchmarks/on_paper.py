@@ -50,8 +50,9 @@ class Machine:
         rate: published operations a second of one device, bfloat16, without sparsity.
         memory: bytes of one device, published.
         link: bytes a second that one device sends to others, published.
+        hosts: machines that the accelerators are in.
         cores: of all hosts, published.
-        read: bytes a second that a host reads from its storage, or from what all hosts share; ASSUMED.
+        read: bytes a second that a host reads from its storage, while the others read, too; ASSUMED.
         price: $ an hour for everything; ASSUMED, a guess at a list price.
     """
 
@@ -59,6 +60,7 @@ class Machine:
     rate: float
     memory: float
     link: float
+    hosts: int
     cores: int
     read: float
     price: float
@@ -66,10 +68,10 @@ class Machine:
 
 MACHINES: Mapping[str, Machine] = {
     "8 x NVIDIA H100 (SXM), one host": Machine(
-        8, PEAKS["NVIDIA H100 (SXM)"]["bfloat16"], 80e9, 450e9, 192, 10e9, 60.0
+        8, PEAKS["NVIDIA H100 (SXM)"]["bfloat16"], 80e9, 450e9, 1, 192, 10e9, 60.0
     ),
     "TPU v5e-16, four hosts": Machine(
-        16, PEAKS["TPU v5e, one chip"]["bfloat16"], 16e9, 200e9, 448, 3e9, 19.0
+        16, PEAKS["TPU v5e, one chip"]["bfloat16"], 16e9, 200e9, 4, 448, 3e9, 19.0
     ),
 }
 
@@ -156,8 +158,7 @@ def prospect(
         seconds={
             "computing": operations / (machine.devices * machine.rate * utilisation),
             "sending": sent.total / machine.link,
-            # Every host reads all records, and decodes its own.
-            "reading": videos * work.record / machine.read,
+            "reading": videos * work.record / (machine.hosts * machine.read),
             "decoding": videos / (machine.cores * RECORDS_PER_CORE),
         },
         memory=work.state + own * (3 * work.batch + work.activations / parts) + gathered,

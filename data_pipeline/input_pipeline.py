@@ -5,7 +5,6 @@ Nothing but the step has to be saved to continue a run. TensorFlow is loaded whe
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from data_pipeline.host_tensorflow import load_tensorflow, numpy_elements
 from data_pipeline.manifest import Manifest
 from data_pipeline.record_files import find_record_files
+from data_pipeline.record_order import RecordOrder
 from mcsan_jax.batch import BatchLimits, PairBatch, TextBatch, VideoBatch
 from mcsan_jax.errors import InputError
 
@@ -47,6 +47,10 @@ class TrainBatches:
     number ``p[e mod n]`` of a permutation ``p`` that depends on the seed and the video, so that ``n`` epochs show each
     pair once; with several, each epoch takes the next ones of the permutation.
     Videos without captions yield rows with ``example_mask`` False, as does what fills up an epoch's last batch.
+
+    Attributes:
+        steps_per_epoch: batches of an epoch.
+        files_read, files: how many files of records this process reads, and how many there are.
     """
 
     def __init__(
@@ -73,9 +77,10 @@ class TrainBatches:
             limits: sizes to which batches are padded or cut.
             seed: of the order of videos and captions.
             shuffle_buffer: records among which the next is drawn.
-            process_index, process_count: this process takes the rows of its part of each global batch.
-            cache: whether `from_step` reads the files once, before its first batch, and keeps the serialized
-                records in memory: as many bytes as the files have, in every process. The order is the same.
+            process_index, process_count: this process takes the rows of its part of each global batch, and reads
+                the files that hold them (`RecordOrder`).
+            cache: whether `from_step` reads these files once, before its first batch, and keeps the serialized
+                records in memory: as many bytes as the files have. The order is the same.
             captions_per_video: captions of each video in a batch; a video with fewer shows some of them twice.
 
         Raises:
@@ -88,15 +93,14 @@ class TrainBatches:
             )
         self._tf = load_tensorflow()
         self._files = find_record_files(prepared_dir, manifest, split)
-        self._manifest, self._limits = manifest, limits
-        self._batch_size, self._seed, self._shuffle_buffer = batch_size, seed, shuffle_buffer
-        self._cache, self._captions_per_video = cache, captions_per_video
-        self._rows = slice(
+        rows = slice(
             process_index * batch_size // process_count, (process_index + 1) * batch_size // process_count
         )
-        self._paths = [str(file.path) for file in self._files]
-        self._videos = manifest.splits[split].videos
-        self.steps_per_epoch = math.ceil(self._videos / batch_size)
+        self._order = RecordOrder(self._files, batch_size, rows, seed, shuffle_buffer, cache)
+        self._manifest, self._limits, self._seed = manifest, limits, seed
+        self._captions_per_video = captions_per_video
+        self.steps_per_epoch = self._order.steps_per_epoch
+        self.files_read, self.files = len(self._order.files), len(self._files)
 
     def from_step(self, step: int) -> Iterator[PairBatch]:
         """The endless sequence of batches from a global step on; step 0 is the first.
@@ -112,45 +116,14 @@ class TrainBatches:
             )
 
     def _dataset(self, step: int) -> Any:
-        tf = self._tf
-        # One data set for all epochs: the next begins while the last batches of this one are in use.
-        epochs = tf.data.Dataset.range(step // self.steps_per_epoch, np.iinfo(np.int64).max)
-        if self._cache:
-            everything = tf.data.TFRecordDataset(self._paths).batch(self._videos)
-            batches = everything.flat_map(
-                lambda kept: epochs.flat_map(lambda epoch: self._epoch(epoch, step, kept))
-            )
-        else:
-            batches = epochs.flat_map(lambda epoch: self._epoch(epoch, step))
-        return batches.map(self._decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        batches = self._order.from_step(step).enumerate(step)
+        return batches.map(self._decode, self._tf.data.AUTOTUNE).prefetch(self._tf.data.AUTOTUNE)
 
-    def _epoch(self, epoch: Any, step: int, kept: Any = None) -> Any:
-        """Batches of (epoch, serialized records), without those before the step where it lies in this epoch.
-
-        The records come from the files, or from ``kept``, all records in the order of the files: then their numbers
-        go through the same shuffles.
-        """
-        tf = self._tf
-        seeds = [self._seed, epoch]
-        files = tf.random.experimental.stateless_shuffle(tf.range(len(self._files)), seeds)
-        if kept is None:
-            records = tf.data.TFRecordDataset(tf.gather(self._paths, files))
-        else:
-            lengths = [file.records for file in self._files]
-            numbers = tf.RaggedTensor.from_row_lengths(tf.range(self._videos), lengths)
-            records = tf.data.Dataset.from_tensor_slices(tf.gather(numbers, files).flat_values)
-        shuffle_seed = tf.random.stateless_uniform([], seeds, maxval=2**62, dtype=tf.int64)
-        records = records.shuffle(self._shuffle_buffer, shuffle_seed, reshuffle_each_iteration=False)
-        first_epoch, skipped_steps = divmod(step, self.steps_per_epoch)
-        skipped = tf.where(epoch == first_epoch, skipped_steps * self._batch_size, 0)
-        batches = records.skip(tf.cast(skipped, tf.int64)).batch(self._batch_size)
-        return batches.map(lambda batch: (epoch, batch if kept is None else tf.gather(kept, batch)))
-
-    def _decode(self, epoch: Any, serialized: Any) -> Any:
+    def _decode(self, step: Any, serialized: Any) -> Any:
         tf = self._tf
         from data_pipeline import decoding
 
-        serialized = decoding.fill_up(serialized, self._batch_size)[self._rows]
+        epoch = step // self.steps_per_epoch
         counts = decoding.caption_counts(serialized)
         ids = decoding.decode_video_ids(serialized)
         starts = tf.cumsum(counts, exclusive=True)

@@ -6,13 +6,13 @@ from mcsan_jax.training.experiment import Experiment, parameter_count, published
 from mcsan_jax.workdir import Workdir
 
 
-def banner(experiment: Experiment, workdir: Workdir, shards: int) -> str:
+def banner(experiment: Experiment, workdir: Workdir, files_read: int, files: int) -> str:
     """Data, length, devices and size of a training.
 
     Args:
         experiment: what is trained.
         workdir: of the run.
-        shards: files of training records, all of which every process reads; it decodes its own rows alone.
+        files_read, files: files of training records that this process reads, and how many there are.
     """
     config, manifest, state = experiment.config, experiment.manifest, experiment.state_maker.abstract
     train_split = manifest.splits[config.data.train_split]
@@ -28,7 +28,7 @@ def banner(experiment: Experiment, workdir: Workdir, shards: int) -> str:
             f"batch {batch}, {experiment.steps_per_epoch} steps an epoch, {config.train.epochs} epochs",
             f"{processes} process(es), {experiment.mesh.size} {jax.devices()[0].platform} device(s), mesh [{mesh}]; "
             f"each process gives {batch // processes} videos of a batch with {captions} caption(s) each, from "
-            f"{shards} shard(s) of records",
+            f"{files_read} of {files} file(s) of records",
             f"{parameter_count(state):,} parameters" + (f", {frozen:,} of them frozen" if frozen else ""),
             f"run in {workdir.folder}",
         ]

@@ -40,7 +40,7 @@ class DataConfig:
     shuffle_buffer: int = 4096
     """Records held in memory to be shuffled."""
     cache: bool = False
-    """Keeps the training records in memory, in each process as many bytes as the files have; same order."""
+    """Keeps the training records that a process reads in memory, as many bytes as they have on disk; same order."""
     prefetch: int = 2
     """Batches that are on the devices already while a step runs."""
 

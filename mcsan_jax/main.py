@@ -12,7 +12,6 @@ from ml_collections import config_flags
 from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
-from data_pipeline.record_files import find_record_files
 from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
@@ -135,12 +134,12 @@ def _train(
         )
         return evaluation, line
 
-    shards = find_record_files(folder, experiment.manifest, config.data.train_split)
-    print(banner(experiment, workdir, len(shards)), flush=True)
+    batches = batches_of(config.data.train_split)
+    print(banner(experiment, workdir, batches.files_read, batches.files), flush=True)
     start = time.monotonic()
     state = train(
         experiment,
-        batches_of(config.data.train_split),
+        batches,
         evaluator,
         checkpoints,
         workdir.folder,

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from plain_decoding import assert_text, expected_frames
 from records import Prepared
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
@@ -35,3 +36,19 @@ def same(first: object, second: object) -> bool:
         return False
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
     return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
+
+
+def shown_pairs(prepared: Prepared, batch: PairBatch) -> list[tuple[str, str]]:
+    """(video id, caption id) of each real row of a `ROOMY` batch, found by content."""
+    by_frames = {
+        expected_frames(record, prepared, ROOMY.max_frames)[0].tobytes(): record
+        for record in prepared.records["train"].values()
+    }
+    pairs = []
+    for row in np.flatnonzero(batch.example_mask):
+        record = by_frames[batch.videos.frames[row][batch.videos.frame_mask[row]].tobytes()]
+        tokens = batch.texts.token_ids[row][batch.texts.token_mask[row]].tolist()
+        caption = next(caption for caption in record.captions if caption.token_ids == tokens)
+        assert_text(batch.texts, row, caption, ROOMY)
+        pairs.append((record.video_id, caption.caption_id))
+    return pairs

@@ -40,7 +40,7 @@ def shared_data() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A fiftieth of the embedded data set: 60, 6 and 10 clips."""
+    """A fiftieth of the embedded data set: 60, 6 and 10 clips; those to train on in four files."""
     from data_pipeline.moving_shapes.source import prepare_moving_shapes
     from data_pipeline.preparation import Options
     from data_pipeline.vocabulary import TokenizerOptions
@@ -48,7 +48,9 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("shapes") / "prepared"
     tokenizer = TokenizerOptions(vocabulary_size=200)
     prepare_moving_shapes(
-        folder, share=0.02, options=Options(tokenizer=tokenizer, attribute_minimum_videos=2)
+        folder,
+        share=0.02,
+        options=Options(tokenizer=tokenizer, attribute_minimum_videos=2, shard_bytes=370_000),
     )
     return folder
 

@@ -63,7 +63,7 @@ def test_the_calculation_for_other_machines() -> None:
     pairs = 1024 * 2048 * (1 + config.data.max_frames * nodes)
     assert similarity_operations(config, 1024) == 6 * config.model.width * pairs
     work = Work(operations=1e9, activations=1e6, state=1e8, record=80_000, batch=100_000)
-    machine = Machine(4, 1e14, 1e10, 1e9, 64, 1e9, 10.0)
+    machine = Machine(4, 1e14, 1e10, 1e9, 2, 64, 1e9, 10.0)
     shape = data_shape(made_up_manifest(config, 1000, 20, 32))
     found = prospect(config, work, 1_000_000, machine, 0.5, shape)
     sent = traffic(config, shape, 1_000_000, 4)
@@ -71,7 +71,7 @@ def test_the_calculation_for_other_machines() -> None:
         {
             "computing": (1024e9 + similarity_operations(config, 1024)) / 2e14,
             "sending": sent.total / 1e9,
-            "reading": 1024 * 80_000 / 1e9,
+            "reading": 1024 * 80_000 / 2e9,
             "decoding": 1024 / (64 * 3000),
         }
     )

@@ -90,6 +90,11 @@ def test_only_the_first_process_speaks_and_writes(runs: dict[int, pathlib.Path])
     assert "step" not in other and "Protocol" not in other
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_each_process_reads_its_share_of_the_files(runs: dict[int, pathlib.Path], count: int) -> None:
+    assert f"from {4 // count} of 4 file(s) of records" in said(runs[count].parent, count)[0]
+
+
 RESTORE = """
 import pathlib, sys
 import jax, numpy as np
