@@ -39,21 +39,30 @@ def shared_data() -> pathlib.Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A fiftieth of the embedded data set: 60, 6 and 10 clips; those to train on in four files."""
+def _prepare_shapes(folder: pathlib.Path, **options: int) -> pathlib.Path:
     from data_pipeline.moving_shapes.source import prepare_moving_shapes
     from data_pipeline.preparation import Options
     from data_pipeline.vocabulary import TokenizerOptions
 
-    folder = tmp_path_factory.mktemp("shapes") / "prepared"
     tokenizer = TokenizerOptions(vocabulary_size=200)
     prepare_moving_shapes(
         folder,
         share=0.02,
-        options=Options(tokenizer=tokenizer, attribute_minimum_videos=2, shard_bytes=370_000),
+        options=Options(tokenizer=tokenizer, attribute_minimum_videos=2, **options),
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A fiftieth of the embedded data set: 60, 6 and 10 clips."""
+    return _prepare_shapes(tmp_path_factory.mktemp("shapes") / "prepared")
+
+
+@pytest.fixture(scope="session")
+def shapes_in_four_files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The same, with the 60 clips to train on in four files."""
+    return _prepare_shapes(tmp_path_factory.mktemp("shapes") / "prepared", shard_bytes=370_000)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

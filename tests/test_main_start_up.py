@@ -47,7 +47,7 @@ def test_the_banner_names_devices_shares_parameters_and_memory(run: tuple[pathli
     _, said = run
     assert re.search(
         r"1 process\(es\), 2 cpu device\(s\), mesh \[data 2\]; each process gives 16 videos of a batch with "
-        r"1 caption\(s\) each, from 4 of 4 file\(s\) of records",
+        r"1 caption\(s\) each, from 1 of 1 file\(s\) of records",
         said,
     )
     [parameters] = re.findall(r"^([\d,]+) parameters$", said, re.M)

@@ -51,12 +51,14 @@ def entries(run: pathlib.Path, kind: str) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def runs(shapes: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, pathlib.Path]:
+def runs(
+    shapes_in_four_files: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[int, pathlib.Path]:
     """The same training by two processes, and up to the first evaluation by one and by four; folders by number."""
     made = {count: tmp_path_factory.mktemp("processes") / "run" for count in (1, 2, 4)}
-    run_all(2, 2, [*MAIN, *flags_for(shapes, made[2]), *PLACE], made[2].parent)
+    run_all(2, 2, [*MAIN, *flags_for(shapes_in_four_files, made[2]), *PLACE], made[2].parent)
     for count, devices, place in ((1, 4, ()), (4, 2, PLACE)):
-        arguments = [*MAIN, *flags_for(shapes, made[count]), *place]
+        arguments = [*MAIN, *flags_for(shapes_in_four_files, made[count]), *place]
         with started(count, devices, arguments, made[count].parent) as (first, *_):
             while not entries(made[count], "val"):
                 assert first.poll() is None, said(made[count].parent, count)
@@ -141,10 +143,10 @@ def wait_for_checkpoint(run: pathlib.Path, step: int, process: subprocess.Popen[
 
 
 def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
-    runs: dict[int, pathlib.Path], shapes: pathlib.Path, tmp_path: pathlib.Path
+    runs: dict[int, pathlib.Path], shapes_in_four_files: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     broken = tmp_path / "broken"
-    arguments = [*MAIN, *flags_for(shapes, broken), "--mode=train", *PLACE]
+    arguments = [*MAIN, *flags_for(shapes_in_four_files, broken), "--mode=train", *PLACE]
     with started(2, 2, arguments, tmp_path) as processes:
         wait_for_checkpoint(broken, 6, processes[0])
         processes[1].send_signal(signal.SIGTERM)
