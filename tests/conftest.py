@@ -32,7 +32,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """Folder with the real MSR-VTT annotations and features; tests that need it skip where it is absent."""
-    default = pathlib.Path(__file__).parents[2] / "shared" / "data"
+    default = ROOT.parent / "shared" / "data"
     folder = pathlib.Path(os.environ.get("MCSAN_SHARED_DATA", default))
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set MCSAN_SHARED_DATA to a folder that holds it")

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
+
 PACKAGES = ("mcsan_jax", "data_pipeline", "configs", "launch")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

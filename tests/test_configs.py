@@ -1,9 +1,7 @@
 import importlib
 import itertools
-import pathlib
 
 import pytest
-from records import Prepared, make_record, make_stream, write_prepared
 
 from configs.sizes import SIZES
 from data_pipeline.input_pipeline import TrainBatches
@@ -12,10 +10,12 @@ from mcsan_jax.config import from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.experiment import batch_limits, build_experiment
 from mcsan_jax.training.sharding import put_batch
+from tests.support import ROOT
+from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
 CONFIGS = sorted(
     path.stem
-    for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py")
+    for path in (ROOT / "configs").glob("*.py")
     if path.stem not in ("__init__", "sizes", "pretrained_text")
 )
 

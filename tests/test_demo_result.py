@@ -1,9 +1,10 @@
 import json
-import pathlib
 
 import pytest
 
-RESULT = pathlib.Path(__file__).parents[1] / "runs" / "demo" / "eval" / "test.json"
+from tests.support import ROOT
+
+RESULT = ROOT / "runs" / "demo" / "eval" / "test.json"
 
 
 def test_the_demo_tells_who_does_what_to_whom() -> None:

@@ -10,7 +10,6 @@ import typer
 from absl import flags
 from absl.testing import flagsaver
 from ml_collections import config_flags
-from preparing import run_command
 
 from data_pipeline import inspect as inspection
 from data_pipeline.annotations.caption import SPLITS
@@ -20,11 +19,12 @@ from mcsan_jax import cli
 from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
+from tests.support import ROOT
+from tests.support.corpus import run_command
 
 # ml_collections loads config files in a way that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 
-ROOT = Path(__file__).parents[1]
 DOCS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.is_file()]
 PREPARE, INSPECT, TRAIN = "data_pipeline.prepare", "data_pipeline.inspect", "mcsan_jax.main"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from preparing import read_records, read_report, run_command
 
 from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.manifest import Manifest
+from tests.support import ROOT
+from tests.support.corpus import read_records, read_report, run_command
 
-ROOT = Path(__file__).parents[1]
 CLIPS = {"long1": "train", "long2": "train", "long3": "val"}
 
 

@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from mcsan_jax.processes import RESUME_ME
-
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
 
 
 def launch(

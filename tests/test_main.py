@@ -18,8 +18,7 @@ from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_checkpoint import Wishes
 from mcsan_jax.main import run
 from mcsan_jax.workdir import Workdir
-
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
 
 
 def tiny(shapes: pathlib.Path, **train: object) -> ConfigDict:

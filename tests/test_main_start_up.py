@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
 
 
 @pytest.fixture(scope="module")

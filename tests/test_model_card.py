@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from absl import flags
 from absl.testing import flagsaver
-from evaluated_runs import query_columns, write_run
 from ml_collections import config_flags
 from typer.testing import CliRunner
 
@@ -26,10 +25,11 @@ from mcsan_jax.main import run as train_run
 from mcsan_jax.stored_run import open_experiment
 from mcsan_jax.training.experiment import parameter_count
 from mcsan_jax.workdir import Workdir
+from tests.support import ROOT
+from tests.support.ranked_run import query_columns, write_run
 
 # ml_collections loads config files in a way that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
-ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

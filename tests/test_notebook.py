@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
+
 NOTEBOOK = ROOT / "colab" / "evaluation.ipynb"
 DEMO = ROOT / "runs" / "demo"
 PNG_BEGINS = b"\x89PNG\r\n"

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from absl import flags
 from absl.testing import flagsaver
-from preparing import run_command
 
 from data_pipeline import prepare as command
 from data_pipeline.annotations.sources import PROTOCOLS
 from mcsan_jax.config import Config, DataConfig, from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.prepared_data import find_prepared_data
+from tests.support import ROOT
+from tests.support.corpus import run_command
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if "def get_config" in path.read_text())
 HINTED = [name for name in NAMES if name != "demo"]
 DATASETS = {

@@ -7,10 +7,11 @@ import subprocess
 import time
 
 import pytest
-from several_processes import MAIN, PLACE, ROOT, run_all, said, started
 
 from mcsan_jax.errors import InputError
 from mcsan_jax.processes import RESUME_ME, place_of
+from tests.support import ROOT
+from tests.support.processes import MAIN, PLACE, run_all, said, started
 
 COMPARED = 20
 """Steps whose losses are compared; the evaluation after them is, too."""

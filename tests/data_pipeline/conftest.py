@@ -3,10 +3,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from preparing import Corpus, write_corpus
-from records import Prepared, make_record, make_stream, write_prepared
 
 from data_pipeline.manifest import FRAMES, REGIONS
+from tests.support.corpus import Corpus, write_corpus
+from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from records import Prepared, make_caption, make_record, make_stream, write_prepared
 
 from data_pipeline.builders.record import VideoRecord, flatten_record
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream, SplitSummary
 from mcsan_jax.errors import InputError
+from tests.support import ROOT
+from tests.support.prepared_data import Prepared, make_caption, make_record, make_stream, write_prepared
 
 
 def _assert_equal(stored: Any, expected: Any) -> None:
@@ -66,16 +67,15 @@ def _tfrecords(folder: Path) -> dict[str, bytes]:
 
 def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib, records;"
+        "import sys, pathlib; from tests.support import prepared_data as records;"
         "streams = (records.make_stream('a', 'frames', 6),);"
         "made = [records.make_record(f'v{i}', streams, i) for i in range(7)];"
         "records.write_prepared(pathlib.Path(sys.argv[1]), streams, {'train': made})"
     )
-    here = Path(__file__).parent
     contents = []
     for name in ("one", "two"):
         environment = {
-            "PYTHONPATH": f"{here.parent}:{here.parents[1]}",
+            "PYTHONPATH": str(ROOT),
             "PATH": "",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
-from records import make_record, make_stream
 
 from data_pipeline.builders.shards import ShardPlan, ShardSummary, ShardWriter, record_key
 from data_pipeline.builders.video_text import VideoText
 from data_pipeline.manifest import FRAMES, REGIONS
+from tests.support.prepared_data import make_record, make_stream
 
 STREAMS = (make_stream("appearance", FRAMES, 6), make_stream("objects", REGIONS, 4, 2))
 RECORDS = {

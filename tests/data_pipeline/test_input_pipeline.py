@@ -4,11 +4,16 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from batches import LIMITS, ROOMY, split_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_decoding import assert_text, expected_frames, multi_hot
-from records import (
+
+from data_pipeline.builders.record import EncodedCaption, EncodedFoil
+from data_pipeline.input_pipeline import SplitReader
+from data_pipeline.manifest import FRAMES
+from mcsan_jax.batch import BatchLimits
+from tests.support.batches import LIMITS, ROOMY, split_reader
+from tests.support.plain_decoding import assert_text, expected_frames, multi_hot
+from tests.support.prepared_data import (
     ATTRIBUTE_SIZES,
     Prepared,
     make_caption,
@@ -16,11 +21,6 @@ from records import (
     make_stream,
     write_prepared,
 )
-
-from data_pipeline.builders.record import EncodedCaption, EncodedFoil
-from data_pipeline.input_pipeline import SplitReader
-from data_pipeline.manifest import FRAMES
-from mcsan_jax.batch import BatchLimits
 
 # Reading a split from end to end.
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import make_stream, write_prepared
 
 from data_pipeline.builders.record import VideoRecord
 from data_pipeline.captions.attributes import attributes_of, select_attributes
@@ -21,6 +20,7 @@ from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import FRAMES
 from mcsan_jax.batch import BatchLimits, TextBatch
 from mcsan_jax.levels import ACTION, ENTITY, NODE_LEVELS
+from tests.support.prepared_data import make_stream, write_prepared
 
 WORDS = (
     "a the man woman dog ball who that is and in on behind red two running sings kicked plays there".split()

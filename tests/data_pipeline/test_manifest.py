@@ -16,6 +16,7 @@ from data_pipeline.manifest import (
     WordVectorFile,
 )
 from mcsan_jax.errors import InputError
+from tests.support import ROOT
 
 
 @pytest.fixture
@@ -129,8 +130,7 @@ def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, text: str) -> N
 )
 def test_import_does_not_load_tensorflow(module: str) -> None:
     code = f"import sys, {module}; print([name for name in sys.modules if name.startswith('tensorflow')])"
-    root = Path(__file__).parents[2]
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert result.stdout.strip() == "[]"

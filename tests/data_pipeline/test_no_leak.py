@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from preparing import run_command, write_hdf5
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.manifest import Manifest
+from tests.support.corpus import run_command, write_hdf5
 
 DIM = 5
 TRAINING = {

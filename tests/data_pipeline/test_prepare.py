@@ -9,7 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from preparing import (
+
+from data_pipeline.captions.tokenizers.loading import load_tokenizer
+from data_pipeline.captions.tokenizers.protocol import PAD_ID
+from data_pipeline.captions.tokenizers.sentencepiece_model import UNKNOWN_ID
+from data_pipeline.features.statistics import RELATIVE_FLOOR
+from data_pipeline.manifest import FRAMES, REGIONS, Manifest, SplitSummary
+from data_pipeline.moving_shapes import dataset
+from data_pipeline.moving_shapes.source import prepare_moving_shapes
+from data_pipeline.preparation import Options
+from mcsan_jax.errors import InputError
+from mcsan_jax.levels import NODE_LEVELS
+from tests.support import ROOT
+from tests.support.corpus import (
     COMMAND,
     DIM,
     SPLITS,
@@ -26,19 +38,6 @@ from preparing import (
     write_hdf5,
     write_npy,
 )
-
-from data_pipeline.captions.tokenizers.loading import load_tokenizer
-from data_pipeline.captions.tokenizers.protocol import PAD_ID
-from data_pipeline.captions.tokenizers.sentencepiece_model import UNKNOWN_ID
-from data_pipeline.features.statistics import RELATIVE_FLOOR
-from data_pipeline.manifest import FRAMES, REGIONS, Manifest, SplitSummary
-from data_pipeline.moving_shapes import dataset
-from data_pipeline.moving_shapes.source import prepare_moving_shapes
-from data_pipeline.preparation import Options
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import NODE_LEVELS
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +298,7 @@ def test_killed_runs_leave_no_trace_in_the_result(corpus: Corpus) -> None:
     disturbed = corpus.arguments(features=folder, graph_cache=corpus.folder / "b")
     assert run_command(undisturbed) == 0
 
-    with subprocess.Popen([*COMMAND, *disturbed], cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*COMMAND, *disturbed], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         _wait_for_file_in(corpus.folder / "b", process)
         process.send_signal(signal.SIGKILL)
     assert not corpus.out.exists()
@@ -308,7 +307,7 @@ def test_killed_runs_leave_no_trace_in_the_result(corpus: Corpus) -> None:
     pipe = folder / "more119.npy"
     pipe.rename(corpus.folder / "kept.npy")
     os.mkfifo(pipe)
-    with subprocess.Popen([*COMMAND, *disturbed], cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*COMMAND, *disturbed], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         descriptor = _open_when_read(pipe, process)
         process.send_signal(signal.SIGKILL)
     os.close(descriptor)
@@ -326,7 +325,7 @@ def test_terminal_output_is_for_people(corpus: Corpus) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     arguments = corpus.arguments(graph_cache=corpus.folder / "graphs")
     done = subprocess.run(
-        [*COMMAND, *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+        [*COMMAND, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     distinct = {text for ids in SPLITS.values() for video_id in ids for text in captions_of(video_id)}
     assert [line.split(" in ")[0] for line in done.stderr.splitlines()] == [
@@ -340,7 +339,7 @@ def test_terminal_output_is_for_people(corpus: Corpus) -> None:
     assert last.startswith(f"written to {corpus.out} in ")
 
     again = subprocess.run(
-        [*COMMAND, *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+        [*COMMAND, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert again.returncode == 2
     assert again.stderr.startswith("error: ") and len(again.stderr.splitlines()) == 1

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from preparing import (
+
+from tests.support.corpus import (
     Corpus,
     all_features,
     make_features,
@@ -18,7 +19,7 @@ from preparing import (
     run_command,
     write_hdf5,
 )
-from small_sources import write_source
+from tests.support.small_sources import write_source
 
 LONG = " ".join(f"word{i}" for i in range(500))
 

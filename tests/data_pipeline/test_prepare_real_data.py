@@ -6,11 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from preparing import read_records, read_report, run_command
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.captions.tokenizers.sentencepiece_model import UNKNOWN_ID
 from data_pipeline.manifest import FRAMES, Manifest, SplitSummary
+from tests.support.corpus import read_records, read_report, run_command
 
 COUNTS = {"train": 60, "val": 20}
 

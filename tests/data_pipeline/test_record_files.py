@@ -1,11 +1,11 @@
 import dataclasses
 
 import pytest
-from records import Prepared, record_starts, train_file
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import BatchLimits
 from mcsan_jax.errors import InputError
+from tests.support.prepared_data import Prepared, record_starts, train_file
 
 LIMITS = BatchLimits(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=2)
 

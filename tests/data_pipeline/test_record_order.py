@@ -5,15 +5,15 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from batches import same, shown_pairs, take, train_batches
 from hypothesis import given
 from hypothesis import strategies as st
-from records import Prepared, record_starts, train_file
 
 from data_pipeline.builders.shards import record_key
 from data_pipeline.record_files import RecordFile
 from data_pipeline.record_order import MOST_PARTS, count_parts, share_of
 from mcsan_jax.errors import InputError
+from tests.support.batches import same, shown_pairs, take, train_batches
+from tests.support.prepared_data import Prepared, record_starts, train_file
 
 SIZES = (9, 6, 8)
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from preparing import Corpus, read_records, run_command, write_corpus
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.manifest import Manifest
+from tests.support.corpus import Corpus, read_records, run_command, write_corpus
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from batches import rows_of, same, shown_pairs, take, train_batches
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import (
+
+from data_pipeline.manifest import FRAMES
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.errors import InputError
+from tests.support.batches import rows_of, same, shown_pairs, take, train_batches
+from tests.support.prepared_data import (
     Prepared,
     make_record,
     make_stream,
@@ -17,10 +21,6 @@ from records import (
     train_file,
     write_prepared,
 )
-
-from data_pipeline.manifest import FRAMES
-from mcsan_jax.batch import PairBatch
-from mcsan_jax.errors import InputError
 
 # Training order.
 

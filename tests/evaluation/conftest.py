@@ -4,8 +4,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
-from tiny_model import SHAPE, random_batch, random_variables, tiny_config
 
 from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.config import SimilarityConfig
@@ -13,6 +11,8 @@ from mcsan_jax.evaluation.encoding import make_encoders
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.multi_level import FUSED, score
 from mcsan_jax.training.sharding import make_mesh
+from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
+from tests.support.tiny_model import SHAPE, random_batch, random_variables, tiny_config
 
 
 @pytest.fixture(scope="session")

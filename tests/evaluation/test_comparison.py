@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluated_runs import query_columns, rsum_of, write_run
 
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.comparison import (
@@ -16,6 +15,7 @@ from mcsan_jax.evaluation.comparison import (
 )
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.significance import holm
+from tests.support.ranked_run import query_columns, rsum_of, write_run
 
 
 @pytest.fixture

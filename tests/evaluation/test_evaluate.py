@@ -3,7 +3,6 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from memory_split import CAPTIONS, PARTS, VIDEOS, MemorySplit, Setting
 
 from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.errors import InputError
@@ -15,6 +14,7 @@ from mcsan_jax.evaluation.table import render_table
 from mcsan_jax.levels import ENTITY
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.training.sharding import make_mesh
+from tests.evaluation.memory_split import CAPTIONS, PARTS, VIDEOS, MemorySplit, Setting
 
 
 def run(setting: Setting, split: MemorySplit, block_bytes: int = 2**20) -> Evaluation:

@@ -4,8 +4,6 @@ import pathlib
 
 import numpy as np
 import pytest
-from memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
-from tiny_model import SHAPE
 
 from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.evaluation.ablation import ablations
@@ -16,6 +14,8 @@ from mcsan_jax.evaluation.ranking import RankCounter, text_to_video_ranks, video
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.levels import ENTITY, LEVELS
 from mcsan_jax.scoring.multi_level import FUSED
+from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
+from tests.support.tiny_model import SHAPE
 
 COUNTS = {level: range(size, 0, -1) for level, size in SHAPE.attributes}
 

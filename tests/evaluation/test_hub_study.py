@@ -4,14 +4,14 @@ import pathlib
 import jax
 import numpy as np
 import pytest
-from memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
-from tiny_model import random_batch
 
 from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.evaluation.evaluate import Trial
 from mcsan_jax.evaluation.hub_study import TEMPERATURES, Bank, study_hubs
 from mcsan_jax.evaluation.ranking import text_to_video_ranks
 from mcsan_jax.scoring.multi_level import FUSED
+from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
+from tests.support.tiny_model import random_batch
 
 BANK_VIDEOS, BANK_CAPTIONS = 9, 40
 

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from evaluated_runs import query_columns
 
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.query_table import query_schema, read_query_table, write_query_table
+from tests.support.ranked_run import query_columns
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ranking_problems import Problem, counted, problems
 
 from mcsan_jax.evaluation.pair_ranks import PairCounter
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks, text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.relevance import Matches
+from tests.evaluation.ranking_problems import Problem, counted, problems
 
 
 def assert_same(found: object, expected: object) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from ir_measures import AP, Success, nDCG
-from ranking_problems import Problem, Query, counted, problems
 
 from mcsan_jax.evaluation.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks
 from mcsan_jax.evaluation.relevance import Matches
+from tests.evaluation.ranking_problems import Problem, Query, counted, problems
 
 CUTOFFS = (1, 2, 3, 5, 10)
 

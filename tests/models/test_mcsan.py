@@ -6,8 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from comparison import assert_same, pooled
-from tiny_model import (
+
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.config import LossConfig, SimilarityConfig
+from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, LEVELS, RELATIONSHIP, Encoding, ScoringParameters
+from mcsan_jax.models.mcsan import MCSAN
+from tests.models.comparison import assert_same, pooled
+from tests.support.tiny_model import (
     REGIONS,
     SHAPE,
     SHAPE_WITH_REGIONS,
@@ -17,11 +22,6 @@ from tiny_model import (
     tiny_config,
     tiny_model,
 )
-
-from mcsan_jax.batch import PairBatch
-from mcsan_jax.config import LossConfig, SimilarityConfig
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, LEVELS, RELATIONSHIP, Encoding, ScoringParameters
-from mcsan_jax.models.mcsan import MCSAN
 
 COUNT = 4
 

@@ -4,11 +4,18 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from comparison import assert_same
-from tiny_model import SHAPE, SHAPE_WITH_REGIONS, SIZES, random_batch, random_variables, tiny_model
 
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.models.mcsan import DataShape
+from tests.models.comparison import assert_same
+from tests.support.tiny_model import (
+    SHAPE,
+    SHAPE_WITH_REGIONS,
+    SIZES,
+    random_batch,
+    random_variables,
+    tiny_model,
+)
 
 KINDS: dict[str, tuple[DataShape, dict[str, Any]]] = {
     "bigru and convolution": (SHAPE, {"context": "bigru", "temporal": "convolution"}),

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_model import SHAPE_WITH_REGIONS, random_batch, random_variables, tiny_config
 
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
+from tests.support.tiny_model import SHAPE_WITH_REGIONS, random_batch, random_variables, tiny_config
 
 BERT = BertShape(
     vocabulary_size=20,

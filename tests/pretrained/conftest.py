@@ -1,7 +1,8 @@
 import pathlib
 
 import pytest
-from small_encoder import save_encoder
+
+from tests.support.small_encoder import save_encoder
 
 
 @pytest.fixture(scope="session")

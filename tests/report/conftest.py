@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from evaluated_run import write_run
 
 from mcsan_jax.report.page import write_report
+from tests.support.evaluated_run import write_run
 
 
 @pytest.fixture(scope="session")

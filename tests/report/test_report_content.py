@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluated_run import CAPTIONS_EACH, HOSTILE, LEVELS, OWNERS, VIDEOS, WORDS, level_scores
-from report_page import ReportPage
 
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.ranking import Ranks, text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.report.page import write_report
 from mcsan_jax.report.rank_charts import integer_groups, recall_curve
 from mcsan_jax.report.score_charts import occurrence_groups
+from tests.report.report_page import ReportPage
+from tests.support.evaluated_run import CAPTIONS_EACH, HOSTILE, LEVELS, OWNERS, VIDEOS, WORDS, level_scores
 
 SECTIONS = {
     "results": 0,

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluated_run import change_evaluation, evaluate, level_scores, query_columns, write_run
-from report_page import ReportPage
 
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.metrics import retrieval_metrics
@@ -20,6 +18,8 @@ from mcsan_jax.report.json_shape import EVALUATION, find_faults
 from mcsan_jax.report.page import write_report
 from mcsan_jax.report.results import choose_split
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+from tests.report.report_page import ReportPage
+from tests.support.evaluated_run import change_evaluation, evaluate, level_scores, query_columns, write_run
 
 ABSENT = {
     "intervals": ("results", "No intervals were computed"),

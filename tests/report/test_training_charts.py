@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report_page import ReportPage
 
 from mcsan_jax.report.page import write_report
 from mcsan_jax.report.results import read_runs
 from mcsan_jax.report.training_charts import training_section
+from tests.report.report_page import ReportPage
 
 
 @pytest.fixture

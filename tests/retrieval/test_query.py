@@ -13,6 +13,7 @@ from data_pipeline.manifest import Manifest
 from mcsan_jax.batch import BatchLimits, TextBatch
 from mcsan_jax.errors import InputError
 from mcsan_jax.retrieval.query import QueryParser
+from tests.support import ROOT
 
 AMPLE = BatchLimits(max_frames=12, max_tokens=40, max_actions=3, max_entities=6, max_relationships=8)
 SCARCE = BatchLimits(max_frames=12, max_tokens=8, max_actions=1, max_entities=2, max_relationships=1)
@@ -90,7 +91,7 @@ def test_parsing_texts_does_not_load_tensorflow(shapes: pathlib.Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(shapes)],
-        cwd=pathlib.Path(__file__).parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

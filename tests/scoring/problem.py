@@ -5,11 +5,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 
 from mcsan_jax.levels import NodeSet
 from mcsan_jax.scoring.frame_attention import attended_similarity, prepare_frames
 from mcsan_jax.scoring.vectors import normalize
+from tests.scoring import plain_formulas as plain
 
 
 class Problem(NamedTuple):

@@ -3,11 +3,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
 
 from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binary_cross_entropy
 from mcsan_jax.scoring.averaging import mean_over_examples
+from tests.scoring import plain_formulas as plain
 
 
 def mean_focal(

@@ -4,16 +4,16 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problem import Problem, draw_problem
 
 from mcsan_jax.levels import NodeSet
 from mcsan_jax.scoring.blocks import block_sizes, mean_node_similarity
 from mcsan_jax.scoring.frame_attention import attended_similarity, prepare_frames
 from mcsan_jax.scoring.packing import pack_nodes
+from tests.scoring import plain_formulas as plain
+from tests.scoring.problem import Problem, draw_problem
 
 WHOLE = 2**20
 BUDGETS = [1, 4 * 4 * 2, 4 * 4 * 8, WHOLE]

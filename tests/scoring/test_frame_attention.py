@@ -1,11 +1,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
-from problem import Problem, draw_problem, padded_scores
 
 from mcsan_jax.levels import NodeSet
+from tests.scoring import plain_formulas as plain
+from tests.scoring.problem import Problem, draw_problem, padded_scores
 
 attended = jax.jit(padded_scores, static_argnums=(2, 3))
 

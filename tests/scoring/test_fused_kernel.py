@@ -6,7 +6,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
 from jaxtyping import Array
@@ -16,6 +15,7 @@ from mcsan_jax.levels import NodeSet
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, prepare_frames
 from mcsan_jax.scoring.fused_kernel import MAXIMUM_FRAMES, fused_attended_similarity
 from mcsan_jax.scoring.vectors import normalize
+from tests.scoring import plain_formulas as plain
 
 SMOOTHING = 4.0
 BFLOAT16 = jnp.dtype("bfloat16")

@@ -1,13 +1,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
 
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, Scores, score
 from mcsan_jax.scoring.prepared import prepare_videos
+from tests.scoring import plain_formulas as plain
 
 WEIGHTS = {GLOBAL: 0.5, ENTITY: 0.3, ACTION: 0.2}
 PRESENT = {ENTITY: [True, True, False], ACTION: [True, False, False]}

@@ -4,11 +4,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
 
 from mcsan_jax.scoring.averaging import mean_over_examples
 from mcsan_jax.scoring.ranking_losses import info_nce_costs, triplet_costs
+from tests.scoring import plain_formulas as plain
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 Plain = Callable[[np.ndarray, np.ndarray, np.ndarray], float]

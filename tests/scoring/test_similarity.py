@@ -1,14 +1,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
-from problem import Problem, draw_problem
 
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
 from mcsan_jax.scoring.similarity import block_budget, fuse_levels, level_similarities, node_scorer
+from tests.scoring import plain_formulas as plain
+from tests.scoring.problem import Problem, draw_problem
 
 
 @pytest.fixture

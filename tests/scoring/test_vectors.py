@@ -1,10 +1,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain_formulas as plain
 import pytest
 
 from mcsan_jax.scoring.vectors import cosine_similarity, direction_and_length, normalize
+from tests.scoring import plain_formulas as plain
 
 
 def test_cosine(precision: tuple[np.dtype, float]) -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import jax
 import pytest
-from records import Prepared, make_record, make_stream, write_prepared
 
 from data_pipeline.input_pipeline import TrainBatches
 from data_pipeline.manifest import FRAMES, REGIONS
 from mcsan_jax.config import Config, defaults, from_config_dict
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
 from mcsan_jax.training.sharding import make_mesh
+from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,6 @@ from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.sharding import put_batch
 
-ROOT = Path(__file__).parents[2]
-
 
 def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
     state = {"weight": jax.numpy.arange(4.0)}
@@ -86,6 +84,7 @@ import pathlib, sys
 import jax, numpy as np
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.checkpointing import CheckpointStore
+from tests.support import ROOT
 
 folder = pathlib.Path(sys.argv[1])
 states = [{"weight": jax.random.normal(jax.random.key(step), (200_000,))} for step in range(4)]

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import optax
 import pytest
-from tiny_model import SHAPE, random_batch, random_variables, tiny_config
 
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.errors import InputError
@@ -17,6 +16,7 @@ from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.micro_batches import Encode, check_micro_batches, encode_in_parts, encode_whole
 from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.sharding import make_mesh, put_batch
+from tests.support.tiny_model import SHAPE, random_batch, random_variables, tiny_config
 
 PAIRS = 16
 CAPTIONS = 2

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_model import random_batch, tiny_config
 
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, TrainConfig
@@ -15,6 +14,7 @@ from mcsan_jax.levels import ENTITY, RELATIONSHIP, Encoding, LevelEmbeddings, No
 from mcsan_jax.scoring.multi_level import score
 from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.sharding import make_mesh, put_batch
+from tests.support.tiny_model import random_batch, tiny_config
 
 PAIRS, WIDTH, FRAMES, SLOTS = 16, 7, 5, 3
 LEVELS = (ENTITY, RELATIONSHIP)

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 import pytest
-from records import Prepared
-from several_processes import run_all
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import PairBatch
@@ -17,6 +15,8 @@ from mcsan_jax.training.prefetch import on_devices
 from mcsan_jax.training.sharding import make_mesh, split_rows
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
+from tests.support.prepared_data import Prepared
+from tests.support.processes import run_all
 
 MakeExperiment = Callable[..., Experiment]
 

@@ -6,8 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from records import Prepared
-from small_encoder import save_encoder
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
@@ -22,6 +20,8 @@ from mcsan_jax.training.kept_states import KeptStates
 from mcsan_jax.training.sharding import make_mesh, put_batch
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
+from tests.support.prepared_data import Prepared
+from tests.support.small_encoder import save_encoder
 
 
 @pytest.fixture(scope="module")

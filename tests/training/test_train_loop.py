@@ -7,7 +7,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from records import Prepared
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import PairBatch
@@ -17,6 +16,7 @@ from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
 from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
+from tests.support.prepared_data import Prepared
 
 MakeExperiment = Callable[..., Experiment]
 

@@ -3,7 +3,6 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import pytest
-from records import Prepared
 
 from data_pipeline.input_pipeline import TrainBatches
 from mcsan_jax.batch import PairBatch
@@ -13,6 +12,7 @@ from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.sharding import put_batch
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation_loss import make_validation_loss
+from tests.support.prepared_data import Prepared
 
 MakeExperiment = Callable[..., Experiment]
 

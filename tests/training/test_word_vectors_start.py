@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from records import Prepared
 
 from data_pipeline.captions.word_vectors import WordVectors
 from mcsan_jax.config import Config
@@ -15,6 +14,7 @@ from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment
 from mcsan_jax.training.sharding import make_mesh
 from mcsan_jax.training.train_step import TrainState
+from tests.support.prepared_data import Prepared
 
 TOKENS, WIDTH = 50, 8
 

@@ -2,13 +2,13 @@ import json
 
 import numpy as np
 import pytest
-from small_sources import EGG, write_source
 
 from data_pipeline.annotations import hgr
 from data_pipeline.annotations.caption import Caption
 from data_pipeline.annotations.splits import count_warnings
 from data_pipeline.captions.graph import ROLES
 from mcsan_jax.errors import InputError
+from tests.support.small_sources import EGG, write_source
 
 CAPTIONS = "annotation/RET/ref_captions.json"
 GRAPHS = "annotation/RET/sent2rolegraph.augment.json"

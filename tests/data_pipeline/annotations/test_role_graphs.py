@@ -1,11 +1,11 @@
 import copy
 
 import pytest
-from small_sources import EGG, EGG_GRAPH, NOUNS_GRAPH
 
 from data_pipeline.annotations.role_graphs import to_semantic_graph
 from data_pipeline.captions.graph import Node, Relationship, SemanticGraph
 from mcsan_jax.errors import InputError
+from tests.support.small_sources import EGG, EGG_GRAPH, NOUNS_GRAPH
 
 
 def phrases(sentence, graph):

@@ -2,12 +2,12 @@ import gzip
 import pathlib
 
 import pytest
-from small_sources import write_source
 
 from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import PROTOCOLS, READERS, read_annotations
 from data_pipeline.annotations.splits import OFFICIAL_COUNTS
 from mcsan_jax.errors import InputError
+from tests.support.small_sources import write_source
 
 OWN_DATA = ("jsonl", "csv")
 ALL_PROTOCOLS = [(source, protocol) for source, protocols in PROTOCOLS.items() for protocol in protocols]

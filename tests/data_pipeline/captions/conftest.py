@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tokenizer_files import write_tokenizers
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.captions.tokenizers.protocol import Tokenizer
+from tests.data_pipeline.captions.tokenizer_files import write_tokenizers
 
 
 @pytest.fixture(scope="session")

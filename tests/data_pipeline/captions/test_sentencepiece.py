@@ -2,12 +2,12 @@
 
 import pytest
 import sentencepiece
-from tokenizer_files import TEXTS
 
 from data_pipeline.annotations import msrvtt
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.captions.tokenizers.sentencepiece_model import KINDS, UNKNOWN_ID, train_tokenizer
 from mcsan_jax.errors import InputError
+from tests.data_pipeline.captions.tokenizer_files import TEXTS
 
 
 @pytest.mark.parametrize("kind", KINDS)

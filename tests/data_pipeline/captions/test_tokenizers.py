@@ -6,11 +6,11 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizer_files import EVERY_TOKENIZER, TEXTS
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.captions.tokenizers.protocol import PAD_ID, token_span
 from mcsan_jax.errors import InputError
+from tests.data_pipeline.captions.tokenizer_files import EVERY_TOKENIZER, TEXTS
 
 CAPTIONS = [
     "A man is riding a horse",

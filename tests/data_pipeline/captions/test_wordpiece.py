@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from tokenizer_files import TEXTS, write_wordpiece
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from mcsan_jax.errors import InputError
+from tests.data_pipeline.captions.tokenizer_files import TEXTS, write_wordpiece
 
 SPECIAL = ("[PAD]", "[UNK]")
 

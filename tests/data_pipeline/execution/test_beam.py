@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from preparing import run_command
-from reader_witness import WitnessedFeatures
 
 from data_pipeline.annotations.caption import Annotations, Caption, Foil, make_annotations
 from data_pipeline.execution.beam import BeamRun
@@ -15,6 +13,9 @@ from data_pipeline.execution.run import Run
 from data_pipeline.preparation import Options, Source, prepare
 from data_pipeline.vocabulary import TokenizerOptions
 from mcsan_jax.errors import InputError
+from tests.data_pipeline.execution.reader_witness import WitnessedFeatures
+from tests.support import ROOT
+from tests.support.corpus import run_command
 
 SIZES = {"train": 60, "val": 9, "test": 11}
 OPTIONS = Options(
@@ -25,7 +26,7 @@ WORKERS = ["--direct_num_workers=2"]
 
 @pytest.fixture(autouse=True)
 def workers_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(Path(__file__).parents[n]) for n in (2, 3)))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 def annotations() -> Annotations:

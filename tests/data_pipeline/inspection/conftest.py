@@ -2,7 +2,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from preparing import Corpus, official_json, run_command, write_corpus
+
+from tests.support.corpus import Corpus, official_json, run_command, write_corpus
 
 
 @pytest.fixture(scope="session")

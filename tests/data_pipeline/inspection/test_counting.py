@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from records import ATTRIBUTE_SIZES, Prepared
 
 from data_pipeline.builders.record import ACTION_NODE
 from data_pipeline.inspection.caption_examples import EXAMPLES_PER_KIND, CaptionExamples
 from data_pipeline.inspection.record_view import sparkline
 from data_pipeline.inspection.statistics import Distribution, SplitStatistics, effective_number
 from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
+from tests.support.prepared_data import ATTRIBUTE_SIZES, Prepared
 
 
 def test_quantiles_of_counted_numbers() -> None:

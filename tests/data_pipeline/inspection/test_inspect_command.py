@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from inspecting import change_record, read_values, record_file, run_inspect, save_manifest
-from records import record_starts
 
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.data_pipeline.inspection.inspecting import (
+    change_record,
+    read_values,
+    record_file,
+    run_inspect,
+    save_manifest,
+)
+from tests.support import ROOT
+from tests.support.prepared_data import record_starts
 
 
 def problems(captured: str) -> list[str]:
@@ -60,9 +65,7 @@ def test_one_split_is_read_alone(shapes_copy: Path, capsys: pytest.CaptureFixtur
 def test_the_command_as_a_process(odd_corpus: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "data_pipeline.inspect", *arguments]
-        return subprocess.run(
-            command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300
-        )
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
     page = tmp_path / "page.html"
     done = run(str(odd_corpus), f"--html={page}")

@@ -4,7 +4,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from inspecting import change_record, run_inspect
 
 from data_pipeline.captions.attributes import AttributeVocabulary
 from data_pipeline.inspection.charts import attribute_chart, norm_chart
@@ -13,6 +12,7 @@ from data_pipeline.inspection.graph_drawing import draw_graph
 from data_pipeline.inspection.graph_phrases import PhraseGraph
 from data_pipeline.inspection.survey import Surveyor
 from data_pipeline.manifest import Manifest
+from tests.data_pipeline.inspection.inspecting import change_record, run_inspect
 
 COLOURS = {"entity": "#00f", "action": "#f00"}
 _VOID = {"meta", "link", "br"}

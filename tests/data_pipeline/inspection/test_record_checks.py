@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from inspecting import record_file
 
 from data_pipeline.builders.reading import parse_example, unflatten_record
 from data_pipeline.builders.record import VideoRecord
 from data_pipeline.host_tensorflow import load_tensorflow
 from data_pipeline.inspection.file_checks import PreparedData, open_data
 from data_pipeline.inspection.record_checks import record_problems
+from tests.data_pipeline.inspection.inspecting import record_file
 
 
 @pytest.fixture(scope="module")

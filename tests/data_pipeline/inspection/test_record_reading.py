@@ -3,7 +3,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from records import Prepared, make_record, make_stream
 
 from data_pipeline.builders.reading import parse_example, unflatten_record
 from data_pipeline.builders.record import VideoRecord, flatten_record
@@ -11,6 +10,7 @@ from data_pipeline.host_tensorflow import load_tensorflow
 from data_pipeline.manifest import FRAMES, REGIONS
 from data_pipeline.record_files import find_record_files
 from mcsan_jax.errors import InputError
+from tests.support.prepared_data import Prepared, make_record, make_stream
 
 STREAMS = (make_stream("motion", FRAMES, 3), make_stream("objects", REGIONS, 4, regions=2))
 

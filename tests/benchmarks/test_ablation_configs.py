@@ -15,8 +15,8 @@ from mcsan_jax.config import Config, flatten, from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.scoring.attribute_losses import focal_binary_cross_entropy
+from tests.support import ROOT
 
-ROOT = pathlib.Path(__file__).parents[1]
 SCRIPT = ROOT / "launch" / "ablations.sh"
 ABLATIONS = sorted(
     path.stem for path in (ROOT / "configs" / "ablations").glob("*.py") if path.stem != "__init__"

@@ -16,6 +16,7 @@ from data_pipeline.captions.parser import MAX_WORDS, CaptionParser, parser_ident
 from data_pipeline.captions.spelling import Spelling
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import ACTION, ENTITY
+from tests.support import ROOT
 
 GOLD = [
     json.loads(line)
@@ -209,7 +210,7 @@ def test_identity_loads_neither_spacy_nor_a_model() -> None:
         "parser_identity()\n"
         "assert 'spacy' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=pathlib.Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_identity_names_what_decides_the_graphs(parser: CaptionParser) -> None:

@@ -4,8 +4,9 @@ import pathlib
 import re
 
 import numpy as np
-from benchmark_programs import NUMBER, run_benchmark
 from PIL import Image
+
+from tests.support.benchmark_programs import NUMBER, run_benchmark
 
 
 def test_a_whole_test_set(tmp_path: pathlib.Path) -> None:

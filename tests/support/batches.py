@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from plain_decoding import assert_text, expected_frames
-from records import Prepared
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import BatchLimits, PairBatch
+from tests.support.plain_decoding import assert_text, expected_frames
+from tests.support.prepared_data import Prepared
 
 LIMITS = BatchLimits(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=2)
 ROOMY = BatchLimits(max_frames=12, max_tokens=20, max_actions=7, max_entities=7, max_relationships=9)

@@ -9,8 +9,6 @@ import statistics
 import types
 
 import pytest
-from benchmark_programs import run_benchmark
-from finished_runs import SECONDS, finish
 from typer.testing import CliRunner
 
 from benchmarks import claims, quality
@@ -21,11 +19,13 @@ from data_pipeline.manifest import Manifest
 from mcsan_jax import cli
 from mcsan_jax.errors import InputError
 from mcsan_jax.report.results import read_runs
+from tests.support import ROOT
+from tests.support.benchmark_programs import run_benchmark
+from tests.support.finished_runs import SECONDS, finish
 
 # ml_collections loads config files in a way that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 
-ROOT = pathlib.Path(__file__).parents[1]
 SHORT = ("--config.train.epochs=1", "--config.train.batch_size=16", "--config.data.test_split=")
 PEER = "dual_encoder"
 

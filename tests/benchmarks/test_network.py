@@ -1,7 +1,6 @@
 """What a step sends between devices: the formula against the compiled program."""
 
 import dataclasses
-import pathlib
 
 import jax
 import pytest
@@ -13,8 +12,8 @@ from benchmarks.on_paper import Machine, Work, prospect, similarity_operations
 from mcsan_jax.config import Config, SimilarityConfig, TrainConfig
 from mcsan_jax.training.experiment import Experiment, build_experiment, data_shape
 from mcsan_jax.training.sharding import make_mesh
+from tests.support import ROOT
 
-ROOT = pathlib.Path(__file__).parents[1]
 DEVICES = 4
 
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from benchmark_programs import ROOT
+from tests.support import ROOT
 
 PROGRAM = """
 import subprocess, sys

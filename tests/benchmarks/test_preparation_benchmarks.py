@@ -6,9 +6,8 @@ import re
 import subprocess
 import sys
 
-from small_sources import write_source
-
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
+from tests.support.small_sources import write_source
 
 
 def benchmark(name: str, *arguments: str) -> str:

@@ -10,6 +10,7 @@ from data_pipeline.captions.graph import SemanticGraph
 from data_pipeline.captions.graph_cache import GraphCache
 from data_pipeline.captions.parser import CaptionParser, parser_identity
 from mcsan_jax.errors import InputError
+from tests.support import ROOT
 
 TEXTS = ["a dog runs", "a man plays guitar", "a dog runs", "a «caption» with\nodd characters"]
 
@@ -143,9 +144,7 @@ def test_processes_take_turns(tmp_path: pathlib.Path, parser: CaptionParser) -> 
         "cache.graphs_of(texts, CaptionParser, show_progress=False)\n"
     )
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path), name], cwd=pathlib.Path(__file__).parents[2]
-        )
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT)
         for name in ("two", "three")
     ]
     assert [process.wait(120) for process in running] == [0, 0]

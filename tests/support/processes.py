@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
 
 MAIN = ("-m", "mcsan_jax.main")
 PLACE = ("--coordinator=COORDINATOR", "--process_count=COUNT", "--process_index=INDEX")

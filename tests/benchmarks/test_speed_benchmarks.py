@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from benchmark_programs import NUMBER, run_benchmark
+
+from tests.support.benchmark_programs import NUMBER, run_benchmark
 
 pytest.importorskip("torch")
 

@@ -1,10 +1,10 @@
 """What the input pipeline computes with array operations, in plain loops, to compare with."""
 
 import numpy as np
-from records import ATTRIBUTE_SIZES, Prepared
 
 from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE, EncodedCaption, VideoRecord
 from mcsan_jax.batch import BatchLimits
+from tests.support.prepared_data import ATTRIBUTE_SIZES, Prepared
 
 
 def expected_frames(record: VideoRecord, prepared: Prepared, limit: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from records import Prepared, make_record, make_stream, write_prepared
 
 from data_pipeline.manifest import FRAMES, REGIONS
+from tests.support import ROOT
+from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
-ROOT = pathlib.Path(__file__).parents[1]
 NUMBER = r"\d+(?:\.\d+)?"
 
 

@@ -8,7 +8,6 @@ import re
 
 import numpy as np
 import pytest
-from benchmark_programs import NUMBER, run_benchmark
 
 from benchmarks.controls import (
     chance_of,
@@ -28,6 +27,7 @@ from data_pipeline.moving_shapes.source import MOVING_SHAPES_OPTIONS, moving_sha
 from data_pipeline.preparation import prepare
 from data_pipeline.record_files import find_record_files
 from mcsan_jax.errors import InputError
+from tests.support.benchmark_programs import NUMBER, run_benchmark
 
 TRAINING = (
     "--config.model.levels=('global','action')",

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import jax
 import pytest
-from benchmark_programs import NUMBER, ROOT, run_benchmark
 
 from benchmarks import epoch_time
 from benchmarks.epoch_time import (
@@ -25,6 +24,8 @@ from mcsan_jax.config import TrainConfig
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.experiment import build_experiment
 from mcsan_jax.training.sharding import make_mesh
+from tests.support import ROOT
+from tests.support.benchmark_programs import NUMBER, run_benchmark
 
 MOST_MEMORY = 6.0
 

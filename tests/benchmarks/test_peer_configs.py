@@ -3,7 +3,6 @@ import itertools
 import pathlib
 
 import pytest
-from records import make_record, make_stream, write_prepared
 
 from configs.derived.bases import BASES
 from configs.sizes import SIZES
@@ -13,12 +12,10 @@ from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.training.experiment import batch_limits, build_experiment
 from mcsan_jax.training.sharding import put_batch
+from tests.support import ROOT
+from tests.support.prepared_data import make_record, make_stream, write_prepared
 
-PEERS = sorted(
-    path.stem
-    for path in (pathlib.Path(__file__).parents[1] / "configs" / "peers").glob("*.py")
-    if path.stem != "__init__"
-)
+PEERS = sorted(path.stem for path in (ROOT / "configs" / "peers").glob("*.py") if path.stem != "__init__")
 
 
 def config_of(peer: str, base: str = "msrvtt-small") -> Config:

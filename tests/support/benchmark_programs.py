@@ -1,11 +1,11 @@
 """Runs the programs in `benchmarks/` as a user would."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.support import ROOT
+
 NUMBER = r"(\d+(?:\.\d+)?)"
 """A number in what they print."""
 
