@@ -1,0 +1,61 @@
+"""A pytest plugin: a test that takes long and is not marked as slow fails, and is named.
+
+Counted is the time of processors, not of the clock, of this process and of those that it started and waited for, from
+the test's first fixture to its end. What fixtures of the whole session take belongs to no single test.
+"""
+
+import resource
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+SLOW = "slow"
+"""The mark of tests that the default selection leaves out."""
+_LIMIT = "processor_seconds"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(_LIMIT, f"processor seconds that a test without the mark {SLOW!r} may take", default="10")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_ProcessorTime(float(config.getini(_LIMIT))))
+
+
+def _now() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+class _ProcessorTime:
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._start = self._of_the_session = 0.0
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
+        self._start, self._of_the_session = _now(), 0.0
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        begin, before = _now(), self._of_the_session
+        try:
+            return (yield)
+        finally:
+            if fixturedef.scope == "session":
+                # Also right where one such fixture asks for another.
+                self._of_the_session = before + _now() - begin
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        result = yield
+        spent = _now() - self._start - self._of_the_session
+        if spent > self._limit and item.get_closest_marker(SLOW) is None:
+            pytest.fail(
+                f"{item.nodeid} took {spent:.1f} processor seconds; without the mark {SLOW!r}, "
+                f"{self._limit:g} are allowed. Make it cheaper, or mark it (tests/README.md).",
+                pytrace=False,
+            )
+        return result
