@@ -4,7 +4,7 @@ import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from data_pipeline.record_files import RecordFile, damage_report
@@ -32,6 +32,19 @@ def _silent_errors() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def built_once(build: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """A function that makes a ``tf.data.Dataset``, traced here and only here: each later call runs its graph.
+
+    Args:
+        build: the function; its code is taken as it is, because AutoGraph takes over a second to read it.
+        arguments: a ``tf.TensorSpec`` of each of its arguments.
+    """
+    import tensorflow as tf
+
+    plain = tf.autograph.experimental.do_not_convert(build)
+    return tf.function(plain, input_signature=arguments, autograph=False).get_concrete_function()
 
 
 def numpy_elements(dataset: Any, files: Sequence[RecordFile]) -> Iterator[Any]:

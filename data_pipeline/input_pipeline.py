@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipeline.host_tensorflow import load_tensorflow, numpy_elements
+from data_pipeline.host_tensorflow import built_once, load_tensorflow, numpy_elements
 from data_pipeline.manifest import Manifest
 from data_pipeline.record_files import find_record_files
 from data_pipeline.record_order import RecordOrder
@@ -108,14 +108,19 @@ class TrainBatches:
         Raises:
             InputError: while iterating, when a record is damaged.
         """
-        for arrays in numpy_elements(self._dataset(step), self._files):
+        for arrays in numpy_elements(self._dataset_from(step), self._files):
             yield PairBatch(
                 videos=_video_batch(arrays["videos"]),
                 texts=TextBatch(**arrays["texts"]),
                 example_mask=arrays["example_mask"],
             )
 
-    def _dataset(self, step: int) -> Any:
+    @functools.cached_property
+    def _dataset_from(self) -> Callable[[Any], Any]:
+        tf = self._tf
+        return built_once(self._dataset, tf.TensorSpec([], tf.int64))
+
+    def _dataset(self, step: Any) -> Any:
         batches = self._order.from_step(step).enumerate(step)
         return batches.map(self._decode, self._tf.data.AUTOTUNE).prefetch(self._tf.data.AUTOTUNE)
 
@@ -161,6 +166,7 @@ class SplitReader:
         self.videos = manifest.splits[split].videos
         self.captions = manifest.splits[split].captions
         self.foils = manifest.splits[split].foils
+        self._built: dict[tuple[str, int], Callable[[], Any]] = {}
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[list[str], VideoBatch]]:
         """Video ids and features; iterating raises `InputError` when a record is damaged."""
@@ -172,7 +178,7 @@ class SplitReader:
                 filled, self._manifest, self._limits
             )
 
-        for ids, arrays in numpy_elements(self._dataset(batch_size, decode), self._files):
+        for ids, arrays in numpy_elements(self._dataset("videos", batch_size, decode), self._files):
             yield _strings(ids), _video_batch(arrays)
 
     def frame_times(self) -> dict[str, np.ndarray]:
@@ -184,7 +190,9 @@ class SplitReader:
             return decoding.decode_video_ids(serialized), *times
 
         times: dict[str, np.ndarray] = {}
-        for ids, rows, known in numpy_elements(self._dataset(_RECORDS_PER_READ, decode), self._files):
+        for ids, rows, known in numpy_elements(
+            self._dataset("times", _RECORDS_PER_READ, decode), self._files
+        ):
             for video_id, row, count in zip(_strings(ids), rows, known, strict=True):
                 times[video_id] = row[:count]
         return times
@@ -209,7 +217,10 @@ class SplitReader:
         """Per video, how many captions stand before its own."""
         from data_pipeline import decoding
 
-        dataset = self._dataset(_RECORDS_PER_READ, lambda _, serialized: decoding.caption_counts(serialized))
+        def decode(_: Any, serialized: Any) -> Any:
+            return decoding.caption_counts(serialized)
+
+        dataset = self._dataset("caption counts", _RECORDS_PER_READ, decode)
         counts = np.concatenate(list(numpy_elements(dataset, self._files)))
         return np.cumsum(counts) - counts
 
@@ -226,18 +237,25 @@ class SplitReader:
             everything = tf.range(tf.reduce_sum(counts))
             return info, decoding.decode_captions(serialized, self._manifest, self._limits, group, everything)
 
-        dataset = self._dataset(_RECORDS_PER_READ, decode).rebatch(batch_size)
+        dataset = self._dataset(group, _RECORDS_PER_READ, decode).rebatch(batch_size)
         for info, arrays in numpy_elements(dataset, self._files):
             missing = batch_size - len(info["videos"])
             padded = jax.tree.map(lambda rows, missing=missing: _pad_rows(rows, missing), arrays)
             yield info, TextBatch(**padded)
 
-    def _dataset(self, records_per_element: int, decode: Callable[[Any, Any], Any]) -> Any:
-        """Applies ``decode`` to (number of the element, serialized records)."""
+    def _dataset(self, kind: str, records_per_element: int, decode: Callable[[Any, Any], Any]) -> Any:
+        """Applies ``decode`` to (number of the element, serialized records); built once for each kind and number."""
         tf = self._tf
-        records = tf.data.TFRecordDataset([str(file.path) for file in self._files])
-        elements = records.batch(records_per_element).enumerate()
-        return elements.map(decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+        def build() -> Any:
+            records = tf.data.TFRecordDataset([str(file.path) for file in self._files])
+            elements = records.batch(records_per_element).enumerate()
+            return elements.map(decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+        key = (kind, records_per_element)
+        if key not in self._built:
+            self._built[key] = built_once(build)
+        return self._built[key]()
 
 
 def _video_batch(arrays: dict[str, Any]) -> VideoBatch:

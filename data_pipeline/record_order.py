@@ -89,8 +89,12 @@ class RecordOrder:
         used = {run.path for share in self._shares.values() for run in share}
         self.files = tuple(file for file in files if file.path in used)
 
-    def from_step(self, step: int) -> Any:
-        """An endless ``tf.data.Dataset`` of string tensors ``[rows of this process]`` from a global step on."""
+    def from_step(self, step: Any) -> Any:
+        """An endless ``tf.data.Dataset`` of string tensors ``[rows of this process]`` from a global step on.
+
+        Args:
+            step: int64 tensor, so that what is built serves any step.
+        """
         tf = self._tf
         if not self._cache:
             batches = self._batches(step)
@@ -103,7 +107,7 @@ class RecordOrder:
             )
         return batches.map(lambda batch: batch[self._rows])
 
-    def _batches(self, step: int, numbered: bool = False) -> Any:
+    def _batches(self, step: Any, numbered: bool = False) -> Any:
         """The rows of all parts of which this process has rows: records, or their numbers among all that it reads."""
         tf = self._tf
         parts, counted = [], 0
@@ -116,13 +120,13 @@ class RecordOrder:
         choice = tf.data.Dataset.from_tensor_slices(turns).repeat()
         return tf.data.Dataset.choose_from_datasets(parts, choice).batch(len(turns))
 
-    def _part(self, part: int, step: int, numbers: np.ndarray | None, filler: int) -> Any:
+    def _part(self, part: int, step: Any, numbers: np.ndarray | None, filler: int) -> Any:
         """The endless sequence of records of a part, or of their numbers."""
         tf = self._tf
         share = self._shares[part]
         lengths = [run.records for run in share]
         missing = self.steps_per_epoch * self._rows_of_part - sum(lengths)
-        first_epoch, skipped_steps = divmod(step, self.steps_per_epoch)
+        first_epoch, skipped_steps = step // self.steps_per_epoch, step % self.steps_per_epoch
 
         def of_epoch(epoch: Any) -> Any:
             seeds = [self._seed, epoch]
@@ -137,7 +141,7 @@ class RecordOrder:
             fill = tf.constant("") if numbers is None else tf.constant(filler, numbers.dtype)
             records = records.concatenate(tf.data.Dataset.from_tensors(fill).repeat(missing))
             skipped = tf.where(epoch == first_epoch, skipped_steps * self._rows_of_part, 0)
-            return records.skip(tf.cast(skipped, tf.int64))
+            return records.skip(skipped)
 
         # One data set for all epochs: the next begins while the last batches of this one are in use.
         return tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(of_epoch)
