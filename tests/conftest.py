@@ -68,6 +68,14 @@ def shapes_in_four_files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Pa
     )
 
 
+@pytest.fixture(scope="session")
+def finished_run(shapes: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Folder of a run that was trained on `shapes` and evaluated (tests/support/finished_run.py); not to be changed."""
+    from tests.support.finished_run import finish_run
+
+    return made_once(tmp_path_factory, "finished", lambda folder: finish_run(folder, shapes)) / "a run"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Shows what tests measured, the lines that they recorded as "summary"."""
     lines = [

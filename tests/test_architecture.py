@@ -1,6 +1,7 @@
 """The rules of the house: who may import whom, and how long a file may be."""
 
 import ast
+import functools
 import pathlib
 import statistics
 import subprocess
@@ -91,6 +92,7 @@ HOMES = {
 """The only places that import a library."""
 
 
+@functools.cache
 def imports(path: pathlib.Path) -> set[str]:
     """Dotted names of all that a file imports, at the top, inside functions or through `importlib`."""
     names: set[str] = set()

@@ -42,6 +42,43 @@ def test_wrong_arguments_print_the_usage(tmp_path: pathlib.Path, script: str, nu
         assert f"usage: launch/{script} {number}" in result.stderr
 
 
+TRAINER = """#!{python}
+import os, pathlib, sys, time
+if sys.argv[1] == "-c":
+    exec(sys.argv[2])
+    sys.exit()
+assert sys.argv[1:3] == ["-m", "mcsan_jax.main"]
+flags = dict(word.lstrip("-").split("=", 1) for word in sys.argv[3:])
+devices = os.environ["JAX_PLATFORMS"] + os.environ["JAX_NUM_CPU_DEVICES"]
+pathlib.Path(flags["process_index"]).write_text(" ".join([devices, *sys.argv[3:]]))
+if flags["process_index"] == "0":
+    sys.exit(int(flags["status"]))
+time.sleep(0.3)
+"""
+"""Python for a launcher: notes what each process is given; the first of them ends with the status that it is told."""
+
+
+@pytest.mark.parametrize(("status", "ended"), [(0, False), (2, True), (RESUME_ME, False)])
+def test_local_processes_are_given_their_places_and_end_together(
+    tmp_path: pathlib.Path, status: int, ended: bool
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(TRAINER.format(python=sys.executable))
+    python.chmod(0o755)
+    environment = {"PYTHON": str(python), "DEVICES_PER_PROCESS": "2"}
+    result = launch(tmp_path, "local_processes.sh", "3", f"--status={status}", **environment)
+    assert result.returncode == status, result.stderr
+    said = f"process 0 of 3 ended with status {status}; the others are ended in 30 s\n"
+    assert result.stderr == (said if ended else "")
+    given = [(tmp_path / str(index)).read_text() for index in range(3)]
+    [coordinator] = {found for text in given for found in re.findall(r"--coordinator=localhost:\d+", text)}
+    assert given == [
+        f"cpu2 {coordinator} --process_count=3 --process_index={index} --status={status}"
+        for index in range(3)
+    ]
+
+
+@pytest.mark.slow
 def test_local_processes_find_together_that_there_is_no_data(tmp_path: pathlib.Path) -> None:
     result = launch(tmp_path, "local_processes.sh", "2", f"--config={ROOT}/configs/msrvtt.py:tiny")
     assert result.returncode == 2
@@ -49,6 +86,7 @@ def test_local_processes_find_together_that_there_is_no_data(tmp_path: pathlib.P
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_local_processes_have_their_own_devices_and_end_together(
     shapes: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -8,46 +8,19 @@ import re
 import subprocess
 import sys
 
+import jax
 import pytest
 
+from mcsan_jax.training.step_trace import StepTrace
 from tests.support import ROOT
+from tests.support.command_line import run_main
+from tests.support.finished_run import SAID
 
 
-@pytest.fixture(scope="module")
-def run(shapes: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str]:
-    """Folder and output of a training of eight steps on two devices, traced, with a folder of compiled programs."""
-    folder = tmp_path_factory.mktemp("start_up")
-    flags = (
-        f"--config={ROOT}/configs/demo.py:tiny",
-        f"--config.data.dir={shapes}",
-        "--config.train.epochs=2",
-        "--config.train.batch_size=16",
-        "--config.train.micro_batches=2",
-        f"--config.train.compile_cache={folder}/compiled",
-        "--config.model.levels=('global', 'entity')",
-        "--config.optim.average_decay=0.5",
-        "--mode=train",
-        "--profile",
-        f"--workdir={folder}/run",
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    done = subprocess.run(
-        [sys.executable, "-m", "mcsan_jax.main", *flags],
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
-
-
-def test_the_banner_names_devices_shares_parameters_and_memory(run: tuple[pathlib.Path, str]) -> None:
-    _, said = run
+def check_banner(said: str, devices: int) -> None:
     assert re.search(
-        r"1 process\(es\), 2 cpu device\(s\), mesh \[data 2\]; each process gives 16 videos of a batch with "
-        r"1 caption\(s\) each, from 1 of 1 file\(s\) of records",
+        rf"1 process\(es\), {devices} cpu device\(s\), mesh \[data {devices}\]; "
+        r"each process gives 16 videos of a batch with 1 caption\(s\) each, from 1 of 1 file\(s\) of records",
         said,
     )
     [parameters] = re.findall(r"^([\d,]+) parameters$", said, re.M)
@@ -61,17 +34,72 @@ def test_the_banner_names_devices_shares_parameters_and_memory(run: tuple[pathli
     assert parts[0] == pytest.approx(4 * 4 * int(parameters.replace(",", "")) / 1e6, abs=0.1)
 
 
-def test_some_steps_are_traced(run: tuple[pathlib.Path, str]) -> None:
-    folder, said = run
-    assert f"steps 4 to 6 are traced in {folder}/run/profile" in said
-    [trace] = (folder / "run" / "profile").glob("plugins/profile/*/perfetto_trace.json.gz")
+def check_trace(profile: pathlib.Path) -> None:
+    [trace] = profile.glob("plugins/profile/*/perfetto_trace.json.gz")
     assert list(trace.parent.glob("*.xplane.pb"))
     events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
     names = [str(event.get("name", "")) for event in events]
     assert names.count("train") == 3
 
 
-def test_compiled_programs_are_kept(run: tuple[pathlib.Path, str]) -> None:
-    folder, _ = run
-    names = [path.name for path in (folder / "compiled").iterdir()]
+def test_the_banner_names_devices_shares_parameters_and_memory(finished_run: pathlib.Path) -> None:
+    check_banner((finished_run.parent / SAID).read_text(), devices=8)
+
+
+def test_some_steps_are_traced(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with StepTrace(tmp_path / "profile", 0) as trace:
+        for step in range(1, 9):
+            trace.begin_step(step)
+            with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                pass
+            trace.end_step(step, {})
+    assert f"steps 4 to 6 are traced in {tmp_path}/profile" in capsys.readouterr().out
+    check_trace(tmp_path / "profile")
+
+
+def test_the_folder_of_compiled_programs_is_used(tmp_path: pathlib.Path) -> None:
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        run_main(
+            f"--config={ROOT}/configs/msrvtt.py",
+            f"--config.data.dir={tmp_path}",
+            f"--config.train.compile_cache={tmp_path}",
+        )
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path)
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+@pytest.mark.slow
+def test_a_program_says_traces_and_keeps_what_it_is_told_to(
+    shapes: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Eight steps on two devices, traced, with a folder of compiled programs."""
+    flags = (
+        f"--config={ROOT}/configs/demo.py:tiny",
+        f"--config.data.dir={shapes}",
+        "--config.train.epochs=2",
+        "--config.train.batch_size=16",
+        "--config.train.micro_batches=2",
+        f"--config.train.compile_cache={tmp_path}/compiled",
+        "--config.model.levels=('global', 'entity')",
+        "--config.optim.average_decay=0.5",
+        "--mode=train",
+        "--profile",
+        f"--workdir={tmp_path}/run",
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mcsan_jax.main", *flags],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    check_banner(done.stdout, devices=2)
+    assert f"steps 4 to 6 are traced in {tmp_path}/run/profile" in done.stdout
+    check_trace(tmp_path / "run" / "profile")
+    names = [path.name for path in (tmp_path / "compiled").iterdir()]
     assert any(name.startswith("jit_train_step") for name in names)

@@ -5,63 +5,34 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from typing import Any
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
-from ml_collections import config_flags
-from typer.testing import CliRunner
 
-from configs import demo
 from data_pipeline.manifest import Manifest
-from mcsan_jax import cli
 from mcsan_jax.card.model_card import write_card
-from mcsan_jax.config import Config, flatten, from_config_dict
+from mcsan_jax.config import flatten
 from mcsan_jax.errors import InputError
-from mcsan_jax.main import run as train_run
 from mcsan_jax.stored_run import open_experiment
 from mcsan_jax.training.experiment import parameter_count
 from mcsan_jax.workdir import Workdir
 from tests.support import ROOT
+from tests.support.command_line import config_of, run_mcsan
 from tests.support.ranked_run import query_columns, write_run
 
-# ml_collections loads config files in a way that Python is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def config(shapes: pathlib.Path) -> Config:
-    values = demo.get_config("tiny")
-    values.data.dir = str(shapes)
-    values.model.levels = ("global", "action")
-    values.similarity.learn_level_weights = False
-    values.optim.learning_rate = 2e-3
-    values.train.update({"batch_size": 16, "epochs": 2, "evaluate_every_epochs": 1, "seed": 7})
-    return from_config_dict(values)
-
-
-@pytest.fixture(scope="module")
-def trained(config: Config, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A run, not to be changed."""
-    folder = tmp_path_factory.mktemp("runs") / "a run"
-    train_run(config, Workdir(folder), "train_and_eval")
-    return folder
+PARTS = ("fused", "global", "entity", "action", "relationship")
 
 
 @pytest.fixture
-def run(trained: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+def run(finished_run: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
     """A copy, to be damaged."""
-    return pathlib.Path(shutil.copytree(trained, tmp_path / "run"))
+    return pathlib.Path(shutil.copytree(finished_run, tmp_path / "run"))
 
 
 @pytest.fixture(scope="module")
-def card(trained: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def card(finished_run: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("card") / "card.md"
-    done = CliRunner().invoke(cli.app, ["card", str(trained), "--out", str(out)], catch_exceptions=False)
-    assert (done.exit_code, done.output) == (0, f"written to {out}\n")
+    assert run_mcsan("card", finished_run, "--out", out) == (0, f"written to {out}\n", "")
     return out.read_text(encoding="utf-8")
 
 
@@ -108,32 +79,37 @@ def test_data_and_features_are_those_of_the_manifest(card: str, shapes: pathlib.
     assert all(str(value) in cells(text, "parser")[0] for value in manifest.parser.values())
 
 
-def test_parameters_are_those_of_the_checkpoint(card: str, trained: pathlib.Path) -> None:
-    experiment, _ = open_experiment(Workdir(trained))
+def test_parameters_are_those_of_the_checkpoint(card: str, finished_run: pathlib.Path) -> None:
+    experiment, _ = open_experiment(Workdir(finished_run))
     state = experiment.initial_state()
     assert cells(card.partition("## ")[0], "parameters") == [f"{parameter_count(state):,}"]
 
 
-def test_the_command_gives_the_configuration_again(card: str, config: Config, trained: pathlib.Path) -> None:
+def test_the_training_is_told(card: str) -> None:
     training = section(card, "Training")
     assert cells(training, "seed") == ["7"]
     assert cells(training, "batch") == ["16 videos with 1 caption(s) each"]
     assert cells(training, "steps") == ["8"]
+
+
+def test_the_command_gives_the_configuration_again(run: pathlib.Path) -> None:
+    # Beside numbers and a path: a tuple and a truth value.
+    change(
+        run / "config.json",
+        **{"model.levels": ["global", "action"], "similarity.learn_level_weights": False},
+    )
+    training = section(write_card(run).read_text(), "Training")
     [line] = [line for line in training.splitlines() if line.startswith("python -m")]
     python, minus_m, module, *arguments = shlex.split(line)
     assert (python, minus_m, module) == ("python", "-m", "mcsan_jax.main")
-    assert arguments[0] == "--config=configs/demo.py:tiny" and arguments[-1] == f"--workdir={trained}"
-    arguments = ["main", *(a.replace("=configs/", f"={ROOT}/configs/") for a in arguments[:-1])]
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
-    with flagsaver.flagsaver():
-        assert values(arguments) == ["main"]
-    assert flatten(from_config_dict(values["config"].value)) == flatten(config)
+    assert arguments[0] == "--config=configs/demo.py:tiny" and arguments[-1] == f"--workdir={run}"
+    given = config_of(*(argument.replace("=configs/", f"={ROOT}/configs/") for argument in arguments))
+    assert flatten(given) == flatten(Workdir(run).stored_config())
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_figures_are_those_of_the_evaluation(card: str, trained: pathlib.Path, split: str) -> None:
-    found, told = result(trained, split), section(card, f"Results on split {split}")
+def test_figures_are_those_of_the_evaluation(card: str, finished_run: pathlib.Path, split: str) -> None:
+    found, told = result(finished_run, split), section(card, f"Results on split {split}")
     for line in found["protocol"]["lines"]:
         assert f"- {line}" in told
     fused, intervals = found["directions"]["fused"], found["intervals"]
@@ -146,7 +122,7 @@ def test_figures_are_those_of_the_evaluation(card: str, trained: pathlib.Path, s
         ]
         assert cells(told, metric) == expected
     levels = re.split("True caption|Mean average", told[told.index("Each part") :])[0]
-    for part in ("fused", "global", "action"):
+    for part in PARTS:
         assert cells(levels, part)[1] == f"{found['directions'][part]['rsum']:.1f}"
     for level, thirds in found["attributes"].items():
         for third, figures in thirds.items():
@@ -154,24 +130,24 @@ def test_figures_are_those_of_the_evaluation(card: str, trained: pathlib.Path, s
             assert row in re.sub(r"[ |]+", " ", told)
 
 
-def test_foils_are_told_where_there_are_some(card: str, trained: pathlib.Path) -> None:
-    found, told = result(trained, "test"), section(card, "Results on split test")
+def test_foils_are_told_where_there_are_some(card: str, finished_run: pathlib.Path) -> None:
+    found, told = result(finished_run, "test"), section(card, "Results on split test")
     for kind, count in found["foils"].items():
         foils = told[told.index("True caption") : told.index("Mean average precision")]
-        expected = [f"{found['compositional'][part][kind]:.1f}" for part in ("fused", "global", "action")]
-        assert cells(foils, kind)[:4] == [f"{count:,}", *expected]
+        expected = [f"{found['compositional'][part][kind]:.1f}" for part in PARTS]
+        assert cells(foils, kind)[:6] == [f"{count:,}", *expected]
     assert "True caption" not in section(card, "Results on split val")
 
 
-def test_limits_follow_from_the_files(card: str, trained: pathlib.Path) -> None:
+def test_limits_follow_from_the_files(card: str, finished_run: pathlib.Path) -> None:
     told = section(card, "Limits")
     assert "Split val chose the checkpoint" in told and "Split test chose" not in told
     assert "does not have the counts of moving shapes" in told
     assert "Split val has 6 videos: one of them is 16.67 points" in told
-    low, high = result(trained, "val")["intervals"]["rsum"]
+    low, high = result(finished_run, "val")["intervals"]["rsum"]
     assert f"the 95 % interval of Rsum is {high - low:.1f} wide" in told
     assert "One seed (7)" in told and "best of 2 evaluations" in told
-    ties = result(trained, "test")["directions"]["fused"]["v2t"]["tied_fraction"]
+    ties = result(finished_run, "test")["directions"]["fused"]["v2t"]["tied_fraction"]
     assert f"{ties:.2%} video to text" in told
     assert "a parser for English" in told
 
@@ -258,12 +234,6 @@ def test_what_is_no_evaluated_run_is_refused(run: pathlib.Path, tmp_path: pathli
 
 
 def test_the_command_line_says_what_is_wrong(tmp_path: pathlib.Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mcsan_jax.cli", "card", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {tmp_path} holds no run")
+    ended = run_mcsan("card", tmp_path)
+    assert ended.status == 2
+    assert ended.stderr.startswith(f"error: {tmp_path} holds no run")

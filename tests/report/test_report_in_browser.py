@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+pytestmark = pytest.mark.slow
+
 PHONE, DESK = (390, 844), (1280, 900)
 
 MEASURE_HEADINGS = """

@@ -13,8 +13,8 @@ TEXT = "a red ball pushes the blue box"
 
 
 @pytest.fixture(scope="module")
-def queries(finished: pathlib.Path) -> QueryTable:
-    return read_query_table(Workdir(finished).queries_file("test")).of_direction("t2v")
+def queries(finished_run: pathlib.Path) -> QueryTable:
+    return read_query_table(Workdir(finished_run).queries_file("test")).of_direction("t2v")
 
 
 def test_scores_are_those_of_the_evaluation(searcher: Searcher, queries: QueryTable) -> None:
@@ -49,7 +49,9 @@ def test_levels_that_a_text_lacks_are_left_out(searcher: Searcher) -> None:
     assert best.score == pytest.approx(mean, abs=1e-5)
 
 
-def test_bad_requests_are_refused(searcher: Searcher, finished: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_bad_requests_are_refused(
+    searcher: Searcher, finished_run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     with pytest.raises(InputError, match="nothing to search for"):
         searcher.search(" ")
     with pytest.raises(InputError, match="k, the number of answers, must be at least 1, found 0"):
@@ -57,13 +59,13 @@ def test_bad_requests_are_refused(searcher: Searcher, finished: pathlib.Path, tm
     with pytest.raises(InputError, match="no video 'clip' among the 10 searched"):
         searcher.place_of("clip")
     with pytest.raises(InputError, match=r"no split 'dev' in .*; it has test, train, val"):
-        Searcher.open(finished, "dev")
+        Searcher.open(finished_run, "dev")
     with pytest.raises(InputError, match="holds no run"):
         Searcher.open(tmp_path, "test")
 
 
-def test_a_run_without_a_checkpoint_is_refused(finished: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes())
+def test_a_run_without_a_checkpoint_is_refused(finished_run: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "config.json").write_bytes((finished_run / "config.json").read_bytes())
     with pytest.raises(InputError, match="holds no evaluated checkpoint; train first"):
         Searcher.open(tmp_path, "test")
 

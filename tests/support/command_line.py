@@ -1,0 +1,76 @@
+"""The commands of mcsan_jax in this process: what they print and how they end.
+
+A new Python takes seconds to import what is imported here already.
+"""
+
+import contextlib
+import io
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from mcsan_jax import cli
+from mcsan_jax import main as training
+from mcsan_jax.config import Config, from_config_dict
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run_main(*arguments: object) -> Ended:
+    """`python -m mcsan_jax.main ARGUMENTS`."""
+
+    def command() -> None:
+        with _flags_taken_back():
+            training.main(training.parse_flags(sys.argv))
+
+    return _run(arguments, command)
+
+
+def run_mcsan(*arguments: object) -> Ended:
+    """`mcsan ARGUMENTS`."""
+    return _run(arguments, cli.main)
+
+
+def config_of(*arguments: object) -> Config:
+    """The configuration that `python -m mcsan_jax.main ARGUMENTS` would use."""
+    with _arguments(arguments), _flags_taken_back():
+        assert training.parse_flags(sys.argv) == sys.argv[:1]
+        return from_config_dict(flags.FLAGS["config"].value)
+
+
+def _run(arguments: tuple[object, ...], command: Callable[[], None]) -> Ended:
+    output, errors, status = io.StringIO(), io.StringIO(), 0
+    with _arguments(arguments), contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            command()
+        except SystemExit as exit_:
+            status = int(exit_.code or 0)
+    return Ended(status, output.getvalue(), errors.getvalue())
+
+
+@contextlib.contextmanager
+def _arguments(arguments: tuple[object, ...]) -> Iterator[None]:
+    # The flag of a config file looks for its overrides there, whatever else it is given.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["main", *map(str, arguments)])
+        yield
+
+
+@contextlib.contextmanager
+def _flags_taken_back() -> Iterator[None]:
+    """Flags have their values of before, and those that the overrides of a config file defined are gone."""
+    with flagsaver.flagsaver(), warnings.catch_warnings():
+        # ml_collections loads config files in a way that Python is about to drop.
+        warnings.filterwarnings("ignore", "the load_module", DeprecationWarning)
+        yield
