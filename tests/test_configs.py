@@ -1,3 +1,4 @@
+import functools
 import importlib
 import itertools
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from data_pipeline.manifest import FRAMES
 from mcsan_jax.config import from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
-from mcsan_jax.training.sharding import put_batch
+from mcsan_jax.training.sharding import make_mesh, put_batch
 from tests.support import ROOT
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
@@ -32,20 +33,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return write_prepared(tmp_path_factory.mktemp("prepared"), streams, records)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def build(prepared: Prepared) -> Callable[[str], tuple[Experiment, TrainBatches]]:
+    @functools.cache
     def build(name: str) -> tuple[Experiment, TrainBatches]:
         """The experiment of a config in its smallest size, and batches of eight for it."""
-        values = importlib.import_module(f"configs.{name}").get_config(
-            "msrvtt-tiny" if name == HGR else "tiny"
-        )
+        size = "msrvtt-tiny" if name == HGR else "tiny"
+        values = importlib.import_module(f"configs.{name}").get_config(size)
         values.train.batch_size = 8
         config = from_config_dict(values)
         limits = batch_limits(config.data)
-        return (
-            build_experiment(config, prepared.manifest),
-            TrainBatches(prepared.folder, prepared.manifest, "train", 8, limits, seed=0),
-        )
+        batches = TrainBatches(prepared.folder, prepared.manifest, "train", 8, limits, seed=0)
+        return build_experiment(config, prepared.manifest, make_mesh(jax.devices()[:1])), batches
 
     return build
 
@@ -70,10 +69,9 @@ def test_a_step_of_every_config_keeps_the_form_of_its_state(
     assert learned == (set() if name == HGR else {"fbce", "kl"})
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["msrvtt", *(pytest.param(name, marks=pytest.mark.slow) for name in (*CONFIGS, HGR) if name != "msrvtt")],
-)
+# That of the demo is trained to its end in test_main.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CONFIGS, HGR])
 def test_every_config_runs_two_steps(
     name: str, build: Callable[[str], tuple[Experiment, TrainBatches]]
 ) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import FRAMES, REGIONS
 from mcsan_jax.config import Config, defaults, from_config_dict
 from mcsan_jax.levels import ENTITY, GLOBAL
@@ -71,15 +71,21 @@ def batches(prepared: Prepared, config: Config) -> TrainBatches:
 
 
 @pytest.fixture(scope="session")
+def reader(prepared: Prepared, config: Config) -> SplitReader:
+    """Of the videos to validate on."""
+    return SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(config.data))
+
+
+@pytest.fixture(scope="session")
 def whole(
     make_experiment: MakeExperiment,
     batches: TrainBatches,
-    prepared: Prepared,
+    reader: SplitReader,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> FinishedRun:
     """The run of `make_experiment(1)`, never interrupted."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    return FinishedRun(run(make_experiment(1), batches, prepared, folder), folder)
+    return FinishedRun(run(make_experiment(1), batches, reader, folder), folder)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.prefetch import on_devices
@@ -61,13 +61,13 @@ def test_an_error_comes_after_the_batches_before_it(five: list[PairBatch], ahead
 def test_batches_held_on_the_devices_change_nothing_and_are_not_saved(
     make_experiment: MakeExperiment,
     batches: TrainBatches,
-    prepared: Prepared,
+    reader: SplitReader,
     whole: FinishedRun,
     workdir: pathlib.Path,
 ) -> None:
     experiment = make_experiment(1)
     assert experiment.config.data.prefetch == 2
-    held_none = run(with_same_programs(experiment, data={"prefetch": 0}), batches, prepared, workdir)
+    held_none = run(with_same_programs(experiment, data={"prefetch": 0}), batches, reader, workdir)
     jax.tree.map(np.testing.assert_array_equal, held_none, whole.state)
 
     like = experiment.state_maker.abstract
@@ -84,7 +84,7 @@ def test_batches_held_on_the_devices_change_nothing_and_are_not_saved(
 TWO_PROCESSES = """
 import itertools, pathlib, sys
 import jax, numpy as np
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import DataConfig
 from mcsan_jax.training.experiment import batch_limits

@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 import json
 import shutil
 import signal
@@ -10,27 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.preemption import Preempted
-from tests.support.prepared_data import Prepared
-from tests.training.runs import FinishedRun, MakeExperiment, run, with_same_programs
-
-
-class Interrupted(Exception):
-    """The run was stopped."""
-
-
-class StopsBefore:
-    """Batches that end in an exception, as a run that is killed."""
-
-    def __init__(self, batches: TrainBatches, step: int) -> None:
-        self._batches, self._step = batches, step
-
-    def from_step(self, step: int) -> Iterator[PairBatch]:
-        yield from itertools.islice(self._batches.from_step(step), self._step - step)
-        raise Interrupted
+from tests.training.runs import FinishedRun, Interrupted, MakeExperiment, StopsBefore, run, with_same_programs
 
 
 class BreaksAt:
@@ -78,7 +61,7 @@ def timeless_metrics(workdir: Path) -> list[dict[str, float]]:
 def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     make_experiment: MakeExperiment,
     batches: TrainBatches,
-    prepared: Prepared,
+    reader: SplitReader,
     whole: FinishedRun,
     workdir: Path,
     interruptions: tuple[int, ...],
@@ -86,8 +69,8 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     experiment = make_experiment(1)
     for step in interruptions:
         with pytest.raises(Interrupted):
-            run(experiment, StopsBefore(batches, step), prepared, workdir)
-    state = run(experiment, batches, prepared, workdir)
+            run(experiment, StopsBefore(batches, step), reader, workdir)
+    state = run(experiment, batches, reader, workdir)
 
     jax.tree.map(np.testing.assert_array_equal, state, whole.state)
     assert timeless_metrics(workdir) == timeless_metrics(whole.folder)
@@ -96,7 +79,7 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
 def test_sigterm_saves_a_checkpoint_and_the_run_goes_on_exactly(
     make_experiment: MakeExperiment,
     batches: TrainBatches,
-    prepared: Prepared,
+    reader: SplitReader,
     whole: FinishedRun,
     workdir: Path,
 ) -> None:
@@ -105,11 +88,11 @@ def test_sigterm_saves_a_checkpoint_and_the_run_goes_on_exactly(
     # Batches are drawn ahead of the step that takes them. Step 5 is neither saved nor evaluated by itself.
     ahead = experiment.config.data.prefetch + 1
     with pytest.raises(Preempted, match="asked to stop: the checkpoint of step 5 is written"):
-        run(experiment, AsksToStop(batches, 5 + ahead), prepared, workdir)
+        run(experiment, AsksToStop(batches, 5 + ahead), reader, workdir)
     assert signal.getsignal(signal.SIGTERM) is before
     with CheckpointStore(workdir / "checkpoints") as checkpoints:
         assert checkpoints.last_step == 5
-    state = run(experiment, batches, prepared, workdir)
+    state = run(experiment, batches, reader, workdir)
     jax.tree.map(np.testing.assert_array_equal, state, whole.state)
     assert timeless_metrics(workdir) == timeless_metrics(whole.folder)
 
@@ -117,13 +100,13 @@ def test_sigterm_saves_a_checkpoint_and_the_run_goes_on_exactly(
 def test_a_finished_run_is_not_trained_again(
     make_experiment: MakeExperiment,
     batches: TrainBatches,
-    prepared: Prepared,
+    reader: SplitReader,
     whole: FinishedRun,
     workdir: Path,
 ) -> None:
     experiment = make_experiment(1)
     shutil.copytree(whole.folder, workdir, dirs_exist_ok=True)
-    again = run(experiment, StopsBefore(batches, 0), prepared, workdir)
+    again = run(experiment, StopsBefore(batches, 0), reader, workdir)
     jax.tree.map(np.testing.assert_array_equal, again, whole.state)
     assert read_metrics(workdir) == read_metrics(whole.folder)
     assert int(again.step) == experiment.total_steps == 9
@@ -145,24 +128,24 @@ def test_training_writes_curves_and_the_best_and_last_checkpoint(whole: Finished
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(
-    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, workdir: Path
+    make_experiment: MakeExperiment, batches: TrainBatches, reader: SplitReader, workdir: Path
 ) -> None:
     # Step 4 is logged, and saved.
     with pytest.raises(
         FloatingPointError, match=r"step 4: .*loss, .*not finite; lower config.optim.learning_rate"
     ):
-        run(make_experiment(1), BreaksAt(batches, 4), prepared, workdir)
+        run(make_experiment(1), BreaksAt(batches, 4), reader, workdir)
 
 
 def test_a_state_that_is_not_finite_is_never_saved(
-    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, workdir: Path
+    make_experiment: MakeExperiment, batches: TrainBatches, reader: SplitReader, workdir: Path
 ) -> None:
     # Every step is saved and none is logged.
     experiment = with_same_programs(
         make_experiment(1), train={"checkpoint_every_steps": 1, "log_every_steps": 1000}
     )
     with pytest.raises(FloatingPointError, match="step 3: "):
-        run(experiment, BreaksAt(batches, 3), prepared, workdir)
+        run(experiment, BreaksAt(batches, 3), reader, workdir)
     with CheckpointStore(workdir / "checkpoints") as checkpoints:
         assert checkpoints.last_step == 2
         saved = checkpoints.restore(2, like=experiment.state_maker.abstract)
