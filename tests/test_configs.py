@@ -1,6 +1,10 @@
+import functools
 import importlib
 import itertools
+from collections.abc import Callable
 
+import jax
+import numpy as np
 import pytest
 
 from configs.sizes import SIZES
@@ -8,8 +12,8 @@ from data_pipeline.input_pipeline import TrainBatches
 from data_pipeline.manifest import FRAMES
 from mcsan_jax.config import from_config_dict
 from mcsan_jax.errors import InputError
-from mcsan_jax.training.experiment import batch_limits, build_experiment
-from mcsan_jax.training.sharding import put_batch
+from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
+from mcsan_jax.training.sharding import make_mesh, put_batch
 from tests.support import ROOT
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
@@ -18,6 +22,8 @@ CONFIGS = sorted(
     for path in (ROOT / "configs").glob("*.py")
     if path.stem not in ("__init__", "sizes", "pretrained_text")
 )
+HGR = "peers.hgr"
+"""The peer whose network and loss are furthest from those of the other configs."""
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +33,54 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return write_prepared(tmp_path_factory.mktemp("prepared"), streams, records)
 
 
+@pytest.fixture(scope="module")
+def build(prepared: Prepared) -> Callable[[str], tuple[Experiment, TrainBatches]]:
+    @functools.cache
+    def build(name: str) -> tuple[Experiment, TrainBatches]:
+        """The experiment of a config in its smallest size, and batches of eight for it."""
+        size = "msrvtt-tiny" if name == HGR else "tiny"
+        values = importlib.import_module(f"configs.{name}").get_config(size)
+        values.train.batch_size = 8
+        config = from_config_dict(values)
+        limits = batch_limits(config.data)
+        batches = TrainBatches(prepared.folder, prepared.manifest, "train", 8, limits, seed=0)
+        return build_experiment(config, prepared.manifest, make_mesh(jax.devices()[:1])), batches
+
+    return build
+
+
 def test_the_published_configs_are_there() -> None:
     assert {"demo", "msrvtt", "msrvtt_1ka", "vatex", "msvd", "custom"} <= set(CONFIGS)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_every_config_builds_and_runs_two_steps(name: str, prepared: Prepared) -> None:
-    values = importlib.import_module(f"configs.{name}").get_config("tiny")
-    values.train.batch_size = 8
-    config = from_config_dict(values)
-    experiment = build_experiment(config, prepared.manifest)
-    batches = TrainBatches(prepared.folder, prepared.manifest, "train", 8, batch_limits(config.data), seed=0)
+@pytest.mark.parametrize("name", [*CONFIGS, HGR])
+def test_a_step_of_every_config_keeps_the_form_of_its_state(
+    name: str, build: Callable[[str], tuple[Experiment, TrainBatches]]
+) -> None:
+    """Without compiling anything."""
+    experiment, batches = build(name)
+    state = experiment.state_maker.abstract
+    new_state, metrics = jax.eval_shape(experiment.train_step, state, next(batches.from_step(0)))
+    form = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (state, new_state)]
+    assert form[0] == form[1]
+    assert all((value.shape, value.dtype) == ((), np.float32) for value in metrics.values())
+    assert {"loss", "ranking"} <= set(metrics)
+    learned = {term.split("/")[0] for term in metrics} & {"fbce", "kl"}
+    assert learned == (set() if name == HGR else {"fbce", "kl"})
+
+
+# That of the demo is trained to its end in test_main.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CONFIGS, HGR])
+def test_every_config_runs_two_steps(
+    name: str, build: Callable[[str], tuple[Experiment, TrainBatches]]
+) -> None:
+    experiment, batches = build(name)
     state = experiment.initial_state()
     for batch in itertools.islice(batches.from_step(0), 2):
         state, metrics = experiment.train_step(state, put_batch(batch, experiment.mesh))
     assert int(state.step) == 2
+    assert 0 < float(metrics["loss"]) < 10
     assert all(abs(float(value)) < 1e6 for value in metrics.values())
 
 

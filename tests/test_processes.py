@@ -13,7 +13,9 @@ from mcsan_jax.processes import RESUME_ME, place_of
 from tests.support import ROOT
 from tests.support.processes import MAIN, PLACE, run_all, said, started
 
-COMPARED = 20
+STEPS = 36
+"""Of a whole run: enough to stop it and to kill it in their course."""
+COMPARED = 12
 """Steps whose losses are compared; the evaluation after them is, too."""
 TOLERANCE = 1e-5
 """Between losses of the same step, relative: sums over devices come in another order."""
@@ -22,18 +24,18 @@ SECONDS_TO_NOTICE = 120
 
 
 def flags_for(shapes: pathlib.Path, run: pathlib.Path) -> list[str]:
-    """80 steps, four an epoch, each in the log; evaluated every 20 and saved every six."""
+    """Four steps an epoch, each in the log; evaluated every twelve and saved every six."""
     return [
         f"--config={ROOT}/configs/demo.py:tiny",
         f"--config.data.dir={shapes}",
         "--config.data.test_split=",
-        "--config.train.epochs=20",
+        f"--config.train.epochs={STEPS // 4}",
         "--config.train.batch_size=16",
         "--config.train.log_every_steps=1",
         f"--config.train.evaluate_every_epochs={COMPARED // 4}",
         "--config.train.checkpoint_every_steps=6",
         # Compiles faster; what is tested here does not depend on it.
-        "--config.model.levels=('global', 'entity')",
+        "--config.model.levels=('entity',)",
         f"--workdir={run}",
     ]
 
@@ -67,6 +69,7 @@ def runs(
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 def test_several_processes_train_and_evaluate_as_one(runs: dict[int, pathlib.Path], count: int) -> None:
     alone, together = (
@@ -84,15 +87,17 @@ def test_several_processes_train_and_evaluate_as_one(runs: dict[int, pathlib.Pat
     )
 
 
+@pytest.mark.slow
 def test_only_the_first_process_speaks_and_writes(runs: dict[int, pathlib.Path]) -> None:
     result = json.loads((runs[2] / "eval" / "val.json").read_text())
     assert result["rsum"] == max(entry["rsum/fused"] for entry in entries(runs[2], "val"))
     first, other = said(runs[2].parent, 2)
-    assert "2 process(es), 4 cpu device(s)" in first and "step 80/80" in first
+    assert "2 process(es), 4 cpu device(s)" in first and f"step {STEPS}/{STEPS}" in first
     assert first.count("Protocol: ") == 1
     assert "step" not in other and "Protocol" not in other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_each_process_reads_its_share_of_the_files(runs: dict[int, pathlib.Path], count: int) -> None:
     assert f"from {4 // count} of 4 file(s) of records" in said(runs[count].parent, count)[0]
@@ -116,6 +121,7 @@ print(experiment.mesh.size, "devices:", int(state.step), *(float(leaf.astype("fl
 """
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_two_processes_is_read_by_any_number(
     runs: dict[int, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
@@ -129,7 +135,7 @@ def test_a_checkpoint_of_two_processes_is_read_by_any_number(
     ]
     assert [size for size, _, _ in found] == ["1", *["4"] * 6]
     assert len({values for _, _, values in found}) == 1
-    assert found[0][2].startswith("80 ")
+    assert found[0][2].startswith(f"{STEPS} ")
 
 
 def last_checkpoint(run: pathlib.Path) -> int:
@@ -143,6 +149,7 @@ def wait_for_checkpoint(run: pathlib.Path, step: int, process: subprocess.Popen[
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
     runs: dict[int, pathlib.Path], shapes_in_four_files: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -154,14 +161,14 @@ def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
         assert [process.wait(timeout=600) for process in processes] == [RESUME_ME] * 2, said(tmp_path, 2)
     assert all("asked to stop: the checkpoint of step " in output for output in said(tmp_path, 2))
     stopped_at = last_checkpoint(broken)
-    assert 6 <= stopped_at < 80
+    assert 6 <= stopped_at < STEPS
 
     with started(2, 2, arguments, tmp_path) as processes:
         wait_for_checkpoint(broken, stopped_at + 7, processes[0])
         processes[1].kill()
         status = processes[0].wait(timeout=SECONDS_TO_NOTICE)
     first = said(tmp_path, 2)[0]
-    assert f"resumed from the checkpoint at step {stopped_at} of 80" in first
+    assert f"resumed from the checkpoint at step {stopped_at} of {STEPS}" in first
     # It is a race whether a collective fails, or JAX's heartbeat is first to notice.
     if status == RESUME_ME:
         assert "error: process 0 of 2 cannot go on, most likely because another one ended: " in first

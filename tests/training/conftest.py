@@ -1,16 +1,16 @@
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import FRAMES, REGIONS
 from mcsan_jax.config import Config, defaults, from_config_dict
+from mcsan_jax.levels import ENTITY, GLOBAL
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
 from mcsan_jax.training.sharding import make_mesh
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
+from tests.training.runs import FinishedRun, MakeExperiment, changed, run
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +26,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture(scope="session")
 def config() -> Config:
+    """Two levels, the cheapest to compile; tests that are about all four say so."""
     values = defaults()
     values.name = "tested"
     values.data.update(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3)
-    values.model.update(width=16, word_width=8, dropout=0.1)
+    values.model.update(levels=(GLOBAL, ENTITY), width=16, word_width=8, dropout=0.1)
     values.loss.update(attribute_weight=0.1, divergence_weight=0.1)
     values.train.update(
         batch_size=8, epochs=3, log_every_steps=2, evaluate_every_epochs=2, checkpoint_every_steps=2
@@ -39,23 +40,20 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="session")
-def make_experiment(prepared: Prepared, config: Config) -> Callable[..., Experiment]:
-    """Builds an experiment on some of the fake devices, with some groups of the configuration changed, once."""
+def make_experiment(prepared: Prepared, config: Config) -> MakeExperiment:
+    """Builds an experiment on some of the fake devices, with some groups of the configuration changed, once.
+
+    Tests that ask for the same one share its compiled programs.
+    """
 
     made: dict[str, Experiment] = {}
 
     def make(devices: int = 1, **groups: dict[str, object]) -> Experiment:
         key = repr((devices, groups))
         if key not in made:
-            made[key] = build(devices, groups)
+            mesh = make_mesh(jax.devices()[:devices])
+            made[key] = build_experiment(changed(config, **groups), prepared.manifest, mesh)
         return made[key]
-
-    def build(devices: int, groups: dict[str, dict[str, object]]) -> Experiment:
-        changed = {
-            name: dataclasses.replace(getattr(config, name), **values) for name, values in groups.items()
-        }
-        mesh = make_mesh(jax.devices()[:devices])
-        return build_experiment(dataclasses.replace(config, **changed), prepared.manifest, mesh)
 
     return make
 
@@ -70,6 +68,24 @@ def batches(prepared: Prepared, config: Config) -> TrainBatches:
         batch_limits(config.data),
         config.train.seed,
     )
+
+
+@pytest.fixture(scope="session")
+def reader(prepared: Prepared, config: Config) -> SplitReader:
+    """Of the videos to validate on."""
+    return SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(config.data))
+
+
+@pytest.fixture(scope="session")
+def whole(
+    make_experiment: MakeExperiment,
+    batches: TrainBatches,
+    reader: SplitReader,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> FinishedRun:
+    """The run of `make_experiment(1)`, never interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return FinishedRun(run(make_experiment(1), batches, reader, folder), folder)
 
 
 @pytest.fixture

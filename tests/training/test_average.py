@@ -1,7 +1,6 @@
 """The moving average of the parameters, and that it is what is evaluated."""
 
 import itertools
-from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -11,10 +10,9 @@ from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.sharding import put_batch
 from mcsan_jax.training.train_step import TrainState, make_train_step
+from tests.training.runs import MakeExperiment
 
 DECAY = 0.3
-QUICK = {"levels": ("global", "entity"), "context": "transformer"}
-"""To compile."""
 
 
 def trained(experiment: Experiment, batches: TrainBatches, steps: int) -> list[TrainState]:
@@ -25,9 +23,9 @@ def trained(experiment: Experiment, batches: TrainBatches, steps: int) -> list[T
 
 
 def test_the_average_is_that_of_a_loop_and_is_what_is_used(
-    make_experiment: Callable[..., Experiment], batches: TrainBatches
+    make_experiment: MakeExperiment, batches: TrainBatches
 ) -> None:
-    experiment = make_experiment(1, model=QUICK, optim={"average_decay": DECAY})
+    experiment = make_experiment(1, optim={"average_decay": DECAY})
     states = trained(experiment, batches, 4)
     first, *rest = [jax.tree.leaves(jax.device_get(state.params)) for state in states]
     expected = [leaf.astype(np.float64) for leaf in first]
@@ -44,29 +42,35 @@ def test_the_average_is_that_of_a_loop_and_is_what_is_used(
 
 
 def test_training_is_the_same_with_and_without_it(
-    make_experiment: Callable[..., Experiment], batches: TrainBatches
+    make_experiment: MakeExperiment, batches: TrainBatches
 ) -> None:
-    with_it = trained(make_experiment(1, model=QUICK, optim={"average_decay": DECAY}), batches, 2)[-1]
-    without = trained(make_experiment(1, model=QUICK), batches, 2)[-1]
+    with_it = trained(make_experiment(1, optim={"average_decay": DECAY}), batches, 2)[-1]
+    without = trained(make_experiment(1), batches, 2)[-1]
     assert without.average is None
     assert variables_of(without)["params"] is without.params
     jax.tree.map(np.testing.assert_array_equal, *jax.device_get((with_it.params, without.params)))
 
 
-def test_it_is_saved_and_taken_over(
-    make_experiment: Callable[..., Experiment], batches: TrainBatches, tmp_path
-) -> None:
-    experiment = make_experiment(1, model=QUICK, optim={"average_decay": DECAY})
+def test_it_is_saved_and_taken_over(make_experiment: MakeExperiment, batches: TrainBatches, tmp_path) -> None:
+    experiment = make_experiment(1, optim={"average_decay": DECAY})
     state = trained(experiment, batches, 2)[-1]
     with CheckpointStore(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(2, state)
         checkpoints.wait()
         restored = checkpoints.restore(2, like=experiment.state_maker.abstract)
     jax.tree.map(np.testing.assert_array_equal, *jax.device_get((restored, state)))
-    # On an accelerator the step takes over the memory of the parameters and of their average, which start as one.
-    parts = (experiment.model, experiment.optimizer, experiment.config, experiment.mesh)
+
+
+def test_the_step_takes_over_the_memory_of_its_state_and_its_average(
+    make_experiment: MakeExperiment, batches: TrainBatches
+) -> None:
+    experiment = make_experiment(1, optim={"average_decay": DECAY})
     batch = put_batch(next(batches.from_step(0)), experiment.mesh)
+    # On an accelerator; the parameters and their average start as one.
+    parts = (experiment.model, experiment.optimizer, experiment.config, experiment.mesh)
     fresh = experiment.initial_state()
     after, _ = make_train_step(*parts, takes_over=True)(fresh, batch)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(fresh.average))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((fresh.params, fresh.average)))
     assert np.isfinite(float(after.average["log_temperature"]))
+    experiment.train_step(after, batch)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after)), "a processor keeps it"

@@ -2,7 +2,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -11,8 +10,9 @@ import pytest
 
 from data_pipeline.input_pipeline import TrainBatches
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment
-from mcsan_jax.training.sharding import put_batch
+from mcsan_jax.training.sharding import make_mesh, put_batch, replicated
+from tests.support import ROOT
+from tests.training.runs import MakeExperiment
 
 
 def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_holds_the_state_it_was_given_although_training_goes_on(
-    make_experiment: Callable[..., Experiment], batches: TrainBatches, tmp_path: Path
+    make_experiment: MakeExperiment, batches: TrainBatches, tmp_path: Path
 ) -> None:
     experiment = make_experiment(1)
     state = experiment.initial_state()
@@ -49,10 +49,8 @@ def test_a_checkpoint_holds_the_state_it_was_given_although_training_goes_on(
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), expected)
 
 
-def test_a_checkpoint_restores_onto_another_mesh(
-    make_experiment: Callable[..., Experiment], tmp_path: Path
-) -> None:
-    state = make_experiment(2).initial_state()
+def test_a_checkpoint_restores_onto_another_mesh(make_experiment: MakeExperiment, tmp_path: Path) -> None:
+    state = jax.device_put(make_experiment(1).initial_state(), replicated(make_mesh(jax.devices()[:2])))
     with CheckpointStore(tmp_path / "checkpoints") as store:
         store.save(1, state)
         store.wait()
@@ -84,7 +82,6 @@ import pathlib, sys
 import jax, numpy as np
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.checkpointing import CheckpointStore
-from tests.support import ROOT
 
 folder = pathlib.Path(sys.argv[1])
 states = [{"weight": jax.random.normal(jax.random.key(step), (200_000,))} for step in range(4)]

@@ -18,10 +18,6 @@ from tests.support.tiny_model import random_batch, tiny_config
 
 PAIRS, WIDTH, FRAMES, SLOTS = 16, 7, 5, 3
 LEVELS = (ENTITY, RELATIONSHIP)
-DEVICES = {
-    "info_nce": {"gather": (1, 2, 4, 8), "ring": (1, 2, 4, 8)},
-    "triplet": {"gather": (1, 8), "ring": (4,)},
-}
 
 
 def encoding(seed: int, masks: np.ndarray, dtype: type) -> Encoding:
@@ -76,15 +72,17 @@ def configured(ranking: str, exchange: str) -> Config:
     )
 
 
-def compiled_gradient(config: Config, sides: Sides, devices: int) -> tuple[Any, Any]:
-    """The compiled loss with its gradients to all that comes out of the network, and its arguments."""
+@functools.cache
+def compiled_gradient(ranking: str, exchange: str, devices: int, per_video: int = 1) -> tuple[Any, Any]:
+    """The compiled loss and its terms, with the loss's gradients to all that comes out of the network; arguments."""
+    sides = draw_sides(np.float32) if per_video == 1 else many_captions(per_video)[0]
     mesh = make_mesh(jax.devices()[:devices])
-    objective = make_objective(config, mesh)
+    objective = make_objective(configured(ranking, exchange), mesh)
 
-    def loss(differentiable: Any, rest: Any) -> jax.Array:
+    def loss(differentiable: Any, rest: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
         leaves = [other if one is None else one for one, other in zip(differentiable, rest, strict=True)]
         videos, texts, parameters, batch = jax.tree.unflatten(kind, leaves)
-        return objective(videos, texts, parameters, batch)[0]
+        return objective(videos, texts, parameters, batch)
 
     split = put_batch((sides.videos, sides.texts), mesh)
     leaves, kind = jax.tree.flatten((*split, sides.parameters, put_batch(sides.batch, mesh)))
@@ -94,25 +92,39 @@ def compiled_gradient(config: Config, sides: Sides, devices: int) -> tuple[Any, 
         [leaf if floating else None for leaf, floating in zip(leaves, is_float, strict=True)],
         [None if floating else leaf for leaf, floating in zip(leaves, is_float, strict=True)],
     )
-    return jax.jit(jax.value_and_grad(loss)).lower(*arguments).compile(), arguments
+    return jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(*arguments).compile(), arguments
 
 
-@pytest.mark.parametrize("ranking", DEVICES)
-def test_the_global_loss_is_that_of_one_device(ranking: str) -> None:
-    sides = draw_sides(np.float32)
-    results = {}
-    for exchange, numbers in DEVICES[ranking].items():
-        for devices in numbers:
-            program, arguments = compiled_gradient(configured(ranking, exchange), sides, devices)
-            results[exchange, devices] = jax.device_get(program(*arguments))
-    value, gradients = results.pop(("gather", 1))
+def computed(*which: Any) -> tuple[float, dict[str, float], list[Any]]:
+    """Loss, its terms and its gradients."""
+    program, arguments = compiled_gradient(*which)
+    (value, terms), gradients = jax.device_get(program(*arguments))
+    return value, terms, gradients
+
+
+# Programs of four devices are those of the test below.
+@pytest.mark.parametrize(
+    ("ranking", "exchange", "devices"),
+    [
+        ("info_nce", "gather", 4),
+        ("info_nce", "ring", 4),
+        ("triplet", "gather", 8),
+        ("triplet", "ring", 4),
+        *(
+            pytest.param("info_nce", *rest, marks=pytest.mark.slow)
+            for rest in (("gather", 2), ("gather", 8), ("ring", 1), ("ring", 2), ("ring", 8))
+        ),
+    ],
+)
+def test_the_global_loss_is_that_of_one_device(ranking: str, exchange: str, devices: int) -> None:
+    value, _, gradients = computed(ranking, "gather", 1)
     assert value > 0.1
     assert max(np.abs(one).max() for one in gradients if one is not None) > 1e-2
-    for other_value, other_gradients in results.values():
-        np.testing.assert_allclose(other_value, value, rtol=1e-6)
-        for other, one in zip(other_gradients, gradients, strict=True):
-            if one is not None:
-                np.testing.assert_allclose(other, one, atol=1e-6, rtol=1e-6)
+    found, _, found_gradients = computed(ranking, exchange, devices)
+    np.testing.assert_allclose(found, value, rtol=1e-6)
+    for other, one in zip(found_gradients, gradients, strict=True):
+        if one is not None:
+            np.testing.assert_allclose(other, one, atol=1e-6, rtol=1e-6)
 
 
 def collectives(program: Any) -> dict[str, set[str]]:
@@ -131,7 +143,7 @@ def collectives(program: Any) -> dict[str, set[str]]:
 @pytest.mark.parametrize("exchange", ["gather", "ring"])
 def test_frames_stay_where_they_are(exchange: str) -> None:
     """All that passes between four devices; a collective that is not listed here is a mistake."""
-    program, _ = compiled_gradient(configured("info_nce", exchange), draw_sides(np.float32), 4)
+    program, _ = compiled_gradient("info_nce", exchange, 4)
     columns = {"f32[4,4]"}
     bookkeeping = {f"s32[{PAIRS}]", f"pred[{PAIRS}]"}
     expected = {
@@ -188,12 +200,9 @@ def many_captions(per_video: int) -> tuple[Sides, np.ndarray]:
 
 def test_all_captions_of_a_video_are_right_answers() -> None:
     sides, positives = many_captions(4)
-    ranking_only = LossConfig(attribute_weight=0.0, divergence_weight=0.0)
-    config = dataclasses.replace(configured("info_nce", "gather"), loss=ranking_only)
-    videos, texts, parameters = jax.tree.map(jnp.asarray, (sides.videos, sides.texts, sides.parameters))
-    fused = np.asarray(score(videos, texts, parameters, config.similarity).fused, np.float64)
-    program, arguments = compiled_gradient(config, sides, 1)
-    value = float(program(*arguments)[0])
+    similarity = configured("info_nce", "gather").similarity
+    scores = jax.jit(lambda *encoded: score(*encoded, similarity))
+    fused = np.asarray(scores(sides.videos, sides.texts, sides.parameters).fused, np.float64)
     real = np.asarray(sides.batch.example_mask)
     costs = [
         info_nce_rows(scores, right, rows, columns, float(sides.parameters.temperature))
@@ -202,7 +211,8 @@ def test_all_captions_of_a_video_are_right_answers() -> None:
             (fused.T, positives.T, np.repeat(real, 4), real),
         )
     ]
-    np.testing.assert_allclose(value, 0.5 * (np.mean(costs[0]) + np.mean(costs[1])), rtol=1e-5)
+    _, terms, _ = computed("info_nce", "gather", 1, 4)
+    np.testing.assert_allclose(terms["ranking"], 0.5 * (np.mean(costs[0]) + np.mean(costs[1])), rtol=1e-5)
 
 
 def info_nce_rows(
@@ -219,12 +229,8 @@ def info_nce_rows(
 
 
 def test_several_captions_give_one_loss_on_all_devices() -> None:
-    results = []
-    for devices in (1, 4):
-        sides, _ = many_captions(4)
-        program, arguments = compiled_gradient(configured("info_nce", "gather"), sides, devices)
-        results.append(jax.device_get(program(*arguments)))
-    (one, one_gradient), (four, four_gradient) = results
+    one, _, one_gradient = computed("info_nce", "gather", 1, 4)
+    four, _, four_gradient = computed("info_nce", "gather", 4, 4)
     np.testing.assert_allclose(four, one, rtol=1e-6)
     for other, expected in zip(four_gradient, one_gradient, strict=True):
         if expected is not None:

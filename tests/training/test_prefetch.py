@@ -1,6 +1,6 @@
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -8,30 +8,18 @@ import pytest
 
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from mcsan_jax.batch import PairBatch
-from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
 from mcsan_jax.training.prefetch import on_devices
 from mcsan_jax.training.sharding import make_mesh, split_rows
-from mcsan_jax.training.train_loop import train
-from mcsan_jax.training.train_step import TrainState
 from tests.support.prepared_data import Prepared
 from tests.support.processes import run_all
+from tests.training.runs import FinishedRun, MakeExperiment, run, with_same_programs
 
-MakeExperiment = Callable[..., Experiment]
 
-
-class Counted:
-    """The first batches, and how many of them were asked for."""
-
-    def __init__(self, batches: TrainBatches, count: int) -> None:
-        self.asked = 0
-        self._batches = itertools.islice(batches.from_step(0), count)
-
-    def __iter__(self) -> Iterator[PairBatch]:
-        for batch in self._batches:
-            self.asked += 1
-            yield batch
+@pytest.fixture(scope="module")
+def five(batches: TrainBatches) -> list[PairBatch]:
+    """The first batches."""
+    return list(itertools.islice(batches.from_step(0), 5))
 
 
 def _assert_same(first: PairBatch, second: PairBatch) -> None:
@@ -40,56 +28,50 @@ def _assert_same(first: PairBatch, second: PairBatch) -> None:
 
 @pytest.mark.parametrize("devices", [1, 8])
 @pytest.mark.parametrize("ahead", [0, 1, 2, 9])
-def test_the_next_batches_are_on_the_devices(batches: TrainBatches, devices: int, ahead: int) -> None:
+def test_the_next_batches_are_on_the_devices(five: list[PairBatch], devices: int, ahead: int) -> None:
     mesh = make_mesh(jax.devices()[:devices])
-    source = Counted(batches, 5)
-    handed_out = 0
-    for batch, expected in zip(on_devices(source, mesh, ahead), batches.from_step(0), strict=False):
-        handed_out += 1
-        assert source.asked == min(handed_out + ahead, 5)
+    asked = 0
+
+    def counted() -> Iterator[PairBatch]:
+        nonlocal asked
+        for batch in five:
+            asked += 1
+            yield batch
+
+    handed_out = zip(on_devices(counted(), mesh, ahead), five, strict=True)
+    for number, (batch, expected) in enumerate(handed_out, 1):
+        assert asked == min(number + ahead, 5)
         _assert_same(batch, expected)
         assert all(leaf.sharding == split_rows(mesh) for leaf in jax.tree.leaves(batch))
-    assert handed_out == 5
 
 
 @pytest.mark.parametrize("ahead", [0, 2, 9])
-def test_an_error_comes_after_the_batches_before_it(batches: TrainBatches, ahead: int) -> None:
+def test_an_error_comes_after_the_batches_before_it(five: list[PairBatch], ahead: int) -> None:
     def broken() -> Iterator[PairBatch]:
-        yield from itertools.islice(batches.from_step(0), 4)
+        yield from five
         raise OSError("the disk is gone")
 
     stream = on_devices(broken(), make_mesh(jax.devices()[:1]), ahead)
-    for expected in itertools.islice(batches.from_step(0), 4):
+    for expected in five:
         _assert_same(next(stream), expected)
     with pytest.raises(OSError, match="the disk is gone"):
         next(stream)
 
 
-def _train(
-    experiment: Experiment, batches: TrainBatches, prepared: Prepared, workdir: pathlib.Path
-) -> TrainState:
-    config = experiment.config
-    reader = SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(config.data))
-
-    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
-        return evaluate(experiment.encoders, variables_of(state), reader, config, "val"), f"step {step}"
-
-    workdir.mkdir()
-    with CheckpointStore(workdir / "checkpoints") as checkpoints:
-        return train(experiment, batches, evaluator, checkpoints, workdir)
-
-
 def test_batches_held_on_the_devices_change_nothing_and_are_not_saved(
-    make_experiment: MakeExperiment, batches: TrainBatches, prepared: Prepared, tmp_path: pathlib.Path
+    make_experiment: MakeExperiment,
+    batches: TrainBatches,
+    reader: SplitReader,
+    whole: FinishedRun,
+    workdir: pathlib.Path,
 ) -> None:
     experiment = make_experiment(1)
     assert experiment.config.data.prefetch == 2
-    with_two = _train(experiment, batches, prepared, tmp_path / "two")
-    with_none = _train(make_experiment(1, data={"prefetch": 0}), batches, prepared, tmp_path / "none")
-    jax.tree.map(np.testing.assert_array_equal, *jax.device_get((with_two, with_none)))
+    held_none = run(with_same_programs(experiment, data={"prefetch": 0}), batches, reader, workdir)
+    jax.tree.map(np.testing.assert_array_equal, held_none, whole.state)
 
     like = experiment.state_maker.abstract
-    with CheckpointStore(tmp_path / "two" / "checkpoints") as checkpoints:
+    with CheckpointStore(whole.folder / "checkpoints") as checkpoints:
         step = checkpoints.last_step
         assert step == experiment.total_steps
         restored = checkpoints.restore(step, like)
@@ -102,7 +84,7 @@ def test_batches_held_on_the_devices_change_nothing_and_are_not_saved(
 TWO_PROCESSES = """
 import itertools, pathlib, sys
 import jax, numpy as np
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import DataConfig
 from mcsan_jax.training.experiment import batch_limits
@@ -129,6 +111,7 @@ for part, whole in zip(own, batches(), strict=False):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_put_their_own_rows(prepared: Prepared, tmp_path: pathlib.Path) -> None:
     program = ["-c", TWO_PROCESSES, str(prepared.folder), "COORDINATOR", "INDEX"]
     for output in run_all(2, 2, program, tmp_path):

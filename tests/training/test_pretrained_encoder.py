@@ -11,17 +11,15 @@ from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
-from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import read_bert
-from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment, variables_of
+from mcsan_jax.training.experiment import Experiment, build_experiment
 from mcsan_jax.training.kept_states import KeptStates
 from mcsan_jax.training.sharding import make_mesh, put_batch
-from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
 from tests.support.prepared_data import Prepared
 from tests.support.small_encoder import save_encoder
+from tests.training.runs import Interrupted, StopsBefore, changed, run, with_same_programs
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +34,19 @@ def with_tokenizer_of(manifest: Manifest, encoder: pathlib.Path) -> Manifest:
 
 
 def with_encoder(config: Config, encoder: pathlib.Path, **optim: float) -> Config:
-    return dataclasses.replace(
-        config,
-        model=dataclasses.replace(config.model, context="pretrained", pretrained=str(encoder)),
-        optim=dataclasses.replace(config.optim, **optim),
-    )
+    return changed(config, model={"context": "pretrained", "pretrained": str(encoder)}, optim=optim)
+
+
+@pytest.fixture(scope="module")
+def frozen(prepared: Prepared, config: Config, encoder: pathlib.Path) -> Experiment:
+    """The encoder stays as it was published."""
+    return build(prepared, config, encoder)
+
+
+@pytest.fixture(scope="module")
+def learning(prepared: Prepared, config: Config, encoder: pathlib.Path) -> Experiment:
+    """The encoder learns from the sixth of nine steps on, after a warm-up of one."""
+    return build(prepared, config, encoder, pretrained_learning_rate=1e-3, pretrained_start=0.5)
 
 
 def trained(experiment: Experiment, batches: TrainBatches, steps: int) -> list[TrainState]:
@@ -67,10 +73,9 @@ def build(prepared: Prepared, config: Config, encoder: pathlib.Path, **optim: fl
 
 
 def test_an_encoder_is_left_as_it_was_published(
-    prepared: Prepared, config: Config, encoder: pathlib.Path, batches: TrainBatches
+    frozen: Experiment, encoder: pathlib.Path, batches: TrainBatches
 ) -> None:
-    experiment = build(prepared, config, encoder)
-    first, last = trained(experiment, batches, 2)[::2]
+    first, last = trained(frozen, batches, 2)[::2]
     assert is_equal(published(first), read_bert(str(encoder)).params())
     assert is_equal(published(last), published(first))
     project = [state.params["text_encoder"]["tokens"]["project"] for state in (first, last)]
@@ -80,14 +85,10 @@ def test_an_encoder_is_left_as_it_was_published(
     assert not any(PRETRAINED in str(path) and "mu" in str(path) for path in moments)
 
 
-def test_an_encoder_begins_to_learn_at_its_time(
-    prepared: Prepared, config: Config, encoder: pathlib.Path, batches: TrainBatches
-) -> None:
-    # Nine steps in all, of which it learns from the sixth on, after a warm-up of one.
-    experiment = build(prepared, config, encoder, pretrained_learning_rate=1e-3, pretrained_start=0.5)
-    states = trained(experiment, batches, 7)
+def test_an_encoder_begins_to_learn_at_its_time(learning: Experiment, batches: TrainBatches) -> None:
+    states = trained(learning, batches, 7)
     learned = [not is_equal(published(state), published(states[0])) for state in states]
-    assert experiment.total_steps == 9
+    assert learning.total_steps == 9
     assert learned == [False, False, False, False, False, False, True, True]
 
 
@@ -106,12 +107,9 @@ def test_texts_longer_than_the_encoder_reads_are_refused(
         build(prepared, longer, encoder)
 
 
-def test_kept_states_are_those_of_the_step(
-    prepared: Prepared, config: Config, encoder: pathlib.Path, batches: TrainBatches
-) -> None:
-    experiment = build(prepared, config, encoder)
-    state = experiment.initial_state()
-    shape = experiment.model.pretrained
+def test_kept_states_are_those_of_the_step(frozen: Experiment, batches: TrainBatches) -> None:
+    state = frozen.initial_state()
+    shape = frozen.model.pretrained
     assert shape is not None
     kept = KeptStates(shape, published(state), "float32")
     epochs = list(itertools.islice(batches.from_step(0), 6))
@@ -119,7 +117,7 @@ def test_kept_states_are_those_of_the_step(
     for batch, with_states in zip(epochs, attached, strict=True):
         assert with_states.texts.token_states is not None
         losses = [
-            float(experiment.train_step(state, put_batch(one, experiment.mesh))[1]["loss"])
+            float(frozen.train_step(state, put_batch(one, frozen.mesh))[1]["loss"])
             for one in (batch, with_states)
         ]
         np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
@@ -128,47 +126,49 @@ def test_kept_states_are_those_of_the_step(
     np.testing.assert_array_equal(again.texts.token_states, attached[4].texts.token_states)
 
 
-@pytest.mark.parametrize("rate", [pytest.param(0.0, id="frozen"), pytest.param(1e-3, id="learning")])
-def test_states_are_kept_of_a_frozen_encoder_and_change_no_run(
-    prepared: Prepared,
-    config: Config,
-    encoder: pathlib.Path,
-    batches: TrainBatches,
-    tmp_path: pathlib.Path,
-    rate: float,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    encoded: list[int] = []
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many captions were encoded at a time to be kept."""
+    counts: list[int] = []
     keep = KeptStates._keep
 
     def counting(self: KeptStates, ids: Any, mask: Any, keys: list[bytes], rows: list[int]) -> None:
-        encoded.append(len(rows))
+        counts.append(len(rows))
         keep(self, ids, mask, keys, rows)
 
     monkeypatch.setattr(KeptStates, "_keep", counting)
+    return counts
 
-    def run(name: str, keep_states: bool) -> TrainState:
-        chosen = dataclasses.replace(
-            config,
-            train=dataclasses.replace(config.train, keep_states=keep_states),
-            optim=dataclasses.replace(config.optim, pretrained_learning_rate=rate, pretrained_start=0.0),
-        )
-        experiment = build(prepared, chosen, encoder)
-        reader = SplitReader(prepared.folder, prepared.manifest, "val", batch_limits(chosen.data))
 
-        def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
-            return evaluate(experiment.encoders, variables_of(state), reader, chosen, "val"), f"step {step}"
-
-        (tmp_path / name).mkdir()
-        with CheckpointStore(tmp_path / name / "checkpoints") as checkpoints:
-            return train(experiment, batches, evaluator, checkpoints, tmp_path / name)
-
-    anew = run("anew", False)
-    assert not encoded
-    kept = run("kept", True)
-    assert bool(encoded) == (rate == 0.0)
+def test_kept_states_change_no_run(
+    frozen: Experiment,
+    batches: TrainBatches,
+    reader: SplitReader,
+    workdir: pathlib.Path,
+    encoded: list[int],
+) -> None:
+    anew = trained(frozen, batches, frozen.total_steps)[-1]
+    keeping = with_same_programs(frozen, train={"keep_states": True})
+    kept = run(keeping, batches, reader, workdir)
+    assert encoded
     jax.tree.map(
         lambda one, other: np.testing.assert_allclose(one, other, rtol=2e-2, atol=1e-3),
         kept.params,
         anew.params,
     )
+
+
+@pytest.mark.parametrize(("which", "keep_states"), [("frozen", False), ("learning", True)])
+def test_states_are_kept_on_request_and_of_a_frozen_encoder_only(
+    which: str,
+    keep_states: bool,
+    request: pytest.FixtureRequest,
+    batches: TrainBatches,
+    reader: SplitReader,
+    workdir: pathlib.Path,
+    encoded: list[int],
+) -> None:
+    experiment = with_same_programs(request.getfixturevalue(which), train={"keep_states": keep_states})
+    with pytest.raises(Interrupted):
+        run(experiment, StopsBefore(batches, 1), reader, workdir)
+    assert not encoded

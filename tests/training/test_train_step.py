@@ -1,6 +1,6 @@
 import dataclasses
 import itertools
-from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,61 +11,50 @@ import pytest
 from data_pipeline.input_pipeline import TrainBatches
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.errors import InputError
+from mcsan_jax.levels import LEVELS
 from mcsan_jax.training.experiment import Experiment
-from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.sharding import check_batch_size, make_mesh, put_batch
-from mcsan_jax.training.train_step import TrainState, make_train_step, stream_key
-
-MakeExperiment = Callable[..., Experiment]
-
-
-def loss_and_gradient(experiment: Experiment, state: TrainState, batch: PairBatch):
-    def loss(params):
-        variables = {"params": params, "statistics": state.statistics}
-        videos, texts, parameters = experiment.model.apply(variables, batch)
-        return make_objective(experiment.config, experiment.mesh)(videos, texts, parameters, batch)[0]
-
-    return jax.jit(jax.value_and_grad(loss))(state.params)
+from mcsan_jax.training.train_step import stream_key
+from tests.training.runs import MakeExperiment
 
 
-def test_eight_devices_give_the_loss_and_gradient_of_one(
-    make_experiment: MakeExperiment, batches: TrainBatches
+def train(experiment: Experiment, batches: list[PairBatch]) -> tuple[list[dict[str, float]], Any]:
+    """Metrics of each step, and the optimiser's first moments after the first, the gradient but for a factor."""
+    state = experiment.initial_state()
+    metrics, moments = [], []
+    for batch in batches:
+        state, found = experiment.train_step(state, put_batch(batch, experiment.mesh))
+        metrics.append({name: float(value) for name, value in found.items()})
+        moments.append(optax.tree.get(state.opt_state, "mu"))
+    assert state.params["log_temperature"].sharding.is_fully_replicated
+    return metrics, jax.device_get(moments[0])
+
+
+@pytest.mark.parametrize(
+    "groups", [{}, pytest.param({"model": {"levels": LEVELS}}, marks=pytest.mark.slow, id="all levels")]
+)
+def test_eight_devices_train_like_one(
+    make_experiment: MakeExperiment, batches: TrainBatches, groups: dict[str, Any]
 ) -> None:
-    # Step 2 is the last batch of the epoch, which is not full.
-    batch = next(batches.from_step(2))
-    assert not np.all(batch.example_mask)
-    results = []
-    for devices in (1, 8):
-        experiment = make_experiment(devices)
-        state = experiment.initial_state()
-        results.append(loss_and_gradient(experiment, state, put_batch(batch, experiment.mesh)))
-    (one_loss, one_gradient), (eight_loss, eight_gradient) = jax.device_get(results)
-    np.testing.assert_allclose(eight_loss, one_loss, rtol=1e-5)
-    jax.tree.map(
-        lambda eight, one: np.testing.assert_allclose(eight, one, rtol=1e-4, atol=1e-6),
-        eight_gradient,
-        one_gradient,
+    # The first is the last of an epoch, which is not full.
+    some = list(itertools.islice(batches.from_step(2), 4))
+    assert not np.all(some[0].example_mask)
+    (one, one_moments), (eight, eight_moments) = (
+        train(make_experiment(devices, **groups), some) for devices in (1, 8)
     )
-    assert optax.tree.norm(one_gradient) > 0.1
-
-
-def test_eight_devices_train_like_one(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
-    losses = []
-    for devices in (1, 8):
-        experiment = make_experiment(devices, model={"dropout": 0.0})
-        state = experiment.initial_state()
-        for batch in itertools.islice(batches.from_step(0), 4):
-            state, metrics = experiment.train_step(state, put_batch(batch, experiment.mesh))
-        losses.append(float(metrics["loss"]))
-        assert state.params["log_temperature"].sharding.is_fully_replicated
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    for found, expected in zip(eight, one, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+    assert one[0]["gradient_norm"] > 0.1
+    jax.tree.map(
+        lambda found, expected: np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7),
+        eight_moments,
+        one_moments,
+    )
 
 
 def test_the_step_compiles_once(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
-    experiment = make_experiment(2)
-    state = experiment.initial_state()
-    for batch in itertools.islice(batches.from_step(0), 5):
-        state, _ = experiment.train_step(state, put_batch(batch, experiment.mesh))
+    experiment = make_experiment(8)
+    train(experiment, list(itertools.islice(batches.from_step(0), 5)))
     assert experiment.train_step._cache_size() == 1
 
 
@@ -86,19 +75,6 @@ def test_runs_that_differ_in_the_seed_share_their_programs(
     _, own = first.train_step(states[0], batch)
     _, other = first.train_step(dataclasses.replace(states[0], seed=states[1].seed), batch)
     assert own["loss"] != other["loss"]
-
-
-def test_the_step_takes_over_the_memory_of_its_state(
-    make_experiment: MakeExperiment, batches: TrainBatches
-) -> None:
-    experiment = make_experiment(1)
-    state = experiment.initial_state()
-    batch = put_batch(next(batches.from_step(0)), experiment.mesh)
-    parts = (experiment.model, experiment.optimizer, experiment.config, experiment.mesh)
-    new_state, _ = make_train_step(*parts, takes_over=True)(state, batch)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
-    experiment.train_step(new_state, batch)
-    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(new_state)), "a processor keeps it"
 
 
 def test_the_loss_falls_on_one_batch(make_experiment: MakeExperiment, batches: TrainBatches) -> None:

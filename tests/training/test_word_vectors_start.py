@@ -1,4 +1,3 @@
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from mcsan_jax.training.experiment import Experiment, build_experiment
 from mcsan_jax.training.sharding import make_mesh
 from mcsan_jax.training.train_step import TrainState
 from tests.support.prepared_data import Prepared
+from tests.training.runs import changed
 
 TOKENS, WIDTH = 50, 8
 
@@ -29,8 +29,8 @@ def some_vectors(seed: int, tokens: int = TOKENS, width: int = WIDTH) -> WordVec
 @pytest.fixture(scope="module")
 def build(prepared: Prepared, config: Config) -> Callable[..., Experiment]:
     def make(vectors: WordVectors | None, devices: int = 1, **model: Any) -> Experiment:
-        changed = dataclasses.replace(config, model=dataclasses.replace(config.model, **model))
-        return build_experiment(changed, prepared.manifest, make_mesh(jax.devices()[:devices]), vectors)
+        mesh = make_mesh(jax.devices()[:devices])
+        return build_experiment(changed(config, model=model), prepared.manifest, mesh, vectors)
 
     return make
 
@@ -51,8 +51,8 @@ def test_known_words_start_from_their_vectors_and_all_else_as_without(
     np.testing.assert_array_equal(table[~given.known], embedding(plain)[~given.known])
     assert 0 < given.known.sum() < TOKENS
 
-    changed = jax.tree.map(lambda a, b: not np.array_equal(a, b), state, plain)
-    assert sum(jax.tree.leaves(changed)) == 1
+    differs = jax.tree.map(lambda a, b: not np.array_equal(a, b), state, plain)
+    assert sum(jax.tree.leaves(differs)) == 1
     assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state))
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), experiment.state_maker.abstract

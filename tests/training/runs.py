@@ -1,0 +1,70 @@
+"""Training of the made-up data set, and small changes of its configuration."""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from data_pipeline.input_pipeline import SplitReader, TrainBatches
+from mcsan_jax.batch import PairBatch
+from mcsan_jax.config import Config
+from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import Experiment, variables_of
+from mcsan_jax.training.train_loop import PairStream, train
+from mcsan_jax.training.train_step import TrainState
+
+MakeExperiment = Callable[..., Experiment]
+"""Of the fixture `make_experiment`: number of devices, and changed groups of the configuration."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """A run from its start to its end: the last state, on the host, and its folder, not to be changed."""
+
+    state: TrainState
+    folder: pathlib.Path
+
+
+class Interrupted(Exception):
+    """The run was stopped."""
+
+
+class StopsBefore:
+    """Batches that end in an exception, as a run that is killed."""
+
+    def __init__(self, batches: TrainBatches, step: int) -> None:
+        self._batches, self._step = batches, step
+
+    def from_step(self, step: int) -> Iterator[PairBatch]:
+        yield from itertools.islice(self._batches.from_step(step), self._step - step)
+        raise Interrupted
+
+
+def changed(config: Config, **groups: dict[str, Any]) -> Config:
+    """The configuration with some values of some groups changed."""
+    return dataclasses.replace(
+        config, **{name: dataclasses.replace(getattr(config, name), **new) for name, new in groups.items()}
+    )
+
+
+def with_same_programs(experiment: Experiment, **groups: dict[str, Any]) -> Experiment:
+    """The experiment with values changed that no compiled program depends on."""
+    return dataclasses.replace(experiment, config=changed(experiment.config, **groups))
+
+
+def run(
+    experiment: Experiment, batches: PairStream, reader: SplitReader, workdir: pathlib.Path
+) -> TrainState:
+    """Trains to the end in a folder, which is made where it is absent; the last state, on the host."""
+
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
+        variables = variables_of(state)
+        return evaluate(experiment.encoders, variables, reader, experiment.config, "val"), f"step {step}"
+
+    workdir.mkdir(exist_ok=True)
+    with CheckpointStore(workdir / "checkpoints") as checkpoints:
+        return jax.device_get(train(experiment, batches, evaluator, checkpoints, workdir))
