@@ -13,6 +13,7 @@ from data_pipeline.input_pipeline import TrainBatches
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.sharding import put_batch
+from tests.support import ROOT
 
 
 def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
@@ -30,6 +31,17 @@ def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
     assert kept == [2, 5]
     with CheckpointStore(tmp_path / "checkpoints") as store:
         np.testing.assert_array_equal(store.restore(2, like=state)["weight"], np.arange(4.0) + 2)
+
+
+@pytest.mark.parametrize(("first", "second", "best"), [(30.0, 10.0, 1), (10.0, 30.0, 2), (20.0, 20.0, 2)])
+def test_of_two_evaluated_checkpoints_the_better_or_the_later_is_the_best(
+    tmp_path: Path, first: float, second: float, best: int
+) -> None:
+    with CheckpointStore(tmp_path / "checkpoints") as store:
+        for step, rsum in ((1, first), (2, second)):
+            store.save(step, {"weight": jax.numpy.ones(2)}, rsum)
+            store.wait()
+        assert (store.best_step, store.last_step) == (best, 2)
 
 
 def test_a_checkpoint_holds_the_state_it_was_given_although_training_goes_on(
@@ -84,7 +96,6 @@ import pathlib, sys
 import jax, numpy as np
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.checkpointing import CheckpointStore
-from tests.support import ROOT
 
 folder = pathlib.Path(sys.argv[1])
 states = [{"weight": jax.random.normal(jax.random.key(step), (200_000,))} for step in range(4)]
