@@ -141,7 +141,7 @@ TRAINING = (
         "mcsan_jax/training/optimizers.py",
         "share = 1 - jnp.minimum(decay,",
         "share = jnp.minimum(decay,",
-        ("training/test_optimizers.py", "training/test_average.py"),
+        ("training/test_optimizers.py",),
     ),
     Mutant(
         "the worst checkpoint is the best",
@@ -263,7 +263,7 @@ ANNOTATIONS_AND_CAPTIONS = (
         "data_pipeline/survey.py",
         "attributes_of(graphs) if video.split == TRAIN else ()",
         "attributes_of(graphs)",
-        ("data_pipeline/test_survey.py", "data_pipeline/test_no_leak.py"),
+        ("data_pipeline/test_survey.py",),
     ),
     Mutant(
         "the subject of a passive verb acts",
