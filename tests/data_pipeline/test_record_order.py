@@ -79,6 +79,15 @@ def test_an_epoch_shows_every_video_once_in_an_order_of_its_own(several: Prepare
     assert all(map(same, take(train_batches(several, shuffle_buffer=1), 5, 4), batches[4:]))
 
 
+@pytest.mark.parametrize("shuffle_buffer", [1, 30], ids=["order of files", "order within files"])
+def test_the_seed_decides_the_order_of_the_videos(several: Prepared, shuffle_buffer: int) -> None:
+    orders = set()
+    for seed in range(4):
+        batches = take(train_batches(several, seed=seed, shuffle_buffer=shuffle_buffer), 6)
+        orders.add(tuple(video for batch in batches for video, _ in shown_pairs(several, batch)))
+    assert len(orders) > 1
+
+
 def test_each_half_of_a_batch_comes_from_its_half_of_the_records(several: Prepared) -> None:
     in_order = sorted(several.records["train"], key=lambda video: record_key("train", video))
     for batch in take(train_batches(several), 3):

@@ -32,6 +32,17 @@ def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
         np.testing.assert_array_equal(store.restore(2, like=state)["weight"], np.arange(4.0) + 2)
 
 
+@pytest.mark.parametrize(("first", "second", "best"), [(30.0, 10.0, 1), (10.0, 30.0, 2), (20.0, 20.0, 2)])
+def test_of_two_evaluated_checkpoints_the_better_or_the_later_is_the_best(
+    tmp_path: Path, first: float, second: float, best: int
+) -> None:
+    with CheckpointStore(tmp_path / "checkpoints") as store:
+        for step, rsum in ((1, first), (2, second)):
+            store.save(step, {"weight": jax.numpy.ones(2)}, rsum)
+            store.wait()
+        assert (store.best_step, store.last_step) == (best, 2)
+
+
 def test_a_checkpoint_holds_the_state_it_was_given_although_training_goes_on(
     make_experiment: MakeExperiment, batches: TrainBatches, tmp_path: Path
 ) -> None:
