@@ -30,10 +30,8 @@ def encoder_batch(shape: DataShape, with_token_states: bool = False) -> PairBatc
     """
     draw = np.random.default_rng(7)
     batch = random_batch(COUNT, shape=shape)
-    frame_mask, token_mask = (
-        _first([5, 3, 1, 4, 0], SIZES.max_frames),
-        _first([7, 4, 1, 5, 0], SIZES.max_tokens),
-    )
+    frame_mask = _first([5, 3, 1, 4, 0], SIZES.max_frames)
+    token_mask = _first([7, 4, 1, 5, 0], SIZES.max_tokens)
     action_mask = _first([2, 1, 1, 0, 0], SIZES.max_actions)
     entity_mask = _first([3, 2, 0, 0, 0], SIZES.max_entities)
     node_mask = np.concatenate([action_mask, entity_mask], axis=1)

@@ -20,7 +20,7 @@ X = np.random.default_rng(0).normal(size=(4, 6, INPUT)).astype(np.float32)
 
 
 def test_the_layer_equals_a_plain_loop() -> None:
-    """The formulas are those of the function below; here its parameters have their places in it."""
+    """Each parameter of the layer has its place in the formulas."""
     layer = BidirectionalGRU(WIDTH)
     random = np.random.default_rng(1)
     shapes = jax.eval_shape(layer.init, jax.random.key(0), X, MASK)

@@ -12,7 +12,7 @@ from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, LEVELS, NODE_LEVELS, RELATI
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
 from tests.models.comparison import assert_level_is
-from tests.models.encoder_batch import COUNT, encoder_batch
+from tests.models.encoder_batch import COUNT, STATE_WIDTH, encoder_batch
 from tests.models.plain_layers import attribute_logits
 from tests.models.plain_text_levels import (
     Edge,
@@ -35,7 +35,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 PRETRAINED = BertShape(
     vocabulary_size=SHAPE.vocabulary_size,
-    width=5,
+    width=STATE_WIDTH,
     layers=1,
     heads=1,
     inner_width=5,
