@@ -1,4 +1,6 @@
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +15,19 @@ from mcsan_jax.models.layers import (
     masked_mean,
     masked_softmax,
 )
+from tests.models.plain_layers import attention_pooling, cross_attention, transformer_layer
 
 WIDTH, INPUT = 4, 3
 LENGTHS = np.array([6, 3, 1, 0])
 MASK = np.arange(6)[None] < LENGTHS[:, None]
 X = np.random.default_rng(0).normal(size=(4, 6, INPUT)).astype(np.float32)
+
+
+def drawn(init: Callable, *inputs: np.ndarray) -> Any:
+    """Variables drawn at random; none of them is zero."""
+    random = np.random.default_rng(1)
+    shapes = jax.eval_shape(init, jax.random.key(0), *inputs)
+    return jax.tree.map(lambda x: (0.1 + 0.4 * random.normal(size=x.shape)).astype(x.dtype), shapes)
 
 
 def test_masked_softmax_and_mean() -> None:
@@ -33,49 +43,40 @@ def test_masked_softmax_and_mean() -> None:
     np.testing.assert_allclose(masked_mean(values, jnp.asarray(mask)), [[2, 4], [2, 4], [0, 0]], atol=1e-6)
 
 
-def test_attention_pooling_by_hand() -> None:
-    layer = AttentionPooling()
-    direction = np.array([0.5, -1.0, 2.0], np.float32)
-    pooled = jax.jit(layer.apply)({"params": {"Dense_0": {"kernel": direction[:, None]}}}, X, MASK)
+def test_attention_pooling_equals_a_plain_loop() -> None:
+    weights = {"Dense_0": {"kernel": np.array([[0.5], [-1.0], [2.0]], np.float32)}}
+    pooled = jax.jit(AttentionPooling().apply)({"params": weights}, X, MASK)
     for row, length in enumerate(LENGTHS):
         real = X[row, :length].astype(np.float64)
-        weights = np.exp(real @ direction)
-        expected = weights @ real / weights.sum() if length else np.zeros(INPUT)
-        np.testing.assert_allclose(pooled[row], expected, atol=1e-5)
+        np.testing.assert_allclose(pooled[row], attention_pooling(weights, real, INPUT), atol=1e-5)
 
 
-def test_cross_attention_by_hand() -> None:
+def test_cross_attention_equals_a_plain_loop() -> None:
     layer = CrossAttention(WIDTH)
     draw = np.random.default_rng(2)
     y = draw.normal(size=(4, 2, INPUT)).astype(np.float32)
     allowed = draw.random((4, 6, 2)) < 0.6
     allowed[0, 0] = False
-    variables = jax.jit(layer.init)(jax.random.key(0), X, y, allowed)
+    variables = drawn(layer.init, X, y, allowed)
     params = jax.tree.map(np.float64, variables["params"])
     result = jax.jit(layer.apply)(variables, X, y, allowed)
-    for b, i in np.ndindex(4, 6):
-        query = X[b, i] @ params["query"]["Dense_0"]["kernel"] + params["query"]["Dense_0"]["bias"]
-        total, weight_sum = np.zeros(INPUT), 0.0
-        for j in np.flatnonzero(allowed[b, i]):
-            key = y[b, j] @ params["key"]["Dense_0"]["kernel"] + params["key"]["Dense_0"]["bias"]
-            weight = np.exp(query @ key / np.sqrt(WIDTH / 2))
-            total, weight_sum = total + weight * y[b, j], weight_sum + weight
-        np.testing.assert_allclose(result[b, i], total / max(weight_sum, 1e-9), atol=1e-5)
-    np.testing.assert_array_equal(result[0, 0], 0.0)
+    for b, i in np.argwhere(allowed.any(axis=2)):
+        expected = cross_attention(params, X[b, i].astype(np.float64), y[b][allowed[b, i]])
+        np.testing.assert_allclose(result[b, i], expected, atol=1e-5)
+    np.testing.assert_array_equal(result[~allowed.any(axis=2)], 0.0)
 
 
-def test_transformer_layer_ignores_padding() -> None:
+def test_transformer_layer_equals_a_plain_loop() -> None:
     layer = TransformerLayer(8)
     x = np.random.default_rng(3).normal(size=(4, 6, 8)).astype(np.float32)
-    apply = jax.jit(functools.partial(layer.apply, train=False))
-    variables = jax.jit(functools.partial(layer.init, train=False))(jax.random.key(0), x, MASK)
-    result = apply(variables, x, MASK)
+    x[~MASK] = 50.0
+    variables = drawn(functools.partial(layer.init, train=False), x, MASK)
+    params = jax.tree.map(np.float64, variables["params"])
+    result = jax.jit(functools.partial(layer.apply, train=False))(variables, x, MASK)
     assert np.all(np.isfinite(result))
-    junk = np.where(MASK[..., None], x, 50.0).astype(np.float32)
-    np.testing.assert_allclose(apply(variables, junk, MASK)[MASK], result[MASK], atol=1e-5)
-    moved = x.copy()
-    moved[0, 5, 0] += 2.0
-    assert np.abs(apply(variables, moved, MASK)[0, 0] - result[0, 0]).max() > 1e-4
+    for row, length in enumerate(LENGTHS):
+        expected = transformer_layer(params, x[row, :length].astype(np.float64))
+        np.testing.assert_allclose(result[row, :length], np.reshape(expected, (-1, 8)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

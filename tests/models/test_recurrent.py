@@ -11,6 +11,7 @@ import pytest
 from mcsan_jax.models.layers import Linear
 from mcsan_jax.models.recurrent import BidirectionalGRU, GRUWeights, bidirectional_gru
 from mcsan_jax.training.sharding import make_mesh, replicated, split_rows
+from tests.models.plain_gru import bidirectional_states, weights_of_layer
 
 WIDTH, INPUT = 4, 3
 LENGTHS = np.array([6, 3, 1, 0])
@@ -18,46 +19,15 @@ MASK = np.arange(6)[None] < LENGTHS[:, None]
 X = np.random.default_rng(0).normal(size=(4, 6, INPUT)).astype(np.float32)
 
 
-def one_direction(weights: dict[str, jax.Array], reverse: bool) -> np.ndarray:
-    """Flax's own recurrent layer with the weights of one direction of `BidirectionalGRU`."""
-    half = slice(3 * WIDTH, None) if reverse else slice(0, 3 * WIDTH)
-    inputs = jnp.split(weights["input_kernel"][:, half], 3, axis=1)
-    biases = jnp.split(weights["input_bias"][half], 3)
-    recurrent = jnp.split(weights["recurrent"][int(reverse)], 3, axis=1)
-    cell = {
-        **{f"i{gate}": {"kernel": k, "bias": b} for gate, k, b in zip("rzn", inputs, biases, strict=True)},
-        **{f"h{gate}": {"kernel": k} for gate, k in zip("rz", recurrent, strict=False)},
-        "hn": {"kernel": recurrent[2], "bias": weights["recurrent_bias"][int(reverse), 0]},
-    }
-    layer = nn.RNN(nn.GRUCell(WIDTH), reverse=reverse, keep_order=True)
-    states = jax.jit(layer.apply)(
-        {"params": {"cell": cell}}, jnp.asarray(X), seq_lengths=jnp.asarray(LENGTHS)
-    )
-    return np.asarray(states)
-
-
-def test_bidirectional_gru_equals_flax() -> None:
+def test_the_layer_equals_a_plain_loop() -> None:
+    """Each parameter of the layer has its place in the formulas."""
     layer = BidirectionalGRU(WIDTH)
-    variables = jax.jit(layer.init)(jax.random.key(0), X, MASK)
-    draw = np.random.default_rng(1)
-    variables = jax.tree.map(
-        lambda x: x + jnp.asarray(0.3 * draw.normal(size=x.shape), jnp.float32), variables
-    )
-    params = variables["params"]
-    dense = params["input"]["Dense_0"]
-    weights = {
-        "input_kernel": dense["kernel"],
-        "input_bias": dense["bias"],
-        "recurrent": params["recurrent"],
-        "recurrent_bias": params["recurrent_bias"],
-    }
-    result = jax.jit(layer.apply)(variables, X, MASK)
-    expected = 0.5 * (one_direction(weights, reverse=False) + one_direction(weights, reverse=True))
-    np.testing.assert_allclose(result[MASK], expected[MASK], atol=1e-5)
-    np.testing.assert_array_equal(result[~MASK], 0.0)
-
-    junk = np.where(MASK[..., None], X, 50.0).astype(np.float32)
-    np.testing.assert_allclose(jax.jit(layer.apply)(variables, junk, MASK), result, atol=1e-6)
+    random = np.random.default_rng(1)
+    shapes = jax.eval_shape(layer.init, jax.random.key(0), X, MASK)
+    variables = jax.tree.map(lambda x: (0.4 * random.normal(size=x.shape)).astype(x.dtype), shapes)
+    params = jax.tree.map(np.float64, variables["params"])
+    expected = bidirectional_states(X.astype(np.float64), MASK, weights_of_layer(params))
+    np.testing.assert_allclose(jax.jit(layer.apply)(variables, X, MASK), expected, atol=1e-6)
 
 
 def test_recurrent_weights_start_orthogonal() -> None:
@@ -80,23 +50,6 @@ def test_input_weights_start_like_those_of_a_linear_map() -> None:
     expected = jax.jit(WithLinear().init)(key, X)["params"]["input"]
     found = jax.jit(BidirectionalGRU(WIDTH).init)(key, X, MASK)["params"]["input"]
     jax.tree.map(np.testing.assert_array_equal, found, expected)
-
-
-def plain_loop(x: jax.Array, mask: jax.Array, weights: GRUWeights) -> jax.Array:
-    """One row, one direction and one token after the other; differentiated by JAX."""
-    states = []
-    for direction, times in enumerate((range(x.shape[1]), reversed(range(x.shape[1])))):
-        kernel, bias, recurrent, recurrent_bias = (weight[direction] for weight in weights)
-        h, outputs = jnp.zeros((x.shape[0], recurrent.shape[0]), x.dtype), {}
-        for time in times:
-            a_r, a_z, a_n = jnp.split(x[:, time] @ kernel + bias[None], 3, axis=1)
-            u_r, u_z, u_n = jnp.split(h @ recurrent, 3, axis=1)
-            update = jax.nn.sigmoid(a_z + u_z)
-            new = jnp.tanh(a_n + jax.nn.sigmoid(a_r + u_r) * (u_n + recurrent_bias[None]))
-            h = jnp.where(mask[:, time, None], (1.0 - update) * new + update * h, h)
-            outputs[time] = jnp.where(mask[:, time, None], h, 0.0)
-        states.append(jnp.stack([outputs[time] for time in sorted(outputs)], axis=1))
-    return (states[0] + states[1]) / 2.0
 
 
 def ragged(rows: int, length: int) -> np.ndarray:
@@ -146,7 +99,7 @@ def test_value_and_gradient_equal_those_of_a_plain_loop(
             return bidirectional_gru(x, mask, weights, dtype)
 
         found = jax.device_get(value_and_gradients(packed, x, real, weights))
-        expected = jax.device_get(value_and_gradients(plain_loop, x, real, weights))
+        expected = jax.device_get(value_and_gradients(bidirectional_states, x, real, weights))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert one.dtype == other.dtype == np.dtype(dtype)
         np.testing.assert_allclose(one, other, atol=tolerance * max(np.abs(other).max(), 1.0), rtol=0)
@@ -172,12 +125,14 @@ def test_padding_is_not_read() -> None:
     layer = BidirectionalGRU(WIDTH)
     variables = jax.jit(layer.init)(jax.random.key(0), X, MASK)
 
-    def loss(variables: dict, x: jax.Array) -> jax.Array:
-        return jnp.sum(jnp.square(jnp.asarray(layer.apply(variables, x, jnp.asarray(MASK)))))
+    def loss(variables: dict, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        states = jnp.asarray(layer.apply(variables, x, jnp.asarray(MASK)))
+        return jnp.sum(jnp.square(states)), states
 
-    gradient = jax.jit(jax.grad(loss))
+    gradient_and_states = jax.jit(jax.grad(loss, has_aux=True))
     junk = np.where(MASK[..., None], X, np.nan).astype(np.float32)
-    jax.tree.map(np.testing.assert_array_equal, gradient(variables, junk), gradient(variables, X))
+    found, expected = gradient_and_states(variables, junk), gradient_and_states(variables, X)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 def test_sharded_rows_stay_on_their_device() -> None:

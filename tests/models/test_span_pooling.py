@@ -20,7 +20,7 @@ def by_hand(states: np.ndarray) -> np.ndarray:
 
 def test_formula_and_gradient() -> None:
     draw = np.random.default_rng(0)
-    states, weights = draw.normal(size=(2, 6, 3)), draw.normal(size=(2, 5, 3))
+    states, weights = draw.normal(size=(2, 6, 8)), draw.normal(size=(2, 5, 8))
 
     def total(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         pooled = pool_spans(x, jnp.asarray(SPANS, jnp.int32), jnp.asarray(MASK))
