@@ -1,6 +1,6 @@
 """Parses all captions of a source and prints what came of it: speed, nodes, frequent attributes, imbalance.
 
-`python benchmarks/parse_captions.py --dataset=msrvtt --annotations=raw/msrvtt` needs annotations alone, no
+`python -m benchmarks.parse_captions --dataset=msrvtt --annotations=raw/msrvtt` needs annotations alone, no
 features. Every caption is parsed, repetitions of a text once; nothing is read from a cache.
 """
 
