@@ -1,6 +1,6 @@
 """Ridge regression on prepared data: what a model without any network reaches on the same features.
 
-`python benchmarks/baselines.py DIR` maps the mean and the maximum over a video's frames to the TF-IDF
+`python -m benchmarks.baselines DIR` maps the mean and the maximum over a video's frames to the TF-IDF
 vector of its training captions by ridge regression in closed form, and ranks by cosine. The penalty is chosen by
 leave-one-out error on the training videos; nothing is chosen on the split that is reported. `--out=RUN` also writes
 the results as those of a trained run, so that `mcsan compare` takes them.
@@ -219,15 +219,20 @@ def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -
     return ridge, evaluation
 
 
-def main() -> None:
-    """Fits on the training split and prints the metrics of another one; bad input ends with status 2."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
     parser.add_argument("--split", default="val", help="split to report")
     parser.add_argument("--out", type=pathlib.Path, help="folder of a run, to write ranks and figures to")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Fits on the training split and prints the metrics of another one; bad input ends with status 2."""
+    arguments = make_parser().parse_args()
     try:
         ridge, evaluation = evaluate_ridge(arguments.dir, arguments.split, arguments.out)
     except InputError as error:

@@ -170,8 +170,8 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     print("\n".join(lines))
 
 
-def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options, and what stands after ``--``."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.claims",
         description=__doc__,
@@ -191,8 +191,13 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--ablations", default=",".join(ABLATIONS), help="which of them, with commas between; all by default"
     )
+    return parser
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and what stands after ``--``."""
     own, overrides = split_at_dashes(words)
-    return parser.parse_args(own), overrides
+    return make_parser().parse_args(own), overrides
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -227,8 +227,8 @@ def compare(data: pathlib.Path, config: str, out: pathlib.Path, flags: Sequence[
     return "\n".join(aligned(rows))
 
 
-def main() -> None:
-    """Entry point; a failure ends with a message and status 2."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -238,10 +238,21 @@ def main() -> None:
         "--out", type=pathlib.Path, help="new folder for copies and runs, kept; by default none"
     )
     parser.add_argument("--seed", type=int, default=0, help="of shuffling, noise and permutations")
-    arguments, flags = parser.parse_known_args()
+    return parser
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and the flags of the config, which every training gets."""
+    arguments, flags = make_parser().parse_known_args(words)
     wrong = [flag for flag in flags if not flag.startswith("--config.")]
     if wrong:
-        parser.error(f"unexpected arguments: {' '.join(wrong)}")
+        make_parser().error(f"unexpected arguments: {' '.join(wrong)}")
+    return arguments, flags
+
+
+def main() -> None:
+    """Entry point; a failure ends with a message and status 2."""
+    arguments, flags = parse(sys.argv[1:])
     try:
         with tempfile.TemporaryDirectory() as scratch:
             out = (arguments.out or pathlib.Path(scratch)).absolute()

@@ -204,7 +204,7 @@ def time_table(experiment: Experiment, found: Measurement, utilisation: float, c
 
 def main() -> None:
     """Entry point; bad input ends with a message and status 2."""
-    arguments = _parse()
+    arguments = make_parser().parse_args()
     try:
         config = read_config(arguments.config, arguments.compute_dtype)
         manifest = made_up_manifest(
@@ -238,7 +238,8 @@ def report(experiment: Experiment, found: Measurement, arguments: argparse.Names
     ]
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -256,7 +257,7 @@ def _parse() -> argparse.Namespace:
         default=0.25,
         help="assumed share of an accelerator's peak rate, above 0",
     )
-    return parser.parse_args()
+    return parser
 
 
 def at_least_one(text: str) -> int:

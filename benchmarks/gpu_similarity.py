@@ -145,8 +145,8 @@ def run(arguments: argparse.Namespace) -> None:
             )
 
 
-def main() -> None:
-    """Reads the command line and measures; without a GPU, says so and ends with status 2."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -154,8 +154,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="how often the forms are timed in turn")
     parser.add_argument("--calls", type=int, default=10, help="calls of a form in a round")
     parser.add_argument("--interpret", action="store_true", help="run a tiny block on any device")
+    return parser
+
+
+def main() -> None:
+    """Reads the command line and measures; without a GPU, says so and ends with status 2."""
     try:
-        run(parser.parse_args())
+        run(make_parser().parse_args())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

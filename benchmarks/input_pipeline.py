@@ -1,6 +1,6 @@
 """How many records a second the input pipeline delivers, and how many the training step takes, on this machine.
 
-`python benchmarks/input_pipeline.py` prepares made-up data of the usual shape (noise for features, true captions of
+`python -m benchmarks.input_pipeline` prepares made-up data of the usual shape (noise for features, true captions of
 moving shapes) in a temporary folder, through `python -m data_pipeline.prepare`. `--data_dir` takes prepared data
 instead, `--config` another experiment than MSR-VTT's. Every figure is the best of several measurements.
 """

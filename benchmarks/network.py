@@ -153,8 +153,8 @@ def report(experiment: Experiment) -> list[str]:
     return aligned(rows)
 
 
-def main() -> None:
-    """Entry point; bad input ends with a message and status 2."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -163,7 +163,12 @@ def main() -> None:
     )
     parser.add_argument("--devices", type=at_least_one, default=4, help="simulated")
     parser.add_argument("--frame_dim", type=at_least_one, default=2048, help="size of a frame's features")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Entry point; bad input ends with a message and status 2."""
+    arguments = make_parser().parse_args()
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", arguments.devices)
     try:

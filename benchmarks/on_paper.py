@@ -212,7 +212,7 @@ def report(
 
 def main() -> None:
     """Entry point; bad input ends with a message and status 2."""
-    arguments = _parse()
+    arguments = make_parser().parse_args()
     jax.config.update("jax_platforms", "cpu")
     try:
         config = read_config(arguments.config, "bfloat16")
@@ -235,7 +235,8 @@ def main() -> None:
     print("\n".join(report(config, work, summed, data_shape(manifest), arguments)))
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -254,7 +255,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--utilisation", type=at_most_one, default=0.25, help="assumed share of the peak rate (0.25)"
     )
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Parses all captions of a source and prints what came of it: speed, nodes, frequent attributes, imbalance.
 
-`python benchmarks/parse_captions.py --dataset=msrvtt --annotations=raw/msrvtt` needs annotations alone, no
+`python -m benchmarks.parse_captions --dataset=msrvtt --annotations=raw/msrvtt` needs annotations alone, no
 features. Every caption is parsed, repetitions of a text once; nothing is read from a cache.
 """
 
@@ -26,19 +26,24 @@ SHOWN = 20
 LAST_COUNT = 8
 
 
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", choices=READERS, required=True)
+    parser.add_argument("--annotations", type=pathlib.Path, required=True)
+    parser.add_argument("--protocol")
+    parser.add_argument("--split", help="parses the captions of one split alone")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    return parser
+
+
 def main() -> None:
     """Entry point."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--dataset", choices=READERS, required=True)
-    arguments.add_argument("--annotations", type=pathlib.Path, required=True)
-    arguments.add_argument("--protocol")
-    arguments.add_argument("--split", help="parses the captions of one split alone")
-    arguments.add_argument("--processes", type=int, default=os.cpu_count())
-    given = arguments.parse_args()
+    given = make_parser().parse_args()
     annotations = read_annotations(given.dataset, [given.annotations], given.protocol)
     captions = [caption for caption in annotations.captions if given.split in (None, caption.split)]
     if not captions:
-        arguments.error(f"no caption is in split {given.split!r}")
+        make_parser().error(f"no caption is in split {given.split!r}")
     texts = list(dict.fromkeys(caption.text for caption in captions))
     start = time.monotonic()
     parsed = ParallelParser(given.processes).parse(texts)

@@ -1,6 +1,6 @@
 """How fast a data set is prepared, on this machine's cores and under Apache Beam, and what more videos would take.
 
-`python benchmarks/preparation.py` makes videos in the field's usual shape (50 frames × 2,048 values, 20 captions each,
+`python -m benchmarks.preparation` makes videos in the field's usual shape (50 frames × 2,048 values, 20 captions each,
 every caption of another wording), prepares them several times through the real preparation, checks that all runs wrote
 the same records, and prints rates and ratios. `--annotations=FILE.jsonl` takes captions from a file of your own.
 """
@@ -79,16 +79,21 @@ def make_captions(videos: int, captions: int) -> Annotations:
     )
 
 
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--videos", type=int, default=1000)
+    parser.add_argument("--captions", type=int, default=20)
+    parser.add_argument("--frames", type=int, default=50)
+    parser.add_argument("--dim", type=int, default=2048)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--annotations", type=pathlib.Path)
+    return parser
+
+
 def main() -> None:
     """Entry point."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--videos", type=int, default=1000)
-    arguments.add_argument("--captions", type=int, default=20)
-    arguments.add_argument("--frames", type=int, default=50)
-    arguments.add_argument("--dim", type=int, default=2048)
-    arguments.add_argument("--workers", type=int, default=2)
-    arguments.add_argument("--annotations", type=pathlib.Path)
-    given = arguments.parse_args()
+    given = make_parser().parse_args()
     annotations = (
         read([given.annotations], "custom")
         if given.annotations

@@ -154,8 +154,8 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     print(text)
 
 
-def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options, and what stands after ``--``."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality",
         description=__doc__,
@@ -177,8 +177,13 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--base", help="experiment of the peers, such as msrvtt-small; by default that of --mcsan"
     )
+    return parser
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and what stands after ``--``."""
     own, overrides = split_at_dashes(words)
-    return parser.parse_args(own), overrides
+    return make_parser().parse_args(own), overrides
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -96,8 +96,8 @@ def largest_difference(found: object, expected: object) -> float:
     return max(float(part) for part in jax.tree.leaves(parts))
 
 
-def main() -> None:
-    """Prints the comparison."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -108,8 +108,12 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the products")
     parser.add_argument("--rounds", type=int, default=15, help="measurements of each")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
-    arguments = parser.parse_args()
+    return parser
 
+
+def main() -> None:
+    """Prints the comparison."""
+    arguments = make_parser().parse_args()
     inputs = make_inputs(arguments)
     words = np.asarray(inputs[1]).sum(axis=1)
     print(describe_machine())

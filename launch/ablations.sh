@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains all ablations of an experiment, one after the other: launch/ablations.sh BASE FLAGS-OF-MCSAN_JAX.MAIN...
+# Trains all ablations of an experiment, one after the other:
+#   launch/ablations.sh BASE[-SIZE] [--config.data.dir=DIR ...]
 # A run that is complete is evaluated only, so that a sweep that was stopped goes on where it was.
 set -euo pipefail
 

@@ -1,0 +1,328 @@
+"""Checks a command against the parser of the program that it calls; nothing is run."""
+
+import argparse
+import functools
+import importlib
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+
+import pytest
+import typer
+from absl import flags
+from absl.testing import flagsaver
+from ml_collections import config_flags
+from packaging.requirements import Requirement
+
+from benchmarks import claims, quality
+from benchmarks.trained_runs import check_flags
+from data_pipeline import inspect as inspection
+from data_pipeline import prepare as preparation
+from data_pipeline.annotations.caption import SPLITS
+from data_pipeline.annotations.sources import PROTOCOLS
+from mcsan_jax import cli
+from mcsan_jax import main as training
+from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.errors import InputError
+from tests.docs.launching import python_calls
+from tests.support import ROOT
+
+VERBS = typer.main.get_command(cli.app).commands
+_SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py")}
+BENCHMARKS = sorted(name for name, source in _SOURCES.items() if "__main__" in source)
+ABSL_BENCHMARKS = [name for name in BENCHMARKS if "app.run(" in _SOURCES[name]]
+
+
+def check_prepare(arguments: Sequence[str]) -> None:
+    """Checks a call of `data_pipeline.prepare`."""
+    with flagsaver.flagsaver():
+        assert flags.FLAGS(["prepare", *arguments]) == ["prepare"]
+        names = ("dataset", "protocol", "annotations", "features", "out", "split_file")
+        values = {name: flags.FLAGS[name].value for name in names}
+    assert values["dataset"] and values["out"]
+    assert {line.partition("=")[0] for line in values["split_file"]} <= set(SPLITS)
+    if values["dataset"] == preparation.MOVING_SHAPES:
+        assert not values["annotations"] and not values["features"] and values["protocol"] is None
+    else:
+        assert values["annotations"] and values["features"]
+        assert values["protocol"] in (None, *PROTOCOLS[values["dataset"]])
+
+
+def check_inspect(arguments: Sequence[str]) -> None:
+    """Checks a call of `data_pipeline.inspect`."""
+    with flagsaver.flagsaver():
+        [_, folder] = flags.FLAGS(["inspect", *arguments])
+        assert not folder.startswith("-")
+        assert flags.FLAGS["split"].value in (None, *SPLITS)
+
+
+def check_train(arguments: Sequence[str]) -> Config:
+    """Parses with a copy of the entry point's flags: those of a config file cannot be taken back."""
+    arguments = ["main", *arguments]
+    values = flags.FlagValues()
+    for flag in flags.FLAGS.get_flags_for_module(training):
+        if flag.name == "config":
+            config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
+        elif "." not in flag.name:
+            values[flag.name] = flag
+    with flagsaver.flagsaver():
+        assert values(arguments) == ["main"]
+    assert {"config", "workdir", "mode"} <= set(values)
+    return from_config_dict(values["config"].value)
+
+
+def check_mcsan(arguments: Sequence[str]) -> None:
+    """Checks a call of `mcsan`."""
+    verb, *rest = arguments
+    assert VERBS[verb].make_context(verb, list(rest)).params
+
+
+def check_pip(arguments: Sequence[str]) -> None:
+    """Checks that what is installed is this project, or one of its dependencies, with extras that exist."""
+    verb, *rest = arguments
+    words = [word for word in rest if word not in ("-q", "-e", "--no-deps")]
+    assert verb == "install" and words
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    needed = {Requirement(line).name for line in sum(extras.values(), project["dependencies"])}
+    for word in words:
+        wanted = Requirement(re.sub(r"^\.", project["name"], word))
+        if wanted.name == project["name"]:
+            assert wanted.extras <= set(extras), word
+        else:
+            assert wanted.name in needed, word
+            offered = importlib.metadata.metadata(wanted.name).get_all("Provides-Extra") or []
+            assert wanted.extras <= set(offered), word
+
+
+def check_environment(arguments: Sequence[str]) -> None:
+    """Checks that the scripts read the variables that are set."""
+    scripts = [path for part in ("launch", "benchmarks") for path in (ROOT / part).glob("*.s[hb]*")]
+    known = {name for path in scripts for name in re.findall(r"\$\{?([A-Z_]+)", path.read_text())}
+    names = [word.partition("=")[0] for word in arguments if "=" in word]
+    assert len(names) == len(arguments) and set(names) <= known, names
+
+
+def check_docker(arguments: Sequence[str]) -> None:
+    """Checks what of a call of Docker depends on the project: its file, its variants, its folders, its flags."""
+    image = (ROOT / "launch" / "Dockerfile").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    build = verbs.add_parser("build", allow_abbrev=False)
+    for name in ("--file", "--build-arg", "--tag"):
+        build.add_argument(name, required=True)
+    build.add_argument("context", choices=["."])
+    run = verbs.add_parser("run", allow_abbrev=False)
+    run.add_argument("--gpus")
+    run.add_argument("--volume", action="append", default=[])
+    run.add_argument("image")
+    run.add_argument("arguments", nargs=argparse.REMAINDER)
+    given = parser.parse_args(arguments)
+    if given.verb == "build":
+        name, _, value = given.build_arg.partition("=")
+        assert (ROOT / given.file).is_file()
+        assert f"\nARG {name}=" in image and re.search(rf"^ *{value}\)", image, re.MULTILINE)
+    else:
+        [there] = re.findall(r"^WORKDIR (.*)$", image, re.MULTILINE)
+        assert all(volume.partition(":")[2].startswith(f"{there}/") for volume in given.volume)
+        check_train(given.arguments)
+
+
+class Checker:
+    """Checks commands.
+
+    Args:
+        pytest_parser: pytest's own.
+        absl_programs: the process of `tests/docs/absl_programs.py`.
+    """
+
+    def __init__(self, pytest_parser: pytest.Parser, absl_programs: subprocess.Popen[str]) -> None:
+        self._pytest_parser = pytest_parser
+        self._absl_programs = absl_programs
+
+    def check(self, words: Sequence[str]) -> None:
+        """Checks a command with what stands before it.
+
+        Raises:
+            LookupError: there is no rule for its program.
+            AssertionError, SystemExit, or an exception of the program's parser: it is wrong.
+        """
+        program, *arguments = words
+        script = re.fullmatch(r"(launch|benchmarks)/\w+\.sh", program)
+        rules = {
+            "mcsan": check_mcsan,
+            "pip": check_pip,
+            "pytest": self._check_pytest,
+            "docker": check_docker,
+            "sbatch": self._check_sbatch,
+            "bash": self._check_bash,
+            "export": check_environment,
+            "cat": _check_files,
+            "sort": _check_files,
+        }
+        if re.fullmatch(r"(\.venv/bin/)?python3?", program):
+            self.check_python(arguments)
+        elif script:
+            self._check_script(program, arguments)
+        elif re.match(r"[A-Z_]+=", program):
+            check_environment([program])
+            self.check(arguments)
+        else:
+            rules[program](arguments)
+
+    def check_mention(self, words: Sequence[str]) -> None:
+        """Checks that what is named without arguments exists."""
+        *_, name = words
+        if "/" in name and not name.startswith(".venv"):
+            assert (ROOT / name).is_file(), name
+        elif words[0] == "mcsan":
+            assert name in VERBS or len(words) == 1, name
+        elif "-m" in words and name not in ("pytest", "venv", "pip", "ruff", "mypy"):
+            assert (ROOT / f"{name.replace('.', '/')}.py").is_file(), name
+
+    def check_python(self, arguments: Sequence[str]) -> None:
+        """Checks a call of Python."""
+        option, name, *rest = arguments
+        rules = {
+            preparation.__name__: check_prepare,
+            inspection.__name__: check_inspect,
+            training.__name__: check_train,
+            cli.__name__: check_mcsan,
+            "pip": check_pip,
+            "pytest": self._check_pytest,
+            "venv": _check_files,
+            "ruff": _check_ruff,
+            "mypy": _check_nothing,
+        }
+        if option == "-c":
+            compile(name, "-c", "exec")
+            _check_nothing(rest)
+        elif option == "-m" and name.startswith("benchmarks."):
+            self._check_benchmark(name, rest)
+        elif option == "-m":
+            rules[name](rest)
+        else:
+            raise LookupError(f"python {option}: show it with -m")
+
+    def _check_benchmark(self, name: str, arguments: Sequence[str]) -> None:
+        short = name.removeprefix("benchmarks.")
+        assert short in BENCHMARKS, name
+        if short in ABSL_BENCHMARKS:
+            error = self.ask_absl(name, arguments)["error"]
+            assert not error, error
+            return
+        module = importlib.import_module(name)
+        if hasattr(module, "parse"):
+            # With flags that it hands on to trainings.
+            given, overrides = module.parse(arguments)
+        else:
+            given, overrides = module.make_parser().parse_args(arguments), []
+        for trained in _trained(short, given, overrides):
+            check_train(trained)
+        if short == "parse_captions":
+            assert given.protocol in (None, *PROTOCOLS[given.dataset])
+
+    def ask_absl(self, name: str, arguments: Sequence[str] = ()) -> dict:
+        """What is wrong with the arguments of a benchmark with absl's flags, and the names of its flags."""
+        print(json.dumps([name, *arguments]), file=self._absl_programs.stdin, flush=True)
+        return json.loads(self._absl_programs.stdout.readline())
+
+    def _check_script(self, script: str, arguments: Sequence[str]) -> None:
+        calls = python_calls(script, list(arguments))
+        for call in calls:
+            self.check_python(call)
+        words = [word for word in arguments if word != "--dry_run"]
+        assert calls or (script == "launch/tpu_vm.sh" and words[0] != "start")
+
+    def _check_sbatch(self, arguments: Sequence[str]) -> None:
+        script = "launch/slurm.sbatch"
+        place = list(arguments).index(script)
+        options = set(re.findall(r"^#SBATCH (--[\w-]+)", (ROOT / script).read_text(), re.MULTILINE))
+        assert {word.partition("=")[0] for word in arguments[:place]} <= options
+        self._check_script(script, arguments[place + 1 :])
+
+    def _check_bash(self, arguments: Sequence[str]) -> None:
+        self._check_script(arguments[0], arguments[1:])
+
+    def _check_pytest(self, arguments: Sequence[str]) -> None:
+        given = self._pytest_parser.parse(list(arguments))
+        for path in given.file_or_dir:
+            assert (ROOT / path.partition("::")[0]).exists(), path
+
+    def check_flags(self, words: Sequence[str]) -> None:
+        """Checks flags that stand alone, as words of the prose: one of the programs has them."""
+        config: list[str] = []
+        for word in words:
+            name, _, value = word.partition("=")
+            if name.startswith("--config."):
+                fields = name.split(".")[1:]
+                functools.reduce(getattr, fields, Config())
+                config += [word.replace('"', "")] if "=" in word else []
+            elif name.removeprefix("--") in flags.FLAGS:
+                flag = flags.FLAGS[name.removeprefix("--")]
+                assert not value or flag.parser.parse(value) is not None
+            else:
+                assert name in self._flag_names, name
+        if config:
+            _check_overrides(config)
+
+    @functools.cached_property
+    def _flag_names(self) -> set[str]:
+        """The flags of all programs but those whose flags are known to absl here."""
+        from apache_beam.options.pipeline_options import PipelineOptions
+
+        names = {"--", "--dry_run"}
+        names |= {option for verb in VERBS.values() for given in verb.params for option in given.opts}
+        names |= {f"--{name}" for name in PipelineOptions().get_all_options()}
+        for name in BENCHMARKS:
+            if name in ABSL_BENCHMARKS:
+                names |= {f"--{flag}" for flag in self.ask_absl(f"benchmarks.{name}")["flags"]}
+            else:
+                parser = importlib.import_module(f"benchmarks.{name}").make_parser()
+                names |= set(re.findall(r"--\w+", parser.format_help()))
+        return names
+
+
+def _trained(benchmark: str, given: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Arguments of the trainings that a benchmark would start, or the config that it reads."""
+    if benchmark == "quality":
+        yield from (model.flags for model in quality.models_of(given, overrides))
+    elif benchmark == "claims":
+        assert set(given.parts.split(",")) <= set(claims.PARTS)
+        names = given.ablations.split(",")
+        assert set(names) <= set(claims.ABLATIONS)
+        yield from (
+            model.flags for model in claims.ablation_models(given.base, check_flags(overrides), names)
+        )
+    elif "config" in given:
+        dtype = getattr(given, "compute_dtype", None)
+        own = [f"--config.model.compute_dtype={dtype}"] if dtype else []
+        yield [f"--config={given.config}", *own, *overrides]
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    """Checks that one of two experiments, with words learned or read by a published encoder, takes them."""
+    try:
+        check_train(["--config=configs/demo.py", *overrides])
+    except InputError:
+        check_train(["--config=configs/msrvtt.py", *overrides])
+
+
+def _check_files(arguments: Sequence[str]) -> None:
+    """Names of files, which need not be there."""
+    assert not [word for word in arguments if word.startswith("-")]
+
+
+def _check_nothing(arguments: Sequence[str]) -> None:
+    assert not arguments
+
+
+def _check_ruff(arguments: Sequence[str]) -> None:
+    """Ruff looks at all flags before it prints its help."""
+    subprocess.run(
+        [sys.executable, "-m", "ruff", *arguments, "--help"], check=True, capture_output=True, cwd=ROOT
+    )

@@ -1,0 +1,57 @@
+"""What stands in README.md and docs/ besides commands: the first two blocks, links, names of modules, snippets."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.documents import PAGES, Document, simple_commands
+from tests.support import ROOT
+from tests.support.corpus import run_command
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
+_PYTHON_FILE = re.compile(r"[\w-][\w./-]*\.py\b")
+
+
+def page(name: str) -> Document:
+    [found] = [document for document in PAGES if document.name == name]
+    return found
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    """Continuous integration runs both as they stand there."""
+    readme = page("README.md")
+    first, second = readme.blocks("bash")[:2]
+    assert "pip install" in first and "mcsan_jax.main --config=configs/demo.py" in first
+    assert "pip install" in second and "-m pytest" in second
+    assert readme.text.count("\n") <= 200
+    assert readme.text[: readme.text.index(second)].count("\n") < 25
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
+def test_relative_links_lead_somewhere(document: Document) -> None:
+    folder = (ROOT / document.name).parent
+    targets = [link.partition("#")[0] for link in _LINK.findall(document.prose()) if "://" not in link]
+    assert not [target for target in targets if target and not (folder / target).exists()]
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
+def test_named_modules_exist(document: Document) -> None:
+    names = {name for span in document.spans() for name in _PYTHON_FILE.findall(span)}
+    assert not [name for name in sorted(names) if not (ROOT / name).is_file()]
+
+
+def test_the_snippets_of_data_md_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = page("docs/data.md")
+    make, read = (compile(source, data.name, "exec") for source in data.blocks("python"))
+    commands = [words for script in data.blocks("bash") for words in simple_commands(script)]
+    [arguments] = [words[3:] for words in commands if "--dataset=jsonl" in words]
+    monkeypatch.chdir(tmp_path)
+    exec(make, {})
+    assert run_command(arguments) == 0
+    capsys.readouterr()
+    exec(read, {})
+    said = capsys.readouterr().out
+    assert said.count("{'features': (") == 3 and "two men play guitar [" in said
