@@ -28,8 +28,9 @@ HGR = "peers.hgr"
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Twelve videos to train on: a whole batch of eight, and half of one."""
     streams = (make_stream("appearance", FRAMES, 6),)
-    records = {"train": [make_record(f"train{i}", streams, i) for i in range(9)]}
+    records = {"train": [make_record(f"train{i}", streams, i) for i in range(12)]}
     return write_prepared(tmp_path_factory.mktemp("prepared"), streams, records)
 
 
