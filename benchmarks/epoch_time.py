@@ -26,6 +26,7 @@ import jax
 from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_batch import make_batch
+from benchmarks.options import at_least_one, at_most_one
 from data_pipeline.manifest import (
     FRAMES,
     AttributeFile,
@@ -317,22 +318,6 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
         help="assumed share of an accelerator's peak rate, above 0",
     )
     return parser.parse_args(words)
-
-
-def at_least_one(text: str) -> int:
-    """A whole number of the command line, from one on."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
-    return value
-
-
-def at_most_one(text: str) -> float:
-    """A share of the command line: above 0 and up to 1."""
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0 and up to 1")
-    return value
 
 
 if __name__ == "__main__":

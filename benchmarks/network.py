@@ -15,8 +15,9 @@ from typing import Any
 import jax
 
 from benchmarks.compiled_collectives import bytes_sent
-from benchmarks.epoch_time import at_least_one, full_batch, made_up_manifest, read_config
+from benchmarks.epoch_time import full_batch, made_up_manifest, read_config
 from benchmarks.figures import write_figures
+from benchmarks.options import at_least_one
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned

@@ -19,8 +19,6 @@ import jax
 
 from benchmarks.epoch_time import (
     PEAKS,
-    at_least_one,
-    at_most_one,
     duration,
     full_batch,
     made_up_manifest,
@@ -28,6 +26,7 @@ from benchmarks.epoch_time import (
 )
 from benchmarks.figures import write_figures
 from benchmarks.network import node_slots, summed_count, traffic
+from benchmarks.options import at_least_one, at_most_one
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
