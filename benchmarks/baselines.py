@@ -1,6 +1,6 @@
 """Ridge regression on prepared data: what a model without any network reaches on the same features.
 
-`python benchmarks/baselines.py DIR` maps the mean and the maximum over a video's frames to the TF-IDF
+`python -m benchmarks.baselines DIR` maps the mean and the maximum over a video's frames to the TF-IDF
 vector of its training captions by ridge regression in closed form, and ranks by cosine. The penalty is chosen by
 leave-one-out error on the training videos; nothing is chosen on the split that is reported. `--out=RUN` also writes
 the results as those of a trained run, so that `mcsan compare` takes them.

@@ -1,7 +1,7 @@
 """Made-up encodings of a whole test set: random vectors, with the node counts of real captions.
 
 The counts are those of the 59,800 captions of MSR-VTT's full test split, as
-`python benchmarks/parse_captions.py --dataset=msrvtt --split=test` prints them.
+`python -m benchmarks.parse_captions --dataset=msrvtt --annotations=raw/msrvtt --split=test` prints them.
 """
 
 from collections.abc import Iterator

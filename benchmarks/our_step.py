@@ -65,7 +65,7 @@ def four_level_config(batch_size: int, sizes: Sizes) -> Config:
     values = get_config()
     values.model.context, values.model.pretrained = "bigru", ""
     values.data.max_tokens, values.train.captions_per_video = 30, 1
-    values.model.width, values.model.word_width = sizes.width, _WORDsizes.width
+    values.model.width, values.model.word_width = sizes.width, sizes.word_width
     values.train.batch_size, values.train.seed = batch_size, sizes.seed
     values.train.micro_batches = sizes.micro_batches
     return from_config_dict(values)
@@ -79,7 +79,7 @@ def three_level_config(batch_size: int, sizes: Sizes) -> Config:
         model=ModelConfig(
             levels=(GLOBAL, ENTITY, ACTION),
             width=sizes.width,
-            word_width=_WORDsizes.width,
+            word_width=sizes.word_width,
             temporal="none",
             sentence_node=True,
         ),

@@ -1,6 +1,6 @@
 """How fast a data set is prepared, on this machine's cores and under Apache Beam, and what more videos would take.
 
-`python benchmarks/preparation.py` makes videos in the field's usual shape (50 frames × 2,048 values, 20 captions each,
+`python -m benchmarks.preparation` makes videos in the field's usual shape (50 frames × 2,048 values, 20 captions each,
 every caption of another wording), prepares them several times through the real preparation, checks that all runs wrote
 the same records, and prints rates and ratios. `--annotations=FILE.jsonl` takes captions from a file of your own.
 """
