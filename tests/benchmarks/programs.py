@@ -31,11 +31,10 @@ def refusal_of(program: types.ModuleType, words: list[str], capsys: pytest.Captu
     return said.err
 
 
-def started_figures(name: str, folder: pathlib.Path, *words: str) -> Any:
-    """What `python -m benchmarks.NAME`, in a process of its own, writes as JSON into a folder."""
-    file = folder / "figures.json"
+def started(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """`python -m benchmarks.NAME` in a process of its own, which must end well."""
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *words, f"--json={file}"],
+        [sys.executable, "-m", f"benchmarks.{name}", *words],
         cwd=ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
@@ -43,4 +42,11 @@ def started_figures(name: str, folder: pathlib.Path, *words: str) -> Any:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def started_figures(name: str, folder: pathlib.Path, *words: str) -> Any:
+    """What a program in a process of its own writes as JSON into a folder."""
+    file = folder / "figures.json"
+    started(name, *words, f"--json={file}")
     return json.loads(file.read_text())

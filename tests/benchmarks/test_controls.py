@@ -213,6 +213,7 @@ def test_bad_input_is_refused(
     assert "unexpected arguments: --epochs=3" in message
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_named(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match=r"(?s)ended with status 2.*unknown config key"):
         train(data, "configs/demo.py:tiny", tmp_path / "run", ["--config.train.epoch=3"])
