@@ -12,10 +12,12 @@ import dataclasses
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.figures import write_figures
 from data_pipeline.input_pipeline import SplitReader
 from data_pipeline.manifest import Manifest
 from mcsan_jax.batch import BatchLimits
@@ -226,13 +228,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
     parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--out", type=pathlib.Path, help="folder of a run, to write ranks and figures to")
     return parser
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Fits on the training split and prints the metrics of another one; bad input ends with status 2."""
-    arguments = make_parser().parse_args()
+    arguments = make_parser().parse_args(words)
     try:
         ridge, evaluation = evaluate_ridge(arguments.dir, arguments.split, arguments.out)
     except InputError as error:
@@ -247,6 +250,17 @@ def main() -> None:
         figures = "  ".join(f"{metric} {value:.2f}" for metric, value in fused[direction].items())
         print(direction.upper(), figures)
     print(f"Rsum {evaluation.rsum:.1f}")
+    write_figures(
+        arguments.json,
+        {
+            "penalty": ridge.penalty,
+            "split": arguments.split,
+            "videos": evaluation.videos,
+            "captions": evaluation.captions,
+            "rsum": evaluation.rsum,
+            **{direction: dict(fused[direction]) for direction in ("t2v", "v2t")},
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, VALIDATION
 from data_pipeline.builders.reading import parse_example, unflatten_record
 from data_pipeline.builders.record import EncodedCaption, VideoRecord
@@ -54,6 +55,27 @@ class Chance:
     expected: float
     low: float
     high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a training reached, beside chance.
+
+    Attributes:
+        name: of what was trained on.
+        rsum: of the validation split.
+        chance: for its videos and captions.
+    """
+
+    name: str
+    rsum: float
+    chance: Chance
+
+    @property
+    def place(self) -> str:
+        """Where it is seen from chance."""
+        above, below = self.rsum > self.chance.high, self.rsum < self.chance.low
+        return "above" if above else "below" if below else "at"
 
 
 def read_records(manifest: Manifest, file: RecordFile) -> Iterator[VideoRecord]:
@@ -201,8 +223,10 @@ def chance_of(scores: np.ndarray, owners: np.ndarray, seed: int, permutations: i
     return Chance(rsum(np.zeros_like(scores), owners), float(low), float(high))
 
 
-def compare(data: pathlib.Path, config: str, out: pathlib.Path, flags: Sequence[str], seed: int) -> str:
-    """Makes the controls, trains on all three, and returns the table.
+def compare(
+    data: pathlib.Path, config: str, out: pathlib.Path, flags: Sequence[str], seed: int
+) -> list[Outcome]:
+    """Makes the controls and trains on all three.
 
     Raises:
         InputError: the prepared data cannot be used, or a training failed.
@@ -217,14 +241,22 @@ def compare(data: pathlib.Path, config: str, out: pathlib.Path, flags: Sequence[
     ):
         folders[name] = out / name.replace(" ", "_") / "data"
         write_control(data, manifest, name, change, folders[name])
-    rows = [["trained on", "validation Rsum", "chance", "95 % of permutations", ""]]
+    outcomes = []
     for name, folder in folders.items():
         scores = train(folder, config, out / name.replace(" ", "_") / "run", flags)
-        found, chance = rsum(scores, owners), chance_of(scores, owners, seed)
-        place = "above" if found > chance.high else "below" if found < chance.low else "at"
-        interval = f"{chance.low:.1f} to {chance.high:.1f}"
-        rows.append([name, f"{found:.1f}", f"{chance.expected:.1f}", interval, f"{place} chance"])
-    return "\n".join(aligned(rows))
+        outcomes.append(Outcome(name, rsum(scores, owners), chance_of(scores, owners, seed)))
+    return outcomes
+
+
+def table(outcomes: Sequence[Outcome]) -> list[str]:
+    """A row for each training, in Markdown."""
+    rows = [["trained on", "validation Rsum", "chance", "95 % of permutations", ""]]
+    for one in outcomes:
+        interval = f"{one.chance.low:.1f} to {one.chance.high:.1f}"
+        rows.append(
+            [one.name, f"{one.rsum:.1f}", f"{one.chance.expected:.1f}", interval, f"{one.place} chance"]
+        )
+    return aligned(rows)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -233,6 +265,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--config", required=True, help="file of the experiment, with a size if wanted")
     parser.add_argument(
         "--out", type=pathlib.Path, help="new folder for copies and runs, kept; by default none"
@@ -241,7 +274,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def parse(words: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the flags of the config, which every training gets."""
     arguments, flags = make_parser().parse_known_args(words)
     wrong = [flag for flag in flags if not flag.startswith("--config.")]
@@ -250,18 +283,22 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return arguments, flags
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point; a failure ends with a message and status 2."""
-    arguments, flags = parse(sys.argv[1:])
+    arguments, flags = parse(words)
     try:
         with tempfile.TemporaryDirectory() as scratch:
             out = (arguments.out or pathlib.Path(scratch)).absolute()
             if arguments.out and out.exists():
                 raise InputError(f"{arguments.out} exists; name a new folder with --out")
-            print(compare(arguments.dir.absolute(), arguments.config, out, flags, arguments.seed))
+            outcomes = compare(arguments.dir.absolute(), arguments.config, out, flags, arguments.seed)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    print("\n".join(table(outcomes)))
+    write_figures(
+        arguments.json, {"trained": [{**dataclasses.asdict(one), "place": one.place} for one in outcomes]}
+    )
 
 
 if __name__ == "__main__":

@@ -18,11 +18,15 @@ import runpy
 import statistics
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_batch import make_batch
+from benchmarks.options import at_least_one, at_most_one
 from data_pipeline.manifest import (
     FRAMES,
     AttributeFile,
@@ -156,20 +160,28 @@ def measure(experiment: Experiment, steps: int) -> Measurement:
     return Measurement(seconds[1:], operations, losses, parameters, held.get("peak_bytes_in_use"))
 
 
-def utilisation_line(experiment: Experiment, found: Measurement) -> str:
-    """Pairs a second, and the share of the published peak rate of the devices (model FLOP utilisation)."""
-    step = statistics.median(found.seconds)
-    train, dtype = experiment.config.train, experiment.config.model.compute_dtype
-    pairs = train.batch_size * train.captions_per_video / step
+def pairs_per_second(experiment: Experiment, found: Measurement) -> float:
+    """Captions with their video that are trained on in a second."""
+    train = experiment.config.train
+    return train.batch_size * train.captions_per_video / statistics.median(found.seconds)
+
+
+def share_of_peak(experiment: Experiment, found: Measurement) -> float | None:
+    """Of the published peak rate of the devices (model FLOP utilisation); None where that is not known."""
     kind = experiment.mesh.devices.flat[0].device_kind
     names = [name for begin, name in KINDS.items() if kind.startswith(begin)]
-    peak = PEAKS[names[0]].get(dtype) if names else None
-    share = (
-        f"{found.operations / step / (experiment.mesh.size * peak):.1%} of the published peak rate"
-        if peak
-        else "share of the peak rate unknown"
-    )
-    return f"{kind}, {dtype} products: {pairs:,.0f} pairs/s; {share}"
+    peak = PEAKS[names[0]].get(experiment.config.model.compute_dtype) if names else None
+    if peak is None:
+        return None
+    return found.operations / statistics.median(found.seconds) / (experiment.mesh.size * peak)
+
+
+def utilisation_line(experiment: Experiment, found: Measurement) -> str:
+    """Pairs a second and the share of the peak rate."""
+    kind, dtype = experiment.mesh.devices.flat[0].device_kind, experiment.config.model.compute_dtype
+    share = share_of_peak(experiment, found)
+    told = "share of the peak rate unknown" if share is None else f"{share:.1%} of the published peak rate"
+    return f"{kind}, {dtype} products: {pairs_per_second(experiment, found):,.0f} pairs/s; {told}"
 
 
 def duration(seconds: float) -> str:
@@ -181,30 +193,62 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
 
 
-def time_table(experiment: Experiment, found: Measurement, utilisation: float, captions: int) -> list[str]:
-    """Step, epoch, all captions once, and the whole run: here, and on each accelerator."""
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """What a device takes, in seconds.
+
+    Attributes:
+        device: its name.
+        products: their type.
+        rate: operations a second.
+        step, epoch: of the experiment.
+        all_captions: epochs until every caption was seen once.
+        run: all epochs.
+    """
+
+    device: str
+    products: str
+    rate: float
+    step: float
+    epoch: float
+    all_captions: float
+    run: float
+
+
+def all_times(experiment: Experiment, found: Measurement, utilisation: float, captions: int) -> list[Times]:
+    """Here, where it was measured, and on each accelerator, where it is estimated."""
     config = experiment.config.train
-    step = statistics.median(found.seconds)
-    rows = [["device", "products", "operations/s", "step", "epoch", "all captions once", "whole run"]]
     passes = -(-captions // config.captions_per_video)
 
-    def row(device: str, dtype: str, rate: float, seconds: float) -> list[str]:
-        epoch = seconds * experiment.steps_per_epoch
-        spans = (seconds, epoch, epoch * passes, epoch * config.epochs)
-        return [device, dtype, f"{rate / 1e9:,.0f} G", *map(duration, spans)]
+    def times(device: str, dtype: str, rate: float) -> Times:
+        step = found.operations / rate
+        epoch = step * experiment.steps_per_epoch
+        return Times(device, dtype, rate, step, epoch, epoch * passes, epoch * config.epochs)
 
     here = f"measured here: {experiment.mesh.size} x {jax.devices()[0].device_kind}"
-    rows.append(row(here, experiment.config.model.compute_dtype, found.operations / step, step))
-    for device, peaks in PEAKS.items():
-        for dtype, peak in peaks.items():
-            rate = utilisation * peak
-            rows.append(row(f"estimate: {device}", dtype, rate, found.operations / rate))
+    reached = found.operations / statistics.median(found.seconds)
+    return [
+        times(here, experiment.config.model.compute_dtype, reached),
+        *(
+            times(f"estimate: {device}", dtype, utilisation * peak)
+            for device, peaks in PEAKS.items()
+            for dtype, peak in peaks.items()
+        ),
+    ]
+
+
+def time_table(times: Sequence[Times]) -> list[str]:
+    """A row for each, in Markdown."""
+    rows = [["device", "products", "operations/s", "step", "epoch", "all captions once", "whole run"]]
+    for one in times:
+        spans = (one.step, one.epoch, one.all_captions, one.run)
+        rows.append([one.device, one.products, f"{one.rate / 1e9:,.0f} G", *map(duration, spans)])
     return aligned(rows)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
-    arguments = make_parser().parse_args()
+    arguments = make_parser().parse_args(words)
     try:
         config = read_config(arguments.config, arguments.compute_dtype)
         manifest = made_up_manifest(
@@ -214,8 +258,24 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    print(describe_machine())
-    print("\n".join(report(experiment, measure(experiment, arguments.steps), arguments)))
+    print(describe_machine(), flush=True)
+    found = measure(experiment, arguments.steps)
+    print("\n".join(report(experiment, found, arguments)))
+    write_figures(arguments.json, figures(experiment, found, arguments))
+
+
+def figures(experiment: Experiment, found: Measurement, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was measured and estimated."""
+    times = all_times(experiment, found, arguments.utilisation, arguments.captions_per_video)
+    return {
+        "config": experiment.config.name,
+        "steps_per_epoch": experiment.steps_per_epoch,
+        **dataclasses.asdict(found),
+        "bytes": found.device_bytes or peak_memory_bytes(),
+        "pairs_per_second": pairs_per_second(experiment, found),
+        "share_of_peak": share_of_peak(experiment, found),
+        "times": [dataclasses.asdict(one) for one in times],
+    }
 
 
 def report(experiment: Experiment, found: Measurement, arguments: argparse.Namespace) -> list[str]:
@@ -234,7 +294,7 @@ def report(experiment: Experiment, found: Measurement, arguments: argparse.Names
         utilisation_line(experiment, found),
         f"estimates ASSUME {share:.0%} of the published peak rate; nothing was measured on those devices",
         "",
-        *time_table(experiment, found, share, arguments.captions_per_video),
+        *time_table(all_times(experiment, found, share, arguments.captions_per_video)),
     ]
 
 
@@ -244,6 +304,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", help="file of the experiment, with a size if wanted: configs/msrvtt.py")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--videos", type=at_least_one, default=6513, help="training videos")
     parser.add_argument("--captions_per_video", type=at_least_one, default=20, help="in the data set")
     parser.add_argument("--frame_dim", type=at_least_one, default=2048, help="size of a frame's features")
@@ -258,22 +319,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="assumed share of an accelerator's peak rate, above 0",
     )
     return parser
-
-
-def at_least_one(text: str) -> int:
-    """A whole number of the command line, from one on."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
-    return value
-
-
-def at_most_one(text: str) -> float:
-    """A share of the command line: above 0 and up to 1."""
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0 and up to 1")
-    return value
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ similarity and the ranks cost. Then the same with bfloat16 products, and how man
 `--scores=FILE` writes the matrix of fused scores.
 """
 
+import argparse
 import dataclasses
 import functools
 import pathlib
@@ -17,11 +18,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags, logging
 from jaxtyping import Array
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_collection import make_texts, make_videos
+from benchmarks.options import at_least_one, at_least_two
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, ScoreFile, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
@@ -32,15 +34,6 @@ from mcsan_jax.scoring.multi_level import FUSED
 
 MINUTES_BAR, GIGABYTES_BAR, RATIO_BAR = 6, 4, 1.5
 _PRODUCT_NODES = 512
-
-_VIDEOS = flags.DEFINE_integer("videos", 2990, "Videos.", lower_bound=2)
-_CAPTIONS = flags.DEFINE_integer("captions", 20, "Captions of a video.", lower_bound=1)
-_FRAMES = flags.DEFINE_integer("frames", 20, "Frames of a video.", lower_bound=1)
-_WIDTH = flags.DEFINE_integer("width", 1024, "Size of a vector.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the random vectors.")
-_SCORES = flags.DEFINE_string(
-    "scores", None, "File for the matrix of fused scores (float32, numpy's format)."
-)
 
 
 class MeasuredScorer(BlockScorer):
@@ -81,10 +74,10 @@ class MeasuredScorer(BlockScorer):
         self.bare_seconds += time.perf_counter() - start
         self.operations += 2 * len(x) * len(y) * x.shape[1]
 
-    def bare_total(self) -> float:
+    def bare_total(self, frames: int, width: int) -> float:
         """Seconds of the bare products of all frames and real nodes, at the rate at which they were computed."""
         nodes = sum(len(of_level.queries) for of_level in self.texts.nodes.values())
-        operations = 2 * len(self.videos) * _WIDTH.value * (_FRAMES.value * nodes + len(self.texts))
+        operations = 2 * len(self.videos) * width * (frames * nodes + len(self.texts))
         return self.bare_seconds * operations / self.operations
 
 
@@ -105,51 +98,87 @@ def rank(scorer: BlockScorer, scores_file: pathlib.Path | None = None) -> tuple[
     return ranks, time.perf_counter() - start
 
 
-def moved(exact: Sequence[Ranks], rounded: Sequence[Ranks]) -> list[str]:
+def moved(exact: Sequence[Ranks], rounded: Sequence[Ranks]) -> dict[str, dict[str, float]]:
     """How many queries of each direction have another rank, and by how much at the median."""
-    lines = []
+    found = {}
     for name, one, other in zip(("captions", "videos"), exact, rounded, strict=True):
         change = np.abs(one.expected_rank() - other.expected_rank())
         changed = change[change > 0]
-        median = np.median(changed) if len(changed) else 0
-        lines.append(f"{len(changed):,} of {len(change):,} {name} (by {median:.0f} places at the median)")
-    return lines
+        median = float(np.median(changed)) if len(changed) else 0.0
+        found[name] = {"queries": len(change), "moved": len(changed), "median_places": median}
+    return found
 
 
-def main(arguments: Sequence[str]) -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--videos", type=at_least_two, default=2990, help="videos")
+    parser.add_argument("--captions", type=at_least_one, default=20, help="captions of a video")
+    parser.add_argument("--frames", type=at_least_one, default=20, help="frames of a video")
+    parser.add_argument("--width", type=at_least_one, default=1024, help="size of a vector")
+    parser.add_argument("--seed", type=int, default=0, help="of the random vectors")
+    parser.add_argument(
+        "--scores", type=pathlib.Path, help="file for the fused scores (float32, numpy's format)"
+    )
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
-    if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
-    logging.set_verbosity(logging.WARNING)
-    print(f"{describe_machine()}\nseed {_SEED.value}")
-    videos = make_videos(_VIDEOS.value, _FRAMES.value, _WIDTH.value, _SEED.value)
-    texts = make_texts(_VIDEOS.value * _CAPTIONS.value, _WIDTH.value, _SEED.value + 1)
+    arguments = make_parser().parse_args(words)
+    width, seed = arguments.width, arguments.seed
+    print(f"{describe_machine()}\nseed {seed}")
+    videos = make_videos(arguments.videos, arguments.frames, width, seed)
+    texts = make_texts(arguments.videos * arguments.captions, width, seed + 1)
     nodes = sum(len(of_level.queries) for of_level in texts.nodes.values())
     print(
-        f"{len(videos):,} videos of {_FRAMES.value} frames, {len(texts):,} captions with {nodes:,} nodes, "
-        f"width {_WIDTH.value}",
+        f"{len(videos):,} videos of {arguments.frames} frames, {len(texts):,} captions with {nodes:,} nodes, "
+        f"width {width}",
         flush=True,
     )
     config = Config()
     exact = MeasuredScorer(videos, texts, config)
-    ranks, seconds = rank(exact, pathlib.Path(_SCORES.value) if _SCORES.value else None)
+    ranks, seconds = rank(exact, arguments.scores)
     seconds -= exact.aside_seconds
-    bare = exact.bare_total()
+    bare, memory = exact.bare_total(arguments.frames, width), peak_memory_bytes()
     print(
         f"float32: {seconds:.1f} s for {len(LEVELS)} levels, their fusion and all ranks (wanted: below "
         f"{60 * MINUTES_BAR} s); bare matrix products {bare:.1f} s at "
         f"{exact.operations / exact.bare_seconds / 1e9:.0f} GFLOP/s; "
         f"ratio {seconds / bare:.2f} (wanted: {RATIO_BAR} or less)\n"
-        f"most memory of the process: {peak_memory_bytes() / 1e9:.2f} GB (wanted: below {GIGABYTES_BAR})",
+        f"most memory of the process: {memory / 1e9:.2f} GB (wanted: below {GIGABYTES_BAR})",
         flush=True,
     )
     half = dataclasses.replace(config, model=ModelConfig(compute_dtype="bfloat16"))
     rounded, rounded_seconds = rank(BlockScorer(videos, texts, exact.parameters, half))
+    others = moved(ranks, rounded)
+    told = ", ".join(
+        f"{one['moved']:,} of {one['queries']:,} {name} (by {one['median_places']:.0f} places at the median)"
+        for name, one in others.items()
+    )
     print(
         f"bfloat16 products: {rounded_seconds:.1f} s, {seconds / rounded_seconds:.2f} times as fast; other ranks: "
-        + ", ".join(moved(ranks, rounded))
+        f"{told}"
+    )
+    write_figures(
+        arguments.json,
+        {
+            "seed": seed,
+            "videos": len(videos),
+            "captions": len(texts),
+            "nodes": nodes,
+            "seconds": seconds,
+            "bare_seconds": bare,
+            "ratio": seconds / bare,
+            "bytes": memory,
+            "rounded_seconds": rounded_seconds,
+            "other_ranks": others,
+        },
     )
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -9,14 +9,16 @@ float32 and bfloat16 products, and prints how many times as long the XLA form ta
 import argparse
 import dataclasses
 import functools
+import pathlib
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import NodeSet
@@ -40,6 +42,34 @@ class Block:
 
 BLOCKS = (Block("training batch", 128, 20, 1800, 1024), Block("evaluation block", 512, 20, 4096, 1024))
 TINY_BLOCKS = (Block("tiny block", 2, 3, 5, 8),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Both forms of one pass over a block.
+
+    Attributes:
+        block: its name.
+        products: their type.
+        name: of the pass.
+        xla, kernel: median seconds of a call.
+        ratio: how many times as long the XLA form takes.
+        difference: the largest of any score.
+    """
+
+    block: str
+    products: str
+    name: str
+    xla: float
+    kernel: float
+    ratio: float
+    difference: float
+
+    @property
+    def row(self) -> str:
+        """Of the table."""
+        times = f"{1e3 * self.xla:.3f} | {1e3 * self.kernel:.3f} | {self.ratio:.2f}"
+        return f"| {self.block} | {self.products} | {self.name} | {times} | {self.difference:.1e} |"
 
 
 def make_inputs(block: Block, seed: int) -> tuple[FrameSet, Array]:
@@ -74,8 +104,8 @@ def repeat(
 
 def compare(
     block: Block, compute_dtype: str, seed: int, rounds: int, calls: int, interpret: bool
-) -> list[str]:
-    """Rows of the table: one for each pass."""
+) -> Iterator[Comparison]:
+    """One for each pass."""
     frames, queries = make_inputs(block, seed)
     dtype = product_dtype(compute_dtype)
     kernel = functools.partial(fused_attended_similarity, interpret=interpret)
@@ -84,7 +114,6 @@ def compare(
             forward(kernel, dtype)(frames, queries) - forward(attended_similarity, dtype)(frames, queries)
         )
     )
-    rows = []
     for name, make in (("forward", forward), ("forward and backward", forward_and_backward)):
         seconds = alternate(
             {
@@ -93,16 +122,13 @@ def compare(
             },
             rounds,
         )
-        xla, fused = (1e3 * statistics.median(seconds[form]) / calls for form in ("xla", "kernel"))
+        xla, fused = (statistics.median(seconds[form]) / calls for form in ("xla", "kernel"))
         ratio = median_ratio(seconds["xla"], seconds["kernel"])
-        rows.append(
-            f"| {block.name} | {compute_dtype} | {name} | {xla:.3f} | {fused:.3f} | {ratio:.2f} | {difference:.1e} |"
-        )
-    return rows
+        yield Comparison(block.name, compute_dtype, name, xla, fused, ratio, float(difference))
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints the table.
+    """Prints the table and writes the figures.
 
     Raises:
         InputError: there is no GPU to measure, or nothing is to be measured.
@@ -129,20 +155,14 @@ def run(arguments: argparse.Namespace) -> None:
     )
     print("| block | products | pass | XLA, ms | kernel, ms | XLA : kernel | largest difference of scores |")
     print("|---|---|---|---|---|---|---|")
+    options = (arguments.seed, arguments.rounds, arguments.calls, arguments.interpret)
+    found = []
     for block in blocks:
         for compute_dtype in ("float32", "bfloat16"):
-            print(
-                *compare(
-                    block,
-                    compute_dtype,
-                    arguments.seed,
-                    arguments.rounds,
-                    arguments.calls,
-                    arguments.interpret,
-                ),
-                sep="\n",
-                flush=True,
-            )
+            for one in compare(block, compute_dtype, *options):
+                print(one.row, flush=True)
+                found.append(dataclasses.asdict(one))
+    write_figures(arguments.json, {"comparisons": found})
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -151,16 +171,17 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the made-up vectors")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--rounds", type=int, default=15, help="how often the forms are timed in turn")
     parser.add_argument("--calls", type=int, default=10, help="calls of a form in a round")
     parser.add_argument("--interpret", action="store_true", help="run a tiny block on any device")
     return parser
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Reads the command line and measures; without a GPU, says so and ends with status 2."""
     try:
-        run(make_parser().parse_args())
+        run(make_parser().parse_args(words))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -5,6 +5,7 @@ moving shapes) in a temporary folder, through `python -m data_pipeline.prepare`.
 instead, `--config` another experiment than MSR-VTT's. Every figure is the best of several measurements.
 """
 
+import argparse
 import contextlib
 import json
 import pathlib
@@ -13,12 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags
-from ml_collections import config_flags
 
+from benchmarks.figures import write_figures
+from benchmarks.options import at_least_one
+from benchmarks.trained_runs import load_config
 from data_pipeline.captions.pretrained_folder import find_pretrained
 from data_pipeline.captions.tokenizers.wordpiece import JSON_NAME
 from data_pipeline.input_pipeline import TrainBatches
@@ -27,7 +30,7 @@ from data_pipeline.moving_shapes.captions import draw_sentences
 from data_pipeline.moving_shapes.scene import draw_scene
 from data_pipeline.record_files import find_record_files
 from mcsan_jax.batch import PairBatch
-from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
 from mcsan_jax.training.sharding import put_batch
@@ -35,36 +38,24 @@ from mcsan_jax.training.sharding import put_batch
 ROOT = pathlib.Path(__file__).parents[1]
 WANTED_RATIO = 5
 WARM_UP = 2
-
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", str(ROOT / "configs/msrvtt.py"), "File of the experiment."
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Prepared data to use instead of made-up data.")
-_VIDEOS = flags.DEFINE_integer("videos", 512, "Made-up videos.", lower_bound=1)
-_FRAMES = flags.DEFINE_integer("frames", 50, "Frames of a made-up video.", lower_bound=1)
-_DIM = flags.DEFINE_integer("dim", 2048, "Size of a frame's made-up vector.", lower_bound=1)
-_CAPTIONS = flags.DEFINE_integer(
-    "captions", 20, "Captions of a made-up video.", lower_bound=1, upper_bound=40
-)
-_BATCHES = flags.DEFINE_integer("batches", 40, "Batches of each measurement of the pipeline.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 3, "Training steps measured.", lower_bound=1)
-_REPEATS = flags.DEFINE_integer("repeats", 3, "Measurements of the pipeline.", lower_bound=1)
+MOST_CAPTIONS = 40
+"""That a scene has for sure, once it has two shapes."""
 
 
 @contextlib.contextmanager
-def made_up_data(encoder: str) -> Iterator[pathlib.Path]:
+def made_up_data(encoder: str, arguments: argparse.Namespace) -> Iterator[pathlib.Path]:
     """A folder of data that are prepared with the tokenizer of a text encoder, if any; deleted in the end."""
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="input_pipeline_") as name:
         folder = pathlib.Path(name)
         (folder / "features").mkdir()
         with (folder / "captions.jsonl").open("w", encoding="utf-8") as file:
-            for number in range(_VIDEOS.value):
+            for number in range(arguments.videos):
                 video_id = f"video{number}"
-                for caption in draw_captions(_CAPTIONS.value, random):
+                for caption in draw_captions(arguments.captions, random):
                     line = {"video_id": video_id, "caption": caption, "split": "train"}
                     file.write(json.dumps(line) + "\n")
-                features = random.standard_normal((_FRAMES.value, _DIM.value), np.float32)
+                features = random.standard_normal((arguments.frames, arguments.dim), np.float32)
                 np.save(folder / "features" / f"{video_id}.npy", features.astype(np.float16))
         prepare(folder, folder / "prepared", encoder)
         yield folder / "prepared"
@@ -101,21 +92,21 @@ def prepare(source: pathlib.Path, out: pathlib.Path, encoder: str) -> None:
         raise InputError(f"the made-up data could not be prepared:\n{done.stdout}{done.stderr}")
 
 
-def pipeline_rate(batches: TrainBatches) -> tuple[float, float]:
-    """Records a second, and megabytes of features a second."""
+def pipeline_rate(batches: TrainBatches, count: int, repeats: int) -> tuple[float, float]:
+    """Records a second, and bytes of features a second, of so many batches; the best of some measurements."""
     best = (0.0, 0.0)
-    for _ in range(_REPEATS.value):
+    for _ in range(repeats):
         stream = batches.from_step(0)
         for _ in range(WARM_UP):
             next(stream)
         records = content = 0
         start = time.perf_counter()
-        for _ in range(_BATCHES.value):
+        for _ in range(count):
             batch = next(stream)
             records += int(np.sum(batch.example_mask))
             content += feature_bytes(batch)
         seconds = time.perf_counter() - start
-        best = max(best, (records / seconds, content / seconds / 1e6))
+        best = max(best, (records / seconds, content / seconds))
     return best
 
 
@@ -125,7 +116,7 @@ def feature_bytes(batch: PairBatch) -> int:
     return videos.frames.nbytes + (0 if videos.regions is None else videos.regions.nbytes)
 
 
-def step_seconds(experiment: Experiment, host_batch: PairBatch) -> tuple[float, float, float]:
+def step_seconds(experiment: Experiment, host_batch: PairBatch, steps: int) -> tuple[float, float, float]:
     """Seconds of one step, those of them for which it holds up its caller, and those of compiling it."""
     start = time.perf_counter()
     batch = put_batch(host_batch, experiment.mesh)
@@ -134,7 +125,7 @@ def step_seconds(experiment: Experiment, host_batch: PairBatch) -> tuple[float, 
     jax.block_until_ready((state, metrics))
     compiling = time.perf_counter() - start
     whole, held_up = [], []
-    for _ in range(_STEPS.value):
+    for _ in range(steps):
         start = time.perf_counter()
         state, metrics = experiment.train_step(state, batch)
         held_up.append(time.perf_counter() - start)
@@ -143,7 +134,7 @@ def step_seconds(experiment: Experiment, host_batch: PairBatch) -> tuple[float, 
     return min(whole), min(held_up), compiling
 
 
-def report(folder: pathlib.Path, config: Config) -> None:
+def report(folder: pathlib.Path, config: Config, arguments: argparse.Namespace) -> dict[str, Any]:
     """Measures and prints.
 
     Raises:
@@ -157,7 +148,7 @@ def report(folder: pathlib.Path, config: Config) -> None:
         f"data: {summary.videos} videos, {summary.captions} captions, frames of {manifest.frame_dim}, "
         f"{size / 1e6:.1f} MB of records"
     )
-    rates = {}
+    pipelines = {}
     for source, cache in (("files", False), ("memory", True)):
         batches = TrainBatches(
             folder,
@@ -170,37 +161,86 @@ def report(folder: pathlib.Path, config: Config) -> None:
             cache=cache,
             captions_per_video=config.train.captions_per_video,
         )
-        rates[source], megabytes = pipeline_rate(batches)
+        rate, content = pipeline_rate(batches, arguments.batches, arguments.repeats)
+        pipelines[source] = {"records_per_second": rate, "bytes_per_second": content}
         print(
-            f"pipeline from {source}: {rates[source]:.0f} records/s, {megabytes:.0f} MB/s of features",
-            flush=True,
+            f"pipeline from {source}: {rate:.0f} records/s, {content / 1e6:.0f} MB/s of features", flush=True
         )
     host_batch = next(batches.from_step(0))
     experiment = build_experiment(config, manifest)
-    seconds, held_up, compiling = step_seconds(experiment, host_batch)
+    seconds, held_up, compiling = step_seconds(experiment, host_batch, arguments.steps)
     step_rate = config.train.batch_size / seconds
     print(
         f"step of {config.name}: {step_rate:.1f} records/s, {1e3 * seconds:.0f} ms of which its caller waits "
         f"{1e3 * held_up:.1f} ms, on {experiment.mesh.size} {jax.devices()[0].platform} device(s); "
         f"{compiling:.0f} s to compile"
     )
-    for source, rate in rates.items():
-        print(f"ratio pipeline/step from {source}: {rate / step_rate:.1f} (wanted: {WANTED_RATIO} or more)")
+    for source, found in pipelines.items():
+        found["ratio"] = found["records_per_second"] / step_rate
+        print(f"ratio pipeline/step from {source}: {found['ratio']:.1f} (wanted: {WANTED_RATIO} or more)")
+    return {
+        "config": config.name,
+        "videos": summary.videos,
+        "captions": summary.captions,
+        "frame_dim": manifest.frame_dim,
+        "bytes": size,
+        "pipelines": pipelines,
+        "step": {"records_per_second": step_rate, "seconds": seconds, "caller_waits_seconds": held_up},
+    }
 
 
-def main(arguments: Sequence[str]) -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line, but for the flags of the config."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--config",
+        default=str(ROOT / "configs/msrvtt.py"),
+        help="file of the experiment, with a size if wanted",
+    )
+    parser.add_argument("--data_dir", type=pathlib.Path, help="prepared data to use instead of made-up data")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    for name, value, what in (
+        ("videos", 512, "made-up videos"),
+        ("frames", 50, "frames of a made-up video"),
+        ("dim", 2048, "size of a frame's made-up vector"),
+        ("captions", 20, "captions of a made-up video, 40 at most"),
+        ("batches", 40, "batches of each measurement of the pipeline"),
+        ("steps", 3, "training steps measured"),
+        ("repeats", 3, "measurements of the pipeline"),
+    ):
+        parser.add_argument(f"--{name}", type=at_least_one, default=value, help=f"{what} ({value})")
+    return parser
+
+
+def parse(words: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and the flags of the config."""
+    parser = make_parser()
+    arguments, flags = parser.parse_known_args(words)
+    wrong = [flag for flag in flags if not flag.startswith("--config.")]
+    if wrong:
+        parser.error(f"unexpected arguments: {' '.join(wrong)}")
+    if arguments.captions > MOST_CAPTIONS:
+        parser.error(f"--captions={arguments.captions}: expected {MOST_CAPTIONS} or fewer")
+    return arguments, flags
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
-    if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
+    arguments, flags = parse(words)
     try:
-        config = from_config_dict(_CONFIG.value)
+        config = load_config([f"--config={arguments.config}", *flags])
         with contextlib.ExitStack() as stack:
-            given = pathlib.Path(_DATA_DIR.value) if _DATA_DIR.value else None
-            report(given or stack.enter_context(made_up_data(config.model.pretrained)), config)
+            folder = arguments.data_dir or stack.enter_context(
+                made_up_data(config.model.pretrained, arguments)
+            )
+            figures = report(folder, config, arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

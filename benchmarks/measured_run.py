@@ -5,6 +5,7 @@ pairs; `--work=evaluation --size=10000` scores and ranks as many made-up caption
 line of JSON. The memory is all that the process has held at most: libraries, program, parameters, data.
 """
 
+import argparse
 import json
 import statistics
 import time
@@ -13,11 +14,11 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags, logging
 
 from benchmarks.machine import peak_memory_bytes
 from benchmarks.made_up_collection import make_texts, make_videos
-from benchmarks.our_step import Training, four_level_config
+from benchmarks.options import at_least_one
+from benchmarks.our_step import Sizes, Training, four_level_config
 from benchmarks.processes import EVALUATION, STEP
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.block_scores import BlockScorer, count_ranks
@@ -27,13 +28,10 @@ from mcsan_jax.levels import LEVELS, ScoringParameters
 VIDEOS, FRAMES = 1000, 20
 _STEPS = 3
 
-_WORK = flags.DEFINE_enum("work", STEP, (STEP, EVALUATION), "What is measured.")
-_SIZE = flags.DEFINE_integer("size", 512, "Pairs of the batch, or captions.", lower_bound=1)
 
-
-def step_seconds(batch_size: int) -> float:
+def step_seconds(batch_size: int, sizes: Sizes) -> float:
     """Median of some steps, after one that compiles."""
-    training = Training(four_level_config(batch_size))
+    training = Training(four_level_config(batch_size, sizes), sizes)
     training.step()
     seconds = []
     for _ in range(_STEPS):
@@ -43,11 +41,10 @@ def step_seconds(batch_size: int) -> float:
     return statistics.median(seconds)
 
 
-def evaluation_seconds(captions: int) -> float:
+def evaluation_seconds(captions: int, sizes: Sizes) -> float:
     """Scores and ranks of all captions, with the compilation."""
-    width, seed = flags.FLAGS.width, flags.FLAGS.seed
-    videos = make_videos(VIDEOS, FRAMES, width, seed)
-    texts = make_texts(captions, width, seed + 1)
+    videos = make_videos(VIDEOS, FRAMES, sizes.width, sizes.seed)
+    texts = make_texts(captions, sizes.width, sizes.seed + 1)
     uniform = {level: jnp.float32(1 / len(LEVELS)) for level in LEVELS}
     scorer = BlockScorer(videos, texts, ScoringParameters(uniform, jnp.float32(1.0)), Config())
     start = time.perf_counter()
@@ -55,16 +52,25 @@ def evaluation_seconds(captions: int) -> float:
     return time.perf_counter() - start
 
 
-def main(arguments: Sequence[str]) -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", choices=(STEP, EVALUATION), default=STEP, help="what is measured")
+    parser.add_argument("--size", type=at_least_one, default=512, help="pairs of the batch, or captions")
+    Sizes.add_options(parser)
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
-    if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
-    logging.set_verbosity(logging.WARNING)
+    arguments = make_parser().parse_args(words)
     jax.config.update("jax_platforms", "cpu")
-    measure = {STEP: step_seconds, EVALUATION: evaluation_seconds}[_WORK.value]
-    seconds = measure(_SIZE.value)
+    measure = {STEP: step_seconds, EVALUATION: evaluation_seconds}[arguments.work]
+    seconds = measure(arguments.size, Sizes.of(arguments))
     print(json.dumps({"seconds": seconds, "bytes": peak_memory_bytes()}))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -7,13 +7,17 @@ machine and prints, as Markdown, the bytes that each device sends in it. `traffi
 
 import argparse
 import dataclasses
+import pathlib
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 
 from benchmarks.compiled_collectives import bytes_sent
-from benchmarks.epoch_time import at_least_one, full_batch, made_up_manifest, read_config
+from benchmarks.epoch_time import full_batch, made_up_manifest, read_config
+from benchmarks.figures import write_figures
+from benchmarks.options import at_least_one
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
@@ -137,17 +141,19 @@ def compiled_traffic(experiment: Experiment) -> dict[str, float]:
     return bytes_sent(program.as_text(), experiment.mesh.size)
 
 
-def report(experiment: Experiment) -> list[str]:
+def formula_of(experiment: Experiment) -> Traffic:
+    """By formula."""
+    shape, summed = data_shape(experiment.manifest), summed_count(experiment)
+    return traffic(experiment.config, shape, summed, experiment.mesh.size)
+
+
+def report(formula: Traffic, found: Mapping[str, float]) -> list[str]:
     """Both, as a table."""
-    formula = traffic(
-        experiment.config, data_shape(experiment.manifest), summed_count(experiment), experiment.mesh.size
-    )
     rows = [["bytes that each device sends in a step", "MB"]]
     rows += [
         [f"formula: {name}", f"{value / 1e6:.3f}"] for name, value in dataclasses.asdict(formula).items()
     ]
     rows.append(["**formula: all**", f"**{formula.total / 1e6:.3f}**"])
-    found = compiled_traffic(experiment)
     rows += [[f"compiled: {kind}", f"{value / 1e6:.3f}"] for kind, value in sorted(found.items())]
     rows.append(["**compiled: all**", f"**{sum(found.values()) / 1e6:.3f}**"])
     return aligned(rows)
@@ -161,14 +167,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "config", help="file of the experiment, with a size if wanted: configs/msrvtt.py:small"
     )
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--devices", type=at_least_one, default=4, help="simulated")
     parser.add_argument("--frame_dim", type=at_least_one, default=2048, help="size of a frame's features")
     return parser
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
-    arguments = make_parser().parse_args()
+    arguments = make_parser().parse_args(words)
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", arguments.devices)
     try:
@@ -183,7 +190,9 @@ def main() -> None:
         f"{config.name}: {arguments.devices} devices, batch {train.batch_size} with {train.captions_per_video} "
         f"caption(s) each, {train.exchange}, {summed_count(experiment):,} numbers of the gradient are summed\n"
     )
-    print("\n".join(report(experiment)))
+    formula, found = formula_of(experiment), compiled_traffic(experiment)
+    print("\n".join(report(formula, found)))
+    write_figures(arguments.json, {"formula": dataclasses.asdict(formula), "compiled": found})
 
 
 if __name__ == "__main__":

@@ -11,21 +11,22 @@ A step takes as long as the slowest of four that overlap: computing, sending, re
 
 import argparse
 import dataclasses
+import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 
 from benchmarks.epoch_time import (
     PEAKS,
-    at_least_one,
-    at_most_one,
     duration,
     full_batch,
     made_up_manifest,
     read_config,
 )
+from benchmarks.figures import write_figures
 from benchmarks.network import node_slots, summed_count, traffic
+from benchmarks.options import at_least_one, at_most_one
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
@@ -166,15 +167,11 @@ def prospect(
 
 
 def report(
-    config: Config, work: Work, summed: int, shape: DataShape, arguments: argparse.Namespace
+    config: Config, work: Work, found: Mapping[str, Prospect], arguments: argparse.Namespace
 ) -> list[str]:
-    """The table."""
+    """The table of all machines."""
     clips, videos = arguments.clips, config.train.batch_size
     rows = [["", *MACHINES]]
-    found = {
-        name: prospect(config, work, summed, machine, arguments.utilisation, shape)
-        for name, machine in MACHINES.items()
-    }
     for name in next(iter(found.values())).seconds:
         rows.append([f"a step: {name}", *(duration(one.seconds[name]) for one in found.values())])
     rows.append(["**limit**", *(f"**{one.limit}**" for one in found.values())])
@@ -210,9 +207,9 @@ def report(
     ]
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
-    arguments = make_parser().parse_args()
+    arguments = make_parser().parse_args(words)
     jax.config.update("jax_platforms", "cpu")
     try:
         config = read_config(arguments.config, "bfloat16")
@@ -232,7 +229,14 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     work = measure_work(config, manifest, arguments.frames_on_disk)
-    print("\n".join(report(config, work, summed, data_shape(manifest), arguments)))
+    shape = data_shape(manifest)
+    found = {
+        name: prospect(config, work, summed, machine, arguments.utilisation, shape)
+        for name, machine in MACHINES.items()
+    }
+    print("\n".join(report(config, work, found, arguments)))
+    machines = {name: {**dataclasses.asdict(one), "limit": one.limit} for name, one in found.items()}
+    write_figures(arguments.json, {"video": dataclasses.asdict(work), "machines": machines})
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -251,6 +255,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("passes", 5, "over the clips"),
     ):
         parser.add_argument(f"--{name}", type=at_least_one, default=value, help=f"{what} ({value})")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--exchange", default="gather", choices=("gather", "ring"))
     parser.add_argument(
         "--utilisation", type=at_most_one, default=0.25, help="assumed share of the peak rate (0.25)"

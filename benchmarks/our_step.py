@@ -1,12 +1,13 @@
 """Our training step on made-up batches, at the dimensions of the published systems."""
 
+import argparse
 import dataclasses
 
 import jax
 import numpy as np
-from absl import flags
 
 from benchmarks.made_up_batch import make_batch
+from benchmarks.options import at_least_one, at_least_two
 from configs.msrvtt import get_config
 from mcsan_jax.config import Config, LossConfig, ModelConfig, from_config_dict
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
@@ -15,43 +16,70 @@ from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
 from mcsan_jax.training.sharding import make_mesh, put_batch
 from mcsan_jax.training.train_step import make_state_maker, make_train_step
 
-_WIDTH = flags.DEFINE_integer("width", 1024, "Size of the vectors of the levels.", lower_bound=2)
-_WORD_WIDTH = flags.DEFINE_integer("word_width", 300, "Size of a word's embedding.", lower_bound=1)
-_FRAME_DIM = flags.DEFINE_integer("frame_dim", 2048, "Size of a frame's features.", lower_bound=1)
-_VOCABULARY = flags.DEFINE_integer("vocabulary", 10_000, "Words.", lower_bound=2)
-_MICRO_BATCHES = flags.DEFINE_integer("micro_batches", 1, "Parts in which a batch is encoded.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the batch, the parameters and the dropout.")
-
 ROLES = 16
 ATTRIBUTES = ((ENTITY, 1000), (ACTION, 500), (RELATIONSHIP, 1000))
 
 
-def size_flags() -> list[str]:
-    """The flags of this module as they stand, for another process."""
-    chosen = (_WIDTH, _WORD_WIDTH, _FRAME_DIM, _VOCABULARY, _MICRO_BATCHES, _SEED)
-    return [f"--{flag.name}={flag.value}" for flag in chosen]
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Dimensions of network and data, and the seed.
+
+    Attributes:
+        width: of the vectors of the levels.
+        word_width: of a word's embedding.
+        frame_dim: of a frame's features.
+        vocabulary: words.
+        micro_batches: parts in which a batch is encoded.
+        seed: of the batch, the parameters and the dropout.
+    """
+
+    width: int = 1024
+    word_width: int = 300
+    frame_dim: int = 2048
+    vocabulary: int = 10_000
+    micro_batches: int = 1
+    seed: int = 0
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser) -> None:
+        """An option for each of them."""
+        at_least = {"width": at_least_two, "vocabulary": at_least_two, "seed": int}
+        for field in dataclasses.fields(cls):
+            kind = at_least.get(field.name, at_least_one)
+            parser.add_argument(
+                f"--{field.name}", type=kind, default=field.default, help=f"by default {field.default}"
+            )
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> "Sizes":
+        """Those of a command line."""
+        return cls(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(cls)})
+
+    def words(self) -> list[str]:
+        """The options as they stand, for another process."""
+        return [f"--{name}={value}" for name, value in dataclasses.asdict(self).items()]
 
 
-def four_level_config(batch_size: int) -> Config:
+def four_level_config(batch_size: int, sizes: Sizes) -> Config:
     """The experiment `configs/msrvtt.py`: four levels, InfoNCE, FBCE and KL; words as the peer's."""
     values = get_config()
     values.model.context, values.model.pretrained = "bigru", ""
     values.data.max_tokens, values.train.captions_per_video = 30, 1
-    values.model.width, values.model.word_width = _WIDTH.value, _WORD_WIDTH.value
-    values.train.batch_size, values.train.seed = batch_size, _SEED.value
-    values.train.micro_batches = _MICRO_BATCHES.value
+    values.model.width, values.model.word_width = sizes.width, sizes.word_width
+    values.train.batch_size, values.train.seed = batch_size, sizes.seed
+    values.train.micro_batches = sizes.micro_batches
     return from_config_dict(values)
 
 
-def three_level_config(batch_size: int) -> Config:
+def three_level_config(batch_size: int, sizes: Sizes) -> Config:
     """HGR's model and loss: three levels, a sentence node, the hardest-negative triplet loss."""
-    config = four_level_config(batch_size)
+    config = four_level_config(batch_size, sizes)
     return dataclasses.replace(
         config,
         model=ModelConfig(
             levels=(GLOBAL, ENTITY, ACTION),
-            width=_WIDTH.value,
-            word_width=_WORD_WIDTH.value,
+            width=sizes.width,
+            word_width=sizes.word_width,
             temporal="none",
             sentence_node=True,
         ),
@@ -62,10 +90,10 @@ def three_level_config(batch_size: int) -> Config:
     )
 
 
-def data_shape(config: Config) -> DataShape:
+def data_shape(config: Config, sizes: Sizes) -> DataShape:
     """Data of MSR-VTT's kind; attributes where the loss asks for them."""
     attributes = ATTRIBUTES if config.loss.attribute_weight > 0 else ()
-    return DataShape(_VOCABULARY.value, ROLES, _FRAME_DIM.value, 0, attributes)
+    return DataShape(sizes.vocabulary, ROLES, sizes.frame_dim, 0, attributes)
 
 
 class Training:
@@ -78,8 +106,8 @@ class Training:
         state: parameters and what else changes.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.config, self.shape = config, data_shape(config)
+    def __init__(self, config: Config, sizes: Sizes) -> None:
+        self.config, self.shape = config, data_shape(config, sizes)
         self.batch = make_batch(config.train.batch_size, config.data, self.shape, config.train.seed)
         mesh = make_mesh(jax.devices()[:1])
         model = MCSAN(config, self.shape)

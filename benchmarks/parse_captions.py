@@ -10,9 +10,11 @@ import os
 import pathlib
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, Annotations
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.captions.attributes import attributes_of
@@ -34,12 +36,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--protocol")
     parser.add_argument("--split", help="parses the captions of one split alone")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     return parser
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
-    given = make_parser().parse_args()
+    given = make_parser().parse_args(words)
     annotations = read_annotations(given.dataset, [given.annotations], given.protocol)
     captions = [caption for caption in annotations.captions if given.split in (None, caption.split)]
     if not captions:
@@ -54,9 +57,19 @@ def main() -> None:
         f"processes: {len(captions) / seconds:,.0f} captions/s, {len(texts) / seconds:,.0f} distinct/s"
     )
     sizes = node_counts([graphs[caption.text] for caption in captions])
-    print(f"\n{caption_table(sizes)}\n\n{count_table(sizes)}")
+    of_captions = caption_statistics(sizes)
+    print(f"\n{caption_table(of_captions)}\n\n{count_table(sizes)}")
+    figures: dict[str, Any] = {
+        "captions": len(captions),
+        "distinct": len(texts),
+        "seconds": seconds,
+        "nodes": of_captions,
+    }
     if given.split in (None, TRAIN):
-        print(f"\n{attribute_table(*count_attributes(annotations, graphs))}")
+        counts, videos = count_attributes(annotations, graphs)
+        figures["attributes"] = attribute_statistics(counts, videos)
+        print(f"\n{attribute_table(figures['attributes'], videos)}")
+    write_figures(given.json, figures)
 
 
 def node_counts(graphs: Sequence[SemanticGraph]) -> dict[str, list[int]]:
@@ -78,16 +91,33 @@ def count_table(sizes: Mapping[str, Sequence[int]]) -> str:
     return "\n".join(lines)
 
 
-def caption_table(sizes: Mapping[str, Sequence[int]]) -> str:
-    """Nodes and relationships per caption, and captions that lack some, as a Markdown table."""
+def caption_statistics(sizes: Mapping[str, Sequence[int]]) -> dict[str, dict[str, float]]:
+    """Nodes and relationships per caption, and the share of captions that lack some."""
+    found = {}
+    for name, counts in sizes.items():
+        middle, high, most = np.quantile(counts, [0.5, 0.99, 1.0]).astype(int).tolist()
+        without = float(np.mean(np.array(counts) == 0))
+        found[name] = {
+            "mean": float(np.mean(counts)),
+            "median": middle,
+            "quantile_99": high,
+            "most": most,
+            "without": without,
+        }
+    return found
+
+
+def caption_table(statistics: Mapping[str, Mapping[str, float]]) -> str:
+    """The same as a Markdown table."""
     lines = [
         "| per caption | mean | median | 99 % have at most | most | captions without |",
         "|---|---|---|---|---|---|",
     ]
-    for name, counts in sizes.items():
-        middle, high, most = np.quantile(counts, [0.5, 0.99, 1.0]).astype(int)
-        without = 100 * np.mean(np.array(counts) == 0)
-        lines.append(f"| {name} | {np.mean(counts):.2f} | {middle} | {high} | {most} | {without:.2f} % |")
+    for name, one in statistics.items():
+        lines.append(
+            f"| {name} | {one['mean']:.2f} | {one['median']} | {one['quantile_99']} | {one['most']} "
+            f"| {100 * one['without']:.2f} % |"
+        )
     return "\n".join(lines)
 
 
@@ -103,29 +133,54 @@ def count_attributes(
     return counts, len(of_video)
 
 
-def attribute_table(counts: Mapping[tuple[str, str], int], videos: int) -> str:
-    """The frequent attributes of each level and how unevenly they are spread, as a Markdown table."""
-    lines = [
-        f"| level | attributes | in {MINIMUM_VIDEOS} videos or more | share of positives | most : median : least "
-        f"frequent kept | the {SHOWN} most frequent, % of {videos:,} training videos |",
-        "|---|---|---|---|---|---|",
-    ]
+def attribute_statistics(counts: Mapping[tuple[str, str], int], videos: int) -> dict[str, dict[str, Any]]:
+    """The frequent attributes of each level and how unevenly they are spread.
+
+    Returns:
+        By level, how many ``attributes`` there are, and the ``kept`` with the share of videos that have each, the most
+        frequent first. Where some are kept: the share of ``positives`` among their labels, and in how many videos the
+        ``most``, ``median`` and ``least`` frequent are.
+    """
+    found = {}
     for level in NODE_LEVELS:
         of_level = {name: count for (at, name), count in counts.items() if at == level}
         kept = sorted(
             ((count, name) for name, count in of_level.items() if count >= MINIMUM_VIDEOS), reverse=True
         )
+        one: dict[str, Any] = {
+            "attributes": len(of_level),
+            "kept": {name: count / videos for count, name in kept},
+        }
+        if kept:
+            frequencies = [count for count, _ in kept]
+            one |= {
+                "positives": float(np.mean(frequencies)) / videos,
+                "most": frequencies[0],
+                "median": float(np.median(frequencies)),
+                "least": frequencies[-1],
+            }
+        found[level] = one
+    return found
+
+
+def attribute_table(statistics: Mapping[str, Mapping[str, Any]], videos: int) -> str:
+    """The same as a Markdown table, with the most frequent attributes."""
+    lines = [
+        f"| level | attributes | in {MINIMUM_VIDEOS} videos or more | share of positives | most : median : least "
+        f"frequent kept | the {SHOWN} most frequent, % of {videos:,} training videos |",
+        "|---|---|---|---|---|---|",
+    ]
+    for level, one in statistics.items():
+        kept = one["kept"]
         if not kept:
-            lines.append(f"| {level} | {len(of_level):,} | 0 | – | – | – |")
+            lines.append(f"| {level} | {one['attributes']:,} | 0 | – | – | – |")
             continue
-        frequencies = [count for count, _ in kept]
         named = ", ".join(
-            f"{name.replace('|', ' ')} {100 * count / videos:.0f}" for count, name in kept[:SHOWN]
+            f"{name.replace('|', ' ')} {100 * share:.0f}" for name, share in list(kept.items())[:SHOWN]
         )
-        spread = f"{frequencies[0]} : {np.median(frequencies):.0f} : {frequencies[-1]}"
-        positives = 100 * np.mean(frequencies) / videos
         lines.append(
-            f"| {level} | {len(of_level):,} | {len(kept):,} | {positives:.2f} % | {spread} | {named} |"
+            f"| {level} | {one['attributes']:,} | {len(kept):,} | {100 * one['positives']:.2f} % "
+            f"| {one['most']} : {one['median']:.0f} : {one['least']} | {named} |"
         )
     return "\n".join(lines)
 

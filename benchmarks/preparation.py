@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, make_annotations
 from data_pipeline.annotations.jsonl import read
 from data_pipeline.builders.shards import ShardSummary, ShardWriter
@@ -88,12 +89,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--annotations", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     return parser
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
-    given = make_parser().parse_args()
+    given = make_parser().parse_args(words)
     annotations = (
         read([given.annotations], "custom")
         if given.annotations
@@ -119,7 +121,7 @@ def main() -> None:
         print(
             "| run | captions/s | videos written/s | MB/s | parsing x | writing x |\n|---|---|---|---|---|---|"
         )
-        first, checksums = Timed(next(iter(runs.values()))), set()
+        first, checksums, figures = Timed(next(iter(runs.values()))), set(), []
         for place, (title, run) in enumerate(runs.items()):
             timed = first if place == 0 else Timed(run)
             shard_bytes = given.frames * given.dim * 2 * len(videos) // (4 * given.workers)
@@ -133,6 +135,7 @@ def main() -> None:
                 f"| {megabytes / writing:,.0f} | {first.survey_seconds / parsing:.2f} "
                 f"| {first.write_seconds / writing:.2f} |"
             )
+            figures.append({"run": title, "parsing_seconds": parsing, "writing_seconds": writing})
         assert len(checksums) == 1, "the runs wrote different records"
     captions_per_video = len(annotations.captions) / len(videos)
     hours = MANY * (first.survey_seconds + first.write_seconds) / len(videos) / 3600
@@ -140,6 +143,16 @@ def main() -> None:
     print(
         f"{MANY:,} such videos ({captions_per_video:.0f} captions each): {hours:,.0f} core hours at the rates of the "
         f"first row, {terabytes:.2f} TB of records"
+    )
+    write_figures(
+        given.json,
+        {
+            "videos": len(videos),
+            "captions": len(annotations.captions),
+            "bytes": given.frames * given.dim * 2 * len(videos),
+            "runs": figures,
+            "many": {"videos": MANY, "core_hours": hours, "terabytes": terabytes},
+        },
     )
 
 

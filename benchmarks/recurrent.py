@@ -6,14 +6,16 @@ many times as long the plain scan takes, and how far the results differ.
 """
 
 import argparse
+import pathlib
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
 from benchmarks.made_up_batch import WORDS, WORDS_SHAPE
 from mcsan_jax.models.recurrent import GRUWeights, bidirectional_gru
@@ -102,6 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batch", type=int, default=64, help="captions")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--slots", type=int, default=30, help="token slots of a caption")
     parser.add_argument("--inputs", type=int, default=300, help="numbers of a word")
     parser.add_argument("--width", type=int, default=1024, help="numbers of a state")
@@ -111,28 +114,32 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Prints the comparison."""
-    arguments = make_parser().parse_args()
+    arguments = make_parser().parse_args(words)
     inputs = make_inputs(arguments)
-    words = np.asarray(inputs[1]).sum(axis=1)
+    lengths = np.asarray(inputs[1]).sum(axis=1)
     print(describe_machine())
     print(
-        f"{arguments.batch} captions of {words.mean():.1f} words on average and {words.max()} at most in "
+        f"{arguments.batch} captions of {lengths.mean():.1f} words on average and {lengths.max()} at most in "
         f"{arguments.slots} slots, {arguments.inputs} to {arguments.width}, {arguments.dtype} products, "
         f"seed {arguments.seed}, {arguments.rounds} rounds"
     )
+    figures = {}
     for name, build in (("forward", forward), ("forward and backward", forward_and_backward)):
         plain, layer = build(plain_scan, arguments.dtype), build(bidirectional_gru, arguments.dtype)
         difference = largest_difference(layer(*inputs), plain(*inputs))
         seconds = alternate(
             {"plain": waiting(plain, inputs), "layer": waiting(layer, inputs)}, arguments.rounds
         )
+        medians = {form: statistics.median(values) for form, values in seconds.items()}
+        ratio = median_ratio(seconds["plain"], seconds["layer"])
         print(
-            f"{name}: the plain scan takes {median_ratio(seconds['plain'], seconds['layer']):.2f} x as long "
-            f"({1e3 * statistics.median(seconds['plain']):.0f} ms against "
-            f"{1e3 * statistics.median(seconds['layer']):.0f} ms); largest difference {difference:.1e}"
+            f"{name}: the plain scan takes {ratio:.2f} x as long ({1e3 * medians['plain']:.0f} ms against "
+            f"{1e3 * medians['layer']:.0f} ms); largest difference {difference:.1e}"
         )
+        figures[name] = {"seconds": medians, "ratio": ratio, "difference": difference}
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Tables of several models in Markdown, what stands around them, and the files they are written to."""
 
-import json
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine
 from benchmarks.seed_statistics import PERMUTATIONS, RESAMPLES, PairedTest, Summary
 from benchmarks.trained_runs import ModelRuns
@@ -105,13 +105,11 @@ def command_lines(models: Sequence[ModelRuns]) -> list[str]:
 
 def write_results(out: pathlib.Path, name: str, content: Mapping[str, Any], markdown: str) -> None:
     """Writes ``<name>.json`` and ``<name>.md``; each appears under its name when it is complete."""
-    out.mkdir(parents=True, exist_ok=True)
-    texts = {"json": json.dumps(content, indent=1) + "\n", "md": markdown + "\n"}
-    for ending, text in texts.items():
-        path = out / f"{name}.{ending}"
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+    write_figures(out / f"{name}.json", content)
+    path = out / f"{name}.md"
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(markdown + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def _number(value: float | None) -> str:

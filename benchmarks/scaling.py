@@ -4,26 +4,24 @@
 logarithmic axes, with the exponents of the lines fitted to the measurements. Captions are ranked against 1,000 videos.
 """
 
+import argparse
 import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
 
 import numpy as np
-from absl import app, flags, logging
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine
+from benchmarks.our_step import Sizes
 from benchmarks.processes import EVALUATION, STEP, run_measured
 from mcsan_jax.errors import InputError
 
-_OUT = flags.DEFINE_string("out", "scaling.png", "File of the plot.")
-_BATCHES = flags.DEFINE_list("batches", ["64", "128", "256", "512", "1024", "2048"], "Sizes of the batch.")
-_CAPTIONS = flags.DEFINE_list(
-    "captions", ["1000", "3000", "10000", "30000", "100000"], "Numbers of captions."
-)
-
+BATCHES = (64, 128, 256, 512, 1024, 2048)
+CAPTIONS = (1000, 3000, 10_000, 30_000, 100_000)
 _COLOURS = {"seconds": "#1b6ca8", "gigabytes": "#c8553d"}
 
 
@@ -41,11 +39,11 @@ class Curve:
         return float(slope)
 
 
-def measure(work: str, sizes: Sequence[int]) -> Curve:
-    """Measures every size and prints a line for each."""
+def measure(work: str, numbers: Sequence[int], sizes: Sizes) -> Curve:
+    """Measures every number of pairs or captions and prints a line for each."""
     curve = Curve([], [], [])
-    for size in sorted(sizes):
-        result = run_measured(work, size)
+    for size in sorted(numbers):
+        result = run_measured(work, size, sizes)
         curve.sizes.append(size)
         curve.seconds.append(result["seconds"])
         curve.gigabytes.append(result["bytes"] / 1e9)
@@ -74,33 +72,63 @@ def draw(axes: Axes, curve: Curve, title: str, unit: str) -> None:
     axes.legend(frameon=False, loc="upper left")
 
 
-def main(arguments: Sequence[str]) -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("scaling.png"), help="the plot")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    for name, numbers, what in (
+        ("batches", BATCHES, "sizes of the batch"),
+        ("captions", CAPTIONS, "numbers of captions"),
+    ):
+        parser.add_argument(f"--{name}", type=_numbers, default=numbers, help=f"{what}, with commas between")
+    Sizes.add_options(parser)
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point; a size that cannot be measured ends with a message and status 2."""
-    if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
-    logging.set_verbosity(logging.WARNING)
-    print(f"{describe_machine()}\nfloat32, seed {flags.FLAGS.seed}", flush=True)
+    arguments = make_parser().parse_args(words)
+    sizes = Sizes.of(arguments)
+    print(f"{describe_machine()}\nfloat32, seed {sizes.seed}", flush=True)
     panels = (
-        (STEP, _BATCHES.value, "Training step, four levels with FBCE and KL", "pairs in the batch"),
-        (EVALUATION, _CAPTIONS.value, "Evaluation, scores and ranks, four levels", "captions"),
+        (STEP, arguments.batches, "Training step, four levels with FBCE and KL", "pairs in the batch"),
+        (EVALUATION, arguments.captions, "Evaluation, scores and ranks, four levels", "captions"),
     )
     panels = tuple(panel for panel in panels if panel[1])
     figure = Figure(figsize=(5.5 * len(panels), 4.5), layout="constrained")
+    curves = {}
     try:
-        for axes, (work, sizes, title, unit) in zip(
+        for axes, (work, numbers, title, unit) in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
-            curve = measure(work, [int(size) for size in sizes])
+            curves[work] = curve = measure(work, numbers, sizes)
             exponents = [f"{curve.exponent(name):.2f} of {name}" for name in _COLOURS]
             print(f"exponents of {work}: {', '.join(exponents)}", flush=True)
             draw(axes, curve, title, unit)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    out = pathlib.Path(_OUT.value)
-    figure.savefig(out, dpi=150)
-    print(f"written to {out}")
+    figure.savefig(arguments.out, dpi=150)
+    print(f"written to {arguments.out}")
+    write_figures(
+        arguments.json,
+        {
+            work: {
+                **dataclasses.asdict(curve),
+                "exponents": {name: curve.exponent(name) for name in _COLOURS},
+            }
+            for work, curve in curves.items()
+        },
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    """Numbers as they are given on the command line: ``64,128``, or none."""
+    return [int(part) for part in text.split(",") if part]
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -5,20 +5,24 @@ how many times as long the peer takes: with every node slot in use, and with as 
 Both run on the CPU in float32, from the vectors that the encoders give to the scores of captions.
 """
 
+import argparse
 import dataclasses
 import functools
+import pathlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from absl import app, flags
 from jaxtyping import Array
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, fastest_ratio, median_ratio
 from benchmarks.made_up_batch import draw_node_masks
+from benchmarks.options import at_least_one
 from benchmarks.peer import similarity as peer
 from mcsan_jax.config import DataConfig, SimilarityConfig
 from mcsan_jax.levels import NodeSet
@@ -31,15 +35,6 @@ FORWARD_BAR, BACKWARD_BAR = 10, 5
 
 Padded = tuple[torch.Tensor, torch.Tensor]
 """Vectors [item, slot, width], and which slots hold one."""
-
-_VIDEOS = flags.DEFINE_integer("videos", 128, "Videos of the scores alone.", lower_bound=1)
-_CAPTIONS = flags.DEFINE_integer("captions", 300, "Captions of the scores alone.", lower_bound=1)
-_PAIRS = flags.DEFINE_integer("pairs", 64, "Videos and captions of scores and gradients.", lower_bound=1)
-_FRAMES = flags.DEFINE_integer("frames", 20, "Frames of a video.", lower_bound=1)
-_NODES = flags.DEFINE_integer("nodes", 6, "Nodes of a caption where all slots are in use.", lower_bound=1)
-_WIDTH = flags.DEFINE_integer("width", 1024, "Size of a vector.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each function.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the vectors and the numbers of nodes.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +71,7 @@ class Inputs:
         )
 
 
-def draw_inputs(videos: int, captions: int, real_counts: bool) -> Inputs:
+def draw_inputs(videos: int, captions: int, real_counts: bool, arguments: argparse.Namespace) -> Inputs:
     """Random vectors.
 
     Args:
@@ -84,17 +79,18 @@ def draw_inputs(videos: int, captions: int, real_counts: bool) -> Inputs:
         captions: how many.
         real_counts: whether there are two levels with the numbers of nodes of real captions, instead of one level
             whose slots are all in use.
+        arguments: frames of a video, nodes of a caption, width and seed.
     """
-    draw = np.random.default_rng(_SEED.value)
-    masks: Sequence[np.ndarray] = (np.ones((captions, _NODES.value), bool),)
+    draw = np.random.default_rng(arguments.seed)
+    masks: Sequence[np.ndarray] = (np.ones((captions, arguments.nodes), bool),)
     if real_counts:
         masks = draw_node_masks(draw, captions, DataConfig())
 
     def vectors(*shape: int) -> np.ndarray:
-        return draw.standard_normal((*shape, _WIDTH.value), np.float32)
+        return draw.standard_normal((*shape, arguments.width), np.float32)
 
     return Inputs(
-        vectors(videos, _FRAMES.value),
+        vectors(videos, arguments.frames),
         [vectors(*mask.shape) for mask in masks],
         masks,
         draw.standard_normal((videos, captions), np.float32),
@@ -153,41 +149,73 @@ def forward_and_backward(inputs: Inputs) -> Mapping[str, Callable[[], np.ndarray
     return {"ours": ours, "peer": theirs}
 
 
-def measure(title: str, functions: Mapping[str, Callable[[], np.ndarray]], bar: int) -> None:
+def measure(
+    title: str, functions: Mapping[str, Callable[[], np.ndarray]], bar: int, rounds: int
+) -> dict[str, Any]:
     """Times both sides and prints a line."""
     ours, theirs = functions["ours"](), functions["peer"]()
-    difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
-    seconds = alternate(functions, _ROUNDS.value)
-    medians = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
+    difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    seconds = alternate(functions, rounds)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratio = median_ratio(seconds["peer"], seconds["ours"])
+    fastest = fastest_ratio(seconds["peer"], seconds["ours"])
     print(
-        f"{title}: ours {medians['ours']:.1f} ms, peer {medians['peer']:.1f} ms, "
-        f"ratio {median_ratio(seconds['peer'], seconds['ours']):.1f}, of the fastest rounds "
-        f"{fastest_ratio(seconds['peer'], seconds['ours']):.1f} (wanted: {bar} or more), "
-        f"relative difference {difference:.0e}",
+        f"{title}: ours {1e3 * medians['ours']:.1f} ms, peer {1e3 * medians['peer']:.1f} ms, ratio {ratio:.1f}, "
+        f"of the fastest rounds {fastest:.1f} (wanted: {bar} or more), relative difference {difference:.0e}",
         flush=True,
     )
+    return {
+        "title": title,
+        "seconds": medians,
+        "ratio": ratio,
+        "fastest_ratio": fastest,
+        "wanted": bar,
+        "difference": difference,
+    }
 
 
-def main(arguments: Sequence[str]) -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, value, what in (
+        ("videos", 128, "videos of the scores alone"),
+        ("captions", 300, "captions of the scores alone"),
+        ("pairs", 64, "videos and captions of scores and gradients"),
+        ("frames", 20, "frames of a video"),
+        ("nodes", 6, "nodes of a caption where all slots are in use"),
+        ("width", 1024, "size of a vector"),
+        ("rounds", 7, "measurements of each function"),
+    ):
+        parser.add_argument(f"--{name}", type=at_least_one, default=value, help=f"{what} ({value})")
+    parser.add_argument("--seed", type=int, default=0, help="of the vectors and the numbers of nodes (0)")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
-    if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
+    arguments = make_parser().parse_args(words)
     jax.config.update("jax_platforms", "cpu")
     print(describe_machine())
     print(
-        f"float32, seed {_SEED.value}, {torch.get_num_threads()} threads of PyTorch; {_FRAMES.value} frames, "
-        f"width {_WIDTH.value}; medians of {_ROUNDS.value} rounds"
+        f"float32, seed {arguments.seed}, {torch.get_num_threads()} threads of PyTorch; {arguments.frames} frames, "
+        f"width {arguments.width}; medians of {arguments.rounds} rounds"
     )
     parts = (
-        ("scores", forward, _VIDEOS.value, _CAPTIONS.value, FORWARD_BAR),
-        ("scores and gradients", forward_and_backward, _PAIRS.value, _PAIRS.value, BACKWARD_BAR),
+        ("scores", forward, arguments.videos, arguments.captions, FORWARD_BAR),
+        ("scores and gradients", forward_and_backward, arguments.pairs, arguments.pairs, BACKWARD_BAR),
     )
-    kinds = {False: f"{_NODES.value} nodes each", True: "nodes of real captions (1.7 of 4 and 3.3 of 6)"}
+    kinds = {False: f"{arguments.nodes} nodes each", True: "nodes of real captions (1.7 of 4 and 3.3 of 6)"}
+    found = []
     for name, functions, videos, captions, bar in parts:
         for real_counts, kind in kinds.items():
             title = f"{name} of {videos} videos x {captions} captions, {kind}"
-            measure(title, functions(draw_inputs(videos, captions, real_counts)), bar)
+            inputs = draw_inputs(videos, captions, real_counts, arguments)
+            found.append(measure(title, functions(inputs), bar, arguments.rounds))
+    write_figures(arguments.json, {"comparisons": found})
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -5,16 +5,20 @@ four-level step with FBCE and KL (`configs/msrvtt.py`), how many times as long t
 four-level step at a large batch. All run on the CPU in float32; the batch is made up (`benchmarks/made_up_batch.py`).
 """
 
+import argparse
+import pathlib
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import torch
-from absl import app, flags
 
+from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, fastest_ratio, median_ratio
-from benchmarks.our_step import Training, four_level_config, size_flags, three_level_config
+from benchmarks.options import at_least_one, at_least_two
+from benchmarks.our_step import Sizes, Training, four_level_config, three_level_config
 from benchmarks.peer.model import train_step
 from benchmarks.peer.weights import make_model, make_pairs
 from benchmarks.processes import STEP, run_measured
@@ -25,12 +29,6 @@ THREE_LEVEL_BAR, FOUR_LEVEL_BAR = 3, 2
 MEMORY_BAR = 8e9
 LEARNING_RATE = 1e-4
 
-_BATCH = flags.DEFINE_integer("batch", 64, "Videos and captions of the steps that are timed.", lower_bound=2)
-_LARGE_BATCH = flags.DEFINE_integer(
-    "large_batch", 512, "Those of the step whose memory is measured.", lower_bound=2
-)
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each step.", lower_bound=1)
-
 
 def peer_step(training: Training) -> Callable[[], object]:
     """The peer's step with the same weights on the same batch."""
@@ -40,40 +38,46 @@ def peer_step(training: Training) -> Callable[[], object]:
     return lambda: train_step(model, optimizer, pairs)
 
 
-def measure() -> None:
-    """Times the three steps and prints the comparison."""
-    three, four = Training(three_level_config(_BATCH.value)), Training(four_level_config(_BATCH.value))
+def measure(batch: int, rounds: int, sizes: Sizes) -> dict[str, Any]:
+    """Times the three steps on a batch and prints the comparison."""
+    three = Training(three_level_config(batch, sizes), sizes)
+    four = Training(four_level_config(batch, sizes), sizes)
     words, nodes = three.batch.texts.token_mask.sum(axis=1), three.batch.texts.node_mask.sum(axis=1)
     print(
-        f"batch {_BATCH.value}: {words.mean():.1f} words a caption, {words.max()} at most; {nodes.mean():.1f} nodes"
+        f"batch {batch}: {words.mean():.1f} words a caption, {words.max()} at most; {nodes.mean():.1f} nodes"
     )
-    seconds = alternate({"peer": peer_step(three), "three": three.step, "four": four.step}, _ROUNDS.value)
-    medians = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
-    print(f"peer, three levels: {medians['peer']:.0f} ms")
+    seconds = alternate({"peer": peer_step(three), "three": three.step, "four": four.step}, rounds)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    print(f"peer, three levels: {1e3 * medians['peer']:.0f} ms")
+    figures: dict[str, Any] = {"peer": {"seconds": medians["peer"]}}
     for name, title, bar in (
         ("three", "ours, three levels", THREE_LEVEL_BAR),
         ("four", "ours, four levels with FBCE and KL", FOUR_LEVEL_BAR),
     ):
+        ratio = median_ratio(seconds["peer"], seconds[name])
+        fastest = fastest_ratio(seconds["peer"], seconds[name])
         print(
-            f"{title}: {medians[name]:.0f} ms, ratio {median_ratio(seconds['peer'], seconds[name]):.1f}, "
-            f"of the fastest rounds {fastest_ratio(seconds['peer'], seconds[name]):.1f} (wanted: {bar} or more)"
+            f"{title}: {1e3 * medians[name]:.0f} ms, ratio {ratio:.1f}, of the fastest rounds {fastest:.1f} "
+            f"(wanted: {bar} or more)"
         )
+        figures[name] = {"seconds": medians[name], "ratio": ratio, "fastest_ratio": fastest}
+    return figures
 
 
-def measure_memory() -> None:
+def measure_memory(batch: int, sizes: Sizes) -> dict[str, float]:
     """Runs our step at the large batch in a process of its own and prints the most memory that it held.
 
     Raises:
         InputError: the process failed; with what it said.
     """
-    batch = _LARGE_BATCH.value
-    memory = run_measured(STEP, batch)["bytes"]
-    attended = attended_bytes(four_level_config(batch))
+    memory = run_measured(STEP, batch, sizes)["bytes"]
+    attended = attended_bytes(four_level_config(batch, sizes))
     print(
         f"memory of ours, four levels, batch {batch}: {memory / 1e9:.2f} GB "
         f"(wanted: {MEMORY_BAR / 1e9:.0f} or less); the peer's attended vectors alone: {attended / 1e9:.1f} GB, "
         f"and {2 * attended / 1e9:.1f} GB with their gradient"
     )
+    return {"batch": batch, "bytes": memory, "attended_bytes_of_peer": attended}
 
 
 def attended_bytes(config: Config) -> int:
@@ -82,20 +86,38 @@ def attended_bytes(config: Config) -> int:
     return 4 * config.train.batch_size**2 * slots * config.model.width
 
 
-def main(arguments: Sequence[str]) -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--batch", type=at_least_two, default=64, help="videos and captions of the steps that are timed"
+    )
+    parser.add_argument(
+        "--large_batch", type=at_least_two, default=512, help="those of the step whose memory is measured"
+    )
+    parser.add_argument("--rounds", type=at_least_one, default=7, help="measurements of each step")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    Sizes.add_options(parser)
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point; a failure ends with a message and status 2."""
-    if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
+    arguments = make_parser().parse_args(words)
+    sizes = Sizes.of(arguments)
     jax.config.update("jax_platforms", "cpu")
     print(describe_machine())
-    print(f"float32, {' '.join(size_flags())}, {torch.get_num_threads()} threads of PyTorch", flush=True)
+    print(f"float32, {' '.join(sizes.words())}, {torch.get_num_threads()} threads of PyTorch", flush=True)
     try:
-        measure()
-        measure_memory()
+        steps = measure(arguments.batch, arguments.rounds, sizes)
+        memory = measure_memory(arguments.large_batch, sizes)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    write_figures(arguments.json, {"steps": steps, "memory": memory})
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -4,12 +4,15 @@ import collections
 import dataclasses
 import math
 import pathlib
-import re
 
 import numpy as np
 import pytest
 
+from benchmarks import controls
+from benchmarks.baselines import RidgeSplit, evaluate_ridge
 from benchmarks.controls import (
+    Chance,
+    Outcome,
     chance_of,
     noise_features,
     places_elsewhere,
@@ -22,15 +25,19 @@ from benchmarks.controls import (
 from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION
 from data_pipeline.builders.record import VideoRecord
 from data_pipeline.execution.local import LocalRun
-from data_pipeline.manifest import Manifest
+from data_pipeline.manifest import FRAMES, REGIONS, Manifest
 from data_pipeline.moving_shapes.source import MOVING_SHAPES_OPTIONS, moving_shapes_source
 from data_pipeline.preparation import prepare
 from data_pipeline.record_files import find_record_files
 from mcsan_jax.errors import InputError
-from tests.support.benchmark_programs import NUMBER, run_benchmark
+from tests.benchmarks.programs import figures_of, refusal_of
+from tests.support.prepared_data import make_record, make_stream, write_prepared
 
+WORDS = 20
+STREAMS = (make_stream("appearance", FRAMES, WORDS), make_stream("objects", REGIONS, 4, regions=2))
 TRAINING = (
     "--config.model.levels=('global','action')",
+    "--config.model.temporal=none",
     "--config.train.epochs=16",
     "--config.train.batch_size=64",
     "--config.train.evaluate_every_epochs=16",
@@ -38,7 +45,7 @@ TRAINING = (
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def moving_shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A tenth of the embedded data set, without its test clips: 300 and 30."""
     folder = tmp_path_factory.mktemp("controls")
     source = moving_shapes_source(share=0.1)
@@ -48,6 +55,30 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     )
     prepare(source, folder / "data", LocalRun(folder / "graphs", processes=1), MOVING_SHAPES_OPTIONS)
     return folder / "data"
+
+
+def make_telling_record(name: str, number: int) -> VideoRecord:
+    """A video whose frames have a one at the place of the word that its captions have."""
+    word = number % WORDS
+    record = make_record(name, STREAMS, number)
+    captions = [dataclasses.replace(caption, text=f"this is word{word} again") for caption in record.captions]
+    frames = record.frames["appearance"].copy()
+    frames[:, word] += 5
+    return dataclasses.replace(record, captions=captions, frames={**record.frames, "appearance": frames})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Made-up data, 100 videos to train on and 40 to validate, in which frames tell what the captions say."""
+    made = {
+        split: [make_telling_record(f"{split}{number}", number) for number in range(start, end)]
+        for split, start, end in ((TRAIN, 0, 100), (VALIDATION, 100, 140))
+    }
+    folder = tmp_path_factory.mktemp("telling")
+    written = write_prepared(folder, STREAMS, made)
+    for file in (written.manifest.tokenizer.file, written.manifest.attributes.file):
+        (folder / file).touch()
+    return folder
 
 
 def records(folder: pathlib.Path, split: str) -> dict[str, VideoRecord]:
@@ -68,30 +99,52 @@ def features(record: VideoRecord) -> list[np.ndarray]:
     return [*record.frames.values(), *record.regions.values()]
 
 
-def test_both_controls_are_at_chance_and_the_honest_run_is_not(data: pathlib.Path) -> None:
-    done = run_benchmark("controls", str(data), "--config=configs/demo.py:tiny", *TRAINING)
-    head, _, *rows = done.stdout.splitlines()
-    assert [cell.strip() for cell in head.split("|")[1:3]] == ["trained on", "validation Rsum"]
-    found = {}
-    for row in rows:
-        cells = re.fullmatch(
-            rf"\| (.+?) +\| {NUMBER} +\| {NUMBER} +\| {NUMBER} to {NUMBER} +\| (\w+) chance +\|", row
-        )
-        assert cells, row
-        name, *numbers, place = cells.groups()
-        found[name] = (*map(float, numbers), place)
-    assert list(found) == ["as prepared", "shuffled pairs", "noise for features"]
-    for name, (reached, chance, low, high, place) in found.items():
-        assert low < chance < high
-        if name == "as prepared":
-            assert reached > 1.5 * high and place == "above"
+def changed(data: pathlib.Path, out: pathlib.Path, control: str) -> pathlib.Path:
+    """A copy of the data with shuffled pairs or with noise for features."""
+    manifest = Manifest.load(data)
+    make = {"shuffled": shuffled_pairs(data, manifest, 3), "noise": noise_features(manifest, 3)}
+    write_control(data, manifest, control, make[control], out)
+    return out
+
+
+@pytest.mark.slow
+def test_both_controls_are_at_chance_and_the_honest_run_is_not(
+    moving_shapes: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    found = figures_of(controls, tmp_path, str(moving_shapes), "--config=configs/demo.py:tiny", *TRAINING)[
+        "trained"
+    ]
+    assert [one["name"] for one in found] == ["as prepared", "shuffled pairs", "noise for features"]
+    for one in found:
+        reached, chance = one["rsum"], one["chance"]
+        assert chance["low"] < chance["expected"] < chance["high"]
+        if one["name"] == "as prepared":
+            assert reached > 1.5 * chance["high"] and one["place"] == "above"
         else:
-            assert low <= reached <= high and place == "at"
+            assert chance["low"] <= reached <= chance["high"] and one["place"] == "at"
+
+
+def test_ridge_regression_learns_nothing_from_either_control(
+    data: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    split = RidgeSplit.read(data, Manifest.load(data), VALIDATION)
+    scores = np.random.default_rng(0).standard_normal((len(split.ids), len(split.owners)), np.float32)
+    chance = chance_of(scores, split.owners, seed=0, permutations=400)
+    honest = evaluate_ridge(data, VALIDATION, None)[1].rsum
+    assert honest > 1.5 * chance.high
+    for control in ("shuffled", "noise"):
+        reached = evaluate_ridge(changed(data, tmp_path / control, control), VALIDATION, None)[1].rsum
+        assert Outcome(control, reached, chance).place != "above"
+
+
+def test_an_outcome_is_seen_from_the_interval() -> None:
+    chance = Chance(expected=50.0, low=40.0, high=60.0)
+    places = [Outcome("", rsum, chance).place for rsum in (39.9, 40.0, 60.0, 60.1)]
+    assert places == ["below", "at", "at", "above"]
 
 
 def test_shuffled_captions_are_all_elsewhere(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    manifest = Manifest.load(data)
-    write_control(data, manifest, "shuffled", shuffled_pairs(data, manifest, seed=3), tmp_path)
+    changed(data, tmp_path, "shuffled")
     before, after = records(data, TRAIN), records(tmp_path, TRAIN)
     assert list(before) == list(after)
     counted = [
@@ -109,14 +162,14 @@ def test_shuffled_captions_are_all_elsewhere(data: pathlib.Path, tmp_path: pathl
     assert [caption_ids(record) for record in validation[0].values()] == [
         caption_ids(record) for record in validation[1].values()
     ]
-    assert Manifest.load(tmp_path).protocol == "seed 0, control: shuffled"
+    assert Manifest.load(tmp_path).protocol == "plain, control: shuffled"
 
 
 def test_noise_has_the_moments_of_the_features_and_nothing_else_of_them(
     data: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     manifest = Manifest.load(data)
-    write_control(data, manifest, "noise", noise_features(manifest, seed=3), tmp_path)
+    changed(data, tmp_path, "noise")
     for split in (TRAIN, VALIDATION):
         before, after = records(data, split), records(tmp_path, split)
         assert list(before) == list(after)
@@ -124,12 +177,14 @@ def test_noise_has_the_moments_of_the_features_and_nothing_else_of_them(
             assert old.captions == new.captions and old.attributes == new.attributes
             for one, other in zip(features(old), features(new), strict=True):
                 assert one.shape == other.shape and not np.array_equal(one, other)
-    for stream in manifest.frame_streams:
-        values = np.concatenate([record.frames[stream.name] for record in records(tmp_path, TRAIN).values()])
-        deviation = np.array(stream.std)
-        # Over 3,600 frames the mean of a dimension is known to a sixtieth of its deviation.
-        assert np.all(np.abs(values.mean(axis=0, dtype=float) - stream.mean) < 6 * deviation / 60)
-        np.testing.assert_allclose(values.std(axis=0, dtype=float), deviation, rtol=0.1)
+    found = list(records(tmp_path, TRAIN).values())
+    for stream in manifest.streams:
+        values = np.concatenate([{**one.frames, **one.regions}[stream.name] for one in found])
+        values = values.reshape(-1, stream.dim).astype(float)
+        # How well the mean of a dimension is known.
+        error = np.array(stream.std) / np.sqrt(len(values))
+        assert len(values) > 300 and np.all(np.abs(values.mean(axis=0) - stream.mean) < 6 * error)
+        np.testing.assert_allclose(values.std(axis=0), stream.std, rtol=0.15)
 
 
 def test_chance_is_that_of_random_scores() -> None:
@@ -146,14 +201,20 @@ def test_chance_is_that_of_random_scores() -> None:
     assert chance_of(scores, owners, seed=0, permutations=100).high < 300
 
 
-def test_bad_input_is_refused(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_bad_input_is_refused(
+    data: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = "--config=configs/demo.py:tiny"
-    done = run_benchmark("controls", str(tmp_path / "absent"), config, status=2)
-    assert done.stderr.startswith("error: No prepared data set in") and not done.stdout
-    done = run_benchmark("controls", str(data), config, f"--out={tmp_path}", status=2)
-    assert "exists; name a new folder with --out" in done.stderr
-    done = run_benchmark("controls", str(data), config, "--epochs=3", status=2)
-    assert "unexpected arguments: --epochs=3" in done.stderr
+    message = refusal_of(controls, [str(tmp_path / "absent"), config], capsys)
+    assert message.startswith("error: No prepared data set in")
+    message = refusal_of(controls, [str(data), config, f"--out={tmp_path}"], capsys)
+    assert "exists; name a new folder with --out" in message
+    message = refusal_of(controls, [str(data), config, "--epochs=3"], capsys)
+    assert "unexpected arguments: --epochs=3" in message
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_is_named(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match=r"(?s)ended with status 2.*unknown config key"):
         train(data, "configs/demo.py:tiny", tmp_path / "run", ["--config.train.epoch=3"])
 

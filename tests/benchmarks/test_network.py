@@ -1,26 +1,32 @@
 """What a step sends between devices: the formula against the compiled program."""
 
 import dataclasses
+import pathlib
 
 import jax
 import pytest
 
+from benchmarks import on_paper
 from benchmarks.compiled_collectives import bytes_sent
 from benchmarks.epoch_time import made_up_manifest, read_config
-from benchmarks.network import compiled_traffic, summed_count, traffic
+from benchmarks.network import compiled_traffic, formula_of, summed_count, traffic
 from benchmarks.on_paper import Machine, Work, prospect, similarity_operations
 from mcsan_jax.config import Config, SimilarityConfig, TrainConfig
+from mcsan_jax.levels import ACTION, GLOBAL, LEVELS
 from mcsan_jax.training.experiment import Experiment, build_experiment, data_shape
 from mcsan_jax.training.sharding import make_mesh
+from tests.benchmarks.programs import figures_of, started_figures
 from tests.support import ROOT
 
 DEVICES = 4
 
 
-def experiment(**train: object) -> Experiment:
+def experiment(levels: tuple[str, ...] = LEVELS, **train: object) -> Experiment:
     """The recipe of MSR-VTT, with encoders that are quick to compile and a smaller width."""
     config = read_config(str(ROOT / "configs" / "msrvtt.py"))
-    model = dataclasses.replace(config.model, context="transformer", pretrained="", temporal="none", width=64)
+    model = dataclasses.replace(
+        config.model, levels=levels, context="transformer", pretrained="", temporal="none", width=64
+    )
     data = dataclasses.replace(config.data, max_frames=6)
     chosen: Config = dataclasses.replace(
         config,
@@ -35,16 +41,45 @@ def experiment(**train: object) -> Experiment:
     )
 
 
-@pytest.mark.parametrize("train", [{}, {"micro_batches": 4, "exchange": "ring"}], ids=str)
-def test_the_compiled_step_sends_what_the_formula_says(train: dict[str, object]) -> None:
-    built = experiment(**train)
-    formula = traffic(built.config, data_shape(built.manifest), summed_count(built), DEVICES)
-    found = compiled_traffic(built)
+def check_traffic(built: Experiment) -> None:
+    formula, found = formula_of(built), compiled_traffic(built)
     assert sum(found.values()) == pytest.approx(formula.total, rel=0.005)
     assert found["all-reduce"] == pytest.approx(formula.gradient, rel=0.005)
     assert found["all-to-all"] == pytest.approx(formula.columns)
     captions = sum(found.values()) - found["all-reduce"] - found["all-to-all"]
     assert captions == pytest.approx(formula.captions, rel=0.005)
+
+
+def test_the_compiled_step_of_two_levels_sends_what_the_formula_says() -> None:
+    check_traffic(experiment(levels=(GLOBAL, ACTION)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", [{}, {"micro_batches": 4, "exchange": "ring"}], ids=str)
+def test_the_compiled_step_sends_what_the_formula_says(train: dict[str, object]) -> None:
+    check_traffic(experiment(**train))
+
+
+@pytest.mark.slow
+def test_both_are_printed_for_any_experiment(tmp_path: pathlib.Path) -> None:
+    found = started_figures("network", tmp_path, "configs/demo.py:tiny", "--devices=2", "--frame_dim=6")
+    formula, compiled = found["formula"], found["compiled"]
+    assert set(formula) == {"gradient", "captions", "columns"}
+    assert compiled["all-reduce"] == pytest.approx(formula["gradient"], rel=0.01)
+    assert sum(compiled.values()) == pytest.approx(sum(formula.values()), rel=0.01)
+
+
+@pytest.mark.slow
+def test_machines_are_compared_on_paper(tmp_path: pathlib.Path) -> None:
+    words = (str(ROOT / "configs" / "demo.py:tiny"), "--frame_dim=6", "--frames_on_disk=10", "--batch=64")
+    found = figures_of(on_paper, tmp_path, *words)
+    # Features are kept as numbers of two bytes.
+    assert found["video"]["record"] == 2 * 6 * 10
+    assert min(found["video"].values()) > 0
+    assert list(found["machines"]) == list(on_paper.MACHINES)
+    for machine in found["machines"].values():
+        assert machine["limit"] == max(machine["seconds"], key=machine["seconds"].get)
+        assert machine["memory"] > found["video"]["state"]
 
 
 def test_one_device_sends_nothing() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.made_up_batch import make_batch
+from configs.peers import hgr
 from mcsan_jax.batch import PairBatch
-from mcsan_jax.config import Config, DataConfig, LossConfig, ModelConfig, SimilarityConfig
+from mcsan_jax.config import Config, DataConfig, from_config_dict
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.scoring.multi_level import Scores, score
@@ -23,16 +24,21 @@ losses = importlib.import_module("benchmarks.peer.losses")
 
 LEVELS = (GLOBAL, ENTITY, ACTION)
 TINY = DataConfig(max_frames=5, max_tokens=9, max_actions=2, max_entities=3, max_relationships=4)
-TINY_SHAPE = DataShape(vocabulary_size=20, role_count=4, frame_dim=6, region_dim=0, attributes=())
+# The peer knows of no attributes, and HGR's config is to make nothing of them.
+TINY_SHAPE = DataShape(
+    vocabulary_size=20, role_count=4, frame_dim=6, region_dim=0, attributes=((ENTITY, 5), (ACTION, 3))
+)
 PAIRS = 7
 
 
-def make_config(data: DataConfig, missing_levels: str = "renormalize", **model: Any) -> Config:
-    return Config(
+def make_config(data: DataConfig, missing_levels: str = "zero", **model: Any) -> Config:
+    """HGR's, which is said to be the peer, with other sizes."""
+    config = from_config_dict(hgr.get_config("msrvtt"))
+    return dataclasses.replace(
+        config,
         data=data,
-        model=ModelConfig(levels=LEVELS, temporal="none", sentence_node=True, dropout=0.0, **model),
-        similarity=SimilarityConfig(missing_levels=missing_levels),
-        loss=LossConfig(ranking="triplet", attribute_weight=0.0, divergence_weight=0.0),
+        model=dataclasses.replace(config.model, dropout=0.0, **model),
+        similarity=dataclasses.replace(config.similarity, missing_levels=missing_levels),
     )
 
 
@@ -99,7 +105,7 @@ def make_setting(config: Config, shape: DataShape, pairs: int) -> Setting:
     return Setting(config, shape, batch, variables, weights.make_model(config, shape, variables["params"]))
 
 
-def tiny_setting(missing_levels: str = "renormalize") -> Setting:
+def tiny_setting(missing_levels: str = "zero") -> Setting:
     return make_setting(make_config(TINY, missing_levels, width=8, word_width=6), TINY_SHAPE, PAIRS)
 
 
@@ -139,6 +145,8 @@ def test_the_loss_and_all_gradients_are_equal() -> None:
     of_peer = losses.triplet_loss(setting.peer(weights.make_pairs(setting.batch))[0])
     of_peer.backward()
     assert_close(loss, of_peer, 1e-5)
+    # Levels weigh the same, whatever their losses.
+    assert not np.any(gradients["level_weight_logits"])
     # What copies parameters copies their gradients too.
     ours = weights.make_model(setting.config, setting.shape, gradients)
     for (name, gradient), parameter in zip(ours.named_parameters(), setting.peer.parameters(), strict=True):

@@ -1,68 +1,53 @@
-"""The benchmarks against the PyTorch peer run through and print consistent figures; nothing here is timed."""
+"""The benchmarks against the PyTorch peer run through and compare the same results; nothing here is timed."""
 
-import re
+import importlib
+import pathlib
+from typing import Any
 
 import pytest
 
-from tests.support.benchmark_programs import NUMBER, run_benchmark
+from tests.benchmarks.programs import figures_of, started_figures
 
 pytest.importorskip("torch")
-
-FASTEST = r"of the fastest rounds \d+\.\d"
-
-
-def benchmark(name: str, *arguments: str) -> list[str]:
-    """What it prints after naming the machine and the versions."""
-    machine, versions, *figures = run_benchmark(name, *arguments).stdout.splitlines()
-    assert re.fullmatch(r"machine: .+, \d+ cores; \d+ x \S+ under JAX", machine)
-    assert re.fullmatch(r"versions: python 3\.\S+, jax \S+, jaxlib \S+, torch \S+, numpy \S+", versions)
-    return figures
+similarity = importlib.import_module("benchmarks.similarity")
+train_step = importlib.import_module("benchmarks.train_step")
+our_step = importlib.import_module("benchmarks.our_step")
 
 
-def test_similarity_compares_the_same_scores_and_gradients() -> None:
+def check_ratios(found: dict[str, Any], seconds: float, of_peer: float) -> None:
+    assert seconds > 0 and of_peer > 0
+    # Measured in one round, so that all ways to compare are one.
+    assert found["ratio"] == found["fastest_ratio"] == pytest.approx(of_peer / seconds)
+
+
+def test_similarity_compares_the_same_scores_and_gradients(tmp_path: pathlib.Path) -> None:
     sizes = ("--videos=3", "--captions=5", "--pairs=4", "--frames=3", "--nodes=2", "--width=8", "--rounds=1")
-    settings, *figures = benchmark("similarity", *sizes)
-    assert settings.startswith("float32, seed 0, ")
-    titles = [
-        *(
-            "scores of 3 videos x 5 captions, 2 nodes each",
-            "scores of 3 videos x 5 captions, nodes of real captions",
-        ),
-        "scores and gradients of 4 videos x 4 captions, 2 nodes each",
-        "scores and gradients of 4 videos x 4 captions, nodes of real captions",
+    found = figures_of(similarity, tmp_path, *sizes)["comparisons"]
+    real = "nodes of real captions (1.7 of 4 and 3.3 of 6)"
+    assert [(one["title"], one["wanted"]) for one in found] == [
+        ("scores of 3 videos x 5 captions, 2 nodes each", 10),
+        (f"scores of 3 videos x 5 captions, {real}", 10),
+        ("scores and gradients of 4 videos x 4 captions, 2 nodes each", 5),
+        (f"scores and gradients of 4 videos x 4 captions, {real}", 5),
     ]
-    for title, bar, line in zip(titles, (10, 10, 5, 5), figures, strict=True):
-        found = re.fullmatch(
-            rf"{title}.*: ours {NUMBER} ms, peer {NUMBER} ms, ratio {NUMBER}, {FASTEST} \(wanted: {bar} or more\), "
-            r"relative difference (\S+)",
-            line,
-        )
-        assert found, line
-        ours, peer, ratio, difference = map(float, found.groups())
-        # Both times are rounded to a tenth of a millisecond.
-        assert (peer - 0.06) / (ours + 0.06) - 0.06 <= ratio
-        assert ours <= 0.06 or ratio <= (peer + 0.06) / (ours - 0.06) + 0.06
-        assert difference < 1e-4
+    for one in found:
+        check_ratios(one, one["seconds"]["ours"], one["seconds"]["peer"])
+        assert 0 < one["difference"] < 1e-4
 
 
-def test_train_step_compares_three_steps_and_states_the_memory() -> None:
+def test_the_attended_vectors_of_the_peer_are_counted() -> None:
+    config = our_step.four_level_config(512, our_step.Sizes())
+    # 512 videos x 512 captions x 4 actions and 6 entities x 1,024 floats.
+    assert train_step.attended_bytes(config) == 512 * 512 * 10 * 1024 * 4
+
+
+@pytest.mark.slow
+def test_train_step_compares_three_steps_and_states_the_memory(tmp_path: pathlib.Path) -> None:
     sizes = ("--width=8", "--word_width=6", "--frame_dim=5", "--vocabulary=20")
     # Equal batches, so that the second process finds the step compiled.
-    settings, batch, *figures = benchmark("train_step", *sizes, "--batch=4", "--large_batch=4", "--rounds=1")
-    assert settings.startswith(
-        "float32, --width=8 --word_width=6 --frame_dim=5 --vocabulary=20 --micro_batches=1 --seed=0, "
-    )
-    assert re.fullmatch(rf"batch 4: {NUMBER} words a caption, \d+ at most; {NUMBER} nodes", batch)
-    peer, three, four, memory = figures
-    assert re.fullmatch(rf"peer, three levels: {NUMBER} ms", peer)
-    assert re.fullmatch(
-        rf"ours, three levels: {NUMBER} ms, ratio {NUMBER}, {FASTEST} \(wanted: 3 or more\)", three
-    )
-    assert re.fullmatch(
-        rf"ours, four levels with FBCE and KL: {NUMBER} ms, ratio {NUMBER}, {FASTEST} \(wanted: 2 or more\)",
-        four,
-    )
-    found = re.fullmatch(
-        rf"memory of ours, four levels, batch 4: {NUMBER} GB \(wanted: 8 or less\); the peer's .*", memory
-    )
-    assert found and 0.05 < float(found.group(1)) < 4
+    found = started_figures("train_step", tmp_path, *sizes, "--batch=4", "--large_batch=4", "--rounds=1")
+    steps, memory = found["steps"], found["memory"]
+    for name in ("three", "four"):
+        check_ratios(steps[name], steps[name]["seconds"], steps["peer"]["seconds"])
+    assert memory["batch"] == 4 and memory["attended_bytes_of_peer"] == 4 * 4 * 10 * 8 * 4
+    assert 0.05e9 < memory["bytes"] < 4e9

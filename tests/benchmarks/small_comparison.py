@@ -1,0 +1,39 @@
+"""Small comparisons of models, whose runs are made up, and what their programs print."""
+
+import pathlib
+
+from tests.support.finished_runs import finish
+
+SHORT = ("--config.train.epochs=1", "--config.train.batch_size=16", "--config.data.test_split=")
+PEER = "dual_encoder"
+
+
+def rows_of(text: str, first: str) -> dict[str, list[str]]:
+    """Cells of the Markdown table whose head begins with a word, by the first cell of each row."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {first} "))
+    table = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return {cells[0]: cells[1:] for cells in [table[0], *table[2:]]}
+
+
+def flags_of(config: str, data: pathlib.Path) -> list[str]:
+    return [f"--config={config}", f"--config.data.dir={data}", *SHORT]
+
+
+def words_of(data: pathlib.Path, out: pathlib.Path, *more: str) -> list[str]:
+    own = [str(data), "--mcsan=configs/demo.py:tiny", f"--peers={PEER}", "--seeds=0,1", f"--out={out}", *more]
+    return [*own, "--", *SHORT]
+
+
+def make_ours(data: pathlib.Path, out: pathlib.Path, better: int = 4) -> list[float]:
+    flags = flags_of("configs/demo.py:tiny", data)
+    return [finish(out / "mcsan" / f"seed{seed}", flags, data, seed, better) for seed in (0, 1)]
+
+
+def make_peer(data: pathlib.Path, out: pathlib.Path, seed: int) -> float:
+    flags = flags_of(f"configs/peers/{PEER}.py:demo-tiny", data)
+    return finish(out / PEER / f"seed{seed}", flags, data, seed)
