@@ -32,11 +32,6 @@ STREAM = make_stream("made", FRAMES, 2)
 
 
 @functools.cache
-def parser() -> CaptionParser:
-    return CaptionParser()
-
-
-@functools.cache
 def tokenizer(kind: str) -> Tokenizer:
     with tempfile.TemporaryDirectory() as folder:
         return train_tokenizer([" ".join(WORDS)] * 3, Path(folder) / "tokenizer.model", kind, 60)
@@ -98,11 +93,13 @@ def check(batch: TextBatch, row: int) -> None:
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "word"])
 @pytest.mark.parametrize("captions", [UNPARSED, MADE_UP], ids=["parsed", "made up"])
-def test_spans_masks_and_edges_hold(captions: st.SearchStrategy[list[Captioned]], kind: str) -> None:
+def test_spans_masks_and_edges_hold(
+    parser: CaptionParser, captions: st.SearchStrategy[list[Captioned]], kind: str
+) -> None:
     @settings(max_examples=5, deadline=None)
     @given(captions)
     def holds(made: list[Captioned]) -> None:
-        parsed = parser().parse([text for text, _ in made])
+        parsed = parser.parse([text for text, _ in made])
         graphs = [given or own for (_, given), own in zip(made, parsed, strict=True)]
         vocabulary = select_attributes(
             dict.fromkeys(attributes_of(graphs), 1), 1, dict.fromkeys(NODE_LEVELS, 4)

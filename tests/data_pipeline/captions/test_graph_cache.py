@@ -15,11 +15,6 @@ from tests.support import ROOT
 TEXTS = ["a dog runs", "a man plays guitar", "a dog runs", "a «caption» with\nodd characters"]
 
 
-@pytest.fixture(scope="module")
-def parser() -> CaptionParser:
-    return CaptionParser()
-
-
 @pytest.fixture
 def filled(tmp_path: pathlib.Path, parser: CaptionParser) -> GraphCache:
     cache = GraphCache.in_folder(tmp_path / "graphs", parser_identity())

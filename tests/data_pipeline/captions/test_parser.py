@@ -35,11 +35,6 @@ WITH_PREPOSITION = {
 }
 
 
-@pytest.fixture(scope="module")
-def parser() -> CaptionParser:
-    return CaptionParser()
-
-
 def parse(parser: CaptionParser, text: str) -> SemanticGraph:
     (graph,) = parser.parse([text])
     return graph
@@ -176,14 +171,11 @@ SOUP = (
 @given(
     st.lists(st.text(max_size=60) | st.lists(st.sampled_from(SOUP), max_size=25).map(" ".join), max_size=20)
 )
-def test_any_text_is_parsed(texts: list[str]) -> None:
-    graphs = list(SHARED_PARSER.parse(texts))
+def test_any_text_is_parsed(parser: CaptionParser, texts: list[str]) -> None:
+    graphs = list(parser.parse(texts))
     assert len(graphs) == len(texts)
     for graph, text in zip(graphs, texts, strict=True):
         check_valid(graph, text)
-
-
-SHARED_PARSER = CaptionParser()
 
 
 @pytest.mark.parametrize(
