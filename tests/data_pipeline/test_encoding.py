@@ -93,9 +93,7 @@ def test_caption_without_nodes_has_tokens(tokenizer: Tokenizer, vocabulary: Attr
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_spans_of_parsed_captions_cover_their_words(
-    parser: CaptionParser, kind: str, tmp_path: Path
-) -> None:
+def test_spans_of_parsed_captions_cover_their_words(parser: CaptionParser, kind: str, tmp_path: Path) -> None:
     texts = [
         "A young woman is making-up a doll, slowly",
         "two men are playing  ping-pong in a hall",
