@@ -62,12 +62,11 @@ def test_one_split_is_read_alone(shapes_copy: Path, capsys: pytest.CaptureFixtur
     assert run_inspect(str(shapes_copy)) == 1
 
 
-def test_the_command_as_a_process(odd_corpus: Path, tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    command = [sys.executable, "-m", "data_pipeline.inspect", str(odd_corpus), f"--html={page}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    assert (done.returncode, page.is_file()) == (0, True), done.stderr
-    assert "All checks passed; 12 records read" in done.stdout
+def test_the_command_as_a_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "data_pipeline.inspect", str(tmp_path / "nowhere"), "--split=val"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No prepared data set in")
 
 
 @pytest.mark.parametrize(
@@ -88,11 +87,7 @@ def test_what_does_not_exist_is_refused(
     assert error.startswith("error: ") and message in error
 
 
-def test_the_folder_has_to_be_given_and_to_exist(
-    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_inspect(str(tmp_path / "nowhere")) == 2
-    assert capsys.readouterr().err.startswith("error: No prepared data set in")
+def test_the_folder_has_to_be_given(shapes: Path) -> None:
     assert run_inspect() == 2
     assert run_inspect(str(shapes), str(shapes)) == 2
 
