@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from data_pipeline.captions.parser import CaptionParser
 from data_pipeline.manifest import FRAMES, REGIONS
 from tests.support.corpus import Corpus, write_corpus
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
@@ -22,6 +23,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         "test": [make_record(f"test{i}", streams, 100 + i) for i in range(9)],
     }
     return write_prepared(tmp_path_factory.mktemp("prepared"), streams, records)
+
+
+@pytest.fixture(scope="session")
+def parser() -> CaptionParser:
+    """Holds the English model, which takes long to load."""
+    return CaptionParser()
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_caption_without_nodes_has_tokens(tokenizer: Tokenizer, vocabulary: Attr
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_spans_of_parsed_captions_cover_their_words(kind: str, tmp_path: Path) -> None:
+def test_spans_of_parsed_captions_cover_their_words(parser: CaptionParser, kind: str, tmp_path: Path) -> None:
     texts = [
         "A young woman is making-up a doll, slowly",
         "two men are playing  ping-pong in a hall",
@@ -101,7 +101,7 @@ def test_spans_of_parsed_captions_cover_their_words(kind: str, tmp_path: Path) -
         "Ein Café in Zürich: people drink coffee",
     ]
     tokenizer = train_tokenizer(texts, tmp_path / "model", kind, 60)
-    graphs = list(CaptionParser().parse(texts))
+    graphs = list(parser.parse(texts))
     encoder = CaptionEncoder(tokenizer, mine(graphs))
     for text, graph in zip(texts, graphs, strict=True):
         encoded = encoder.encode("v#0", text, graph)

@@ -1,7 +1,5 @@
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ from data_pipeline.manifest import (
     WordVectorFile,
 )
 from mcsan_jax.errors import InputError
-from tests.support import ROOT
 
 
 @pytest.fixture
@@ -122,15 +119,3 @@ def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, text: str) -> N
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest\.json"):
         Manifest.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "module",
-    ["data_pipeline.manifest", "data_pipeline.input_pipeline", "data_pipeline.builders.record", "mcsan_jax"],
-)
-def test_import_does_not_load_tensorflow(module: str) -> None:
-    code = f"import sys, {module}; print([name for name in sys.modules if name.startswith('tensorflow')])"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert result.stdout.strip() == "[]"

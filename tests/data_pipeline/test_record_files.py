@@ -1,35 +1,37 @@
+"""Damaged files of records: found when a split is opened or read, and named."""
+
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
-from data_pipeline.input_pipeline import SplitReader, TrainBatches
-from mcsan_jax.batch import BatchLimits
+from data_pipeline.input_pipeline import SplitReader
 from mcsan_jax.errors import InputError
-from tests.support.prepared_data import Prepared, record_starts, train_file
-
-LIMITS = BatchLimits(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=2)
-
-
-def _train(prepared: Prepared) -> TrainBatches:
-    return TrainBatches(prepared.folder, prepared.manifest, "train", 8, LIMITS, seed=3)
+from tests.support.batches import split_reader, take, train_batches
+from tests.support.prepared_data import Prepared, corrupt_record, record_starts, train_file
 
 
 def _reader(prepared: Prepared, split: str = "train") -> SplitReader:
-    return SplitReader(prepared.folder, prepared.manifest, split, LIMITS)
+    return split_reader(prepared, split=split)
 
 
-def test_a_corrupt_record_is_named(copy: Prepared) -> None:
-    content = bytearray(train_file(copy).read_bytes())
-    content[record_starts(content)[4] + 100] ^= 1
-    train_file(copy).write_bytes(content)
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda copy: take(train_batches(copy), 3),
+        lambda copy: take(train_batches(copy, cache=True), 1),
+        lambda copy: list(_reader(copy).caption_batches(8)),
+        lambda copy: list(_reader(copy).video_batches(8)),
+    ],
+    ids=["to train", "to train from memory", "captions", "videos"],
+)
+def test_a_corrupt_record_is_named_by_all_who_read_it(
+    copy: Prepared, read: Callable[[Prepared], object]
+) -> None:
+    corrupt_record(train_file(copy), 5)
     message = r"Record 5 of 23 in .*video_text-train\.tfrecord-00000-of-00001 is corrupt.*prepare` again"
     with pytest.raises(InputError, match=message):
-        [*zip(range(3), _train(copy).from_step(0), strict=False)]
-    reader = _reader(copy)
-    with pytest.raises(InputError, match=message):
-        list(reader.caption_batches(8))
-    with pytest.raises(InputError, match=message):
-        list(reader.video_batches(8))
+        read(copy)
 
 
 def test_a_file_cut_off_inside_a_record_is_refused_when_opened(copy: Prepared) -> None:
@@ -38,7 +40,7 @@ def test_a_file_cut_off_inside_a_record_is_refused_when_opened(copy: Prepared) -
     with pytest.raises(
         InputError, match=r"Record 21 of 23 in .*tfrecord-00000-of-00001 is corrupt or cut off"
     ):
-        _train(copy)
+        train_batches(copy)
 
 
 def test_a_file_cut_off_between_records_is_refused_when_opened(copy: Prepared) -> None:
@@ -51,11 +53,11 @@ def test_a_file_cut_off_between_records_is_refused_when_opened(copy: Prepared) -
 def test_a_missing_file_is_named(copy: Prepared) -> None:
     train_file(copy).unlink()
     with pytest.raises(InputError, match=r"record file .*tfrecord-00000-of-00001 is missing.*prepare` again"):
-        _train(copy)
+        train_batches(copy)
 
 
 def test_a_file_that_disappears_while_open_is_named(copy: Prepared) -> None:
-    batches = _train(copy)
+    batches = train_batches(copy)
     train_file(copy).unlink()
     with pytest.raises(InputError, match=r"record file .*tfrecord-00000-of-00001 is missing"):
         next(batches.from_step(0))
@@ -66,11 +68,11 @@ def test_missing_metadata_and_unknown_splits_are_refused(copy: Prepared) -> None
         _reader(copy, split="val")
     (train_file(copy).parent / "dataset_info.json").unlink()
     with pytest.raises(InputError, match=r"dataset_info\.json is missing or does not describe split 'train'"):
-        _train(copy)
+        train_batches(copy)
 
 
 def test_records_of_another_preparation_are_refused(copy: Prepared) -> None:
     splits = {**copy.manifest.splits, "train": dataclasses.replace(copy.manifest.splits["train"], videos=24)}
     other = dataclasses.replace(copy, manifest=dataclasses.replace(copy.manifest, splits=splits))
     with pytest.raises(InputError, match=r"counts 24 videos in split 'train'.*counts 23"):
-        _train(other)
+        train_batches(other)

@@ -1,9 +1,10 @@
 """Several files of records: every part of a batch is read from its own share of them."""
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,28 +12,38 @@ from hypothesis import strategies as st
 from data_pipeline.builders.shards import record_key
 from data_pipeline.record_files import RecordFile
 from data_pipeline.record_order import MOST_PARTS, count_parts, share_of
+from mcsan_jax.batch import PairBatch
 from mcsan_jax.errors import InputError
-from tests.support.batches import same, shown_pairs, take, train_batches
-from tests.support.prepared_data import Prepared, record_starts, train_file
+from tests.support.batches import rows_of, same, shown_pairs, take, train_batches
+from tests.support.prepared_data import Prepared, corrupt_record, record_starts, train_file
 
 SIZES = (9, 6, 8)
 
 
-@pytest.fixture
-def several(copy: Prepared) -> Prepared:
+@pytest.fixture(scope="module")
+def several(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The same data set with its 23 training records in three files, so that a batch of 8 has two parts."""
-    content = train_file(copy).read_bytes()
+    folder = tmp_path_factory.mktemp("several") / "data"
+    shutil.copytree(prepared.folder, folder)
+    made = dataclasses.replace(prepared, folder=folder)
+    content = train_file(made).read_bytes()
     starts = record_starts(content)
-    train_file(copy).unlink()
+    train_file(made).unlink()
     for number, records in enumerate(SIZES):
         first = sum(SIZES[:number])
-        _file(copy, number).write_bytes(content[starts[first] : starts[first + records]])
-    metadata = train_file(copy).parent / "dataset_info.json"
+        _file(made, number).write_bytes(content[starts[first] : starts[first + records]])
+    metadata = train_file(made).parent / "dataset_info.json"
     before = metadata.read_text()
     after = before.replace('"23"', ", ".join(f'"{records}"' for records in SIZES))
     assert after != before
     metadata.write_text(after)
-    return copy
+    return made
+
+
+@pytest.fixture(scope="module")
+def three_epochs(several: Prepared) -> dict[int, list[PairBatch]]:
+    """Read from the files by one process; by size of the shuffle buffer."""
+    return {size: take(train_batches(several, shuffle_buffer=size), 9) for size in (1, 6)}
 
 
 def _file(prepared: Prepared, number: int) -> Path:
@@ -67,8 +78,10 @@ def test_a_batch_has_at_most_as_many_parts_as_files() -> None:
     assert count_parts(3, 7) == 1
 
 
-def test_an_epoch_shows_every_video_once_in_an_order_of_its_own(several: Prepared) -> None:
-    batches = take(train_batches(several, shuffle_buffer=1), 9)
+def test_an_epoch_shows_every_video_once_in_an_order_of_its_own(
+    several: Prepared, three_epochs: dict[int, list[PairBatch]]
+) -> None:
+    batches = three_epochs[1]
     epochs = [
         [pair for batch in batches[i : i + 3] for pair in shown_pairs(several, batch)] for i in (0, 3, 6)
     ]
@@ -96,28 +109,30 @@ def test_each_half_of_a_batch_comes_from_its_half_of_the_records(several: Prepar
             assert {video for video, _ in shown_pairs(several, own)} <= set(half)
 
 
-@pytest.mark.parametrize(("count", "cache"), [(2, False), (2, True), (4, False)])
-def test_processes_share_the_batch_and_the_files(several: Prepared, count: int, cache: bool) -> None:
-    whole = take(train_batches(several, shuffle_buffer=6), 6)[1:]
-    own = [
-        train_batches(several, shuffle_buffer=6, process_index=index, process_count=count, cache=cache)
-        for index in range(count)
-    ]
+@pytest.mark.parametrize(
+    ("index", "count", "cache"),
+    [(0, 2, False), (1, 2, False), (0, 2, True), (1, 2, True), (1, 4, False), (2, 4, False)],
+)
+def test_processes_share_the_batch_and_the_files(
+    several: Prepared, three_epochs: dict[int, list[PairBatch]], index: int, count: int, cache: bool
+) -> None:
+    own = train_batches(several, shuffle_buffer=6, process_index=index, process_count=count, cache=cache)
     # The second file lies across the middle.
-    assert [(one.files_read, one.files) for one in own] == [(2, 3)] * count
-    for batch, *parts in zip(whole, *(take(one, 5, 1) for one in own), strict=True):
-        assert same(jax.tree.map(lambda *rows: np.concatenate(rows), *parts), batch)
+    assert (own.files_read, own.files) == (2, 3)
+    rows = slice(index * 8 // count, (index + 1) * 8 // count)
+    for part, batch in zip(take(own, 5, 1), three_epochs[6][1:6], strict=True):
+        assert same(part, rows_of(batch, rows))
 
 
 @pytest.mark.parametrize("cache", [False, True])
-def test_a_process_reads_no_file_of_others(several: Prepared, cache: bool) -> None:
+def test_a_process_reads_no_file_of_others(several: Prepared, tmp_path: Path, cache: bool) -> None:
+    damaged = dataclasses.replace(several, folder=tmp_path / "damaged")
+    shutil.copytree(several.folder, damaged.folder)
     first, second = (
-        train_batches(several, process_index=index, process_count=2, cache=cache) for index in (0, 1)
+        train_batches(damaged, process_index=index, process_count=2, cache=cache) for index in (0, 1)
     )
     expected = take(first, 7)
-    content = bytearray(_file(several, 2).read_bytes())
-    content[record_starts(content)[3] + 100] ^= 1
-    _file(several, 2).write_bytes(content)
+    corrupt_record(_file(damaged, 2), 4)
     assert all(map(same, take(first, 7), expected))
     with pytest.raises(InputError, match=r"Record 4 of 8 in .*-00002-of-00003 is corrupt"):
         take(second, 7)
@@ -125,9 +140,8 @@ def test_a_process_reads_no_file_of_others(several: Prepared, cache: bool) -> No
 
 @pytest.mark.parametrize("shuffle_buffer", [1, 6])
 def test_records_kept_in_memory_come_in_the_order_of_the_files(
-    several: Prepared, shuffle_buffer: int
+    several: Prepared, three_epochs: dict[int, list[PairBatch]], shuffle_buffer: int
 ) -> None:
-    from_files = take(train_batches(several, shuffle_buffer=shuffle_buffer), 9)
     kept = train_batches(several, shuffle_buffer=shuffle_buffer, cache=True)
     for step in (0, 4):
-        assert all(map(same, take(kept, 9 - step, step), from_files[step:]))
+        assert all(map(same, take(kept, 9 - step, step), three_epochs[shuffle_buffer][step:]))

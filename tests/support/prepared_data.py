@@ -131,9 +131,16 @@ def train_file(prepared: Prepared) -> Path:
     return prepared.folder / prepared.manifest.records / "video_text-train.tfrecord-00000-of-00001"
 
 
-def record_starts(content: bytes) -> list[int]:
+def record_starts(content: bytes | bytearray) -> list[int]:
     """Where records start and the last ends: each is length (8 bytes), checksum (4), data, checksum (4)."""
     starts = [0]
     while starts[-1] < len(content):
         starts.append(starts[-1] + int.from_bytes(content[starts[-1] : starts[-1] + 8], "little") + 16)
     return starts
+
+
+def corrupt_record(path: Path, number: int) -> None:
+    """Flips a bit in the data of a record; ``number`` counts from 1 on."""
+    content = bytearray(path.read_bytes())
+    content[record_starts(content)[number - 1] + 100] ^= 1
+    path.write_bytes(content)

@@ -57,7 +57,7 @@ def test_listed_video_without_captions_is_named(folder):
     ("name", "content", "message"),
     [
         (CAPTIONS, ["a man"], r"ref_captions\.json: expected an object of videos.*found list"),
-        (CAPTIONS, {"video0": EGG}, "key 'video0' must be list, found str"),
+        (CAPTIONS, {"video0": EGG}, r"ref_captions\.json.*key 'video0' must be list, found str"),
         (CAPTIONS, {"video0": [EGG, None]}, "'video0' must be a list of texts, found NoneType.*at index 1"),
         (CAPTIONS, {"video9": [EGG]}, "no caption found"),
         (GRAPHS, [EGG], r"sent2rolegraph\.augment\.json: expected an object of captions.*found list"),

@@ -54,9 +54,10 @@ def test_plain_file_wins_over_its_gzip_copy(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda value: value.pop("sentences"), "'sentences' is missing"),
+        (lambda value: value.pop("sentences"), r"train_val_videodatainfo\.json.*'sentences' is missing"),
         (lambda value: value["videos"][2].pop("split"), r"videos\[2\].*'split' is missing"),
         (lambda value: value["videos"][0].update(split="dev"), r"videos\[0\].*found 'dev'"),
+        (lambda value: value["videos"][0].update(url=3), "'url' must be str"),
         (lambda value: value["videos"].append(value["videos"][0]), "'video1' occurs twice"),
         (lambda value: value["videos"].append("video9"), r"videos\[4\].*found str"),
         (

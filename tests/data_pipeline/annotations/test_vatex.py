@@ -58,7 +58,10 @@ def test_listed_videos_without_captions_are_named(folder):
     ("content", "message"),
     [
         ({"videos": []}, "expected a list of videos, found dict"),
-        ([{"videoID": "a", "enCap": "A dog."}], r"record 0 \(a\).*'enCap' must be list, found str"),
+        (
+            [{"videoID": "a", "enCap": "A dog."}],
+            r"vatex_training_v1\.0\.json.*record 0 \(a\).*'enCap' must be list, found str",
+        ),
         (
             [{"videoID": "a", "enCap": ["A dog.", 3]}],
             r"record 0 \(a\): .*list of texts, found int \('3'\) at index 1",

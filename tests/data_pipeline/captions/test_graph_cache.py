@@ -15,11 +15,6 @@ from tests.support import ROOT
 TEXTS = ["a dog runs", "a man plays guitar", "a dog runs", "a «caption» with\nodd characters"]
 
 
-@pytest.fixture(scope="module")
-def parser() -> CaptionParser:
-    return CaptionParser()
-
-
 @pytest.fixture
 def filled(tmp_path: pathlib.Path, parser: CaptionParser) -> GraphCache:
     cache = GraphCache.in_folder(tmp_path / "graphs", parser_identity())
@@ -134,14 +129,21 @@ def test_lines_are_readable(filled: GraphCache) -> None:
 
 
 def test_processes_take_turns(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
-    """Two processes parse into one file; neither loses a line of the other."""
+    """Two processes parse into one file, each for a second; neither loses a line of the other."""
     code = (
-        "import pathlib, sys\n"
+        "import pathlib, sys, time\n"
+        "from data_pipeline.captions.graph import SemanticGraph\n"
         "from data_pipeline.captions.graph_cache import GraphCache\n"
-        "from data_pipeline.captions.parser import CaptionParser, parser_identity\n"
+        "from data_pipeline.captions.parser import parser_identity\n"
+        "class SlowParser:\n"
+        "    identity = parser_identity()\n"
+        "    def parse(self, texts):\n"
+        "        for text in texts:\n"
+        "            time.sleep(1 / 40)\n"
+        "            yield SemanticGraph((), ())\n"
         "cache = GraphCache.in_folder(pathlib.Path(sys.argv[1]), parser_identity())\n"
         "texts = [f'{sys.argv[2]} men hold {number} dogs' for number in range(40)]\n"
-        "cache.graphs_of(texts, CaptionParser, show_progress=False)\n"
+        "cache.graphs_of(texts, SlowParser, show_progress=False)\n"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT)

@@ -69,11 +69,6 @@ def score(rows: Sequence[dict[str, Any]], graphs: Sequence[SemanticGraph]) -> di
     return scores
 
 
-@pytest.fixture(scope="module")
-def parser() -> CaptionParser:
-    return CaptionParser()
-
-
 def test_gold_graphs_are_in_the_form_of_graphs() -> None:
     gold, unseen = map(read_gold, FILES)
     assert len(gold) >= 150

@@ -5,11 +5,6 @@ from data_pipeline.captions.parser import CaptionParser
 from data_pipeline.captions.role_swap import swap_roles
 
 
-@pytest.fixture(scope="module")
-def parser() -> CaptionParser:
-    return CaptionParser()
-
-
 def parse(parser: CaptionParser, text: str) -> SemanticGraph:
     return next(iter(parser.parse([text])))
 

@@ -1,8 +1,10 @@
-"""Apache Beam's direct runner with two worker processes against the plain path."""
+"""Apache Beam's direct runner, in this process and with two worker processes, against the plain path."""
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,6 @@ SIZES = {"train": 60, "val": 9, "test": 11}
 OPTIONS = Options(
     tokenizer=TokenizerOptions(vocabulary_size=60), attribute_minimum_videos=2, shard_bytes=1000
 )
-WORKERS = ["--direct_num_workers=2"]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def workers_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-def annotations() -> Annotations:
+def annotations(sizes: Mapping[str, int]) -> Annotations:
     verbs, things = ["is chasing", "holds", "watches"], ["a ball", "a small cat", "the red car", "two birds"]
     return make_annotations(
         (
@@ -39,7 +40,7 @@ def annotations() -> Annotations:
                 f"a man {verbs[(number + index) % 3]} {things[number % 4]}",
                 split,
             )
-            for split, size in SIZES.items()
+            for split, size in sizes.items()
             for number in range(size)
             for index in range(1 + number % 3)
         ),
@@ -50,11 +51,11 @@ def annotations() -> Annotations:
     )
 
 
-def prepare_with(run: Run, out: Path, notes: Path, spoiled: str = "") -> dict:
+def prepare_with(run: Run, given: Annotations, out: Path, notes: Path, spoiled: str = "") -> dict[str, Any]:
     notes.mkdir(exist_ok=True)
-    ids = {f"{split}{number}" for split, size in SIZES.items() for number in range(size)}
+    ids = {caption.video_id for caption in given.captions}
     foils = {"test0": (Foil("action", 0, "a man eats a ball"),)}
-    source = Source(annotations(), {"made": WitnessedFeatures(ids, notes, spoiled)}, foils)
+    source = Source(given, {"made": WitnessedFeatures(ids, notes, spoiled)}, foils)
     return prepare(source, out, run, OPTIONS)
 
 
@@ -64,30 +65,43 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_two_workers_write_what_one_process_writes(tmp_path: Path) -> None:
-    plain = prepare_with(LocalRun(tmp_path / "plain_cache", 1), tmp_path / "plain", tmp_path / "reader")
-    cache = tmp_path / "beam_cache"
-    beamed = prepare_with(
-        BeamRun(cache, "DirectRunner", WORKERS, 1), tmp_path / "beamed", tmp_path / "readers"
-    )
-    assert plain == beamed
-    written, expected = files(tmp_path / "beamed"), files(tmp_path / "plain")
-    assert written == expected
-    assert len([name for name in written if "train.tfrecord" in name]) > 3
-    assert [path.name for path in (tmp_path / "reader").iterdir()] == [str(os.getpid())]
-    assert len({path.name for path in (tmp_path / "readers").iterdir()} - {str(os.getpid())}) >= 2
+def assert_writes_what_one_process_writes(
+    arguments: Sequence[str], sizes: Mapping[str, int], folder: Path
+) -> dict[str, bytes]:
+    """Prepares without Beam and with it: the same, also when captions are parsed already and after an error."""
 
-    texts = plain["captions_parsed_now"]
+    def beamed(name: str, spoiled: str = "") -> dict[str, Any]:
+        run = BeamRun(folder / "beam_cache", "DirectRunner", arguments, 1)
+        return prepare_with(run, given, folder / name, folder / "readers", spoiled)
+
+    given = annotations(sizes)
+    local = LocalRun(folder / "plain_cache", 1)
+    plain = prepare_with(local, given, folder / "plain", folder / "reader")
+    assert beamed("beamed") == plain
+    written, expected = files(folder / "beamed"), files(folder / "plain")
+    assert written == expected
+
     with pytest.raises(InputError, match=r"made by a test, video 'train7': \d+ values are NaN"):
-        prepare_with(
-            BeamRun(cache, "DirectRunner", WORKERS, 1), tmp_path / "again", tmp_path / "readers", "train7"
-        )
-    assert not (tmp_path / "again").exists()
-    report = prepare_with(
-        BeamRun(cache, "DirectRunner", WORKERS, 1), tmp_path / "again", tmp_path / "readers"
-    )
-    assert (report["captions_parsed_now"], report["captions_from_cache"]) == (0, texts)
-    assert files(tmp_path / "again").keys() == expected.keys()
+        beamed("again", spoiled="train7")
+    assert not (folder / "again").exists()
+    report = beamed("again")
+    parsed = (report["captions_parsed_now"], report["captions_from_cache"])
+    assert parsed == (0, plain["captions_parsed_now"])
+    assert files(folder / "again").keys() == expected.keys()
+    assert [path.name for path in (folder / "reader").iterdir()] == [str(os.getpid())]
+    return written
+
+
+def test_pipelines_in_this_process_write_what_is_written_without_beam(tmp_path: Path) -> None:
+    arguments = ["--direct_num_workers=1", "--direct_running_mode=in_memory"]
+    assert_writes_what_one_process_writes(arguments, {"train": 12, "val": 2, "test": 2}, tmp_path)
+
+
+@pytest.mark.slow
+def test_two_workers_write_what_one_process_writes(tmp_path: Path) -> None:
+    written = assert_writes_what_one_process_writes(["--direct_num_workers=2"], SIZES, tmp_path)
+    assert len([name for name in written if "train.tfrecord" in name]) > 3
+    assert len({path.name for path in (tmp_path / "readers").iterdir()} - {str(os.getpid())}) >= 2
 
 
 def test_without_beam_the_flag_says_what_to_install(

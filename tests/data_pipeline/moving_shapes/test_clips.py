@@ -1,0 +1,54 @@
+"""A clip depends on seed, split and index alone, and its features on its pixels."""
+
+import numpy as np
+import pytest
+
+from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, pixels
+from mcsan_jax.errors import InputError
+
+
+def assert_same(one: Clip, other: Clip) -> None:
+    assert (one.video_id, one.captions, one.foils) == (other.video_id, other.captions, other.foils)
+    np.testing.assert_array_equal(one.frames, other.frames)
+    np.testing.assert_array_equal(one.regions, other.regions)
+
+
+def test_clip_depends_on_seed_split_and_index_only() -> None:
+    for index, made_in_order in enumerate(clips("val", 4, seed=3)):
+        assert_same(made_in_order, clip("val", index, seed=3))
+    assert clip("val", 12, seed=3).video_id == "val_00012"
+
+
+def test_seeds_splits_and_indices_give_different_clips() -> None:
+    made = [clip(split, index, seed) for split in SPLITS for index in range(20) for seed in (0, 1)]
+    assert len({one.frames.tobytes() for one in made}) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "seed", "message"),
+    [
+        ("training", 1, 0, "no split 'training'"),
+        ("train", -1, 0, "count must be"),
+        ("train", 1, -5, "seed -5"),
+    ],
+)
+def test_bad_request_is_refused_at_once(split: str, count: int, seed: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        clips(split, count, seed)
+
+
+def test_features_are_pooled_pixels(made: list[Clip]) -> None:
+    for index, one in enumerate(made[:20]):
+        images = pixels("train", index, seed=0)
+        assert images.shape == (12, 32, 32, 3)
+        assert images.dtype == np.uint8
+        assert one.frames.shape == (12, 192)
+        assert one.regions.shape == (12, 16, 50)
+        assert one.frames.dtype == one.regions.dtype == np.float16
+        assert one.regions.min() >= 0
+        assert one.regions.max() <= 1
+        cell = images[5, 4 * 2 : 4 * 3, 4 * 6 : 4 * 7].mean(axis=(0, 1)) / 255
+        np.testing.assert_allclose(one.frames[5].reshape(8, 8, 3)[2, 6], cell, atol=1e-3)
+        region = images[5, 8:16, 16:24].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3)) / 255
+        np.testing.assert_allclose(one.regions[5, 6, :48].reshape(4, 4, 3), region, atol=1e-3)
+        np.testing.assert_allclose(one.regions[5, 6, 48:], [1 / 3, 2 / 3], atol=1e-3)
