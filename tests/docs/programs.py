@@ -4,7 +4,6 @@ import argparse
 import functools
 import importlib
 import importlib.metadata
-import json
 import re
 import subprocess
 import sys
@@ -34,7 +33,6 @@ from tests.support import ROOT
 VERBS = typer.main.get_command(cli.app).commands
 _SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py")}
 BENCHMARKS = sorted(name for name, source in _SOURCES.items() if "__main__" in source)
-ABSL_BENCHMARKS = [name for name in BENCHMARKS if "app.run(" in _SOURCES[name]]
 
 
 def check_prepare(arguments: Sequence[str]) -> None:
@@ -137,12 +135,10 @@ class Checker:
 
     Args:
         pytest_parser: pytest's own.
-        absl_programs: the process of `tests/docs/absl_programs.py`.
     """
 
-    def __init__(self, pytest_parser: pytest.Parser, absl_programs: subprocess.Popen[str]) -> None:
+    def __init__(self, pytest_parser: pytest.Parser) -> None:
         self._pytest_parser = pytest_parser
-        self._absl_programs = absl_programs
 
     def check(self, words: Sequence[str]) -> None:
         """Checks a command with what stands before it.
@@ -211,10 +207,6 @@ class Checker:
     def _check_benchmark(self, name: str, arguments: Sequence[str]) -> None:
         short = name.removeprefix("benchmarks.")
         assert short in BENCHMARKS, name
-        if short in ABSL_BENCHMARKS:
-            error = self.ask_absl(name, arguments)["error"]
-            assert not error, error
-            return
         module = importlib.import_module(name)
         if hasattr(module, "parse"):
             # With flags that it hands on to trainings.
@@ -225,11 +217,6 @@ class Checker:
             check_train(trained)
         if short == "parse_captions":
             assert given.protocol in (None, *PROTOCOLS[given.dataset])
-
-    def ask_absl(self, name: str, arguments: Sequence[str] = ()) -> dict:
-        """What is wrong with the arguments of a benchmark with absl's flags, and the names of its flags."""
-        print(json.dumps([name, *arguments]), file=self._absl_programs.stdin, flush=True)
-        return json.loads(self._absl_programs.stdout.readline())
 
     def _check_script(self, script: str, arguments: Sequence[str]) -> None:
         calls = python_calls(script, list(arguments))
@@ -279,11 +266,8 @@ class Checker:
         names |= {option for verb in VERBS.values() for given in verb.params for option in given.opts}
         names |= {f"--{name}" for name in PipelineOptions().get_all_options()}
         for name in BENCHMARKS:
-            if name in ABSL_BENCHMARKS:
-                names |= {f"--{flag}" for flag in self.ask_absl(f"benchmarks.{name}")["flags"]}
-            else:
-                parser = importlib.import_module(f"benchmarks.{name}").make_parser()
-                names |= set(re.findall(r"--\w+", parser.format_help()))
+            parser = importlib.import_module(f"benchmarks.{name}").make_parser()
+            names |= set(re.findall(r"--\w+", parser.format_help()))
         return names
 
 

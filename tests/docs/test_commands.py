@@ -171,7 +171,7 @@ SLURM, IMAGE = (f"{name} --config=configs/demo.py" for name in ("launch/slurm.sb
         ("python -m benchmarks.recurrent", "--dtype=bfloat16", "--dtype=float16"),
         ("python -m benchmarks.measured_run", "--work=step", "--work=steps"),
         ("python -m benchmarks.measured_run --work=step", "--size=1", "--size=0"),
-        ("python -m benchmarks.scaling", "--batches=64", "--batch=64"),
+        ("python -m benchmarks.scaling", "--batches=64", "--batchs=64"),
         ("python -m benchmarks.full_test_set", "", "stray"),
         ("python -m benchmarks.input_pipeline", "--config=configs/demo.py", "--config=configs/absent.py"),
         ("python -m", "benchmarks.recurrent", "benchmarks.machine"),
