@@ -105,7 +105,7 @@ def simple_commands(script: str) -> list[list[str]]:
         lexer.whitespace_split = True
         found.append([])
         for token in lexer:
-            if set(token) <= set("();<>|&"):
+            if token and set(token) <= set("();<>|&"):
                 found.append([])
             else:
                 found[-1].append(token)

@@ -28,6 +28,7 @@ from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
 from tests.docs.launching import python_calls
+from tests.mutants import run as mutants
 from tests.support import ROOT
 
 VERBS = typer.main.get_command(cli.app).commands
@@ -188,6 +189,7 @@ class Checker:
             inspection.__name__: check_inspect,
             training.__name__: check_train,
             cli.__name__: check_mcsan,
+            mutants.__name__: mutants.make_parser().parse_args,
             "pip": check_pip,
             "pytest": self._check_pytest,
             "venv": _check_files,

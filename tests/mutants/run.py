@@ -160,17 +160,22 @@ def table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(["| mutant | outcome | by | seconds |", "|---|---|---|---:|", *rows])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status: 1 where too few mutants were killed."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants.run", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="those whose names hold one of these words")
     parser.add_argument("--whole", action="store_true", help="with the tests that are marked slow")
     parser.add_argument("--jobs", type=int, default=1, help="copies that are tested at a time")
     parser.add_argument("--json", type=pathlib.Path, help="file to which the verdicts are written")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status: 1 where too few mutants were killed."""
+    given = make_parser().parse_args(arguments)
     wanted = given.only or [""]
     if unknown := [name for name in wanted if not any(name in mutant.name for mutant in MUTANTS)]:
-        parser.error(f"no mutant's name holds {', '.join(map(repr, unknown))}")
+        make_parser().error(f"no mutant's name holds {', '.join(map(repr, unknown))}")
     chosen = [mutant for mutant in MUTANTS if any(name in mutant.name for name in wanted)]
     verdicts = judge_all(chosen, ["-m", ""] if given.whole else [], given.jobs)
     if given.json:
