@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -13,15 +11,10 @@ import pytest
 from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.manifest import Manifest
 from tests.support import ROOT
-from tests.support.corpus import read_records, read_report, run_command
+from tests.support.command_line import Ended, run_inspect, run_main, run_prepare
+from tests.support.corpus import read_records, read_report
 
 CLIPS = {"long1": "train", "long2": "train", "long3": "val"}
-
-
-def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
@@ -50,14 +43,14 @@ def glove(path: Path, words: list[str], dim: int) -> Path:
     return path
 
 
-def test_parts_of_long_videos_with_streams_of_two_rates_and_word_vectors(
-    clips_of_long_videos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def parts(clips_of_long_videos: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """They, prepared with word vectors."""
     folder = clips_of_long_videos
     vectors = glove(folder / "glove.txt", ["man", "dog", "chasing", "unused"], 16)
     out = folder / "prepared"
     assert (
-        run_command(
+        run_prepare(
             [
                 "--dataset=csv",
                 f"--annotations={folder / 'clips.csv'}",
@@ -75,29 +68,49 @@ def test_parts_of_long_videos_with_streams_of_two_rates_and_word_vectors(
         == 0
     )
     assert "words without a vector: a, " in capsys.readouterr().out
-    record = read_records(out, "train")["long1@2-4"]
+    return out
+
+
+def train(parts: Path, word_width: int) -> Ended:
+    """One epoch on parts of videos."""
+    return run_main(
+        f"--config={ROOT}/configs/custom.py:tiny",
+        f"--config.data.dir={parts}",
+        f"--workdir={parts.parent / 'run'}",
+        "--config.train.epochs=1",
+        "--config.train.batch_size=8",
+        f"--config.model.word_width={word_width}",
+    )
+
+
+def test_parts_of_long_videos_with_streams_of_two_rates_and_word_vectors(
+    parts: Path,
+) -> None:
+    record = read_records(parts, "train")["long1@2-4"]
     expected = np.round(np.linspace(0, 19, 8)).astype(int) + 20
     np.testing.assert_array_equal(record["frames"]["appearance"][:, 0], expected)
     np.testing.assert_allclose(record["frame_times"], (expected + 0.5) / 10, rtol=1e-6)
     # The audio frame nearest to each of them, and those from 2 s to 4 s only.
     np.testing.assert_array_equal(record["frames"]["audio"][:, 0], np.where(expected < 30, 2.5, 3.5))
 
-    manifest, report = Manifest.load(out), read_report(out)
+    manifest, report = Manifest.load(parts), read_report(parts)
     assert manifest.word_vectors is not None
     assert (manifest.word_vectors.dim, manifest.word_vectors.known) == (16, 3)
     assert {"balls", "throws"} <= set(report["words_without_vector"])
-    assert WordVectors.load(out / manifest.word_vectors.file).known.sum() == 3
+    assert WordVectors.load(parts / manifest.word_vectors.file).known.sum() == 3
 
-    inspected = command("data_pipeline.inspect", str(out), f"--html={folder / 'page.html'}")
-    assert inspected.returncode == 0, inspected.stdout + inspected.stderr
-    assert "<svg" in (folder / "page.html").read_text()
+    page = parts.parent / "page.html"
+    assert run_inspect(str(parts), f"--html={page}") == 0
+    assert "<svg" in page.read_text()
 
-    training = ["--config=configs/custom.py:tiny", f"--config.data.dir={out}", f"--workdir={folder / 'run'}"]
-    training += ["--config.train.epochs=1", "--config.train.batch_size=2"]
-    refused = command("mcsan_jax.main", *training, "--config.model.word_width=20")
-    assert refused.returncode == 2 and "set --config.model.word_width=16" in refused.stderr
-    trained = command("mcsan_jax.main", *training, "--config.model.word_width=16")
-    assert trained.returncode == 0, trained.stderr
+    refused = train(parts, word_width=20)
+    assert refused.status == 2 and "set --config.model.word_width=16" in refused.stderr
+
+
+@pytest.mark.slow
+def test_parts_of_long_videos_are_trained_on(parts: Path) -> None:
+    trained = train(parts, word_width=16)
+    assert trained.status == 0, trained.stderr
     assert "Rsum" in trained.stdout
 
 
@@ -126,7 +139,7 @@ def test_role_graphs_that_people_have_are_used_as_they_are(tmp_path: Path) -> No
                 file[video_id] = np.random.default_rng(3).normal(size=(5, 4)).astype(np.float32)
     out = tmp_path / "prepared"
     arguments = ["--dataset=hgr", f"--annotations={tmp_path}", f"--features={features}", f"--out={out}"]
-    assert run_command([*arguments, "--attribute_minimum_videos=1"]) == 0
+    assert run_prepare([*arguments, "--attribute_minimum_videos=1"]) == 0
     manifest = Manifest.load(out)
     assert manifest.roles[-1] == "ARGM-LOC" and manifest.splits.keys() == {"train", "val", "test"}
     metadata = json.loads((out / manifest.records / "dataset_info.json").read_text())
@@ -138,4 +151,4 @@ def test_role_graphs_that_people_have_are_used_as_they_are(tmp_path: Path) -> No
     edges = np.split(first["edges"], np.cumsum(first["edge_counts"])[:-1])
     assert [manifest.roles[role] for _, _, role in edges[0]] == ["agent", "ARGM-LOC"]
     assert read_report(out)["captions_parsed_now"] == 1
-    assert command("data_pipeline.inspect", str(out)).returncode == 0
+    assert run_inspect(str(out)) == 0

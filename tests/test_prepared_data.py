@@ -14,7 +14,7 @@ from mcsan_jax.config import Config, DataConfig, from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.prepared_data import find_prepared_data
 from tests.support import ROOT
-from tests.support.corpus import run_command
+from tests.support.command_line import run_prepare
 
 CONFIGS = ROOT / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if "def get_config" in path.read_text())
@@ -79,7 +79,7 @@ def test_hinted_command_fails_on_its_placeholders_only(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_command(_hinted_arguments(_config(name))) == 2
+    assert run_prepare(_hinted_arguments(_config(name))) == 2
     said = capsys.readouterr().err
     assert said.startswith(("error: FOLDER: no such file", "error: CAPTIONS.jsonl: no such file"))
 

@@ -9,7 +9,8 @@ import pytest
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.manifest import Manifest
-from tests.support.corpus import run_command, write_hdf5
+from tests.support.command_line import run_prepare
+from tests.support.corpus import write_hdf5
 
 DIM = 5
 TRAINING = {
@@ -63,7 +64,7 @@ def prepare(folder: Path, held_out: dict[str, list[str]], kind: str, graph_cache
         "tokenizer": kind,
         "vocabulary_size": 60,
     }
-    assert run_command([f"--{key}={value}" for key, value in arguments.items()]) == 0
+    assert run_prepare([f"--{key}={value}" for key, value in arguments.items()]) == 0
     return Variant(out, Manifest.load(out))
 
 

@@ -21,6 +21,7 @@ from data_pipeline.preparation import Options
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import NODE_LEVELS
 from tests.support import ROOT
+from tests.support.command_line import run_prepare
 from tests.support.corpus import (
     COMMAND,
     DIM,
@@ -32,7 +33,6 @@ from tests.support.corpus import (
     read_records,
     read_report,
     record_bytes,
-    run_command,
     write_corpus,
     write_hdf5,
     write_npy,
@@ -42,7 +42,7 @@ from tests.support.corpus import (
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, graph_cache: Path) -> Corpus:
     corpus = write_corpus(tmp_path_factory.mktemp("made"), graph_cache)
-    assert run_command(corpus.arguments("--protocol=full")) == 0
+    assert run_prepare(corpus.arguments("--protocol=full")) == 0
     return corpus
 
 
@@ -125,13 +125,13 @@ def test_gzip_npy_and_float16_give_the_same_records(
     packed.write_bytes(gzip.compress(corpus.annotations.read_bytes()))
     folder = write_npy(corpus.folder / "npy", all_features(dtype=np.float16))
     arguments = corpus.arguments(annotations=packed, features=f"features={folder}", protocol=protocol)
-    assert run_command(arguments) == 0
+    assert run_prepare(arguments) == 0
     assert record_bytes(corpus.out) == record_bytes(made.out)
     assert len(record_bytes(corpus.out)) == 3
 
 
 def test_another_tokenizer_parses_nothing(made: Corpus, corpus: Corpus) -> None:
-    assert run_command(corpus.arguments(tokenizer="bpe", max_words=50)) == 0
+    assert run_prepare(corpus.arguments(tokenizer="bpe", max_words=50)) == 0
     report = read_report(corpus.out)
     assert report["captions_parsed_now"] == 0 < report["captions_from_cache"]
     assert report["tokenizer"]["kind"] == "bpe" == Manifest.load(corpus.out).tokenizer.kind
@@ -140,7 +140,7 @@ def test_another_tokenizer_parses_nothing(made: Corpus, corpus: Corpus) -> None:
 
 
 def test_graph_cache_lies_beside_the_result_by_default(corpus: Corpus) -> None:
-    assert run_command(corpus.arguments(graph_cache=None)) == 0
+    assert run_prepare(corpus.arguments(graph_cache=None)) == 0
     assert sorted(path.name for path in corpus.out.parent.iterdir()) == ["data", "graph_cache"]
     assert read_report(corpus.out)["captions_from_cache"] == 0
 
@@ -155,7 +155,7 @@ def test_streams_and_regions(corpus: Corpus) -> None:
         f"--features=objects={write_hdf5(corpus.folder / 'o.h5', objects)}",
     )
     arguments = corpus.arguments(*streams, features=f"appearance={corpus.features}")
-    assert run_command(arguments) == 0
+    assert run_prepare(arguments) == 0
     manifest, report = Manifest.load(corpus.out), read_report(corpus.out)
     shapes = [(stream.name, stream.kind, stream.dim, stream.regions) for stream in manifest.streams]
     assert shapes == [("appearance", FRAMES, 6, 0), ("motion", FRAMES, 3, 0), ("objects", REGIONS, 5, 2)]
@@ -183,10 +183,10 @@ def assert_for_people(corpus: Corpus, output: str, errors: str) -> None:
 
 
 def test_output_is_for_people(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(corpus.arguments(graph_cache=corpus.folder / "graphs")) == 0
+    assert run_prepare(corpus.arguments(graph_cache=corpus.folder / "graphs")) == 0
     captured = capsys.readouterr()
     assert_for_people(corpus, captured.out, captured.err)
-    assert run_command(corpus.arguments(graph_cache=corpus.folder / "graphs")) == 2
+    assert run_prepare(corpus.arguments(graph_cache=corpus.folder / "graphs")) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert error.startswith("error: ")
 
@@ -213,16 +213,16 @@ def test_moving_shapes_heeds_the_flags(
     for split, count in (("train", 12), ("val", 2), ("test", 3)):
         monkeypatch.setitem(dataset.SPLITS, split, count)
     arguments = ["--dataset=moving_shapes", f"--out={tmp_path / 'shapes'}"]
-    assert run_command(arguments) == 0
+    assert run_prepare(arguments) == 0
     manifest = Manifest.load(tmp_path / "shapes")
     assert [split.videos for split in manifest.splits.values()] == [12, 2, 3]
     assert manifest.splits["test"].foils > 0 == manifest.splits["train"].foils
-    assert run_command(arguments) == 2
+    assert run_prepare(arguments) == 2
     assert "give --overwrite" in capsys.readouterr().err
-    assert run_command([*arguments, "--overwrite", "--tokenizer=word", "--vocabulary_size=30"]) == 0
+    assert run_prepare([*arguments, "--overwrite", "--tokenizer=word", "--vocabulary_size=30"]) == 0
     changed = Manifest.load(tmp_path / "shapes")
     assert changed.tokenizer.kind == "word" and changed.tokenizer.size <= 30 < manifest.tokenizer.size
-    assert run_command([*arguments, "--overwrite", "--protocol=full"]) == 2
+    assert run_prepare([*arguments, "--overwrite", "--protocol=full"]) == 2
     assert "--protocol has no use with --dataset=moving_shapes" in capsys.readouterr().err
 
     with pytest.raises(InputError, match="give --overwrite"):

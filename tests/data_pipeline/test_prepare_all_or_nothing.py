@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support import ROOT
+from tests.support.command_line import run_prepare
 from tests.support.corpus import (
     COMMAND,
     Corpus,
@@ -17,7 +18,6 @@ from tests.support.corpus import (
     make_features,
     official_json,
     record_bytes,
-    run_command,
     write_hdf5,
     write_npy,
 )
@@ -27,26 +27,26 @@ def test_an_error_leaves_nothing_behind(corpus: Corpus, capsys: pytest.CaptureFi
     features = all_features()
     features["test0"][-1, 2] = np.nan
     write_hdf5(corpus.features, features)
-    assert run_command(corpus.arguments()) == 2
+    assert run_prepare(corpus.arguments()) == 2
     assert "video 'test0': 1 values are NaN" in capsys.readouterr().err
     assert list(corpus.out.parent.iterdir()) == []
 
 
 def test_result_is_replaced_only_on_demand(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
     before = record_bytes(corpus.out)
-    assert run_command(corpus.arguments(tokenizer="bpe")) == 2
+    assert run_prepare(corpus.arguments(tokenizer="bpe")) == 2
     assert "give --overwrite to replace it" in capsys.readouterr().err
     assert record_bytes(corpus.out) == before
 
     features = all_features()
     features["test0"][0, 0] = np.inf
     broken = write_hdf5(corpus.folder / "broken.h5", features)
-    assert run_command(corpus.arguments("--overwrite", features=broken)) == 2
+    assert run_prepare(corpus.arguments("--overwrite", features=broken)) == 2
     assert record_bytes(corpus.out) == before
 
     (corpus.out / "leftover").touch()
-    assert run_command(corpus.arguments("--overwrite", tokenizer="bpe")) == 0
+    assert run_prepare(corpus.arguments("--overwrite", tokenizer="bpe")) == 0
     assert record_bytes(corpus.out) != before
     assert not (corpus.out / "leftover").exists()
     assert [path.name for path in corpus.out.parent.iterdir()] == ["data"]
@@ -55,18 +55,18 @@ def test_result_is_replaced_only_on_demand(corpus: Corpus, capsys: pytest.Captur
 def test_only_prepared_data_is_ever_replaced(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     corpus.out.mkdir(parents=True)
     (corpus.out / "thesis.tex").touch()
-    assert run_command(corpus.arguments("--overwrite")) == 2
+    assert run_prepare(corpus.arguments("--overwrite")) == 2
     assert "is not a prepared data set" in capsys.readouterr().err
     assert (corpus.out / "thesis.tex").exists()
     (corpus.out / "thesis.tex").unlink()
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
 
 
 def test_what_a_killed_run_left_goes(corpus: Corpus) -> None:
     unfinished = corpus.out.parent / ".data.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "half_written").touch()
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
     assert [path.name for path in corpus.out.parent.iterdir()] == ["data"]
     assert not (corpus.out / "half_written").exists()
 
@@ -101,7 +101,7 @@ def test_killed_runs_leave_no_trace_in_the_result(corpus: Corpus) -> None:
         features=folder, out=corpus.folder / "undisturbed", graph_cache=corpus.folder / "a"
     )
     disturbed = corpus.arguments(features=folder, graph_cache=corpus.folder / "b")
-    assert run_command(undisturbed) == 0
+    assert run_prepare(undisturbed) == 0
 
     with subprocess.Popen([*COMMAND, *disturbed], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         _wait_for_file_in(corpus.folder / "b", process)
@@ -121,6 +121,6 @@ def test_killed_runs_leave_no_trace_in_the_result(corpus: Corpus) -> None:
 
     pipe.unlink()
     (corpus.folder / "kept.npy").rename(pipe)
-    assert run_command(disturbed) == 0
+    assert run_prepare(disturbed) == 0
     assert record_bytes(corpus.out) == record_bytes(corpus.folder / "undisturbed")
     assert [path.name for path in corpus.out.parent.iterdir()] == ["data"]

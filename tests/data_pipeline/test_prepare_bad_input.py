@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.command_line import run_prepare
 from tests.support.corpus import (
     Corpus,
     all_features,
     make_features,
     official_json,
-    run_command,
     write_hdf5,
 )
 
 
 def _message(corpus: Corpus, capsys: pytest.CaptureFixture[str], *more: str, **replaced: object) -> str:
     """What a refused command says; nothing may be left of the result."""
-    assert run_command(corpus.arguments(*more, **replaced)) == 2
+    assert run_prepare(corpus.arguments(*more, **replaced)) == 2
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     (message,) = [line for line in captured.err.splitlines() if line.startswith("error: ")]
@@ -148,7 +148,7 @@ def test_damaged_cache(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> No
         (path,) = (corpus.folder / "graphs").iterdir()
         return path
 
-    assert run_command(corpus.arguments(graph_cache=corpus.folder / "graphs", out=corpus.folder / "one")) == 0
+    assert run_prepare(corpus.arguments(graph_cache=corpus.folder / "graphs", out=corpus.folder / "one")) == 0
     lines = cache().read_bytes().splitlines(keepends=True)
     cache().write_bytes(b"".join([lines[0], b"not JSON\n", *lines[2:]]))
     said = _message(corpus, capsys, graph_cache=corpus.folder / "graphs")

@@ -10,7 +10,8 @@ import pytest
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.captions.tokenizers.sentencepiece_model import UNKNOWN_ID
 from data_pipeline.manifest import FRAMES, Manifest, SplitSummary
-from tests.support.corpus import read_records, read_report, run_command
+from tests.support.command_line import run_prepare
+from tests.support.corpus import read_records, read_report
 
 COUNTS = {"train": 60, "val": 10}
 VIDEOS = sum(COUNTS.values())
@@ -31,7 +32,7 @@ def made(shared_data: Path, lists: dict[str, list[str]], tmp_path_factory: pytes
     for split, ids in lists.items():
         (folder / f"{split}.txt").write_text("\n".join(ids))
         split_files += ["--split_file", f"{split}={folder / split}.txt"]
-    status = run_command(
+    status = run_prepare(
         [
             "--dataset=msrvtt",
             f"--annotations={shared_data / 'annotations' / 'msrvtt'}",

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from data_pipeline.manifest import Manifest
+from tests.support.command_line import run_prepare
 from tests.support.corpus import (
     Corpus,
     all_features,
@@ -12,7 +13,6 @@ from tests.support.corpus import (
     official_json,
     read_records,
     read_report,
-    run_command,
     write_hdf5,
 )
 
@@ -21,7 +21,7 @@ def test_split_files_replace_the_protocol(corpus: Corpus) -> None:
     (corpus.folder / "a.txt").write_text("val1\ntrain0\ntrain3\n")
     (corpus.folder / "b.txt").write_text("train1\n\nval0\n")
     split_files = ("--split_file", f"train={corpus.folder}/a.txt", f"--split_file=val={corpus.folder}/b.txt")
-    assert run_command(corpus.arguments(*split_files)) == 0
+    assert run_prepare(corpus.arguments(*split_files)) == 0
     manifest, report = Manifest.load(corpus.out), read_report(corpus.out)
     assert manifest.protocol == "custom"
     assert set(read_records(corpus.out, "train")) == {"val1", "train0", "train3"}
@@ -31,7 +31,7 @@ def test_split_files_replace_the_protocol(corpus: Corpus) -> None:
 
 def test_no_validation_split_is_needed(corpus: Corpus) -> None:
     (corpus.folder / "a.txt").write_text("train0\ntrain1\n")
-    assert run_command(corpus.arguments(f"--split_file=train={corpus.folder}/a.txt")) == 0
+    assert run_prepare(corpus.arguments(f"--split_file=train={corpus.folder}/a.txt")) == 0
     assert list(Manifest.load(corpus.out).splits) == ["train"]
 
 
@@ -40,7 +40,7 @@ def test_what_is_left_out_is_listed(corpus: Corpus, capsys: pytest.CaptureFixtur
     features["stranger"] = features.pop("val1")
     del features["train7"]
     write_hdf5(corpus.features, features)
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
     report = read_report(corpus.out)
     assert report["videos_without_features"] == ["train7", "val1"]
     assert report["features_without_captions"] == ["stranger"]
@@ -69,7 +69,7 @@ def test_strict_refuses_omissions(
         features[added] = make_features("train0")
     write_hdf5(corpus.features, features)
     arguments = corpus.arguments("--strict")
-    assert run_command(arguments) == (2 if message else 0)
+    assert run_prepare(arguments) == (2 if message else 0)
     if message:
         assert message in capsys.readouterr().err
         assert not corpus.out.exists()
@@ -78,7 +78,7 @@ def test_strict_refuses_omissions(
 def test_strict_heeds_split_lists(corpus: Corpus) -> None:
     (corpus.folder / "a.txt").write_text("train0\ntrain1\n")
     write_hdf5(corpus.features, {each: make_features(each) for each in ("train0", "train1")})
-    assert run_command(corpus.arguments("--strict", f"--split_file=train={corpus.folder}/a.txt")) == 0
+    assert run_prepare(corpus.arguments("--strict", f"--split_file=train={corpus.folder}/a.txt")) == 0
     assert read_report(corpus.out)["warnings"] == ["10 videos on no split list were left out"]
 
 
@@ -87,7 +87,7 @@ LONG = " ".join(f"word{i}" for i in range(500))
 
 def test_blank_caption_is_left_out_and_listed(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     corpus.annotations.write_text(official_json({"train0": ["a man kicks a ball", " \t"], "val0": ["a dog"]}))
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
     assert read_report(corpus.out)["blank_captions"] == ["1"]
     assert "blank captions 1," in capsys.readouterr().out
     texts = read_records(corpus.out, "train")["train0"]["captions"]["texts"]
@@ -96,7 +96,7 @@ def test_blank_caption_is_left_out_and_listed(corpus: Corpus, capsys: pytest.Cap
 
 def test_video_with_blank_captions_only(corpus: Corpus) -> None:
     corpus.annotations.write_text(official_json({"val0": ["", "  "]}))
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
     report = read_report(corpus.out)
     assert len(report["blank_captions"]) == 2 and report["features_without_captions"] == ["val0"]
     assert report["splits"]["val"]["videos"] == 2
@@ -104,7 +104,7 @@ def test_video_with_blank_captions_only(corpus: Corpus) -> None:
 
 def test_long_caption_is_cut_and_listed(corpus: Corpus) -> None:
     corpus.annotations.write_text(official_json({"train0": ["a man kicks a ball", LONG]}))
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
     assert read_report(corpus.out)["truncated_captions"] == ["1"]
     texts = read_records(corpus.out, "train")["train0"]["captions"]["texts"]
     assert texts.tolist() == [b"a man kicks a ball", " ".join(LONG.split()[:60]).encode()]
@@ -113,7 +113,7 @@ def test_long_caption_is_cut_and_listed(corpus: Corpus) -> None:
 @pytest.mark.parametrize("max_words", [1, 500])
 def test_max_words(corpus: Corpus, max_words: int) -> None:
     corpus.annotations.write_text(official_json({"train0": [LONG]}))
-    assert run_command(corpus.arguments(max_words=max_words)) == 0
+    assert run_prepare(corpus.arguments(max_words=max_words)) == 0
     (text,) = read_records(corpus.out, "train")["train0"]["captions"]["texts"]
     assert len(text.split()) == max_words
     assert len(read_report(corpus.out)["truncated_captions"]) == (36 - 3 + 1 if max_words == 1 else 0)
@@ -126,7 +126,7 @@ def test_strict_refuses_blank_and_long_captions(corpus: Corpus, capsys: pytest.C
     path = corpus.folder / "captions.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
     write_hdf5(corpus.features, {"train0": make_features("train0")})
-    assert run_command(corpus.arguments("--strict", dataset="jsonl", annotations=path)) == 2
+    assert run_prepare(corpus.arguments("--strict", dataset="jsonl", annotations=path)) == 2
     said = capsys.readouterr().err
     assert "1 blank captions: train0#1" in said and "1 truncated captions: train0#2" in said
     assert not corpus.out.exists()
@@ -135,7 +135,7 @@ def test_strict_refuses_blank_and_long_captions(corpus: Corpus, capsys: pytest.C
 def test_caption_without_noun_and_verb_is_kept(corpus: Corpus) -> None:
     texts = ["very slowly and quite beautifully", "?!", "a man kicks a ball"]
     corpus.annotations.write_text(official_json({"train0": texts}))
-    assert run_command(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments()) == 0
     captions = read_records(corpus.out, "train")["train0"]["captions"]
     assert [text.decode() for text in captions["texts"]] == texts
     assert (captions["token_counts"] > 0).all()

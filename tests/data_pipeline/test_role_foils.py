@@ -6,13 +6,14 @@ import pytest
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.manifest import Manifest
-from tests.support.corpus import Corpus, read_records, run_command, write_corpus
+from tests.support.command_line import run_prepare
+from tests.support.corpus import Corpus, read_records, write_corpus
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, graph_cache: Path) -> Corpus:
     corpus = write_corpus(tmp_path_factory.mktemp("role_foils"), graph_cache)
-    assert run_command(corpus.arguments("--protocol=full", "--role_foils")) == 0
+    assert run_prepare(corpus.arguments("--protocol=full", "--role_foils")) == 0
     return corpus
 
 
@@ -39,6 +40,6 @@ def test_a_foil_belongs_to_its_caption_and_has_its_words(made: Corpus) -> None:
 
 
 def test_moving_shapes_have_foils_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = run_command(["--dataset=moving_shapes", f"--out={tmp_path / 'out'}", "--role_foils"])
+    status = run_prepare(["--dataset=moving_shapes", f"--out={tmp_path / 'out'}", "--role_foils"])
     assert status == 2
     assert "--role_foils has no use with --dataset=moving_shapes" in capsys.readouterr().err

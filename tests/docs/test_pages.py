@@ -7,7 +7,7 @@ import pytest
 
 from tests.docs.documents import PAGES, Document, simple_commands
 from tests.support import ROOT
-from tests.support.corpus import run_command
+from tests.support.command_line import run_prepare
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 _PYTHON_FILE = re.compile(r"[\w-][\w./-]*\.py\b")
@@ -50,7 +50,7 @@ def test_the_snippets_of_data_md_work(
     [arguments] = [words[3:] for words in commands if "--dataset=jsonl" in words]
     monkeypatch.chdir(tmp_path)
     exec(make, {})
-    assert run_command(arguments) == 0
+    assert run_prepare(arguments) == 0
     capsys.readouterr()
     exec(read, {})
     said = capsys.readouterr().out

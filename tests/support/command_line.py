@@ -1,4 +1,4 @@
-"""The commands of mcsan_jax in this process: what they print and how they end.
+"""The commands in this process: what they print and how they end.
 
 A new Python takes seconds to import what is imported here already.
 """
@@ -7,13 +7,15 @@ import contextlib
 import io
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+from data_pipeline import inspect as inspection
+from data_pipeline import prepare as preparation
 from mcsan_jax import cli
 from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
@@ -25,6 +27,26 @@ class Ended(NamedTuple):
     status: int
     stdout: str
     stderr: str
+
+
+def run_prepare(arguments: Sequence[str]) -> int:
+    """Exit status of `python -m data_pipeline.prepare ARGUMENTS`; what it prints is not taken away."""
+    return _status(preparation.main, "prepare", arguments)
+
+
+def run_inspect(*arguments: str) -> int:
+    """Exit status of `python -m data_pipeline.inspect ARGUMENTS`; what it prints is not taken away."""
+    return _status(inspection.main, "inspect", arguments)
+
+
+def _status(main: Callable[[list[str]], None], name: str, arguments: Sequence[str]) -> int:
+    with flagsaver.flagsaver():
+        rest = flags.FLAGS([name, *arguments])
+        try:
+            main(rest)
+        except SystemExit as exit_:
+            return int(exit_.code or 0)
+    return 0
 
 
 def run_main(*arguments: object) -> Ended:

@@ -9,10 +9,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-from absl import flags
-from absl.testing import flagsaver
-
-from data_pipeline import prepare as command
 
 SPLITS = {"train": [f"train{i}" for i in range(8)], "validate": ["val0", "val1", "val2"], "test": ["test0"]}
 DIM = 6
@@ -110,17 +106,6 @@ def write_corpus(folder: Path, graph_cache: Path) -> Corpus:
     corpus.annotations.write_text(official_json())
     write_hdf5(corpus.features, all_features())
     return corpus
-
-
-def run_command(arguments: list[str]) -> int:
-    """Exit status of `python -m data_pipeline.prepare ARGUMENTS`, run in this process."""
-    with flagsaver.flagsaver():
-        flags.FLAGS(["prepare", *arguments])
-        try:
-            command.main(["prepare"])
-        except SystemExit as exit_:
-            return int(exit_.code or 0)
-    return 0
 
 
 COMMAND = [sys.executable, "-m", "data_pipeline.prepare"]

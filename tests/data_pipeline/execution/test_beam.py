@@ -17,7 +17,7 @@ from data_pipeline.vocabulary import TokenizerOptions
 from mcsan_jax.errors import InputError
 from tests.data_pipeline.execution.reader_witness import WitnessedFeatures
 from tests.support import ROOT
-from tests.support.corpus import run_command
+from tests.support.command_line import run_prepare
 
 SIZES = {"train": 60, "val": 9, "test": 11}
 OPTIONS = Options(
@@ -110,7 +110,7 @@ def test_without_beam_the_flag_says_what_to_install(
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     monkeypatch.delitem(sys.modules, "data_pipeline.execution.beam", raising=False)
     arguments = ["--dataset=moving_shapes", f"--out={tmp_path / 'out'}"]
-    assert run_command([*arguments, "--beam_runner=DirectRunner"]) == 2
+    assert run_prepare([*arguments, "--beam_runner=DirectRunner"]) == 2
     assert "pip install 'mcsan-jax[beam]'" in capsys.readouterr().err
-    assert run_command([*arguments, "--beam_argument=--parallelism=8"]) == 2
+    assert run_prepare([*arguments, "--beam_argument=--parallelism=8"]) == 2
     assert "--beam_argument has no use without --beam_runner" in capsys.readouterr().err

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.corpus import Corpus, official_json, run_command, write_corpus
+from tests.support.command_line import run_prepare
+from tests.support.corpus import Corpus, official_json, write_corpus
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def odd_corpus(tmp_path_factory: pytest.TempPathFactory, graph_cache: Path) -> P
         ]
     }
     corpus.annotations.write_text(official_json(captions))
-    assert run_command(corpus.arguments("--protocol=full")) == 0
+    assert run_prepare(corpus.arguments("--protocol=full")) == 0
     return corpus.out
 
 

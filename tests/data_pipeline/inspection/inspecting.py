@@ -1,4 +1,4 @@
-"""Runs the command in this process, and changes prepared data sets so that only their content is wrong."""
+"""Changes prepared data sets so that only their content is wrong."""
 
 import dataclasses
 import hashlib
@@ -7,22 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-from absl.testing import flagsaver
-
-from data_pipeline import inspect as command
 from data_pipeline.manifest import Manifest
-
-
-def run_inspect(*arguments: str) -> int:
-    """Exit status of `python -m data_pipeline.inspect ARGUMENTS`."""
-    with flagsaver.flagsaver():
-        rest = flags.FLAGS(["inspect", *arguments])
-        try:
-            command.main(rest)
-        except SystemExit as exit_:
-            return int(exit_.code or 0)
-    raise AssertionError("the command did not exit")
 
 
 def record_file(folder: Path, split: str) -> Path:

@@ -12,10 +12,10 @@ from tests.data_pipeline.inspection.inspecting import (
     change_record,
     read_values,
     record_file,
-    run_inspect,
     save_manifest,
 )
 from tests.support import ROOT
+from tests.support.command_line import run_inspect
 from tests.support.prepared_data import corrupt_record, record_starts
 
 

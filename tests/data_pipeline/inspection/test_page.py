@@ -12,7 +12,8 @@ from data_pipeline.inspection.graph_drawing import draw_graph
 from data_pipeline.inspection.graph_phrases import PhraseGraph
 from data_pipeline.inspection.survey import Surveyor
 from data_pipeline.manifest import Manifest
-from tests.data_pipeline.inspection.inspecting import change_record, run_inspect
+from tests.data_pipeline.inspection.inspecting import change_record
+from tests.support.command_line import run_inspect
 
 COLOURS = {"entity": "#00f", "action": "#f00"}
 _VOID = {"meta", "link", "br"}
