@@ -26,6 +26,28 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+_DEAREST = (
+    "test_processes.py",
+    "test_paper_scale.py",
+    "test_controls.py",
+    "test_main.py",
+    "test_beam.py",
+    "test_configs.py",
+    "test_notebook.py",
+    "test_preparation_benchmarks.py",
+    "test_network.py",
+    "test_micro_batches.py",
+    "test_trained_runs.py",
+    "test_train_step.py",
+    "test_objective.py",
+)
+"""Files that take longest, in this order: no worker is left alone with one of them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(_DEAREST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
