@@ -5,8 +5,6 @@ import dataclasses
 import io
 import json
 import pathlib
-import re
-import shlex
 import shutil
 import statistics
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import baselines, claims, quality
+from benchmarks import baselines, quality
 from benchmarks.baselines import evaluate_ridge
 from benchmarks.seed_statistics import PairedTest, Summary
 from data_pipeline.manifest import Manifest
@@ -22,7 +20,6 @@ from mcsan_jax import cli
 from mcsan_jax.errors import InputError
 from tests.benchmarks.programs import figures_of
 from tests.benchmarks.small_comparison import PEER, make_ours, make_peer, rows_of, words_of
-from tests.support import ROOT
 from tests.support.finished_runs import SECONDS
 
 # ml_collections loads config files in a way that Python is about to drop.
@@ -163,19 +160,6 @@ def test_ridge_of_other_data_is_refused(
         quality.fit_ridge(shapes, Manifest.load(shapes), "val", tmp_path)
     with pytest.raises(InputError, match=r"no split 'dev' in .*; it has test, train, val"):
         evaluate_ridge(shapes, "dev", None)
-
-
-def test_the_commands_in_the_docs_parse() -> None:
-    text = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^python -m benchmarks\.(quality|claims) (.*)$", text, re.MULTILINE)
-    assert {name for name, _ in shown} == {"quality", "claims"}
-    for name, rest in shown:
-        arguments, overrides = {"quality": quality, "claims": claims}[name].parse(shlex.split(rest))
-        assert arguments.seeds
-        if name == "quality":
-            assert quality.models_of(arguments, overrides)[-1].name == "mcsan"
-        else:
-            assert claims.ablation_models(arguments.base, overrides)
 
 
 @pytest.mark.parametrize(
