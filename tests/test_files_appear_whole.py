@@ -12,7 +12,7 @@ from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.trec import write_trec
 from mcsan_jax.workdir import Workdir
-from tests.support.ranked_run import query_columns
+from tests.support.fake_evaluation import query_columns
 
 
 def write_figures(folder: Path, number: int) -> Path:
@@ -23,13 +23,13 @@ def write_figures(folder: Path, number: int) -> Path:
 
 def write_queries(folder: Path, number: int) -> Path:
     path = folder / "eval" / "test_queries.parquet"
-    write_query_table(path, query_columns(number))
+    write_query_table(path, query_columns(seed=number))
     return path
 
 
 def write_ranking(folder: Path, number: int) -> Path:
-    columns = query_columns(0)
-    columns["answer_scores"] = [[float(number), 0.25]] * len(columns["query"])
+    columns = query_columns()
+    columns["answer_scores"] = [[float(number), *scores[1:]] for scores in columns["answer_scores"]]
     write_query_table(folder / "eval" / "test_queries.parquet", columns)
     return write_trec(folder, "test", folder / "trec")[1]
 

@@ -18,7 +18,7 @@ from mcsan_jax.training.experiment import parameter_count
 from mcsan_jax.workdir import Workdir
 from tests.support import ROOT
 from tests.support.command_line import config_of, run_mcsan
-from tests.support.ranked_run import query_columns, write_run
+from tests.support.fake_run import write_run
 
 PARTS = ("fused", "global", "entity", "action", "relationship")
 
@@ -223,8 +223,10 @@ def test_a_derived_experiment_is_found_by_its_name(run: pathlib.Path, name: str)
 def test_what_is_no_evaluated_run_is_refused(run: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match=r"absent holds no run: there is no config\.json"):
         write_card(tmp_path / "absent")
+    figures_alone = write_run(tmp_path / "figures alone")
+    (figures_alone / "config.json").unlink()
     with pytest.raises(InputError, match="holds no run"):
-        write_card(write_run(tmp_path / "figures alone", query_columns(0)))
+        write_card(figures_alone)
     with pytest.raises(InputError, match=r"a folder that exists; give another --out"):
         write_card(run, out=run)
     shutil.rmtree(run / "eval")

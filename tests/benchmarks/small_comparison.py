@@ -1,8 +1,17 @@
 """Small comparisons of models, whose runs are made up, and what their programs print."""
 
+import functools
+import json
+import math
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
-from tests.support.finished_runs import finish
+from benchmarks.baselines import RidgeSplit
+from benchmarks.trained_runs import load_config
+from data_pipeline.manifest import Manifest
+from tests.support.fake_evaluation import Clips
+from tests.support.fake_run import write_run
 
 SHORT = ("--config.train.epochs=1", "--config.train.batch_size=16", "--config.data.test_split=")
 PEER = "dual_encoder"
@@ -18,6 +27,22 @@ def rows_of(text: str, first: str) -> dict[str, list[str]]:
             break
         table.append([cell.strip() for cell in line.strip("|").split("|")])
     return {cells[0]: cells[1:] for cells in [table[0], *table[2:]]}
+
+
+def finish(
+    folder: pathlib.Path, flags: Sequence[str], data: pathlib.Path, seed: int, better: int = 0, **details: Any
+) -> float:
+    """Makes a run with the configuration of these flags, finished on split val of real data. Returns its Rsum."""
+    config, manifest = load_config([*flags, f"--config.train.seed={seed}"]), Manifest.load(data)
+    steps = config.train.epochs * math.ceil(manifest.splits["train"].videos / config.train.batch_size)
+    write_run(folder, _validation(data), "val", config, manifest.fingerprint, steps, better, **details)
+    return float(json.loads((folder / "eval" / "val.json").read_text())["rsum"])
+
+
+@functools.cache
+def _validation(data: pathlib.Path) -> Clips:
+    split = RidgeSplit.read(data, Manifest.load(data), "val")
+    return Clips(split.ids, split.caption_ids, split.texts, split.owners)
 
 
 def flags_of(config: str, data: pathlib.Path) -> list[str]:

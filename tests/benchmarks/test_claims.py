@@ -11,8 +11,7 @@ import pytest
 
 from benchmarks import claims
 from tests.benchmarks.programs import refusal_of
-from tests.benchmarks.small_comparison import SHORT, rows_of
-from tests.support.finished_runs import finish
+from tests.benchmarks.small_comparison import SHORT, finish, rows_of
 
 # ml_collections loads config files in a way that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")

@@ -20,7 +20,7 @@ from mcsan_jax import cli
 from mcsan_jax.errors import InputError
 from tests.benchmarks.programs import figures_of
 from tests.benchmarks.small_comparison import PEER, make_ours, make_peer, rows_of, words_of
-from tests.support.finished_runs import SECONDS
+from tests.support.fake_run import SECONDS
 
 # ml_collections loads config files in a way that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")

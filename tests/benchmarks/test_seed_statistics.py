@@ -10,7 +10,7 @@ from benchmarks.seed_statistics import paired_tests, summarize
 from benchmarks.trained_runs import ModelRuns
 from mcsan_jax.errors import InputError
 from mcsan_jax.report.results import read_runs
-from tests.support.finished_runs import finish
+from tests.benchmarks.small_comparison import finish
 
 # ml_collections loads config files in a way that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")

@@ -13,8 +13,7 @@ from data_pipeline.manifest import Manifest
 from mcsan_jax.errors import InputError
 from mcsan_jax.report.results import read_runs
 from tests.benchmarks.programs import refusal_of, started
-from tests.benchmarks.small_comparison import PEER, flags_of, make_ours, make_peer, words_of
-from tests.support.finished_runs import finish
+from tests.benchmarks.small_comparison import PEER, finish, flags_of, make_ours, make_peer, words_of
 
 # ml_collections loads config files in a way that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")

@@ -15,15 +15,22 @@ from mcsan_jax.evaluation.comparison import (
 )
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.significance import holm
-from tests.support.ranked_run import query_columns, rsum_of, write_run
+from tests.support.fake_evaluation import query_columns
+from tests.support.fake_run import write_run
 
 
 @pytest.fixture
 def runs(tmp_path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     return (
-        write_run(tmp_path / "base", query_columns(0)),
-        write_run(tmp_path / "new", query_columns(0, better=2)),
+        write_run(tmp_path / "base"),
+        write_run(tmp_path / "new", better=2),
     )
+
+
+def run_with(folder: pathlib.Path, columns: dict[str, Any]) -> pathlib.Path:
+    """A run with these columns in its table of queries."""
+    write_query_table(write_run(folder) / "eval" / "test_queries.parquet", columns)
+    return folder
 
 
 def quick(a: pathlib.Path, b: pathlib.Path, **options: Any) -> Comparison:
@@ -42,8 +49,9 @@ def test_a_better_run(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
     names = [f"{direction} {metric}" for direction in ("T2V", "V2T") for metric in COMPARED]
     assert [row.metric for row in comparison.rows] == [*names, "Rsum"]
     rows = {row.metric: row for row in comparison.rows}
-    greater = np.asarray(query_columns(0)["greater"][:36])
-    better = np.maximum(greater - 2, 0)
+    of_both = np.asarray(query_columns()["greater"])
+    greater, better = of_both[:36], np.asarray(query_columns(better=2)["greater"][:36])
+    assert greater.mean() > better.mean()
     assert rows["T2V R@1"].a == pytest.approx(100 * np.mean(greater < 1))
     assert rows["T2V R@1"].b == pytest.approx(100 * np.mean(better < 1))
     assert rows["T2V MnR"].difference == pytest.approx(np.mean(better - greater))
@@ -56,9 +64,11 @@ def test_a_better_run(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
     corrected = holm({("", row.metric): row.p for row in comparison.rows})
     assert [row.p_holm for row in comparison.rows] == list(corrected.values())
     assert rows["Rsum"].low > 0
-    assert rows["Rsum"].a == pytest.approx(rsum_of(runs[0] / "eval" / "test_queries.parquet"))
+    assert rows["Rsum"].a == pytest.approx(
+        sum(100 * np.mean(side < k) for side in (greater, of_both[36:]) for k in (1, 5, 10))
+    )
     assert (comparison.captions, comparison.videos) == (36, 12)
-    assert comparison.a == f"{runs[0]}, step 1200"
+    assert comparison.a == f"{runs[0]}, step 60"
     assert comparison.protocol == ["Protocol: demo, split test.", "Features: moments."]
     assert comparison.warnings == []
 
@@ -72,9 +82,10 @@ def test_the_order_of_the_queries_does_not_matter(
     runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
     order = np.random.default_rng(1).permutation(48)
-    shuffled = {name: [values[i] for i in order] for name, values in query_columns(0, better=2).items()}
+    shuffled = {name: [values[i] for i in order] for name, values in query_columns(better=2).items()}
     shuffled["relevant_items"] = [items[::-1] for items in shuffled["relevant_items"]]
-    other = write_run(tmp_path / "shuffled", shuffled)
+    other = write_run(tmp_path / "shuffled", better=2)
+    write_query_table(other / "eval" / "test_queries.parquet", shuffled)
     for found, expected in zip(quick(runs[0], other).rows, quick(*runs).rows, strict=True):
         for name in ("a", "b", "low", "high", "p", "p_holm"):
             assert getattr(found, name) == pytest.approx(getattr(expected, name)), (found.metric, name)
@@ -189,9 +200,9 @@ def without(columns: dict[str, Any], *queries: str) -> dict[str, Any]:
 
 
 def test_other_queries_are_named(runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path) -> None:
-    fewer = without(query_columns(0), "clip00#0", "clip02#1", "clip03#0", "clip05#2", "clip11#1")
+    fewer = without(query_columns(), "clip00#0", "clip02#1", "clip03#0", "clip05#2", "clip11#1")
     fewer["query"][3] = "strange#0"
-    other = write_run(tmp_path / "other", fewer)
+    other = run_with(tmp_path / "other", fewer)
     with pytest.raises(InputError) as error:
         quick(runs[0], other)
     assert "answered different queries of t2v: 6 only in A (clip00#0, " in str(error.value)
@@ -225,10 +236,10 @@ def test_other_data_under_the_same_ids(
     value: object,
     message: str,
 ) -> None:
-    columns = query_columns(0)
+    columns = query_columns()
     columns[column] = list(columns[column])
     columns[column][row] = value
-    other = write_run(tmp_path / "other", columns)
+    other = run_with(tmp_path / "other", columns)
     with pytest.raises(InputError, match=message):
         quick(runs[0], other)
 
@@ -266,8 +277,7 @@ def test_a_protocol_of_an_older_kind(runs: tuple[pathlib.Path, pathlib.Path]) ->
 
 def test_no_queries_of_a_direction(runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path) -> None:
     clips = [f"clip{i:02}" for i in range(12)]
-    captions_only = without(query_columns(0), *clips)
-    path = write_run(tmp_path / "both", query_columns(0)) / "eval" / "test_queries.parquet"
-    write_query_table(path, captions_only)
+    captions_only = without(query_columns(), *clips)
+    other = run_with(tmp_path / "both", captions_only)
     with pytest.raises(InputError, match="hold no query of direction v2t"):
-        quick(path.parents[1], path.parents[1])
+        quick(other, other)

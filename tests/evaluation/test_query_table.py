@@ -7,7 +7,10 @@ import pytest
 
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.query_table import query_schema, read_query_table, write_query_table
-from tests.support.ranked_run import query_columns
+from mcsan_jax.levels import LEVELS
+from tests.support.fake_evaluation import query_columns
+
+PARTS = ("fused", *LEVELS)
 
 
 @pytest.fixture
@@ -16,14 +19,14 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def test_what_was_written_is_read(path: pathlib.Path) -> None:
-    columns = query_columns(0)
+    columns = query_columns()
     write_query_table(path, columns)
     table = read_query_table(path)
     assert len(table) == 48
-    assert table.parts == ("fused", "global")
+    assert table.parts == PARTS
     for name, values in columns.items():
         if name in ("words", "nodes_entity", "nodes_action", "nodes_relationship"):
-            assert table[name].tolist() == [4] * 36 + [-1] * 12
+            assert table[name].tolist() == [*values[:36], *[-1] * 12]
         elif name == "right_score":
             np.testing.assert_array_equal(table[name], np.asarray(values, np.float32))
         else:
@@ -33,9 +36,9 @@ def test_what_was_written_is_read(path: pathlib.Path) -> None:
 
 
 def test_types_are_those_of_the_schema(path: pathlib.Path) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     schema = pq.read_schema(path)
-    assert schema.remove_metadata() == query_schema(("fused", "global")).remove_metadata()
+    assert schema.remove_metadata() == query_schema(PARTS).remove_metadata()
     assert schema.names[:4] == ["direction", "query", "text", "video"]
     assert schema.field("rank_global").type == pa.float64()
     assert schema.field("answers").type == pa.list_(pa.string())
@@ -45,7 +48,7 @@ def test_types_are_those_of_the_schema(path: pathlib.Path) -> None:
 
 
 def test_masked_and_arrow_columns(path: pathlib.Path) -> None:
-    columns = query_columns(0)
+    columns = query_columns()
     of_videos = np.repeat([False, True], [36, 12])
     columns["words"] = np.ma.masked_array(np.arange(48), of_videos)
     offsets = np.arange(0, 98, 2, dtype=np.int32)
@@ -57,7 +60,7 @@ def test_masked_and_arrow_columns(path: pathlib.Path) -> None:
 
 
 def test_answers_may_be_left_out_and_directions_chosen(path: pathlib.Path) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     table = read_query_table(path, answers=False)
     assert "answers" not in table.columns
     assert "answer_scores" not in table.columns
@@ -77,7 +80,7 @@ def test_answers_may_be_left_out_and_directions_chosen(path: pathlib.Path) -> No
     ],
 )
 def test_wrong_columns_are_not_written(path: pathlib.Path, changes: dict, message: str) -> None:
-    columns = {name: values for name, values in (query_columns(0) | changes).items() if values is not None}
+    columns = {name: values for name, values in (query_columns() | changes).items() if values is not None}
     with pytest.raises(ValueError, match=message):
         write_query_table(path, columns)
     assert not path.exists()
@@ -90,7 +93,7 @@ def test_no_file(path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
 def test_a_damaged_file(path: pathlib.Path, share: float) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match="damaged or no Parquet file"):
@@ -99,7 +102,7 @@ def test_a_damaged_file(path: pathlib.Path, share: float) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
 def test_a_changed_byte(path: pathlib.Path, share: float) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     content = bytearray(path.read_bytes())
     pages = pq.read_metadata(path).row_group(0)
     last = pages.column(pages.num_columns - 1)
@@ -115,21 +118,21 @@ def rewritten(path: pathlib.Path, table: pa.Table) -> pathlib.Path:
 
 
 def test_a_foreign_file(path: pathlib.Path) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     foreign = pq.read_table(path).replace_schema_metadata(None)
     with pytest.raises(InputError, match="was not written by an evaluation"):
         read_query_table(rewritten(path, foreign))
 
 
 def test_another_version(path: pathlib.Path) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     table = pq.read_table(path).replace_schema_metadata({"mcsan_jax.query_table": "7"})
     with pytest.raises(InputError, match="of version 7, this program reads version 1"):
         read_query_table(rewritten(path, table))
 
 
 def test_other_columns_under_the_same_version(path: pathlib.Path) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     table = pq.read_table(path)
     with pytest.raises(InputError, match="column 'ap' should be double, found no such column"):
         read_query_table(rewritten(path, table.drop_columns(["ap"])))
@@ -152,7 +155,7 @@ def test_other_columns_under_the_same_version(path: pathlib.Path) -> None:
     ],
 )
 def test_impossible_values(path: pathlib.Path, column: str, row: int, value: object, message: str) -> None:
-    columns = query_columns(0)
+    columns = query_columns()
     columns[column] = list(columns[column])
     columns[column][row] = value
     write_query_table(path, columns)
@@ -161,7 +164,7 @@ def test_impossible_values(path: pathlib.Path, column: str, row: int, value: obj
 
 
 def test_missing_values_and_no_queries(path: pathlib.Path) -> None:
-    write_query_table(path, query_columns(0))
+    write_query_table(path, query_columns())
     table = pq.read_table(path)
     loose = pa.schema([field.with_nullable(True) for field in table.schema], table.schema.metadata)
     rows = table.to_pylist()

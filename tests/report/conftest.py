@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 
 from mcsan_jax.report.page import write_report
-from tests.support.evaluated_run import write_run
+from tests.report.reported_run import reported_run
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two complete runs on the same data; not to be changed."""
     folder = tmp_path_factory.mktemp("runs")
-    first = write_run(folder / "focal <b>")
-    return first, write_run(folder / "plain", seed=1, changes={"loss.focal_gamma": 0.0})
+    first = reported_run(folder / "focal <b>")
+    return first, reported_run(folder / "plain", seed=1, focal_gamma=0.0)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ from mcsan_jax.report.page import write_report
 from mcsan_jax.report.results import choose_split
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 from tests.report.report_page import ReportPage
-from tests.support.evaluated_run import change_evaluation, evaluate, level_scores, query_columns, write_run
+from tests.report.reported_run import CLIPS, change_evaluation, reported_run
+from tests.support.fake_evaluation import query_columns
 
 ABSENT = {
     "intervals": ("results", "No intervals were computed"),
@@ -128,11 +129,11 @@ def test_a_perfect_evaluation_of_few_videos_is_shown(run: Path) -> None:
 
 
 def test_the_test_split_is_shown_unless_another_is_named(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", split="val")
+    run = reported_run(tmp_path / "run", split="val")
     assert choose_split([run]) == "val"
-    write_run(run, split="another")
+    reported_run(run, split="another")
     assert choose_split([run]) == "val"
-    write_run(run, split="test")
+    reported_run(run, split="test")
     assert choose_split([run]) == "test"
     (run / "config.json").unlink()
     assert choose_split([run]) == "another"
@@ -140,12 +141,12 @@ def test_the_test_split_is_shown_unless_another_is_named(tmp_path: Path) -> None
 
 
 def test_only_a_split_of_all_runs_is_chosen(run: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path / "other", split="val")
+    other = reported_run(tmp_path / "other", split="val")
     with pytest.raises(
         InputError, match=r"no split was evaluated in all runs \(.*a run: test; .*other: val\)"
     ):
         write_report([run, other])
-    write_run(other, split="test")
+    reported_run(other, split="test")
     path = write_report([run, other])
     assert path == run / "eval" / "test_report_with_other.html"
 
@@ -156,6 +157,16 @@ def test_runs_of_the_same_name_are_told_apart(run: Path, tmp_path: Path) -> None
     page = read_page(write_report([run, twin], "test", tmp_path / "twins.html"))
     assert page.tables["results"][0][0] == ["", str(run), str(twin)]
     assert "differently prepared data" in page.text["results"]
+
+
+def test_a_figure_without_an_interval_stands_alone(run: Path) -> None:
+    content = json.loads((run / "eval" / "test.json").read_text())
+    del content["intervals"]["t2v"]["mAP"]
+    change_evaluation(run, **content)
+    page = read_page(write_report([run]))
+    figures = content["directions"]["fused"]["t2v"]
+    assert page.cells("results", "mAP", 1)[1] == f"{figures['mAP']:.1f}"
+    assert page.cells("results", "nDCG@10", 1)[1].startswith(f"{figures['nDCG@10']:.1f} [")
 
 
 def test_many_ties_and_unofficial_counts_are_told(run: Path) -> None:
@@ -197,7 +208,7 @@ DAMAGE = {
         r"test_queries\.parquet is damaged",
     ),
     "files of two evaluations": (
-        lambda run: write_query_table(run / "eval" / "test_queries.parquet", query_columns(level_scores(7))),
+        lambda run: write_query_table(run / "eval" / "test_queries.parquet", query_columns(CLIPS, seed=7)),
         r"are not of one evaluation: R@1 of t2v is [0-9.]+ in one and [0-9.]+ in the other",
     ),
     "an evaluation that was deleted": (
@@ -255,8 +266,10 @@ def test_a_place_where_nothing_can_be_written_is_refused(run: Path, tmp_path: Pa
         write_report([run], out=tmp_path)
 
 
-def test_the_shape_of_json_is_checked_in_depth() -> None:
-    assert not list(find_faults(evaluate(level_scores(0), "test", 0), EVALUATION))
+def test_the_shape_of_json_is_checked_in_depth(runs: tuple[Path, Path]) -> None:
+    content = json.loads((runs[0] / "eval" / "test.json").read_text())
+    assert set(content) >= {key.removesuffix("?") for key in EVALUATION}
+    assert not list(find_faults(content, EVALUATION))
     shape = {"a": float, "b?": [str], "*": {"c": bool}}
     assert not list(find_faults({"a": None, "b": None, "other": {"c": True, "more": 1}}, shape))
     value = {"a": True, "b": ["", 1], "other": {}, "another": None}

@@ -30,6 +30,13 @@ def train(experiment: Experiment, batches: list[PairBatch]) -> tuple[list[dict[s
     return metrics, jax.device_get(moments[0])
 
 
+def test_the_step_compiles_once(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
+    # Before its neighbour below, which would else wait for the compiler twice.
+    experiment = make_experiment(8)
+    train(experiment, list(itertools.islice(batches.from_step(0), 5)))
+    assert experiment.train_step._cache_size() == 1
+
+
 @pytest.mark.parametrize(
     "groups", [{}, pytest.param({"model": {"levels": LEVELS}}, marks=pytest.mark.slow, id="all levels")]
 )
@@ -50,12 +57,6 @@ def test_eight_devices_train_like_one(
         eight_moments,
         one_moments,
     )
-
-
-def test_the_step_compiles_once(make_experiment: MakeExperiment, batches: TrainBatches) -> None:
-    experiment = make_experiment(8)
-    train(experiment, list(itertools.islice(batches.from_step(0), 5)))
-    assert experiment.train_step._cache_size() == 1
 
 
 def test_runs_that_differ_in_the_seed_share_their_programs(

@@ -1,0 +1,77 @@
+"""Folders of runs that look trained to their end and evaluated, with random scores instead of a model."""
+
+import json
+import pathlib
+from typing import Any
+
+from mcsan_jax.config import Config
+from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.levels import NODE_LEVELS
+from mcsan_jax.workdir import Workdir
+from tests.support.fake_evaluation import SMALL, Clips, evaluation_of, query_columns
+
+SECONDS = 90.0
+"""Time that each run is to have spent in training steps."""
+
+
+def write_run(
+    folder: pathlib.Path,
+    clips: Clips = SMALL,
+    split: str = "test",
+    config: Config | None = None,
+    fingerprint: str = "ab" * 32,
+    steps: int = 60,
+    better: int = 0,
+    **details: Any,
+) -> pathlib.Path:
+    """Makes a run, or evaluates it on one more split.
+
+    Args:
+        folder: of the run.
+        clips: the videos and captions of the split.
+        split: its name.
+        config: of the experiment, whose `train.seed` is that of the scores.
+        fingerprint: of the data.
+        steps: of the training.
+        better: how much better it is than others of the seed.
+        details: further entries of the JSON file, or others instead of its own.
+    """
+    config = config or Config()
+    workdir = Workdir(folder)
+    workdir.claim(config, fingerprint)
+    evaluation, found = evaluation_of(clips, config.train.seed, better)
+    entries = {**found, "protocol": _protocol(split, steps), **details}
+    workdir.write_evaluation(evaluation, split, steps, config, fingerprint, entries)
+    write_query_table(workdir.queries_file(split), query_columns(clips, config.train.seed, better))
+    _write_history(folder / "metrics.jsonl", evaluation, steps, steps * config.train.batch_size / SECONDS)
+    return folder
+
+
+def _protocol(split: str, steps: int) -> dict[str, Any]:
+    return {
+        "name": "demo",
+        "source": "made by a test",
+        "lines": [f"Protocol: demo, split {split}.", "Features: moments."],
+        "official": None,
+        "duplicate_captions": "every caption is its own query",
+        "selection": f"step {steps} has the best Rsum on split val",
+        "expected": {"videos": None, "captions": None},
+        "features": "moments",
+    }
+
+
+def _write_history(path: pathlib.Path, evaluation: Evaluation, steps: int, rate: float) -> None:
+    """Curves that fall and rise as those of a training do: twelve entries, and three validations."""
+    lines: list[dict[str, Any]] = []
+    for twelfth in range(1, 13):
+        step = max(steps * twelfth // 12, 1)
+        terms = {f"{term}/{level}": 30.0 / step for term in ("fbce", "kl") for level in NODE_LEVELS}
+        losses = {"loss": 100.0 / step, "ranking": 5.0 / step, **terms}
+        lines.append({"step": step, "kind": "train", "pairs_per_second": rate, **losses})
+        if twelfth % 4 == 0:
+            sums = {
+                f"rsum/{part}": both["rsum"] * step / steps for part, both in evaluation.directions.items()
+            }
+            lines.append({"step": step, "kind": "val", **sums})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
