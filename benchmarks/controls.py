@@ -14,38 +14,28 @@ of the very scores of the run when the videos are dealt out to the groups of cap
 import argparse
 import dataclasses
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.control_data import noise_features, shuffled_pairs, write_control
 from benchmarks.figures import write_figures
-from data_pipeline.annotations.caption import TRAIN, VALIDATION
-from data_pipeline.builders.reading import parse_example, unflatten_record
-from data_pipeline.builders.record import EncodedCaption, VideoRecord
-from data_pipeline.builders.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
-from data_pipeline.host_tensorflow import load_tensorflow, numpy_elements
+from data_pipeline.annotations.caption import VALIDATION
 from data_pipeline.input_pipeline import SplitReader
 from data_pipeline.manifest import Manifest
-from data_pipeline.record_files import RecordFile, find_record_files
 from mcsan_jax.batch import BatchLimits
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
-from mcsan_jax.levels import NODE_LEVELS
 
 ROOT = pathlib.Path(__file__).parents[1]
-SPLITS = (TRAIN, VALIDATION)
 PERMUTATIONS = 2000
 # Captions are counted, not read.
 _LIMITS = BatchLimits(max_frames=1, max_tokens=1, max_actions=1, max_entities=1, max_relationships=1)
-
-Change = Callable[[str, VideoRecord], VideoRecord]
-"""What becomes of a record of a split."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,117 +66,6 @@ class Outcome:
         """Where it is seen from chance."""
         above, below = self.rsum > self.chance.high, self.rsum < self.chance.low
         return "above" if above else "below" if below else "at"
-
-
-def read_records(manifest: Manifest, file: RecordFile) -> Iterator[VideoRecord]:
-    """The records of a file, in order."""
-    dataset = load_tensorflow().data.TFRecordDataset(str(file.path))
-    for serialized in numpy_elements(dataset, [file]):
-        yield unflatten_record(parse_example(serialized), manifest.streams)
-
-
-def shuffled_pairs(folder: pathlib.Path, manifest: Manifest, seed: int) -> Change:
-    """Gives each training caption to another video; videos keep their numbers of captions.
-
-    A video's attributes become those of its new captions, or they would tell of the old ones.
-
-    Raises:
-        InputError: one video has half of the captions or more, so that they cannot all go elsewhere.
-    """
-    captions: list[EncodedCaption] = []
-    owners: list[str] = []
-    for file in find_record_files(folder, manifest, TRAIN):
-        for record in read_records(manifest, file):
-            captions += record.captions
-            owners += [record.video_id] * len(record.captions)
-    given: dict[str, list[EncodedCaption]] = {}
-    for owner, taken in zip(owners, places_elsewhere(np.array(owners), seed), strict=True):
-        given.setdefault(owner, []).append(captions[taken])
-
-    def change(split: str, record: VideoRecord) -> VideoRecord:
-        if split != TRAIN:
-            return record
-        own = given.get(record.video_id, [])
-        attributes = {
-            level: sorted({value for caption in own for value in caption.attributes[level]})
-            for level in NODE_LEVELS
-        }
-        return dataclasses.replace(record, captions=own, foils=[], attributes=attributes)
-
-    return change
-
-
-def places_elsewhere(owners: np.ndarray, seed: int) -> np.ndarray:
-    """A random order of the places 0, 1, … in which no place holds one of the same owner."""
-    if len(owners) == 0 or 2 * np.unique(owners, return_counts=True)[1].max() >= len(owners):
-        raise InputError(
-            f"split {TRAIN!r} has a video with at least half of its {len(owners)} captions, which cannot be shuffled; "
-            "prepare more training videos"
-        )
-    draw = np.random.default_rng(seed)
-    order = draw.permutation(len(owners))
-    while len(stuck := np.flatnonzero(owners[order] == owners)):
-        for place, other in zip(stuck, draw.integers(len(owners), size=len(stuck)), strict=True):
-            order[[place, other]] = order[[other, place]]
-    return order
-
-
-def noise_features(manifest: Manifest, seed: int) -> Change:
-    """Replaces the values of all frames and regions by noise of each dimension's mean and deviation."""
-    draw = np.random.default_rng(seed)
-    moments = {one.name: (np.array(one.mean), np.array(one.std)) for one in manifest.streams}
-
-    def noise(name: str, values: np.ndarray) -> np.ndarray:
-        mean, deviation = moments[name]
-        largest = np.finfo(np.float16).max
-        return np.clip(draw.normal(mean, deviation, values.shape), -largest, largest).astype(np.float16)
-
-    def change(split: str, record: VideoRecord) -> VideoRecord:
-        del split
-        return dataclasses.replace(
-            record,
-            frames={name: noise(name, values) for name, values in record.frames.items()},
-            regions={name: noise(name, values) for name, values in record.regions.items()},
-        )
-
-    return change
-
-
-def write_control(
-    folder: pathlib.Path, manifest: Manifest, name: str, change: Change, out: pathlib.Path
-) -> None:
-    """Writes training and validation split of prepared data anew, every record changed."""
-    from data_pipeline.builders.video_text import write_records
-
-    files = {split: find_record_files(folder, manifest, split) for split in SPLITS}
-    first = {
-        split: [next(read_records(manifest, file)).video_id for file in of_split]
-        for split, of_split in files.items()
-    }
-    plan = ShardPlan(
-        {split: tuple(record_key(split, video_id) for video_id in ids) for split, ids in first.items()}
-    )
-
-    def write_shards(writer: ShardWriter) -> list[ShardSummary]:
-        return [
-            writer.write(split, index, (change(split, record) for record in read_records(manifest, file)))
-            for split in SPLITS
-            for index, file in enumerate(files[split])
-        ]
-
-    out.mkdir(parents=True, exist_ok=True)
-    description = f"{manifest.dataset}, protocol {manifest.protocol}, control: {name}"
-    records, shards = write_records(write_shards, plan, manifest.streams, out, description=description)
-    vectors = [manifest.word_vectors.file] if manifest.word_vectors else []
-    for file in (manifest.tokenizer.file, manifest.attributes.file, *vectors):
-        shutil.copy(folder / file, out / file)
-    dataclasses.replace(
-        manifest,
-        protocol=f"{manifest.protocol}, control: {name}",
-        splits=count_splits(shards),
-        records=records,
-        checksums={shard.file: shard.sha256 for shard in shards},
-    ).save(out)
 
 
 def train(data: pathlib.Path, config: str, workdir: pathlib.Path, flags: Sequence[str]) -> np.ndarray:

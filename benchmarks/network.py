@@ -15,8 +15,8 @@ from typing import Any
 import jax
 
 from benchmarks.compiled_collectives import bytes_sent
-from benchmarks.epoch_time import full_batch, made_up_manifest, read_config
 from benchmarks.figures import write_figures
+from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.options import at_least_one
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError

@@ -17,14 +17,9 @@ from collections.abc import Mapping, Sequence
 
 import jax
 
-from benchmarks.epoch_time import (
-    PEAKS,
-    duration,
-    full_batch,
-    made_up_manifest,
-    read_config,
-)
+from benchmarks.epoch_time import PEAKS, duration
 from benchmarks.figures import write_figures
+from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.network import node_slots, summed_count, traffic
 from benchmarks.options import at_least_one, at_most_one
 from data_pipeline.manifest import Manifest

@@ -10,18 +10,14 @@ import pytest
 
 from benchmarks import controls
 from benchmarks.baselines import RidgeSplit, evaluate_ridge
-from benchmarks.controls import (
-    Chance,
-    Outcome,
-    chance_of,
+from benchmarks.control_data import (
     noise_features,
     places_elsewhere,
     read_records,
-    rsum,
     shuffled_pairs,
-    train,
     write_control,
 )
+from benchmarks.controls import Chance, Outcome, chance_of, rsum, train
 from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION
 from data_pipeline.builders.record import VideoRecord
 from data_pipeline.execution.local import LocalRun

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import on_paper
 from benchmarks.compiled_collectives import bytes_sent
-from benchmarks.epoch_time import made_up_manifest, read_config
+from benchmarks.made_up_experiment import made_up_manifest, read_config
 from benchmarks.network import compiled_traffic, formula_of, summed_count, traffic
 from benchmarks.on_paper import Machine, Work, prospect, similarity_operations
 from mcsan_jax.config import Config, SimilarityConfig, TrainConfig

@@ -15,14 +15,12 @@ from benchmarks.epoch_time import (
     Measurement,
     all_times,
     duration,
-    full_batch,
-    made_up_manifest,
     pairs_per_second,
-    read_config,
     share_of_peak,
     time_table,
     utilisation_line,
 )
+from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from mcsan_jax.config import TrainConfig
 from mcsan_jax.errors import InputError
 from mcsan_jax.training.experiment import build_experiment

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.epoch_time import full_batch, made_up_manifest
+from benchmarks.made_up_experiment import full_batch, made_up_manifest
 from configs.derived.bases import BASES
 from configs.sizes import SIZES
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, from_config_dict
