@@ -148,7 +148,7 @@ def splits_of_sizes(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory
     ] + [prepared]
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=6)
 @given(
     data=st.integers(0, 2),
     batch_size=st.integers(1, 30),
