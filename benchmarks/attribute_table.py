@@ -5,9 +5,9 @@ from typing import Any
 
 from benchmarks.run_tables import mean_and_deviation
 from benchmarks.trained_runs import ModelRuns
+from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.evaluation.attribute_precision import FREQUENCIES
 from mcsan_jax.evaluation.markdown import aligned
-from mcsan_jax.levels import NODE_LEVELS
 
 Precisions = dict[str, dict[str, list[float]]]
 """For each level and third of the vocabulary, the average precision in percent of every seed."""

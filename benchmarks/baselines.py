@@ -18,11 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.figures import write_figures
-from data_pipeline.input_pipeline import SplitReader
+from data_pipeline.batches.batch import BatchLimits
+from data_pipeline.batches.pipeline import SplitReader
+from data_pipeline.errors import InputError
+from data_pipeline.levels import GLOBAL
 from data_pipeline.manifest import Manifest
-from mcsan_jax.batch import BatchLimits
 from mcsan_jax.config import Config, DataConfig, ModelConfig
-from mcsan_jax.errors import InputError
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import BlockScorer, EveryBlock, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.encoded_split import EncodedCaptions, EncodedVideos
@@ -34,7 +36,6 @@ from mcsan_jax.evaluation.query_columns import BothWays, query_columns
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.levels import GLOBAL, ScoringParameters
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 from mcsan_jax.workdir import Workdir

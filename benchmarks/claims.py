@@ -41,7 +41,7 @@ from benchmarks.trained_runs import (
     split_at_dashes,
     train_all,
 )
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.report.results import read_runs
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from data_pipeline.annotations.caption import TRAIN, VALIDATION
-from data_pipeline.builders.reading import parse_example, unflatten_record
-from data_pipeline.builders.record import EncodedCaption, VideoRecord
-from data_pipeline.builders.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
-from data_pipeline.host_tensorflow import load_tensorflow, numpy_elements
+from data_pipeline.errors import InputError
+from data_pipeline.host.tensorflow import load_tensorflow
+from data_pipeline.levels import NODE_LEVELS
 from data_pipeline.manifest import Manifest
-from data_pipeline.record_files import RecordFile, find_record_files
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import NODE_LEVELS
+from data_pipeline.records.read import parse_example, unflatten_record
+from data_pipeline.records.record_files import RecordFile, find_record_files, numpy_elements
+from data_pipeline.records.schema import EncodedCaption, VideoRecord
+from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
 
 SPLITS = (TRAIN, VALIDATION)
 
@@ -101,7 +101,7 @@ def write_control(
     folder: pathlib.Path, manifest: Manifest, name: str, change: Change, out: pathlib.Path
 ) -> None:
     """Writes training and validation split of prepared data anew, every record changed."""
-    from data_pipeline.builders.video_text import write_records
+    from data_pipeline.records.write import write_records
 
     files = {split: find_record_files(folder, manifest, split) for split in SPLITS}
     first = {

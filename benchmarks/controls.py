@@ -24,10 +24,10 @@ import numpy as np
 from benchmarks.control_data import noise_features, shuffled_pairs, write_control
 from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import VALIDATION
-from data_pipeline.input_pipeline import SplitReader
+from data_pipeline.batches.batch import BatchLimits
+from data_pipeline.batches.pipeline import SplitReader
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
-from mcsan_jax.batch import BatchLimits
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks

@@ -24,12 +24,13 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one, at_least_two
+from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, ScoreFile, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.ranking import Ranks
 from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.levels import LEVELS, ScoringParameters
 from mcsan_jax.scoring.multi_level import FUSED
 
 MINUTES_BAR, GIGABYTES_BAR, RATIO_BAR = 6, 4, 1.5

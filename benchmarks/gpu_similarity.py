@@ -20,8 +20,8 @@ from jax import Array
 
 from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import NodeSet
+from data_pipeline.errors import InputError
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.frame_attention import SMOOTHING, FrameSet, attended_similarity, prepare_frames
 from mcsan_jax.scoring.fused_kernel import fused_attended_similarity
 from mcsan_jax.scoring.vectors import normalize, product_dtype

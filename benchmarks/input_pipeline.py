@@ -22,18 +22,17 @@ import numpy as np
 from benchmarks.figures import write_figures
 from benchmarks.options import at_least_one
 from benchmarks.trained_runs import load_config
-from data_pipeline.captions.pretrained_folder import find_pretrained
-from data_pipeline.captions.tokenizers.wordpiece import JSON_NAME
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.pipeline import TrainBatches
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from data_pipeline.moving_shapes.captions import draw_sentences
 from data_pipeline.moving_shapes.scene import draw_scene
-from data_pipeline.record_files import find_record_files
-from mcsan_jax.batch import PairBatch
+from data_pipeline.records.record_files import find_record_files
+from data_pipeline.text.wordpiece import JSON_NAME, find_pretrained
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
+from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
-from mcsan_jax.training.sharding import put_batch
 
 ROOT = pathlib.Path(__file__).parents[1]
 WANTED_RATIO = 5

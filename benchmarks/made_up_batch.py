@@ -6,7 +6,7 @@ of 4 and 6 slots. Numbers are drawn from distributions with these means that do 
 
 import numpy as np
 
-from mcsan_jax.batch import AnyArray, PairBatch, TextBatch, VideoBatch
+from data_pipeline.batches.batch import AnyArray, PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import DataConfig
 from mcsan_jax.models.mcsan import DataShape
 

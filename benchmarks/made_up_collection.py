@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
+from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import DataConfig
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet
 from mcsan_jax.evaluation.collection import CaptionNodes, TextCollection, VideoCollection
-from mcsan_jax.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP, Encoding, LevelEmbeddings, NodeSet
 from mcsan_jax.scoring.prepared import PreparedVideos, prepare_videos
 
 CAPTIONS_WITH = {

@@ -5,6 +5,9 @@ import pathlib
 import runpy
 
 from benchmarks.made_up_batch import make_batch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.errors import InputError
+from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import (
     FRAMES,
     AttributeFile,
@@ -14,10 +17,7 @@ from data_pipeline.manifest import (
     SplitSummary,
     TokenizerFile,
 )
-from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config, from_config_dict
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.training.experiment import Experiment, data_shape
 

@@ -20,10 +20,11 @@ from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one
 from benchmarks.our_step import Sizes, Training, four_level_config
 from benchmarks.processes import EVALUATION, STEP
+from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import BlockScorer, count_ranks
 from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.levels import LEVELS, ScoringParameters
 
 VIDEOS, FRAMES = 1000, 20
 _STEPS = 3

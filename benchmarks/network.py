@@ -18,18 +18,18 @@ from benchmarks.compiled_collectives import bytes_sent
 from benchmarks.figures import write_figures
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.options import at_least_one
+from data_pipeline.errors import InputError
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.models.mcsan import DataShape
+from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import (
     Experiment,
     build_experiment,
     data_shape,
     published_count,
 )
-from mcsan_jax.training.sharding import make_mesh, put_batch
 
 _FLOAT, _INTEGER, _MASK = 4, 4, 1
 

@@ -22,13 +22,13 @@ from benchmarks.figures import write_figures
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.network import node_slots, summed_count, traffic
 from benchmarks.options import at_least_one, at_most_one
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.models.mcsan import DataShape
+from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import build_experiment, data_shape, parameter_count
-from mcsan_jax.training.sharding import make_mesh, put_batch
 
 SMALL, LARGE = 8, 16
 """Videos of the two batches that are compiled."""

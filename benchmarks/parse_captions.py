@@ -17,11 +17,11 @@ import numpy as np
 from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, Annotations
 from data_pipeline.annotations.sources import READERS, read_annotations
-from data_pipeline.captions.attributes import attributes_of
-from data_pipeline.captions.graph import SemanticGraph
-from data_pipeline.captions.parallel_parsing import ParallelParser
-from data_pipeline.progress import track
-from mcsan_jax.levels import ACTION, ENTITY, NODE_LEVELS
+from data_pipeline.graphs.attributes import attributes_of
+from data_pipeline.graphs.graph import SemanticGraph
+from data_pipeline.graphs.parallel_parsing import ParallelParser
+from data_pipeline.host.progress import track
+from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS
 
 MINIMUM_VIDEOS = 5
 SHOWN = 20

@@ -17,16 +17,16 @@ import numpy as np
 
 from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, make_annotations
-from data_pipeline.annotations.jsonl import read
-from data_pipeline.builders.shards import ShardSummary, ShardWriter
-from data_pipeline.execution.beam import BeamRun
-from data_pipeline.execution.local import LocalRun
-from data_pipeline.execution.run import Run, Survey
+from data_pipeline.annotations.own import read
+from data_pipeline.annotations.video import Video
 from data_pipeline.features.readers import open_features
 from data_pipeline.manifest import Manifest
-from data_pipeline.preparation import Options, Source, prepare
-from data_pipeline.record_maker import RecordMaker
-from data_pipeline.videos import Video
+from data_pipeline.preparation.beam import BeamRun
+from data_pipeline.preparation.folder import Options, Source, prepare
+from data_pipeline.preparation.local import LocalRun
+from data_pipeline.preparation.runner import Run, Survey
+from data_pipeline.records.make import RecordMaker
+from data_pipeline.records.shards import ShardSummary, ShardWriter
 
 SUBJECTS = "a man|a woman|the young girl|two boys|a group of people|a chef|the small dog|someone".split("|")
 VERBS = "is chasing|kicks|holds|is cutting up|looks at|plays with|is carrying|throws".split("|")
@@ -37,7 +37,7 @@ MANY = 10_000_000
 
 @dataclasses.dataclass
 class Timed:
-    """A run that measures its passes; see `data_pipeline.execution.run.Run`."""
+    """A run that measures its passes; see `data_pipeline.preparation.runner.Run`."""
 
     run: Run
     survey_seconds: float = 0.0

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from benchmarks.our_step import Sizes
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 STEP, EVALUATION = "step", "evaluation"
 _ROOT = pathlib.Path(__file__).parents[1]

@@ -35,8 +35,8 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from configs.derived.bases import BASES
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
-from mcsan_jax.errors import InputError
 from mcsan_jax.report.results import read_runs
 
 OURS, RIDGE = "mcsan", "ridge"

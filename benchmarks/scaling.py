@@ -18,7 +18,7 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine
 from benchmarks.our_step import Sizes
 from benchmarks.processes import EVALUATION, STEP, run_measured
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 BATCHES = (64, 128, 256, 512, 1024, 2048)
 CAPTIONS = (1000, 3000, 10_000, 30_000, 100_000)

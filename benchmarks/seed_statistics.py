@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.trained_runs import ModelRuns
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.metrics import CUTOFFS
 from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable
 from mcsan_jax.evaluation.significance import (

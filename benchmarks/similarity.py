@@ -25,7 +25,7 @@ from benchmarks.made_up_batch import draw_node_masks
 from benchmarks.options import at_least_one
 from benchmarks.peer import similarity as peer
 from mcsan_jax.config import DataConfig, SimilarityConfig
-from mcsan_jax.levels import NodeSet
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import mean_node_similarity
 from mcsan_jax.scoring.frame_attention import prepare_frames
 from mcsan_jax.scoring.packing import pack_nodes

@@ -22,8 +22,8 @@ from benchmarks.our_step import Sizes, Training, four_level_config, three_level_
 from benchmarks.peer.model import train_step
 from benchmarks.peer.weights import make_model, make_pairs
 from benchmarks.processes import STEP, run_measured
+from data_pipeline.errors import InputError
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
 
 THREE_LEVEL_BAR, FOUR_LEVEL_BAR = 3, 2
 MEMORY_BAR = 8e9

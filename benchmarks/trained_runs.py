@@ -15,9 +15,9 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, from_config_dict
-from mcsan_jax.errors import InputError
 from mcsan_jax.prepared_data import find_prepared_data
 from mcsan_jax.report.results import Run, read_runs
 from mcsan_jax.workdir import Workdir
@@ -128,7 +128,7 @@ def load_config(arguments: Sequence[str]) -> Config:
         return from_config_dict(values["config"].value)
     except (flags.Error, AttributeError, KeyError, OSError) as error:
         # The library puts whole tracebacks into its messages; what went wrong stands at their end.
-        what = str(error).strip().splitlines()[-1].strip().removeprefix("mcsan_jax.errors.InputError: ")
+        what = str(error).strip().splitlines()[-1].strip().removeprefix("data_pipeline.errors.InputError: ")
         raise InputError(f"{' '.join(arguments)}: {what}") from error
 
 

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 SIZES = {
     # The published systems' width; for an accelerator.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
@@ -83,7 +83,7 @@ class FrameSampling:
     """Which frames were stored, and how the streams go together.
 
     Attributes:
-        alignment: ``index`` or ``time``; see `data_pipeline.features.frame_selection.FrameOptions`.
+        alignment: ``index`` or ``time``; see `data_pipeline.features.frames.FrameOptions`.
         count: most frames of a video, a uniform sample; 0 for all.
     """
 

@@ -10,21 +10,21 @@ from typing import Any
 
 from absl import app, flags
 
-from data_pipeline.annotations.reading import first_few
+from data_pipeline.annotations.files import first_few
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.annotations.splits import apply_split_files
-from data_pipeline.builders.shards import SHARD_BYTES
-from data_pipeline.captions.pretrained_folder import tokenizer_path
-from data_pipeline.captions.tokenizers.sentencepiece_model import KINDS
-from data_pipeline.execution.local import LocalRun
-from data_pipeline.execution.run import Run
-from data_pipeline.feature_streams import frame_rates, stream_names
-from data_pipeline.features.frame_selection import ALIGNMENTS, INDEX, FrameOptions
+from data_pipeline.errors import InputError
+from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.readers import open_features
-from data_pipeline.preparation import REPORT_NAME, Options, Source, prepare
-from data_pipeline.selection import OMISSIONS
-from data_pipeline.vocabulary import GIVEN, TokenizerOptions
-from mcsan_jax.errors import InputError
+from data_pipeline.features.streams import frame_rates, stream_names
+from data_pipeline.preparation.folder import REPORT_NAME, Options, Source, prepare
+from data_pipeline.preparation.local import LocalRun
+from data_pipeline.preparation.runner import Run
+from data_pipeline.preparation.selection import OMISSIONS
+from data_pipeline.preparation.vocabulary import GIVEN, TokenizerOptions
+from data_pipeline.records.shards import SHARD_BYTES
+from data_pipeline.text.sentencepiece_model import KINDS
+from data_pipeline.text.wordpiece import tokenizer_path
 
 MOVING_SHAPES = "moving_shapes"
 
@@ -108,7 +108,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data se
 def _prepare_from_flags() -> dict[str, Any]:
     out = pathlib.Path(_OUT.value).absolute()
     if _DATASET.value == MOVING_SHAPES:
-        from data_pipeline.moving_shapes.source import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
+        from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
         for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _ROLE_FOILS):
             if flag.value:
@@ -140,7 +140,7 @@ def _run(out: pathlib.Path) -> Run:
             )
         return LocalRun(cache, _PROCESSES.value)
     try:
-        from data_pipeline.execution.beam import BeamRun
+        from data_pipeline.preparation.beam import BeamRun
     except ModuleNotFoundError as error:
         raise InputError(
             f"--beam_runner needs Apache Beam ({error}); install it with `pip install 'mcsan-jax[beam]'`"

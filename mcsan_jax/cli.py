@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import ml_collections
 
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import GLOBAL, LEVELS
+from data_pipeline.errors import InputError
+from data_pipeline.levels import GLOBAL, LEVELS
 
 MAKERS = ("", "moving_shapes")
 

@@ -6,8 +6,8 @@ import pathlib
 import tempfile
 from collections.abc import Sequence
 
-from data_pipeline.captions.attributes import AttributeVocabulary
-from data_pipeline.input_pipeline import SplitReader
+from data_pipeline.batches.pipeline import SplitReader
+from data_pipeline.graphs.attributes import AttributeVocabulary
 from mcsan_jax.evaluation.evaluate import Evaluation, Trial
 from mcsan_jax.evaluation.examine import Examination, examine
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs

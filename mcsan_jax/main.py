@@ -9,12 +9,12 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from data_pipeline.captions.word_vectors import WordVectors
-from data_pipeline.input_pipeline import SplitReader, TrainBatches
+from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
+from data_pipeline.text.word_vectors import WordVectors
 from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.prepared_data import find_prepared_data

@@ -2,9 +2,9 @@
 
 import pathlib
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import MANIFEST_NAME
 from mcsan_jax.config import DataConfig
-from mcsan_jax.errors import InputError
 
 
 def find_prepared_data(config: DataConfig) -> pathlib.Path:
@@ -17,7 +17,7 @@ def find_prepared_data(config: DataConfig) -> pathlib.Path:
     if (folder / MANIFEST_NAME).is_file():
         return folder
     if config.made_from == "moving_shapes":
-        from data_pipeline.moving_shapes.source import prepare_moving_shapes
+        from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
 
         print(f"making the embedded data set in {folder}", flush=True)
         prepare_moving_shapes(folder)

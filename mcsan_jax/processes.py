@@ -15,7 +15,7 @@ from typing import TypeVar
 import jax
 from jax.experimental import multihost_utils
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 Result = TypeVar("Result")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from absl import logging
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
-from mcsan_jax.errors import InputError
 from mcsan_jax.prepared_data import find_prepared_data
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment, variables_of

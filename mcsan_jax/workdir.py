@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, flatten, from_flat
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.evaluate import Evaluation
 
 _FREE_TO_CHANGE = (

@@ -4,8 +4,8 @@ from typing import Any
 import ml_collections
 import pytest
 
+from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, ModelConfig, defaults, flatten, from_config_dict
-from mcsan_jax.errors import InputError
 
 
 def with_value(key: str, value: Any) -> ml_collections.ConfigDict:

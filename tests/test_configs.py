@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from configs.sizes import SIZES
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.batches.pipeline import TrainBatches
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES
 from mcsan_jax.config import from_config_dict
-from mcsan_jax.errors import InputError
+from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
-from mcsan_jax.training.sharding import make_mesh, put_batch
 from tests.support import ROOT
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.captions.tokenizers.sentencepiece_model import train_tokenizer
 from data_pipeline.manifest import AttributeFile, FrameSampling, Manifest, SplitSummary, TokenizerFile
+from data_pipeline.text.sentencepiece_model import train_tokenizer
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.query_table import write_query_table

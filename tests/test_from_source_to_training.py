@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.manifest import Manifest
+from data_pipeline.text.word_vectors import WordVectors
 from tests.support import ROOT
 from tests.support.command_line import Ended, run_inspect, run_main, run_prepare
 from tests.support.corpus import read_records, read_report

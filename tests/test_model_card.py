@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.card.model_card import write_card
 from mcsan_jax.config import flatten
-from mcsan_jax.errors import InputError
 from mcsan_jax.stored_run import open_experiment
 from mcsan_jax.training.experiment import parameter_count
 from mcsan_jax.workdir import Workdir

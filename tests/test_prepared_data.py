@@ -10,8 +10,8 @@ from absl.testing import flagsaver
 
 from data_pipeline import prepare as command
 from data_pipeline.annotations.sources import PROTOCOLS
+from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, DataConfig, from_config_dict
-from mcsan_jax.errors import InputError
 from mcsan_jax.prepared_data import find_prepared_data
 from tests.support import ROOT
 from tests.support.command_line import run_prepare

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.processes import RESUME_ME, place_of
 from tests.support import ROOT
 from tests.support.processes import MAIN, PLACE, run_all, said, started

@@ -1,7 +1,7 @@
 import re
 from xml.etree import ElementTree
 
-from mcsan_jax.svg_figures import COLOURS, INK, new_figure, to_svg
+from data_pipeline.inspection.svg_figures import COLOURS, INK, new_figure, to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

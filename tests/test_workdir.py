@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, flatten
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.workdir import Workdir
 

@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.peer.model import Pairs, ThreeLevelModel
 from benchmarks.peer.text import Captions, TextEncoder
 from benchmarks.peer.video import VideoEncoder
-from mcsan_jax.batch import PairBatch, TextBatch
+from data_pipeline.batches.batch import PairBatch, TextBatch
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import DataShape
 

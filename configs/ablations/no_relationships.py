@@ -3,7 +3,7 @@
 import ml_collections
 
 from configs.derived.bases import base_config
-from mcsan_jax.levels import RELATIONSHIP
+from data_pipeline.levels import RELATIONSHIP
 
 
 def get_config(base: str = "demo") -> ml_collections.ConfigDict:

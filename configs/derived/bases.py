@@ -3,7 +3,7 @@
 import ml_collections
 
 from configs import custom, demo, msrvtt, msrvtt_1ka, msvd, vatex
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 BASES = {
     "demo": demo,

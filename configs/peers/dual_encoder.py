@@ -8,7 +8,7 @@ length) is the base's.
 import ml_collections
 
 from configs.derived.bases import base_config
-from mcsan_jax.levels import GLOBAL
+from data_pipeline.levels import GLOBAL
 
 
 def get_config(base: str = "msrvtt-small") -> ml_collections.ConfigDict:

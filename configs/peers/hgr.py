@@ -11,7 +11,7 @@ standardised features and selection are those of the base.
 import ml_collections
 
 from configs.derived.bases import base_config
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 
 
 def get_config(base: str = "msrvtt-small") -> ml_collections.ConfigDict:

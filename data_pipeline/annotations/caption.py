@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from data_pipeline.captions.graph import ROLES, SemanticGraph
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.graphs.graph import ROLES, SemanticGraph
 
 TRAIN = "train"
 VALIDATION = "val"

@@ -18,9 +18,8 @@ from data_pipeline.annotations.caption import (
     Caption,
     make_annotations,
 )
-from data_pipeline.annotations.locating import find_files, look_beside
-from data_pipeline.annotations.reading import check_protocol, first_few, read_lines
-from mcsan_jax.errors import InputError
+from data_pipeline.annotations.files import check_protocol, find_files, first_few, look_beside, read_lines
+from data_pipeline.errors import InputError
 
 PROTOCOLS = ("official",)
 HOMEPAGE = "https://www.cs.utexas.edu/~ml/clamp/videoDescription/"

@@ -3,17 +3,17 @@
 import pathlib
 from collections.abc import Callable, Sequence
 
-from data_pipeline.annotations import hgr, jsonl, msrvtt, msvd, rows, table, vatex
+from data_pipeline.annotations import hgr, msrvtt, msvd, own, vatex
 from data_pipeline.annotations.caption import Annotations
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 READERS: dict[str, Callable[[Sequence[pathlib.Path], str], Annotations]] = {
     "msrvtt": msrvtt.read,
     "vatex": vatex.read,
     "msvd": msvd.read,
     "hgr": hgr.read,
-    "jsonl": jsonl.read,
-    "csv": table.read,
+    "jsonl": own.read_json_lines,
+    "csv": own.read_table,
 }
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {
@@ -21,8 +21,8 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "vatex": vatex.PROTOCOLS,
     "msvd": msvd.PROTOCOLS,
     "hgr": hgr.PROTOCOLS,
-    "jsonl": rows.PROTOCOLS,
-    "csv": rows.PROTOCOLS,
+    "jsonl": own.PROTOCOLS,
+    "csv": own.PROTOCOLS,
 }
 """Protocols of each source; the first one is the usual choice."""
 

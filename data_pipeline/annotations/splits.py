@@ -5,8 +5,8 @@ import pathlib
 from collections.abc import Mapping
 
 from data_pipeline.annotations.caption import SPLITS, TEST, TRAIN, VALIDATION, Annotations
-from data_pipeline.annotations.reading import first_few, read_lines
-from mcsan_jax.errors import InputError
+from data_pipeline.annotations.files import first_few, read_lines
+from data_pipeline.errors import InputError
 
 CUSTOM = "custom"
 

@@ -9,16 +9,17 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from data_pipeline.annotations.caption import ENGLISH, SPLITS, Annotations, Caption, make_annotations
-from data_pipeline.annotations.locating import find_beside, find_files
-from data_pipeline.annotations.reading import (
+from data_pipeline.annotations.files import (
     check_protocol,
     field,
+    find_beside,
+    find_files,
     first_few,
     read_json,
     read_lines,
     texts_field,
 )
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 BILINGUAL = "hgr-bilingual"
 PROTOCOLS = ("hgr", BILINGUAL)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 _LARGEST = float(np.finfo(np.float16).max)
 

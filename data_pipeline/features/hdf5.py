@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.features.frame_times import RATE, TIMES, resolve_times
+from data_pipeline.errors import InputError
+from data_pipeline.features.frames import RATE, TIMES, resolve_times
 from data_pipeline.features.source import no_features
-from mcsan_jax.errors import InputError
 
 ENDINGS = (".h5", ".hdf5")
 

@@ -3,13 +3,13 @@
 import pathlib
 from collections.abc import Callable
 
-from data_pipeline.features import hdf5, npy, npz
+from data_pipeline.errors import InputError
+from data_pipeline.features import hdf5, numpy_files
 from data_pipeline.features.source import FeatureSource
-from mcsan_jax.errors import InputError
 
 _FOLDERS: dict[str, Callable[[pathlib.Path, float | None], FeatureSource]] = {
-    npy.ENDING: npy.NpyFolderFeatures,
-    npz.ENDING: npz.NpzFolderFeatures,
+    numpy_files.NPY: numpy_files.NpyFolderFeatures,
+    numpy_files.NPZ: numpy_files.NpzFolderFeatures,
     **dict.fromkeys(hdf5.ENDINGS, hdf5.Hdf5FolderFeatures),
 }
 
@@ -32,9 +32,9 @@ def open_features(path: pathlib.Path, frame_rate: float | None = None) -> Featur
             f"{path}: no such file or folder; give an HDF5 file, an .npz archive or a folder of such files or of "
             ".npy files"
         )
-    if path.suffix == npz.ENDING:
-        return npz.NpzFileFeatures(path, frame_rate)
-    if path.suffix == npy.ENDING:
+    if path.suffix == numpy_files.NPZ:
+        return numpy_files.NpzFileFeatures(path, frame_rate)
+    if path.suffix == numpy_files.NPY:
         raise InputError(f"{path}: the features of one video; give the folder of the <video_id>.npy files")
     return hdf5.Hdf5Features(path, frame_rate)
 

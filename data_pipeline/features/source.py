@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 
 class FeatureSource(Protocol):

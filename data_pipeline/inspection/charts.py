@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from data_pipeline.captions.attributes import AttributeVocabulary
-from data_pipeline.inspection.statistics import SplitStatistics
-from mcsan_jax.svg_figures import COLOURS, INK, new_figure, to_svg
+from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.inspection.split_statistics import SplitStatistics
+from data_pipeline.inspection.svg_figures import COLOURS, INK, new_figure, to_svg
 
 _MOST_FREQUENT = 25
 _BINS = 60

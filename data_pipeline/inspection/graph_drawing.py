@@ -4,7 +4,7 @@ import html
 import itertools
 from collections.abc import Mapping
 
-from data_pipeline.inspection.graph_phrases import PhraseGraph
+from data_pipeline.records.phrases import PhraseGraph
 
 _CHARACTER = 8.8
 _GAP = 22

@@ -7,16 +7,16 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from data_pipeline.builders.record import EncodedCaption
+from data_pipeline.errors import InputError
 from data_pipeline.inspection import charts
-from data_pipeline.inspection.file_checks import PreparedData
 from data_pipeline.inspection.graph_drawing import draw_graph
-from data_pipeline.inspection.graph_phrases import phrase_graph
-from data_pipeline.inspection.statistics import SplitStatistics
+from data_pipeline.inspection.integrity import InspectedData
+from data_pipeline.inspection.split_statistics import SplitStatistics
 from data_pipeline.inspection.survey import Survey
 from data_pipeline.inspection.tables import all_tables, describe
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
+from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
+from data_pipeline.records.phrases import phrase_graph
+from data_pipeline.records.schema import EncodedCaption
 
 _COLOURS = {ENTITY: "#3b82c4", ACTION: "#d9772b", RELATIONSHIP: "#4da06a"}
 """Colours of the levels, legible on white and on black."""
@@ -34,7 +34,7 @@ def check_place(path: Path) -> None:
         raise InputError(f"--html={path}: is a folder; give the name of a file to be written")
 
 
-def write_page(path: Path, data: PreparedData, survey: Survey) -> None:
+def write_page(path: Path, data: InspectedData, survey: Survey) -> None:
     """Writes the page, in one step."""
     text = render_page(data, survey)
     folder = path.absolute().parent
@@ -46,7 +46,7 @@ def write_page(path: Path, data: PreparedData, survey: Survey) -> None:
     Path(file.name).replace(path)
 
 
-def render_page(data: PreparedData, survey: Survey) -> str:
+def render_page(data: InspectedData, survey: Survey) -> str:
     """The page as HTML; all text that comes from the data set is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = importlib.resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def render_page(data: PreparedData, survey: Survey) -> str:
 
 
 def _examples(
-    data: PreparedData, survey: Survey, splits: dict[str, SplitStatistics]
+    data: InspectedData, survey: Survey, splits: dict[str, SplitStatistics]
 ) -> dict[str, list[tuple[str, Markup]]]:
     """By kind of example: captions, each with its picture."""
     first = next(iter(splits.values()), None)
@@ -80,12 +80,12 @@ def _examples(
     }
 
 
-def _picture(caption: EncodedCaption, data: PreparedData) -> Markup:
+def _picture(caption: EncodedCaption, data: InspectedData) -> Markup:
     graph = phrase_graph(caption, data.tokenizer, data.manifest.roles)
     return Markup(draw_graph(graph, _COLOURS)) if graph.phrases else Markup("")
 
 
-def _attribute_charts(data: PreparedData) -> dict[str, Markup]:
+def _attribute_charts(data: InspectedData) -> dict[str, Markup]:
     if data.vocabulary is None:
         return {}
     levels = [level for level in NODE_LEVELS if data.vocabulary.names[level]]

@@ -5,21 +5,20 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from data_pipeline.builders.record import EncodedCaption, VideoRecord
-from data_pipeline.captions.attributes import AttributeVocabulary
-from data_pipeline.inspection.console import rich_table
-from data_pipeline.inspection.file_checks import PreparedData
-from data_pipeline.inspection.graph_phrases import PhraseGraph, phrase_graph, token_texts
-from data_pipeline.inspection.statistics import vector_norms
-from data_pipeline.inspection.tables import Table
-from mcsan_jax.levels import ACTION, ENTITY
+from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.inspection.integrity import InspectedData
+from data_pipeline.inspection.split_statistics import vector_norms
+from data_pipeline.inspection.tables import Table, rich_table
+from data_pipeline.levels import ACTION, ENTITY
+from data_pipeline.records.phrases import PhraseGraph, phrase_graph, token_texts
+from data_pipeline.records.schema import EncodedCaption, VideoRecord
 
 _BARS = "▁▂▃▄▅▆▇█"
 _LONGEST_LINE = 60
 _STYLES = {ENTITY: "blue", ACTION: "bold dark_orange3"}
 
 
-def print_record(console: Console, record: VideoRecord, data: PreparedData) -> None:
+def print_record(console: Console, record: VideoRecord, data: InspectedData) -> None:
     """Prints all that is stored of a video."""
     console.print(f"Video {record.video_id}", style="bold")
     console.print(_times(record.frame_times))
@@ -62,7 +61,7 @@ def _feature_table(record: VideoRecord) -> Table:
     return Table("Features", header, tuple(rows))
 
 
-def _caption_tree(caption: EncodedCaption, data: PreparedData, label: str = "") -> Tree:
+def _caption_tree(caption: EncodedCaption, data: InspectedData, label: str = "") -> Tree:
     tree = Tree(Text(f"{label}{caption.text}", style="bold").append(f"  {caption.caption_id}", style="dim"))
     tree.add(Text(f"tokens: {' | '.join(token_texts(caption, data.tokenizer))}"))
     graph = phrase_graph(caption, data.tokenizer, data.manifest.roles)

@@ -6,19 +6,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from data_pipeline.annotations.caption import TRAIN
-from data_pipeline.builders.reading import parse_example, unflatten_record
-from data_pipeline.builders.record import VideoRecord
-from data_pipeline.captions.attributes import AttributeVocabulary
+from data_pipeline.errors import InputError
 from data_pipeline.features.statistics import RunningStatistics
-from data_pipeline.host_tensorflow import load_tensorflow, numpy_elements
-from data_pipeline.inspection.caption_examples import CaptionExamples
-from data_pipeline.inspection.file_checks import PreparedData
-from data_pipeline.inspection.record_checks import record_problems
-from data_pipeline.inspection.statistics import SplitStatistics
+from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.host.progress import track
+from data_pipeline.host.tensorflow import load_tensorflow
+from data_pipeline.inspection.integrity import InspectedData, record_problems
+from data_pipeline.inspection.split_statistics import CaptionExamples, SplitStatistics
 from data_pipeline.manifest import FeatureStream, SplitSummary
-from data_pipeline.progress import track
-from data_pipeline.record_files import RecordFile, find_record_files
-from mcsan_jax.errors import InputError
+from data_pipeline.records.read import parse_example, unflatten_record
+from data_pipeline.records.record_files import RecordFile, find_record_files, numpy_elements
+from data_pipeline.records.schema import VideoRecord
 
 _STATISTICS_TOLERANCE = 1e-3
 """Allowed difference of the manifest's feature statistics, in standard deviations."""
@@ -46,7 +44,7 @@ class Survey:
 class Surveyor:
     """Reads splits one after another into a `Survey`."""
 
-    def __init__(self, data: PreparedData, wanted: str | None = None) -> None:
+    def __init__(self, data: InspectedData, wanted: str | None = None) -> None:
         """Takes the data set, and the video id or the number of a record to keep.
 
         A number counts the records of all splits that are read, from 1 on; a video of that name goes first.

@@ -1,10 +1,12 @@
-"""What happens in a clip: which shapes there are, what they do, and who does it to whom."""
+"""Scenes of moving shapes, their pictures and the features of those."""
 
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float16, UInt8
 
 from data_pipeline.moving_shapes import motion
+from data_pipeline.moving_shapes.motion import HALF
 
 SHAPES = ("circle", "square", "triangle", "star")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
@@ -89,3 +91,80 @@ def _draw_look(colour: str, rng: np.random.Generator) -> Look:
 
 def _draw_brightness(count: int, rng: np.random.Generator) -> tuple[float, ...]:
     return tuple(float(value) for value in rng.uniform(0.85, 1.0, count))
+
+
+SIDE = int(2 * HALF)
+FRAME_CELLS = 8
+REGION_GRID = 4
+REGION_CELLS = 4
+FRAME_DIM = FRAME_CELLS**2 * 3
+REGION_DIM = REGION_CELLS**2 * 3 + 2
+
+BACKGROUND = 0.04
+RGB = {
+    "red": (1.0, 0.08, 0.08),
+    "green": (0.08, 0.9, 0.15),
+    "blue": (0.12, 0.25, 1.0),
+    "yellow": (1.0, 0.95, 0.05),
+    "purple": (0.75, 0.05, 0.95),
+    "white": (1.0, 1.0, 1.0),
+}
+
+_COLUMN, _ROW = np.meshgrid(np.arange(SIDE) + 0.5 - HALF, np.arange(SIDE) + 0.5 - HALF)
+
+
+def render(scene: Scene) -> UInt8[np.ndarray, "f row column 3"]:
+    """Draws the frames of a scene, 32 by 32 pixels, red-green-blue."""
+    frames = scene.tracks.centre.shape[1]
+    pixels = np.full((frames, SIDE, SIDE, 3), round(255 * BACKGROUND), np.uint8)
+    for index in sorted(range(len(scene.looks)), key=lambda shape: shape == scene.top):
+        colour = np.multiply(RGB[scene.looks[index].colour], 255 * scene.brightness[index])
+        pixels[coverage(scene, index)] = np.round(colour).astype(np.uint8)
+    return pixels
+
+
+def coverage(scene: Scene, index: int) -> np.ndarray:
+    """Pixels that a shape takes up where nothing lies over it, as booleans [f, row, column]."""
+    tracks = scene.tracks
+    x0, y0 = tracks.centre[index].T[:, :, None, None]
+    radius = tracks.radius[index][:, None, None]
+    cosine, sine = np.cos(tracks.angle[index])[:, None, None], np.sin(tracks.angle[index])[:, None, None]
+    dx, dy = (_COLUMN - x0) / radius, (_ROW - y0) / radius
+    return _inside(scene.looks[index].shape, cosine * dx + sine * dy, cosine * dy - sine * dx)
+
+
+def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether points lie in the shape around the origin, its centre of gravity (y points down)."""
+    if shape == "circle":
+        return x**2 + y**2 <= 1.0
+    if shape == "square":
+        return np.maximum(np.abs(x), np.abs(y)) <= 0.85
+    if shape == "triangle":
+        return (y <= 0.6) & (1.84 * np.abs(x) - y <= 1.15)
+    # A star of four arms, two crossed narrow diamonds: thin where the other shapes are full, also when pooled.
+    long, short = np.maximum(np.abs(x), np.abs(y)), np.minimum(np.abs(x), np.abs(y))
+    return long + 2.4 * short <= 1.1
+
+
+def frame_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.ndarray, "f 192"]:
+    """Means over 8 by 8 cells of 4 by 4 pixels, in [0, 1]; order (row, column, colour)."""
+    return _pool(pixels, FRAME_CELLS).reshape(len(pixels), FRAME_DIM).astype(np.float16)
+
+
+def region_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.ndarray, "f k 50"]:
+    """Features of a 4 by 4 grid of regions, row by row.
+
+    Each region is pooled to 4 by 4 cells (48 numbers) and followed by its row and column, all in [0, 1].
+    """
+    frames, grid, cells = len(pixels), REGION_GRID, REGION_CELLS
+    pooled = _pool(pixels, grid * cells).reshape(frames, grid, cells, grid, cells, 3)
+    looks = pooled.transpose(0, 1, 3, 2, 4, 5).reshape(frames, grid**2, cells**2 * 3)
+    places = np.stack(np.divmod(np.arange(grid**2), grid), axis=1) / (grid - 1)
+    places = np.broadcast_to(places, (frames, grid**2, 2))
+    return np.concatenate([looks, places], axis=2).astype(np.float16)
+
+
+def _pool(pixels: np.ndarray, cells: int) -> np.ndarray:
+    block = SIDE // cells
+    blocks = pixels.reshape(len(pixels), cells, block, cells, block, 3)
+    return blocks.mean(axis=(2, 4), dtype=np.float32) / 255

@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
 from mcsan_jax.config import Config, flatten
-from mcsan_jax.errors import InputError
 from mcsan_jax.report.results import Run, choose_split, read_runs
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import build_experiment, parameter_count, published_count
-from mcsan_jax.training.sharding import make_mesh
 from mcsan_jax.workdir import Workdir
 
 _METADATA_NAME = "dataset_info.json"

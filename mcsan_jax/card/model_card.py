@@ -2,9 +2,9 @@
 
 import pathlib
 
+from data_pipeline.errors import InputError
 from mcsan_jax.card import sections
 from mcsan_jax.card.facts import Facts, gather_facts
-from mcsan_jax.errors import InputError
 
 CARD_NAME = "model_card.md"
 

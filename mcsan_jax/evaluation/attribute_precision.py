@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 FREQUENCIES = ("frequent", "medium", "rare")
 

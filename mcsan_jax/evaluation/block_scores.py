@@ -15,11 +15,11 @@ import jax
 import numpy as np
 
 from mcsan_jax.config import Config, SimilarityConfig
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.ablation import Fusion
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.levels import ScoringParameters
 from mcsan_jax.scoring.multi_level import FUSED, fuse_parts, score_parts
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 from mcsan_jax.scoring.vectors import product_dtype

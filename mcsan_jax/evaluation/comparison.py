@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable, read_query_table
 from mcsan_jax.evaluation.significance import (

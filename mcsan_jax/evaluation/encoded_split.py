@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mcsan_jax.batch import TextBatch, VideoBatch
+from data_pipeline.batches.batch import TextBatch, VideoBatch
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.encoding import Encoders, Variables, encoded_batches
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos

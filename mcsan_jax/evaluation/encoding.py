@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 import jax
 from jax.sharding import Mesh
 
-from mcsan_jax.batch import TextBatch, VideoBatch
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import ScoringParameters
+from data_pipeline.batches.batch import TextBatch, VideoBatch
+from data_pipeline.errors import InputError
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
 from mcsan_jax.scoring.vectors import product_dtype
-from mcsan_jax.training.sharding import put_whole_batch, replicated, split_rows
+from mcsan_jax.sharding import put_whole_batch, replicated, split_rows
 
 Variables = Any
 Info = TypeVar("Info")

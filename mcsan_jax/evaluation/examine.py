@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.ablation import ablations
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.block_scores import BlockCounter, EveryBlock, ScoreFile, count_ranks
@@ -24,7 +26,6 @@ from mcsan_jax.evaluation.ranking import RankCounter, Ranks
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
 from mcsan_jax.evaluation.worst_queries import worst_queries
-from mcsan_jax.levels import LEVELS, ScoringParameters
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
 HUB_ANSWERS = 10

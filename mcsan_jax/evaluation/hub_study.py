@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mcsan_jax.batch import TextBatch, VideoBatch
+from data_pipeline.batches.batch import TextBatch, VideoBatch
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.block_scores import BlockScorer, ScoreFile
 from mcsan_jax.evaluation.encoded_split import (

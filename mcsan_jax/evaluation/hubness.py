@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.metrics import CUTOFFS
 from mcsan_jax.evaluation.occurrences import BestItems
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks

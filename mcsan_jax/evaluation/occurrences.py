@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 _BITS = np.uint64(32)
 _SIGN = np.uint32(1 << 31)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.evaluation.evaluate import Trial
 from mcsan_jax.evaluation.occurrences import Answers, TopAnswers
 from mcsan_jax.evaluation.pair_ranks import PairRanks
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.levels import NODE_LEVELS
 from mcsan_jax.scoring.multi_level import FUSED
 
 

@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

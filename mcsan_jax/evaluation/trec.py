@@ -16,7 +16,7 @@ import pathlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import TextIO, TypeVar
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable, read_query_table
 
 Run = dict[str, dict[str, float]]

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.levels import LEVELS
 from mcsan_jax.evaluation.evaluate import Trial
 from mcsan_jax.evaluation.ranking import Ranks
-from mcsan_jax.levels import LEVELS
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
 SHOWN = 20

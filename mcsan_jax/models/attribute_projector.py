@@ -3,7 +3,7 @@
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from mcsan_jax.levels import LevelEmbeddings
+from mcsan_jax.encodings import LevelEmbeddings
 from mcsan_jax.models.layers import Linear, masked_mean
 
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mcsan_jax.batch import PairBatch, TextBatch, VideoBatch
+from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config
-from mcsan_jax.levels import Encoding, LevelEmbeddings, ScoringParameters
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
 from mcsan_jax.models.attribute_projector import AttributeProjector
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.text_encoder import TextEncoder

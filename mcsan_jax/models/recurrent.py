@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from mcsan_jax.batch import AnyArray
+from data_pipeline.batches.batch import AnyArray
 from mcsan_jax.models.sequence_packing import Packing, over_used_slots, pack, to_slots, to_tokens
 
 

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mcsan_jax.batch import TextBatch
+from data_pipeline.batches.batch import TextBatch
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import ModelConfig
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP, LevelEmbeddings, NodeSet
+from mcsan_jax.encodings import LevelEmbeddings, NodeSet
 from mcsan_jax.models.bert import Bert, BertShape
 from mcsan_jax.models.layers import (
     AttentionPooling,

@@ -4,8 +4,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import ModelConfig
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP, LevelEmbeddings, NodeSet
+from mcsan_jax.encodings import LevelEmbeddings, NodeSet
 from mcsan_jax.models.layers import (
     AttentionPooling,
     CrossAttention,

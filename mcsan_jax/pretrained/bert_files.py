@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.captions.pretrained_folder import CONFIG_NAME, find_pretrained
-from data_pipeline.captions.tokenizers.loading import load_tokenizer
-from data_pipeline.captions.tokenizers.wordpiece import JSON_NAME, VOCABULARY_NAME
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.text.loading import load_tokenizer
+from data_pipeline.text.wordpiece import CONFIG_NAME, JSON_NAME, VOCABULARY_NAME, find_pretrained
 from mcsan_jax.models.bert import BertShape
 
 WEIGHTS_NAME = "model.safetensors"

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from data_pipeline.inspection.svg_figures import INK, new_figure, to_svg
 from mcsan_jax.report.contents import Chart
-from mcsan_jax.svg_figures import INK, new_figure, to_svg
 
 GREY = "#8a929b"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.report.contents import Section
 from mcsan_jax.report.origin_sections import config_section, describe_runs
 from mcsan_jax.report.query_sections import false_negative_section, worst_section

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.inspection.svg_figures import COLOURS
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table
 from mcsan_jax.report.contents import DIRECTIONS
 from mcsan_jax.report.json_shape import EVALUATION, find_faults
-from mcsan_jax.svg_figures import COLOURS
 
 _TOLERANCE = 0.01
 """By how many points the recall at 1 of the queries may differ from the one that was stored."""

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from mcsan_jax.levels import NODE_LEVELS
+from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.retrieval.searcher import Searcher
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, frame_weights
 from mcsan_jax.scoring.vectors import product

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_pipeline.input_pipeline import SplitReader
+from data_pipeline.batches.pipeline import SplitReader
+from data_pipeline.batches.query import Query, QueryParser
+from data_pipeline.errors import InputError
+from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import BlockScorer
 from mcsan_jax.evaluation.collection import TextCollection
 from mcsan_jax.evaluation.encoded_split import EncodedVideos, encode_videos
 from mcsan_jax.evaluation.encoding import Encoders, Variables
-from mcsan_jax.levels import LEVELS, ScoringParameters
-from mcsan_jax.retrieval.query import Query, QueryParser
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 from mcsan_jax.scoring.prepared import PreparedTexts
 from mcsan_jax.stored_run import best_checkpoint, check_split, open_experiment

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mcsan_jax.levels import NodeSet
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.vectors import TINY, direction_and_length, product
 
 SMOOTHING = 4.0

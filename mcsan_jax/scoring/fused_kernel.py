@@ -15,7 +15,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 from jaxtyping import Array, Float
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity
 from mcsan_jax.scoring.vectors import TINY
 

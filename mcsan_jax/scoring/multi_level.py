@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mcsan_jax.config import SimilarityConfig
-from mcsan_jax.levels import Encoding, ScoringParameters
+from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
 from mcsan_jax.scoring.similarity import fuse_levels, level_similarities
 from mcsan_jax.scoring.vectors import product

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mcsan_jax.levels import NodeSet
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.vectors import normalize
 
 

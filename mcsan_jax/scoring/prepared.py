@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from mcsan_jax.levels import GLOBAL, LEVELS, Encoding
+from data_pipeline.levels import GLOBAL, LEVELS
+from mcsan_jax.encodings import Encoding
 from mcsan_jax.scoring.frame_attention import FrameSet, prepare_frames
 from mcsan_jax.scoring.packing import PackedNodes, pack_nodes
 from mcsan_jax.scoring.vectors import normalize

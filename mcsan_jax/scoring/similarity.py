@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from data_pipeline.levels import GLOBAL, LEVELS
 from mcsan_jax.config import SimilarityConfig
-from mcsan_jax.levels import GLOBAL, LEVELS
 from mcsan_jax.scoring.blocks import mean_node_similarity
 from mcsan_jax.scoring.frame_attention import attended_similarity
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos

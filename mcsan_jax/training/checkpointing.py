@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 State = TypeVar("State")
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mcsan_jax.levels import Encoding, ScoringParameters
+from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts
 
 PairScorer = Callable[[PreparedVideos, PreparedTexts, ScoringParameters], Float[Array, "v t"]]

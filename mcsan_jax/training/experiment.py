@@ -9,16 +9,16 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from data_pipeline.captions.word_vectors import WordVectors
+from data_pipeline.batches.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
 from data_pipeline.manifest import FeatureStream, Manifest
-from mcsan_jax.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
+from data_pipeline.text.word_vectors import WordVectors
 from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.evaluation.encoding import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
+from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
 from mcsan_jax.training.pretrained_parameters import find_encoder, is_pretrained
-from mcsan_jax.training.sharding import check_batch_size, check_kernel, make_mesh
 from mcsan_jax.training.train_step import StateMaker, TrainState, TrainStep, make_state_maker, make_train_step
 
 

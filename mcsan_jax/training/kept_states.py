@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mcsan_jax.batch import PairBatch, TextBatch
+from data_pipeline.batches.batch import PairBatch, TextBatch
 from mcsan_jax.models.bert import Bert, BertShape
 
 _CHUNK = 64

@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from mcsan_jax.batch import PairBatch
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import Encoding
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.errors import InputError
+from mcsan_jax.encodings import Encoding
 from mcsan_jax.models.mcsan import MCSAN
-from mcsan_jax.training.sharding import DATA_AXIS
+from mcsan_jax.sharding import DATA_AXIS
 
 Encode = Callable[[Any, PairBatch, jax.Array], tuple[Encoding, Encoding]]
 """Videos and captions of a batch in training, from the model's variables, the batch and the key of the dropout."""

@@ -12,17 +12,17 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.config import Config, LossConfig
-from mcsan_jax.levels import Encoding, ScoringParameters
+from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binary_cross_entropy
 from mcsan_jax.scoring.averaging import mean_over_examples
 from mcsan_jax.scoring.multi_level import score_prepared
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_videos
 from mcsan_jax.scoring.ranking_losses import info_nce_costs, triplet_costs
 from mcsan_jax.scoring.vectors import product_dtype
+from mcsan_jax.sharding import DATA_AXIS
 from mcsan_jax.training.exchange import gathered_scores, ring_scores
-from mcsan_jax.training.sharding import DATA_AXIS
 
 Terms = dict[str, Float[Array, ""]]
 Objective = Callable[[Encoding, Encoding, ScoringParameters, PairBatch], tuple[Float[Array, ""], Terms]]

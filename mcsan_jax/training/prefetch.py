@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from jax.sharding import Mesh
 
-from mcsan_jax.batch import PairBatch
-from mcsan_jax.training.sharding import put_batch
+from data_pipeline.batches.batch import PairBatch
+from mcsan_jax.sharding import put_batch
 
 
 def on_devices(batches: Iterable[PairBatch], mesh: Mesh, ahead: int) -> Iterator[PairBatch]:

@@ -4,9 +4,9 @@ from typing import Any
 
 import jax
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import PretrainedBert, read_bert
 

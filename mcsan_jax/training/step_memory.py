@@ -2,7 +2,7 @@
 
 import jax
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import jax
 import numpy as np
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.processes import is_first

@@ -13,15 +13,15 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, UInt
 
-from data_pipeline.captions.word_vectors import WordVectors
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.text.word_vectors import WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.sharding import replicated, split_rows
 from mcsan_jax.training.micro_batches import encode_in_parts, encode_whole
 from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.optimizers import moving_average
 from mcsan_jax.training.pretrained_parameters import hold_pretrained, with_pretrained
-from mcsan_jax.training.sharding import replicated, split_rows
 from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
 
 Metrics = dict[str, jax.Array]

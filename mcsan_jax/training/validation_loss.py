@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from mcsan_jax.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.objective import make_objective
-from mcsan_jax.training.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.train_loop import PairStream, ValidationLoss
 from mcsan_jax.training.train_step import Metrics, TrainState
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from data_pipeline.captions.word_vectors import WordVectors
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.text.word_vectors import WordVectors
 
 
 def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_size: int) -> None:

@@ -16,14 +16,15 @@ import pytest
 from benchmarks.trained_runs import load_config
 from configs.derived.bases import BASES
 from configs.sizes import SIZES
+from data_pipeline.errors import InputError
+from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config, SimilarityConfig, flatten, from_config_dict
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import LEVELS, NODE_LEVELS, Encoding, LevelEmbeddings, NodeSet, ScoringParameters
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.attribute_losses import focal_binary_cross_entropy
 from mcsan_jax.scoring.multi_level import score
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.objective import make_objective
-from mcsan_jax.training.sharding import make_mesh
 from tests.support import ROOT
 from tests.support.tiny_model import SHAPE, random_batch
 from tests.support.tiny_model import SIZES as BATCH_SIZES

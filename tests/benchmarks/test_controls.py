@@ -19,13 +19,13 @@ from benchmarks.control_data import (
 )
 from benchmarks.controls import Chance, Outcome, chance_of, rsum, train
 from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION
-from data_pipeline.builders.record import VideoRecord
-from data_pipeline.execution.local import LocalRun
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES, REGIONS, Manifest
-from data_pipeline.moving_shapes.source import MOVING_SHAPES_OPTIONS, moving_shapes_source
-from data_pipeline.preparation import prepare
-from data_pipeline.record_files import find_record_files
-from mcsan_jax.errors import InputError
+from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, moving_shapes_source
+from data_pipeline.preparation.folder import prepare
+from data_pipeline.preparation.local import LocalRun
+from data_pipeline.records.record_files import find_record_files
+from data_pipeline.records.schema import VideoRecord
 from tests.benchmarks.programs import figures_of, refusal_of
 from tests.support.prepared_data import make_record, make_stream, write_prepared
 

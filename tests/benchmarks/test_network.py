@@ -11,10 +11,10 @@ from benchmarks.compiled_collectives import bytes_sent
 from benchmarks.made_up_experiment import made_up_manifest, read_config
 from benchmarks.network import compiled_traffic, formula_of, summed_count, traffic
 from benchmarks.on_paper import Machine, Work, prospect, similarity_operations
+from data_pipeline.levels import ACTION, GLOBAL, LEVELS
 from mcsan_jax.config import Config, SimilarityConfig, TrainConfig
-from mcsan_jax.levels import ACTION, GLOBAL, LEVELS
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import Experiment, build_experiment, data_shape
-from mcsan_jax.training.sharding import make_mesh
 from tests.benchmarks.programs import figures_of, started_figures
 from tests.support import ROOT
 

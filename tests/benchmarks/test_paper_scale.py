@@ -21,10 +21,10 @@ from benchmarks.epoch_time import (
     utilisation_line,
 )
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
+from data_pipeline.errors import InputError
 from mcsan_jax.config import TrainConfig
-from mcsan_jax.errors import InputError
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import build_experiment
-from mcsan_jax.training.sharding import make_mesh
 from tests.benchmarks.programs import figures_of, refusal_of, started_figures
 from tests.support import ROOT
 

@@ -10,13 +10,14 @@ import pytest
 
 from benchmarks.made_up_batch import make_batch
 from configs.peers import hgr
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import Config, DataConfig, from_config_dict
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, ScoringParameters
+from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.scoring.multi_level import Scores, score
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.objective import make_objective
-from mcsan_jax.training.sharding import make_mesh
 
 torch = pytest.importorskip("torch")
 weights = importlib.import_module("benchmarks.peer.weights")

@@ -15,12 +15,13 @@ import pytest
 from benchmarks.made_up_experiment import full_batch, made_up_manifest
 from configs.derived.bases import BASES
 from configs.sizes import SIZES
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, from_config_dict
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings, ScoringParameters
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import Experiment, build_experiment, published_count
 from mcsan_jax.training.objective import make_objective
-from mcsan_jax.training.sharding import make_mesh
 from tests.support import ROOT
 from tests.support.tiny_model import SHAPE, random_batch, random_variables
 from tests.support.tiny_model import SIZES as BATCH_SIZES

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from benchmarks import baselines, quality
 from benchmarks.baselines import evaluate_ridge
 from benchmarks.seed_statistics import PairedTest, Summary
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax import cli
-from mcsan_jax.errors import InputError
 from tests.benchmarks.programs import figures_of
 from tests.benchmarks.small_comparison import PEER, make_ours, make_peer, rows_of, words_of
 from tests.support.fake_run import SECONDS

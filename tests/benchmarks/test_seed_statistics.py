@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.seed_statistics import paired_tests, summarize
 from benchmarks.trained_runs import ModelRuns
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.report.results import read_runs
 from tests.benchmarks.small_comparison import finish
 

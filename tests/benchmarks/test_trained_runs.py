@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import claims, quality
 from benchmarks.trained_runs import Model, ModelRuns, train_all
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
-from mcsan_jax.errors import InputError
 from mcsan_jax.report.results import read_runs
 from tests.benchmarks.programs import refusal_of, started
 from tests.benchmarks.small_comparison import PEER, finish, flags_of, make_ours, make_peer, words_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.captions.parser import CaptionParser
+from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.manifest import FRAMES, REGIONS
 from tests.support.corpus import Corpus, write_corpus
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared

@@ -8,8 +8,8 @@ from tests.support import ROOT
 LIGHT = (
     "mcsan_jax",
     "data_pipeline.manifest",
-    "data_pipeline.input_pipeline",
-    "data_pipeline.builders.record",
+    "data_pipeline.batches.pipeline",
+    "data_pipeline.records.schema",
 )
 
 
@@ -18,7 +18,7 @@ def test_neither_imports_nor_the_parsers_identity_load_what_is_heavy() -> None:
     lines = ["import importlib, sys"]
     for module in LIGHT:
         lines += [f"importlib.import_module({module!r})", _heavy_after(module)]
-    lines += ["from data_pipeline.captions.parser import parser_identity", "parser_identity()"]
+    lines += ["from data_pipeline.graphs.parser import parser_identity", "parser_identity()"]
     lines += [_heavy_after("parser_identity()")]
     command = [sys.executable, "-c", "\n".join(lines)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)

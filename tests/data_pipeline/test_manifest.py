@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import (
     AttributeFile,
     FeatureStream,
@@ -13,7 +14,6 @@ from data_pipeline.manifest import (
     TokenizerFile,
     WordVectorFile,
 )
-from mcsan_jax.errors import InputError
 
 
 @pytest.fixture

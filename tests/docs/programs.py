@@ -23,10 +23,10 @@ from data_pipeline import inspect as inspection
 from data_pipeline import prepare as preparation
 from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import PROTOCOLS
+from data_pipeline.errors import InputError
 from mcsan_jax import cli
 from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
-from mcsan_jax.errors import InputError
 from tests.docs.launching import python_calls
 from tests.mutants import run as mutants
 from tests.support import ROOT

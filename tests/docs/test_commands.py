@@ -7,7 +7,7 @@ import pytest
 import typer
 from absl import flags
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from tests.docs.documents import (
     DOCUMENTS,
     PAGES,

@@ -5,12 +5,12 @@ import jax
 import numpy as np
 import pytest
 
-from mcsan_jax.batch import TextBatch, VideoBatch
+from data_pipeline.batches.batch import TextBatch, VideoBatch
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.evaluation.encoding import make_encoders
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.multi_level import FUSED, score
-from mcsan_jax.training.sharding import make_mesh
+from mcsan_jax.sharding import make_mesh
 from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
 from tests.support.tiny_model import SHAPE, random_batch, random_variables, tiny_config
 

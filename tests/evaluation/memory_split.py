@@ -5,10 +5,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from mcsan_jax.batch import TextBatch, VideoBatch
+from data_pipeline.batches.batch import TextBatch, VideoBatch
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.encoding import Encoders
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.attribute_precision import AttributePrecisions, average_precisions, by_frequency
 
 

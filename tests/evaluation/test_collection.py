@@ -2,8 +2,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from data_pipeline.levels import ENTITY
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet
 from mcsan_jax.evaluation.collection import CaptionNodes, TextCollection, VideoCollection
-from mcsan_jax.levels import ENTITY, Encoding, LevelEmbeddings, NodeSet
 from mcsan_jax.scoring.prepared import PreparedTexts, prepare_texts, prepare_videos
 
 COUNTS = np.array([2, 0, 3, 1, 0, 1])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.comparison import (
     COMPARED,
     Comparison,

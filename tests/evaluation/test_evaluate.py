@@ -4,16 +4,16 @@ import jax
 import numpy as np
 import pytest
 
+from data_pipeline.errors import InputError
+from data_pipeline.levels import ENTITY
 from mcsan_jax.config import EvaluationConfig
-from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.encoding import make_encoders
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.table import render_table
-from mcsan_jax.levels import ENTITY
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.training.sharding import make_mesh
+from mcsan_jax.sharding import make_mesh
 from tests.evaluation.memory_split import CAPTIONS, PARTS, VIDEOS, MemorySplit, Setting
 
 

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from data_pipeline.levels import ENTITY, LEVELS
 from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.evaluation.ablation import ablations
 from mcsan_jax.evaluation.evaluate import Trial, evaluate
@@ -12,7 +13,6 @@ from mcsan_jax.evaluation.examine import Examination, examine
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table, write_query_table
 from mcsan_jax.evaluation.ranking import RankCounter, text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.levels import ENTITY, LEVELS
 from mcsan_jax.scoring.multi_level import FUSED
 from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
 from tests.support.tiny_model import SHAPE

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.levels import LEVELS
 from mcsan_jax.evaluation.query_table import query_schema, read_query_table, write_query_table
-from mcsan_jax.levels import LEVELS
 from tests.support.fake_evaluation import query_columns
 
 PARTS = ("fused", *LEVELS)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.relevance import Matches
 
 

@@ -5,7 +5,7 @@ import ir_measures
 import numpy as np
 import pytest
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks

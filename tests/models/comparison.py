@@ -3,7 +3,8 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from mcsan_jax.levels import GLOBAL, Encoding
+from data_pipeline.levels import GLOBAL
+from mcsan_jax.encodings import Encoding
 
 
 def pooled(encoding: Encoding) -> jax.Array:

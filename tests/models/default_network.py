@@ -3,8 +3,8 @@ from typing import Any
 
 import jax
 
-from mcsan_jax.batch import PairBatch
-from mcsan_jax.levels import Encoding, ScoringParameters
+from data_pipeline.batches.batch import PairBatch
+from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 
 COUNT = 4

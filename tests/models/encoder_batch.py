@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.models.mcsan import DataShape
 from tests.support.tiny_model import SIZES, random_batch
 

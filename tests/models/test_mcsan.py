@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, LEVELS, RELATIONSHIP
 from mcsan_jax.config import LossConfig, SimilarityConfig
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, LEVELS, RELATIONSHIP, ScoringParameters
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from tests.models.comparison import assert_same, pooled
 from tests.models.default_network import COUNT, DefaultNetwork, encode

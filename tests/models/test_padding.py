@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.models.mcsan import DataShape
 from tests.models.comparison import assert_same
 from tests.support.tiny_model import (

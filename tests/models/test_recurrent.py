@@ -10,7 +10,7 @@ import pytest
 
 from mcsan_jax.models.layers import Linear
 from mcsan_jax.models.recurrent import BidirectionalGRU, GRUWeights, bidirectional_gru
-from mcsan_jax.training.sharding import make_mesh, replicated, split_rows
+from mcsan_jax.sharding import make_mesh, replicated, split_rows
 from tests.models.plain_gru import bidirectional_states, weights_of_layer
 
 WIDTH, INPUT = 4, 3

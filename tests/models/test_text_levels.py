@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from mcsan_jax.batch import TextBatch
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, LEVELS, NODE_LEVELS, RELATIONSHIP, Encoding
+from data_pipeline.batches.batch import TextBatch
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, LEVELS, NODE_LEVELS, RELATIONSHIP
+from mcsan_jax.encodings import Encoding
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
 from tests.models.comparison import assert_level_is

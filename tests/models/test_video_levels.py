@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, LEVELS, NODE_LEVELS, RELATIONSHIP, Encoding
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, LEVELS, NODE_LEVELS, RELATIONSHIP
+from mcsan_jax.encodings import Encoding
 from mcsan_jax.models.mcsan import DataShape
 from tests.models.comparison import assert_level_is
 from tests.models.encoder_batch import COUNT, encoder_batch

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from tests.models.comparison import pooled
 from tests.models.default_network import DefaultNetwork
 from tests.support.tiny_model import REGIONS, SIZES

@@ -5,8 +5,8 @@ import shutil
 import pytest
 import safetensors.numpy
 
-from data_pipeline.captions.pretrained_folder import find_pretrained, tokenizer_path
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.text.wordpiece import find_pretrained, tokenizer_path
 from mcsan_jax.pretrained.bert_files import read_bert
 
 

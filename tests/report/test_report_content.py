@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_pipeline.levels import LEVELS
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.ranking import Ranks, text_to_video_ranks, video_to_text_ranks
-from mcsan_jax.levels import LEVELS
 from mcsan_jax.report.page import write_report
 from mcsan_jax.report.rank_charts import integer_groups, recall_curve
 from mcsan_jax.report.score_charts import occurrence_groups

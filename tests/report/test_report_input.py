@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.levels import LEVELS
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.ranking import Ranks
-from mcsan_jax.levels import LEVELS
 from mcsan_jax.report.contents import PARTS, difference, number
 from mcsan_jax.report.json_shape import EVALUATION, find_faults
 from mcsan_jax.report.page import write_report

@@ -3,7 +3,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table
 from mcsan_jax.retrieval.explain import explain
 from mcsan_jax.retrieval.searcher import Searcher

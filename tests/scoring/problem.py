@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcsan_jax.levels import NodeSet
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.frame_attention import attended_similarity, prepare_frames
 from mcsan_jax.scoring.vectors import normalize
 from tests.scoring import plain_formulas as plain

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcsan_jax.levels import NodeSet
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import block_sizes, mean_node_similarity
 from mcsan_jax.scoring.frame_attention import attended_similarity, prepare_frames
 from mcsan_jax.scoring.packing import pack_nodes

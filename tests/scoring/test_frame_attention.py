@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcsan_jax.levels import NodeSet
+from mcsan_jax.encodings import NodeSet
 from tests.scoring import plain_formulas as plain
 from tests.scoring.problem import Problem, draw_problem, padded_scores
 

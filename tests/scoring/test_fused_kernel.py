@@ -10,8 +10,8 @@ import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
 from jaxtyping import Array
 
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import NodeSet
+from data_pipeline.errors import InputError
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, prepare_frames
 from mcsan_jax.scoring.fused_kernel import MAXIMUM_FRAMES, fused_attended_similarity
 from mcsan_jax.scoring.vectors import normalize

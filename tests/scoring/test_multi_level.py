@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import SimilarityConfig
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings, NodeSet, ScoringParameters
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, Scores, score
 from mcsan_jax.scoring.prepared import prepare_videos
 from tests.scoring import plain_formulas as plain

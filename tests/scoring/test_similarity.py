@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import SimilarityConfig
-from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, LevelEmbeddings
+from mcsan_jax.encodings import Encoding, LevelEmbeddings
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
 from mcsan_jax.scoring.similarity import block_budget, fuse_levels, level_similarities, node_scorer
 from tests.scoring import plain_formulas as plain

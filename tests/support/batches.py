@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipeline.input_pipeline import SplitReader, TrainBatches
-from mcsan_jax.batch import BatchLimits, PairBatch
+from data_pipeline.batches.batch import BatchLimits, PairBatch
+from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from tests.support.plain_decoding import assert_text, expected_frames
 from tests.support.prepared_data import Prepared
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.evaluation.densities import ScoreDensities
 from mcsan_jax.evaluation.evaluate import Evaluation, figures_of
 from mcsan_jax.evaluation.metrics import whole_list_metrics
@@ -13,7 +14,6 @@ from mcsan_jax.evaluation.pair_ranks import PairCounter
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
-from mcsan_jax.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.scoring.multi_level import FUSED
 
 ANSWERS = 10

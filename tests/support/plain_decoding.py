@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE, EncodedCaption, VideoRecord
-from mcsan_jax.batch import BatchLimits
+from data_pipeline.batches.batch import BatchLimits
+from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, VideoRecord
 from tests.support.prepared_data import ATTRIBUTE_SIZES, Prepared
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipeline.builders.record import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
-from data_pipeline.builders.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
+from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import (
     FRAMES,
     AttributeFile,
@@ -16,7 +15,8 @@ from data_pipeline.manifest import (
     Manifest,
     TokenizerFile,
 )
-from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
+from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
+from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
 
 ATTRIBUTE_SIZES = {ENTITY: 6, ACTION: 4, RELATIONSHIP: 5}
 
@@ -88,7 +88,7 @@ class Prepared:
 def write_prepared(
     folder: Path, streams: tuple[FeatureStream, ...], records: dict[str, list[VideoRecord]]
 ) -> Prepared:
-    from data_pipeline.builders.video_text import write_records
+    from data_pipeline.records.write import write_records
 
     def write_shards(writer: ShardWriter) -> list[ShardSummary]:
         return [

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from mcsan_jax.batch import AnyArray, PairBatch, TextBatch, VideoBatch
+from data_pipeline.batches.batch import AnyArray, PairBatch, TextBatch, VideoBatch
+from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from mcsan_jax.config import Config, DataConfig, EvaluationConfig, ModelConfig
-from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 
 SIZES = DataConfig(max_frames=5, max_tokens=7, max_actions=2, max_entities=3, max_relationships=4)

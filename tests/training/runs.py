@@ -8,8 +8,8 @@ from typing import Any
 
 import jax
 
-from data_pipeline.input_pipeline import SplitReader, TrainBatches
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.training.checkpointing import CheckpointStore

@@ -5,10 +5,10 @@ import itertools
 import jax
 import numpy as np
 
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.batches.pipeline import TrainBatches
+from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, variables_of
-from mcsan_jax.training.sharding import put_batch
 from mcsan_jax.training.train_step import TrainState, make_train_step
 from tests.training.runs import MakeExperiment
 

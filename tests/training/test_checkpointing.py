@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
+from data_pipeline.batches.pipeline import TrainBatches
+from mcsan_jax.sharding import make_mesh, put_batch, replicated
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.sharding import make_mesh, put_batch, replicated
 from tests.support import ROOT
 from tests.training.runs import MakeExperiment
 
@@ -91,7 +91,7 @@ def test_an_unfinished_checkpoint_is_not_seen(tmp_path: Path) -> None:
 FILL = """
 import pathlib, sys
 import jax, numpy as np
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from mcsan_jax.training.checkpointing import CheckpointStore
 
 folder = pathlib.Path(sys.argv[1])

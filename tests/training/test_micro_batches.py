@@ -8,14 +8,14 @@ import numpy as np
 import optax
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
-from mcsan_jax.batch import PairBatch
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import LEVELS
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.pipeline import TrainBatches
+from data_pipeline.errors import InputError
+from data_pipeline.levels import LEVELS
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.micro_batches import Encode, check_micro_batches, encode_in_parts, encode_whole
 from mcsan_jax.training.objective import make_objective
-from mcsan_jax.training.sharding import make_mesh, put_batch
 from tests.support.tiny_model import SHAPE, random_batch, random_variables, tiny_config
 from tests.training.runs import MakeExperiment
 

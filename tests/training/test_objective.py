@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.levels import ENTITY, RELATIONSHIP
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, TrainConfig
-from mcsan_jax.levels import ENTITY, RELATIONSHIP, Encoding, LevelEmbeddings, NodeSet, ScoringParameters
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.scoring.multi_level import score
+from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.objective import make_objective
-from mcsan_jax.training.sharding import make_mesh, put_batch
 from tests.support.tiny_model import random_batch, tiny_config
 
 PAIRS, WIDTH, FRAMES, SLOTS = 16, 7, 5, 3

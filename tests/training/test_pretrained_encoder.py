@@ -7,15 +7,15 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.input_pipeline import SplitReader, TrainBatches
+from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import read_bert
+from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment, build_experiment
 from mcsan_jax.training.kept_states import KeptStates
-from mcsan_jax.training.sharding import make_mesh, put_batch
 from mcsan_jax.training.train_step import TrainState
 from tests.support.prepared_data import Prepared
 from tests.support.small_encoder import save_encoder

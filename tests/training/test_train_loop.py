@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.input_pipeline import SplitReader, TrainBatches
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.preemption import Preempted
 from tests.training.runs import FinishedRun, Interrupted, MakeExperiment, StopsBefore, run, with_same_programs

@@ -8,12 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
-from mcsan_jax.batch import PairBatch
-from mcsan_jax.errors import InputError
-from mcsan_jax.levels import LEVELS
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.pipeline import TrainBatches
+from data_pipeline.errors import InputError
+from data_pipeline.levels import LEVELS
+from mcsan_jax.sharding import check_batch_size, make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment
-from mcsan_jax.training.sharding import check_batch_size, make_mesh, put_batch
 from mcsan_jax.training.train_step import stream_key
 from tests.training.runs import MakeExperiment
 

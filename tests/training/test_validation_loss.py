@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.input_pipeline import TrainBatches
-from mcsan_jax.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.pipeline import TrainBatches
 from mcsan_jax.config import Config
+from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import batch_limits, variables_of
 from mcsan_jax.training.objective import make_objective
-from mcsan_jax.training.sharding import put_batch
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation_loss import make_validation_loss
 from tests.support.prepared_data import Prepared

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.captions.word_vectors import WordVectors
+from data_pipeline.errors import InputError
+from data_pipeline.text.word_vectors import WordVectors
 from mcsan_jax.config import Config
-from mcsan_jax.errors import InputError
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment
-from mcsan_jax.training.sharding import make_mesh
 from mcsan_jax.training.train_step import TrainState
 from tests.support.prepared_data import Prepared
 from tests.training.runs import changed

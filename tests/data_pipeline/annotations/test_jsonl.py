@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from data_pipeline.annotations import jsonl
+from data_pipeline.annotations import own
 from data_pipeline.annotations.caption import Caption
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 
 def write(path, *records):
@@ -19,7 +19,7 @@ def test_captions_are_numbered_per_video_over_all_files(tmp_path):
         {"video_id": "y", "caption": "你好", "split": "test"},
         {"video_id": "x", "caption": "a cat", "split": "train"},
     )
-    assert jsonl.read([tmp_path], "custom").captions == (
+    assert own.read_json_lines([tmp_path], "custom").captions == (
         Caption("x", "x#0", "a dog", "train"),
         Caption("y", "y#0", "你好", "test"),
         Caption("x", "x#1", "a cat", "train"),
@@ -41,11 +41,11 @@ def test_captions_are_numbered_per_video_over_all_files(tmp_path):
 def test_malformed_line_is_named(tmp_path, record, message):
     path = write(tmp_path / "a.jsonl", {"video_id": "x", "caption": "a cat", "split": "train"}, record)
     with pytest.raises(InputError, match=message):
-        jsonl.read([path], "custom")
+        own.read_json_lines([path], "custom")
 
 
 def test_line_that_is_not_json_is_named(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"video_id": "x", "caption": "a dog", "split": "train"}\n{"video_id": \n')
     with pytest.raises(InputError, match=r"a\.jsonl, line 2: not JSON"):
-        jsonl.read([path], "custom")
+        own.read_json_lines([path], "custom")

@@ -2,9 +2,16 @@ import gzip
 
 import pytest
 
-from data_pipeline.annotations.locating import find_beside, find_files
-from data_pipeline.annotations.reading import first_few, read_csv, read_json, read_lines, read_text
-from mcsan_jax.errors import InputError
+from data_pipeline.annotations.files import (
+    find_beside,
+    find_files,
+    first_few,
+    read_csv,
+    read_json,
+    read_lines,
+    read_text,
+)
+from data_pipeline.errors import InputError
 
 
 def test_text_is_read_without_byte_order_mark(tmp_path):

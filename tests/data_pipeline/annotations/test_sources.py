@@ -6,7 +6,7 @@ import pytest
 from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import PROTOCOLS, READERS, read_annotations
 from data_pipeline.annotations.splits import OFFICIAL_COUNTS
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 from tests.support.small_sources import write_source
 
 OWN_DATA = ("jsonl", "csv")

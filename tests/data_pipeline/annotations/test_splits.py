@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.annotations.caption import Caption, make_annotations
 from data_pipeline.annotations.splits import apply_split_files, count_warnings, split_mismatches
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 ANNOTATIONS = make_annotations(
     [Caption(video, f"{video}#{n}", f"caption {n}", "train") for video in "abcd" for n in range(2)],

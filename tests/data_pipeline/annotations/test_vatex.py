@@ -5,7 +5,7 @@ import pytest
 from data_pipeline.annotations import vatex
 from data_pipeline.annotations.caption import Caption
 from data_pipeline.annotations.splits import count_warnings, split_mismatches
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
 
 RECORDS = [
     {"videoID": "b_000001_000011", "enCap": ["A dog.", "A cat runs."], "chCap": ["狗"]},

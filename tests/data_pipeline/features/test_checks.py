@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_pipeline.errors import InputError
 from data_pipeline.features.checks import FrameShape, check_features
-from mcsan_jax.errors import InputError
 
 GOOD = np.ones((4, 3), np.float32)
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from data_pipeline.annotations.caption import Segment
-from data_pipeline.builders.record import VideoRecord, flatten_record
-from data_pipeline.features.frame_selection import FrameOptions
+from data_pipeline.errors import InputError
+from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.readers import open_features
-from data_pipeline.features.reading import FeatureReader, VideoFrames
 from data_pipeline.features.source import FeatureSource
+from data_pipeline.features.streams import FeatureReader, VideoFrames
 from data_pipeline.manifest import FRAMES, REGIONS
-from mcsan_jax.errors import InputError
+from data_pipeline.records.schema import VideoRecord, flatten_record
 
 
 @dataclasses.dataclass

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipeline.annotations.caption import Segment
-from data_pipeline.features.frame_selection import FrameOptions, frames_within, nearest_frames
-from mcsan_jax.errors import InputError
+from data_pipeline.errors import InputError
+from data_pipeline.features.frames import FrameOptions, frames_within, nearest_frames
 
 # Quarters of a second are exact in float32, so that two frames can be equally near.
 SECONDS = st.lists(st.integers(0, 60), min_size=1, max_size=15, unique=True).map(

@@ -5,9 +5,9 @@ import h5py
 import numpy as np
 import pytest
 
-from data_pipeline.features.frame_times import check_times, resolve_times
+from data_pipeline.errors import InputError
+from data_pipeline.features.frames import check_times, resolve_times
 from data_pipeline.features.readers import open_features
-from mcsan_jax.errors import InputError
 
 ARRAY = np.ones((3, 4), np.float32)
 TIMES = [0.2, 0.6, 1.0]

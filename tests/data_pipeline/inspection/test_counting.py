@@ -1,11 +1,16 @@
 import numpy as np
 import pytest
 
-from data_pipeline.builders.record import ACTION_NODE
-from data_pipeline.inspection.caption_examples import EXAMPLES_PER_KIND, CaptionExamples
 from data_pipeline.inspection.record_view import sparkline
-from data_pipeline.inspection.statistics import Distribution, SplitStatistics, effective_number
-from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
+from data_pipeline.inspection.split_statistics import (
+    EXAMPLES_PER_KIND,
+    CaptionExamples,
+    Distribution,
+    SplitStatistics,
+    effective_number,
+)
+from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
+from data_pipeline.records.schema import ACTION_NODE
 from tests.support.prepared_data import ATTRIBUTE_SIZES, Prepared
 
 

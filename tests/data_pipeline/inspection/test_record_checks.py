@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_pipeline.builders.reading import parse_example, unflatten_record
-from data_pipeline.builders.record import VideoRecord
-from data_pipeline.host_tensorflow import load_tensorflow
-from data_pipeline.inspection.file_checks import PreparedData, open_data
-from data_pipeline.inspection.record_checks import record_problems
+from data_pipeline.host.tensorflow import load_tensorflow
+from data_pipeline.inspection.integrity import PreparedData, open_data, record_problems
+from data_pipeline.records.read import parse_example, unflatten_record
+from data_pipeline.records.schema import VideoRecord
 from tests.data_pipeline.inspection.inspecting import record_file
 
 

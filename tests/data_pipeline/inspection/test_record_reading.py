@@ -4,12 +4,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_pipeline.builders.reading import parse_example, unflatten_record
-from data_pipeline.builders.record import VideoRecord, flatten_record
-from data_pipeline.host_tensorflow import load_tensorflow
+from data_pipeline.errors import InputError
+from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.manifest import FRAMES, REGIONS
-from data_pipeline.record_files import find_record_files
-from mcsan_jax.errors import InputError
+from data_pipeline.records.read import parse_example, unflatten_record
+from data_pipeline.records.record_files import find_record_files
+from data_pipeline.records.schema import VideoRecord, flatten_record
 from tests.support.prepared_data import Prepared, make_record, make_stream
 
 STREAMS = (make_stream("motion", FRAMES, 3), make_stream("objects", REGIONS, 4, regions=2))

@@ -3,8 +3,7 @@
 import dataclasses
 import re
 
-from data_pipeline.moving_shapes.rendering import RGB
-from data_pipeline.moving_shapes.scene import Look, Scene
+from data_pipeline.moving_shapes.scene import RGB, Look, Scene
 
 SHAPE_OF_NOUN = {
     **dict.fromkeys(("circle", "disc", "ball"), "circle"),

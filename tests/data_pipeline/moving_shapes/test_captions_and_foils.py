@@ -4,7 +4,7 @@ import collections
 
 import numpy as np
 
-from data_pipeline.captions.parser import CaptionParser
+from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.moving_shapes.dataset import Clip
 from data_pipeline.moving_shapes.motion import RELATIONSHIPS
 from tests.data_pipeline.moving_shapes.sentence_reading import (

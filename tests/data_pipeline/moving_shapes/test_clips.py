@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from data_pipeline.errors import InputError
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, pixels
-from mcsan_jax.errors import InputError
 
 
 def assert_same(one: Clip, other: Clip) -> None:

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.moving_shapes.motion import ACTIONS, RELATIONSHIPS
-from data_pipeline.moving_shapes.rendering import RGB, coverage, frame_features, region_features, render
-from data_pipeline.moving_shapes.scene import Scene
+from data_pipeline.moving_shapes.scene import RGB, Scene, coverage, frame_features, region_features, render
 
 
 def by_action(scenes: list[Scene], action: str, count: int = 40) -> list[Scene]:

@@ -1,0 +1,276 @@
+"""TFRecords → padded numpy batches, in an order that depends on the seed and the step alone.
+
+Nothing but the step has to be saved to continue a run. TensorFlow is loaded when a reader is made.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from data_pipeline.batches.batch import BatchLimits, PairBatch, TextBatch, VideoBatch
+from data_pipeline.batches.order import RecordOrder
+from data_pipeline.errors import InputError
+from data_pipeline.host.tensorflow import built_once, load_tensorflow
+from data_pipeline.manifest import Manifest
+from data_pipeline.records.record_files import find_record_files, numpy_elements
+
+_RECORDS_PER_READ = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionInfo:
+    """Captions of a batch: ids, texts and the position of each one's video in the order of the split."""
+
+    ids: list[str]
+    texts: list[str]
+    videos: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class FoilInfo:
+    """Foils of a batch: kinds, texts and the position of the true caption in the order of all captions."""
+
+    kinds: list[str]
+    texts: list[str]
+    captions: np.ndarray
+
+
+class TrainBatches:
+    """Batches of (video, caption) pairs, no video twice in one.
+
+    A pass over the videos is an epoch. With one caption at a time, a video with ``n`` captions shows in epoch ``e``
+    number ``p[e mod n]`` of a permutation ``p`` that depends on the seed and the video, so that ``n`` epochs show each
+    pair once; with several, each epoch takes the next ones of the permutation.
+    Videos without captions yield rows with ``example_mask`` False, as does what fills up an epoch's last batch.
+
+    Attributes:
+        steps_per_epoch: batches of an epoch.
+        files_read, files: how many files of records this process reads, and how many there are.
+    """
+
+    def __init__(
+        self,
+        prepared_dir: Path,
+        manifest: Manifest,
+        split: str,
+        batch_size: int,
+        limits: BatchLimits,
+        seed: int,
+        shuffle_buffer: int = 4096,
+        process_index: int = 0,
+        process_count: int = 1,
+        cache: bool = False,
+        captions_per_video: int = 1,
+    ) -> None:
+        """Opens a split.
+
+        Args:
+            prepared_dir: folder that holds the manifest and the records.
+            manifest: its manifest.
+            split: name of the split.
+            batch_size: rows of the global batch, over all processes.
+            limits: sizes to which batches are padded or cut.
+            seed: of the order of videos and captions.
+            shuffle_buffer: records among which the next is drawn.
+            process_index, process_count: this process takes the rows of its part of each global batch, and reads
+                the files that hold them (`RecordOrder`).
+            cache: whether `from_step` reads these files once, before its first batch, and keeps the serialized
+                records in memory: as many bytes as the files have. The order is the same.
+            captions_per_video: captions of each video in a batch; a video with fewer shows some of them twice.
+
+        Raises:
+            InputError: the records are missing or damaged, or the batch does not divide among processes.
+        """
+        if batch_size < 1 or batch_size % process_count:
+            raise InputError(
+                f"The batch size is {batch_size}; expected a positive multiple of {process_count}, the number "
+                "of processes."
+            )
+        self._tf = load_tensorflow()
+        self._files = find_record_files(prepared_dir, manifest, split)
+        rows = slice(
+            process_index * batch_size // process_count, (process_index + 1) * batch_size // process_count
+        )
+        self._order = RecordOrder(self._files, batch_size, rows, seed, shuffle_buffer, cache)
+        self._manifest, self._limits, self._seed = manifest, limits, seed
+        self._captions_per_video = captions_per_video
+        self.steps_per_epoch = self._order.steps_per_epoch
+        self.files_read, self.files = len(self._order.files), len(self._files)
+
+    def from_step(self, step: int) -> Iterator[PairBatch]:
+        """The endless sequence of batches from a global step on; step 0 is the first.
+
+        Raises:
+            InputError: while iterating, when a record is damaged.
+        """
+        for arrays in numpy_elements(self._dataset_from(step), self._files):
+            yield PairBatch(
+                videos=_video_batch(arrays["videos"]),
+                texts=TextBatch(**arrays["texts"]),
+                example_mask=arrays["example_mask"],
+            )
+
+    @functools.cached_property
+    def _dataset_from(self) -> Callable[[Any], Any]:
+        tf = self._tf
+        return built_once(self._dataset, tf.TensorSpec([], tf.int64))
+
+    def _dataset(self, step: Any) -> Any:
+        batches = self._order.from_step(step).enumerate(step)
+        return batches.map(self._decode, self._tf.data.AUTOTUNE).prefetch(self._tf.data.AUTOTUNE)
+
+    def _decode(self, step: Any, serialized: Any) -> Any:
+        tf = self._tf
+        from data_pipeline.batches import decoding
+
+        epoch = step // self.steps_per_epoch
+        counts = decoding.caption_counts(serialized)
+        ids = decoding.decode_video_ids(serialized)
+        starts = tf.cumsum(counts, exclusive=True)
+        chosen = starts[:, None] + decoding.draw_captions(
+            ids, counts, epoch, self._seed, self._captions_per_video
+        )
+        chosen = tf.reshape(tf.where(counts[:, None] > 0, chosen, tf.reduce_sum(counts)), [-1])
+        return {
+            "videos": decoding.decode_videos(serialized, self._manifest, self._limits),
+            "texts": decoding.decode_captions(
+                serialized, self._manifest, self._limits, decoding.CAPTIONS, chosen
+            ),
+            "example_mask": counts > 0,
+        }
+
+
+class SplitReader:
+    """All videos, captions and foils of a split, in the order of the files; for evaluation and indexing.
+
+    The last batch of each kind is filled up with masked rows. The lists beside a batch have real rows only.
+
+    Attributes:
+        videos, captions, foils: how many there are.
+    """
+
+    def __init__(self, prepared_dir: Path, manifest: Manifest, split: str, limits: BatchLimits) -> None:
+        """Opens a split.
+
+        Raises:
+            InputError: the records are missing or damaged.
+        """
+        self._tf = load_tensorflow()
+        self._files = find_record_files(prepared_dir, manifest, split)
+        self._manifest, self._limits = manifest, limits
+        self.videos = manifest.splits[split].videos
+        self.captions = manifest.splits[split].captions
+        self.foils = manifest.splits[split].foils
+        self._built: dict[tuple[str, int], Callable[[], Any]] = {}
+
+    def video_batches(self, batch_size: int) -> Iterator[tuple[list[str], VideoBatch]]:
+        """Video ids and features; iterating raises `InputError` when a record is damaged."""
+        from data_pipeline.batches import decoding
+
+        def decode(_: Any, serialized: Any) -> Any:
+            filled = decoding.fill_up(serialized, batch_size)
+            return decoding.decode_video_ids(serialized), decoding.decode_videos(
+                filled, self._manifest, self._limits
+            )
+
+        for ids, arrays in numpy_elements(self._dataset("videos", batch_size, decode), self._files):
+            yield _strings(ids), _video_batch(arrays)
+
+    def frame_times(self) -> dict[str, np.ndarray]:
+        """Per video id, the seconds of the frames in `video_batches`; empty where unknown."""
+        from data_pipeline.batches import decoding
+
+        def decode(_: Any, serialized: Any) -> Any:
+            times = decoding.decode_frame_times(serialized, self._manifest, self._limits)
+            return decoding.decode_video_ids(serialized), *times
+
+        times: dict[str, np.ndarray] = {}
+        for ids, rows, known in numpy_elements(
+            self._dataset("times", _RECORDS_PER_READ, decode), self._files
+        ):
+            for video_id, row, count in zip(_strings(ids), rows, known, strict=True):
+                times[video_id] = row[:count]
+        return times
+
+    def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionInfo, TextBatch]]:
+        """All captions of all videos; iterating raises `InputError` when a record is damaged."""
+        from data_pipeline.batches import decoding
+
+        for info, texts in self._texts(decoding.CAPTIONS, decoding.decode_caption_info, batch_size):
+            yield CaptionInfo(_strings(info["ids"]), _strings(info["texts"]), info["videos"]), texts
+
+    def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilInfo, TextBatch]]:
+        """All foils of all videos; iterating raises `InputError` when a record is damaged."""
+        from data_pipeline.batches import decoding
+
+        for info, texts in self._texts(decoding.FOILS, decoding.decode_foil_info, batch_size):
+            captions = self._first_captions[info["videos"]] + info["caption_indices"]
+            yield FoilInfo(_strings(info["kinds"]), _strings(info["texts"]), captions), texts
+
+    @functools.cached_property
+    def _first_captions(self) -> np.ndarray:
+        """Per video, how many captions stand before its own."""
+        from data_pipeline.batches import decoding
+
+        def decode(_: Any, serialized: Any) -> Any:
+            return decoding.caption_counts(serialized)
+
+        dataset = self._dataset("caption counts", _RECORDS_PER_READ, decode)
+        counts = np.concatenate(list(numpy_elements(dataset, self._files)))
+        return np.cumsum(counts) - counts
+
+    def _texts(
+        self, group: str, decode_info: Callable[[Any], dict[str, Any]], batch_size: int
+    ) -> Iterator[tuple[dict[str, np.ndarray], TextBatch]]:
+        tf = self._tf
+        from data_pipeline.batches import decoding
+
+        def decode(read: Any, serialized: Any) -> Any:
+            counts = decoding.caption_counts(serialized, group)
+            videos = read * _RECORDS_PER_READ + tf.range(tf.size(serialized, tf.int64))
+            info = {**decode_info(serialized), "videos": tf.repeat(videos, counts)}
+            everything = tf.range(tf.reduce_sum(counts))
+            return info, decoding.decode_captions(serialized, self._manifest, self._limits, group, everything)
+
+        dataset = self._dataset(group, _RECORDS_PER_READ, decode).rebatch(batch_size)
+        for info, arrays in numpy_elements(dataset, self._files):
+            missing = batch_size - len(info["videos"])
+            padded = jax.tree.map(lambda rows, missing=missing: _pad_rows(rows, missing), arrays)
+            yield info, TextBatch(**padded)
+
+    def _dataset(self, kind: str, records_per_element: int, decode: Callable[[Any, Any], Any]) -> Any:
+        """Applies ``decode`` to (number of the element, serialized records); built once for each kind and number."""
+        tf = self._tf
+
+        def build() -> Any:
+            records = tf.data.TFRecordDataset([str(file.path) for file in self._files])
+            elements = records.batch(records_per_element).enumerate()
+            return elements.map(decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+        key = (kind, records_per_element)
+        if key not in self._built:
+            self._built[key] = built_once(build)
+        return self._built[key]()
+
+
+def _video_batch(arrays: dict[str, Any]) -> VideoBatch:
+    regions = arrays.get("regions")
+    return VideoBatch(
+        frames=arrays["frames"].view(np.float16),
+        frame_mask=arrays["frame_mask"],
+        regions=None if regions is None else regions.view(np.float16),
+        labels=arrays["labels"],
+    )
+
+
+def _strings(values: np.ndarray) -> list[str]:
+    return [value.decode() for value in values]
+
+
+def _pad_rows(rows: np.ndarray, missing: int) -> np.ndarray:
+    return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))

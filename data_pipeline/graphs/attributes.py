@@ -1,0 +1,145 @@
+"""Attribute vocabularies: the frequent lemmas and relationships of the training captions."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from data_pipeline.errors import InputError
+from data_pipeline.graphs.graph import SemanticGraph
+from data_pipeline.levels import NODE_LEVELS, RELATIONSHIP
+from data_pipeline.manifest import AttributeFile
+
+
+@dataclasses.dataclass(frozen=True)
+class AttributeVocabulary:
+    """Attributes of each node level; an attribute's id is its place in the level's tuple.
+
+    Attributes:
+        names: per level the attributes: lemmas for entity and action, ``source|role|target`` for relationship.
+        video_counts: per level, in the same order, the number of training videos that have the attribute.
+    """
+
+    names: dict[str, tuple[str, ...]]
+    video_counts: dict[str, tuple[int, ...]]
+    _ids: dict[str, dict[str, int]] = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ids = {
+            level: {name: index for index, name in enumerate(names)} for level, names in self.names.items()
+        }
+        object.__setattr__(self, "_ids", ids)
+
+    def labels(self, graph: SemanticGraph) -> dict[str, list[int]]:
+        """Ids of a caption's attributes per level, ascending, each once; unknown ones are passed over."""
+        return self.video_labels([graph])
+
+    def video_labels(self, graphs: Iterable[SemanticGraph]) -> dict[str, list[int]]:
+        """Ids per level of all attributes of a video's captions, ascending, each once."""
+        found: dict[str, set[int]] = {level: set() for level in NODE_LEVELS}
+        for graph in graphs:
+            for level in NODE_LEVELS:
+                ids = self._ids[level]
+                found[level].update(ids[name] for name in _attributes(graph, level) if name in ids)
+        return {level: sorted(ids) for level, ids in found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Per level a list of ``[attribute, number of videos]``; the inverse of `from_json`."""
+        return {
+            level: [list(pair) for pair in zip(self.names[level], self.video_counts[level], strict=True)]
+            for level in NODE_LEVELS
+        }
+
+    @staticmethod
+    def from_json(value: Any) -> "AttributeVocabulary":
+        """Rebuilds a vocabulary from `to_json`'s dictionary.
+
+        Raises:
+            InputError: the value has another form.
+        """
+        try:
+            pairs = {level: [(name, count) for name, count in value[level]] for level in NODE_LEVELS}
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"attribute vocabulary: expected [attribute, number of videos] pairs for each of "
+                f"{', '.join(NODE_LEVELS)} ({error!r}); prepare the data again"
+            ) from error
+        for level, level_pairs in pairs.items():
+            names = [name for name, _ in level_pairs]
+            if not all(isinstance(name, str) and isinstance(count, int) for name, count in level_pairs):
+                raise InputError(
+                    f"attribute vocabulary, {level}: a pair is not [text, integer]; prepare the data again"
+                )
+            if len(set(names)) != len(names):
+                raise InputError(
+                    f"attribute vocabulary, {level}: an attribute occurs twice; prepare the data again"
+                )
+        return AttributeVocabulary(
+            {level: tuple(name for name, _ in level_pairs) for level, level_pairs in pairs.items()},
+            {level: tuple(count for _, count in level_pairs) for level, level_pairs in pairs.items()},
+        )
+
+
+def open_attributes(folder: pathlib.Path, described: AttributeFile) -> AttributeVocabulary:
+    """The attribute vocabularies of a prepared data set.
+
+    Args:
+        folder: of the data set.
+        described: what its manifest says of them.
+
+    Raises:
+        InputError: the file is missing or damaged, or does not hold what the manifest describes.
+    """
+    path = folder / described.file
+    try:
+        vocabulary = AttributeVocabulary.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    problems = []
+    for level, size in described.sizes.items():
+        counts = list(vocabulary.video_counts[level])
+        if len(counts) != size:
+            problems.append(f"{level}: {len(counts)} attributes; expected {size}")
+        if counts != sorted(counts, reverse=True):
+            problems.append(f"{level}: not in the order of the number of videos")
+    if problems:
+        raise InputError(f"{path}, {'; '.join(problems)}; prepare the data again, or put the file back")
+    return vocabulary
+
+
+def attributes_of(graphs: Iterable[SemanticGraph]) -> set[tuple[str, str]]:
+    """(Node level, attribute) of all graphs of a video."""
+    return {(level, name) for graph in graphs for level in NODE_LEVELS for name in _attributes(graph, level)}
+
+
+def select_attributes(
+    video_counts: Mapping[tuple[str, str], int], minimum_videos: int, maximum: Mapping[str, int]
+) -> AttributeVocabulary:
+    """Keeps the frequent attributes.
+
+    Args:
+        video_counts: in how many *training* videos each (node level, attribute) occurs; others would leak into
+            the labels.
+        minimum_videos: an attribute of fewer videos is dropped.
+        maximum: per node level, the largest number of attributes.
+
+    Returns:
+        Attributes by number of videos, descending, then alphabetically.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    counts: dict[str, tuple[int, ...]] = {}
+    for level in NODE_LEVELS:
+        frequent = [
+            (name, count)
+            for (at, name), count in video_counts.items()
+            if at == level and count >= minimum_videos
+        ]
+        kept = sorted(frequent, key=lambda pair: (-pair[1], pair[0]))[: maximum[level]]
+        names[level] = tuple(name for name, _ in kept)
+        counts[level] = tuple(count for _, count in kept)
+    return AttributeVocabulary(names, counts)
+
+
+def _attributes(graph: SemanticGraph, level: str) -> list[str]:
+    return graph.triples() if level == RELATIONSHIP else graph.lemmas(level)

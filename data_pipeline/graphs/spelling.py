@@ -1,0 +1,222 @@
+"""Words of a caption as the parser should see them: split, joined and spelt correctly."""
+
+import string
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from data_pipeline.graphs.frequent_words import FREQUENT_WORDS
+from data_pipeline.graphs.verb_lists import BASE_FORMS, GERUND_OF_BASE, GERUND_OF_THIRD_PERSON
+from data_pipeline.graphs.words import word_set
+
+_RANKS = {
+    word: rank
+    for rank, word in enumerate(
+        (
+            *FREQUENT_WORDS,
+            *sorted((set(GERUND_OF_BASE.values()) | GERUND_OF_THIRD_PERSON.keys()) - set(FREQUENT_WORDS)),
+        )
+    )
+}
+"""Words that misspelt ones are taken for, the most frequent first."""
+_REAL_WORDS = {
+    "teh": "the",
+    "thier": "their",
+    "cheif": "chef",
+    "mens": "men",
+    "peoples": "people",
+    "womans": "women",
+    "ridding": "riding",
+    "siting": "sitting",
+    "walkin": "walking",
+    "betwen": "between",
+    "televison": "television",
+}
+"""Slips that a dictionary may know as words of their own, but captions do not."""
+_CONTRACTED = frozenset("doesn didn isn aren wasn weren couldn wouldn hasn haven shouldn".split())
+_VOWELS = frozenset("aeiou")
+_MINIMUM_LETTERS = 4
+_MAXIMUM_LETTERS = max(map(len, _RANKS)) + 1
+_ENDINGS = (
+    ("s", ""),
+    ("es", ""),
+    ("ies", "y"),
+    ("ed", ""),
+    ("ed", "e"),
+    ("ing", ""),
+    ("ing", "e"),
+    ("er", ""),
+)
+
+
+class Spelling:
+    """Corrects words, given the words that are right."""
+
+    def __init__(self, dictionary: Collection[str]) -> None:
+        """Takes all correct words, in lower case; inflections of them count as correct, too."""
+        self._dictionary = dictionary
+        self._corrections: dict[str, str] = {}
+
+    def correct(self, word: str) -> str:
+        """The frequent word that a lower-case word is one slip away from; the word itself if it is correct.
+
+        A slip is a letter too many, too few, wrong, or exchanged with the next one, after the first letter.
+        """
+        if not _MINIMUM_LETTERS - 1 <= len(word) <= _MAXIMUM_LETTERS or word in _RANKS:
+            return word
+        if word not in self._corrections:
+            self._corrections[word] = self._correction(word)
+        return self._corrections[word]
+
+    def _correction(self, word: str) -> str:
+        if word in _REAL_WORDS:
+            return _REAL_WORDS[word]
+        if len(word) < _MINIMUM_LETTERS or not (word.isascii() and word.isalpha()) or self._is_known(word):
+            return word
+        for slips in (_exchanges(word), _slips(word)):
+            frequent = [other for other in slips if other in _RANKS]
+            if frequent:
+                return min(frequent, key=_RANKS.__getitem__)
+        return word
+
+    def _is_known(self, word: str) -> bool:
+        if (
+            word in self._dictionary
+            or word in _CONTRACTED
+            or word in BASE_FORMS
+            or word.removesuffix("s") in _RANKS
+        ):
+            return True
+        stems = (word.removesuffix(end) + start for end, start in _ENDINGS if word.endswith(end))
+        doubled = word.removesuffix("ing").removesuffix("ed")
+        return any(stem in self._dictionary for stem in stems) or (
+            doubled != word
+            and doubled[-1:] == doubled[-2:-1]
+            and doubled[-3:-2] in _VOWELS
+            and doubled[:-1] in self._dictionary
+        )
+
+
+def _exchanges(word: str) -> Iterator[str]:
+    for place in range(1, len(word) - 1):
+        yield word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+
+
+def _slips(word: str) -> Iterator[str]:
+    """All words with a letter more, less or changed; of a short word only those with a letter more."""
+    for place in range(1, len(word) + 1):
+        before, after = word[:place], word[place:]
+        yield from (before + letter + after for letter in string.ascii_lowercase)
+        if after and len(word) > _MINIMUM_LETTERS:
+            yield before + after[1:]
+            yield from (before + letter + after[1:] for letter in string.ascii_lowercase)
+
+
+class Token(NamedTuple):
+    """A word for the parser.
+
+    Attributes:
+        form: what the parser sees, lower case.
+        span: first character and one past the last character in the text; empty for an added word.
+        written: the word as written, lower case.
+    """
+
+    form: str
+    span: tuple[int, int]
+    written: str
+
+
+_PARTICLES = word_set("up ups down in ins out outs off offs on over by")
+_PLURAL_PARTICLES = word_set("ups outs ins offs")
+# "They make up" and "make up a story" are verbs; without such a neighbour it is what one puts on one's face.
+_SUBJECTS_OF_MAKE = word_set("to can will they we you i that who and people")
+_ARTICLES = word_set("a an the")
+_REPEATED_BY_MISTAKE = _ARTICLES | word_set("is are was were and in on at to of with for by")
+_SPLIT = {
+    "infront": ("in", "front"),
+    "inthe": ("in", "the"),
+    "onthe": ("on", "the"),
+    "ofthe": ("of", "the"),
+    "ina": ("in", "a"),
+    "alot": ("a", "lot"),
+}
+_SINGULARS = {"women": "woman", "men": "man", "mens": "man", "womens": "woman"}
+_CONTRACTIONS = {("they", "re"): "'re", ("we", "re"): "'re", ("you", "re"): "'re", ("i", "m"): "'m"}
+_CLITIC = "s"
+# Data sets without punctuation have "it s" for both; a noun follows the possessive.
+_AFTER_IT_IS = _ARTICLES | word_set("in on at not very going been so too just")
+
+
+def lower_case(text: str) -> str:
+    """Lower case of the same length; a lone surrogate, which cannot be stored as UTF-8, becomes "?"."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    # A few letters become two characters in lower case, which would move everything after them.
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def normalize(words: Iterable[tuple[str, int]], spelling: Spelling) -> list[Token]:
+    """Mends the words of a caption.
+
+    Args:
+        words: each lower-case word with its first character in the text, in order.
+        spelling: corrects single words.
+
+    Returns:
+        The tokens, in order; usually one per word.
+    """
+    tokens: list[Token] = []
+    for word, start in words:
+        before = tokens[-1].form if tokens else ""
+        if before == word and word in _REPEATED_BY_MISTAKE:
+            continue
+        span = (start, start + len(word))
+        if word in _PARTICLES and before and _join(tokens, word, span):
+            continue
+        if word in _SPLIT:
+            added, word_left = _SPLIT[word]
+            tokens += Token(added, (start, start), ""), Token(word_left, span, word)
+        elif word in _SINGULARS and before in ("a", "an"):
+            tokens.append(Token(_SINGULARS[word], span, word))
+        else:
+            form = _CONTRACTIONS.get((before, word)) or spelling.correct(word)
+            tokens.append(Token(form, span, word))
+    return _possessives(tokens) if _CLITIC in [token.form for token in tokens] else tokens
+
+
+def _join(tokens: list[Token], word: str, span: tuple[int, int]) -> bool:
+    """Makes one word of "make-up" and "close-ups", which the tokenizer splits, and of "push ups"."""
+    start, end = span
+    before = tokens[-1]
+    hyphened = before.form == "-" and before.span == (start - 1, start) and len(tokens) >= 2
+    if hyphened and tokens[-2].span[1] == start - 1 and tokens[-2].form.isalpha():
+        del tokens[-1]
+    elif not before.form.isalpha() or not (
+        word in _PLURAL_PARTICLES or (before.form == "make" and word == "up" and _is_noun_place(tokens))
+    ):
+        return False
+    first = tokens[-1]
+    tokens[-1] = Token(f"{first.form}-{word}", (first.span[0], end), f"{first.written}-{word}")
+    return True
+
+
+def _is_noun_place(tokens: Sequence[Token]) -> bool:
+    return len(tokens) > 1 and tokens[-2].form not in _SUBJECTS_OF_MAKE
+
+
+def _possessives(tokens: list[Token]) -> list[Token]:
+    """A lone "s" stands for "'s": "a man s hat"; "it s" before a noun for "its"."""
+    mended: list[Token] = []
+    for index, token in enumerate(tokens):
+        if token.form != _CLITIC or not mended or not mended[-1].form.isalpha():
+            mended.append(token)
+            continue
+        after = tokens[index + 1].form if index + 1 < len(tokens) else ""
+        before = mended[-1]
+        predicate = after in _AFTER_IT_IS or (len(after) > 4 and after.endswith(("ing", "ed", "wn")))
+        if before.form == "it" and not predicate:
+            mended[-1] = Token("its", (before.span[0], token.span[1]), "its")
+        else:
+            mended.append(token._replace(form="'s"))
+    return mended

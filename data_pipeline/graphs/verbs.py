@@ -1,0 +1,246 @@
+"""Verbs of video captions that a general tagger often takes for nouns, and how to say them unmistakably.
+
+"A red ball bounces" reads like "ball bounces" to a tagger trained on news. The sentence "a red ball is
+bouncing" says the same and cannot be misread, so a caption in which a known verb was not seen as one is
+parsed a second time in that form.
+"""
+
+import itertools
+from collections.abc import Collection, Sequence
+
+from data_pipeline.graphs.verb_lists import (
+    BASE_FORMS,
+    GERUND_NOUNS,
+    GERUND_OF_BASE,
+    GERUND_OF_THIRD_PERSON,
+    NOUN_PAIRS,
+    OFTEN_NOUNS,
+    VERBS_ONLY,
+    gerund,
+    third_person,
+)
+from data_pipeline.graphs.word_kinds import MOTIONS, PERSONS
+from data_pipeline.graphs.words import Word, is_copula, word_set
+
+_SINGULAR_STARTS = word_set("a an another each every this that one")
+_PICTURES = word_set("video clip picture image photo scene cartoon footage view shot animation montage")
+_QUANTITIES = word_set("few couple lot bunch number dozen")
+_GROUPS = word_set("people couple crowd")
+_NOUN_LIKE = frozenset({"NOUN", "PROPN", "PRON"})
+_PHRASE_STARTS = frozenset({"DT", "PRP", "PRP$"})
+_AFTER_VERB = frozenset({"ADP", "DET", "ADV", "PRON", "PART"})
+_JOINING = frozenset({"CCONJ", "PUNCT", "ADV"})
+_FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
+_RELATIVE_TAGS = frozenset({"WP", "WDT"})
+_COLORS = word_set("black white red blue green yellow pink purple orange brown gray grey")
+
+_E_VERBS = word_set("rate hope scrape dine breathe scare tape") | {
+    base for base in BASE_FORMS if base.endswith("e")
+}
+LEMMAS = {
+    **{form: base for base, form in GERUND_OF_BASE.items()},
+    **{third_person(base): base for base in BASE_FORMS},
+    **{form: base for base in _E_VERBS for form in (third_person(base), gerund(base), base + "d")},
+}
+"""Base form of known verbs, for those that a lemmatizer confuses with another ("riding" is not of "rid")."""
+
+_GERUNDS = frozenset(GERUND_OF_BASE.values())
+_MOVING = frozenset(map(third_person, MOTIONS))
+_NOUN_LIKE_BASES = frozenset(base for base in BASE_FORMS if third_person(base) in OFTEN_NOUNS)
+
+
+def misread_verbs(words: Sequence[Word]) -> dict[int, list[str]]:
+    """Finds known verbs that the parser did not see as verbs.
+
+    A present form ("spins", or "dance" after a plural) counts where a noun could not stand or where the
+    caption would otherwise have no verb before it.
+
+    Args:
+        words: the parsed caption.
+
+    Returns:
+        For the index of each such verb, the words that say the same unmistakably ("is", "spinning"); the
+        last one is the verb.
+    """
+    found: dict[int, list[str]] = {}
+    verbs: list[int] = []
+    for index, word in enumerate(words):
+        if _is_seen_as_verb(word):
+            verbs.append(index)
+        elif index and word.lower not in GERUND_NOUNS:
+            replacement = _replacement(words, index, verbs)
+            if replacement:
+                found[index] = replacement
+                verbs.append(index)
+    return found
+
+
+def _is_seen_as_verb(word: Word) -> bool:
+    return (word.pos == "VERB" and word.dep not in ("amod", "compound")) or (
+        word.pos == "AUX" and word.tag in _FINITE_TAGS
+    )
+
+
+def _replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
+    """The unmistakable form of the word at ``index``; empty where it is no misread verb.
+
+    Args:
+        words: the parsed caption.
+        index: of a word that the parser does not see as a verb.
+        verbs: the verbs before it, misread ones included.
+    """
+    lower = words[index].lower
+    if f"{words[index - 1].lower}_{lower}" in NOUN_PAIRS:
+        return []
+    if lower in GERUND_OF_THIRD_PERSON:
+        misread = _joins_verb(words, index, verbs) or _follows_singular_phrase(words, index, verbs)
+        return ["is", GERUND_OF_THIRD_PERSON[lower]] if misread else []
+    if lower in GERUND_OF_BASE:
+        return ["are", GERUND_OF_BASE[lower]] if _is_plural_verb(words, index, verbs) else []
+    return _gerund_replacement(words, index, verbs) if lower.endswith("ing") else []
+
+
+def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
+    """Whether a base form is a verb with a plural subject ("girls dance on stage")."""
+    word, previous, following = words[index], words[index - 1], _following(words, index)
+    if previous.pos == "CCONJ" and verbs and following is not None and following.tag in _PHRASE_STARTS:
+        return words[verbs[-1]].tag in ("VBP", "VBD")
+    if verbs or _governs_finite_verb(words, index) or word.lower in _NOUN_LIKE_BASES:
+        return False
+    if word.pos not in _NOUN_LIKE and previous.tag != "NNS":
+        return False
+    in_phrase = previous.pos in _NOUN_LIKE and word.lower in VERBS_ONLY
+    return (in_phrase and following is not None) or _follows_plural(words, index)
+
+
+def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
+    """For a participle that is taken for a noun ("band playing"), the words that make it a verb."""
+    word, previous = words[index], words[index - 1]
+    if previous.pos in ("CCONJ", "PUNCT") and verbs:
+        verb = words[verbs[-1]]
+        return (
+            ["is", word.lower] if verb.tag == "VBG" and verb.dep != "pcomp" and word.lower in _GERUNDS else []
+        )
+    if previous.pos not in _NOUN_LIKE or any(not _is_existential(words, verb) for verb in verbs):
+        return []
+    if _governs_finite_verb(words, index) or not (
+        word.lower in _GERUNDS or _is_rare_participle(words, index)
+    ):
+        return []
+    # "A video of a man singing": the video does not sing.
+    pictured = any(
+        one.lower in _PICTURES and after.lower == "of" for one, after in itertools.pairwise(words[:index])
+    )
+    return ["who", "is", word.lower] if pictured or verbs else ["is", word.lower]
+
+
+def _is_existential(words: Sequence[Word], verb: int) -> bool:
+    return is_copula(words[verb]) and any(words[child].dep == "expl" for child in words[verb].children)
+
+
+def _governs_finite_verb(words: Sequence[Word], index: int) -> bool:
+    """Whether a finite verb follows in the same clause, so that the word may be a part of its subject."""
+    for word in words[index + 1 :]:
+        if word.pos in ("CCONJ", "PUNCT", "SCONJ"):
+            return False
+        if _is_seen_as_verb(word) and word.tag in _FINITE_TAGS:
+            return True
+    return False
+
+
+def _is_rare_participle(words: Sequence[Word], index: int) -> bool:
+    """Whether a word in "-ing" that is not in the list is a verb ("dogs chilling in a room")."""
+    previous, following = words[index - 1], _following(words, index)
+    acts = previous.tag in ("NNS", "PRP") or previous.lemma in PERSONS
+    return len(words[index].lower) > 5 and acts and (following is None or following.pos in _AFTER_VERB)
+
+
+def _following(words: Sequence[Word], index: int) -> Word | None:
+    return words[index + 1] if index + 1 < len(words) else None
+
+
+def _follows_singular_phrase(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
+    """Whether a noun phrase ends before ``index`` that cannot go on with a plural noun, or the verb is missing."""
+    lower, previous, start = words[index].lower, words[index - 1], index
+    while start > 0 and _is_inside_phrase(words[start - 1]):
+        start -= 1
+    opener = words[start - 1] if start else None
+    following = _following(words, index)
+    if previous.tag in _RELATIVE_TAGS:
+        return True
+    if any(word.lower in _QUANTITIES for word in words[start:index]) or (following and is_copula(following)):
+        return False
+    ends_phrase = previous.pos in _NOUN_LIKE or lower not in OFTEN_NOUNS
+    if opener is not None and opener.lower in _SINGULAR_STARTS and start < index and ends_phrase:
+        return True
+    if _lacks_main_verb(words, index, verbs):
+        return True
+    if previous.pos not in _NOUN_LIKE:
+        return _stands_for_noun(words, index, opener, start)
+    missing = not verbs and lower not in OFTEN_NOUNS
+    return missing or (following is not None and following.pos == "DET")
+
+
+def _lacks_main_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
+    """Whether only verbs that describe the subject stand before ("a man who sells cars talks about it")."""
+    previous, following = words[index - 1], _following(words, index)
+    described = previous.tag == "NNS" or (previous.pos == "ADJ" and index > 1 and is_copula(words[index - 2]))
+    return (
+        described
+        and bool(verbs)
+        and all(words[verb].dep in ("relcl", "acl", "pcomp", "advcl", "aux", "auxpass") for verb in verbs)
+        and following is not None
+        and following.pos in _AFTER_VERB
+        and following.lower != "of"
+    )
+
+
+def _stands_for_noun(words: Sequence[Word], index: int, opener: Word | None, start: int) -> bool:
+    """Whether the word before ``index`` is a noun though it is not tagged so ("in blue", "the square")."""
+    previous = words[index - 1]
+    if opener is None:
+        return index == 1 and previous.pos in ("ADV", "X")
+    if previous.lower in _COLORS:
+        return opener.pos == "ADP" and start == index - 1
+    return opener.lower == "the" and start < index and not any(map(_is_seen_as_verb, words))
+
+
+def _is_inside_phrase(word: Word) -> bool:
+    return word.pos in ("NOUN", "PROPN", "PRON", "ADJ", "NUM") or (word.pos == "VERB" and word.dep == "amod")
+
+
+def _joins_verb(words: Sequence[Word], index: int, verbs: Collection[int]) -> bool:
+    """Whether "and" or a comma joins the word to a verb in the same form ("sings, jumps and dances")."""
+    before = index - 1
+    while before >= 0 and words[before].pos in _JOINING:
+        before -= 1
+    joining = words[before + 1 : index]
+    if before < 0 or all(word.pos == "ADV" for word in joining):
+        return False
+    thirds = [
+        verb for verb in verbs if words[verb].tag == "VBZ" or words[verb].lower in GERUND_OF_THIRD_PERSON
+    ]
+    if before in thirds:
+        return True
+    following = _following(words, index)
+    if not thirds or following is None:
+        return False
+    # In "near mounds and drifts" both are nouns.
+    if words[before].tag == "NNS" and words[before].dep == "pobj":
+        return False
+    # "And throws it", "and lands in a pit", "and hands tools": a noun could not be followed by these.
+    moves = words[index].lower in _MOVING and following.tag == "IN" and following.lower != "of"
+    return moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
+
+
+def _follows_plural(words: Sequence[Word], index: int) -> bool:
+    previous = words[index - 1]
+    return previous.tag in ("NNS", "NNPS") or previous.lower in _GROUPS or _is_coordinated(words, index - 1)
+
+
+def _is_coordinated(words: Sequence[Word], index: int) -> bool:
+    """Whether the noun at ``index`` is joined to a noun before it by "and" ("a man and a young woman")."""
+    position = index
+    while position > 0 and (_is_inside_phrase(words[position]) or words[position].pos == "DET"):
+        position -= 1
+    return words[position].pos == "CCONJ" and position > 0 and words[position - 1].pos in _NOUN_LIKE

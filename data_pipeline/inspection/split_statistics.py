@@ -1,0 +1,162 @@
+"""What is counted in the records of a split, with examples of captions."""
+
+import collections
+import dataclasses
+
+import numpy as np
+
+from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
+from data_pipeline.manifest import Manifest
+from data_pipeline.records.schema import ACTION_NODE, EncodedCaption, VideoRecord
+from data_pipeline.text.tokenizer import Tokenizer
+
+EXAMPLES_PER_KIND = 4
+
+
+class CaptionExamples:
+    """Keeps the first captions of each number of relationships, each from another video."""
+
+    def __init__(self) -> None:
+        self._by_size: dict[int, list[EncodedCaption]] = {}
+        self._texts: set[str] = set()
+
+    def add(self, record: VideoRecord) -> None:
+        """Looks at the captions of a record."""
+        seen: set[int] = set()
+        for caption in record.captions:
+            size = len(caption.edges)
+            kept = self._by_size.setdefault(size, [])
+            if len(kept) < EXAMPLES_PER_KIND and size not in seen and caption.text not in self._texts:
+                seen.add(size)
+                self._texts.add(caption.text)
+                kept.append(caption)
+
+    def chosen(self, median: int) -> dict[str, list[EncodedCaption]]:
+        """Captions by what they are examples of; ``median`` is the median number of relationships."""
+        without = self._by_size.get(0, [])
+        sizes = sorted(size for size in self._by_size if size)
+        largest = [caption for size in reversed(sizes) for caption in self._by_size[size]]
+        most = largest[:EXAMPLES_PER_KIND]
+        around = sorted(sizes, key=lambda size: abs(size - median))
+        typical = [caption for size in around for caption in self._by_size[size] if caption not in most]
+        return {
+            "Most relationships": most,
+            f"About the median ({median})": typical[:EXAMPLES_PER_KIND],
+            "No relationship": without[:EXAMPLES_PER_KIND],
+        }
+
+
+TOKENS = "tokens"
+
+
+class Distribution:
+    """How often each whole number was seen."""
+
+    def __init__(self) -> None:
+        self._counts: collections.Counter[int] = collections.Counter()
+
+    def add(self, value: int) -> None:
+        """Counts a number."""
+        self._counts[value] += 1
+
+    def times(self, value: int) -> int:
+        """How often a number was seen."""
+        return self._counts[value]
+
+    @property
+    def total(self) -> int:
+        """The sum of all numbers seen."""
+        return sum(value * count for value, count in self._counts.items())
+
+    def quantile(self, share: float) -> int:
+        """The smallest number seen that at least a share of all do not exceed; 0 where none was seen."""
+        wanted, seen, value = share * self._counts.total(), 0, 0
+        for value in sorted(self._counts):
+            seen += self._counts[value]
+            if seen >= max(wanted, 1):
+                break
+        return value
+
+    def __str__(self) -> str:
+        """Minimum, median and maximum."""
+        return " / ".join(str(self.quantile(share)) for share in (0.0, 0.5, 1.0))
+
+
+@dataclasses.dataclass
+class SplitStatistics:
+    """Counts over a split.
+
+    Attributes:
+        videos, captions, foils: how many there are.
+        foil_kinds: foils of each kind.
+        unknown_id: the token of what the tokenizer does not know; None where there is no tokenizer.
+        unknown_tokens: how many of them captions have.
+        captions_per_video: as it says.
+        frames: per stream, frames per video.
+        sizes: per caption: `TOKENS`, and nodes or relationships of each node level.
+        norms: per stream, a float32 array per video: the Euclidean norm of each frame's (or region's) vector.
+        positive_videos, positive_captions: per node level ``[a]``, how many have the attribute.
+    """
+
+    videos: int = 0
+    captions: int = 0
+    foils: int = 0
+    unknown_id: int | None = None
+    unknown_tokens: int = 0
+    foil_kinds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    captions_per_video: Distribution = dataclasses.field(default_factory=Distribution)
+    frames: dict[str, Distribution] = dataclasses.field(default_factory=dict)
+    sizes: dict[str, Distribution] = dataclasses.field(default_factory=dict)
+    norms: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
+    positive_videos: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    positive_captions: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @staticmethod
+    def empty(manifest: Manifest, tokenizer: Tokenizer | None) -> "SplitStatistics":
+        """Statistics of no record of a data set."""
+        names = [stream.name for stream in manifest.streams]
+        levels = manifest.attribute_sizes.items()
+        return SplitStatistics(
+            unknown_id=tokenizer.unknown_id if tokenizer else None,
+            frames={name: Distribution() for name in names},
+            sizes={name: Distribution() for name in (TOKENS, ENTITY, ACTION, RELATIONSHIP)},
+            norms={name: [] for name in names},
+            positive_videos={level: np.zeros(size, np.int64) for level, size in levels},
+            positive_captions={level: np.zeros(size, np.int64) for level, size in levels},
+        )
+
+    def add(self, record: VideoRecord) -> None:
+        """Counts a record in which all ids are within their bounds."""
+        self.videos += 1
+        self.captions += len(record.captions)
+        self.foils += len(record.foils)
+        self.foil_kinds.update(foil.kind for foil in record.foils)
+        self.captions_per_video.add(len(record.captions))
+        for name, values in (record.frames | record.regions).items():
+            self.frames[name].add(len(values))
+            self.norms[name].append(vector_norms(values).ravel())
+        for level, ids in record.attributes.items():
+            self.positive_videos[level][ids] += 1
+        for caption in record.captions:
+            self._add_caption(caption)
+
+    def _add_caption(self, caption: EncodedCaption) -> None:
+        actions = caption.node_levels.count(ACTION_NODE)
+        self.sizes[TOKENS].add(len(caption.token_ids))
+        self.sizes[ACTION].add(actions)
+        self.sizes[ENTITY].add(len(caption.node_levels) - actions)
+        self.sizes[RELATIONSHIP].add(len(caption.edges))
+        self.unknown_tokens += sum(token == self.unknown_id for token in caption.token_ids)
+        for level, ids in caption.attributes.items():
+            self.positive_captions[level][ids] += 1
+
+
+def vector_norms(values: np.ndarray) -> np.ndarray:
+    """Euclidean norms of vectors ``[..., dim]``, float32 ``[...]``."""
+    return np.asarray(np.linalg.norm(values.astype(np.float32), axis=-1))
+
+
+def effective_number(counts: np.ndarray) -> float:
+    """How many equally frequent attributes have the same entropy: ``exp(-Σ p ln p)``; 0 without any."""
+    shares = counts[counts > 0] / max(counts.sum(), 1)
+    return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0

@@ -1,0 +1,188 @@
+"""Annotations and features → parsed, tokenized, labelled TFRecords with a manifest, all or nothing."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+from data_pipeline.annotations.caption import TRAIN, Annotations, Foil
+from data_pipeline.features.frames import FrameOptions
+from data_pipeline.features.source import FeatureSource
+from data_pipeline.features.streams import FeatureReader
+from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
+from data_pipeline.graphs.parser import parser_identity
+from data_pipeline.host.files import sha256_of
+from data_pipeline.host.tensorflow import load_tensorflow
+from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
+from data_pipeline.manifest import AttributeFile, FrameSampling, Manifest
+from data_pipeline.preparation.placement import new_folder
+from data_pipeline.preparation.runner import (
+    CAPTIONS,
+    WITHOUT_ACTION,
+    WITHOUT_ANY_NODE,
+    WITHOUT_ENTITY,
+    Run,
+    Survey,
+)
+from data_pipeline.preparation.selection import (
+    Video,
+    first_training_video,
+    refuse_omissions,
+    select_videos,
+    videos_by_split,
+)
+from data_pipeline.preparation.vocabulary import TokenizerOptions, make_vocabulary
+from data_pipeline.records.make import CaptionEncoder, RecordMaker
+from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits
+
+REPORT_NAME = "prepare_report.json"
+_ATTRIBUTES_NAME = "attributes.json"
+_PACKAGES = ("mcsan-jax", "tensorflow-datasets", "sentencepiece", "tokenizers", "spacy", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is prepared: captions, features of one or several streams, and foils by video id."""
+
+    annotations: Annotations
+    features: Mapping[str, FeatureSource]
+    foils: Mapping[str, Sequence[Foil]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How it is prepared.
+
+    Attributes:
+        tokenizer: how captions are cut into tokens.
+        frames: which frames are stored, and how streams of different frame rates go together.
+        attribute_minimum_videos: an attribute must occur in that many training videos.
+        max_attributes: most attributes of each level.
+        max_words: words of a caption beyond these are cut off.
+        shard_bytes: about the size of a file of records.
+        role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
+        strict: whether anything left out or cut off is an error.
+        overwrite: whether a prepared data set may be replaced.
+    """
+
+    tokenizer: TokenizerOptions = dataclasses.field(default_factory=TokenizerOptions)
+    frames: FrameOptions = dataclasses.field(default_factory=FrameOptions)
+    attribute_minimum_videos: int = 5
+    max_attributes: Mapping[str, int] = dataclasses.field(
+        default_factory=lambda: {ENTITY: 1000, ACTION: 500, RELATIONSHIP: 1000}
+    )
+    max_words: int = 60
+    shard_bytes: int = SHARD_BYTES
+    role_foils: bool = False
+    strict: bool = False
+    overwrite: bool = False
+
+
+def prepare(source: Source, out: pathlib.Path, run: Run, options: Options) -> dict[str, Any]:
+    """Prepares a data set in a temporary folder beside `out` and moves it into place when it is complete.
+
+    Args:
+        source: what to prepare.
+        out: folder to be made.
+        run: where captions are parsed and records written.
+        options: how to prepare it.
+
+    Returns:
+        The report that is also written to ``prepare_report.json``.
+
+    Raises:
+        InputError: the input cannot be used, or something was left out in strict mode.
+    """
+    videos, report = select_videos(source.annotations, source.features, source.foils, options.max_words)
+    if options.strict:
+        refuse_omissions(report)
+    first = first_training_video(videos)
+    stored_as = first.segment.video_id if first.segment else first.video_id
+    features = FeatureReader(source.features, stored_as, options.frames)
+    with new_folder(out.absolute(), options.overwrite) as folder:
+        survey = run.survey(videos, options.attribute_minimum_videos)
+        report |= _write(source.annotations, videos, features, survey, run, folder, options)
+        (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def _write(
+    annotations: Annotations,
+    videos: Sequence[Video],
+    features: FeatureReader,
+    survey: Survey,
+    run: Run,
+    folder: pathlib.Path,
+    options: Options,
+) -> dict[str, Any]:
+    """Writes tokenizer, attributes, records and manifest; returns their part of the report."""
+    # Before TensorFlow Datasets loads it with its own settings.
+    load_tensorflow()
+    from data_pipeline.records.write import write_records
+
+    attributes = select_attributes(survey.counts, options.attribute_minimum_videos, options.max_attributes)
+    attribute_file = _save_attributes(attributes, folder)
+    vocabulary = make_vocabulary(videos, options.tokenizer, folder)
+    by_split = videos_by_split(videos)
+    swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
+    encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
+    maker = RecordMaker(features, encoder, swapped)
+    streams = features.describe(features.new_statistics())
+    record_bytes = _feature_bytes(features, first_training_video(videos))
+    records, shards = write_records(
+        lambda writer: run.write(maker, writer),
+        ShardPlan.divide(by_split, record_bytes, options.shard_bytes),
+        streams,
+        folder,
+        description=f"{annotations.name}, protocol {annotations.protocol}",
+        homepage=annotations.homepage,
+        citation=annotations.citation,
+        license_text=annotations.licence,
+    )
+    statistics = features.new_statistics()
+    for shard in shards:
+        for name, part in shard.statistics.items():
+            statistics[name].merge(part)
+    manifest = Manifest(
+        dataset=annotations.name,
+        protocol=annotations.protocol,
+        splits=count_splits(shards),
+        streams=tuple(features.describe(statistics)),
+        frames=FrameSampling(**dataclasses.asdict(options.frames)),
+        tokenizer=vocabulary.tokenizer_file,
+        word_vectors=vocabulary.word_vector_file,
+        roles=annotations.roles,
+        attributes=attribute_file,
+        parser=parser_identity(),
+        records=records,
+        checksums={shard.file: shard.sha256 for shard in sorted(shards, key=lambda shard: shard.file)},
+        versions={name: metadata.version(name) for name in _PACKAGES},
+    )
+    manifest.save(folder)
+    return {
+        "splits": {name: dataclasses.asdict(summary) for name, summary in manifest.splits.items()},
+        "captions_parsed_now": survey.parsed,
+        "captions_from_cache": survey.cached,
+        "captions_without_entity": survey.counts.get((CAPTIONS, WITHOUT_ENTITY), 0),
+        "captions_without_action": survey.counts.get((CAPTIONS, WITHOUT_ACTION), 0),
+        "captions_without_any_node": survey.counts.get((CAPTIONS, WITHOUT_ANY_NODE), 0),
+        "tokenizer": {"kind": vocabulary.tokenizer.kind, "size": vocabulary.tokenizer.size},
+        "words_without_vector": vocabulary.words_without_vector,
+        "attributes": manifest.attribute_sizes,
+        "fingerprint": manifest.fingerprint,
+    }
+
+
+def _feature_bytes(features: FeatureReader, video: Video) -> int:
+    """Size of a video's features, by far the largest part of its record."""
+    read = features.read(video.video_id, video.segment)
+    return sum(array.nbytes for array in (*read.frames.values(), *read.regions.values()))
+
+
+def _save_attributes(attributes: AttributeVocabulary, folder: pathlib.Path) -> AttributeFile:
+    path = folder / _ATTRIBUTES_NAME
+    path.write_text(json.dumps(attributes.to_json(), indent=1) + "\n", encoding="utf-8")
+    sizes = {level: len(names) for level, names in attributes.names.items()}
+    return AttributeFile(_ATTRIBUTES_NAME, sha256_of(path), sizes)

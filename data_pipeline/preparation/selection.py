@@ -1,0 +1,125 @@
+"""Which videos and captions are prepared; whatever is left out or cut off is listed, never dropped in silence."""
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from data_pipeline.annotations.caption import ENGLISH, TRAIN, Annotations, Caption, Foil
+from data_pipeline.annotations.files import first_few
+from data_pipeline.annotations.splits import count_warnings, split_mismatches
+from data_pipeline.annotations.video import Video
+from data_pipeline.errors import InputError
+from data_pipeline.features.source import FeatureSource
+from data_pipeline.graphs.graph import SemanticGraph
+
+OMISSIONS = (
+    "videos_without_features",
+    "features_without_captions",
+    "blank_captions",
+    "truncated_captions",
+)
+"""Keys of the report's lists of ids: what was left out or cut off."""
+
+
+def select_videos(
+    annotations: Annotations,
+    features: Mapping[str, FeatureSource],
+    foils_of: Mapping[str, Sequence[Foil]],
+    max_words: int,
+) -> tuple[list[Video], dict[str, Any]]:
+    """The videos that have features in every stream, with their captions, and the lists of omissions.
+
+    Raises:
+        InputError: no video or no training video has features.
+    """
+    captions_of: dict[str, list[Caption]] = collections.defaultdict(list)
+    for caption in annotations.captions:
+        captions_of[caption.video_id].append(caption)
+    ids = [source.ids() for source in features.values()]
+    in_all, in_any = set.intersection(*ids), set.union(*ids)
+    segments = annotations.segments
+    stored = {each: segments[each].video_id if each in segments else each for each in captions_of}
+    chosen = {each: captions for each, captions in captions_of.items() if stored[each] in in_all}
+    _check_chosen(chosen, stored, in_any)
+    truncated: list[str] = []
+    videos = []
+    for video_id, captions in chosen.items():
+        kept = tuple(_cut(caption, max_words, truncated) for caption in captions)
+        foils = tuple(foils_of.get(video_id, ()))
+        graphs = _given_graphs(kept, annotations.graphs)
+        videos.append(Video(video_id, kept[0].split, kept, foils, segments.get(video_id), graphs))
+    return videos, {
+        "dataset": annotations.name,
+        "protocol": annotations.protocol,
+        "warnings": [*annotations.notes, *count_warnings(annotations)],
+        "split_mismatches": split_mismatches(annotations),
+        "videos_without_features": [each for each in captions_of if stored[each] not in in_all],
+        "features_without_captions": sorted(in_any - set(stored.values())),
+        "blank_captions": list(annotations.blank_captions),
+        "truncated_captions": truncated,
+    }
+
+
+def videos_by_split(videos: Iterable[Video]) -> dict[str, list[str]]:
+    """Video ids of each split, training first."""
+    ids: dict[str, list[str]] = {TRAIN: []}
+    for video in videos:
+        ids.setdefault(video.split, []).append(video.video_id)
+    return ids
+
+
+def first_training_video(videos: Iterable[Video]) -> Video:
+    """The training video that stands for all where one must be looked at."""
+    return next(video for video in videos if video.split == TRAIN)
+
+
+def _cut(caption: Caption, max_words: int, truncated: list[str]) -> Caption:
+    words = caption.text.split()
+    if len(words) <= max_words:
+        return caption
+    truncated.append(caption.caption_id)
+    return dataclasses.replace(caption, text=" ".join(words[:max_words]))
+
+
+def _given_graphs(
+    captions: Iterable[Caption], given: Mapping[str, SemanticGraph]
+) -> dict[str, SemanticGraph]:
+    """Graphs that need no parser: those of the source, and empty ones for languages that it does not know."""
+    graphs = {}
+    for caption in captions:
+        if caption.text in given:
+            graphs[caption.text] = given[caption.text]
+        elif caption.language != ENGLISH:
+            graphs[caption.text] = SemanticGraph((), ())
+    return graphs
+
+
+def refuse_omissions(report: Mapping[str, Any]) -> None:
+    """Refuses what `select_videos` left out or cut off; videos that split lists leave out are no omission.
+
+    Raises:
+        InputError: there is anything of that kind.
+    """
+    reasons = [
+        f"{len(report[key])} {key.replace('_', ' ')}: {first_few(report[key])}"
+        for key in OMISSIONS
+        if report[key]
+    ]
+    if reasons:
+        raise InputError("strict preparation refuses to leave anything out:\n  " + "\n  ".join(reasons))
+
+
+def _check_chosen(
+    chosen: Mapping[str, list[Caption]], stored: Mapping[str, str], with_features: set[str]
+) -> None:
+    if not chosen:
+        raise InputError(
+            f"none of the {len(stored)} annotated videos has features (in every stream); the annotations name "
+            f"videos like {next(iter(stored.values()))!r}, the features like {min(with_features, default='(none)')!r}"
+        )
+    if not any(captions[0].split == TRAIN for captions in chosen.values()):
+        raise InputError(
+            "no training video has features; attributes, tokenizer and statistics come from training: name "
+            "training videos with --split_file=train=FILE, or give the features of the training videos"
+        )

@@ -1,0 +1,104 @@
+"""Puts a video's features, captions, foils and labels together into its record."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from data_pipeline.annotations.video import Video
+from data_pipeline.features.streams import FeatureReader
+from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.graphs.graph import ROLES, SemanticGraph
+from data_pipeline.graphs.role_swap import ROLE, swap_roles
+from data_pipeline.levels import ACTION
+from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
+from data_pipeline.text.tokenizer import Tokenizer, token_span
+
+
+class CaptionEncoder:
+    """Encodes captions with one tokenizer, one attribute vocabulary and one list of roles."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, vocabulary: AttributeVocabulary, roles: Sequence[str] = ROLES
+    ) -> None:
+        self._tokenizer = tokenizer
+        self.vocabulary = vocabulary
+        self._role_ids = {role: index for index, role in enumerate(roles)}
+
+    def encode(self, caption_id: str, text: str, graph: SemanticGraph) -> EncodedCaption:
+        """The caption in numbers. A node that no token overlaps is left out, and its relationships with it."""
+        tokens = self._tokenizer.encode(text)
+        place: dict[int, int] = {}
+        spans: list[tuple[int, int]] = []
+        for index, node in enumerate(graph.nodes):
+            span = token_span(tokens.offsets, node.span)
+            if span is not None:
+                place[index] = len(spans)
+                spans.append(span)
+        kept = [graph.nodes[index] for index in place]
+        return EncodedCaption(
+            caption_id=caption_id,
+            text=text,
+            token_ids=tokens.ids,
+            node_levels=[ACTION_NODE if node.level == ACTION else ENTITY_NODE for node in kept],
+            node_spans=spans,
+            node_roles=[self._role_ids[node.role] for node in kept],
+            edges=[
+                (place[edge.source], place[edge.target], self._role_ids[edge.role])
+                for edge in graph.relationships
+                if edge.source in place and edge.target in place
+            ],
+            attributes=self.vocabulary.labels(graph),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordMaker:
+    """Makes records one by one; can be sent to another process.
+
+    Attributes:
+        features: reads the features of all streams.
+        encoder: turns captions and graphs into numbers.
+        swapped_splits: splits whose videos get a foil of each caption in which two entities can change their roles.
+    """
+
+    features: FeatureReader
+    encoder: CaptionEncoder
+    swapped_splits: frozenset[str] = frozenset()
+
+    def record(self, video: Video) -> VideoRecord:
+        """The record of a video whose texts all have graphs.
+
+        Raises:
+            InputError: its features cannot be used.
+        """
+        read = self.features.read(video.video_id, video.segment)
+        graphs = [video.graphs[caption.text] for caption in video.captions]
+        return VideoRecord(
+            video_id=video.video_id,
+            frames=read.frames,
+            regions=read.regions,
+            frame_times=read.times,
+            captions=[self._encode(caption.caption_id, caption.text, video) for caption in video.captions],
+            foils=[
+                EncodedFoil(
+                    foil.kind,
+                    foil.caption_index,
+                    self._encode(f"{video.video_id}~{number}", foil.text, video),
+                )
+                for number, foil in enumerate(video.foils)
+            ]
+            + self._swapped(video),
+            attributes=self.encoder.vocabulary.video_labels(graphs),
+        )
+
+    def _swapped(self, video: Video) -> list[EncodedFoil]:
+        if video.split not in self.swapped_splits:
+            return []
+        swapped = [swap_roles(caption.text, video.graphs[caption.text]) for caption in video.captions]
+        return [
+            EncodedFoil(ROLE, index, self.encoder.encode(f"{video.video_id}~swapped{index}", *found))
+            for index, found in enumerate(swapped)
+            if found is not None
+        ]
+
+    def _encode(self, caption_id: str, text: str, video: Video) -> EncodedCaption:
+        return self.encoder.encode(caption_id, text, video.graphs[text])

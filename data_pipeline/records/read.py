@@ -1,0 +1,197 @@
+"""Records as they lie on disk back into `VideoRecord`s, whole: for looking at them, not for training."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.errors import InputError
+from data_pipeline.levels import NODE_LEVELS
+from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
+from data_pipeline.records.schema import EncodedCaption, EncodedFoil, VideoRecord
+
+Values = Mapping[str, Sequence[bytes] | np.ndarray]
+"""Values by key, such as ``captions/token_ids``: byte strings, or an array of one dimension."""
+
+
+def parse_example(serialized: bytes) -> Values:
+    """All values of a serialized ``tf.train.Example``.
+
+    Raises:
+        InputError: the bytes are something else.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    try:
+        example = tf.train.Example.FromString(serialized)
+    except DecodeError as error:
+        raise InputError(f"no tf.train.Example ({error})") from error
+    return {key: _values_of(feature) for key, feature in example.features.feature.items()}
+
+
+def unflatten_record(values: Values, streams: Sequence[FeatureStream]) -> VideoRecord:
+    """The record that `data_pipeline.records.schema.flatten_record` took apart.
+
+    Args:
+        values: all values by key, nested keys joined with ``/``.
+        streams: feature streams that a record should have.
+
+    Raises:
+        InputError: the values do not make a record; the message names every key that does not fit.
+    """
+    reader = _ValueReader(values)
+    frames = {stream.name: reader.features(stream) for stream in streams if stream.kind == FRAMES}
+    regions = {stream.name: reader.features(stream) for stream in streams if stream.kind == REGIONS}
+    foils = reader.captions("foils")
+    foil_kinds = reader.texts("foils/kinds", len(foils))
+    foil_sources = reader.integers("foils/caption_indices", rows=len(foils)).tolist()
+    record = VideoRecord(
+        video_id=next(iter(reader.texts("video_id", 1)), ""),
+        frames=frames,
+        regions=regions,
+        frame_times=reader.numbers("frame_times"),
+        captions=reader.captions("captions"),
+        foils=[
+            EncodedFoil(kind, source, foil)
+            for kind, source, foil in zip(foil_kinds, foil_sources, foils, strict=False)
+        ],
+        attributes={level: reader.integers(f"attributes/{level}").tolist() for level in NODE_LEVELS},
+    )
+    problems = reader.problems()
+    if problems:
+        raise InputError("; ".join(problems))
+    return record
+
+
+class _ValueReader:
+    """Takes values by key; what does not fit is noted, and an empty value given in its place."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._used: set[str] = set()
+        self._problems: dict[str, str] = {}
+
+    def problems(self) -> list[str]:
+        """What was found wrong; call it when everything is read."""
+        unknown = sorted(set(self._values) - self._used)
+        found = [f"{key}: {message}" for key, message in self._problems.items()]
+        return found + [f"{key}: no such key is expected" for key in unknown]
+
+    def features(self, stream: FeatureStream) -> np.ndarray:
+        """Float16 ``[f, dim]`` or ``[f, k, dim]``."""
+        key = f"{stream.kind}/{stream.name}"
+        shape = (stream.dim,) if stream.kind == FRAMES else (stream.regions, stream.dim)
+        frame_bytes = 2 * int(np.prod(shape))
+        content = next(iter(self._byte_strings(key, 1)), b"")
+        if content and len(content) % frame_bytes:
+            self._note(
+                key, f"{len(content)} bytes; expected frames of {frame_bytes} (float16 {list(shape)} each)"
+            )
+            content = b""
+        return np.frombuffer(content, "<f2").reshape(-1, *shape)
+
+    def captions(self, group: str) -> list[EncodedCaption]:
+        """Captions or foils."""
+        ids = self.texts(f"{group}/ids")
+        rows = len(ids)
+        texts = self.texts(f"{group}/texts", rows)
+        tokens = self._lists(group, "token_ids", "token_counts", rows)
+        levels = self._lists(group, "node_levels", "node_counts", rows)
+        spans = self._lists(group, "node_spans", "node_counts", rows, columns=2)
+        roles = self._lists(group, "node_roles", "node_counts", rows)
+        edges = self._lists(group, "edges", "edge_counts", rows, columns=3)
+        attributes = {
+            level: self._lists(group, f"attributes/{level}", f"attribute_counts/{level}", rows)
+            for level in NODE_LEVELS
+        }
+        if len(texts) != rows:
+            return []
+        return [
+            EncodedCaption(
+                caption_id=ids[row],
+                text=texts[row],
+                token_ids=tokens[row].tolist(),
+                node_levels=levels[row].tolist(),
+                node_spans=[(first, end) for first, end in spans[row].tolist()],
+                node_roles=roles[row].tolist(),
+                edges=[(source, target, role) for source, target, role in edges[row].tolist()],
+                attributes={level: attributes[level][row].tolist() for level in NODE_LEVELS},
+            )
+            for row in range(rows)
+        ]
+
+    def texts(self, key: str, rows: int | None = None) -> list[str]:
+        """Texts; ``rows`` is how many are expected."""
+        try:
+            return [value.decode() for value in self._byte_strings(key, rows)]
+        except UnicodeDecodeError as error:
+            self._note(key, f"a text is not UTF-8 ({error})")
+            return []
+
+    def integers(self, key: str, columns: int | None = None, rows: int | None = None) -> np.ndarray:
+        """Int64 ``[rows]``, or ``[rows, columns]``."""
+        array = self._array(key, "i")
+        width = columns or 1
+        if len(array) % width or rows not in (None, len(array) // width):
+            expected = "any number" if rows is None else str(rows)
+            self._note(key, f"{len(array)} values; expected {expected} × {width}")
+            array = np.zeros((rows or 0) * width, np.int64)
+        return array if columns is None else array.reshape(-1, columns)
+
+    def numbers(self, key: str) -> np.ndarray:
+        """Float32 ``[any]``."""
+        return self._array(key, "f").astype(np.float32)
+
+    def _lists(
+        self, group: str, name: str, counts_name: str, rows: int, columns: int | None = None
+    ) -> list[np.ndarray]:
+        """An array per caption, from values end to end and the number of them in each."""
+        key, counts_key = f"{group}/{name}", f"{group}/{counts_name}"
+        counts = self.integers(counts_key, rows=rows)
+        values = self.integers(key, columns)
+        if (counts < 0).any() or counts.sum() != len(values):
+            self._note(key, f"{len(values)} entries, but {counts_key} counts {counts.tolist()}")
+            counts, values = np.zeros(rows, np.int64), values[:0]
+        return np.split(values, np.cumsum(counts)[:-1]) if rows else []
+
+    def _byte_strings(self, key: str, rows: int | None) -> Sequence[bytes]:
+        values = self._take(key)
+        if isinstance(values, np.ndarray) and len(values):
+            self._note(key, f"numbers ({values.dtype}); expected byte strings")
+            return []
+        if rows not in (None, len(values)):
+            self._note(key, f"{len(values)} byte strings; expected {rows}")
+            return []
+        return list(values)
+
+    def _array(self, key: str, kind: str) -> np.ndarray:
+        values = self._take(key)
+        empty = np.zeros(0, np.int64 if kind == "i" else np.float32)
+        if not len(values):
+            return empty
+        if not isinstance(values, np.ndarray) or values.dtype.kind != kind:
+            found = values.dtype if isinstance(values, np.ndarray) else "byte strings"
+            self._note(key, f"{found}; expected {'integers' if kind == 'i' else 'floating-point numbers'}")
+            return empty
+        return values
+
+    def _take(self, key: str) -> Sequence[bytes] | np.ndarray:
+        self._used.add(key)
+        if key not in self._values:
+            self._note(key, "missing")
+            return []
+        return self._values[key]
+
+    def _note(self, key: str, message: str) -> None:
+        # What else is wrong with a key follows from the first.
+        self._problems.setdefault(key, message)
+
+
+def _values_of(feature: Any) -> Sequence[bytes] | np.ndarray:
+    kind = feature.WhichOneof("kind")
+    if kind == "int64_list":
+        return np.array(feature.int64_list.value, np.int64)
+    if kind == "float_list":
+        return np.array(feature.float_list.value, np.float32)
+    return list(feature.bytes_list.value)

@@ -1,0 +1,191 @@
+"""Which records go into which file, in what order, and the writing of one such file (a shard).
+
+A shard is written by one process from beginning to end. Its content depends on the records alone, so that any
+number of processes in any order writes the same files. TensorFlow is loaded by the writer, not by the import.
+"""
+
+import bisect
+import collections
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from data_pipeline.annotations.caption import TRAIN
+from data_pipeline.errors import InputError
+from data_pipeline.features.statistics import RunningStatistics
+from data_pipeline.host.files import sha256_of
+from data_pipeline.host.tensorflow import load_tensorflow
+from data_pipeline.manifest import FeatureStream, SplitSummary
+from data_pipeline.records.schema import VideoRecord, flatten_record
+
+SHARD_BYTES = 2**27
+"""About the size of a file: small enough to be one worker's portion, large enough to be read in one go."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardPlan:
+    """How the records of each split are divided among files.
+
+    Records are in the order of a hash of their video id (that of TensorFlow Datasets, salted with the split);
+    shards are runs of equal length in that order.
+
+    Attributes:
+        starts: per split, the hash at which each shard begins.
+    """
+
+    starts: Mapping[str, tuple[int, ...]]
+
+    @staticmethod
+    def divide(
+        videos_of: Mapping[str, Sequence[str]], record_bytes: int, shard_bytes: int = SHARD_BYTES
+    ) -> "ShardPlan":
+        """Plans the files.
+
+        Args:
+            videos_of: ids of the videos of each split, at least one.
+            record_bytes: about the size of a record.
+            shard_bytes: about the size of a file.
+
+        Raises:
+            InputError: a split has no videos, or one twice.
+        """
+        for split, ids in videos_of.items():
+            if not ids:
+                raise InputError(f"Split {split!r} has no videos. Leave it out, or check its annotations.")
+            if len(set(ids)) < len(ids):
+                twice = next(one for one, count in collections.Counter(ids).items() if count > 1)
+                raise InputError(
+                    f"Video {twice!r} occurs twice in split {split!r}; give each video once, with all its captions."
+                )
+        per_shard = max(1, shard_bytes // record_bytes)
+        return ShardPlan(
+            {
+                split: tuple(sorted(record_key(split, video_id) for video_id in ids)[::per_shard])
+                for split, ids in videos_of.items()
+            }
+        )
+
+    def count(self, split: str) -> int:
+        """Number of files of a split."""
+        return len(self.starts[split])
+
+    def shard_of(self, split: str, video_id: str) -> int:
+        """Number of the file that holds a video."""
+        return bisect.bisect_right(self.starts[split], record_key(split, video_id)) - 1
+
+
+def record_key(split: str, video_id: str) -> int:
+    """The number by which the records of a split are sorted; 128 bits."""
+    return int(hashlib.md5(f"{split}{video_id}".encode(), usedforsecurity=False).hexdigest(), 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSummary:
+    """What was written into a file.
+
+    Attributes:
+        split, index: which shard.
+        file: its name.
+        videos, captions, foils: how many it holds.
+        content_bytes: size of its records.
+        sha256: of the file, hexadecimal.
+        statistics: per stream, statistics of its features; empty unless for training.
+    """
+
+    split: str
+    index: int
+    file: str
+    videos: int
+    captions: int
+    foils: int
+    content_bytes: int
+    sha256: str
+    statistics: Mapping[str, RunningStatistics]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the inverse of `from_json`."""
+        statistics = {name: one.to_json() for name, one in self.statistics.items()}
+        return {**vars(self), "statistics": statistics}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "ShardSummary":
+        """Rebuilds a summary from `to_json`'s values."""
+        statistics = {name: RunningStatistics.from_json(one) for name, one in value["statistics"].items()}
+        return ShardSummary(**{**value, "statistics": statistics})
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardWriter:
+    """Writes shards into a folder; can be sent to another process.
+
+    Attributes:
+        name: of the data set, with which file names begin.
+        folder: where the files go.
+        streams: feature streams that every record has.
+        plan: how many files there are.
+    """
+
+    name: str
+    folder: str
+    streams: tuple[FeatureStream, ...]
+    plan: ShardPlan
+
+    def write(self, split: str, index: int, records: Iterable[VideoRecord]) -> ShardSummary:
+        """Writes one file, in one step.
+
+        Args:
+            split, index: which file.
+            records: its records, in the order of `record_key`.
+
+        Raises:
+            InputError: a record does not fit the streams.
+        """
+        tf = load_tensorflow()
+        counts = {"videos": 0, "captions": 0, "foils": 0, "content_bytes": 0}
+        statistics = {stream.name: RunningStatistics() for stream in self.streams} if split == TRAIN else {}
+        path = self.path(split, index)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        with tf.io.TFRecordWriter(str(unfinished)) as file:
+            for record, content in self._serialize(records):
+                file.write(content)
+                counts["videos"] += 1
+                counts["captions"] += len(record.captions)
+                counts["foils"] += len(record.foils)
+                counts["content_bytes"] += len(content)
+                for name, one in statistics.items():
+                    one.update(record.frames[name] if name in record.frames else record.regions[name])
+        unfinished.replace(path)
+        return ShardSummary(split, index, path.name, sha256=sha256_of(path), statistics=statistics, **counts)
+
+    def path(self, split: str, index: int) -> pathlib.Path:
+        """The file of a shard."""
+        count = self.plan.count(split)
+        return pathlib.Path(self.folder) / f"{self.name}-{split}.tfrecord-{index:05d}-of-{count:05d}"
+
+    def _serialize(self, records: Iterable[VideoRecord]) -> Iterator[tuple[VideoRecord, bytes]]:
+        tf = load_tensorflow()
+        from tensorflow_datasets.core.example_serializer import ExampleSerializer
+
+        from data_pipeline.records.record_features import record_features
+
+        features = record_features(self.streams)
+        serializer = ExampleSerializer(features.get_serialized_info())
+        for record in records:
+            example = features.encode_example(flatten_record(record, self.streams))
+            # Protocol buffers leave the order of map entries open, and it differs from process to process.
+            ordered = tf.train.Example.FromString(serializer.serialize_example(example))
+            yield record, ordered.SerializeToString(deterministic=True)
+
+
+def count_splits(shards: Sequence[ShardSummary]) -> dict[str, SplitSummary]:
+    """What each split holds in all its files."""
+    return {
+        split: SplitSummary(
+            videos=sum(shard.videos for shard in shards if shard.split == split),
+            captions=sum(shard.captions for shard in shards if shard.split == split),
+            foils=sum(shard.foils for shard in shards if shard.split == split),
+        )
+        for split in dict.fromkeys(shard.split for shard in shards)
+    }

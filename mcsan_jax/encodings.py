@@ -1,0 +1,53 @@
+"""Containers with one array for each level: what encoders return and scoring takes."""
+
+import dataclasses
+
+import jax
+from jaxtyping import Array, Bool, Float
+
+from data_pipeline.levels import GLOBAL, LEVELS
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class NodeSet:
+    """Several vectors per item, padded: the frames of videos or the graph nodes of captions."""
+
+    vectors: Float[Array, "item node d"]
+    mask: Bool[Array, "item node"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LevelEmbeddings:
+    """What an encoder returns: one vector for the global level, a `NodeSet` for every other level.
+
+    A level that is switched off is absent: ``pooled`` is None, or ``nodes`` lacks its name.
+    """
+
+    pooled: Float[Array, "item d"] | None
+    nodes: dict[str, NodeSet]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the levels present, in the order of `LEVELS`."""
+        present = set(self.nodes) | ({GLOBAL} if self.pooled is not None else set())
+        return tuple(level for level in LEVELS if level in present)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """Everything that scoring needs of one modality: level embeddings and, per node level, attribute logits."""
+
+    embeddings: LevelEmbeddings
+    attribute_logits: dict[str, Float[Array, "item a"]]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ScoringParameters:
+    """The learned numbers that turn encodings into scores: a weight per level, and the temperature."""
+
+    level_weights: dict[str, Float[Array, ""]]
+    temperature: Float[Array, ""]

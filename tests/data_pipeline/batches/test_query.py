@@ -1,0 +1,100 @@
+import dataclasses
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from data_pipeline.batches.batch import BatchLimits, TextBatch
+from data_pipeline.batches.pipeline import SplitReader
+from data_pipeline.batches.query import QueryParser
+from data_pipeline.errors import InputError
+from data_pipeline.manifest import Manifest
+from tests.support import ROOT
+
+AMPLE = BatchLimits(max_frames=12, max_tokens=40, max_actions=3, max_entities=6, max_relationships=8)
+SCARCE = BatchLimits(max_frames=12, max_tokens=8, max_actions=1, max_entities=2, max_relationships=1)
+FIELDS = [field.name for field in dataclasses.fields(TextBatch) if field.name != "caption_group"]
+
+
+def make_parser(folder: pathlib.Path, limits: BatchLimits = AMPLE) -> QueryParser:
+    return QueryParser(folder, Manifest.load(folder), limits)
+
+
+@pytest.mark.parametrize("limits", [AMPLE, SCARCE], ids=["ample", "scarce"])
+def test_arrays_are_those_of_the_stored_captions(shapes: pathlib.Path, limits: BatchLimits) -> None:
+    parser = make_parser(shapes, limits)
+    captions = cut = 0
+    for info, stored in SplitReader(shapes, Manifest.load(shapes), "train", limits).caption_batches(64):
+        made = parser.batch(parser.parse(info.texts), 64)
+        for name in FIELDS:
+            expected, found = getattr(stored, name), getattr(made, name)
+            jax.tree.map(np.testing.assert_array_equal, found, expected)
+            assert jax.tree.map(lambda array: array.dtype, found) == jax.tree.map(
+                lambda array: array.dtype, expected
+            )
+        groups = made.caption_group[: len(info.texts)]
+        same = np.asarray(info.texts)[:, None] == np.asarray(info.texts)
+        np.testing.assert_array_equal(groups[:, None] == groups, same)
+        captions += len(info.texts)
+        cut += int(made.token_mask.all(axis=1).sum())
+    assert captions == 300
+    assert (cut > 0) == (limits is SCARCE)
+
+
+def test_phrases_stand_in_the_order_of_the_slots(shapes: pathlib.Path) -> None:
+    parser = make_parser(shapes)
+    (query,) = parser.parse(["a red ball pushes the small blue box"])
+    assert query.phrases == {
+        "entity": ["red ball", "small blue box"],
+        "action": ["pushes"],
+        "relationship": ["pushes –agent→ red ball", "pushes –patient→ small blue box"],
+    }
+    batch = parser.batch([query], 1)
+    assert batch.node_mask[0].tolist() == [True, False, False, True, True, False, False, False, False]
+
+
+def test_phrases_without_a_place_are_left_out(shapes: pathlib.Path) -> None:
+    narrow = dataclasses.replace(AMPLE, max_actions=1, max_entities=2, max_relationships=1)
+    (query,) = make_parser(shapes, narrow).parse(["a red ball pushes the small blue box behind a star"])
+    assert [len(query.phrases[level]) for level in ("entity", "action", "relationship")] == [2, 1, 1]
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_text_is_refused(shapes: pathlib.Path, text: str) -> None:
+    with pytest.raises(InputError, match=r"text 2 of 2 is .*there is nothing to search for"):
+        make_parser(shapes).parse(["a ball", text])
+
+
+def test_a_damaged_tokenizer_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(shapes, copy, ignore=shutil.ignore_patterns("records"))
+    tokenizer = copy / Manifest.load(copy).tokenizer.file
+    tokenizer.write_bytes(tokenizer.read_bytes()[:50])
+    with pytest.raises(InputError, match=f"{tokenizer.name}.*prepare the data again"):
+        make_parser(copy)
+
+
+def test_parsing_texts_does_not_load_tensorflow(shapes: pathlib.Path) -> None:
+    program = (
+        "import pathlib, sys\n"
+        "from data_pipeline.manifest import Manifest\n"
+        "from data_pipeline.batches.batch import BatchLimits\n"
+        "from mcsan_jax.retrieval import explain, searcher\n"
+        "from data_pipeline.batches.query import QueryParser\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "parser = QueryParser(folder, Manifest.load(folder), BatchLimits(12, 20, 2, 3, 4))\n"
+        "print(parser.batch(parser.parse(['a red ball moves']), 1).token_mask.sum() > 0, 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(shapes)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.stdout.split() == ["True", "False"], done.stderr

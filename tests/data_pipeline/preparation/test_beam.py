@@ -1,0 +1,116 @@
+"""Apache Beam's direct runner, in this process and with two worker processes, against the plain path."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_pipeline.annotations.caption import Annotations, Caption, Foil, make_annotations
+from data_pipeline.errors import InputError
+from data_pipeline.preparation.beam import BeamRun
+from data_pipeline.preparation.folder import Options, Source, prepare
+from data_pipeline.preparation.local import LocalRun
+from data_pipeline.preparation.runner import Run
+from data_pipeline.preparation.vocabulary import TokenizerOptions
+from tests.data_pipeline.preparation.reader_witness import WitnessedFeatures
+from tests.support import ROOT
+from tests.support.command_line import run_prepare
+
+SIZES = {"train": 60, "val": 9, "test": 11}
+OPTIONS = Options(
+    tokenizer=TokenizerOptions(vocabulary_size=60), attribute_minimum_videos=2, shard_bytes=1000
+)
+
+
+@pytest.fixture(autouse=True)
+def workers_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def annotations(sizes: Mapping[str, int]) -> Annotations:
+    verbs, things = ["is chasing", "holds", "watches"], ["a ball", "a small cat", "the red car", "two birds"]
+    return make_annotations(
+        (
+            Caption(
+                f"{split}{number}",
+                f"{split}{number}#{index}",
+                f"a man {verbs[(number + index) % 3]} {things[number % 4]}",
+                split,
+            )
+            for split, size in sizes.items()
+            for number in range(size)
+            for index in range(1 + number % 3)
+        ),
+        name="made",
+        protocol="plain",
+        licence="CC0",
+        citation="none",
+    )
+
+
+def prepare_with(run: Run, given: Annotations, out: Path, notes: Path, spoiled: str = "") -> dict[str, Any]:
+    notes.mkdir(exist_ok=True)
+    ids = {caption.video_id for caption in given.captions}
+    foils = {"test0": (Foil("action", 0, "a man eats a ball"),)}
+    source = Source(given, {"made": WitnessedFeatures(ids, notes, spoiled)}, foils)
+    return prepare(source, out, run, OPTIONS)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def assert_writes_what_one_process_writes(
+    arguments: Sequence[str], sizes: Mapping[str, int], folder: Path
+) -> dict[str, bytes]:
+    """Prepares without Beam and with it: the same, also when captions are parsed already and after an error."""
+
+    def beamed(name: str, spoiled: str = "") -> dict[str, Any]:
+        run = BeamRun(folder / "beam_cache", "DirectRunner", arguments, 1)
+        return prepare_with(run, given, folder / name, folder / "readers", spoiled)
+
+    given = annotations(sizes)
+    local = LocalRun(folder / "plain_cache", 1)
+    plain = prepare_with(local, given, folder / "plain", folder / "reader")
+    assert beamed("beamed") == plain
+    written, expected = files(folder / "beamed"), files(folder / "plain")
+    assert written == expected
+
+    with pytest.raises(InputError, match=r"made by a test, video 'train7': \d+ values are NaN"):
+        beamed("again", spoiled="train7")
+    assert not (folder / "again").exists()
+    report = beamed("again")
+    parsed = (report["captions_parsed_now"], report["captions_from_cache"])
+    assert parsed == (0, plain["captions_parsed_now"])
+    assert files(folder / "again").keys() == expected.keys()
+    assert [path.name for path in (folder / "reader").iterdir()] == [str(os.getpid())]
+    return written
+
+
+def test_pipelines_in_this_process_write_what_is_written_without_beam(tmp_path: Path) -> None:
+    arguments = ["--direct_num_workers=1", "--direct_running_mode=in_memory"]
+    assert_writes_what_one_process_writes(arguments, {"train": 12, "val": 2, "test": 2}, tmp_path)
+
+
+@pytest.mark.slow
+def test_two_workers_write_what_one_process_writes(tmp_path: Path) -> None:
+    written = assert_writes_what_one_process_writes(["--direct_num_workers=2"], SIZES, tmp_path)
+    assert len([name for name in written if "train.tfrecord" in name]) > 3
+    assert len({path.name for path in (tmp_path / "readers").iterdir()} - {str(os.getpid())}) >= 2
+
+
+def test_without_beam_the_flag_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    monkeypatch.delitem(sys.modules, "data_pipeline.preparation.beam", raising=False)
+    arguments = ["--dataset=moving_shapes", f"--out={tmp_path / 'out'}"]
+    assert run_prepare([*arguments, "--beam_runner=DirectRunner"]) == 2
+    assert "pip install 'mcsan-jax[beam]'" in capsys.readouterr().err
+    assert run_prepare([*arguments, "--beam_argument=--parallelism=8"]) == 2
+    assert "--beam_argument has no use without --beam_runner" in capsys.readouterr().err

@@ -1,0 +1,18 @@
+from pathlib import Path
+
+import pytest
+
+from data_pipeline.text.loading import load_tokenizer
+from data_pipeline.text.tokenizer import Tokenizer
+from tests.data_pipeline.text.tokenizer_files import write_tokenizers
+
+
+@pytest.fixture(scope="session")
+def tokenizer_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A file of every kind, all made from the same captions."""
+    return write_tokenizers(tmp_path_factory.mktemp("tokenizers"))
+
+
+@pytest.fixture(scope="session")
+def tokenizers(tokenizer_paths: dict[str, Path]) -> dict[str, Tokenizer]:
+    return {name: load_tokenizer(path) for name, path in tokenizer_paths.items()}
