@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.graph import AGENT, OTHER, PREPOSITIONS, RECIPIENT
-from data_pipeline.graphs.word_kinds import (
+from data_pipeline.graphs.lexicon import (
     ANIMALS,
     GIVING,
     INTRANSITIVES,

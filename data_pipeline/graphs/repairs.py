@@ -3,9 +3,20 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.attachment import attach_participle, attach_preposition, make_preposition
-from data_pipeline.graphs.word_kinds import IRREGULAR_PLURALS, PLURALS_ONLY
+from data_pipeline.graphs.lexicon import PLURALS_ONLY
 from data_pipeline.graphs.words import Word, attach, children
 
+_IRREGULAR_PLURALS = {
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "geese": "goose",
+    "mice": "mouse",
+    "feet": "foot",
+    "teeth": "tooth",
+    "wolves": "wolf",
+    "knives": "knife",
+}
 _PHRASE_DEPS = frozenset({"det", "amod", "compound", "nummod", "poss", "nmod"})
 _SUBJECT_DEPS = ("nsubj", "nsubjpass")
 _FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
@@ -31,8 +42,8 @@ def repair(words: Sequence[Word]) -> None:
 def _name_plural(words: Sequence[Word], index: int) -> None:
     """Gives "geese" and "scissors" their dictionary forms."""
     word = words[index]
-    if word.lower in IRREGULAR_PLURALS:
-        word.lemma, word.pos, word.tag = IRREGULAR_PLURALS[word.lower], "NOUN", "NNS"
+    if word.lower in _IRREGULAR_PLURALS:
+        word.lemma, word.pos, word.tag = _IRREGULAR_PLURALS[word.lower], "NOUN", "NNS"
     elif word.lower in PLURALS_ONLY and words[min(index + 1, len(words) - 1)].lower != "of":
         word.lemma = word.lower
 

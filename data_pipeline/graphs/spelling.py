@@ -4,8 +4,7 @@ import string
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from data_pipeline.graphs.frequent_words import FREQUENT_WORDS
-from data_pipeline.graphs.verb_lists import BASE_FORMS, GERUND_OF_BASE, GERUND_OF_THIRD_PERSON
+from data_pipeline.graphs.lexicon import BASE_FORMS, FREQUENT_WORDS, GERUND_OF_BASE, GERUND_OF_THIRD_PERSON
 from data_pipeline.graphs.words import word_set
 
 _RANKS = {

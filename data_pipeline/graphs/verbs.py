@@ -8,18 +8,19 @@ parsed a second time in that form.
 import itertools
 from collections.abc import Collection, Sequence
 
-from data_pipeline.graphs.verb_lists import (
+from data_pipeline.graphs.lexicon import (
     BASE_FORMS,
     GERUND_NOUNS,
     GERUND_OF_BASE,
     GERUND_OF_THIRD_PERSON,
+    MOTIONS,
     NOUN_PAIRS,
     OFTEN_NOUNS,
+    PERSONS,
     VERBS_ONLY,
     gerund,
     third_person,
 )
-from data_pipeline.graphs.word_kinds import MOTIONS, PERSONS
 from data_pipeline.graphs.words import Word, is_copula, word_set
 
 _SINGULAR_STARTS = word_set("a an another each every this that one")
