@@ -42,7 +42,7 @@ def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T
     Args:
         kind: the dataclass.
         values: nested dictionaries and lists; a field with a default may be absent.
-        prefix: what a message writes before the name of a field, such as ``config.``.
+        prefix: what a message writes before the name of a field, such as ``config.`` or the name of a file.
         advice: the last line of a message.
 
     Raises:
@@ -62,7 +62,7 @@ def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T
         if fault["type"] == "value_error":
             lines.append(str(fault["ctx"]["error"]))
         elif fault["type"] == "unexpected_keyword_argument":
-            lines.append(f"unknown key {key}; {schema.known(place, prefix)}")
+            lines.append(f"{key} is no known key; {schema.known(place)}")
         elif fault["type"] == "missing":
             lines.append(f"{key} is missing; expected {schema.expected(place)}")
         else:
@@ -90,13 +90,13 @@ class _Schema:
         high = f"{node['maximum']}]" if "maximum" in node else f"{node.get('exclusiveMaximum', '∞')})"
         return f"{_KINDS[node['type']]} in {low}, {high}{meaning}"
 
-    def known(self, place: Sequence[str | int], prefix: str) -> str:
+    def known(self, place: Sequence[str | int]) -> str:
         """The known name that is nearest to an unknown one, or the names at its place where none is near."""
         deep_enough = [name for name in self._names(self._root) if name.count(".") >= len(place) - 1]
         nearest = difflib.get_close_matches(".".join(map(str, place)), deep_enough, n=1)
         if nearest:
-            return f"did you mean {prefix}{nearest[0]}?"
-        return f"known keys there: {', '.join(self._resolved(self._at(place[:-1]))['properties'])}"
+            return f"did you mean {nearest[0]}?"
+        return f"expected one of {', '.join(self._resolved(self._at(place[:-1]))['properties'])}"
 
     def _at(self, place: Sequence[str | int]) -> Mapping[str, Any]:
         node = self._root

@@ -20,7 +20,7 @@ ALLOWED = {
     "mcsan_jax/errors.py": (),
     "mcsan_jax/levels.py": (),
     "mcsan_jax/batch.py": (),
-    "mcsan_jax/config.py": ("mcsan_jax.errors", "mcsan_jax.levels"),
+    "mcsan_jax/config.py": ("mcsan_jax.errors", "mcsan_jax.levels", "data_pipeline.validation"),
     "mcsan_jax/processes.py": ("mcsan_jax.errors",),
     "mcsan_jax/scoring/": (*FOUNDATIONS, "mcsan_jax.scoring"),
     "mcsan_jax/models/": (*FOUNDATIONS, "mcsan_jax.models"),
