@@ -1,138 +1,142 @@
 """The manifest of a prepared data set: what its records hold and where all of it came from."""
 
-import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import PlainSerializer, StrictFloat, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import InputError
+from data_pipeline.validation import RULES, Count, Size, parse
 
 SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 
-FRAMES = "frames"
-REGIONS = "regions"
+FRAMES: Final = "frames"
+REGIONS: Final = "regions"
 
 _PREPARE_AGAIN = "Run `python -m data_pipeline.prepare` again to write it anew."
 
 
-@dataclasses.dataclass(frozen=True)
-class FeatureStream:
-    """One kind of frame feature, for example the output of one backbone.
+def _with_seven_digits(values: tuple[float, ...]) -> list[float]:
+    return [float(f"{value:.7g}") for value in values]
 
-    Attributes:
-        name: unique among the streams of a data set.
-        kind: `FRAMES` for one vector per frame, `REGIONS` for ``regions`` vectors per frame.
-        dim: size of a vector.
-        regions: vectors per frame; 0 for `FRAMES`.
-        mean, std: statistics of each of the ``dim`` values over the training split.
-        source: where the features came from, for people.
-    """
+
+Statistics = Annotated[tuple[StrictFloat, ...], PlainSerializer(_with_seven_digits)]
+"""One number for each of a stream's dimensions; the file keeps 7 significant digits."""
+
+
+@dataclass(frozen=True, config=RULES)
+class FeatureStream:
+    """One kind of frame feature, for example the output of one backbone."""
 
     name: str
-    kind: str
-    dim: int
-    regions: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    """Unique among the streams of a data set."""
+    kind: Literal["frames", "regions"]
+    """`FRAMES` for one vector per frame, `REGIONS` for ``regions`` vectors per frame."""
+    dim: Count
+    """Size of a vector."""
+    regions: Size
+    """Vectors per frame; 0 for `FRAMES`."""
+    mean: Statistics
+    """Mean of each of the ``dim`` values over the training split."""
+    std: Statistics
+    """Standard deviation of each of the ``dim`` values over the training split."""
     source: str
+    """Where the features came from, for people."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, config=RULES)
 class SplitSummary:
     """How many items a split holds."""
 
-    videos: int
-    captions: int
-    foils: int
+    videos: Size
+    captions: Size
+    foils: Size
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, config=RULES)
 class TokenizerFile:
-    """The tokenizer that made the token ids; ``file`` is relative to the manifest's folder."""
+    """The tokenizer that made the token ids."""
 
     kind: str
-    size: int
+    size: Count
+    """Number of its tokens."""
     file: str
+    """Its file, relative to the manifest's folder."""
     sha256: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, config=RULES)
 class WordVectorFile:
-    """Vectors with which the word embedding starts; ``file`` is relative to the manifest's folder.
-
-    Attributes:
-        file, sha256: where they are.
-        source: name of the file they were read from.
-        dim: size of a vector.
-        known: how many tokens have one; the others start at random.
-    """
+    """Vectors with which the word embedding starts."""
 
     file: str
+    """Their file, relative to the manifest's folder."""
     sha256: str
     source: str
-    dim: int
-    known: int
+    """Name of the file they were read from."""
+    dim: Count
+    """Size of a vector."""
+    known: Size
+    """How many tokens have one; the others start at random."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, config=RULES)
 class FrameSampling:
-    """Which frames were stored, and how the streams go together.
+    """Which frames were stored, and how the streams go together."""
 
-    Attributes:
-        alignment: ``index`` or ``time``; see `data_pipeline.features.frames.FrameOptions`.
-        count: most frames of a video, a uniform sample; 0 for all.
-    """
-
-    alignment: str
-    count: int
+    alignment: Literal["index", "time"]
+    """See `data_pipeline.features.frames.FrameOptions`."""
+    count: Size
+    """Most frames of a video, a uniform sample; 0 for all."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, config=RULES)
 class AttributeFile:
-    """The attribute vocabularies: ``file`` is relative to the manifest's folder, ``sizes`` per node level."""
+    """The attribute vocabularies."""
 
     file: str
+    """Their file, relative to the manifest's folder."""
     sha256: str
-    sizes: dict[str, int]
+    sizes: dict[str, Size]
+    """Number of attributes of each node level."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, config=RULES)
 class Manifest:
     """Everything a program must know about a prepared data set before it opens the records.
 
-    Attributes:
-        dataset, protocol: names, for example ``msrvtt`` and ``1k-A``.
-        splits: per split name, how much it holds.
-        streams: feature streams in the order in which the frames of a batch concatenate them.
-        frames: which frames were stored.
-        tokenizer: the tokenizer of the captions.
-        word_vectors: vectors of the tokens, or None.
-        roles: names of the roles, in the order of their ids.
-        attributes: the attribute vocabularies.
-        parser: name and versions of the caption parser.
-        records: folder of the TFRecords, relative to the manifest's folder.
-        checksums: SHA-256 of every file of records, by name.
-        versions: versions of the packages that prepared the data.
+    The fields are in the order of the file.
     """
 
+    schema_version: int = SCHEMA_VERSION
     dataset: str
+    """Name of the data set, for example ``msrvtt``."""
     protocol: str
+    """Name of its division into splits, for example ``1k-A``."""
     splits: dict[str, SplitSummary]
-    streams: tuple[FeatureStream, ...]
+    """How much each split holds, by name."""
     frames: FrameSampling
     tokenizer: TokenizerFile
     word_vectors: WordVectorFile | None
     roles: tuple[str, ...]
+    """Names of the roles, in the order of their ids."""
     attributes: AttributeFile
     parser: dict[str, str]
+    """Name and versions of the caption parser."""
     records: str
+    """Folder of the TFRecords, relative to the manifest's folder."""
     checksums: dict[str, str]
+    """SHA-256 of every file of records, by name."""
     versions: dict[str, str]
-    schema_version: int = SCHEMA_VERSION
+    """Versions of the packages that prepared the data."""
+    # Their statistics fill thousands of lines: what people look for comes before them.
+    streams: tuple[FeatureStream, ...]
+    """Feature streams in the order in which the frames of a batch concatenate them."""
 
     @property
     def frame_streams(self) -> tuple[FeatureStream, ...]:
@@ -167,7 +171,7 @@ class Manifest:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that the manifest says, except package versions and the place of the records."""
-        content = _to_json(self)
+        content = self._to_json()
         for key in ("records", "versions"):
             del content[key]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -175,7 +179,7 @@ class Manifest:
     def save(self, folder: Path) -> None:
         """Writes ``manifest.json`` into a folder, in one step. Statistics keep 7 significant digits."""
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"fingerprint": self.fingerprint, **_to_json(self)}, indent=1)
+        text = json.dumps({"fingerprint": self.fingerprint, **self._to_json()}, indent=1)
         with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".manifest-", delete=False) as file:
             file.write(text + "\n")
         Path(file.name).chmod(0o644)
@@ -186,8 +190,8 @@ class Manifest:
         """Reads the manifest of a prepared folder.
 
         Raises:
-            InputError: there is none, it was written for another schema version, lacks a key, or was
-                changed after it was written.
+            InputError: there is none, it was written for another schema version, or it was changed after it was
+                written. The message names every key that is missing, unknown or wrong.
         """
         path = folder / MANIFEST_NAME
         if not path.is_file():
@@ -200,67 +204,20 @@ class Manifest:
             content = json.loads(path.read_text())
         except ValueError as error:
             raise InputError(f"{path} is not valid JSON ({error}). {_PREPARE_AGAIN}") from error
-        return _from_json(content, path)
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{path} has schema version {version}, but this program reads version {SCHEMA_VERSION}. "
+                f"{_PREPARE_AGAIN}"
+            )
+        fingerprint = content.pop("fingerprint", None)
+        manifest = parse(Manifest, content, f"{path}: ", _PREPARE_AGAIN)
+        if fingerprint != manifest.fingerprint:
+            raise InputError(
+                f"{path} was changed after it was written: its fingerprint is {fingerprint}, "
+                f"its content has {manifest.fingerprint}. {_PREPARE_AGAIN}"
+            )
+        return manifest
 
-
-def _to_json(manifest: Manifest) -> dict[str, Any]:
-    content = dataclasses.asdict(manifest)
-    content = {"schema_version": content.pop("schema_version"), **content}
-    for stream in content["streams"]:
-        for statistic in ("mean", "std"):
-            stream[statistic] = [float(f"{value:.7g}") for value in stream[statistic]]
-    # The statistics fill thousands of lines: what people look for comes before them.
-    content["streams"] = content.pop("streams")
-    return content
-
-
-def _from_json(content: Any, path: Path) -> Manifest:
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"{path} has schema version {version}, but this program reads version {SCHEMA_VERSION}. "
-            f"{_PREPARE_AGAIN}"
-        )
-    fields = _require(content, Manifest, path, "")
-    splits = {
-        name: SplitSummary(**_require(value, SplitSummary, path, f"splits.{name}."))
-        for name, value in fields.pop("splits").items()
-    }
-    streams = []
-    for number, value in enumerate(fields.pop("streams")):
-        stream = _require(value, FeatureStream, path, f"streams.{number}.")
-        streams.append(
-            FeatureStream(**{**stream, "mean": tuple(stream["mean"]), "std": tuple(stream["std"])})
-        )
-    tokenizer = TokenizerFile(**_require(fields.pop("tokenizer"), TokenizerFile, path, "tokenizer."))
-    attributes = AttributeFile(**_require(fields.pop("attributes"), AttributeFile, path, "attributes."))
-    frames = FrameSampling(**_require(fields.pop("frames"), FrameSampling, path, "frames."))
-    vectors = fields.pop("word_vectors")
-    if vectors is not None:
-        vectors = WordVectorFile(**_require(vectors, WordVectorFile, path, "word_vectors."))
-    roles = tuple(fields.pop("roles"))
-    manifest = Manifest(
-        **fields,
-        splits=splits,
-        streams=tuple(streams),
-        frames=frames,
-        tokenizer=tokenizer,
-        word_vectors=vectors,
-        attributes=attributes,
-        roles=roles,
-    )
-    if content.get("fingerprint") != manifest.fingerprint:
-        raise InputError(
-            f"{path} was changed after it was written: its fingerprint is {content.get('fingerprint')}, "
-            f"its content has {manifest.fingerprint}. {_PREPARE_AGAIN}"
-        )
-    return manifest
-
-
-def _require(content: Mapping[str, Any], target: type, path: Path, prefix: str) -> dict[str, Any]:
-    """The values of a dataclass's fields; an `InputError` names the first that is missing."""
-    names = [field.name for field in dataclasses.fields(target)]
-    for name in names:
-        if name not in content:
-            raise InputError(f"{path} lacks the key '{prefix}{name}'. {_PREPARE_AGAIN}")
-    return {name: content[name] for name in names}
+    def _to_json(self) -> dict[str, Any]:
+        return TypeAdapter(Manifest).dump_python(self, mode="json")

@@ -130,7 +130,7 @@ def test_the_configuration_of_a_run_is_found_again(tmp_path: Path) -> None:
     identity.write_text(json.dumps(values))
     assert Workdir(tmp_path).stored_config() == CONFIG
     identity.write_text(json.dumps({**values, "model.depth": 3}))
-    with pytest.raises(InputError, match=r"unknown config key config\.model\.depth"):
+    with pytest.raises(InputError, match=r"config\.model\.depth is no known key"):
         Workdir(tmp_path).stored_config()
     with pytest.raises(InputError, match=r"holds no run: there is no config\.json"):
         Workdir(tmp_path / "absent").stored_config()

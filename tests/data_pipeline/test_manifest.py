@@ -1,8 +1,10 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import (
@@ -101,10 +103,36 @@ def _edit(folder: Path, manifest: Manifest, edit) -> None:
             lambda content: content.update(schema_version=99),
             "schema version 99, but this program reads version 2",
         ),
-        (lambda content: content.pop("roles"), "lacks the key 'roles'"),
-        (lambda content: content["splits"]["test"].pop("foils"), r"lacks the key 'splits\.test\.foils'"),
-        (lambda content: content["streams"][2].pop("dim"), r"lacks the key 'streams\.2\.dim'"),
-        (lambda content: content["tokenizer"].pop("sha256"), r"lacks the key 'tokenizer\.sha256'"),
+        (lambda content: content.pop("roles"), "roles is missing; expected a list: Names of the roles"),
+        (
+            lambda content: content["splits"]["test"].pop("foils"),
+            r"splits\.test\.foils is missing; expected a whole number in \[0, ∞\)",
+        ),
+        (
+            lambda content: content["streams"][2].update(dim=0),
+            r"streams\.2\.dim is 0; expected a whole number in \[1, ∞\): Size of a vector",
+        ),
+        (
+            lambda content: content["streams"][1]["mean"].append("3"),
+            r"streams\.1\.mean\.2 is '3'; expected a number",
+        ),
+        (
+            lambda content: content["streams"][0].update(kind="pixels"),
+            r"kind is 'pixels'; expected one of 'frames'",
+        ),
+        (
+            lambda content: content["attributes"]["sizes"].update(entity=-1),
+            r"attributes\.sizes\.entity is -1; ",
+        ),
+        (
+            lambda content: content["word_vectors"].pop("known"),
+            r"word_vectors\.known is missing; expected a whole",
+        ),
+        (lambda content: content.update(splits=[]), r"splits is \[\]; expected a group of fields: How much"),
+        (
+            lambda content: content["tokenizer"].update(sha=""),
+            "tokenizer.sha is no known key; .* tokenizer.sha256",
+        ),
         (lambda content: content["splits"]["test"].update(foils=31), "was changed after it was written"),
     ],
 )
@@ -119,3 +147,85 @@ def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, text: str) -> N
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest\.json"):
         Manifest.load(tmp_path)
+
+
+def test_all_that_is_wrong_is_named_at_once(manifest: Manifest, tmp_path: Path) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        content["rolls"] = content.pop("roles")
+        del content["splits"]["test"]["foils"], content["tokenizer"]["sha256"]
+        content["streams"][2]["regions"] = "36"
+
+    _edit(tmp_path, manifest, edit)
+    with pytest.raises(InputError) as caught:
+        Manifest.load(tmp_path)
+    *faults, advice = str(caught.value).splitlines()
+    start = f"{tmp_path / 'manifest.json'}: "
+    assert [line.removeprefix(start).split(";")[0] for line in faults] == [
+        "splits.test.foils is missing",
+        "tokenizer.sha256 is missing",
+        "roles is missing",
+        "streams.2.regions is '36'",
+        "rolls is no known key",
+    ]
+    assert faults[-1].endswith("did you mean roles?") and "prepare" in advice
+
+
+def test_numbers_that_make_no_sense_cannot_be_made() -> None:
+    with pytest.raises(ValidationError, match="captions"):
+        SplitSummary(videos=1, captions=-1, foils=0)
+
+
+WRITTEN = {
+    "fingerprint": "e0f93d578de84eb3989cd701836650ae43ccb81d76f2ad0bdcdfd644c8633cf1",
+    "schema_version": 2,
+    "dataset": "msrvtt",
+    "protocol": "1k-A",
+    "splits": {
+        "train": {"videos": 9000, "captions": 180000, "foils": 0},
+        "test": {"videos": 1000, "captions": 1000, "foils": 30},
+    },
+    "frames": {"alignment": "index", "count": 0},
+    "tokenizer": {"kind": "word", "size": 8000, "file": "tokenizer.model", "sha256": "ab" * 32},
+    "word_vectors": None,
+    "roles": ["none", "agent", "patient"],
+    "attributes": {
+        "file": "attributes.json",
+        "sha256": "cd" * 32,
+        "sizes": {"entity": 500, "action": 200},
+    },
+    "parser": {"name": "spacy", "model": "en"},
+    "records": "records/video_text/1.0.0",
+    "checksums": {"video_text-train.tfrecord-00000-of-00001": "12" * 32},
+    "versions": {"numpy": "2"},
+    "streams": [
+        {
+            "name": "appearance",
+            "kind": "frames",
+            "dim": 3,
+            "regions": 0,
+            "mean": [0.3333333, 123456.8, -1.0],
+            "std": [6.666667e-10, 2.0, 3.0],
+            "source": "a backbone",
+        },
+        {
+            "name": "objects",
+            "kind": "regions",
+            "dim": 4,
+            "regions": 36,
+            "mean": [0.0, 0.0, 0.0, 0.0],
+            "std": [1.0, 1.0, 1.0, 1.0],
+            "source": "a detector",
+        },
+    ],
+}
+"""A file of this schema version, with its fingerprint as it was when the version was new."""
+
+
+def test_a_file_opens_and_is_written_to_the_same_bytes(tmp_path: Path) -> None:
+    text = json.dumps(WRITTEN, indent=1) + "\n"
+    (tmp_path / "manifest.json").write_text(text)
+    loaded = Manifest.load(tmp_path)
+    assert loaded.fingerprint == WRITTEN["fingerprint"]
+    assert loaded.streams[0].mean == (0.3333333, 123456.8, -1.0)
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again" / "manifest.json").read_text() == text

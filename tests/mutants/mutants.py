@@ -236,9 +236,9 @@ USE = (
     ),
     Mutant(
         "unknown keys of a config are dropped in silence",
-        "mcsan_jax/config.py",
-        "hints = typing.get_type_hints(kind)\n",
-        "hints = typing.get_type_hints(kind); values = {key: values[key] for key in values if key in hints}\n",
+        "data_pipeline/validation.py",
+        'extra="forbid"',
+        'extra="ignore"',
         ("test_config.py",),
     ),
     Mutant(

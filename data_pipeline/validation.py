@@ -1,0 +1,116 @@
+"""Values from outside become typed: a field's type holds its bounds, the string below it says what it means.
+
+A dataclass of `pydantic.dataclasses` with the configuration `RULES` checks its values wherever it is made;
+`parse` makes one of what a file or a command line says, and names everything that does not fit.
+"""
+
+import difflib
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from data_pipeline.errors import InputError
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Size = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[float, Field(strict=True, gt=0)]
+NonNegative = Annotated[float, Field(strict=True, ge=0)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
+PartialShare = Annotated[float, Field(strict=True, ge=0, lt=1)]
+
+RULES = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True)
+"""Unknown keys, NaN and infinities are refused, and the strings below fields are their meanings."""
+
+_KINDS = {
+    "array": "a list",
+    "boolean": "True or False",
+    "integer": "a whole number",
+    "number": "a number",
+    "object": "a group of fields",
+    "string": "a string",
+}
+"""The types of JSON Schema in words."""
+
+_T = TypeVar("_T")
+
+
+def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T:
+    """Plain values as an instance of a pydantic dataclass.
+
+    Args:
+        kind: the dataclass.
+        values: nested dictionaries and lists; a field with a default may be absent.
+        prefix: what a message writes before the name of a field, such as ``config.`` or the name of a file.
+        advice: the last line of a message.
+
+    Raises:
+        InputError: the message has a line for everything that does not fit, such as ``config.loss.focal_alpha is 2;
+            expected a number in [0, 1]: Weight of ...``. An unknown key is answered with the nearest name.
+    """
+    adapter = TypeAdapter(kind)
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        faults = error.errors()
+    schema = _Schema(adapter.json_schema())
+    lines = []
+    for fault in faults:
+        place = fault["loc"]
+        key = prefix + ".".join(map(str, place))
+        if fault["type"] == "value_error":
+            lines.append(str(fault["ctx"]["error"]))
+        elif fault["type"] == "unexpected_keyword_argument":
+            lines.append(f"{key} is no known key; {schema.known(place)}")
+        elif fault["type"] == "missing":
+            lines.append(f"{key} is missing; expected {schema.expected(place)}")
+        else:
+            found = textwrap.shorten(repr(fault["input"]), 200, placeholder="…")
+            lines.append(f"{key} is {found}; expected {schema.expected(place)}")
+    raise InputError("\n".join([*lines, advice] if advice else lines))
+
+
+class _Schema:
+    """The JSON Schema of a dataclass, in which the place of a fault is looked up."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+
+    def expected(self, place: Sequence[str | int]) -> str:
+        """What belongs at a place: its type, its range or choices, and its meaning."""
+        node = self._at(place)
+        meaning = f": {' '.join(node['description'].split())}" if "description" in node else ""
+        node = self._resolved(node)
+        if "enum" in node:
+            return f"one of {', '.join(map(repr, node['enum']))}{meaning}"
+        if node["type"] not in ("integer", "number"):
+            return _KINDS[node["type"]] + meaning
+        low = f"[{node['minimum']}" if "minimum" in node else f"({node.get('exclusiveMinimum', '-∞')}"
+        high = f"{node['maximum']}]" if "maximum" in node else f"{node.get('exclusiveMaximum', '∞')})"
+        return f"{_KINDS[node['type']]} in {low}, {high}{meaning}"
+
+    def known(self, place: Sequence[str | int]) -> str:
+        """The known name that is nearest to an unknown one, or the names at its place where none is near."""
+        deep_enough = [name for name in self._names(self._root) if name.count(".") >= len(place) - 1]
+        nearest = difflib.get_close_matches(".".join(map(str, place)), deep_enough, n=1)
+        if nearest:
+            return f"did you mean {nearest[0]}?"
+        return f"expected one of {', '.join(self._resolved(self._at(place[:-1]))['properties'])}"
+
+    def _at(self, place: Sequence[str | int]) -> Mapping[str, Any]:
+        node = self._root
+        for part in place:
+            node = self._resolved(node)
+            node = node.get("items") or node.get("properties", {}).get(part) or node["additionalProperties"]
+        return node
+
+    def _resolved(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The definition behind a reference; of an optional value, what it is when it is there."""
+        node = node["anyOf"][0] if "anyOf" in node else node
+        return self._root["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+
+    def _names(self, node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+        for name, inner in self._resolved(node).get("properties", {}).items():
+            yield prefix + name
+            yield from self._names(inner, f"{prefix}{name}.")
