@@ -23,6 +23,8 @@ from mcsan_jax.models.span_pooling import pool_spans
 
 PRETRAINED = "pretrained"
 """Name of the module whose parameters were published with a pretrained encoder."""
+ROLES = "roles"
+"""Name of the embedding of roles, by which nodes and relationships are multiplied."""
 
 
 class TextEncoder(nn.Module):
@@ -57,7 +59,7 @@ class TextEncoder(nn.Module):
         if set(config.levels) == {GLOBAL} and not config.sentence_node:
             return LevelEmbeddings(pooled, {})
 
-        roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name="roles")
+        roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name=ROLES)
         node_mask = jnp.asarray(texts.node_mask)
         nodes = pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
         real, allowed = node_mask, _adjacency(texts, node_mask.shape[1])
