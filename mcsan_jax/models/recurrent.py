@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from mcsan_jax.batch import AnyArray
+from mcsan_jax.models.layers import Linear
 from mcsan_jax.models.sequence_packing import Packing, over_used_slots, pack, to_slots, to_tokens
 
 
@@ -26,7 +26,7 @@ class BidirectionalGRU(nn.Module):
     def __call__(self, x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b n width"]:
         recurrent = self.param("recurrent", _orthogonal_gates, (2, self.width, 3 * self.width))
         recurrent_bias = self.param("recurrent_bias", nn.initializers.zeros, (2, 1, self.width))
-        kernel, bias = _LinearWeights(6 * self.width, name="input")(x.shape[-1])
+        kernel, bias = Linear(6 * self.width, name="input").weights(x.shape[-1])
         weights = GRUWeights(
             kernel=jnp.stack(jnp.split(kernel, 2, axis=1)),
             bias=jnp.reshape(bias, (2, -1)),
@@ -34,27 +34,6 @@ class BidirectionalGRU(nn.Module):
             recurrent_bias=recurrent_bias[:, 0],
         )
         return bidirectional_gru(x, jnp.asarray(mask), weights, self.compute_dtype)
-
-
-class _LinearWeights(nn.Module):
-    """The weights of a `Linear`, with its names and initial values, for a product that is made elsewhere."""
-
-    features: int
-
-    @nn.compact
-    def __call__(self, inputs: int) -> tuple[AnyArray, AnyArray]:
-        return _DenseWeights(self.features, name="Dense_0")(inputs)
-
-
-class _DenseWeights(nn.Module):
-    """The weights of Flax's `Dense`."""
-
-    features: int
-
-    @nn.compact
-    def __call__(self, inputs: int) -> tuple[AnyArray, AnyArray]:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (inputs, self.features))
-        return kernel, self.param("bias", nn.initializers.zeros, (self.features,))
 
 
 class GRUWeights(NamedTuple):
