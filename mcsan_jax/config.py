@@ -68,6 +68,10 @@ class ModelConfig:
     dropout: float = 0.2
     compute_dtype: str = "float32"
     """Type of the inputs of large products: float32 or bfloat16. Parameters and sums are float32."""
+    matmul_precision: str = "default"
+    """Precision of the float32 products of encoders, and of their gradients: default (what the device finds quick: TF32
+    on NVIDIA GPUs, one pass of bfloat16 on TPUs, float32 on CPUs), high (three passes on TPUs), or highest (float32
+    everywhere). Scores are computed with highest whatever this says."""
     remat: bool = False
     """What the layers of transformers and the levels of videos computed is not kept for the gradient but computed
     again: less memory, more time."""
@@ -201,6 +205,7 @@ _CHOICES = {
     "model.frame_pooling": ("attention", "mean"),
     "model.temporal": ("convolution", "bigru", "attention", "none"),
     "model.compute_dtype": ("float32", "bfloat16"),
+    "model.matmul_precision": ("default", "high", "highest"),
     "similarity.missing_levels": ("renormalize", "zero"),
     "similarity.kernel": ("xla", "pallas"),
     "train.exchange": ("gather", "ring"),

@@ -76,13 +76,15 @@ class MCSAN(nn.Module):
         regions = None
         if self.shape.region_dim and videos.regions is not None:
             regions = self.region_statistics(jnp.asarray(videos.regions))
-        embeddings = self.video_encoder(frames, jnp.asarray(videos.frame_mask), regions, train)
-        return Encoding(embeddings, self.attribute_projector(embeddings))
+        with jax.default_matmul_precision(self.config.model.matmul_precision):
+            embeddings = self.video_encoder(frames, jnp.asarray(videos.frame_mask), regions, train)
+            return Encoding(embeddings, self.attribute_projector(embeddings))
 
     def encode_texts(self, texts: TextBatch, train: bool = False) -> Encoding:
         """Tokens and graphs to the four levels and their attribute logits."""
-        embeddings: LevelEmbeddings = self.text_encoder(texts, train)
-        return Encoding(embeddings, self.text_attribute_projector(embeddings))
+        with jax.default_matmul_precision(self.config.model.matmul_precision):
+            embeddings: LevelEmbeddings = self.text_encoder(texts, train)
+            return Encoding(embeddings, self.text_attribute_projector(embeddings))
 
     def scoring_parameters(self) -> ScoringParameters:
         """Level weights (summing to one) and temperature; constants unless the config has them learned."""

@@ -162,7 +162,9 @@ def make_train_step(
         return total, {"loss": total, **terms, "temperature": parameters.temperature, **weights}
 
     def train_step(state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
-        gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, state, batch)
+        # The model sets it for its own products; those of their gradients are traced here.
+        with jax.default_matmul_precision(config.model.matmul_precision):
+            gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, state, batch)
         # Optax multiplies floats and integers, which the strict setting of the tests forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
