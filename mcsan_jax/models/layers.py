@@ -33,6 +33,10 @@ class Linear(nn.Module):
     """An affine map ``x K + b`` whose product takes inputs in `compute_dtype`; sums and result are float32.
 
     Its parameters have the names and the initial values of a `flax.linen.Dense` inside it.
+
+    Attributes:
+        features: size of the last axis of the result.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
     """
 
     features: int
@@ -50,7 +54,11 @@ class Linear(nn.Module):
 
 
 class _DenseWeights(nn.Module):
-    """The weights of a `flax.linen.Dense`, which itself rounds products and biases to the type of its inputs."""
+    """The weights of a `flax.linen.Dense`, which itself rounds products and biases to the type of its inputs.
+
+    Attributes:
+        features: columns of the kernel.
+    """
 
     features: int
 
@@ -61,7 +69,10 @@ class _DenseWeights(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """``Σ_i softmax_i(w · h_i) h_i`` over real items; zero where there is none."""
+    """``Σ_i softmax_i(w · h_i) h_i`` over real items; zero where there is none.
+
+    Axes: b rows, n items of a row, d numbers of an item. The module has no fields.
+    """
 
     @nn.compact
     def __call__(self, h: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:
@@ -73,6 +84,11 @@ class CrossAttention(nn.Module):
     """Scaled dot-product attention with learned queries and keys of half the width; values are the keys' inputs.
 
     ``c_i = Σ_j softmax_j(q(x_i) · k(y_j) / √(d/2)) y_j`` over allowed pairs; zero where none is allowed.
+    Axes: n queries of dx numbers, m keys of d numbers; the result has a vector of d numbers for each query.
+
+    Attributes:
+        width: d; queries and keys are mapped to half of it.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
     """
 
     width: int
@@ -90,7 +106,16 @@ class CrossAttention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward, each with a residual connection."""
+    """Pre-norm self-attention and feed-forward, each with a residual connection.
+
+    Axes of input and output: b rows, n items, d = width.
+
+    Attributes:
+        width: of the states; the feed-forward part is four times as wide.
+        heads: of the attention, which divide the width.
+        dropout: share of both results that is dropped in training.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+    """
 
     width: int
     heads: int = 4

@@ -37,6 +37,15 @@ class TextEncoder(nn.Module):
 
     With ``sentence_node`` the pooled sentence is one more node of the graph, without a role. Actions attend to it, it
     attends to itself only, and the global level is what becomes of it.
+
+    The global level is [t, width], every other level [t, n, width], for t texts with room for n nodes or relationships.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
+        vocabulary_size: number of tokens.
+        role_count: number of roles.
+        max_actions: slots of actions; they come before those of entities.
+        pretrained: sizes of the pretrained encoder; None where there is none.
     """
 
     config: ModelConfig
@@ -96,7 +105,16 @@ class TextEncoder(nn.Module):
 
 
 class TokenContext(nn.Module):
-    """Token ids to contextual states of the model's width."""
+    """Token ids to contextual states of the model's width.
+
+    Axes: t texts, w tokens; the result has ``width`` numbers for each token. The optional ``states`` of d numbers are
+    what a frozen pretrained encoder made of the tokens.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
+        vocabulary_size: number of tokens.
+        pretrained: sizes of the pretrained encoder; None where there is none.
+    """
 
     config: ModelConfig
     vocabulary_size: int
