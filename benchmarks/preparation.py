@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, make_annotations
-from data_pipeline.annotations.own import read
+from data_pipeline.annotations.own import read_json_lines
 from data_pipeline.annotations.video import Video
 from data_pipeline.features.readers import open_features
 from data_pipeline.manifest import Manifest
@@ -97,7 +97,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     given = make_parser().parse_args(words)
     annotations = (
-        read([given.annotations], "custom")
+        read_json_lines([given.annotations], "custom")
         if given.annotations
         else make_captions(given.videos, given.captions)
     )

@@ -76,6 +76,10 @@ class ModelConfig:
     """Share of the values that are dropped in training."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the inputs of large products. Parameters and sums are float32."""
+    matmul_precision: Literal["default", "high", "highest"] = "default"
+    """Precision of the float32 products of encoders, and of their gradients: default (what the device finds quick: TF32
+    on NVIDIA GPUs, one pass of bfloat16 on TPUs, float32 on CPUs), high (three passes on TPUs), or highest (float32
+    everywhere). Scores are computed with highest whatever this says."""
     remat: StrictBool = False
     """Layers of transformers and levels of videos are computed again for the gradient: less memory, more time."""
 

@@ -126,6 +126,7 @@ def test_levels_may_be_a_list() -> None:
         ),
         ("model.temporal", "lstm", r"config\.model\.temporal .*'bigru', 'attention', 'none'"),
         ("model.compute_dtype", "float16", r"config\.model\.compute_dtype .*'float32', 'bfloat16'"),
+        ("model.matmul_precision", "low", r"config\.model\.matmul_precision .*'default', 'high', 'highest'"),
         ("similarity.missing_levels", "drop", r"config\.similarity\.missing_levels .*'renormalize', 'zero'"),
         ("loss.ranking", "softmax", r"config\.loss\.ranking .*'info_nce', 'triplet', 'none'"),
         ("loss.divergence_direction", "both", r"config\.loss\.divergence_direction .*'symmetric'"),

@@ -42,7 +42,12 @@ class Bert(nn.Module):
     """States of a text's own tokens; the special tokens are put around them and their states left out.
 
     Post-norm transformer layers with exact GELU, as in the original. There is no dropout: the encoder is used as it
-    is, or tuned a little.
+    is, or tuned a little. Axes: t texts, w tokens without the special ones, width of the encoder.
+
+    Attributes:
+        shape: sizes of the encoder.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+        remat: whether layers are computed again for the gradient instead of being kept.
     """
 
     shape: BertShape
@@ -65,7 +70,14 @@ class Bert(nn.Module):
 
 
 class BertLayer(nn.Module):
-    """Self-attention and feed-forward, each followed by a residual connection and LayerNorm."""
+    """Self-attention and feed-forward, each followed by a residual connection and LayerNorm.
+
+    Axes of input and output: t texts, w tokens with the special ones, width of the encoder.
+
+    Attributes:
+        shape: sizes of the encoder.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+    """
 
     shape: BertShape
     compute_dtype: str

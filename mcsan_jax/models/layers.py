@@ -1,5 +1,6 @@
 """The few blocks that both encoders share. Parameters, norms and softmax are float32 throughout."""
 
+import functools
 import inspect
 from typing import TypeVar
 
@@ -7,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+
+from data_pipeline.batches.batch import AnyArray
 
 Block = TypeVar("Block", bound=nn.Module)
 
@@ -27,20 +30,49 @@ def rematerialized(block: type[Block], wanted: bool) -> type[Block]:
 
 
 class Linear(nn.Module):
-    """An affine map whose product runs in `compute_dtype` and whose result is float32."""
+    """An affine map ``x K + b`` whose product takes inputs in `compute_dtype`; sums and result are float32.
+
+    Its parameters have the names and the initial values of a `flax.linen.Dense` inside it.
+
+    Attributes:
+        features: size of the last axis of the result.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+    """
 
     features: int
     compute_dtype: str = "float32"
-    use_bias: bool = True
+
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch features"]:
+        kernel, bias = self.weights(x.shape[-1])
+        product = _product(x, jnp.asarray(kernel), self.compute_dtype)
+        return product + bias.reshape((1,) * (x.ndim - 1) + (-1,))
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch features"]:
-        dense = nn.Dense(self.features, use_bias=self.use_bias, dtype=jnp.dtype(self.compute_dtype))
-        return dense(x).astype(jnp.float32)
+    def weights(self, inputs: int) -> tuple[Float[AnyArray, "d features"], Float[AnyArray, " features"]]:
+        """Kernel and bias for so many inputs, for a product that is made elsewhere."""
+        return _DenseWeights(self.features, name="Dense_0")(inputs)
+
+
+class _DenseWeights(nn.Module):
+    """The weights of a `flax.linen.Dense`, which itself rounds products and biases to the type of its inputs.
+
+    Attributes:
+        features: columns of the kernel.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, inputs: int) -> tuple[Float[AnyArray, "d features"], Float[AnyArray, " features"]]:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (inputs, self.features))
+        return kernel, self.param("bias", nn.initializers.zeros, (self.features,))
 
 
 class AttentionPooling(nn.Module):
-    """``Σ_i softmax_i(w · h_i) h_i`` over real items; zero where there is none."""
+    """``Σ_i softmax_i(w · h_i) h_i`` over real items; zero where there is none.
+
+    Axes: b rows, n items of a row, d numbers of an item. The module has no fields.
+    """
 
     @nn.compact
     def __call__(self, h: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:
@@ -52,6 +84,11 @@ class CrossAttention(nn.Module):
     """Scaled dot-product attention with learned queries and keys of half the width; values are the keys' inputs.
 
     ``c_i = Σ_j softmax_j(q(x_i) · k(y_j) / √(d/2)) y_j`` over allowed pairs; zero where none is allowed.
+    Axes: n queries of dx numbers, m keys of d numbers; the result has a vector of d numbers for each query.
+
+    Attributes:
+        width: d; queries and keys are mapped to half of it.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
     """
 
     width: int
@@ -69,7 +106,16 @@ class CrossAttention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward, each with a residual connection."""
+    """Pre-norm self-attention and feed-forward, each with a residual connection.
+
+    Axes of input and output: b rows, n items, d = width.
+
+    Attributes:
+        width: of the states; the feed-forward part is four times as wide.
+        heads: of the attention, which divide the width.
+        dropout: share of both results that is dropped in training.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+    """
 
     width: int
     heads: int = 4
@@ -91,6 +137,42 @@ class TransformerLayer(nn.Module):
         h = nn.gelu(Linear(4 * self.width, self.compute_dtype, name="expand")(h))
         h = Linear(self.width, self.compute_dtype, name="contract")(h)
         return x + nn.Dropout(self.dropout, deterministic=not train)(h)
+
+
+def _product(
+    x: Float[Array, "*batch d"], kernel: Float[Array, "d features"], compute_dtype: str
+) -> Float[Array, "*batch features"]:
+    """``x K`` in float32, with both factors rounded to `compute_dtype`; so are the factors of its gradients."""
+    if compute_dtype == "float32":
+        return _contract(x, kernel, (-1,), (0,))
+    return _rounded_product(x, kernel, compute_dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _rounded_product(x: Array, kernel: Array, compute_dtype: str) -> Array:
+    return _contract(x.astype(compute_dtype), kernel.astype(compute_dtype), (-1,), (0,))
+
+
+def _forward(x: Array, kernel: Array, compute_dtype: str) -> tuple[Array, tuple[Array, Array]]:
+    factors = x.astype(compute_dtype), kernel.astype(compute_dtype)
+    return _contract(*factors, (-1,), (0,)), factors
+
+
+def _backward(compute_dtype: str, factors: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    """Without it JAX would round both gradients to `compute_dtype`, and not the factors of their products."""
+    x, kernel = factors
+    rounded = gradient.astype(compute_dtype)
+    rows = tuple(range(x.ndim - 1))
+    return _contract(rounded, kernel, (-1,), (1,)), _contract(x, rounded, rows, rows)
+
+
+_rounded_product.defvjp(_forward, _backward)
+
+
+def _contract(x: Array, y: Array, axes_of_x: tuple[int, ...], axes_of_y: tuple[int, ...]) -> Array:
+    """The product over these axes of both, with sums in float32."""
+    axes = tuple(axis % x.ndim for axis in axes_of_x), axes_of_y
+    return jax.lax.dot_general(x, y, (axes, ((), ())), preferred_element_type=jnp.float32)
 
 
 def masked_softmax(

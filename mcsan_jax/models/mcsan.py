@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
-from mcsan_jax.models.attribute_projector import AttributeProjector
 from mcsan_jax.models.bert import BertShape
+from mcsan_jax.models.layers import Linear, masked_mean
 from mcsan_jax.models.text_encoder import TextEncoder
 from mcsan_jax.models.video_encoder import VideoEncoder
 
@@ -20,7 +20,12 @@ from mcsan_jax.models.video_encoder import VideoEncoder
 class DataShape:
     """What the network must know about the data: it comes from the manifest of the prepared data.
 
-    ``attributes`` holds the number of attributes of each node level; ``region_dim`` is 0 where there are no regions.
+    Attributes:
+        vocabulary_size: number of tokens.
+        role_count: number of roles.
+        frame_dim: numbers in a frame's features.
+        region_dim: numbers in a region's features; 0 where there are no regions.
+        attributes: pairs of a node level and the number of its attributes.
     """
 
     vocabulary_size: int
@@ -35,6 +40,11 @@ class MCSAN(nn.Module):
 
     The collection ``statistics`` holds the mean and standard deviation of the training features, so that a
     checkpoint standardises features by itself.
+
+    Attributes:
+        config: the experiment; the network reads the groups data (sizes), model, similarity and loss.
+        shape: sizes that come from the data.
+        pretrained: sizes of the pretrained text encoder; None where the text encoder learns its own words.
     """
 
     config: Config
@@ -71,18 +81,20 @@ class MCSAN(nn.Module):
         )
 
     def encode_videos(self, videos: VideoBatch, train: bool = False) -> Encoding:
-        """Frame features as stored to the four levels and their attribute logits."""
+        """Frame features as stored [v, f, d] to levels ([v, width], [v, f, width]) and attribute logits [v, a]."""
         frames = self.frame_statistics(jnp.asarray(videos.frames))
         regions = None
         if self.shape.region_dim and videos.regions is not None:
             regions = self.region_statistics(jnp.asarray(videos.regions))
-        embeddings = self.video_encoder(frames, jnp.asarray(videos.frame_mask), regions, train)
-        return Encoding(embeddings, self.attribute_projector(embeddings))
+        with jax.default_matmul_precision(self.config.model.matmul_precision):
+            embeddings = self.video_encoder(frames, jnp.asarray(videos.frame_mask), regions, train)
+            return Encoding(embeddings, self.attribute_projector(embeddings))
 
     def encode_texts(self, texts: TextBatch, train: bool = False) -> Encoding:
-        """Tokens and graphs to the four levels and their attribute logits."""
-        embeddings: LevelEmbeddings = self.text_encoder(texts, train)
-        return Encoding(embeddings, self.text_attribute_projector(embeddings))
+        """Tokens and graphs to levels ([t, width], [t, n, width]) and attribute logits [t, a]."""
+        with jax.default_matmul_precision(self.config.model.matmul_precision):
+            embeddings: LevelEmbeddings = self.text_encoder(texts, train)
+            return Encoding(embeddings, self.text_attribute_projector(embeddings))
 
     def scoring_parameters(self) -> ScoringParameters:
         """Level weights (summing to one) and temperature; constants unless the config has them learned."""
@@ -107,8 +119,35 @@ class MCSAN(nn.Module):
         )
 
 
+class AttributeProjector(nn.Module):
+    """The cross-modal parameter-share attribute projection: the mean of a level's vectors to logits over attributes.
+
+    There is one affine map for each level. Input vectors are [b, n, width], logits of a level [b, a].
+
+    Attributes:
+        sizes: pairs of a node level and the number of its attributes.
+        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+    """
+
+    sizes: tuple[tuple[str, int], ...]
+    compute_dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, embeddings: LevelEmbeddings) -> dict[str, Float[Array, "b a"]]:
+        logits = {}
+        for level, size in self.sizes:
+            nodes = embeddings.nodes[level]
+            pooled = masked_mean(nodes.vectors, nodes.mask)
+            logits[level] = Linear(size, self.compute_dtype, name=level)(pooled)
+        return logits
+
+
 class Standardization(nn.Module):
-    """``(x − mean) / standard deviation`` with constants that are stored, not learned."""
+    """``(x − mean) / standard deviation`` with constants that are stored, not learned.
+
+    Attributes:
+        dim: numbers in a vector, the size of the last axis of input and output.
+    """
 
     dim: int
 

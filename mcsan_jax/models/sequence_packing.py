@@ -54,7 +54,7 @@ class Packing:
 def pack(mask: Bool[Array, "b n"]) -> Packing:
     """The packing of sequences that have their padding last."""
     batch, length = mask.shape
-    shares = math.gcd(batch, jax.device_count())
+    shares = _shares(batch)
     rows = batch // shares
     sizes = _fixed_sizes(rows, _LEAST_ROWS)
     times = jnp.arange(length, dtype=jnp.int32)
@@ -111,6 +111,17 @@ def over_used_slots(packing: Packing, compute: Callable[[int], Result]) -> Resul
     sizes = sorted(_fixed_sizes(packing.filled.shape[1], _LEAST_SLOTS))
     branches = [lambda size=size: compute(size) for size in sizes]
     return jax.lax.switch(jnp.searchsorted(jnp.array(sizes, jnp.int32), packing.count), branches)
+
+
+def _shares(batch: int) -> int:
+    """Over how many devices the rows of an array are split.
+
+    Inside `jax.shard_map` an array has the rows of its own device only, which need no further division: shares of a
+    few rows each would all wait for the longest of any of them.
+    """
+    if jax.sharding.get_abstract_mesh().manual_axes:
+        return 1
+    return math.gcd(batch, jax.device_count())
 
 
 def _fixed_sizes(largest: int, least: int) -> tuple[int, ...]:

@@ -24,6 +24,8 @@ from mcsan_jax.models.span_pooling import pool_spans
 
 PRETRAINED = "pretrained"
 """Name of the module whose parameters were published with a pretrained encoder."""
+ROLES = "roles"
+"""Name of the embedding of roles, by which nodes and relationships are multiplied."""
 
 
 class TextEncoder(nn.Module):
@@ -36,6 +38,15 @@ class TextEncoder(nn.Module):
 
     With ``sentence_node`` the pooled sentence is one more node of the graph, without a role. Actions attend to it, it
     attends to itself only, and the global level is what becomes of it.
+
+    The global level is [t, width], every other level [t, n, width], for t texts with room for n nodes or relationships.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
+        vocabulary_size: number of tokens.
+        role_count: number of roles.
+        max_actions: slots of actions; they come before those of entities.
+        pretrained: sizes of the pretrained encoder; None where there is none.
     """
 
     config: ModelConfig
@@ -58,7 +69,7 @@ class TextEncoder(nn.Module):
         if set(config.levels) == {GLOBAL} and not config.sentence_node:
             return LevelEmbeddings(pooled, {})
 
-        roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name="roles")
+        roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name=ROLES)
         node_mask = jnp.asarray(texts.node_mask)
         nodes = pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
         real, allowed = node_mask, _adjacency(texts, node_mask.shape[1])
@@ -95,7 +106,16 @@ class TextEncoder(nn.Module):
 
 
 class TokenContext(nn.Module):
-    """Token ids to contextual states of the model's width."""
+    """Token ids to contextual states of the model's width.
+
+    Axes: t texts, w tokens; the result has ``width`` numbers for each token. The optional ``states`` of d numbers are
+    what a frozen pretrained encoder made of the tokens.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
+        vocabulary_size: number of tokens.
+        pretrained: sizes of the pretrained encoder; None where there is none.
+    """
 
     config: ModelConfig
     vocabulary_size: int

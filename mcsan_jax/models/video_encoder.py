@@ -25,6 +25,11 @@ class VideoEncoder(nn.Module):
     * entity (spatial): each frame by itself, with attention over its regions where there are any;
     * action (temporal): a temporal structure over the frames;
     * relationship (spatial × temporal): action frames attend to entity frames, and both are projected together.
+
+    Axes: v videos, f frames, k regions of a frame. The global level is [v, width], every other level [v, f, width].
+
+    Attributes:
+        config: the group ``model`` of the experiment.
     """
 
     config: ModelConfig
@@ -77,6 +82,10 @@ class SpatialStructure(nn.Module):
     """What is in each frame: a projection of the frame plus attention over its regions with a query from the frame.
 
     A learned embedding tells the regions' places apart (grid cells, or ranks of detections).
+    Axes: v videos, f frames, k regions of a frame.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
     """
 
     config: ModelConfig
@@ -101,7 +110,10 @@ class RegionMotion(nn.Module):
     """How each region changes from frame to frame, whatever its place; the strongest response of all regions counts.
 
     One convolution of width 5 over time, shared by all regions, then the maximum over regions of its response plus a
-    learned embedding of the place.
+    learned embedding of the place. Axes: v videos, f frames, k regions of a frame.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
     """
 
     config: ModelConfig
@@ -125,7 +137,10 @@ class RegionMotion(nn.Module):
 class TemporalStructure(nn.Module):
     """How the frames change: a structure over time with a residual connection from each projected frame.
 
-    With ``temporal = "none"`` the projected frame is all there is.
+    With ``temporal = "none"`` the projected frame is all there is. Axes: v videos, f frames, k regions of a frame.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
     """
 
     config: ModelConfig

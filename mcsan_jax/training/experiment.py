@@ -171,8 +171,10 @@ def _joined(streams: tuple[FeatureStream, ...]) -> dict[str, np.ndarray]:
 
 
 def variables_of(state: TrainState) -> dict[str, Any]:
-    """The model's variables in a training state, for use: with the average of the parameters where there is one."""
-    params = state.params if state.average is None else state.average
+    """The model's variables in a training state, for use: with the average of each parameter that has one."""
+    params = state.params
+    if state.average is not None:
+        params = jax.tree.map(lambda own, mean: own if mean is None else mean, params, state.average)
     return {"params": params, "statistics": state.statistics}
 
 

@@ -21,13 +21,21 @@ class KeptStates:
         shape: of the encoder.
         params: its parameters, wherever they are.
         compute_dtype: of its products.
+        matmul_precision: of its products in float32, as of `jax.default_matmul_precision`.
     """
 
-    def __init__(self, shape: BertShape, params: Any, compute_dtype: str) -> None:
+    def __init__(
+        self, shape: BertShape, params: Any, compute_dtype: str, matmul_precision: str = "default"
+    ) -> None:
         encoder = Bert(shape, compute_dtype)
         self._params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
         self._width = shape.width
-        self._encode = jax.jit(lambda params, ids, mask: encoder.apply({"params": params}, ids, mask))
+
+        def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
+            with jax.default_matmul_precision(matmul_precision):
+                return encoder.apply({"params": params}, ids, mask)
+
+        self._encode = jax.jit(encode)
         self._kept: dict[bytes, np.ndarray] = {}
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:

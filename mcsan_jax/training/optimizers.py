@@ -8,7 +8,11 @@ import optax
 from jaxtyping import Array, Int
 
 from mcsan_jax.config import OptimConfig
+from mcsan_jax.models.text_encoder import ROLES
 from mcsan_jax.training.pretrained_parameters import is_pretrained
+
+_DECAYED = frozenset({"kernel", "recurrent", "embedding", "places", "segments"})
+"""Last names of the parameters that weight decay pulls towards zero, but for the embedding of roles."""
 
 
 def learning_rate_schedule(config: OptimConfig, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
@@ -40,7 +44,7 @@ def pretrained_schedule(config: OptimConfig, total_steps: int) -> optax.Schedule
 def make_optimizer(
     config: OptimConfig, schedule: optax.Schedule, total_steps: int, has_pretrained: bool = False
 ) -> optax.GradientTransformation:
-    """AdamW on all parameters; weight decay on matrices only (not on biases, norms and scalars).
+    """AdamW on all parameters, with weight decay on those that `decays` names.
 
     The parameters of a pretrained encoder have their own learning rate and their own clipping, or stay as they are.
     """
@@ -59,6 +63,22 @@ def make_optimizer(
     return optax.partition({"own": own, "pretrained": tuned}, group)
 
 
+def decays(params: Any) -> Any:
+    """A tree like the parameters: True for those that weight decay pulls towards zero.
+
+    The names of a parameter decide, never its shape. Decay applies to the matrices of products (``kernel``,
+    ``recurrent``) and to the embeddings that are states or are added to states (``embedding``, ``places``,
+    ``segments``): all of them start around zero. It applies to nothing else: neither to biases, norms and scalars nor
+    to the embedding of ``roles``, which multiplies and starts at one, so that zero would erase every node.
+    """
+
+    def is_decayed(path: tuple[Any, ...], _: Any) -> bool:
+        names = [key.key for key in path]
+        return names[-1] in _DECAYED and ROLES not in names
+
+    return jax.tree_util.tree_map_with_path(is_decayed, params)
+
+
 def moving_average(average: Any, params: Any, step: Int[Array, ""], decay: float) -> Any:
     """The exponential moving average after one more step.
 
@@ -72,9 +92,5 @@ def moving_average(average: Any, params: Any, step: Int[Array, ""], decay: float
 
 def _adamw(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTransformation:
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm > 0 else optax.identity()
-    adam = optax.adamw(
-        schedule,
-        weight_decay=config.weight_decay,
-        mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
-    )
+    adam = optax.adamw(schedule, weight_decay=config.weight_decay, mask=decays)
     return optax.chain(clip, adam)

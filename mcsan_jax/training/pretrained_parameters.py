@@ -57,3 +57,8 @@ def hold_pretrained(params: Any) -> Any:
     return jax.tree.map(
         lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf, is_pretrained(params), params
     )
+
+
+def without_pretrained(params: Any) -> Any:
+    """The same values, with None in the place of those of the encoder."""
+    return jax.tree.map(lambda held, leaf: None if held else leaf, is_pretrained(params), params)

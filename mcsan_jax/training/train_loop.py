@@ -121,7 +121,8 @@ def train(
 def _kept_states(experiment: Experiment, state: TrainState) -> KeptStates:
     assert experiment.model.pretrained is not None
     params = state.params["text_encoder"]["tokens"][PRETRAINED]
-    return KeptStates(experiment.model.pretrained, params, experiment.config.model.compute_dtype)
+    model = experiment.config.model
+    return KeptStates(experiment.model.pretrained, params, model.compute_dtype, model.matmul_precision)
 
 
 def _finite(metrics: Metrics, step: int) -> dict[str, float]:

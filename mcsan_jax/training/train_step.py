@@ -21,7 +21,7 @@ from mcsan_jax.sharding import replicated, split_rows
 from mcsan_jax.training.micro_batches import encode_in_parts, encode_whole
 from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.optimizers import moving_average
-from mcsan_jax.training.pretrained_parameters import hold_pretrained, with_pretrained
+from mcsan_jax.training.pretrained_parameters import hold_pretrained, with_pretrained, without_pretrained
 from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
 
 Metrics = dict[str, jax.Array]
@@ -35,7 +35,8 @@ class TrainState:
     """Everything that training changes, and the constants that it needs beside it.
 
     The seed is one of them, so that runs which differ in nothing else share their compiled programs. ``average`` is the
-    moving average of the parameters; None where the config asks for none.
+    moving average of the parameters; None where the config asks for none, and in the place of each parameter of an
+    encoder that stays as it was published.
     """
 
     step: Int[Array, ""]
@@ -110,7 +111,7 @@ def make_state_maker(
             variables["statistics"],
             dict(statistics),
         )
-        average = params if model.config.optim.average_decay > 0 else None
+        average = _learned(params, model.config) if model.config.optim.average_decay > 0 else None
         return TrainState(jnp.zeros((), jnp.int32), seed, params, constants, optimizer.init(params), average)
 
     everywhere = replicated(mesh)
@@ -161,7 +162,9 @@ def make_train_step(
         return total, {"loss": total, **terms, "temperature": parameters.temperature, **weights}
 
     def train_step(state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
-        gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, state, batch)
+        # The model sets it for its own products; those of their gradients are traced here.
+        with jax.default_matmul_precision(config.model.matmul_precision):
+            gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, state, batch)
         # Optax multiplies floats and integers, which the strict setting of the tests forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -170,7 +173,8 @@ def make_train_step(
         step = state.step + 1
         average = None
         if state.average is not None:
-            average = moving_average(state.average, params, step, config.optim.average_decay)
+            learned = _learned(params, config)
+            average = moving_average(state.average, learned, step, config.optim.average_decay)
         return TrainState(step, state.seed, params, state.statistics, opt_state, average), metrics
 
     return jax.jit(
@@ -179,3 +183,8 @@ def make_train_step(
         out_shardings=(everywhere, everywhere),
         donate_argnames=("state",) if takes_over else (),
     )
+
+
+def _learned(params: Any, config: Config) -> Any:
+    """The parameters, without those of an encoder that stays as it was published."""
+    return without_pretrained(params) if config.encoder_is_frozen else params

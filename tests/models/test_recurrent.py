@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec
 
 from mcsan_jax.models.layers import Linear
 from mcsan_jax.models.recurrent import BidirectionalGRU, GRUWeights, bidirectional_gru
-from mcsan_jax.sharding import make_mesh, replicated, split_rows
+from mcsan_jax.models.sequence_packing import pack
+from mcsan_jax.sharding import DATA_AXIS, make_mesh, replicated, split_rows
 from tests.models.plain_gru import bidirectional_states, weights_of_layer
 
 WIDTH, INPUT = 4, 3
@@ -152,6 +154,23 @@ def test_sharded_rows_stay_on_their_device() -> None:
     assert not moved
     alone = jax.jit(gradients)(x, jnp.asarray(mask), weights)
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=2e-5), step(*sharded), alone)
+
+
+def test_slots_inside_shard_map_are_those_of_a_devices_own_rows() -> None:
+    """As many as the fixed numbers of rows ask for, step by step, of the 32 rows that each of eight devices holds."""
+    mesh, rows = make_mesh(jax.devices()[:8]), 32
+    mask = ragged(8 * rows, 9)
+
+    def slots(mask: jax.Array) -> jax.Array:
+        packing = pack(mask)
+        return (packing.count * len(packing.filled))[None]
+
+    split = PartitionSpec(DATA_AXIS)
+    inside = jax.shard_map(slots, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
+    found = jax.jit(inside)(jax.device_put(mask, split_rows(mesh)))
+    for own, count in zip(np.split(mask, 8), found, strict=True):
+        going = own.sum(axis=0)
+        assert count == sum(min(size for size in (0, *range(8, 33, 4)) if size >= n) for n in going)
 
 
 def test_one_program_for_all_lengths() -> None:

@@ -13,8 +13,14 @@ from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import read_bert
-from mcsan_jax.sharding import make_mesh, put_batch
-from mcsan_jax.training.experiment import Experiment, build_experiment
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import (
+    Experiment,
+    build_experiment,
+    parameter_count,
+    published_count,
+    variables_of,
+)
 from mcsan_jax.training.kept_states import KeptStates
 from mcsan_jax.training.train_step import TrainState
 from tests.support.prepared_data import Prepared
@@ -90,6 +96,34 @@ def test_an_encoder_begins_to_learn_at_its_time(learning: Experiment, batches: T
     learned = [not is_equal(published(state), published(states[0])) for state in states]
     assert learning.total_steps == 9
     assert learned == [False, False, False, False, False, False, True, True]
+
+
+def test_the_average_leaves_a_frozen_encoder_out(
+    prepared: Prepared, config: Config, encoder: pathlib.Path, batches: TrainBatches, tmp_path: pathlib.Path
+) -> None:
+    """It is held once, and evaluated to the last bit as it was published; the state is saved and read again."""
+    experiment = build(prepared, config, encoder, average_decay=0.3)
+    state = trained(experiment, batches, 3)[-1]
+    held = [leaf.size for leaf in jax.tree.leaves(state.average)]
+    assert sum(held) == parameter_count(state) - published_count(state)
+    used = variables_of(state)["params"]
+    assert is_equal(used["text_encoder"]["tokens"][PRETRAINED], published(state))
+    assert not is_equal(used["video_encoder"], state.params["video_encoder"])
+    assert jax.tree.structure(used) == jax.tree.structure(state.params)
+    with CheckpointStore(tmp_path / "checkpoints") as checkpoints:
+        checkpoints.save(3, state)
+        checkpoints.wait()
+        restored = checkpoints.restore(3, like=experiment.state_maker.abstract)
+    jax.tree.map(np.testing.assert_array_equal, *jax.device_get((restored, state)))
+
+
+def test_an_encoder_that_learns_is_averaged_too(
+    prepared: Prepared, config: Config, encoder: pathlib.Path
+) -> None:
+    state = build(
+        prepared, config, encoder, pretrained_learning_rate=1e-3, average_decay=0.3
+    ).state_maker.abstract
+    assert jax.tree.structure(state.average) == jax.tree.structure(state.params)
 
 
 def test_data_of_another_tokenizer_are_refused(
