@@ -13,7 +13,7 @@ from pydantic import Field, StrictBool, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from data_pipeline.levels import GLOBAL, LEVELS
-from data_pipeline.validation import RULES, Count, Fraction, NonNegative, PartialShare, Positive, Size, parse
+from data_pipeline.validation import RULES, Count, NonNegative, Positive, ProperShare, Share, Size, parse
 
 
 @dataclass(frozen=True, config=RULES)
@@ -54,7 +54,7 @@ class ModelConfig:
     """The two encoders and the shared attribute projector."""
 
     levels: tuple[str, ...] = LEVELS
-    """The levels that are compared."""
+    """The semantic levels that are compared."""
     sentence_node: StrictBool = False
     """The sentence joins its graph as a node: actions attend to it, and it becomes the global vector."""
     context: Literal["bigru", "transformer", "pretrained"] = "bigru"
@@ -72,7 +72,7 @@ class ModelConfig:
     """Size of the word embedding."""
     share_attribute_projection: StrictBool = True
     """One projection for both modalities (the paper's); False gives each its own."""
-    dropout: PartialShare = 0.2
+    dropout: ProperShare = 0.2
     """Share of the values that are dropped in training."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the inputs of large products. Parameters and sums are float32."""
@@ -88,16 +88,15 @@ class ModelConfig:
     def _each_level_once(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
         if levels and set(levels) <= set(LEVELS) and len(set(levels)) == len(levels):
             return levels
-        raise ValueError(
-            f"config.model.levels is {levels!r}; expected some of {', '.join(LEVELS)}, each once"
-        )
+        known = ", ".join(LEVELS)
+        raise ValueError(f"config.model.levels is {levels!r}; expected some of {known}, each once")
 
     @field_validator("sentence_node")
     @classmethod
     def _sentence_has_a_level(cls, sentence_node: bool, info: ValidationInfo) -> bool:
         if sentence_node and GLOBAL not in info.data.get("levels", LEVELS):
             raise ValueError(
-                f"config.model.sentence_node needs {GLOBAL} in config.model.levels; add it, or take False"
+                f"config.model.sentence_node needs {GLOBAL} in config.model.levels, or to be False"
             )
         return sentence_node
 
@@ -131,7 +130,7 @@ class SimilarityConfig:
     """Softmax weights learned with the network; False keeps them uniform."""
     missing_levels: Literal["renormalize", "zero"] = "renormalize"
     """Renormalize over the levels that a caption has, or count a missing level as zero."""
-    attribute_weight: PartialShare = 0.0
+    attribute_weight: ProperShare = 0.0
     """Share of the attribute agreement in the fused score."""
     kernel: Literal["xla", "pallas"] = "xla"
     """Form of the score of frames and nodes: xla (any device), or pallas (one fused kernel; NVIDIA GPUs)."""
@@ -145,23 +144,23 @@ class LossConfig:
 
     ranking: Literal["info_nce", "triplet", "none"] = "info_nce"
     margin: NonNegative = 0.2
-    """By how much a triplet's positive shall score above its negative."""
+    """Amount by which a triplet's positive should score above its negative."""
     hardest_negative: StrictBool = True
-    """A triplet takes the hardest negative of the batch; False averages over all negatives."""
+    """Only the hardest negative of the batch counts in a triplet; False sums over all negatives."""
     temperature: Annotated[float, Field(strict=True, ge=0.01)] = 0.07
-    """InfoNCE divides scores by it and is unstable below the bound, under which a learned one does not fall."""
+    """InfoNCE divides scores by it. It is unstable below the bound, which holds for a learned temperature too."""
     learn_temperature: StrictBool = True
     """The temperature is learned with the network, from `temperature` on; False keeps it."""
     attribute_weight: NonNegative = 0.1
     """Weight of the focal binary cross-entropy; 0 switches it off."""
-    focal_alpha: Fraction = 0.5
+    focal_alpha: Share = 0.5
     """Weight of the present attributes in the focal binary cross-entropy; absent ones have the rest."""
     focal_gamma: NonNegative = 2.0
     """Exponent that plays down attributes that are predicted well; 0 plays down none."""
     divergence_weight: NonNegative = 0.1
     """Weight of the KL divergence; 0 switches it off."""
     divergence_direction: Literal["text_to_video", "video_to_text", "symmetric"] = "text_to_video"
-    """Which modality's attributes are the target of the other's."""
+    """KL(text ‖ video) for text_to_video, KL(video ‖ text) for video_to_text, and the mean of both for symmetric."""
     divergence_temperature: Positive = 1.0
     """The KL divergence divides attribute logits by it."""
     divergence_stop_gradient: StrictBool = False
@@ -176,17 +175,17 @@ class OptimConfig:
     """Learning rate at its peak."""
     warmup_epochs: NonNegative = 1.0
     """Epochs in which the learning rate rises from 0 to its peak."""
-    final_fraction: Fraction = 0.01
+    final_fraction: Share = 0.01
     """Learning rate at the last step, as a share of the peak."""
     weight_decay: NonNegative = 0.01
-    """Share of a matrix that a step takes away, times the learning rate."""
+    """Decoupled weight decay of AdamW; a step takes this share, times the learning rate, away from each matrix."""
     clip_norm: NonNegative = 1.0
     """Largest global norm of the gradient; 0 switches clipping off."""
     pretrained_learning_rate: NonNegative = 0.0
     """Peak learning rate of a pretrained text encoder; 0 leaves it as it was published."""
-    pretrained_start: PartialShare = 0.5
+    pretrained_start: ProperShare = 0.5
     """Share of the training that passes before a pretrained text encoder begins to learn."""
-    average_decay: PartialShare = 0.0
+    average_decay: ProperShare = 0.0
     """Share that a step keeps of the moving average of the parameters, which evaluations use; 0 for no average."""
 
 
@@ -281,15 +280,16 @@ def from_flat(flat: Mapping[str, Any]) -> Config:
     """The configuration that `flatten` gave, as a run's folder keeps it; fields that are newer have their defaults.
 
     Raises:
-        InputError: as of `from_config_dict`.
+        InputError: like `from_config_dict`.
     """
     values: dict[str, Any] = {}
     for key, value in flat.items():
-        *group, name = key.split(".", maxsplit=1)
-        (values.setdefault(group[0], {}) if group else values)[name] = value
-    return parse(
-        Config, values, "config.", advice="It was stored by another version of the program; use that version."
-    )
+        group, dot, name = key.partition(".")
+        if dot:
+            values.setdefault(group, {})[name] = value
+    values |= {key: value for key, value in flat.items() if "." not in key}
+    advice = "The configuration was stored by another version of the program; use that version."
+    return parse(Config, values, "config.", advice)
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tests.support import ROOT
 
 OUT_OF_RANGE = {
     "similarity.smoothing": (-4, r"a number in \[0, ∞\): λ of the attention over frames"),
-    "loss.margin": (-3, r"a number in \[0, ∞\): By how much a triplet's positive"),
+    "loss.margin": (-3, r"a number in \[0, ∞\): Amount by which a triplet's positive"),
     "loss.focal_alpha": (2, r"a number in \[0, 1\]: Weight of the present attributes"),
     "loss.divergence_temperature": (0, r"a number in \(0, ∞\): The KL divergence divides"),
     "optim.learning_rate": (-1e-3, r"a number in \(0, ∞\): Learning rate at its peak"),
@@ -24,7 +24,7 @@ OUT_OF_RANGE = {
         5,
         r"a number in \[0, 1\]: Learning rate at the last step, as a share of the peak",
     ),
-    "optim.weight_decay": (-1, r"a number in \[0, ∞\): Share of a matrix"),
+    "optim.weight_decay": (-1, r"a number in \[0, ∞\): Decoupled weight decay"),
 }
 """Values with which a run would learn nothing or worse, and what belongs there, in the order of the fields."""
 
@@ -107,7 +107,7 @@ def test_levels_may_be_a_list() -> None:
         (
             "loss.hardest_negative",
             1,
-            r"config\.loss\.hardest_negative is 1; expected True or False: A triplet",
+            r"config\.loss\.hardest_negative is 1; expected True or False: Only the",
         ),
         ("name", 3, r"config\.name is 3; expected a string"),
         ("name", None, r"config\.name is None; expected a string"),
@@ -220,6 +220,8 @@ def test_a_field_that_a_stored_configuration_alone_has_is_named() -> None:
         "config.depth is no known key",
     ]
     assert "another version" in advice
+    with pytest.raises(InputError, match=r"config\.model is 3; expected a group of fields"):
+        from_flat({"model": 3, **flatten(Config())})
 
 
 CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.py"))

@@ -152,7 +152,7 @@ def _only_warnings() -> Iterator[None]:
 def _check_streams(streams: Sequence[FeatureStream]) -> None:
     kinds = [stream.kind for stream in streams]
     names = [stream.name for stream in streams]
-    if FRAMES not in kinds or kinds.count(REGIONS) > 1 or not set(kinds) <= {FRAMES, REGIONS}:
+    if FRAMES not in kinds or kinds.count(REGIONS) > 1:
         raise InputError(
             f"Feature streams {names} are of kinds {kinds}; expected at least one {FRAMES!r} and at most one "
             f"{REGIONS!r}."
