@@ -40,7 +40,7 @@ def open_data(folder: Path, split: str | None = None) -> tuple[PreparedData, lis
         folder, manifest_checksums(manifest, [split] if split else list(manifest.splits))
     )
     tokenizer, found = open_tokenizer(folder, manifest)
-    problems += found
+    problems += [problem for problem in found if problem not in problems]
     vocabulary, found = open_vocabulary(folder, manifest)
     problems += found
     return PreparedData(folder, manifest, tokenizer, vocabulary), problems + surplus_files(folder, manifest)
@@ -95,16 +95,13 @@ def surplus_files(folder: Path, manifest: Manifest) -> list[str]:
 
 def open_tokenizer(folder: Path, manifest: Manifest) -> tuple[Tokenizer | None, list[str]]:
     """The tokenizer if it can be read, and what is wrong with it."""
-    path = folder / manifest.tokenizer.file
+    described = manifest.tokenizer
+    if problems := checksum_problems(folder, {described.file: described.sha256}):
+        return None, problems
     try:
-        tokenizer = load_tokenizer(path)
+        return load_tokenizer(folder / described.file, described.kind), []
     except InputError as error:
         return None, [str(error)]
-    found = f"{tokenizer.kind} with {tokenizer.size} tokens"
-    expected = f"{manifest.tokenizer.kind} with {manifest.tokenizer.size} tokens"
-    return (
-        (tokenizer, []) if found == expected else (None, [f"{path}: {found}; the manifest says {expected}"])
-    )
 
 
 def open_vocabulary(folder: Path, manifest: Manifest) -> tuple[AttributeVocabulary | None, list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_pipeline.captions.pretrained_folder import CONFIG_NAME, find_pretrained
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
-from data_pipeline.captions.tokenizers.wordpiece import JSON_NAME, VOCABULARY_NAME
+from data_pipeline.captions.tokenizers.wordpiece import JSON_NAME, KIND, VOCABULARY_NAME
 from mcsan_jax.errors import InputError
 from mcsan_jax.models.bert import BertShape
 
@@ -77,7 +77,7 @@ def read_bert(name: str) -> PretrainedBert:
     files = [folder / file for file in (JSON_NAME, VOCABULARY_NAME) if (folder / file).is_file()]
     if not files:
         raise InputError(f"{folder}: neither {JSON_NAME} nor {VOCABULARY_NAME}; download the encoder again")
-    tokenizers = [load_tokenizer(file) for file in files]
+    tokenizers = [load_tokenizer(file, KIND) for file in files]
     pieces = tokenizers[0].pieces()
     try:
         shape = BertShape(

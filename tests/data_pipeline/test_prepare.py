@@ -87,7 +87,7 @@ def test_vocabularies_and_tokenizer_know_training_captions_only(made: Corpus) ->
         made.out
     ).attribute_sizes
 
-    tokenizer = load_tokenizer(made.out / "tokenizer.model")
+    tokenizer = load_tokenizer(made.out / "tokenizer.model", "unigram")
     assert UNKNOWN_ID not in tokenizer.encode("the dog kicks a car").ids
     assert UNKNOWN_ID in tokenizer.encode("zebra").ids  # No training caption has a z.
 

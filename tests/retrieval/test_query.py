@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from data_pipeline.captions.tokenizers.sentencepiece_model import train_tokenizer
 from data_pipeline.input_pipeline import SplitReader
 from data_pipeline.manifest import Manifest
 from mcsan_jax.batch import BatchLimits, TextBatch
@@ -69,12 +70,15 @@ def test_an_empty_text_is_refused(shapes: pathlib.Path, text: str) -> None:
         make_parser(shapes).parse(["a ball", text])
 
 
-def test_a_damaged_tokenizer_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_damaged_or_changed_tokenizer_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(shapes, copy, ignore=shutil.ignore_patterns("records"))
     tokenizer = copy / Manifest.load(copy).tokenizer.file
     tokenizer.write_bytes(tokenizer.read_bytes()[:50])
     with pytest.raises(InputError, match=f"{tokenizer.name}.*prepare the data again"):
+        make_parser(copy)
+    train_tokenizer(["a red ball moves", "a blue box"], tokenizer, "bpe", 20)
+    with pytest.raises(InputError, match=f"{tokenizer.name}: was changed .*prepare the data again"):
         make_parser(copy)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.captions.tokenizers.protocol import Tokenizer
-from tests.data_pipeline.captions.tokenizer_files import write_tokenizers
+from tests.data_pipeline.captions.tokenizer_files import kind_of, write_tokenizers
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +15,4 @@ def tokenizer_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 
 @pytest.fixture(scope="session")
 def tokenizers(tokenizer_paths: dict[str, Path]) -> dict[str, Tokenizer]:
-    return {name: load_tokenizer(path) for name, path in tokenizer_paths.items()}
+    return {name: load_tokenizer(path, kind_of(name)) for name, path in tokenizer_paths.items()}
