@@ -10,7 +10,6 @@ from typing import Any
 from data_pipeline.annotations.caption import TRAIN, Annotations, Foil
 from data_pipeline.builders.shards import SHARD_BYTES, ShardPlan, count_splits
 from data_pipeline.captions.attributes import AttributeVocabulary, select_attributes
-from data_pipeline.captions.parser import parser_identity
 from data_pipeline.checksums import sha256_of
 from data_pipeline.encoding import CaptionEncoder
 from data_pipeline.execution.run import Run, Survey
@@ -145,7 +144,7 @@ def _write(
         word_vectors=vocabulary.word_vector_file,
         roles=annotations.roles,
         attributes=attribute_file,
-        parser=parser_identity(),
+        parser=run.parser,
         records=records,
         checksums={shard.file: shard.sha256 for shard in sorted(shards, key=lambda shard: shard.file)},
         versions={name: metadata.version(name) for name in _PACKAGES},

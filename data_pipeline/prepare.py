@@ -14,6 +14,7 @@ from data_pipeline.annotations.reading import first_few
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.annotations.splits import apply_split_files
 from data_pipeline.builders.shards import SHARD_BYTES
+from data_pipeline.captions.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.captions.pretrained_folder import tokenizer_path
 from data_pipeline.captions.tokenizers.sentencepiece_model import KINDS
 from data_pipeline.execution.local import LocalRun
@@ -54,6 +55,12 @@ _GRAPH_CACHE = flags.DEFINE_string(
     "graph_cache",
     None,
     "Folder of parsed captions, shared by data sets; by default graph_cache beside --out.",
+)
+_PARSER_MODEL = flags.DEFINE_enum(
+    "parser_model",
+    DEFAULT_MODEL,
+    MODELS,
+    "spaCy model that parses captions; queries of a run are parsed by the same.",
 )
 _TOKENIZER = flags.DEFINE_enum(
     "tokenizer", "unigram", [*KINDS, GIVEN], f"Kind of tokenizer; {GIVEN} takes --tokenizer_file."
@@ -138,14 +145,14 @@ def _run(out: pathlib.Path) -> Run:
             raise InputError(
                 "--beam_argument has no use without --beam_runner; leave it out, or name a runner"
             )
-        return LocalRun(cache, _PROCESSES.value)
+        return LocalRun(cache, _PROCESSES.value, _PARSER_MODEL.value)
     try:
         from data_pipeline.execution.beam import BeamRun
     except ModuleNotFoundError as error:
         raise InputError(
             f"--beam_runner needs Apache Beam ({error}); install it with `pip install 'mcsan-jax[beam]'`"
         ) from error
-    return BeamRun(cache, _BEAM_RUNNER.value, _BEAM_ARGUMENT.value, _PROCESSES.value)
+    return BeamRun(cache, _BEAM_RUNNER.value, _BEAM_ARGUMENT.value, _PROCESSES.value, _PARSER_MODEL.value)
 
 
 def _options(defaults: Options) -> Options:

@@ -9,12 +9,12 @@ from typing import TypeVar
 import numpy as np
 
 from data_pipeline.builders.record import ACTION_NODE, EncodedCaption
-from data_pipeline.captions.parser import CaptionParser
+from data_pipeline.captions.parser import CaptionParser, recorded_model
 from data_pipeline.captions.tokenizers.protocol import Tokenizer
 from data_pipeline.encoding import CaptionEncoder
 from data_pipeline.inspection.file_checks import open_tokenizer, open_vocabulary
 from data_pipeline.inspection.graph_phrases import phrase_graph
-from data_pipeline.manifest import Manifest
+from data_pipeline.manifest import MANIFEST_NAME, Manifest
 from mcsan_jax.batch import BatchLimits, TextBatch
 from mcsan_jax.errors import InputError
 from mcsan_jax.levels import ACTION, ENTITY, RELATIONSHIP
@@ -44,18 +44,20 @@ class QueryParser:
         limits: sizes to which batches are padded or cut.
 
     Raises:
-        InputError: a file of the prepared data is missing or damaged, or no English model is installed.
+        InputError: a file of the prepared data is missing or damaged, or the spaCy model that the manifest names is
+            not installed in the same version.
     """
 
     def __init__(self, folder: pathlib.Path, manifest: Manifest, limits: BatchLimits) -> None:
         self._tokenizer: Tokenizer = _opened(*open_tokenizer(folder, manifest))
         vocabulary = _opened(*open_vocabulary(folder, manifest))
         self._encoder = CaptionEncoder(self._tokenizer, vocabulary, manifest.roles)
+        self._model = recorded_model(manifest.parser, str(folder / MANIFEST_NAME))
         self._roles, self._attribute_sizes, self._limits = manifest.roles, manifest.attribute_sizes, limits
 
     @functools.cached_property
     def _parser(self) -> CaptionParser:
-        return CaptionParser()
+        return CaptionParser(self._model)
 
     def parse(self, texts: Sequence[str]) -> list[Query]:
         """Texts with their graphs.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_pipeline.captions.parser import parser_identity
 from data_pipeline.captions.tokenizers.loading import load_tokenizer
 from data_pipeline.captions.tokenizers.protocol import PAD_ID
 from data_pipeline.captions.tokenizers.sentencepiece_model import UNKNOWN_ID
@@ -137,6 +138,13 @@ def test_another_tokenizer_parses_nothing(made: Corpus, corpus: Corpus) -> None:
     assert report["tokenizer"]["kind"] == "bpe" == Manifest.load(corpus.out).tokenizer.kind
     assert (corpus.out / "attributes.json").read_bytes() == (made.out / "attributes.json").read_bytes()
     assert record_bytes(corpus.out) != record_bytes(made.out)
+
+
+@pytest.mark.usefixtures("second_model")
+def test_the_manifest_names_the_model_that_was_asked_for(corpus: Corpus) -> None:
+    assert run_prepare(corpus.arguments("--parser_model=en_core_web_sm")) == 0
+    assert Manifest.load(corpus.out).parser == parser_identity("en_core_web_sm")
+    assert read_report(corpus.out)["captions_from_cache"] == 0
 
 
 def test_graph_cache_lies_beside_the_result_by_default(corpus: Corpus) -> None:

@@ -82,6 +82,16 @@ def test_a_damaged_or_changed_tokenizer_is_refused(shapes: pathlib.Path, tmp_pat
         make_parser(copy)
 
 
+@pytest.mark.parametrize("changed", [{"model_version": "0.1"}, {"model": "en_core_web_absent"}])
+def test_data_parsed_with_another_model_are_refused(shapes: pathlib.Path, changed: dict[str, str]) -> None:
+    manifest = Manifest.load(shapes)
+    other = dataclasses.replace(manifest, parser={**manifest.parser, **changed})
+    with pytest.raises(
+        InputError, match=r"manifest\.json: .* parsed with the spaCy model .* prepare the data again"
+    ):
+        QueryParser(shapes, other, AMPLE)
+
+
 def test_parsing_texts_does_not_load_tensorflow(shapes: pathlib.Path) -> None:
     program = (
         "import pathlib, sys\n"
