@@ -130,6 +130,7 @@ def _write(
         citation=annotations.citation,
         license_text=annotations.licence,
     )
+    # In the order of the plan, so that sums are rounded alike whoever wrote the shards.
     statistics = features.new_statistics()
     for shard in shards:
         for name, part in shard.statistics.items():
