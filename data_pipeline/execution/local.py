@@ -38,7 +38,7 @@ class LocalRun:
         """Parses and counts; see `Run.survey`."""
         del minimum_videos
         texts = [text for video in videos for text in video.unparsed()]
-        cache = GraphCache.in_folder(self._graph_cache, self.parser)
+        cache = GraphCache(self._graph_cache, self.parser)
         found = cache.graphs_of(texts, lambda: ParallelParser(self._processes, self._model))
         self._videos = [video.with_graphs(found.graphs) for video in videos]
         counts: collections.Counter[Count] = collections.Counter()
