@@ -17,6 +17,7 @@ from data_pipeline.errors import InputError
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.readers import open_features
 from data_pipeline.features.streams import frame_rates, stream_names
+from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.preparation.folder import REPORT_NAME, Options, Source, prepare
 from data_pipeline.preparation.local import LocalRun
 from data_pipeline.preparation.runner import Run
@@ -54,6 +55,12 @@ _GRAPH_CACHE = flags.DEFINE_string(
     "graph_cache",
     None,
     "Folder of parsed captions, shared by data sets; by default graph_cache beside --out.",
+)
+_PARSER_MODEL = flags.DEFINE_enum(
+    "parser_model",
+    DEFAULT_MODEL,
+    MODELS,
+    "spaCy model that parses captions; queries of a run are parsed by the same.",
 )
 _TOKENIZER = flags.DEFINE_enum(
     "tokenizer", "unigram", [*KINDS, GIVEN], f"Kind of tokenizer; {GIVEN} takes --tokenizer_file."
@@ -138,14 +145,14 @@ def _run(out: pathlib.Path) -> Run:
             raise InputError(
                 "--beam_argument has no use without --beam_runner; leave it out, or name a runner"
             )
-        return LocalRun(cache, _PROCESSES.value)
+        return LocalRun(cache, _PROCESSES.value, _PARSER_MODEL.value)
     try:
         from data_pipeline.preparation.beam import BeamRun
     except ModuleNotFoundError as error:
         raise InputError(
             f"--beam_runner needs Apache Beam ({error}); install it with `pip install 'mcsan-jax[beam]'`"
         ) from error
-    return BeamRun(cache, _BEAM_RUNNER.value, _BEAM_ARGUMENT.value, _PROCESSES.value)
+    return BeamRun(cache, _BEAM_RUNNER.value, _BEAM_ARGUMENT.value, _PROCESSES.value, _PARSER_MODEL.value)
 
 
 def _options(defaults: Options) -> Options:

@@ -10,9 +10,9 @@ import numpy as np
 from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.attributes import open_attributes
-from data_pipeline.graphs.parser import CaptionParser
+from data_pipeline.graphs.parser import CaptionParser, recorded_model
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
-from data_pipeline.manifest import Manifest
+from data_pipeline.manifest import MANIFEST_NAME, Manifest
 from data_pipeline.records.make import CaptionEncoder
 from data_pipeline.records.phrases import phrase_graph
 from data_pipeline.records.schema import ACTION_NODE, EncodedCaption
@@ -41,18 +41,20 @@ class QueryParser:
         limits: sizes to which batches are padded or cut.
 
     Raises:
-        InputError: a file of the prepared data is missing or damaged, or no English model is installed.
+        InputError: a file of the prepared data is missing or damaged, or the spaCy model that the manifest names is
+            not installed in the same version.
     """
 
     def __init__(self, folder: pathlib.Path, manifest: Manifest, limits: BatchLimits) -> None:
         self._tokenizer = open_tokenizer(folder, manifest.tokenizer)
         vocabulary = open_attributes(folder, manifest.attributes)
         self._encoder = CaptionEncoder(self._tokenizer, vocabulary, manifest.roles)
+        self._model = recorded_model(manifest.parser, str(folder / MANIFEST_NAME))
         self._roles, self._attribute_sizes, self._limits = manifest.roles, manifest.attribute_sizes, limits
 
     @functools.cached_property
     def _parser(self) -> CaptionParser:
-        return CaptionParser()
+        return CaptionParser(self._model)
 
     def parse(self, texts: Sequence[str]) -> list[Query]:
         """Texts with their graphs.

@@ -5,23 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.features.exact_sums import UNIT_BITS, ExactSums, add_vectors
-
 RELATIVE_FLOOR = 1e-2
 """Smallest standard deviation, relative to the root mean square of those of all dimensions."""
 
 
 class RunningStatistics:
-    """Statistics per dimension over all frames seen.
+    """Statistics per dimension over all frames seen, in float64.
 
-    Sums are exact, so that parts counted in any order, grouping and number of processes give the same bits.
+    Sums of squared deviations are merged pair by pair (Chan, Golub and LeVeque, "Algorithms for computing the sample
+    variance", The American Statistician, 1983, equation 2.1): squares of large values are never subtracted from each
+    other. The same arrays, added and merged in the same order, give the same bits.
     """
 
     def __init__(self) -> None:
         self._count = 0
-        self._sums = ExactSums.zeros(0)
-        self._squares = ExactSums.zeros(0)
-        self._dim: int | None = None
+        self._sums = np.zeros(0)
+        self._squares = np.zeros(0)
+        """Squared deviations from the mean, summed up."""
 
     @property
     def count(self) -> int:
@@ -36,13 +36,16 @@ class RunningStatistics:
         """
         if array.dtype != np.float16:
             raise ValueError(f"expected float16 vectors, in which records hold them, found {array.dtype}")
-        vectors = array.reshape(-1, array.shape[-1])
+        # One layout in memory, so that sums are in the same order.
+        vectors = array.reshape(-1, array.shape[-1]).astype(np.float64, order="C")
         if not np.isfinite(vectors).all():
             raise ValueError("expected finite vectors, found NaN or infinite values")
+        part = RunningStatistics()
         if len(vectors):
-            self._expect(vectors.shape[1])
-            add_vectors(vectors, self._sums, self._squares)
-            self._count += len(vectors)
+            part._count = len(vectors)
+            part._sums = vectors.sum(axis=0)
+            part._squares = np.square(vectors - part.mean).sum(axis=0)
+        self.merge(part)
 
     def merge(self, other: "RunningStatistics") -> None:
         """Adds what another one has seen.
@@ -50,22 +53,28 @@ class RunningStatistics:
         Raises:
             ValueError: it has seen vectors of another dimension.
         """
-        if other._dim is not None:
-            self._expect(other._dim)
-            self._sums.merge(other._sums)
-            self._squares.merge(other._squares)
-            self._count += other._count
+        if not other._count:
+            return
+        if not self._count:
+            self._count, self._sums, self._squares = other._count, other._sums, other._squares
+            return
+        if len(self._sums) != len(other._sums):
+            raise ValueError(f"expected vectors of dimension {len(self._sums)}, found {len(other._sums)}")
+        count = self._count + other._count
+        between = np.square(other.mean - self.mean) * (self._count * (other._count / count))
+        self._squares = self._squares + other._squares + between
+        self._sums = self._sums + other._sums
+        self._count = count
 
     @property
     def mean(self) -> np.ndarray:
-        """Mean ``[dim]``, float64, the exact one rounded once.
+        """Mean ``[dim]``, float64.
 
         Raises:
             ValueError: no vector was added.
         """
         self._check()
-        # Python divides whole numbers of any size with a single rounding.
-        return np.array([total / (self._count << UNIT_BITS) for total in self._sums.integers()])
+        return self._sums / self._count
 
     @property
     def std(self) -> np.ndarray:
@@ -78,45 +87,21 @@ class RunningStatistics:
             ValueError: no vector was added.
         """
         self._check()
-        scale = self._count**2 << (2 * UNIT_BITS)
-        variance = [
-            (self._count * squares - total**2) / scale
-            for total, squares in zip(self._sums.integers(), self._squares.integers(), strict=True)
-        ]
-        floor = RELATIVE_FLOOR * math.sqrt(math.fsum(variance) / len(variance))
+        variance = self._squares / self._count
+        floor = RELATIVE_FLOOR * math.sqrt(variance.mean())
         return np.maximum(np.sqrt(variance), floor) if floor > 0 else np.ones(len(variance))
 
     def to_json(self) -> dict[str, Any]:
-        """The exact state as plain values; whole numbers as decimal strings, for they outgrow JSON's numbers."""
-        return {
-            "count": str(self._count),
-            "sums": [str(total) for total in self._sums.integers()],
-            "squares": [str(total) for total in self._squares.integers()],
-        }
+        """The state as plain values, which lose no bit as JSON."""
+        return {"count": self._count, "sums": self._sums.tolist(), "squares": self._squares.tolist()}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "RunningStatistics":
-        """Rebuilds statistics from `to_json`'s dictionary.
-
-        Raises:
-            KeyError, TypeError, ValueError: the dictionary was not made by `to_json`.
-        """
+        """Rebuilds statistics from `to_json`'s dictionary."""
         statistics = RunningStatistics()
-        sums, squares = ([int(text) for text in value[key]] for key in ("sums", "squares"))
-        if len(sums) != len(squares):
-            raise ValueError(f"expected as many squares as sums ({len(sums)}), found {len(squares)}")
-        statistics._count = int(value["count"])
-        if statistics._count:
-            statistics._dim = len(sums)
-            statistics._sums, statistics._squares = ExactSums.of(sums), ExactSums.of(squares)
+        statistics._count = value["count"]
+        statistics._sums, statistics._squares = np.array(value["sums"]), np.array(value["squares"])
         return statistics
-
-    def _expect(self, dim: int) -> None:
-        if self._dim is None:
-            self._dim = dim
-            self._sums, self._squares = ExactSums.zeros(dim), ExactSums.zeros(dim)
-        if dim != self._dim:
-            raise ValueError(f"expected vectors of dimension {self._dim}, found {dim}")
 
     def _check(self) -> None:
         if not self._count:

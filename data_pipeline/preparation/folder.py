@@ -12,7 +12,6 @@ from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
-from data_pipeline.graphs.parser import parser_identity
 from data_pipeline.host.files import sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
@@ -141,6 +140,7 @@ def _write(
         citation=annotations.citation,
         license_text=annotations.licence,
     )
+    # In the order of the plan, so that sums are rounded alike whoever wrote the shards.
     statistics = features.new_statistics()
     for shard in shards:
         for name, part in shard.statistics.items():
@@ -155,7 +155,7 @@ def _write(
         word_vectors=vocabulary.word_vector_file,
         roles=annotations.roles,
         attributes=attribute_file,
-        parser=parser_identity(),
+        parser=run.parser,
         records=records,
         checksums={shard.file: shard.sha256 for shard in sorted(shards, key=lambda shard: shard.file)},
         versions={name: metadata.version(name) for name in _PACKAGES},

@@ -5,12 +5,12 @@ import itertools
 import pathlib
 from collections.abc import Sequence
 
-from data_pipeline.annotations.video import Video
 from data_pipeline.graphs.cache import GraphCache
 from data_pipeline.graphs.parallel_parsing import ParallelParser
-from data_pipeline.graphs.parser import parser_identity
+from data_pipeline.graphs.parser import DEFAULT_MODEL, parser_identity
 from data_pipeline.host.progress import track
 from data_pipeline.preparation.runner import Count, Survey, survey
+from data_pipeline.preparation.selection import Video
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardSummary, ShardWriter, record_key
 
@@ -18,17 +18,27 @@ from data_pipeline.records.shards import ShardSummary, ShardWriter, record_key
 class LocalRun:
     """Parses in several processes and writes in this one; see `data_pipeline.preparation.runner.Run`."""
 
-    def __init__(self, graph_cache: pathlib.Path, processes: int) -> None:
-        """Takes the folder of parsed captions, in which nothing is parsed again, and a number of processes."""
-        self._graph_cache, self._processes = graph_cache, processes
+    def __init__(self, graph_cache: pathlib.Path, processes: int, model: str = DEFAULT_MODEL) -> None:
+        """Says how to parse.
+
+        Args:
+            graph_cache: folder of parsed captions, in which nothing is parsed again.
+            processes: how many parse.
+            model: one of `data_pipeline.graphs.parser.MODELS`.
+
+        Raises:
+            InputError: the model is not installed.
+        """
+        self.parser = parser_identity(model)
+        self._graph_cache, self._processes, self._model = graph_cache, processes, model
         self._videos: Sequence[Video] = ()
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
         """Parses and counts; see `Run.survey`."""
         del minimum_videos
         texts = [text for video in videos for text in video.unparsed()]
-        cache = GraphCache.in_folder(self._graph_cache, parser_identity())
-        found = cache.graphs_of(texts, lambda: ParallelParser(self._processes))
+        cache = GraphCache(self._graph_cache, self.parser)
+        found = cache.graphs_of(texts, lambda: ParallelParser(self._processes, self._model))
         self._videos = [video.with_graphs(found.graphs) for video in videos]
         counts: collections.Counter[Count] = collections.Counter()
         for video in self._videos:

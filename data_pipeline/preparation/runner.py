@@ -49,7 +49,13 @@ class Survey:
 
 
 class Run(Protocol):
-    """Executes the passes. The same videos give the same result in every kind of run."""
+    """Executes the passes. The same videos give the same result in every kind of run.
+
+    Attributes:
+        parser: names and versions of the parser; see `data_pipeline.graphs.parser.parser_identity`.
+    """
+
+    parser: dict[str, str]
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
         """Parses what has no graph yet and counts; attributes of fewer videos than the minimum may be left out."""

@@ -75,7 +75,7 @@ def make_vocabulary(videos: Sequence[Video], options: TokenizerOptions, folder: 
             some, folder / SentencePieceTokenizer.file_name, options.kind, options.vocabulary_size
         )
     else:
-        tokenizer = load_tokenizer(options.file)
+        tokenizer = load_tokenizer(options.file, options.kind)
         (folder / tokenizer.file_name).write_bytes(tokenizer.content)
     vectors, missing = _write_word_vectors(tokenizer, options.word_vectors, folder)
     described = TokenizerFile(tokenizer.kind, tokenizer.size, tokenizer.file_name, tokenizer.sha256)

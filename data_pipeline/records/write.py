@@ -44,7 +44,8 @@ def write_records(
         description, homepage, citation, license_text: of the source, stored in the metadata.
 
     Returns:
-        The folder of the TFRecords relative to ``data_dir``, and what each shard holds.
+        The folder of the TFRecords relative to ``data_dir``, and what each shard holds, in the order of the plan's
+        splits and of their shards.
 
     Raises:
         InputError: a record does not fit the streams, or there are no streams.

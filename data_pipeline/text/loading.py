@@ -3,26 +3,31 @@
 import pathlib
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import checksum_problem
 from data_pipeline.manifest import TokenizerFile
-from data_pipeline.text.sentencepiece_model import SentencePieceTokenizer
+from data_pipeline.text.sentencepiece_model import KINDS, SentencePieceTokenizer
 from data_pipeline.text.tokenizer import Tokenizer
-from data_pipeline.text.wordpiece import JSON_NAME, VOCABULARY_NAME, WordPieceTokenizer
+from data_pipeline.text.wordpiece import JSON_NAME, KIND, VOCABULARY_NAME, WordPieceTokenizer
+
+_ENDINGS = {**dict.fromkeys(KINDS, (".model",)), KIND: (".json", ".txt")}
 
 
-def load_tokenizer(path: pathlib.Path) -> Tokenizer:
-    """Reads a tokenizer; the ending of its name says which kind.
+def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
+    """Reads a tokenizer.
 
     Args:
         path: a sentencepiece model that `train_tokenizer` wrote (``.model``), or a pretrained encoder's
             ``tokenizer.json`` (``.json``) or ``vocab.txt`` (``.txt``).
+        kind: of the tokenizer, as the manifest names it; a sentencepiece model does not tell its own.
 
     Raises:
-        InputError: the file is missing, has another ending, or is not such a tokenizer.
+        InputError: the file is missing, its name does not end as names of this kind do, or it is no tokenizer.
     """
-    if path.suffix not in (".model", ".json", ".txt"):
+    if path.suffix not in _ENDINGS.get(kind, ()):
         raise InputError(
-            f"{path}: not the name of a tokenizer; expected a sentencepiece model (tokenizer.model), or "
-            f"{JSON_NAME} or {VOCABULARY_NAME} of a pretrained encoder"
+            f"{path}: not the name of a tokenizer of the kind {kind!r}; expected a sentencepiece model "
+            f"(tokenizer.model) for {', '.join(KINDS)}, or {JSON_NAME} or {VOCABULARY_NAME} of a pretrained encoder "
+            f"for {KIND}"
         )
     try:
         content = path.read_bytes()
@@ -31,7 +36,7 @@ def load_tokenizer(path: pathlib.Path) -> Tokenizer:
             f"{path}: the tokenizer cannot be read ({error.strerror}); check the path, or prepare the data again"
         ) from error
     if path.suffix == ".model":
-        return SentencePieceTokenizer(content, str(path))
+        return SentencePieceTokenizer(content, kind, str(path))
     return WordPieceTokenizer(content, JSON_NAME if path.suffix == ".json" else VOCABULARY_NAME, str(path))
 
 
@@ -43,13 +48,9 @@ def open_tokenizer(folder: pathlib.Path, described: TokenizerFile) -> Tokenizer:
         described: what its manifest says of the tokenizer.
 
     Raises:
-        InputError: the file is missing, or is not the tokenizer that the manifest describes.
+        InputError: the file is missing, or was changed after the data was prepared.
     """
     path = folder / described.file
-    tokenizer = load_tokenizer(path)
-    found, expected = (f"{each.kind} with {each.size} tokens" for each in (tokenizer, described))
-    if found != expected:
-        raise InputError(
-            f"{path}: {found}; the manifest says {expected}; prepare the data again, or put the file back"
-        )
-    return tokenizer
+    if problem := checksum_problem(path, described.sha256):
+        raise InputError(f"{problem}; prepare the data again, or put the file back")
+    return load_tokenizer(path, described.kind)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data_pipeline.errors import InputError
-from data_pipeline.text.model_kind import model_kind
 from data_pipeline.text.tokenizer import PAD_ID, TokenizedText
 
 KINDS = ("unigram", "bpe", "word")
@@ -28,8 +27,13 @@ class SentencePieceTokenizer:
     file_name = "tokenizer.model"
     unknown_id = UNKNOWN_ID
 
-    def __init__(self, model: bytes, where: str):
-        """Takes the content of a model file; ``where`` names it in messages.
+    def __init__(self, model: bytes, kind: str, where: str):
+        """Takes the content of a model file.
+
+        Args:
+            model: the file's bytes.
+            kind: one of `KINDS`, for which it was trained.
+            where: names the file in messages.
 
         Raises:
             InputError: it is not a model that `train_tokenizer` wrote.
@@ -49,7 +53,7 @@ class SentencePieceTokenizer:
                 f"{where}: expected padding id {PAD_ID} and unknown id {UNKNOWN_ID}, found "
                 f"{self._processor.pad_id()} and {self._processor.unk_id()}; train the tokenizer again"
             )
-        self.kind = model_kind(model)
+        self.kind = kind
         self.size = int(self._processor.get_piece_size())
         self.content = model
         self.sha256 = hashlib.sha256(model).hexdigest()
@@ -123,4 +127,4 @@ def train_tokenizer(
     temporary = model_path.with_name(f"{model_path.name}.tmp")
     temporary.write_bytes(model.getvalue())
     temporary.replace(model_path)
-    return SentencePieceTokenizer(model.getvalue(), str(model_path))
+    return SentencePieceTokenizer(model.getvalue(), kind, str(model_path))

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_pipeline.errors import InputError
 from data_pipeline.text.loading import load_tokenizer
-from data_pipeline.text.wordpiece import CONFIG_NAME, JSON_NAME, VOCABULARY_NAME, find_pretrained
+from data_pipeline.text.wordpiece import CONFIG_NAME, JSON_NAME, KIND, VOCABULARY_NAME, find_pretrained
 from mcsan_jax.models.bert import BertShape
 
 WEIGHTS_NAME = "model.safetensors"
@@ -76,7 +76,7 @@ def read_bert(name: str) -> PretrainedBert:
     files = [folder / file for file in (JSON_NAME, VOCABULARY_NAME) if (folder / file).is_file()]
     if not files:
         raise InputError(f"{folder}: neither {JSON_NAME} nor {VOCABULARY_NAME}; download the encoder again")
-    tokenizers = [load_tokenizer(file) for file in files]
+    tokenizers = [load_tokenizer(file, KIND) for file in files]
     pieces = tokenizers[0].pieces()
     try:
         shape = BertShape(

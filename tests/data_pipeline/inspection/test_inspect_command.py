@@ -158,8 +158,8 @@ def test_a_tokenizer_of_other_data_is_found(
     (shapes_copy / "tokenizer.model").write_bytes((odd_corpus / "tokenizer.model").read_bytes())
     assert run_inspect(str(shapes_copy), "--split=val", "--record=1") == 1
     printed = capsys.readouterr().out
-    assert "tokenizer.model: was changed" in problems(printed)[0]
-    assert "tokenizer.model: unigram with" in problems(printed)[1]
+    (problem,) = problems(printed)
+    assert "tokenizer.model: was changed" in problem
     assert re.search(r"agent: tokens \d+–\d+", printed)
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.data_pipeline.execution.reader_witness import WitnessedFeatures
 
 from data_pipeline.annotations.caption import Annotations, Caption, Foil, make_annotations
 from data_pipeline.errors import InputError
 from data_pipeline.preparation.beam import BeamRun
 from data_pipeline.preparation.folder import Options, Source, prepare
 from data_pipeline.preparation.local import LocalRun
-from data_pipeline.preparation.runner import Run
+from data_pipeline.preparation.runner import Run, Survey
+from data_pipeline.preparation.selection import Video
 from data_pipeline.preparation.vocabulary import TokenizerOptions
-from tests.data_pipeline.preparation.reader_witness import WitnessedFeatures
+from data_pipeline.records.make import RecordMaker
+from data_pipeline.records.shards import ShardSummary, ShardWriter
 from tests.support import ROOT
 from tests.support.command_line import run_prepare
 
@@ -51,6 +54,24 @@ def annotations(sizes: Mapping[str, int]) -> Annotations:
     )
 
 
+class WitnessedRun:
+    """A run that keeps what its shards hold, with the statistics of their features to the last bit."""
+
+    def __init__(self, run: Run) -> None:
+        self.parser, self._run = run.parser, run
+        self.shards: list[dict[str, Any]] = []
+
+    def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
+        return self._run.survey(videos, minimum_videos)
+
+    def write(self, maker: RecordMaker, writer: ShardWriter) -> Sequence[ShardSummary]:
+        shards = self._run.write(maker, writer)
+        self.shards = sorted(
+            (shard.to_json() for shard in shards), key=lambda shard: (shard["split"], shard["index"])
+        )
+        return shards
+
+
 def prepare_with(run: Run, given: Annotations, out: Path, notes: Path, spoiled: str = "") -> dict[str, Any]:
     notes.mkdir(exist_ok=True)
     ids = {caption.video_id for caption in given.captions}
@@ -71,15 +92,19 @@ def assert_writes_what_one_process_writes(
     """Prepares without Beam and with it: the same, also when captions are parsed already and after an error."""
 
     def beamed(name: str, spoiled: str = "") -> dict[str, Any]:
-        run = BeamRun(folder / "beam_cache", "DirectRunner", arguments, 1)
-        return prepare_with(run, given, folder / name, folder / "readers", spoiled)
+        return prepare_with(beam, given, folder / name, folder / "readers", spoiled)
+
+    beam = WitnessedRun(BeamRun(folder / "beam_cache", "DirectRunner", arguments, 1))
 
     given = annotations(sizes)
-    local = LocalRun(folder / "plain_cache", 1)
+    local = WitnessedRun(LocalRun(folder / "plain_cache", 1))
     plain = prepare_with(local, given, folder / "plain", folder / "reader")
     assert beamed("beamed") == plain
     written, expected = files(folder / "beamed"), files(folder / "plain")
     assert written == expected
+    assert beam.shards == local.shards
+    trained = [shard["statistics"]["made"]["count"] for shard in local.shards if shard["split"] == "train"]
+    assert trained and min(trained) > 0
 
     with pytest.raises(InputError, match=r"made by a test, video 'train7': \d+ values are NaN"):
         beamed("again", spoiled="train7")
@@ -98,8 +123,9 @@ def test_pipelines_in_this_process_write_what_is_written_without_beam(tmp_path: 
 
 
 @pytest.mark.slow
-def test_two_workers_write_what_one_process_writes(tmp_path: Path) -> None:
-    written = assert_writes_what_one_process_writes(["--direct_num_workers=2"], SIZES, tmp_path)
+@pytest.mark.parametrize("workers", [2, 3])
+def test_several_workers_write_what_one_process_writes(tmp_path: Path, workers: int) -> None:
+    written = assert_writes_what_one_process_writes([f"--direct_num_workers={workers}"], SIZES, tmp_path)
     assert len([name for name in written if "train.tfrecord" in name]) > 3
     assert len({path.name for path in (tmp_path / "readers").iterdir()} - {str(os.getpid())}) >= 2
 

@@ -114,7 +114,9 @@ def test_words_of_held_out_captions_are_no_attributes_and_no_tokens(
         names = [name for level in variant.manifest.attribute_sizes for name, _ in attributes[level]]
         assert {"kick", "ball"} <= set(names)
         assert not [name for name in names if any(word in name for word in NEW_WORDS)]
-        tokenizer = load_tokenizer(variant.out / variant.manifest.tokenizer.file)
+        tokenizer = load_tokenizer(
+            variant.out / variant.manifest.tokenizer.file, variant.manifest.tokenizer.kind
+        )
         assert tokenizer.unknown_id not in tokenizer.encode("a man kicks a ball").ids
         for word in NEW_WORDS:
             ids = tokenizer.encode(word).ids

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_pipeline.errors import InputError
 from data_pipeline.features.statistics import RELATIVE_FLOOR
+from data_pipeline.graphs.cache import GraphCache
+from data_pipeline.graphs.parser import CaptionParser, parser_identity
 from data_pipeline.levels import NODE_LEVELS
 from data_pipeline.manifest import FRAMES, REGIONS, Manifest, SplitSummary
 from data_pipeline.moving_shapes import dataset
@@ -70,9 +71,8 @@ def test_each_distinct_caption_is_parsed_once(made: Corpus, graph_cache: Path) -
     report = read_report(made.out)
     distinct = {text for ids in SPLITS.values() for video_id in ids for text in captions_of(video_id)}
     assert report["captions_parsed_now"] + report["captions_from_cache"] == len(distinct) < 36
-    (lines,) = (path.read_text().splitlines()[1:] for path in graph_cache.iterdir())
-    texts = [json.loads(line)["text"] for line in lines]
-    assert len(texts) == len(set(texts)) and distinct <= set(texts)
+    cached = GraphCache(graph_cache, parser_identity()).graphs_of(sorted(distinct), CaptionParser)
+    assert (cached.cached, cached.parsed) == (len(distinct), 0)
 
 
 def test_vocabularies_and_tokenizer_know_training_captions_only(made: Corpus) -> None:
@@ -87,7 +87,7 @@ def test_vocabularies_and_tokenizer_know_training_captions_only(made: Corpus) ->
         made.out
     ).attribute_sizes
 
-    tokenizer = load_tokenizer(made.out / "tokenizer.model")
+    tokenizer = load_tokenizer(made.out / "tokenizer.model", "unigram")
     assert UNKNOWN_ID not in tokenizer.encode("the dog kicks a car").ids
     assert UNKNOWN_ID in tokenizer.encode("zebra").ids  # No training caption has a z.
 
@@ -137,6 +137,13 @@ def test_another_tokenizer_parses_nothing(made: Corpus, corpus: Corpus) -> None:
     assert report["tokenizer"]["kind"] == "bpe" == Manifest.load(corpus.out).tokenizer.kind
     assert (corpus.out / "attributes.json").read_bytes() == (made.out / "attributes.json").read_bytes()
     assert record_bytes(corpus.out) != record_bytes(made.out)
+
+
+@pytest.mark.usefixtures("second_model")
+def test_the_manifest_names_the_model_that_was_asked_for(corpus: Corpus) -> None:
+    assert run_prepare(corpus.arguments("--parser_model=en_core_web_sm")) == 0
+    assert Manifest.load(corpus.out).parser == parser_identity("en_core_web_sm")
+    assert read_report(corpus.out)["captions_from_cache"] == 0
 
 
 def test_graph_cache_lies_beside_the_result_by_default(corpus: Corpus) -> None:

@@ -23,7 +23,8 @@ def test_only_videos_that_are_not_trained_on_have_them(made: Corpus) -> None:
 
 
 def test_a_foil_belongs_to_its_caption_and_has_its_words(made: Corpus) -> None:
-    tokenizer = load_tokenizer(made.out / Manifest.load(made.out).tokenizer.file)
+    described = Manifest.load(made.out).tokenizer
+    tokenizer = load_tokenizer(made.out / described.file, described.kind)
     [record] = read_records(made.out, "test").values()
     foils = record["foils"]
     assert [kind.decode() for kind in foils["kinds"]] == ["role"] * 3

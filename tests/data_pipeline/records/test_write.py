@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream, SplitSummary
 from data_pipeline.records.schema import VideoRecord, flatten_record
+from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter
 from tests.support import ROOT
 from tests.support.prepared_data import Prepared, make_caption, make_record, make_stream, write_prepared
 
@@ -27,6 +27,26 @@ def _assert_equal(stored: Any, expected: Any) -> None:
         assert [value.decode() for value in stored] == expected
     else:
         assert stored.decode() == expected
+
+
+def test_shards_come_in_the_order_of_the_plan_whatever_is_written_first(tmp_path: Path) -> None:
+    """The statistics of the shards are merged in this order, on which their last bits depend."""
+    from data_pipeline.records.write import write_records
+
+    streams = (make_stream("a", FRAMES, 6),)
+    records = {f"v{number}": make_record(f"v{number}", streams, number) for number in range(4)}
+    plan = ShardPlan.divide({"train": list(records), "test": ["v0", "v1"]}, record_bytes=1, shard_bytes=1)
+
+    def write_shards(writer: ShardWriter) -> list[ShardSummary]:
+        placed = [("train", name) for name in records] + [("test", "v1"), ("test", "v0")]
+        placed.sort(key=lambda one: plan.shard_of(*one), reverse=True)
+        return [writer.write(split, plan.shard_of(split, name), [records[name]]) for split, name in placed]
+
+    _, shards = write_records(write_shards, plan, streams, tmp_path, description="made")
+    assert [(shard.split, shard.index) for shard in shards] == [
+        *(("train", index) for index in range(4)),
+        *(("test", index) for index in range(2)),
+    ]
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
+from tests.data_pipeline.captions.tokenizer_files import kind_of, write_tokenizers
 
 from data_pipeline.text.loading import load_tokenizer
 from data_pipeline.text.tokenizer import Tokenizer
-from tests.data_pipeline.text.tokenizer_files import write_tokenizers
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +15,4 @@ def tokenizer_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 
 @pytest.fixture(scope="session")
 def tokenizers(tokenizer_paths: dict[str, Path]) -> dict[str, Tokenizer]:
-    return {name: load_tokenizer(path) for name, path in tokenizer_paths.items()}
+    return {name: load_tokenizer(path, kind_of(name)) for name, path in tokenizer_paths.items()}

@@ -49,7 +49,7 @@ def test_impossible_training_is_refused_and_leaves_no_file(tmp_path, texts, kind
 def test_file_that_is_no_model_is_named(tmp_path, content):
     (tmp_path / "a.model").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.model: not a sentencepiece model"):
-        load_tokenizer(tmp_path / "a.model")
+        load_tokenizer(tmp_path / "a.model", "unigram")
 
 
 def test_model_with_other_special_ids_is_refused(tmp_path):
@@ -62,7 +62,7 @@ def test_model_with_other_special_ids_is_refused(tmp_path):
             minloglevel=2,
         )
     with pytest.raises(InputError, match="expected padding id 0 and unknown id 1, found -1 and 0"):
-        load_tokenizer(tmp_path / "a.model")
+        load_tokenizer(tmp_path / "a.model", "unigram")
 
 
 def test_real_captions_have_no_unknown_subword(shared_data, tmp_path):

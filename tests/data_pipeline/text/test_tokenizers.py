@@ -40,7 +40,7 @@ def test_a_stored_copy_gives_the_same_tokens(tokenizers, tmp_path, name):
     tokenizer = tokenizers[name]
     path = tmp_path / tokenizer.file_name
     path.write_bytes(tokenizer.content)
-    again = load_tokenizer(path)
+    again = load_tokenizer(path, tokenizer.kind)
     assert (again.kind, again.size, again.sha256) == (tokenizer.kind, tokenizer.size, tokenizer.sha256)
     assert again.pieces() == tokenizer.pieces()
     for text in (*TEXTS[:4], *CAPTIONS):
@@ -123,17 +123,28 @@ def test_span_of_tokens():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "kind", "message"),
     [
-        ("a.model", r"a\.model: the tokenizer cannot be read \(No such file or directory\)"),
-        ("a.json", r"a\.json: the tokenizer cannot be read"),
-        ("a.bin", r"a\.bin: not the name of a tokenizer; expected .* tokenizer\.json or vocab\.txt"),
-        ("", "not the name of a tokenizer"),
+        ("a.model", "bpe", r"a\.model: the tokenizer cannot be read \(No such file or directory\)"),
+        ("a.json", "wordpiece", r"a\.json: the tokenizer cannot be read"),
+        (
+            "a.bin",
+            "word",
+            r"a\.bin: not the name of .* kind 'word'; expected .* tokenizer\.json or vocab\.txt",
+        ),
+        ("", "word", "not the name of a tokenizer"),
+        ("vocab.txt", "word", r"vocab\.txt: not the name of a tokenizer of the kind 'word'"),
+        (
+            "tokenizer.model",
+            "wordpiece",
+            r"tokenizer\.model: not the name of a tokenizer of the kind 'wordpiece'",
+        ),
+        ("tokenizer.model", "char", r"kind 'char'; expected .* for unigram, bpe, word, or .* for wordpiece"),
     ],
 )
-def test_a_path_that_cannot_be_opened_is_named(tmp_path, name, message):
+def test_a_path_that_cannot_be_opened_is_named(tmp_path, name, kind, message):
     with pytest.raises(InputError, match=message):
-        load_tokenizer(tmp_path / name)
+        load_tokenizer(tmp_path / name, kind)
 
 
 def _without_accents(text: str) -> str:

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from tests.data_pipeline.captions.tokenizer_files import TEXTS, write_wordpiece
 
 from data_pipeline.errors import InputError
 from data_pipeline.text.loading import load_tokenizer
-from tests.data_pipeline.text.tokenizer_files import TEXTS, write_wordpiece
+from data_pipeline.text.wordpiece import KIND
 
 SPECIAL = ("[PAD]", "[UNK]")
 
@@ -39,7 +40,7 @@ def test_written_special_tokens_are_text(tmp_path):
     content["normalizer"] = None
     content["pre_tokenizer"] = {"type": "WhitespaceSplit"}
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
-    tokenizer = load_tokenizer(tmp_path / "tokenizer.json")
+    tokenizer = load_tokenizer(tmp_path / "tokenizer.json", KIND)
     encoded = tokenizer.encode("man [PAD] man")
     assert encoded.ids[1] == tokenizer.unknown_id
     assert encoded.offsets == [(0, 3), (4, 9), (10, 13)]
@@ -48,7 +49,7 @@ def test_written_special_tokens_are_text(tmp_path):
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt"])
 def test_upper_case_counts_where_the_file_has_it(tmp_path, name):
     write_wordpiece(tmp_path, lowercase=False)
-    tokenizer = load_tokenizer(tmp_path / name)
+    tokenizer = load_tokenizer(tmp_path / name, KIND)
     assert tokenizer.encode("A").ids != tokenizer.encode("a").ids
     assert tokenizer.decode(tokenizer.encode("Zürich").ids) == "Zürich"
 
@@ -58,7 +59,7 @@ def test_a_file_without_decoder_is_decoded_in_words(tmp_path):
     content = json.loads((tmp_path / "tokenizer.json").read_text())
     content["decoder"] = None
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
-    tokenizer = load_tokenizer(tmp_path / "tokenizer.json")
+    tokenizer = load_tokenizer(tmp_path / "tokenizer.json", KIND)
     ids = tokenizer.encode("chases horses").ids
     assert len(ids) > 2
     assert tokenizer.decode(ids) == "chases horses"
@@ -69,7 +70,7 @@ def test_ids_without_a_token_count(tmp_path):
     content = json.loads((tmp_path / "tokenizer.json").read_text())
     content["model"]["vocab"]["hat"] = 500
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
-    tokenizer = load_tokenizer(tmp_path / "tokenizer.json")
+    tokenizer = load_tokenizer(tmp_path / "tokenizer.json", KIND)
     assert tokenizer.encode("hat").ids == [500]
     assert tokenizer.size == len(tokenizer.pieces()) == 501
     assert tokenizer.pieces()[499:] == ["", "hat"]
@@ -87,7 +88,7 @@ def test_ids_without_a_token_count(tmp_path):
 def test_other_special_tokens_are_refused(tmp_path, name, special, message):
     write_wordpiece(tmp_path, special=special)
     with pytest.raises(InputError, match=message):
-        load_tokenizer(tmp_path / name)
+        load_tokenizer(tmp_path / name, KIND)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_other_special_tokens_are_refused(tmp_path, name, special, message):
 def test_a_damaged_file_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        load_tokenizer(tmp_path / name)
+        load_tokenizer(tmp_path / name, KIND)
 
 
 def test_another_model_is_refused(tmp_path):
@@ -113,4 +114,4 @@ def test_another_model_is_refused(tmp_path):
     content["model"] = {"type": "BPE", "vocab": {"[PAD]": 0, "a": 1}, "merges": []}
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="expected a WordPiece model, found BPE"):
-        load_tokenizer(tmp_path / "tokenizer.json")
+        load_tokenizer(tmp_path / "tokenizer.json", KIND)

@@ -24,6 +24,11 @@ def write_tokenizers(folder: Path) -> dict[str, Path]:
     return {name: folder / (f"{name}.model" if name in KINDS else name) for name in EVERY_TOKENIZER}
 
 
+def kind_of(name: str) -> str:
+    """The kind of one of `EVERY_TOKENIZER`."""
+    return name if name in KINDS else "wordpiece"
+
+
 def write_wordpiece(
     folder: Path, lowercase: bool = True, special: tuple[str, ...] = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")
 ) -> None:
