@@ -340,7 +340,7 @@ FEATURES_AND_RECORDS = (
     ),
     Mutant(
         "checksums are not compared",
-        "data_pipeline/inspection/integrity.py",
+        "data_pipeline/host/files.py",
         "if found != expected:",
         "if not found:",
         ("data_pipeline/inspection",),

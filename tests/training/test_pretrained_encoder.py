@@ -13,6 +13,7 @@ from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import read_bert
+from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,

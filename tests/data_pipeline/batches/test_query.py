@@ -8,7 +8,10 @@ import jax
 import numpy as np
 import pytest
 
+from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.batches.pipeline import SplitReader
+from data_pipeline.batches.query import QueryParser
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from data_pipeline.text.sentencepiece_model import train_tokenizer
 from tests.support import ROOT

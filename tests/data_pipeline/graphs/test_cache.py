@@ -135,7 +135,7 @@ def test_processes_share_a_file(tmp_path: pathlib.Path, parser: CaptionParser) -
     """Three processes store at once, two of them the same captions; one is killed between two chunks."""
     code = (
         "import os, pathlib, signal, sys, time\n"
-        "from data_pipeline.captions import graph_cache\n"
+        "from data_pipeline.graphs import cache as graph_cache\n"
         "from data_pipeline.graphs.graph import SemanticGraph\n"
         "from data_pipeline.graphs.parser import parser_identity\n"
         "graph_cache._CHUNK = 8\n"

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from data_pipeline.host.tensorflow import load_tensorflow
-from data_pipeline.inspection.integrity import PreparedData, open_data, record_problems
+from data_pipeline.inspection.integrity import InspectedData, open_data, record_problems
 from data_pipeline.records.read import parse_example, unflatten_record
 from data_pipeline.records.schema import VideoRecord
 from tests.data_pipeline.inspection.inspecting import record_file
 
 
 @pytest.fixture(scope="module")
-def data(shapes: Path) -> PreparedData:
+def data(shapes: Path) -> InspectedData:
     return open_data(shapes)[0]
 
 
 @pytest.fixture(scope="module")
-def record(data: PreparedData) -> VideoRecord:
+def record(data: InspectedData) -> VideoRecord:
     """A test video with foils, whose first caption is "X pushes Y" in some words."""
     tf = load_tensorflow()
     path = record_file(data.folder, "test")
@@ -30,7 +30,7 @@ def record(data: PreparedData) -> VideoRecord:
     return next(one for one in records if one.foils and len(one.captions[0].edges) == 2)
 
 
-def problems(record: VideoRecord, data: PreparedData) -> list[str]:
+def problems(record: VideoRecord, data: InspectedData) -> list[str]:
     return list(record_problems(record, data.manifest, data.tokenizer))
 
 
@@ -48,7 +48,7 @@ def put_nan(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def test_a_sound_record_has_no_problems(record: VideoRecord, data: PreparedData) -> None:
+def test_a_sound_record_has_no_problems(record: VideoRecord, data: InspectedData) -> None:
     assert problems(record, data) == []
     times = np.linspace(0, 2, 12, dtype=np.float32)
     assert problems(dataclasses.replace(record, frame_times=times), data) == []
@@ -133,14 +133,14 @@ def test_a_sound_record_has_no_problems(record: VideoRecord, data: PreparedData)
     ],
 )
 def test_what_is_wrong_is_named(
-    record: VideoRecord, data: PreparedData, change: Callable[[VideoRecord], VideoRecord], message: str
+    record: VideoRecord, data: InspectedData, change: Callable[[VideoRecord], VideoRecord], message: str
 ) -> None:
     assert record.captions[0].node_levels == [0, 1, 0]
     found = problems(change(record), data)
     assert any(message in problem for problem in found), found
 
 
-def test_a_wrong_caption_gives_one_problem(record: VideoRecord, data: PreparedData) -> None:
+def test_a_wrong_caption_gives_one_problem(record: VideoRecord, data: InspectedData) -> None:
     (found,) = problems(with_caption(record, edges=[(1, 0, 99)]), data)
     assert found.startswith(
         f"captions/edges, number 0 ({record.captions[0].caption_id!r}): relationship 0 has"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data_pipeline.execution.reader_witness import WitnessedFeatures
 
 from data_pipeline.annotations.caption import Annotations, Caption, Foil, make_annotations
 from data_pipeline.errors import InputError
@@ -19,6 +18,7 @@ from data_pipeline.preparation.selection import Video
 from data_pipeline.preparation.vocabulary import TokenizerOptions
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardSummary, ShardWriter
+from tests.data_pipeline.preparation.reader_witness import WitnessedFeatures
 from tests.support import ROOT
 from tests.support.command_line import run_prepare
 

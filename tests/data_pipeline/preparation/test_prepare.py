@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_pipeline.errors import InputError
 from data_pipeline.features.statistics import RELATIVE_FLOOR
 from data_pipeline.graphs.cache import GraphCache
 from data_pipeline.graphs.parser import CaptionParser, parser_identity

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream, SplitSummary
 from data_pipeline.records.schema import VideoRecord, flatten_record
 from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tests.data_pipeline.captions.tokenizer_files import kind_of, write_tokenizers
 
 from data_pipeline.text.loading import load_tokenizer
 from data_pipeline.text.tokenizer import Tokenizer
+from tests.data_pipeline.text.tokenizer_files import kind_of, write_tokenizers
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from tests.data_pipeline.captions.tokenizer_files import TEXTS, write_wordpiece
 
 from data_pipeline.errors import InputError
 from data_pipeline.text.loading import load_tokenizer
 from data_pipeline.text.wordpiece import KIND
+from tests.data_pipeline.text.tokenizer_files import TEXTS, write_wordpiece
 
 SPECIAL = ("[PAD]", "[UNK]")
 
