@@ -18,6 +18,7 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.name = "custom"
     config.data.dir = "data/custom"
     config.data.prepare_hint = PREPARE_HINT
+    config.data.test_split = "test"
     config.train.batch_size = 64
     config.train.epochs = 50
     set_size(config, size)

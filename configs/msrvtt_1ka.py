@@ -19,6 +19,5 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config = msrvtt.get_config(size)
     config.name = config.name.replace("msrvtt", "msrvtt_1ka")
     config.data.dir = "data/msrvtt_1ka"
-    config.data.test_split = "test"
     config.data.prepare_hint = PREPARE_HINT
     return config

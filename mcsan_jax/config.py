@@ -31,7 +31,7 @@ class DataConfig:
     train_split: str = "train"
     validation_split: str = "val"
     test_split: str = ""
-    """Split evaluated once at the end with the best checkpoint; empty for none."""
+    """Split evaluated once at the end with the best checkpoint; empty for none. Left out where the data has none."""
     max_frames: int = 20
     max_tokens: int = 30
     max_actions: int = 4

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import importlib
 import itertools
@@ -12,6 +13,7 @@ from data_pipeline.input_pipeline import TrainBatches
 from data_pipeline.manifest import FRAMES
 from mcsan_jax.config import from_config_dict
 from mcsan_jax.errors import InputError
+from mcsan_jax.evaluate_checkpoint import splits_to_evaluate
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
 from mcsan_jax.training.sharding import make_mesh, put_batch
 from tests.support import ROOT
@@ -83,6 +85,17 @@ def test_every_config_runs_two_steps(
     assert int(state.step) == 2
     assert 0 < float(metrics["loss"]) < 10
     assert all(abs(float(value)) < 1e6 for value in metrics.values())
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, HGR])
+def test_every_config_is_judged_on_the_test_split_where_there_is_one(name: str, prepared: Prepared) -> None:
+    """And not only on the split that chose its checkpoint."""
+    config = from_config_dict(importlib.import_module(f"configs.{name}").get_config())
+    train = prepared.manifest.splits["train"]
+    for others, judged_on in ((("val", "test"), ["val", "test"]), (("val",), ["val"])):
+        manifest = dataclasses.replace(prepared.manifest, splits=dict.fromkeys(("train", *others), train))
+        splits, note = splits_to_evaluate(config, manifest)
+        assert splits == judged_on and bool(note) == ("test" not in others)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
