@@ -2,9 +2,9 @@
 
 import ml_collections
 
-from configs.pretrained_text import read_captions_with_minilm
-from configs.sizes import set_size
 from mcsan_jax.config import defaults
+from mcsan_jax.configs.pretrained_text import read_captions_with_minilm
+from mcsan_jax.configs.sizes import set_size
 
 PREPARE_HINT = """Download MSR-VTT's annotations into a folder: train_val_videodatainfo.json and
 test_videodatainfo.json (plain or .gz). FEATURES is an HDF5 file {video_id: [frames, dim]}

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from mcsan_jax.errors import InputError
+from mcsan_jax.config import InputError
 
 SIZES = {
     # The published systems' width; for an accelerator.

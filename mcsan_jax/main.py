@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import jax
 from absl import app, flags, logging
-from ml_collections import config_flags
 
 from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.config_files import define_config_flag
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best, splits_to_evaluate
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
@@ -42,9 +42,7 @@ from mcsan_jax.workdir import Workdir
 
 MODES = ("train_and_eval", "train", "eval")
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "File of the experiment, such as configs/msrvtt.py."
-)
+_CONFIG = define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/<name of the config> by default.")
 _MODE = flags.DEFINE_enum("mode", "train_and_eval", MODES, "What to do.")
 _SAVE_SCORES = flags.DEFINE_bool(

@@ -21,6 +21,7 @@ ALLOWED = {
     "mcsan_jax/levels.py": (),
     "mcsan_jax/batch.py": (),
     "mcsan_jax/config.py": ("mcsan_jax.errors", "mcsan_jax.levels"),
+    "mcsan_jax/config_files.py": ("mcsan_jax.errors",),
     "mcsan_jax/processes.py": ("mcsan_jax.errors",),
     "mcsan_jax/scoring/": (*FOUNDATIONS, "mcsan_jax.scoring"),
     "mcsan_jax/models/": (*FOUNDATIONS, "mcsan_jax.models"),
@@ -54,7 +55,8 @@ ALLOWED = {
         "mcsan_jax.workdir",
         "mcsan_jax.card",
         "data_pipeline.manifest",
-        "configs",
+        "mcsan_jax.config_files",
+        "mcsan_jax.configs",
     ),
     "mcsan_jax/retrieval/": (
         *FOUNDATIONS,
@@ -67,7 +69,7 @@ ALLOWED = {
         "data_pipeline",
     ),
     "data_pipeline/": (*FOUNDATIONS, FIGURES, "data_pipeline"),
-    "configs/": (*FOUNDATIONS, "configs"),
+    "configs/": ("mcsan_jax.config", "mcsan_jax.configs"),
 }
 """For each room, the project's modules that it may import; a room that is not named may import any."""
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.made_up_batch import make_batch
-from configs.peers import hgr
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.config import Config, DataConfig, from_config_dict
+from mcsan_jax.configs.peers import hgr
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, Encoding, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.scoring.multi_level import Scores, score
