@@ -1,6 +1,10 @@
 """How `--config` finds its file, from the checkout, from elsewhere, and from an installed wheel."""
 
 import pathlib
+import shutil
+import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -76,3 +80,57 @@ def test_what_get_config_refuses_is_said_without_a_traceback() -> None:
     assert ended.status == 2
     assert "size 'huge' of config 'demo' is unknown; expected one of full, small, tiny" in ended.stderr
     assert "Traceback" not in ended.stderr and len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_has_the_configs_and_installs_no_other_package(tmp_path: pathlib.Path) -> None:
+    """Built from a copy, because building leaves files in the source; unpacked, because a wheel is a zipped package."""
+    source, site = tmp_path / "source", tmp_path / "site"
+    for folder in ("configs", "launch", "mcsan_jax", "data_pipeline", "benchmarks", "tests"):
+        shutil.copytree(
+            ROOT / folder, source / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, f"--wheel-dir={tmp_path}", str(source)], check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+
+    assert {path.name.partition("-")[0] for path in site.glob("*.dist-info")} == {"mcsan_jax"}
+    assert {path.name for path in site.iterdir() if path.suffix != ".dist-info"} == {
+        "mcsan_jax",
+        "data_pipeline",
+    }
+    for folder, place in (
+        ("configs", "mcsan_jax/configs"),
+        ("launch", "mcsan_jax/launch"),
+        ("mcsan_jax", "mcsan_jax"),
+        ("data_pipeline", "data_pipeline"),
+    ):
+        wanted = [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        assert wanted
+        missing = [path for path in wanted if not (site / place / path.relative_to(ROOT / folder)).is_file()]
+        assert not missing
+
+    # Without the editable installation, which a new Python would follow to the checkout.
+    program = (
+        "import sys\n"
+        f"sys.path[:0] = [{str(site)!r}, *{[path for path in sys.path if path.endswith('site-packages')]!r}]\n"
+        "import mcsan_jax.configs\n"
+        f"assert mcsan_jax.configs.__file__.startswith({str(site)!r}), mcsan_jax.configs.__file__\n"
+        "from mcsan_jax.main import main, parse_flags\n"
+        "main(parse_flags(sys.argv))\n"
+    )
+    for spelling in SPELLINGS:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", program, f"--config={spelling.format('msrvtt')}:tiny"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # As far as it gets without data, with the name and the hint of this config.
+        assert done.returncode == 2
+        assert f"looked for manifest.json in {tmp_path}/data/msrvtt" in done.stderr, done.stderr
