@@ -10,6 +10,9 @@ from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from mcsan_jax.errors import InputError
 
+# The flag belongs to the program that asks for it, whose --help shows it.
+flags.disclaim_key_flags()
+
 _FOLDER = pathlib.Path(__file__).parent / "configs"
 _PLACES = (".", "configs", "mcsan_jax/configs")
 """Folders, from the root of the repository, in which the package's own configs are looked for from anywhere."""
