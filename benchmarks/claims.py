@@ -1,6 +1,6 @@
 """The paper's claims, tested by leaving parts of the model out: trains all variants, prints tables and paired tests.
 
-`python -m benchmarks.claims msrvtt-small --data=DIR` trains the configs in `configs/ablations/` with every seed, each
+`python -m benchmarks.claims msrvtt-small --data=DIR` trains the configs of `configs/ablations.py` with every seed, each
 in a process of its own, and compares them with the whole model on split `val`, paired over videos
 (`--parts=ablations`); trains the focal loss with γ in 0, 1, 2 and α in 0.25, 0.5, 0.75, and prints how well it
 recognises frequent and rare attributes (`focal`); and scores the whole model with parts left out after training
@@ -42,18 +42,13 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from data_pipeline.errors import InputError
+from mcsan_jax.config import defaults
+from mcsan_jax.configs.ablations import ablations_of
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.report.results import read_runs
 
 FULL = "full"
-ABLATIONS = (
-    "no_relationships",
-    "no_divergence",
-    "plain_bce",
-    "no_attribute_loss",
-    "separate_projections",
-    "zero_missing_levels",
-)
+ABLATIONS = tuple(name for name in ablations_of(defaults()) if name != FULL)
 GAMMAS, ALPHAS = (0.0, 1.0, 2.0), (0.25, 0.5, 0.75)
 PARTS = ("ablations", "focal", "fusion")
 
@@ -211,7 +206,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _config(name: str, base: str) -> str:
-    return f"--config={CONFIGS / 'ablations' / name}.py:{base}"
+    return f"--config={CONFIGS / 'ablations.py'}:{name}:{base}"
 
 
 def _some_of(known: Sequence[str], given: str, option: str) -> list[str]:

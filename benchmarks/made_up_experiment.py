@@ -1,7 +1,6 @@
 """Experiments of published sizes without their data: a config, a manifest and a batch made up for both."""
 
 import dataclasses
-import pathlib
 import runpy
 
 from benchmarks.made_up_batch import make_batch
@@ -18,6 +17,7 @@ from data_pipeline.manifest import (
     TokenizerFile,
 )
 from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.config_files import find_config
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.training.experiment import Experiment, data_shape
 
@@ -29,15 +29,13 @@ def read_config(path: str, compute_dtype: str | None = None) -> Config:
     """The experiment of a config file, with its size after a colon if wanted.
 
     Args:
-        path: of the file.
+        path: of the file, or the name of a config of the package.
         compute_dtype: of the products, in place of that in the file.
 
     Raises:
         InputError: there is no such file, or it has no such size.
     """
-    file, _, size = path.partition(":")
-    if not pathlib.Path(file).is_file():
-        raise InputError(f"{file}: no such file; give a config such as configs/msrvtt.py")
+    file, _, size = find_config(path).partition(":")
     get_config = runpy.run_path(file).get("get_config")
     if get_config is None:
         raise InputError(f"{file} defines no get_config; give a config such as configs/msrvtt.py")

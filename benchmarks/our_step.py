@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.made_up_batch import make_batch
 from benchmarks.options import at_least_one, at_least_two
-from configs.msrvtt import get_config
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import Config, LossConfig, ModelConfig, from_config_dict
+from mcsan_jax.configs.msrvtt import get_config
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer

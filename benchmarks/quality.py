@@ -1,7 +1,7 @@
 """MCSAN against its peers on the same features: trains what is not trained yet, prints one table and paired tests.
 
 `python -m benchmarks.quality DIR` fits ridge regression (`benchmarks/baselines.py`) on prepared data, trains peers of
-`configs/peers/` and `configs/msrvtt.py:small`, each with every seed in a process of its own, and compares their
+`configs/peers.py` and `configs/msrvtt.py:small`, each with every seed in a process of its own, and compares their
 rankings of split `val`, paired over videos. Flags of the config after `--` are handed to every training
 (`-- --config.train.epochs=20`). Finished runs are only read, so that a command that was stopped goes on where it was.
 """
@@ -34,13 +34,13 @@ from benchmarks.trained_runs import (
     split_at_dashes,
     train_all,
 )
-from configs.derived.bases import BASES
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
+from mcsan_jax.configs import peers
+from mcsan_jax.configs.derived import BASES
 from mcsan_jax.report.results import read_runs
 
 OURS, RIDGE = "mcsan", "ridge"
-PEER_CONFIGS = CONFIGS / "peers"
 PEERS = ("dual_encoder", "hgr", "hgr_info_nce")
 WANTED_RATIO, WANTED_P = 1.3, 0.01
 
@@ -53,13 +53,12 @@ def models_of(arguments: argparse.Namespace, overrides: Sequence[str]) -> list[M
     """
     shared = (f"--config.data.dir={arguments.dir}", *check_flags(overrides))
     names = [name for name in arguments.peers.split(",") if name]
-    known = sorted(path.stem for path in PEER_CONFIGS.glob("*.py") if path.stem != "__init__")
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in peers.PEERS]
     if unknown or len(set(names)) < len(names):
-        raise InputError(f"--peers={arguments.peers}: expected different ones of {', '.join(known)}")
+        raise InputError(f"--peers={arguments.peers}: expected different ones of {', '.join(peers.PEERS)}")
     base = _base_of(arguments) if names else ""
-    peers = [Model(name, (f"--config={PEER_CONFIGS / name}.py:{base}", *shared)) for name in names]
-    return [*peers, Model(OURS, (f"--config={arguments.mcsan}", *shared))]
+    models = [Model(name, (f"--config={CONFIGS / 'peers.py'}:{name}:{base}", *shared)) for name in names]
+    return [*models, Model(OURS, (f"--config={arguments.mcsan}", *shared))]
 
 
 def fit_ridge(folder: pathlib.Path, manifest: Manifest, split: str, out: pathlib.Path) -> ModelRuns:
@@ -172,7 +171,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--mcsan", default="configs/msrvtt.py:small", help="config of our own model")
     parser.add_argument(
-        "--peers", default=",".join(PEERS), help="names in configs/peers/, with commas between"
+        "--peers", default=",".join(PEERS), help="names in configs/peers.py, with commas between"
     )
     parser.add_argument(
         "--base", help="experiment of the peers, such as msrvtt-small; by default that of --mcsan"

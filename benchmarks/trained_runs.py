@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.config_files import define_config_flag
 from mcsan_jax.prepared_data import find_prepared_data
 from mcsan_jax.report.results import Run, read_runs
 from mcsan_jax.workdir import Workdir
@@ -122,7 +122,7 @@ def load_config(arguments: Sequence[str]) -> Config:
     """
     values = flags.FlagValues()
     line = ["main", *arguments]
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=line)
+    define_config_flag(values, line)
     try:
         values(line)
         return from_config_dict(values["config"].value)

@@ -2,8 +2,8 @@
 
 import ml_collections
 
-from configs.sizes import set_size
 from mcsan_jax.config import defaults
+from mcsan_jax.configs.sizes import set_size
 
 PREPARE_HINT = """Write your captions as JSON lines {"video_id": ..., "caption": ..., "split": ...}; the split
 is train, val or test (or a CSV file with these columns, and --dataset=csv). FEATURES is an HDF5 file
@@ -18,6 +18,7 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.name = "custom"
     config.data.dir = "data/custom"
     config.data.prepare_hint = PREPARE_HINT
+    config.data.test_split = "test"
     config.train.batch_size = 64
     config.train.epochs = 50
     set_size(config, size)

@@ -2,8 +2,8 @@
 
 import ml_collections
 
-from configs.sizes import set_size
 from mcsan_jax.config import defaults
+from mcsan_jax.configs.sizes import set_size
 
 
 def get_config(size: str = "small") -> ml_collections.ConfigDict:

@@ -2,9 +2,9 @@
 
 import ml_collections
 
-from configs.pretrained_text import read_captions_with_minilm
-from configs.sizes import set_size
 from mcsan_jax.config import defaults
+from mcsan_jax.configs.pretrained_text import read_captions_with_minilm
+from mcsan_jax.configs.sizes import set_size
 
 PREPARE_HINT = """Download MSR-VTT's annotations into a folder: train_val_videodatainfo.json and
 test_videodatainfo.json (plain or .gz). FEATURES is an HDF5 file {video_id: [frames, dim]}
@@ -21,6 +21,7 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.name = "msrvtt"
     config.data.dir = "data/msrvtt"
     config.data.prepare_hint = PREPARE_HINT
+    config.data.test_split = "test"
     config.data.max_frames = 20
     config.data.max_tokens = 24
     config.train.batch_size = 128

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from configs import msrvtt
+from mcsan_jax.configs import msrvtt
 
 PREPARE_HINT = """Download MSR-VTT's annotations into a folder: train_val_videodatainfo.json and
 test_videodatainfo.json (plain or .gz), with the lists MSRVTT_train.9k.csv and MSRVTT_JSFUSION_test.csv
@@ -19,6 +19,5 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config = msrvtt.get_config(size)
     config.name = config.name.replace("msrvtt", "msrvtt_1ka")
     config.data.dir = "data/msrvtt_1ka"
-    config.data.test_split = "test"
     config.data.prepare_hint = PREPARE_HINT
     return config

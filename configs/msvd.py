@@ -2,8 +2,8 @@
 
 import ml_collections
 
-from configs.sizes import set_size
 from mcsan_jax.config import defaults
+from mcsan_jax.configs.sizes import set_size
 
 PREPARE_HINT = """Put MSVD's annotations train.txt, val.txt and test.txt (plain or .gz) into a folder; a line
 holds a clip's id, a space and a caption. FEATURES is an HDF5 file {clip id: [frames, dim]} or a folder

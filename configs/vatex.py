@@ -2,9 +2,9 @@
 
 import ml_collections
 
-from configs.pretrained_text import read_captions_with_minilm
-from configs.sizes import set_size
 from mcsan_jax.config import defaults
+from mcsan_jax.configs.pretrained_text import read_captions_with_minilm
+from mcsan_jax.configs.sizes import set_size
 
 PREPARE_HINT = """Download vatex_training_v1.0.json and vatex_validation_v1.0.json
 (https://eric-xw.github.io/vatex-website) into a folder, with HGR's lists train_list.txt, val_list.txt and

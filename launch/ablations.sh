@@ -20,14 +20,13 @@ for argument in "$@"; do
     esac
 done
 
-ablations=(full no_divergence no_attribute_loss plain_bce separate_projections no_relationships
+ablations=(full no_relationships no_divergence plain_bce no_attribute_loss separate_projections
     zero_missing_levels)
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 for i in "${!ablations[@]}"; do
     ablation=${ablations[i]}
     echo "ablation $((i + 1)) of ${#ablations[@]}: $ablation of $base"
     status=0
-    "${PYTHON:-python3}" -m mcsan_jax.main --config="$root/configs/ablations/$ablation.py:$base" "$@" || status=$?
+    "${PYTHON:-python3}" -m mcsan_jax.main --config="ablations:$ablation:$base" "$@" || status=$?
     if [[ $status -ne 0 ]]; then
         echo "ablation $ablation of $base failed with status $status; those after it were not started" >&2
         exit "$status"

@@ -30,7 +30,7 @@ class DataConfig:
     validation_split: str = "val"
     """Split that chooses the best checkpoint."""
     test_split: str = ""
-    """Split evaluated once at the end with the best checkpoint; empty for none."""
+    """Split evaluated once at the end with the best checkpoint; empty for none, and left out where the data has none."""
     max_frames: Count = 20
     """Frames of a video in a batch; of longer videos a uniform sample."""
     max_tokens: Count = 30
@@ -77,9 +77,8 @@ class ModelConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the inputs of large products. Parameters and sums are float32."""
     matmul_precision: Literal["default", "high", "highest"] = "default"
-    """Precision of the float32 products of encoders, and of their gradients: default (what the device finds quick: TF32
-    on NVIDIA GPUs, one pass of bfloat16 on TPUs, float32 on CPUs), high (three passes on TPUs), or highest (float32
-    everywhere). Scores are computed with highest whatever this says."""
+    """Precision of the encoders' float32 products and of their gradients: default (TF32 on NVIDIA GPUs, one pass of
+    bfloat16 on TPUs, float32 on CPUs), high (three passes on TPUs), or highest (float32; scores always have it)."""
     remat: StrictBool = False
     """Layers of transformers and levels of videos are computed again for the gradient: less memory, more time."""
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.manifest import Manifest
+from mcsan_jax.config import Config
 from mcsan_jax.evaluation.evaluate import Evaluation, Trial
 from mcsan_jax.evaluation.examine import Examination, examine
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
@@ -27,7 +29,7 @@ class Wishes:
     """What is wanted beside the figures.
 
     Attributes:
-        splits: to be evaluated; empty for validation and test.
+        splits: to be evaluated; empty for validation, and test where the data has it.
         save_scores: whether the matrices of fused scores are written.
         ablate: whether the levels are also left out one by one, and so on.
         hubness: whether corrections against hubs are tried, with a bank of the training split.
@@ -37,6 +39,24 @@ class Wishes:
     save_scores: bool = False
     ablate: bool = False
     hubness: bool = False
+
+
+def splits_to_evaluate(config: Config, manifest: Manifest) -> tuple[list[str], str | None]:
+    """The splits that a run is evaluated on unless others are asked for, and a note where the test split is missing.
+
+    Prepared data may have no test split: the lists of videos may be the user's own. Such a run is evaluated on its
+    validation split alone.
+    """
+    validation, test = config.data.validation_split, config.data.test_split
+    if not test:
+        return [validation], None
+    if test in manifest.splits:
+        return [validation, test], None
+    note = (
+        f"note: the prepared data has no split {test!r} (config.data.test_split); only split {validation!r}, which "
+        "chooses the checkpoint, is evaluated"
+    )
+    return [validation], note
 
 
 def evaluate_best(
@@ -68,7 +88,10 @@ def evaluate_best(
 
     encoders = experiment.encoders
     evaluations = {}
-    for split in wishes.splits or filter(None, (config.data.validation_split, config.data.test_split)):
+    splits, note = (wishes.splits, None) if wishes.splits else splits_to_evaluate(config, manifest)
+    if note:
+        print(note, flush=True)
+    for split in splits:
         scores_file = workdir.scores_file(split) if wishes.save_scores and is_first() else None
         examination = examine(
             encoders, variables, reader(split), config, split, counts, scores_file, wishes.ablate

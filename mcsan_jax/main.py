@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import jax
 from absl import app, flags, logging
-from ml_collections import config_flags
 
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.errors import InputError
@@ -15,7 +14,8 @@ from data_pipeline.manifest import Manifest
 from data_pipeline.text.word_vectors import WordVectors
 from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
-from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
+from mcsan_jax.config_files import define_config_flag
+from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best, splits_to_evaluate
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.prepared_data import find_prepared_data
 from mcsan_jax.processes import (
@@ -42,9 +42,7 @@ from mcsan_jax.workdir import Workdir
 
 MODES = ("train_and_eval", "train", "eval")
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "File of the experiment, such as configs/msrvtt.py."
-)
+_CONFIG = define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/<name of the config> by default.")
 _MODE = flags.DEFINE_enum("mode", "train_and_eval", MODES, "What to do.")
 _SAVE_SCORES = flags.DEFINE_bool(
@@ -136,6 +134,9 @@ def _train(
 
     batches = batches_of(config.data.train_split)
     print(banner(experiment, workdir, batches.files_read, batches.files), flush=True)
+    _, note = splits_to_evaluate(config, experiment.manifest)
+    if note:
+        print(note, flush=True)
     start = time.monotonic()
     state = train(
         experiment,
@@ -151,9 +152,11 @@ def _train(
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:
+    """Refuses splits that the data lacks, except for a missing split of the name that test splits have."""
     for key in ("train_split", "validation_split", "test_split"):
         split = getattr(config.data, key)
-        if split and split not in manifest.splits:
+        may_be_missing = key == "test_split" and split in ("", "test")
+        if split not in manifest.splits and not may_be_missing:
             raise InputError(
                 f"config.data.{key} is {split!r}, but the prepared data has {', '.join(sorted(manifest.splits))}"
             )

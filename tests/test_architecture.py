@@ -80,7 +80,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "data_pipeline.inspect": (*WORDS, "data_pipeline.inspection"),
     "mcsan_jax.config": (*WORDS, "data_pipeline.validation"),
-    "configs": (*WORDS, "mcsan_jax.config"),
+    "configs": ("data_pipeline.errors", "mcsan_jax.config"),
+    "mcsan_jax.config_files": WORDS,
     "mcsan_jax.encodings": WORDS,
     "mcsan_jax.sharding": WORDS,
     "mcsan_jax.processes": WORDS,
@@ -127,6 +128,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.report": (*WORDS, "data_pipeline.inspection.svg_figures", "mcsan_jax.evaluation"),
     "mcsan_jax.evaluate_checkpoint": (
+        "data_pipeline.manifest",
+        "mcsan_jax.config",
         "data_pipeline.graphs.attributes",
         "data_pipeline.batches.pipeline",
         "mcsan_jax.processes",
@@ -148,6 +151,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.manifest",
         "mcsan_jax.config",
         "configs",
+        "mcsan_jax.config_files",
         "mcsan_jax.sharding",
         "mcsan_jax.evaluation",
         "mcsan_jax.workdir",
@@ -183,6 +187,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.workdir",
         "mcsan_jax.training",
         "mcsan_jax.banner",
+        "mcsan_jax.config_files",
         "mcsan_jax.prepared_data",
         "mcsan_jax.evaluate_checkpoint",
     ),
@@ -225,7 +230,10 @@ def imports(path: pathlib.Path) -> set[str]:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
             names.update(str(one.value) for one in node.args if isinstance(one, ast.Constant))
-    return names
+    # The package holds the configs as `mcsan_jax.configs`.
+    return {
+        name.removeprefix("mcsan_jax.") if name.startswith("mcsan_jax.configs") else name for name in names
+    }
 
 
 def place(path: pathlib.Path) -> str:

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import importlib
 import itertools
@@ -7,22 +8,19 @@ import jax
 import numpy as np
 import pytest
 
-from configs.sizes import SIZES
 from data_pipeline.batches.pipeline import TrainBatches
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES
 from mcsan_jax.config import from_config_dict
+from mcsan_jax.configs.derived import BASES
+from mcsan_jax.configs.sizes import SIZES
+from mcsan_jax.evaluate_checkpoint import splits_to_evaluate
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
-from tests.support import ROOT
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
-CONFIGS = sorted(
-    path.stem
-    for path in (ROOT / "configs").glob("*.py")
-    if path.stem not in ("__init__", "sizes", "pretrained_text")
-)
-HGR = "peers.hgr"
+CONFIGS = list(BASES)
+HGR = "peers"
 """The peer whose network and loss are furthest from those of the other configs."""
 
 
@@ -39,8 +37,8 @@ def build(prepared: Prepared) -> Callable[[str], tuple[Experiment, TrainBatches]
     @functools.cache
     def build(name: str) -> tuple[Experiment, TrainBatches]:
         """The experiment of a config in its smallest size, and batches of eight for it."""
-        size = "msrvtt-tiny" if name == HGR else "tiny"
-        values = importlib.import_module(f"configs.{name}").get_config(size)
+        size = "hgr:msrvtt-tiny" if name == HGR else "tiny"
+        values = importlib.import_module(f"mcsan_jax.configs.{name}").get_config(size)
         values.train.batch_size = 8
         config = from_config_dict(values)
         limits = batch_limits(config.data)
@@ -85,9 +83,21 @@ def test_every_config_runs_two_steps(
     assert all(abs(float(value)) < 1e6 for value in metrics.values())
 
 
+@pytest.mark.parametrize("name", [*CONFIGS, HGR])
+def test_every_config_is_judged_on_the_test_split_where_there_is_one(name: str, prepared: Prepared) -> None:
+    """And not only on the split that chose its checkpoint."""
+    get_config = importlib.import_module(f"mcsan_jax.configs.{name}").get_config
+    config = from_config_dict(get_config("hgr") if name == HGR else get_config())
+    train = prepared.manifest.splits["train"]
+    for others, judged_on in ((("val", "test"), ["val", "test"]), (("val",), ["val"])):
+        manifest = dataclasses.replace(prepared.manifest, splits=dict.fromkeys(("train", *others), train))
+        splits, note = splits_to_evaluate(config, manifest)
+        assert splits == judged_on and bool(note) == ("test" not in others)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_has_every_size_and_a_name_of_its_own(name: str) -> None:
-    module = importlib.import_module(f"configs.{name}")
+    module = importlib.import_module(f"mcsan_jax.configs.{name}")
     configs = [from_config_dict(module.get_config(size)) for size in SIZES]
     assert len({config.name for config in configs}) == len(SIZES)
     assert all(config.name.startswith(name) for config in configs)

@@ -1,5 +1,6 @@
 """Training and evaluation by the commands: what a run leaves, what is done with it, what is refused."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_pipeline.manifest import Manifest
 from mcsan_jax.main import run
 from mcsan_jax.workdir import Workdir
 from tests.support import ROOT
@@ -94,6 +96,26 @@ def test_evaluating_again_gives_the_same_figures(
     assert result_of(copied, "val") == before
 
 
+def test_a_missing_test_split_ends_no_run(
+    shapes: pathlib.Path, copied: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """The run as if it had been trained on data with the splits train and val alone."""
+    data = pathlib.Path(shutil.copytree(shapes, tmp_path / "data"))
+    manifest = Manifest.load(data)
+    splits = {name: summary for name, summary in manifest.splits.items() if name != "test"}
+    dataclasses.replace(manifest, splits=splits).save(data)
+    identity = json.loads((copied / "config.json").read_text())
+    identity["data_fingerprint"] = Manifest.load(data).fingerprint
+    (copied / "config.json").write_text(json.dumps(identity))
+    before = result_of(copied, "val")
+    shutil.rmtree(copied / "eval")
+    ended = run_main(*arguments(data, copied), "--mode=eval")
+    assert ended.status == 0, ended.stderr
+    assert "the prepared data has no split 'test'" in ended.stdout
+    assert not (copied / "eval" / "test.json").exists()
+    assert result_of(copied, "val")["rsum"] == before["rsum"]
+
+
 def test_a_run_is_evaluated_from_its_folder_alone(finished_run: pathlib.Path, copied: pathlib.Path) -> None:
     before = result_of(copied, "test")
     mcsan("eval", copied, "--split", "test", "--ablate", "--save-scores")
@@ -173,10 +195,11 @@ def test_wrong_flags_end_with_a_message(flags: tuple[str, ...], message: str) ->
     assert ended.stderr.startswith("error: ") and message in ended.stderr
 
 
-def test_an_unknown_split_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    ended = run_main(*arguments(shapes, tmp_path), "--config.data.validation_split=dev")
+@pytest.mark.parametrize("key", ["train_split", "validation_split", "test_split"])
+def test_an_unknown_split_is_refused(key: str, shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    ended = run_main(*arguments(shapes, tmp_path), f"--config.data.{key}=dev")
     assert ended.status == 2
-    assert "validation_split is 'dev', but the prepared data has test, train, val" in ended.stderr
+    assert f"{key} is 'dev', but the prepared data has test, train, val" in ended.stderr
 
 
 def test_missing_data_ends_with_what_to_do(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

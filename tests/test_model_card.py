@@ -216,7 +216,7 @@ def test_a_name_of_no_experiment_leads_to_the_fields(run: pathlib.Path) -> None:
 def test_a_derived_experiment_is_found_by_its_name(run: pathlib.Path, name: str) -> None:
     change(run / "config.json", name=name)
     told = section(write_card(run).read_text(), "Training")
-    known = "python -m mcsan_jax.main --config=configs/ablations/no_relationships.py:demo-tiny "
+    known = "python -m mcsan_jax.main --config=configs/ablations.py:no_relationships:demo-tiny "
     assert (known in told) == name.endswith("no_relationships")
 
 

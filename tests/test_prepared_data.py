@@ -12,12 +12,11 @@ from data_pipeline import prepare as command
 from data_pipeline.annotations.sources import PROTOCOLS
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, DataConfig, from_config_dict
+from mcsan_jax.configs.derived import BASES
 from mcsan_jax.prepared_data import find_prepared_data
-from tests.support import ROOT
 from tests.support.command_line import run_prepare
 
-CONFIGS = ROOT / "configs"
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if "def get_config" in path.read_text())
+NAMES = sorted(BASES)
 HINTED = [name for name in NAMES if name != "demo"]
 DATASETS = {
     "msrvtt": ("msrvtt", "full"),
@@ -29,7 +28,7 @@ DATASETS = {
 
 
 def _config(name: str) -> Config:
-    return from_config_dict(importlib.import_module(f"configs.{name}").get_config())
+    return from_config_dict(importlib.import_module(f"mcsan_jax.configs.{name}").get_config())
 
 
 def _hinted_arguments(config: Config) -> list[str]:

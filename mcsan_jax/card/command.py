@@ -1,19 +1,21 @@
 """The command that trains a run again: the experiment's file, and every field in which the run differs from it."""
 
+import contextlib
 import importlib
-import pathlib
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import ml_collections
 
-import configs
-from configs.sizes import SIZES
+from data_pipeline.errors import InputError
 from mcsan_jax.card.facts import Facts
 from mcsan_jax.config import flatten, from_config_dict
+from mcsan_jax.config_files import config_names
+from mcsan_jax.configs.sizes import SIZES
 
-_ROOT = pathlib.Path(configs.__path__[0])
+_TABLES = ("ablations", "peers")
+"""Configs that are derived from those of experiments."""
 _SAYS_NOTHING = ("name", "data.prepare_hint")
 """Fields that change nothing of a run."""
 
@@ -36,17 +38,18 @@ def training_command(facts: Facts) -> str | None:
 def _experiments(name: str) -> Iterator[tuple[str, ml_collections.ConfigDict]]:
     """Files with their sizes, or with the experiment they are derived from, whose config may have this name."""
     parts = name.split("/")
-    if len(parts) == 3 and (_ROOT / parts[0] / f"{parts[2]}.py").is_file():
-        kind, base, derived = parts
-        yield f"configs/{kind}/{derived}.py:{base}", _module(f"{kind}.{derived}").get_config(base)
+    if len(parts) == 3 and parts[0] in _TABLES:
+        table, base, entry = parts
+        with contextlib.suppress(InputError):
+            yield f"configs/{table}.py:{entry}:{base}", _module(table).get_config(f"{entry}:{base}")
         return
-    for stem in sorted(path.stem for path in _ROOT.glob("*.py")):
-        for size in SIZES if name.startswith(stem) else ():
+    for stem in config_names():
+        for size in SIZES if stem not in _TABLES and name.startswith(stem) else ():
             yield f"configs/{stem}.py:{size}", _module(stem).get_config(size)
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"{configs.__name__}.{name}")
+    return importlib.import_module(f"mcsan_jax.configs.{name}")
 
 
 def _written(value: Any) -> str:

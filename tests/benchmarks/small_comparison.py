@@ -60,5 +60,5 @@ def make_ours(data: pathlib.Path, out: pathlib.Path, better: int = 4) -> list[fl
 
 
 def make_peer(data: pathlib.Path, out: pathlib.Path, seed: int) -> float:
-    flags = flags_of(f"configs/peers/{PEER}.py:demo-tiny", data)
+    flags = flags_of(f"configs/peers.py:{PEER}:demo-tiny", data)
     return finish(out / PEER / f"seed{seed}", flags, data, seed)

@@ -1,7 +1,6 @@
 """What an ablation does to the network, its loss and its scores, and the script that trains all of them."""
 
 import functools
-import importlib
 import os
 import pathlib
 import subprocess
@@ -14,11 +13,13 @@ import numpy as np
 import pytest
 
 from benchmarks.trained_runs import load_config
-from configs.derived.bases import BASES
-from configs.sizes import SIZES
 from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS, NODE_LEVELS
-from mcsan_jax.config import Config, SimilarityConfig, flatten, from_config_dict
+from mcsan_jax.config import Config, SimilarityConfig, defaults, flatten, from_config_dict
+from mcsan_jax.config_files import config_names
+from mcsan_jax.configs import ablations
+from mcsan_jax.configs.derived import BASES
+from mcsan_jax.configs.sizes import SIZES
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.attribute_losses import focal_binary_cross_entropy
@@ -30,13 +31,11 @@ from tests.support.tiny_model import SHAPE, random_batch
 from tests.support.tiny_model import SIZES as BATCH_SIZES
 
 SCRIPT = ROOT / "launch" / "ablations.sh"
-ABLATIONS = sorted(
-    path.stem for path in (ROOT / "configs" / "ablations").glob("*.py") if path.stem != "__init__"
-)
+ABLATIONS = sorted(ablations.ablations_of(defaults()))
 
 
 def config_of(ablation: str, base: str) -> Config:
-    return from_config_dict(importlib.import_module(f"configs.ablations.{ablation}").get_config(base))
+    return from_config_dict(ablations.get_config(f"{ablation}:{base}"))
 
 
 def traced(config: Config) -> tuple[Any, tuple[Encoding, Encoding], set[str]]:
@@ -139,12 +138,7 @@ CHANGED_FIELDS = {
 
 def test_every_ablation_and_every_experiment_is_there() -> None:
     assert {"full", *EFFECTS} == set(ABLATIONS)
-    experiments = {path.stem for path in (ROOT / "configs").glob("*.py")} - {
-        "__init__",
-        "sizes",
-        "pretrained_text",
-    }
-    assert set(BASES) == experiments
+    assert {"ablations", "peers", *BASES} == set(config_names())
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -175,24 +169,33 @@ def test_every_run_of_every_size_has_a_folder_of_its_own(base: str) -> None:
 # ml_collections loads config files in a way that Python is about to drop.
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 def test_the_command_line_reads_an_ablation() -> None:
-    file = ROOT / "configs" / "ablations" / "no_divergence.py"
-    config = load_config([f"--config={file}:msrvtt_1ka-tiny", "--config.train.epochs=3"])
+    file = ROOT / "configs" / "ablations.py"
+    config = load_config([f"--config={file}:no_divergence:msrvtt_1ka-tiny", "--config.train.epochs=3"])
     assert config.name == "ablations/msrvtt_1ka-tiny/no_divergence"
     assert (config.loss.divergence_weight, config.train.epochs) == (0.0, 3)
 
 
 @pytest.mark.parametrize(
-    ("base", "message"),
+    ("which", "message"),
     [
-        ("imagenet", "configs/ablations/full.py: no experiment 'imagenet'; expected one of demo, msrvtt"),
-        ("", "no experiment ''"),
-        ("demo-huge", "size 'huge' of config 'demo'"),
-        ("demo-", "size '' of config 'demo'"),
+        (
+            "full:imagenet",
+            "configs/ablations.py: experiment 'imagenet' is unknown; expected one of demo, msrvtt",
+        ),
+        ("full:msrvt-tiny", "experiment 'msrvt' is unknown; did you mean 'msrvtt'?"),
+        ("full:demo-huge", "size 'huge' of config 'demo'"),
+        ("full:demo-", "size '' of config 'demo'"),
+        ("no_divergense", "'no_divergense' is unknown; did you mean 'no_divergence'? expected one of full, "),
+        ("", "'' is unknown; expected one of full, .* after a colon, .*: configs/ablations.py:full:demo"),
     ],
 )
-def test_an_unknown_experiment_or_size(base: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        config_of("full", base)
+def test_an_unknown_ablation_experiment_or_size(which: str, message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("?", "[?]")):
+        ablations.get_config(which)
+
+
+def test_without_an_experiment_it_is_that_of_the_demo() -> None:
+    assert ablations.get_config("plain_bce") == ablations.get_config("plain_bce:demo")
 
 
 def sweep(
@@ -203,7 +206,7 @@ def sweep(
     python.parent.mkdir()
     python.write_text(
         '#!/usr/bin/env bash\nprintf "%s\\n" "$*" >> calls\n'
-        f'if [[ "$*" == *"/{failing}.py"* ]]; then exit 3; fi\n',
+        f'if [[ "$*" == *":{failing}:"* ]]; then exit 3; fi\n',
         encoding="utf-8",
     )
     python.chmod(0o755)
@@ -220,8 +223,8 @@ def test_all_ablations_are_trained_one_after_the_other(tmp_path: pathlib.Path) -
     done, calls = sweep(tmp_path, "demo-tiny", "--config.train.epochs=1", "--mode=train")
     assert done.returncode == 0, done.stderr
     configs = [call[2] for call in calls]
-    assert configs[0] == f"--config={ROOT}/configs/ablations/full.py:demo-tiny"
-    assert sorted(configs) == [f"--config={ROOT}/configs/ablations/{name}.py:demo-tiny" for name in ABLATIONS]
+    assert configs[0] == "--config=ablations:full:demo-tiny"
+    assert sorted(configs) == [f"--config=ablations:{name}:demo-tiny" for name in ABLATIONS]
     for call in calls:
         assert call[:2] == ["-m", "mcsan_jax.main"]
         assert call[3:] == ["--config.train.epochs=1", "--mode=train"]
@@ -230,13 +233,13 @@ def test_all_ablations_are_trained_one_after_the_other(tmp_path: pathlib.Path) -
 
 
 def test_the_first_failure_ends_the_sweep(tmp_path: pathlib.Path) -> None:
-    done, calls = sweep(tmp_path, "demo", failing="no_attribute_loss")
+    done, calls = sweep(tmp_path, "demo", failing="no_divergence")
     assert done.returncode == 3
-    assert "ablation no_attribute_loss of demo failed with status 3" in done.stderr
-    assert [call[2].rsplit("/", 1)[1] for call in calls] == [
-        "full.py:demo",
-        "no_divergence.py:demo",
-        "no_attribute_loss.py:demo",
+    assert "ablation no_divergence of demo failed with status 3" in done.stderr
+    assert [call[2].removeprefix("--config=ablations:") for call in calls] == [
+        "full:demo",
+        "no_relationships:demo",
+        "no_divergence:demo",
     ]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.made_up_batch import make_batch
-from configs.peers import hgr
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import Config, DataConfig, from_config_dict
+from mcsan_jax.configs.peers import hgr
 from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.scoring.multi_level import Scores, score

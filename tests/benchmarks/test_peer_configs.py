@@ -5,7 +5,6 @@ That HGR's network and loss are those of its description is shown in `tests/benc
 
 import dataclasses
 import functools
-import importlib
 
 import jax
 import jax.numpy as jnp
@@ -13,20 +12,20 @@ import numpy as np
 import pytest
 
 from benchmarks.made_up_experiment import full_batch, made_up_manifest
-from configs.derived.bases import BASES
-from configs.sizes import SIZES
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, from_config_dict
+from mcsan_jax.configs import peers
+from mcsan_jax.configs.derived import BASES
+from mcsan_jax.configs.peers import PEERS
+from mcsan_jax.configs.sizes import SIZES
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import Experiment, build_experiment, published_count
 from mcsan_jax.training.objective import make_objective
-from tests.support import ROOT
 from tests.support.tiny_model import SHAPE, random_batch, random_variables
 from tests.support.tiny_model import SIZES as BATCH_SIZES
 
-PEERS = sorted(path.stem for path in (ROOT / "configs" / "peers").glob("*.py") if path.stem != "__init__")
 LEVELS = {
     "dual_encoder": (GLOBAL,),
     "hgr": (GLOBAL, ENTITY, ACTION),
@@ -37,7 +36,7 @@ PAIRS, TEMPERATURE = 6, 0.1
 
 
 def config_of(peer: str, base: str = "msrvtt-small") -> Config:
-    return from_config_dict(importlib.import_module(f"configs.peers.{peer}").get_config(base))
+    return from_config_dict(peers.get_config(f"{peer}:{base}"))
 
 
 @functools.cache

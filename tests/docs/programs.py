@@ -14,7 +14,6 @@ import pytest
 import typer
 from absl import flags
 from absl.testing import flagsaver
-from ml_collections import config_flags
 from packaging.requirements import Requirement
 
 from benchmarks import claims, quality
@@ -27,6 +26,7 @@ from data_pipeline.errors import InputError
 from mcsan_jax import cli
 from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
+from mcsan_jax.config_files import define_config_flag
 from tests.docs.launching import python_calls
 from tests.mutants import run as mutants
 from tests.support import ROOT
@@ -65,7 +65,7 @@ def check_train(arguments: Sequence[str]) -> Config:
     values = flags.FlagValues()
     for flag in flags.FLAGS.get_flags_for_module(training):
         if flag.name == "config":
-            config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
+            define_config_flag(values, arguments)
         elif "." not in flag.name:
             values[flag.name] = flag
     with flagsaver.flagsaver():

@@ -10,9 +10,9 @@ import os
 import pathlib
 import platform
 import time
+from importlib import metadata
 
 import jax
-import jaxlib
 
 WARNINGS = (
     "Error reading persistent compilation cache entry",
@@ -28,7 +28,7 @@ def cache_folder() -> pathlib.Path:
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     processor = next((line for line in lines if line.startswith("flags")), platform.machine())
-    key = "\n".join([jax.__version__, jaxlib.__version__, os.environ.get("XLA_FLAGS", ""), processor])
+    key = "\n".join([jax.__version__, metadata.version("jaxlib"), os.environ.get("XLA_FLAGS", ""), processor])
     home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     return home / "mcsan_jax_tests" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
