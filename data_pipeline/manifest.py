@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data_pipeline.atomic_files import write_text
 from mcsan_jax.errors import InputError
 
 SCHEMA_VERSION = 2
@@ -175,11 +175,8 @@ class Manifest:
     def save(self, folder: Path) -> None:
         """Writes ``manifest.json`` into a folder, in one step. Statistics keep 7 significant digits."""
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"fingerprint": self.fingerprint, **_to_json(self)}, indent=1)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".manifest-", delete=False) as file:
-            file.write(text + "\n")
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(folder / MANIFEST_NAME)
+        content = {"fingerprint": self.fingerprint, **_to_json(self)}
+        write_text(folder / MANIFEST_NAME, json.dumps(content, indent=1) + "\n")
 
     @staticmethod
     def load(folder: Path) -> "Manifest":

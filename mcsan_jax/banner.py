@@ -1,17 +1,18 @@
 """What a run says of itself before its first step."""
 
+import pathlib
+
 import jax
 
 from mcsan_jax.training.experiment import Experiment, parameter_count, published_count
-from mcsan_jax.workdir import Workdir
 
 
-def banner(experiment: Experiment, workdir: Workdir, files_read: int, files: int) -> str:
+def banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files: int) -> str:
     """Data, length, devices and size of a training.
 
     Args:
         experiment: what is trained.
-        workdir: of the run.
+        folder: of the run.
         files_read, files: files of training records that this process reads, and how many there are.
     """
     config, manifest, state = experiment.config, experiment.manifest, experiment.state_maker.abstract
@@ -30,6 +31,6 @@ def banner(experiment: Experiment, workdir: Workdir, files_read: int, files: int
             f"each process gives {batch // processes} videos of a batch with {captions} caption(s) each, from "
             f"{files_read} of {files} file(s) of records",
             f"{parameter_count(state):,} parameters" + (f", {frozen:,} of them frozen" if frozen else ""),
-            f"run in {workdir.folder}",
+            f"run in {folder}",
         ]
     )

@@ -16,6 +16,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 
 FOUNDATIONS = ("mcsan_jax.errors", "mcsan_jax.levels", "mcsan_jax.batch", "mcsan_jax.config")
 FIGURES = "mcsan_jax.svg_figures"
+ATOMIC = "data_pipeline.atomic_files"
 ALLOWED = {
     "mcsan_jax/errors.py": (),
     "mcsan_jax/levels.py": (),
@@ -31,6 +32,7 @@ ALLOWED = {
         "mcsan_jax.models",
         "mcsan_jax.evaluation",
         "mcsan_jax.training.sharding",
+        ATOMIC,
     ),
     "mcsan_jax/training/": (
         *FOUNDATIONS,
@@ -40,21 +42,40 @@ ALLOWED = {
         "mcsan_jax.training",
         "mcsan_jax.pretrained",
         "mcsan_jax.processes",
-        "mcsan_jax.workdir",
+        ATOMIC,
         "data_pipeline.manifest",
         "data_pipeline.captions.word_vectors",
     ),
     "mcsan_jax/svg_figures.py": (),
-    "mcsan_jax/report/": (*FOUNDATIONS, FIGURES, "mcsan_jax.evaluation", "mcsan_jax.report"),
+    "mcsan_jax/runs/record.py": (*FOUNDATIONS, ATOMIC),
+    "mcsan_jax/runs/folder.py": (*FOUNDATIONS, ATOMIC, "mcsan_jax.runs.record"),
+    "mcsan_jax/runs/": (
+        *FOUNDATIONS,
+        "mcsan_jax.evaluation",
+        "mcsan_jax.training",
+        "mcsan_jax.runs",
+        ATOMIC,
+        "data_pipeline.manifest",
+        "data_pipeline.moving_shapes",
+    ),
+    "mcsan_jax/report/": (
+        *FOUNDATIONS,
+        FIGURES,
+        ATOMIC,
+        "mcsan_jax.evaluation",
+        "mcsan_jax.runs.record",
+        "mcsan_jax.runs.folder",
+        "mcsan_jax.report",
+    ),
     "mcsan_jax/card/": (
         *FOUNDATIONS,
         "mcsan_jax.evaluation",
         "mcsan_jax.report",
         "mcsan_jax.training",
-        "mcsan_jax.workdir",
+        "mcsan_jax.runs",
         "mcsan_jax.card",
+        ATOMIC,
         "data_pipeline.manifest",
-        "configs",
     ),
     "mcsan_jax/retrieval/": (
         *FOUNDATIONS,
@@ -62,8 +83,7 @@ ALLOWED = {
         "mcsan_jax.evaluation",
         "mcsan_jax.training",
         "mcsan_jax.retrieval",
-        "mcsan_jax.stored_run",
-        "mcsan_jax.workdir",
+        "mcsan_jax.runs",
         "data_pipeline",
     ),
     "data_pipeline/": (*FOUNDATIONS, FIGURES, "data_pipeline"),
@@ -87,6 +107,7 @@ HOMES = {
     "jinja2": ("data_pipeline/inspection/", "mcsan_jax/report/"),
     "pyarrow": ("mcsan_jax/evaluation/query_table.py",),
     "typer": ("mcsan_jax/cli.py",),
+    "pydantic": ("mcsan_jax/runs/record.py",),
     "rich": ("data_pipeline/inspection/",),
 }
 """The only places that import a library."""
@@ -157,7 +178,7 @@ def test_names_say_what_a_module_does() -> None:
 
 
 def test_the_network_does_not_load_tensorflow() -> None:
-    rooms = ("scoring", "models", "evaluation", "training", "report", "retrieval")
+    rooms = ("scoring", "models", "evaluation", "training", "report", "runs", "retrieval")
     modules = [
         place(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for path in FILES

@@ -12,7 +12,7 @@ from data_pipeline import prepare as command
 from data_pipeline.annotations.sources import PROTOCOLS
 from mcsan_jax.config import Config, DataConfig, from_config_dict
 from mcsan_jax.errors import InputError
-from mcsan_jax.prepared_data import find_prepared_data
+from mcsan_jax.runs.open import find_prepared_data
 from tests.support import ROOT
 from tests.support.command_line import run_prepare
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from data_pipeline.annotations.caption import TRAIN
+from data_pipeline.atomic_files import replacing
 from data_pipeline.builders.record import VideoRecord, flatten_record
 from data_pipeline.checksums import sha256_of
 from data_pipeline.features.statistics import RunningStatistics
@@ -146,8 +147,7 @@ class ShardWriter:
         counts = {"videos": 0, "captions": 0, "foils": 0, "content_bytes": 0}
         statistics = {stream.name: RunningStatistics() for stream in self.streams} if split == TRAIN else {}
         path = self.path(split, index)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        with tf.io.TFRecordWriter(str(unfinished)) as file:
+        with replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as file:
             for record, content in self._serialize(records):
                 file.write(content)
                 counts["videos"] += 1
@@ -156,7 +156,6 @@ class ShardWriter:
                 counts["content_bytes"] += len(content)
                 for name, one in statistics.items():
                     one.update(record.frames[name] if name in record.frames else record.regions[name])
-        unfinished.replace(path)
         return ShardSummary(split, index, path.name, sha256=sha256_of(path), statistics=statistics, **counts)
 
     def path(self, split: str, index: int) -> pathlib.Path:

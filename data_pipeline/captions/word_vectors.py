@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from data_pipeline.atomic_files import replacing
 from data_pipeline.captions.tokenizers.protocol import PAD_ID, Tokenizer
 from data_pipeline.captions.tokenizers.sentencepiece_model import WORD_START
 from mcsan_jax.errors import InputError
@@ -38,10 +39,8 @@ class WordVectors:
 
     def save(self, path: pathlib.Path) -> None:
         """Writes the arrays ``vectors`` and ``known`` in one step; the same vectors give the same file."""
-        temporary = path.with_name(f"{path.name}.tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, vectors=self.vectors, known=self.known)
-        temporary.replace(path)
 
     @staticmethod
     def load(path: pathlib.Path) -> "WordVectors":

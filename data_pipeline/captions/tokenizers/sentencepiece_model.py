@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from data_pipeline.atomic_files import replacing
 from data_pipeline.captions.tokenizers.model_kind import model_kind
 from data_pipeline.captions.tokenizers.protocol import PAD_ID, TokenizedText
 from mcsan_jax.errors import InputError
@@ -120,7 +121,6 @@ def train_tokenizer(
             f"tokenizer: cannot train {kind!r} with a vocabulary of {vocabulary_size} ({error}); "
             "give captions and a vocabulary larger than the number of their characters"
         ) from error
-    temporary = model_path.with_name(f"{model_path.name}.tmp")
-    temporary.write_bytes(model.getvalue())
-    temporary.replace(model_path)
+    with replacing(model_path) as partial:
+        partial.write_bytes(model.getvalue())
     return SentencePieceTokenizer(model.getvalue(), str(model_path))
