@@ -12,7 +12,6 @@ from ml_collections import config_flags
 from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.input_pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
-from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
@@ -33,6 +32,7 @@ from mcsan_jax.training.experiment import (
     batch_limits,
     build_experiment,
     parameter_count,
+    published_count,
     variables_of,
 )
 from mcsan_jax.training.preemption import Preempted
@@ -143,7 +143,7 @@ def _train(
         return evaluation, line
 
     batches = batches_of(config.data.train_split)
-    print(banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
+    print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
     start = time.monotonic()
     state = train(
         experiment,
@@ -156,6 +156,29 @@ def _train(
     )
     seconds = time.monotonic() - start
     print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+
+
+def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files: int) -> str:
+    """What a run says of itself before its first step: data, length, devices and size."""
+    config, manifest, state = experiment.config, experiment.manifest, experiment.state_maker.abstract
+    train_split = manifest.splits[config.data.train_split]
+    streams = ", ".join(f"{stream.name} [{stream.dim}]" for stream in manifest.streams)
+    mesh = ", ".join(f"{name} {size}" for name, size in experiment.mesh.shape.items())
+    processes, batch = jax.process_count(), config.train.batch_size
+    captions = config.train.captions_per_video
+    frozen = published_count(state) if config.encoder_is_frozen else 0
+    return "\n".join(
+        [
+            f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
+            f"{train_split.videos} training videos with {train_split.captions} captions; "
+            f"batch {batch}, {experiment.steps_per_epoch} steps an epoch, {config.train.epochs} epochs",
+            f"{processes} process(es), {experiment.mesh.size} {jax.devices()[0].platform} device(s), mesh [{mesh}]; "
+            f"each process gives {batch // processes} videos of a batch with {captions} caption(s) each, from "
+            f"{files_read} of {files} file(s) of records",
+            f"{parameter_count(state):,} parameters" + (f", {frozen:,} of them frozen" if frozen else ""),
+            f"run in {folder}",
+        ]
+    )
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:
