@@ -43,8 +43,7 @@ def _of_evaluation(facts: Facts, run: EvaluatedRun) -> Iterator[str]:
         f"of a video-to-text recall{width}."
     )
     shares = [
-        f"{record.fused.metrics(way).get('tied_fraction', 0.0):.2%} {title}"
-        for way, title in DIRECTIONS.items()
+        f"{record.fused.of(way).get('tied_fraction', 0.0):.2%} {title}" for way, title in DIRECTIONS.items()
     ]
     yield f"Split {split}: queries whose right answer ties with a wrong one: {', '.join(shares)}."
 

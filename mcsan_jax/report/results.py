@@ -91,7 +91,7 @@ def _read_queries(run: RunFolder, record: EvaluationRecord) -> dict[str, QueryTa
     for direction, rows in queries.items():
         if not len(rows):
             raise InputError(f"{path} holds no query of {direction}; write it again with: {command}")
-        stored = record.fused.metrics(direction).get("R@1")
+        stored = record.fused.of(direction).get("R@1")
         found = 100 * float(np.mean(rows.ranks().hit_probability(1)))
         if stored is not None and abs(found - stored) > _TOLERANCE:
             raise InputError(

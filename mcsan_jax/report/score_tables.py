@@ -142,7 +142,7 @@ def compositional_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def _of(run: EvaluatedRun, direction: str) -> Mapping[str, float]:
-    return run.record.fused.metrics(direction)
+    return run.record.fused.of(direction)
 
 
 def _metric_rows(runs: Sequence[EvaluatedRun], direction: str) -> tuple[tuple[str, ...], ...]:
@@ -187,7 +187,7 @@ def _figure_names(chosen: Sequence[str]) -> tuple[str, ...]:
 def _figures(both: BothDirections | None, chosen: Sequence[str]) -> list[str]:
     if both is None:
         return [NOTHING] * len(_figure_names(chosen))
-    metrics = (both.metrics(way).get(metric) for way in DIRECTIONS for metric in chosen)
+    metrics = (both.of(way).get(metric) for way in DIRECTIONS for metric in chosen)
     return [number(both.rsum), *map(number, metrics)]
 
 

@@ -1,6 +1,7 @@
 """Do two runs differ? From the ranks that their evaluations saved, without model or data."""
 
 import dataclasses
+import operator
 import pathlib
 import re
 from collections.abc import Mapping
@@ -105,9 +106,7 @@ def compare_runs(
         run_a, run_b: folders of the runs.
         split: whose evaluation records and tables of queries are compared.
         metrics: to compare in both directions; Rsum is always compared. Holm's correction is for all of them.
-        resamples: of the paired bootstrap.
-        permutations: of the randomisation test.
-        seed: of both.
+        resamples, permutations, seed: of the paired bootstrap and of the randomisation test.
         merged: whether evaluations are compared in which captions of the same text were one query.
 
     Raises:
@@ -193,13 +192,9 @@ def _read_side(folder: pathlib.Path, split: str, merged: bool) -> _Side:
 
 
 def _require_same_records(a: _Side, b: _Side) -> None:
-    pairs = [(key, getattr(a.record, key), getattr(b.record, key)) for key in ("videos", "captions")]
-    pairs += [
-        (f"protocol.{key}", getattr(a.record.protocol, key), getattr(b.record.protocol, key))
-        for key in _SAME_IN_BOTH
-    ]
-    differing = [f"{key}: {of_a!r} in A, {of_b!r} in B" for key, of_a, of_b in pairs if of_a != of_b]
-    if differing:
+    keys = ("videos", "captions", *(f"protocol.{key}" for key in _SAME_IN_BOTH))
+    pairs = [(key, *(operator.attrgetter(key)(side.record) for side in (a, b))) for key in keys]
+    if differing := [f"{key}: {of_a!r} in A, {of_b!r} in B" for key, of_a, of_b in pairs if of_a != of_b]:
         raise InputError(
             f"{a.run} (A) and {b.run} (B) cannot be compared, they were evaluated on other data or by other rules: "
             + "; ".join(differing)
@@ -248,8 +243,7 @@ def _examples(ids: set[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:99]}…"
+    return text if len(text := repr(value)) <= 100 else f"{text[:99]}…"
 
 
 def _values(side: _Side) -> Directions:

@@ -4,7 +4,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 import pydantic
 
@@ -19,6 +19,8 @@ _VERSION_KEY = "schema_version"
 
 _PACKAGES = ("mcsan-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
+Value = TypeVar("Value")
+
 Metrics = dict[str, float]
 """Value of each metric; recalls and means of precision are in percent."""
 Interval = Annotated[list[float], pydantic.Field(min_length=2, max_length=2)]
@@ -31,16 +33,19 @@ class _Part(pydantic.BaseModel):
     )
 
 
-class BothDirections(_Part):
+class _OfDirections(_Part, Generic[Value]):
+    t2v: Value
+    v2t: Value
+
+    def of(self, direction: str) -> Value:
+        """What belongs to the direction ``t2v`` or ``v2t``."""
+        return self.t2v if direction == "t2v" else self.v2t
+
+
+class BothDirections(_OfDirections[Metrics]):
     """The figures of one score: metrics of each direction, and Rsum."""
 
-    t2v: Metrics
-    v2t: Metrics
     rsum: float
-
-    def metrics(self, direction: str) -> Metrics:
-        """The metrics of the direction ``t2v`` or ``v2t``."""
-        return self.t2v if direction == "t2v" else self.v2t
 
 
 class Protocol(_Part):
@@ -56,16 +61,10 @@ class Protocol(_Part):
     features: str
 
 
-class Intervals(_Part):
-    """95 % intervals of the fused figures."""
+class Intervals(_OfDirections[dict[str, Interval]]):
+    """95 % intervals of the fused figures, by metric."""
 
-    t2v: dict[str, Interval]
-    v2t: dict[str, Interval]
     rsum: Interval
-
-    def of(self, direction: str) -> dict[str, Interval]:
-        """The intervals of the direction ``t2v`` or ``v2t``, by metric."""
-        return self.t2v if direction == "t2v" else self.v2t
 
 
 class AttributePrecision(_Part):
@@ -100,15 +99,8 @@ class Hubs(_Part):
     histogram: list[int]
 
 
-class HubsOfBoth(_Part):
+class HubsOfBoth(_OfDirections[Hubs]):
     """The hubs of both directions."""
-
-    t2v: Hubs
-    v2t: Hubs
-
-    def of(self, direction: str) -> Hubs:
-        """The hubs of the direction ``t2v`` or ``v2t``."""
-        return self.t2v if direction == "t2v" else self.v2t
 
 
 class WrongAnswer(_Part):
