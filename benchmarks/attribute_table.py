@@ -1,7 +1,6 @@
 """How well models recognise frequent, medium and rare attributes of videos, over their seeds."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from benchmarks.run_tables import mean_and_deviation
 from benchmarks.trained_runs import ModelRuns
@@ -22,9 +21,10 @@ def precisions(model: ModelRuns, figure: str = "mAP") -> Precisions:
     """
     found: Precisions = {}
     for level in NODE_LEVELS:
-        records = [(run.get("attributes") or {}).get(level, {}) for run in model.runs]
-        thirds: dict[str, list[Any]] = {
-            third: [record[third][figure] for record in records if third in record] for third in FREQUENCIES
+        records = [run.record.attributes.get(level, {}) for run in model.runs]
+        thirds: dict[str, list[float]] = {
+            third: [getattr(record[third], figure) for record in records if third in record]
+            for third in FREQUENCIES
         }
         kept = {third: values for third, values in thirds.items() if values}
         if kept:

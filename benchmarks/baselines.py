@@ -36,9 +36,10 @@ from mcsan_jax.evaluation.query_columns import BothWays, query_columns
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
-from mcsan_jax.workdir import Workdir
 
 MINIMUM_DOCUMENTS = 2
 PENALTIES = tuple(10.0**exponent for exponent in range(-1, 7))
@@ -203,7 +204,7 @@ def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -
     manifest = Manifest.load(folder)
     config = run_config(folder)
     if out is not None:
-        Workdir(out).claim(config, manifest.fingerprint)
+        RunFolder(out).claim(config, manifest.fingerprint)
     ridge = Ridge(RidgeSplit.read(folder, manifest, "train"))
     trial, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split))
     figures = {part: figures_of(counter) for part, counter in counters.items()}
@@ -215,10 +216,13 @@ def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -
             manifest.dataset, manifest.protocol, split, *counts, False, None, 0, features
         )
         ranks = BothWays(pairs.text_to_video(), pairs.video_to_text())
-        workdir = Workdir(out)
-        write_query_table(workdir.queries_file(split), query_columns(trial, counters, ranks, answers))
-        details = {"protocol": protocol, "penalty": ridge.penalty}
-        workdir.write_evaluation(evaluation, split, 0, config, manifest.fingerprint, details)
+        run = RunFolder(out)
+        write_query_table(run.queries_file(split), query_columns(trial, counters, ranks, answers))
+        run.write_record(
+            EvaluationRecord.make(
+                dataclasses.asdict(evaluation), split, 0, config, manifest.fingerprint, {"protocol": protocol}
+            )
+        )
     return ridge, evaluation
 
 

@@ -83,17 +83,17 @@ def ablated(model: ModelRuns, split: str, data: pathlib.Path | None) -> list[dic
     """
     by_seed = []
     for run in model.runs:
-        if not run.get("ablation"):
+        if not run.record.ablation:
             place = () if data is None else (f"--data={data}",)
             run_program("mcsan_jax.cli", ["eval", str(run.folder), f"--split={split}", "--ablate", *place])
         [found] = read_runs([run.folder], split)
-        by_seed.append(found.evaluation["ablation"])
-    as_trained = [rows[0]["rsum"] for rows in by_seed]
+        by_seed.append(found.record.ablation)
+    as_trained = [rows[0].rsum for rows in by_seed]
     scored = []
     for rows in zip(*by_seed, strict=True):
-        rsums = [row["rsum"] for row in rows]
+        rsums = [row.rsum for row in rows]
         changes = [rsum - first for rsum, first in zip(rsums, as_trained, strict=True)]
-        scored.append({"name": rows[0]["name"], "rsums": rsums, "changes": changes})
+        scored.append({"name": rows[0].name, "rsums": rsums, "changes": changes})
     return scored
 
 
@@ -136,7 +136,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
         "seeds": arguments.seeds,
         "data_fingerprint": manifest.fingerprint,
         "machine": describe_machine(),
-        "versions": full.runs[0].evaluation["versions"],
+        "versions": full.runs[0].record.versions,
         "attributes": {model.name: precisions(model) for model in trained},
         "foils": {model.name: accuracies(model) for model in trained},
     }
@@ -156,7 +156,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
         content["fusion"] = ablated(full, split, arguments.data)
         lines += [f"## Parts of {FULL} left out after training", "", *_fusion_table(content["fusion"]), ""]
     lines += [
-        *tail_lines(split, full.runs[0].config["data.validation_split"]),
+        *tail_lines(split, full.runs[0].record.config["data.validation_split"]),
         "± is the standard deviation over the seeds.",
         "",
         *command_lines(trained),

@@ -31,6 +31,7 @@ from data_pipeline.manifest import Manifest
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.runs.folder import RunFolder
 
 ROOT = pathlib.Path(__file__).parents[1]
 PERMUTATIONS = 2000
@@ -83,7 +84,7 @@ def train(data: pathlib.Path, config: str, workdir: pathlib.Path, flags: Sequenc
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"the training on {data} ended with status {done.returncode}:\n{done.stderr}")
-    return np.load(workdir / "eval" / f"{VALIDATION}_scores.npy", allow_pickle=False)
+    return np.load(RunFolder(workdir).scores_file(VALIDATION), allow_pickle=False)
 
 
 def rsum(scores: np.ndarray, owners: np.ndarray) -> float:

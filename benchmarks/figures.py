@@ -5,12 +5,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from data_pipeline.host.files import write_text
+
 
 def write_figures(file: pathlib.Path | None, figures: Mapping[str, Any]) -> None:
     """Writes the figures to the file that `--json` names, if any; it appears under its name when it is complete."""
     if file is None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)
+    write_text(file, json.dumps(figures, indent=1) + "\n")

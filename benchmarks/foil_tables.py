@@ -14,7 +14,7 @@ def accuracies(model: ModelRuns) -> Accuracies:
     """What the evaluations say; empty where the split has no foils."""
     found: Accuracies = {}
     for run in model.runs:
-        for score, by_kind in (run.get("compositional") or {}).items():
+        for score, by_kind in run.record.compositional.items():
             for kind, accuracy in by_kind.items():
                 found.setdefault(kind, {}).setdefault(score, []).append(accuracy)
     return found
@@ -24,7 +24,7 @@ def foil_tables(models: Sequence[ModelRuns]) -> list[str]:
     """A Markdown table per kind of foil, with a row per model; empty without foils."""
     known = {model.name: accuracies(model) for model in models}
     lines: list[str] = []
-    for kind, count in sorted((models[0].runs[0].get("foils") or {}).items()):
+    for kind, count in sorted(models[0].runs[0].record.foils.items()):
         scores = dict.fromkeys(score for found in known.values() for score in found.get(kind, {}))
         rows = [
             [name, *(mean_and_deviation(found.get(kind, {}).get(score, [])) for score in scores)]

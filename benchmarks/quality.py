@@ -39,6 +39,7 @@ from data_pipeline.manifest import Manifest
 from mcsan_jax.configs import peers
 from mcsan_jax.configs.derived import BASES
 from mcsan_jax.report.results import read_runs
+from mcsan_jax.runs.folder import RunFolder
 
 OURS, RIDGE = "mcsan", "ridge"
 PEERS = ("dual_encoder", "hgr", "hgr_info_nce")
@@ -69,10 +70,10 @@ def fit_ridge(folder: pathlib.Path, manifest: Manifest, split: str, out: pathlib
     """
     run = out / RIDGE
     arguments = [str(folder), f"--split={split}", f"--out={run}"]
-    if not (run / "eval" / f"{split}.json").is_file():
+    if not RunFolder(run).record_file(split).is_file():
         run_program("benchmarks.baselines", arguments)
     [found] = read_runs([run], split)
-    if found.evaluation.get("data_fingerprint") != manifest.fingerprint:
+    if found.record.data_fingerprint != manifest.fingerprint:
         raise InputError(f"{run} was fitted on other data than {folder}; delete it, or choose another --out")
     return ModelRuns(RIDGE, f"python -m benchmarks.baselines {' '.join(arguments)}", [found], None)
 
@@ -118,7 +119,7 @@ def render(
             f"{OURS} has {found['ratio']:.2f} times the Rsum of the best peer, {best.name} (wanted: {WANTED_RATIO} or "
             f"more), p after Holm's correction {found['p_holm']:.4f} (wanted: below {WANTED_P}): "
             f"{'reached' if found['reached'] else 'not reached'}.",
-            *tail_lines(split, ours.runs[0].config["data.validation_split"]),
+            *tail_lines(split, ours.runs[0].record.config["data.validation_split"]),
             "",
             *command_lines(models),
         ]
@@ -144,7 +145,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
         "seeds": arguments.seeds,
         "data_fingerprint": manifest.fingerprint,
         "machine": describe_machine(),
-        "versions": runs[-1].runs[0].evaluation["versions"],
+        "versions": runs[-1].runs[0].record.versions,
         "models": [dataclasses.asdict(one) for one in summaries],
         "tests": [dataclasses.asdict(test) for test in tests],
         "verdict": verdict(summaries, tests),

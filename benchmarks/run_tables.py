@@ -9,14 +9,15 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine
 from benchmarks.seed_statistics import PERMUTATIONS, RESAMPLES, PairedTest, Summary
 from benchmarks.trained_runs import ModelRuns
+from data_pipeline.host.files import write_text
 from data_pipeline.manifest import Manifest
 from mcsan_jax.evaluation.markdown import aligned
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.results import EvaluatedRun
 
 NOTHING = "–"
 
 
-def head_lines(run: Run, manifest: Manifest, split: str) -> list[str]:
+def head_lines(run: EvaluatedRun, manifest: Manifest, split: str) -> list[str]:
     """The data, the protocol of the evaluations, and the machine.
 
     Args:
@@ -24,13 +25,11 @@ def head_lines(run: Run, manifest: Manifest, split: str) -> list[str]:
         manifest: of the data.
         split: that was evaluated.
     """
-    record, train = run.evaluation, manifest.splits[run.config["data.train_split"]]
+    record, train = run.record, manifest.splits[run.record.config["data.train_split"]]
     # The checkpoint differs from run to run.
-    lines = [
-        line for line in record["protocol"]["lines"] if not line.startswith(("Selection:", "OPTIMISTIC:"))
-    ]
+    lines = [line for line in record.protocol.lines if not line.startswith(("Selection:", "OPTIMISTIC:"))]
     return [
-        f"Split {split}: {record['videos']:,} videos, {record['captions']:,} captions; trained on {train.videos:,} "
+        f"Split {split}: {record.videos:,} videos, {record.captions:,} captions; trained on {train.videos:,} "
         f"videos with {train.captions:,} captions. Data fingerprint {manifest.fingerprint}.",
         *lines,
         *describe_machine().splitlines(),
@@ -106,10 +105,7 @@ def command_lines(models: Sequence[ModelRuns]) -> list[str]:
 def write_results(out: pathlib.Path, name: str, content: Mapping[str, Any], markdown: str) -> None:
     """Writes ``<name>.json`` and ``<name>.md``; each appears under its name when it is complete."""
     write_figures(out / f"{name}.json", content)
-    path = out / f"{name}.md"
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(markdown + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(out / f"{name}.md", markdown + "\n")
 
 
 def _number(value: float | None) -> str:

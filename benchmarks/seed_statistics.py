@@ -25,7 +25,7 @@ from mcsan_jax.evaluation.significance import (
     query_values,
     randomisation_test,
 )
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.results import EvaluatedRun
 
 RESAMPLES, PERMUTATIONS = 2000, 10_000
 
@@ -110,7 +110,7 @@ def paired_tests(pairs: Sequence[tuple[ModelRuns, ModelRuns]]) -> list[PairedTes
     return [dataclasses.replace(test, p_holm=corrected[test.model, test.other]) for test in found]
 
 
-def pooled_queries(runs: Sequence[Run]) -> Directions:
+def pooled_queries(runs: Sequence[EvaluatedRun]) -> Directions:
     """The queries of all runs side by side.
 
     Raises:
@@ -122,7 +122,7 @@ def pooled_queries(runs: Sequence[Run]) -> Directions:
     return {way: _pooled([_in_order(run.queries[way]) for run in runs], videos) for way in DIRECTIONS}
 
 
-def _repeated(model: ModelRuns, seeds: int) -> list[Run]:
+def _repeated(model: ModelRuns, seeds: int) -> list[EvaluatedRun]:
     """A model without seeds has the same result with each."""
     if len(model.runs) not in (1, seeds):
         raise InputError(
@@ -146,8 +146,8 @@ def _pooled(tables: Sequence[QueryTable], videos: np.ndarray) -> QueryValues:
     )
 
 
-def _require_same_queries(first: Run, second: Run) -> None:
-    facts = [(run.evaluation.get("protocol") or {}).get("duplicate_captions") for run in (first, second)]
+def _require_same_queries(first: EvaluatedRun, second: EvaluatedRun) -> None:
+    facts = [run.record.protocol.duplicate_captions for run in (first, second)]
     if facts[0] != facts[1]:
         raise InputError(
             f"{first.folder} and {second.folder} cannot be compared: {facts[0]} in one, {facts[1]} in the other; "

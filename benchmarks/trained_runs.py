@@ -18,9 +18,9 @@ from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import define_config_flag
-from mcsan_jax.prepared_data import find_prepared_data
-from mcsan_jax.report.results import Run, read_runs
-from mcsan_jax.workdir import Workdir
+from mcsan_jax.report.results import EvaluatedRun, read_runs
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.open import find_prepared_data
 
 CONFIGS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parents[1] / "configs"))
 """Seen from the current folder, so that the commands that are shown hold on every machine."""
@@ -54,13 +54,13 @@ class ModelRuns:
 
     name: str
     command: str
-    runs: list[Run]
+    runs: list[EvaluatedRun]
     minutes: float | None
 
     @property
     def rsums(self) -> list[float]:
         """Rsum of every run."""
-        return [run.evaluation["rsum"] for run in self.runs]
+        return [run.record.rsum for run in self.runs]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,24 +233,25 @@ def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
             f"no split {split!r} in {config.data.dir}; it has {', '.join(sorted(manifest.splits))}"
         )
     if folder.is_dir():
-        Workdir(folder).claim(config, manifest.fingerprint)
+        RunFolder(folder).claim(config, manifest.fingerprint)
     return _Planned(folder, [*arguments, f"--workdir={folder}"], config, manifest)
 
 
 def _is_finished(run: _Planned, split: str) -> bool:
     """Whether the run was trained to its last step and evaluated."""
-    if not (run.folder / "eval" / f"{split}.json").is_file():
+    merged = run.config.evaluation.merge_duplicates
+    if not RunFolder(run.folder).record_file(split, merged).is_file():
         return False
     train = run.config.train
     steps = train.epochs * math.ceil(
         run.manifest.splits[run.config.data.train_split].videos / train.batch_size
     )
-    [found] = read_runs([run.folder], split)
+    [found] = read_runs([run.folder], split, merged)
     return any(entry["step"] >= steps for entry in found.history)
 
 
 def _read(name: str, planned: Sequence[_Planned], split: str) -> ModelRuns:
-    runs = read_runs([run.folder for run in planned], split)
+    runs = read_runs([run.folder for run in planned], split, planned[0].config.evaluation.merge_duplicates)
     minutes = [
         _minutes(run.history, plan.config.train.batch_size) for run, plan in zip(runs, planned, strict=True)
     ]

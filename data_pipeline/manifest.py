@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -10,6 +9,7 @@ from pydantic import PlainSerializer, StrictFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import write_text
 from data_pipeline.validation import RULES, Count, Size, parse
 
 SCHEMA_VERSION = 2
@@ -179,11 +179,8 @@ class Manifest:
     def save(self, folder: Path) -> None:
         """Writes ``manifest.json`` into a folder, in one step. Statistics keep 7 significant digits."""
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"fingerprint": self.fingerprint, **self._to_json()}, indent=1)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".manifest-", delete=False) as file:
-            file.write(text + "\n")
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(folder / MANIFEST_NAME)
+        content = {"fingerprint": self.fingerprint, **self._to_json()}
+        write_text(folder / MANIFEST_NAME, json.dumps(content, indent=1) + "\n")
 
     @staticmethod
     def load(folder: Path) -> "Manifest":

@@ -16,6 +16,13 @@ Split = Annotated[
     str | None, typer.Option(help="Evaluated split; by default one that all runs have, test first.")
 ]
 
+Merged = Annotated[
+    bool,
+    typer.Option(
+        "--merge-duplicates", help="Read the evaluation in which captions of the same text are one query."
+    ),
+]
+
 
 @app.command("eval")
 def evaluate(
@@ -41,26 +48,21 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate the best checkpoint of a run and write figures, ranks of every query and a report."""
-    from mcsan_jax.evaluate_run import evaluate_run
+    from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
+    from mcsan_jax.runs.open import open_run
 
-    evaluate_run(
-        run,
-        splits=split or (),
-        data=data,
-        ablate=ablate,
-        hubness=hubness,
-        merge_duplicates=merge_duplicates,
-        save_scores=save_scores,
-    )
+    options = EvaluationOptions(split or (), save_scores, ablate, hubness)
+    evaluate_run(open_run(run, data, merge_duplicates), options)
 
 
 @app.command()
-def compare(run_a: Run, run_b: Run, split: Split = None) -> None:
+def compare(run_a: Run, run_b: Run, split: Split = None, merge_duplicates: Merged = False) -> None:
     """Compare two runs on the same queries: differences with intervals and tests."""
-    from mcsan_jax.evaluation.comparison import compare_runs, render_comparison
-    from mcsan_jax.report.results import choose_split
+    from mcsan_jax.runs.comparison import compare_runs, render_comparison
+    from mcsan_jax.runs.folder import choose_split
 
-    typer.echo(render_comparison(compare_runs(run_a, run_b, split or choose_split([run_a, run_b]))))
+    chosen = split or choose_split([run_a, run_b], merge_duplicates)
+    typer.echo(render_comparison(compare_runs(run_a, run_b, chosen, merged=merge_duplicates)))
 
 
 @app.command()
@@ -72,11 +74,12 @@ def report(
     out: Annotated[
         pathlib.Path | None, typer.Option(help="HTML file; beside the first run by default.")
     ] = None,
+    merge_duplicates: Merged = False,
 ) -> None:
     """Write the report of one run, or of several side by side, as one HTML file."""
     from mcsan_jax.report.page import write_report
 
-    typer.echo(f"written to {write_report(runs, split, out)}")
+    typer.echo(f"written to {write_report(runs, split, out, merge_duplicates)}")
 
 
 @app.command()
@@ -100,12 +103,16 @@ def export(
     run: Run,
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the files.")],
     split: Split = None,
+    merge_duplicates: Merged = False,
 ) -> None:
     """Write qrels and run files of both directions, as trec_eval reads them."""
+    from mcsan_jax.evaluation.query_table import read_query_table
     from mcsan_jax.evaluation.trec import write_trec
-    from mcsan_jax.report.results import choose_split
+    from mcsan_jax.runs.folder import RunFolder, choose_split, evaluation_name
 
-    for path in write_trec(run, split or choose_split([run]), out):
+    chosen = split or choose_split([run], merge_duplicates)
+    table = read_query_table(RunFolder(run).queries_file(chosen, merge_duplicates))
+    for path in write_trec(table, evaluation_name(chosen, merge_duplicates), out):
         typer.echo(f"written to {path}")
 
 

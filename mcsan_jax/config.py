@@ -30,7 +30,7 @@ class DataConfig:
     validation_split: str = "val"
     """Split that chooses the best checkpoint."""
     test_split: str = ""
-    """Split evaluated once at the end with the best checkpoint; empty for none, and left out where the data has none."""
+    """Split evaluated at the end with the best checkpoint; empty for none, and left out where the data has none."""
     max_frames: Count = 20
     """Frames of a video in a batch; of longer videos a uniform sample."""
     max_tokens: Count = 30

@@ -1,41 +1,145 @@
-"""Evaluates a run from its folder alone, as `mcsan eval` does."""
+"""Evaluates the best checkpoint of a run, writes the results and their report, and prints the tables."""
 
+import dataclasses
+import json
 import pathlib
+import tempfile
 from collections.abc import Sequence
 
-from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
-from mcsan_jax.evaluation.evaluate import Evaluation
-from mcsan_jax.stored_run import check_split, open_experiment
-from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.workdir import Workdir
+from data_pipeline.batches.pipeline import SplitReader
+from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.manifest import Manifest
+from mcsan_jax.config import Config
+from mcsan_jax.evaluation.evaluate import Evaluation, Trial
+from mcsan_jax.evaluation.examine import Examination, examine
+from mcsan_jax.evaluation.hub_study import Bank, study_hubs
+from mcsan_jax.evaluation.protocols import describe_protocol
+from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.table import render_hubs, render_table, render_variants
+from mcsan_jax.processes import is_first
+from mcsan_jax.report.page import write_report
+from mcsan_jax.runs.open import TrainedRun, check_split
+from mcsan_jax.runs.record import EvaluationRecord
+from mcsan_jax.training.experiment import batch_limits
 
 
-def evaluate_run(
-    folder: pathlib.Path,
-    splits: Sequence[str] = (),
-    data: pathlib.Path | None = None,
-    ablate: bool = False,
-    hubness: bool = False,
-    merge_duplicates: bool = False,
-    save_scores: bool = False,
-) -> dict[str, Evaluation]:
-    """Evaluates the best checkpoint of a run with the configuration that the run was trained with.
+@dataclasses.dataclass(frozen=True)
+class EvaluationOptions:
+    """What an evaluation gives beside the figures and what explains them.
+
+    Attributes:
+        splits: to be evaluated; empty for validation, and test where the data has it.
+        save_scores: whether the matrices of fused scores are written.
+        ablate: whether the levels are also left out one by one, and so on.
+        hubness: whether corrections against hubs are tried, with a bank of the training split.
+    """
+
+    splits: Sequence[str] = ()
+    save_scores: bool = False
+    ablate: bool = False
+    hubness: bool = False
+
+
+def splits_to_evaluate(config: Config, manifest: Manifest) -> tuple[list[str], str | None]:
+    """The splits that a run is evaluated on unless others are asked for, and a note where the test split is missing.
+
+    Prepared data may have no test split: the lists of videos may be the user's own. Such a run is evaluated on its
+    validation split alone.
+    """
+    validation, test = config.data.validation_split, config.data.test_split
+    if not test:
+        return [validation], None
+    if test in manifest.splits:
+        return [validation, test], None
+    note = (
+        f"note: the prepared data has no split {test!r} (config.data.test_split); only split {validation!r}, which "
+        "chooses the checkpoint, is evaluated"
+    )
+    return [validation], note
+
+
+def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions()) -> dict[str, Evaluation]:
+    """Evaluates the best checkpoint of a run on each split; writes records, tables of queries and reports.
 
     Args:
-        folder: of the run.
-        splits: to be evaluated; validation and test by default.
-        data: the prepared data, where it is no longer in its place.
-        ablate, hubness: see `evaluate_checkpoint.Wishes`.
-        merge_duplicates: whether captions of the same text are one query with several right videos.
-        save_scores: whether the matrices of fused scores are written.
+        run: the opened run.
+        options: which splits, and what else is computed.
+
+    Returns:
+        The figures by split.
 
     Raises:
-        InputError: there is no such run, split or data, or the data is not what the run was trained on.
+        InputError: a split does not exist or is empty.
     """
-    workdir = Workdir(folder)
-    experiment, prepared = open_experiment(workdir, data, merge_duplicates)
+    experiment, variables = run.experiment, run.variables
+    config, manifest, encoders = experiment.config, experiment.manifest, experiment.encoders
+    splits, note = (options.splits, None) if options.splits else splits_to_evaluate(config, manifest)
+    if note:
+        print(note, flush=True)
     for split in splits:
-        check_split(experiment.manifest, split)
-    with CheckpointStore(workdir.checkpoints) as checkpoints:
-        wishes = Wishes(splits, save_scores, ablate, hubness)
-        return evaluate_best(experiment, prepared, checkpoints, workdir, wishes)
+        check_split(manifest, split)
+    content = json.loads((run.data / manifest.attributes.file).read_text(encoding="utf-8"))
+    counts = AttributeVocabulary.from_json(content).video_counts
+
+    def reader(split: str) -> SplitReader:
+        return SplitReader(run.data, manifest, split, batch_limits(config.data))
+
+    evaluations = {}
+    for split in splits:
+        scores_file = (
+            run.folder.scores_file(split, config.evaluation.merge_duplicates)
+            if options.save_scores and is_first()
+            else None
+        )
+        examination = examine(
+            encoders, variables, reader(split), config, split, counts, scores_file, options.ablate
+        )
+        if options.hubness:
+            chosen_on, train = config.data.validation_split, config.data.train_split
+            validation = Trial.of(encoders, variables, reader(chosen_on), config, chosen_on)
+            captions = manifest.splits[train].captions
+            bank = Bank.of(encoders, variables, reader(train), captions, config, train)
+            with tempfile.TemporaryDirectory(dir=run.folder.folder, prefix=".hubs-") as scratch:
+                rows = study_hubs(examination.trial, validation, bank, config, pathlib.Path(scratch))
+            examination.details["hubness"] = rows
+        if is_first():
+            print(f"\n{_write(examination, run, split)}", flush=True)
+        evaluations[split] = examination.evaluation
+    return evaluations
+
+
+def _write(examination: Examination, run: TrainedRun, split: str) -> str:
+    """Writes the results of a split; returns what is printed of them."""
+    config, manifest = run.experiment.config, run.experiment.manifest
+    evaluation, merged = examination.evaluation, config.evaluation.merge_duplicates
+    protocol = describe_protocol(
+        manifest.dataset,
+        manifest.protocol,
+        split,
+        evaluation.videos,
+        len(examination.trial.caption_of),
+        merged,
+        config.data.validation_split,
+        run.step,
+        ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
+    )
+    write_query_table(run.folder.queries_file(split, merged), examination.queries)
+    explained = {name: part for name, part in examination.details.items() if name != "worst"}
+    record = EvaluationRecord.make(
+        dataclasses.asdict(evaluation),
+        split,
+        run.step,
+        config,
+        manifest.fingerprint,
+        {"protocol": protocol, "failure_cases": examination.details["worst"], **explained},
+    )
+    path = run.folder.write_record(record)
+    report = write_report([run.folder.folder], split, None, merged)
+    lines = [render_table(evaluation, protocol["lines"], examination.details["intervals"])]
+    if "ablation" in examination.details:
+        lines += ["", render_variants("ablation", examination.details["ablation"])]
+    if "hubness" in examination.details:
+        chosen = f"temperatures chosen on split {config.data.validation_split}"
+        lines += ["", f"Corrections against hubs, from training captions and videos; {chosen}:"]
+        lines.append(render_hubs(examination.details["hubness"]))
+    return "\n".join([*lines, f"written to {path}; to look at: {report}"])

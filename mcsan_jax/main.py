@@ -12,12 +12,10 @@ from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from data_pipeline.text.word_vectors import WordVectors
-from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import define_config_flag
-from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best, splits_to_evaluate
+from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
-from mcsan_jax.prepared_data import find_prepared_data
 from mcsan_jax.processes import (
     RESUME_ME,
     ends_with_the_others,
@@ -26,19 +24,21 @@ from mcsan_jax.processes import (
     join,
     place_of,
 )
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
     batch_limits,
     build_experiment,
     parameter_count,
+    published_count,
     variables_of,
 )
 from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation_loss import make_validation_loss
-from mcsan_jax.workdir import Workdir
 
 MODES = ("train_and_eval", "train", "eval")
 
@@ -62,40 +62,48 @@ _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Which of them this
 
 
 def run(
-    config: Config, workdir: Workdir, mode: str, wishes: Wishes = Wishes(), profile: bool = False
+    config: Config,
+    folder: RunFolder,
+    mode: str,
+    options: EvaluationOptions = EvaluationOptions(),
+    profile: bool = False,
+    command: Sequence[str] = (),
 ) -> dict[str, Evaluation]:
     """Does what `mode` says and returns the evaluations by split.
 
     Args:
         config: the experiment.
-        workdir: of the run.
+        folder: of the run.
         mode: one of `MODES`.
-        wishes: what is wanted of the evaluations.
+        options: of the evaluations.
         profile: whether a few training steps are traced.
+        command: the command line, which is stored with a run that it trains.
 
     Raises:
-        InputError: data, configuration or work folder do not fit together.
+        InputError: data, configuration or folder do not fit together.
     """
-    folder = first_before_others(lambda: find_prepared_data(config.data))
-    manifest = Manifest.load(folder)
+    data = first_before_others(lambda: find_prepared_data(config.data))
+    manifest = Manifest.load(data)
     _check_splits(config, manifest)
     stored = manifest.word_vectors
-    vectors = None if stored is None else WordVectors.load(folder / stored.file)
+    vectors = None if stored is None else WordVectors.load(data / stored.file)
     experiment = build_experiment(config, manifest, word_vectors=vectors)
-    first_before_others(lambda: workdir.claim(config, manifest.fingerprint))
-    with CheckpointStore(workdir.checkpoints) as checkpoints, ends_with_the_others():
+    trained_by = () if mode == "eval" else command
+    first_before_others(lambda: folder.claim(config, manifest.fingerprint, trained_by))
+    with CheckpointStore(folder.checkpoints) as checkpoints, ends_with_the_others():
         if mode != "eval":
-            _train(experiment, folder, checkpoints, workdir, profile)
+            _train(experiment, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
-        return evaluate_best(experiment, folder, checkpoints, workdir, wishes)
+        run = TrainedRun(folder, experiment, data, *best_checkpoint(experiment, checkpoints))
+        return evaluate_run(run, options)
 
 
 def _train(
     experiment: Experiment,
-    folder: pathlib.Path,
+    data: pathlib.Path,
     checkpoints: CheckpointStore,
-    workdir: Workdir,
+    folder: RunFolder,
     profile: bool,
 ) -> None:
     config = experiment.config
@@ -103,7 +111,7 @@ def _train(
 
     def batches_of(split: str) -> TrainBatches:
         return TrainBatches(
-            folder,
+            data,
             experiment.manifest,
             split,
             config.train.batch_size,
@@ -119,7 +127,7 @@ def _train(
     split = config.data.validation_split
     held_out = batches_of(split)
     validation_loss = make_validation_loss(experiment, held_out, held_out.steps_per_epoch)
-    reader = SplitReader(folder, experiment.manifest, split, limits)
+    reader = SplitReader(data, experiment.manifest, split, limits)
 
     def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
         start = time.monotonic()
@@ -133,7 +141,7 @@ def _train(
         return evaluation, line
 
     batches = batches_of(config.data.train_split)
-    print(banner(experiment, workdir, batches.files_read, batches.files), flush=True)
+    print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
     _, note = splits_to_evaluate(config, experiment.manifest)
     if note:
         print(note, flush=True)
@@ -143,12 +151,35 @@ def _train(
         batches,
         evaluator,
         checkpoints,
-        workdir.folder,
+        folder.folder,
         validation_loss,
         profile,
     )
     seconds = time.monotonic() - start
     print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+
+
+def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files: int) -> str:
+    """What a run says of itself before its first step: data, length, devices and size."""
+    config, manifest, state = experiment.config, experiment.manifest, experiment.state_maker.abstract
+    train_split = manifest.splits[config.data.train_split]
+    streams = ", ".join(f"{stream.name} [{stream.dim}]" for stream in manifest.streams)
+    mesh = ", ".join(f"{name} {size}" for name, size in experiment.mesh.shape.items())
+    processes, batch = jax.process_count(), config.train.batch_size
+    captions = config.train.captions_per_video
+    frozen = published_count(state) if config.encoder_is_frozen else 0
+    return "\n".join(
+        [
+            f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
+            f"{train_split.videos} training videos with {train_split.captions} captions; "
+            f"batch {batch}, {experiment.steps_per_epoch} steps an epoch, {config.train.epochs} epochs",
+            f"{processes} process(es), {experiment.mesh.size} {jax.devices()[0].platform} device(s), mesh [{mesh}]; "
+            f"each process gives {batch // processes} videos of a batch with {captions} caption(s) each, from "
+            f"{files_read} of {files} file(s) of records",
+            f"{parameter_count(state):,} parameters" + (f", {frozen:,} of them frozen" if frozen else ""),
+            f"run in {folder}",
+        ]
+    )
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:
@@ -178,9 +209,11 @@ def main(arguments: Sequence[str]) -> None:
             jax.config.update("jax_compilation_cache_dir", config.train.compile_cache)
         place = place_of(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
         join(place, _DISTRIBUTED.value)
-        workdir = Workdir(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
+        folder = RunFolder(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
+        options = EvaluationOptions(save_scores=_SAVE_SCORES.value)
+        command = ("python", "-m", "mcsan_jax.main", *sys.argv[1:])
         with first_speaks():
-            run(config, workdir, _MODE.value, Wishes(save_scores=_SAVE_SCORES.value), _PROFILE.value)
+            run(config, folder, _MODE.value, options, _PROFILE.value, command)
     except (InputError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

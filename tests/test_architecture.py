@@ -20,7 +20,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "data_pipeline.levels": (),
     "data_pipeline.validation": WORDS,
     "data_pipeline.host": WORDS,
-    "data_pipeline.manifest": (*WORDS, "data_pipeline.validation"),
+    "data_pipeline.manifest": (
+        *WORDS,
+        "data_pipeline.validation",
+        "data_pipeline.host",
+    ),
     "data_pipeline.graphs": (*WORDS, "data_pipeline.host", "data_pipeline.manifest"),
     "data_pipeline.annotations": (*WORDS, "data_pipeline.graphs"),
     "data_pipeline.features": (*WORDS, "data_pipeline.manifest", "data_pipeline.annotations"),
@@ -96,8 +100,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.sharding",
         "mcsan_jax.scoring",
         "mcsan_jax.models",
+        "data_pipeline.host.files",
     ),
-    "mcsan_jax.workdir": (*WORDS, "mcsan_jax.config", "mcsan_jax.evaluation"),
     "mcsan_jax.training": (
         *WORDS,
         "data_pipeline.manifest",
@@ -111,52 +115,45 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.models",
         "mcsan_jax.pretrained",
         "mcsan_jax.evaluation",
+        "data_pipeline.host.files",
     ),
-    "mcsan_jax.banner": ("mcsan_jax.workdir", "mcsan_jax.training"),
-    "mcsan_jax.prepared_data": (
+    "mcsan_jax.runs": (
         *WORDS,
+        "data_pipeline.host",
         "data_pipeline.manifest",
         "data_pipeline.moving_shapes",
         "mcsan_jax.config",
-    ),
-    "mcsan_jax.stored_run": (
-        *WORDS,
-        "data_pipeline.manifest",
-        "mcsan_jax.workdir",
-        "mcsan_jax.training",
-        "mcsan_jax.prepared_data",
-    ),
-    "mcsan_jax.report": (*WORDS, "data_pipeline.inspection.svg_figures", "mcsan_jax.evaluation"),
-    "mcsan_jax.evaluate_checkpoint": (
-        "data_pipeline.manifest",
-        "mcsan_jax.config",
-        "data_pipeline.graphs.attributes",
-        "data_pipeline.batches.pipeline",
-        "mcsan_jax.processes",
         "mcsan_jax.evaluation",
-        "mcsan_jax.workdir",
         "mcsan_jax.training",
-        "mcsan_jax.stored_run",
-        "mcsan_jax.report",
+    ),
+    "mcsan_jax.report": (
+        *WORDS,
+        "data_pipeline.inspection.svg_figures",
+        "mcsan_jax.evaluation",
+        "data_pipeline.host.files",
+        "mcsan_jax.runs",
     ),
     "mcsan_jax.evaluate_run": (
+        "data_pipeline.graphs.attributes",
+        "data_pipeline.manifest",
+        "data_pipeline.batches.pipeline",
+        "mcsan_jax.config",
+        "mcsan_jax.processes",
         "mcsan_jax.evaluation",
-        "mcsan_jax.workdir",
         "mcsan_jax.training",
-        "mcsan_jax.stored_run",
-        "mcsan_jax.evaluate_checkpoint",
+        "mcsan_jax.runs",
+        "mcsan_jax.report",
     ),
     "mcsan_jax.card": (
         *WORDS,
         "data_pipeline.manifest",
         "mcsan_jax.config",
-        "configs",
-        "mcsan_jax.config_files",
         "mcsan_jax.sharding",
         "mcsan_jax.evaluation",
-        "mcsan_jax.workdir",
         "mcsan_jax.training",
         "mcsan_jax.report",
+        "data_pipeline.host.files",
+        "mcsan_jax.runs",
     ),
     "mcsan_jax.retrieval": (
         *WORDS,
@@ -165,9 +162,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.encodings",
         "mcsan_jax.scoring",
         "mcsan_jax.evaluation",
-        "mcsan_jax.workdir",
         "mcsan_jax.training",
-        "mcsan_jax.stored_run",
+        "mcsan_jax.runs",
     ),
     "mcsan_jax.cli": (
         *WORDS,
@@ -175,6 +171,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.report",
         "mcsan_jax.evaluate_run",
         "mcsan_jax.card",
+        "mcsan_jax.runs",
     ),
     "mcsan_jax.main": (
         *WORDS,
@@ -184,12 +181,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.config",
         "mcsan_jax.processes",
         "mcsan_jax.evaluation",
-        "mcsan_jax.workdir",
         "mcsan_jax.training",
-        "mcsan_jax.banner",
         "mcsan_jax.config_files",
-        "mcsan_jax.prepared_data",
-        "mcsan_jax.evaluate_checkpoint",
+        "mcsan_jax.evaluate_run",
+        "mcsan_jax.runs",
     ),
     "launch": (),
 }
@@ -212,6 +207,12 @@ HOMES = {
     "jinja2": ("data_pipeline/inspection/", "mcsan_jax/report/"),
     "pyarrow": ("mcsan_jax/evaluation/query_table.py",),
     "typer": ("mcsan_jax/cli.py",),
+    "pydantic": (
+        "data_pipeline/validation.py",
+        "data_pipeline/manifest.py",
+        "mcsan_jax/config.py",
+        "mcsan_jax/runs/record.py",
+    ),
     "rich": ("data_pipeline/inspection/",),
 }
 """The only places that import a library."""
@@ -361,7 +362,7 @@ def test_names_say_what_a_module_does() -> None:
 
 
 def test_the_network_does_not_load_tensorflow() -> None:
-    rooms = ("scoring", "models", "evaluation", "training", "report", "retrieval")
+    rooms = ("scoring", "models", "evaluation", "training", "report", "runs", "retrieval")
     modules = [
         place(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for path in FILES

@@ -1,5 +1,6 @@
 """What is written takes the place of an older file in one step: whoever reads meanwhile has one of the two, whole."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,16 +10,23 @@ from data_pipeline.manifest import AttributeFile, FrameSampling, Manifest, Split
 from data_pipeline.text.sentencepiece_model import train_tokenizer
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.evaluate import Evaluation
-from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.protocols import describe_protocol
+from mcsan_jax.evaluation.query_table import read_query_table, write_query_table
 from mcsan_jax.evaluation.trec import write_trec
-from mcsan_jax.workdir import Workdir
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.record import EvaluationRecord
 from tests.support.fake_evaluation import query_columns
+
+PROTOCOL = describe_protocol("made up", "none", "test", 4, 8, False, None, 0, "none")
 
 
 def write_figures(folder: Path, number: int) -> Path:
     directions = {"fused": {"t2v": {"R@1": float(number)}, "v2t": {"R@1": 0.0}, "rsum": float(number)}}
     evaluation = Evaluation(videos=4, captions=8, directions=directions, compositional={}, foils={})
-    return Workdir(folder).write_evaluation(evaluation, "test", number, Config(), "f1", {})
+    record = EvaluationRecord.make(
+        dataclasses.asdict(evaluation), "test", number, Config(), "f1", {"protocol": PROTOCOL}
+    )
+    return RunFolder(folder).write_record(record)
 
 
 def write_queries(folder: Path, number: int) -> Path:
@@ -30,8 +38,9 @@ def write_queries(folder: Path, number: int) -> Path:
 def write_ranking(folder: Path, number: int) -> Path:
     columns = query_columns()
     columns["answer_scores"] = [[float(number), *scores[1:]] for scores in columns["answer_scores"]]
-    write_query_table(folder / "eval" / "test_queries.parquet", columns)
-    return write_trec(folder, "test", folder / "trec")[1]
+    path = folder / "eval" / "test_queries.parquet"
+    write_query_table(path, columns)
+    return write_trec(read_query_table(path), "test", folder / "trec")[1]
 
 
 def write_manifest(folder: Path, number: int) -> Path:

@@ -16,7 +16,7 @@ import pytest
 
 from data_pipeline.manifest import Manifest
 from mcsan_jax.main import run
-from mcsan_jax.workdir import Workdir
+from mcsan_jax.runs.folder import RunFolder
 from tests.support import ROOT
 from tests.support.command_line import config_of, run_main, run_mcsan
 from tests.support.finished_run import arguments
@@ -74,7 +74,7 @@ def test_a_run_leaves_results_that_say_how_they_came_about(finished_run: pathlib
 
 
 def test_stored_scores_give_the_stored_figures(finished_run: pathlib.Path) -> None:
-    scores = np.load(Workdir(finished_run).scores_file("test"), allow_pickle=False)
+    scores = np.load(RunFolder(finished_run).scores_file("test"), allow_pickle=False)
     assert scores.shape == (10, 50)
     own = scores[np.arange(50) // 5, np.arange(50)]
     best = np.mean(own[None] >= scores.max(axis=0))
@@ -89,7 +89,7 @@ def test_evaluating_again_gives_the_same_figures(
     before = result_of(copied, "val")
     (copied / "eval" / "val.json").unlink()
     config = config_of(*arguments(shapes, copied), "--config.data.test_split=")
-    evaluations = run(config, Workdir(copied), "eval")
+    evaluations = run(config, RunFolder(copied), "eval")
     assert "trained" not in capsys.readouterr().out
     assert {split: evaluation.rsum for split, evaluation in evaluations.items()} == {"val": before["rsum"]}
     before["config"]["data.test_split"] = ""
@@ -121,10 +121,11 @@ def test_a_run_is_evaluated_from_its_folder_alone(finished_run: pathlib.Path, co
     mcsan("eval", copied, "--split", "test", "--ablate", "--save-scores")
     result = result_of(copied, "test")
     assert [row["name"] for row in result.pop("ablation")][:2] == ["as trained", "only global"]
+    assert before.pop("ablation") == []
     # Parts of the score that only show what if are judged, too.
     for key in ("directions", "compositional"):
         assert result.pop(key).items() >= before.pop(key).items()
-    worst, earlier = ([row["query"] for row in found.pop("worst")] for found in (result, before))
+    worst, earlier = ([row["query"] for row in found.pop("failure_cases")] for found in (result, before))
     assert worst == earlier and result == before
     name = "eval/test_scores.npy"
     assert (copied / name).read_bytes() == (finished_run / name).read_bytes()
@@ -135,11 +136,38 @@ def test_a_run_is_evaluated_from_its_folder_alone(finished_run: pathlib.Path, co
     assert "no split 'dev' in the prepared data; it has test, train, val" in refused.stderr
 
 
+def test_merging_duplicates_leaves_the_standard_results_alone(
+    copied: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in (copied / "eval").iterdir()}
+    said = mcsan("eval", copied, "--split", "test", "--merge-duplicates", "--save-scores")
+    after = {path.name: path.read_bytes() for path in (copied / "eval").iterdir()}
+    assert {name: after[name] for name in before} == before
+    added = (
+        "test.merged.json",
+        "test.merged_queries.parquet",
+        "test.merged_report.html",
+        "test.merged_scores.npy",
+    )
+    assert sorted(set(after) - set(before)) == sorted(added)
+    assert "captions of the same text are one query" in said and f"{copied}/eval/test.merged.json" in said
+    plain, merged = result_of(copied, "test"), result_of(copied, "test.merged")
+    assert merged["merged_duplicates"] and not plain["merged_duplicates"]
+    assert merged["protocol"]["duplicate_captions"] != plain["protocol"]["duplicate_captions"]
+    assert np.load(copied / "eval" / "test.merged_scores.npy").shape == (10, merged["captions"])
+
+    assert "(HGR's rule)" in mcsan("compare", copied, copied / "eval" / "..", "--merge-duplicates")
+    mcsan("export", copied, "--merge-duplicates", "--out", tmp_path / "trec")
+    assert (tmp_path / "trec" / "test.merged_t2v.qrels").is_file()
+    assert f"{copied}/eval/test.merged_report.html" in mcsan("report", copied, "--merge-duplicates")
+
+
 def test_a_run_is_corrected_against_hubs(copied: pathlib.Path) -> None:
     before = result_of(copied, "val")
     mcsan("eval", copied, "--split", "val", "--hubness")
     result = result_of(copied, "val")
     assert [row["name"] for row in result.pop("hubness")][-1] == "DSL"
+    assert before.pop("hubness") == []
     assert result == before
     assert "QB-Norm" in (copied / "eval" / "val_report.html").read_text()
 

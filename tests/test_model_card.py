@@ -1,5 +1,6 @@
 """The model card of a run that was really trained: every fact is one of its files'."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -12,13 +13,13 @@ import pytest
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.card.model_card import write_card
-from mcsan_jax.config import flatten
-from mcsan_jax.stored_run import open_experiment
+from mcsan_jax.config import EvaluationConfig, flatten
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.open import open_experiment
 from mcsan_jax.training.experiment import parameter_count
-from mcsan_jax.workdir import Workdir
-from tests.support import ROOT
 from tests.support.command_line import config_of, run_mcsan
 from tests.support.fake_run import write_run
+from tests.support.finished_run import arguments
 
 PARTS = ("fused", "global", "entity", "action", "relationship")
 
@@ -80,7 +81,7 @@ def test_data_and_features_are_those_of_the_manifest(card: str, shapes: pathlib.
 
 
 def test_parameters_are_those_of_the_checkpoint(card: str, finished_run: pathlib.Path) -> None:
-    experiment, _ = open_experiment(Workdir(finished_run))
+    experiment, _ = open_experiment(RunFolder(finished_run))
     state = experiment.initial_state()
     assert cells(card.partition("## ")[0], "parameters") == [f"{parameter_count(state):,}"]
 
@@ -92,19 +93,39 @@ def test_the_training_is_told(card: str) -> None:
     assert cells(training, "steps") == ["8"]
 
 
-def test_the_command_gives_the_configuration_again(run: pathlib.Path) -> None:
-    # Beside numbers and a path: a tuple and a truth value.
-    change(
-        run / "config.json",
-        **{"model.levels": ["global", "action"], "similarity.learn_level_weights": False},
-    )
-    training = section(write_card(run).read_text(), "Training")
-    [line] = [line for line in training.splitlines() if line.startswith("python -m")]
-    python, minus_m, module, *arguments = shlex.split(line)
+def test_the_command_is_the_one_that_was_given(
+    card: str, finished_run: pathlib.Path, shapes: pathlib.Path
+) -> None:
+    [line] = [line for line in section(card, "Training").splitlines() if line.startswith("python -m")]
+    assert f"```text\n{line}\n```" in card
+    python, minus_m, module, *given = shlex.split(line)
     assert (python, minus_m, module) == ("python", "-m", "mcsan_jax.main")
-    assert arguments[0] == "--config=configs/demo.py:tiny" and arguments[-1] == f"--workdir={run}"
-    given = config_of(*(argument.replace("=configs/", f"={ROOT}/configs/") for argument in arguments))
-    assert flatten(given) == flatten(Workdir(run).stored_config())
+    assert given == arguments(shapes, pathlib.Path(RunFolder(finished_run).identity()["command"][-1][10:]))
+    assert flatten(config_of(*given)) == flatten(RunFolder(finished_run).stored_config())
+
+
+def test_a_run_of_an_earlier_version_has_no_command(run: pathlib.Path) -> None:
+    content = json.loads((run / "config.json").read_text())
+    del content["command"]
+    (run / "config.json").write_text(json.dumps(content))
+    training = section(write_card(run).read_text(), "Training")
+    assert "python -m" not in training
+    assert "does not say by which command it was trained" in training
+    assert "`config.json` in the run has every field" in training
+
+
+def test_an_evaluation_with_merged_duplicates_is_told_apart(run: pathlib.Path) -> None:
+    merging = dataclasses.replace(
+        RunFolder(run).stored_config(), evaluation=EvaluationConfig(merge_duplicates=True)
+    )
+    before = write_card(run).read_text()
+    write_run(run, config=merging, fingerprint=RunFolder(run).identity()["data_fingerprint"])
+    told = write_card(run).read_text()
+    assert section(told, "Results on split test") == section(before, "Results on split test")
+    rsum = RunFolder(run).read_record("test", merged=True).rsum
+    merged = section(told, "Results on split test, duplicates merged")
+    assert cells(merged, "Rsum, both directions")[0].startswith(f"{rsum:.1f} [")
+    assert "Split test, duplicates merged has 12 videos" in section(told, "Limits")
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
@@ -203,21 +224,9 @@ def test_other_data_is_not_taken_for_the_runs(run: pathlib.Path, shapes: pathlib
         write_card(run, data=shapes)
 
 
-def test_a_name_of_no_experiment_leads_to_the_fields(run: pathlib.Path) -> None:
+def test_a_name_is_no_markup(run: pathlib.Path) -> None:
     change(run / "config.json", name="one of <b>my|own</b>")
-    content = write_card(run).read_text()
-    assert content.startswith("# Model card: one of &lt;b>my\\|own&lt;/b>\n")
-    assert "`config.json` in the run has every field" in section(content, "Training")
-
-
-@pytest.mark.parametrize(
-    "name", ["ablations/demo-tiny/no_relationships", "ablations/demo-tiny/none", "x/y/z"]
-)
-def test_a_derived_experiment_is_found_by_its_name(run: pathlib.Path, name: str) -> None:
-    change(run / "config.json", name=name)
-    told = section(write_card(run).read_text(), "Training")
-    known = "python -m mcsan_jax.main --config=configs/ablations.py:no_relationships:demo-tiny "
-    assert (known in told) == name.endswith("no_relationships")
+    assert write_card(run).read_text().startswith("# Model card: one of &lt;b>my\\|own&lt;/b>\n")
 
 
 def test_what_is_no_evaluated_run_is_refused(run: pathlib.Path, tmp_path: pathlib.Path) -> None:

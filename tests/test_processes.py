@@ -107,11 +107,11 @@ RESTORE = """
 import pathlib, sys
 import jax, numpy as np
 from mcsan_jax.processes import Place, join
-from mcsan_jax.stored_run import open_experiment
+from mcsan_jax.runs.open import open_experiment
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.workdir import Workdir
+from mcsan_jax.runs.folder import RunFolder
 
-workdir = Workdir(pathlib.Path(sys.argv[1]))
+workdir = RunFolder(pathlib.Path(sys.argv[1]))
 join(Place(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), discover=False)
 experiment, _ = open_experiment(workdir)
 with CheckpointStore(workdir.checkpoints) as checkpoints:

@@ -1,13 +1,13 @@
 """A page that shows a prepared data set, complete in one file."""
 
 import importlib.resources
-import tempfile
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import write_text
 from data_pipeline.inspection import charts
 from data_pipeline.inspection.graph_drawing import draw_graph
 from data_pipeline.inspection.integrity import InspectedData
@@ -36,14 +36,7 @@ def check_place(path: Path) -> None:
 
 def write_page(path: Path, data: InspectedData, survey: Survey) -> None:
     """Writes the page, in one step."""
-    text = render_page(data, survey)
-    folder = path.absolute().parent
-    with tempfile.NamedTemporaryFile(
-        "w", dir=folder, prefix=".page-", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    write_text(path, render_page(data, survey))
 
 
 def render_page(data: InspectedData, survey: Survey) -> str:

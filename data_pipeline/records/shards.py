@@ -15,7 +15,7 @@ from typing import Any
 from data_pipeline.annotations.caption import TRAIN
 from data_pipeline.errors import InputError
 from data_pipeline.features.statistics import RunningStatistics
-from data_pipeline.host.files import sha256_of
+from data_pipeline.host.files import replacing, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.manifest import FeatureStream, SplitSummary
 from data_pipeline.records.schema import VideoRecord, flatten_record
@@ -146,8 +146,7 @@ class ShardWriter:
         counts = {"videos": 0, "captions": 0, "foils": 0, "content_bytes": 0}
         statistics = {stream.name: RunningStatistics() for stream in self.streams} if split == TRAIN else {}
         path = self.path(split, index)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        with tf.io.TFRecordWriter(str(unfinished)) as file:
+        with replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as file:
             for record, content in self._serialize(records):
                 file.write(content)
                 counts["videos"] += 1
@@ -156,7 +155,6 @@ class ShardWriter:
                 counts["content_bytes"] += len(content)
                 for name, one in statistics.items():
                     one.update(record.frames[name] if name in record.frames else record.regions[name])
-        unfinished.replace(path)
         return ShardSummary(split, index, path.name, sha256=sha256_of(path), statistics=statistics, **counts)
 
     def path(self, split: str, index: int) -> pathlib.Path:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import replacing
 from data_pipeline.text.tokenizer import PAD_ID, TokenizedText
 
 KINDS = ("unigram", "bpe", "word")
@@ -124,7 +125,6 @@ def train_tokenizer(
             f"tokenizer: cannot train {kind!r} with a vocabulary of {vocabulary_size} ({error}); "
             "give captions and a vocabulary larger than the number of their characters"
         ) from error
-    temporary = model_path.with_name(f"{model_path.name}.tmp")
-    temporary.write_bytes(model.getvalue())
-    temporary.replace(model_path)
+    with replacing(model_path) as partial:
+        partial.write_bytes(model.getvalue())
     return SentencePieceTokenizer(model.getvalue(), kind, str(model_path))

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import replacing
 from data_pipeline.text.sentencepiece_model import WORD_START
 from data_pipeline.text.tokenizer import PAD_ID, Tokenizer
 
@@ -40,10 +41,8 @@ class WordVectors:
 
     def save(self, path: pathlib.Path) -> None:
         """Writes the arrays ``vectors`` and ``known`` in one step; the same vectors give the same file."""
-        temporary = path.with_name(f"{path.name}.tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, vectors=self.vectors, known=self.known)
-        temporary.replace(path)
 
     @staticmethod
     def load(path: pathlib.Path) -> "WordVectors":

@@ -10,11 +10,11 @@ import jax
 
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
-from mcsan_jax.config import Config, flatten
-from mcsan_jax.report.results import Run, choose_split, read_runs
+from mcsan_jax.config import Config
+from mcsan_jax.report.results import EvaluatedRun, read_runs
+from mcsan_jax.runs.folder import RunFolder, choose_split
 from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import build_experiment, parameter_count, published_count
-from mcsan_jax.workdir import Workdir
 
 _METADATA_NAME = "dataset_info.json"
 
@@ -45,7 +45,9 @@ class Facts:
         config: the configuration it was trained with.
         versions: of the packages that trained it.
         fingerprint: of the prepared data that it was trained on.
-        evaluations: of its splits, the test split first where it was evaluated.
+        command: the command line that trained it; empty where an earlier version did, which stored none.
+        evaluations: of its splits, the test split first where it was evaluated, then those in which captions of the
+            same text were one query.
         prepared: the data; None where it was not found.
     """
 
@@ -53,13 +55,9 @@ class Facts:
     config: Config
     versions: Mapping[str, str]
     fingerprint: str
-    evaluations: tuple[Run, ...]
+    command: tuple[str, ...]
+    evaluations: tuple[EvaluatedRun, ...]
     prepared: PreparedFacts | None
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The configuration by dotted names."""
-        return flatten(self.config)
 
     def entries(self, kind: str) -> list[Mapping[str, Any]]:
         """Entries of the training curves of a kind ("train", "val")."""
@@ -77,15 +75,20 @@ def gather_facts(run: pathlib.Path, data: pathlib.Path | None = None) -> Facts:
         InputError: the folder is no run, or was never evaluated, a file is damaged, or `data` is not what the run
             was trained on.
     """
-    workdir = Workdir(run)
-    config = workdir.stored_config()
-    identity = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    found = sorted(path.stem for path in (run / "eval").glob("*.json"))
-    splits = dict.fromkeys([choose_split([run]), *found])
-    evaluations = tuple(one for split in splits for one in read_runs([run], split))
+    folder = RunFolder(run)
+    config, identity = folder.stored_config(), folder.identity()
+    merged = folder.evaluated_splits(merged=True)
+    splits = (
+        [] if merged and not folder.evaluated_splits() else [choose_split([run]), *folder.evaluated_splits()]
+    )
+    evaluations = (
+        *(one for split in dict.fromkeys(splits) for one in read_runs([run], split)),
+        *(one for split in merged for one in read_runs([run], split, merged=True)),
+    )
     fingerprint = str(identity.get("data_fingerprint") or "")
     prepared = _find_prepared(config, fingerprint, data)
-    return Facts(run, config, identity.get("versions") or {}, fingerprint, evaluations, prepared)
+    command = tuple(identity.get("command") or ())
+    return Facts(run, config, identity.get("versions") or {}, fingerprint, command, evaluations, prepared)
 
 
 def _find_prepared(config: Config, fingerprint: str, data: pathlib.Path | None) -> PreparedFacts | None:

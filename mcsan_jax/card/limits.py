@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mcsan_jax.card.facts import Facts
 from mcsan_jax.report.contents import DIRECTIONS, number
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.results import EvaluatedRun
 
 
 def limits(facts: Facts) -> list[str]:
@@ -20,30 +20,30 @@ def limits(facts: Facts) -> list[str]:
     return [*sentences, *_of_model(facts)]
 
 
-def _of_evaluation(facts: Facts, run: Run) -> Iterator[str]:
-    protocol, split = run.get("protocol") or {}, run.split
-    if split == facts.config.data.validation_split:
+def _of_evaluation(facts: Facts, run: EvaluatedRun) -> Iterator[str]:
+    record, split = run.record, run.evaluated
+    if record.split == facts.config.data.validation_split:
         yield f"Split {split} chose the checkpoint that is reported on it: its figures are optimistic."
-    if protocol.get("official") is False:
+    if record.protocol.official is False:
         yield (
-            f"Split {split} does not have the counts of {protocol.get('name')}: its figures compare with no published "
+            f"Split {split} does not have the counts of {record.protocol.name}: its figures compare with no published "
             "ones."
         )
-    elif protocol.get("official") is None:
+    elif record.protocol.official is None:
         yield (
             f"No published protocol is known for split {split}: its figures compare only with figures on the very "
             "same videos and captions."
         )
-    videos, interval = run.get("videos"), (run.get("intervals") or {}).get("rsum")
-    if videos:
-        width = f"; the 95 % interval of Rsum is {number(interval[1] - interval[0])} wide" if interval else ""
-        yield (
-            f"Split {split} has {number(videos, 0)} videos: one of them is {number(100 / videos, 2)} points of a "
-            f"video-to-text recall{width}."
-        )
+    width = ""
+    if record.intervals:
+        low, high = record.intervals.rsum
+        width = f"; the 95 % interval of Rsum is {number(high - low)} wide"
+    yield (
+        f"Split {split} has {number(record.videos, 0)} videos: one of them is {number(100 / record.videos, 2)} points "
+        f"of a video-to-text recall{width}."
+    )
     shares = [
-        f"{run.evaluation['directions']['fused'][way].get('tied_fraction', 0.0):.2%} {title}"
-        for way, title in DIRECTIONS.items()
+        f"{record.fused.of(way).get('tied_fraction', 0.0):.2%} {title}" for way, title in DIRECTIONS.items()
     ]
     yield f"Split {split}: queries whose right answer ties with a wrong one: {', '.join(shares)}."
 

@@ -3,6 +3,7 @@
 import pathlib
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import write_text
 from mcsan_jax.card import sections
 from mcsan_jax.card.facts import Facts, gather_facts
 
@@ -30,9 +31,7 @@ def write_card(
     path = out or run / CARD_NAME
     if not path.absolute().parent.is_dir() or path.is_dir():
         raise InputError(f"{path}: expected the name of a file in a folder that exists; give another --out")
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, content)
     return path
 
 

@@ -1,14 +1,14 @@
 """The sections of a model card, as lines of Markdown."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
-from mcsan_jax.card.command import training_command
 from mcsan_jax.card.facts import Facts
 from mcsan_jax.card.licences import licence_facts
 from mcsan_jax.card.limits import limits
 from mcsan_jax.card.markdown import bullets, facts_table, inline, table_lines
 from mcsan_jax.report.contents import NOTHING, Table, in_order, number
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.score_tables import compositional_section, level_section, results_section
 
 
@@ -27,7 +27,7 @@ def about(facts: Facts) -> list[str]:
             {
                 "run": facts.folder,
                 "parameters": facts.prepared.parameters if facts.prepared else None,
-                "checkpoint": (facts.evaluations[0].get("protocol") or {}).get("selection"),
+                "checkpoint": facts.evaluations[0].record.protocol.selection,
                 "trained with": _listed(facts.versions),
             }
         ),
@@ -123,23 +123,22 @@ def training(facts: Facts) -> list[str]:
         "width": config.model.width,
         "products in": config.model.compute_dtype,
     }
-    command = training_command(facts)
     shown = (
-        ["```text", command, "```"]
-        if command
+        ["```text", shlex.join(facts.command), "```"]
+        if facts.command
         else [
-            f"No experiment of this version is called {inline(facts.config.name)}; `config.json` in the run has every "
-            "field that it was trained with."
+            "The run does not say by which command it was trained, because an earlier version of the program trained "
+            "it; `config.json` in the run has every field that it was trained with."
         ]
     )
     return ["## Training", "", *facts_table(told), *shown, ""]
 
 
-def figures(run: Run) -> list[str]:
+def figures(run: EvaluatedRun) -> list[str]:
     """The results on a split: protocol, figures with intervals, by level, foils, attributes."""
     results, levels = results_section([run]), level_section([run])
     foils = compositional_section([run])
-    lines = [f"## Results on split {inline(run.split)}", "", *bullets(results.notes)]
+    lines = [f"## Results on split {inline(run.evaluated)}", "", *bullets(results.notes)]
     lines += table_lines(_side_by_side(results.tables))
     lines += ["Each part of the score alone, and fused:", "", *table_lines(*levels.tables)]
     if foils.tables:
@@ -171,10 +170,10 @@ def _side_by_side(tables: Sequence[Table]) -> Table:
     return Table("", ("", *(way.title for way in ways)), (*both, *rows))
 
 
-def _attributes(run: Run) -> list[str]:
-    judged = run.get("attributes") or {}
+def _attributes(run: EvaluatedRun) -> list[str]:
+    judged = run.record.attributes
     rows = tuple(
-        (level, third, number(found.get("count"), 0), number(found.get("mAP")), number(found.get("chance")))
+        (level, third, number(found.count, 0), number(found.mAP), number(found.chance))
         for level in in_order(list(judged))
         for third, found in judged[level].items()
     )
@@ -199,7 +198,7 @@ def _encoder(facts: Facts) -> str:
 
 def _roles(facts: Facts) -> dict[str, str]:
     config = facts.config.data
-    reported = {run.split for run in facts.evaluations}
+    reported = {run.record.split for run in facts.evaluations}
     roles = {config.train_split: ["training"], config.validation_split: ["choosing the checkpoint"]}
     for split in reported:
         roles.setdefault(split, []).append("results")

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from data_pipeline.host.files import replacing
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.ablation import Fusion
@@ -192,10 +193,7 @@ class ScoreFile:
     """A matrix [v, t] on disk that appears under its name when it is complete."""
 
     def __init__(self, path: pathlib.Path, shape: tuple[int, int]) -> None:
-        self._path = path
-        self._partial = path.with_name(f".{path.name}.partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._matrix = np.lib.format.open_memmap(self._partial, "w+", np.float32, shape)
+        self._matrix = np.lib.format.open_memmap(path, "w+", np.float32, shape)
 
     @classmethod
     @contextlib.contextmanager
@@ -206,18 +204,19 @@ class ScoreFile:
         if path is None:
             yield None
             return
-        file = cls(path, shape)
-        yield file.write
-        file.finish()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            file = cls(partial, shape)
+            yield file.write
+            file.flush()
 
     def write(self, block: np.ndarray, rows: slice, columns: slice) -> None:
         """Writes one block."""
         self._matrix[rows, columns] = block
 
-    def finish(self) -> None:
-        """Gives the file its name."""
+    def flush(self) -> None:
+        """Sends to the disk what was written."""
         self._matrix.flush()
-        self._partial.replace(self._path)
 
 
 @functools.cache

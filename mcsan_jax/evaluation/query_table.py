@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import replacing
 from mcsan_jax.evaluation.ranking import Ranks
 
 DIRECTIONS = ("t2v", "v2t")
@@ -73,9 +74,8 @@ def write_query_table(path: pathlib.Path, columns: Mapping[str, Any]) -> None:
     if holes:
         raise ValueError(f"columns of {path.name} lack a value for some query: {holes}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
-    partial.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,14 +10,14 @@ expectation over all orders of the tie group. Runs end after the answers that an
 that measures of the whole list (average precision) are smaller than ours.
 """
 
-import contextlib
 import math
 import pathlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import TextIO, TypeVar
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable, read_query_table
+from data_pipeline.host.files import replacing
+from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable
 
 Run = dict[str, dict[str, float]]
 """Score of each answer of each query."""
@@ -30,30 +30,28 @@ _TAG = "mcsan_jax"
 _NAMED = 3
 
 
-def write_trec(run: pathlib.Path, split: str, folder: pathlib.Path) -> list[pathlib.Path]:
-    """Writes the four files of an evaluated split.
+def write_trec(table: QueryTable, name: str, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Writes the four files of an evaluation.
 
     Args:
-        run: folder of a run, which holds ``eval/<split>_queries.parquet``.
-        split: the evaluated one.
+        table: its queries, with their answers.
+        name: with which the names of the files begin, such as that of the split.
         folder: where the files are written; made if it is absent.
 
     Returns:
         Paths of the files.
 
     Raises:
-        InputError: the split was not evaluated, the table cannot be read, or an id is empty or has white space,
-            which the format cannot hold.
+        InputError: an id is empty or has white space, which the format cannot hold.
     """
-    table = read_query_table(run / "eval" / f"{split}_queries.parquet")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for direction in DIRECTIONS:
         queries = table.of_direction(direction)
         _check_writable(queries, direction)
         for ending, write in (("qrels", _write_qrels), ("run", _write_run)):
-            path = folder / f"{split}_{direction}.{ending}"
-            with _complete_or_absent(path) as file:
+            path = folder / f"{name}_{direction}.{ending}"
+            with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
                 write(queries, file)
             written.append(path)
     return written
@@ -142,14 +140,6 @@ def _check_writable(queries: QueryTable, direction: str) -> None:
             f"of the TREC format: {_some(wrong)}; rename these videos or captions in the annotations, prepare the data "
             "and evaluate again"
         )
-
-
-@contextlib.contextmanager
-def _complete_or_absent(path: pathlib.Path) -> Iterator[TextIO]:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        yield file
-    partial.replace(path)
 
 
 def _lines(path: pathlib.Path, form: str) -> Iterator[tuple[str, list[str]]]:

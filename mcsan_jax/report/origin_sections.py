@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcsan_jax.report.contents import NOTHING, Section, Table, number
-from mcsan_jax.report.results import Run
-from mcsan_jax.report.wording import missing_notes
+from mcsan_jax.report.results import EvaluatedRun
 
 _OFFICIAL: dict[bool | None, str] = {
     True: "the official counts",
@@ -14,48 +13,40 @@ _OFFICIAL: dict[bool | None, str] = {
 }
 
 
-def describe_runs(runs: Sequence[Run]) -> Table:
+def describe_runs(runs: Sequence[EvaluatedRun]) -> Table:
     """What was evaluated."""
-    protocols = [run.get("protocol") or {} for run in runs]
+    records = [run.record for run in runs]
+    protocols = [record.protocol for record in records]
     rows: dict[str, Sequence[str | None]] = {
-        "split": [run.split for run in runs],
-        "videos": [_count(run, "videos") for run in runs],
-        "captions": [_count(run, "captions") for run in runs],
-        "protocol": [protocol.get("name") for protocol in protocols],
-        "counts": [_OFFICIAL.get(protocol.get("official")) for protocol in protocols],
-        "features": [protocol.get("features") for protocol in protocols],
-        "checkpoint": [
-            protocol.get("selection") or (f"step {_count(run, 'step')}" if run.get("step") else None)
-            for run, protocol in zip(runs, protocols, strict=True)
-        ],
-        "prepared data": [(run.get("data_fingerprint") or "")[:16] for run in runs],
+        "split": [record.split for record in records],
+        "videos": [number(record.videos, 0) for record in records],
+        "captions": [number(record.captions, 0) for record in records],
+        "protocol": [protocol.name for protocol in protocols],
+        "counts": [_OFFICIAL.get(protocol.official) for protocol in protocols],
+        "features": [protocol.features for protocol in protocols],
+        "checkpoint": [protocol.selection for protocol in protocols],
+        "prepared data": [record.data_fingerprint[:16] for record in records],
     }
     kept = [(name, *(value or NOTHING for value in values)) for name, values in rows.items() if any(values)]
     header = ("", *(run.name for run in runs)) if len(runs) > 1 else ()
     return Table("", header, tuple(kept), wraps=True)
 
 
-def config_section(runs: Sequence[Run]) -> Section:
+def config_section(runs: Sequence[EvaluatedRun]) -> Section:
     """The configuration, what differs first, and the versions of packages."""
-    missing = missing_notes(runs, "", "The configuration was not stored.", has=lambda run: run.config)
-    unknown = missing_notes(runs, "versions", "The versions of packages were not stored.")
     names = tuple(run.name for run in runs)
-    configs = _side_by_side([run.config for run in runs])
-    tables, folded, notes = [], [], []
-    if len(runs) > 1 and configs:
+    configs = _side_by_side([run.record.config for run in runs])
+    tables, notes = [], []
+    if len(runs) > 1:
         differing = tuple(row for row in configs if len(set(row[1:])) > 1)
         if differing:
             tables.append(Table("What differs", ("field", *names), differing, wraps=True))
         else:
             notes.append("The runs have the same configuration.")
-    if configs:
-        folded.append(Table("All fields", ("field", *names), configs, wraps=True))
-    versions = _side_by_side([run.get("versions") or {} for run in runs])
-    if versions:
-        tables.append(Table("Versions", ("package", *names), versions))
-    return Section(
-        "Configuration and versions", (*notes, *missing, *unknown), tuple(tables), folded=tuple(folded)
-    )
+    folded = (Table("All fields", ("field", *names), configs, wraps=True),)
+    versions = _side_by_side([run.record.versions for run in runs])
+    tables.append(Table("Versions", ("package", *names), versions))
+    return Section("Configuration and versions", tuple(notes), tuple(tables), folded=folded)
 
 
 def _side_by_side(values: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], ...]:
@@ -70,8 +61,3 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_written, value)) or "[]"
     return json.dumps(value, ensure_ascii=False)
-
-
-def _count(run: Run, key: str) -> str | None:
-    value = run.evaluation.get(key)
-    return None if value is None else number(value, 0)

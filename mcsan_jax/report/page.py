@@ -8,11 +8,12 @@ import jinja2
 from markupsafe import Markup
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import write_text
 from mcsan_jax.report.contents import Section
 from mcsan_jax.report.origin_sections import config_section, describe_runs
 from mcsan_jax.report.query_sections import false_negative_section, worst_section
 from mcsan_jax.report.rank_charts import rank_section, recall_section, slice_section
-from mcsan_jax.report.results import Run, choose_split, read_runs
+from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.report.score_charts import attribute_section, density_section, hub_section
 from mcsan_jax.report.score_tables import (
     ablation_section,
@@ -22,6 +23,7 @@ from mcsan_jax.report.score_tables import (
     results_section,
 )
 from mcsan_jax.report.training_charts import training_section
+from mcsan_jax.runs.folder import RunFolder, choose_split
 
 _SECTIONS = (
     results_section,
@@ -42,7 +44,9 @@ _SECTIONS = (
 )
 
 
-def write_report(runs: Sequence[Path], split: str | None = None, out: Path | None = None) -> Path:
+def write_report(
+    runs: Sequence[Path], split: str | None = None, out: Path | None = None, merged: bool = False
+) -> Path:
     """Writes the report, in one step; it is a function of the files in the folders of the runs alone.
 
     Args:
@@ -50,6 +54,7 @@ def write_report(runs: Sequence[Path], split: str | None = None, out: Path | Non
         split: that was evaluated in all of them; by default the test split, else the validation split.
         out: the HTML file; by default ``eval/<split>_report.html`` in the folder of the run, and for several
             ``eval/<split>_report_with_<names of the others>.html`` in that of the first.
+        merged: whether the evaluations are shown in which captions of the same text were one query.
 
     Returns:
         The path of the file.
@@ -58,17 +63,16 @@ def write_report(runs: Sequence[Path], split: str | None = None, out: Path | Non
         InputError: a folder is no run, the split was never evaluated, a file is damaged, or the report cannot be
             written there; the message names the command that helps.
     """
-    chosen = choose_split(runs) if split is None and runs else split or ""
-    found = read_runs(runs, chosen)
-    path = out or _usual_place(runs, chosen)
+    chosen = choose_split(runs, merged) if split is None and runs else split or ""
+    found = read_runs(runs, chosen, merged)
+    others = [run.resolve().name for run in runs[1:]]
+    path = out or RunFolder(runs[0]).report_file(chosen, merged, others)
     _check_place(path)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(render_report(found), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, render_report(found))
     return path
 
 
-def render_report(runs: Sequence[Run]) -> str:
+def render_report(runs: Sequence[EvaluatedRun]) -> str:
     """The report as HTML; all text that comes from the runs is escaped."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -77,14 +81,8 @@ def render_report(runs: Sequence[Run]) -> str:
     template = importlib.resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     sections: list[Section] = [make(runs) for make in _SECTIONS]
     return environment.from_string(template).render(
-        runs=runs, split=runs[0].split, about=describe_runs(runs), sections=sections
+        runs=runs, split=runs[0].evaluated, about=describe_runs(runs), sections=sections
     )
-
-
-def _usual_place(runs: Sequence[Path], split: str) -> Path:
-    others = [run.resolve().name for run in runs[1:]]
-    beside = f"_with_{'_'.join(others)}" if others else ""
-    return runs[0] / "eval" / f"{split}_report{beside}.html"
 
 
 def _check_place(path: Path) -> None:

@@ -1,22 +1,22 @@
 """Sections about single queries: the worst ones, and those that were probably right after all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mcsan_jax.report.contents import PARTS, Answer, Failure, Section, Table, difference, number
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes
+from mcsan_jax.runs.record import FailureCase, SharedCaption
 
 
-def worst_section(runs: Sequence[Run]) -> Section:
+def worst_section(runs: Sequence[EvaluatedRun]) -> Section:
     """The worst queries, what came instead, and the level to blame."""
     missing = missing_notes(
-        runs, "worst", "No worst queries: every caption found its video first, or none were stored."
+        runs, "failure_cases", "No worst queries: every caption found its video first, or none were stored."
     )
     failures = tuple(
-        (run.name, tuple(_failure(entry) for entry in run.evaluation["worst"]))
+        (run.name, tuple(_failure(case) for case in run.record.failure_cases))
         for run in runs
-        if run.get("worst")
+        if run.record.failure_cases
     )
     if not failures:
         return Section("Worst queries", missing)
@@ -28,60 +28,48 @@ def worst_section(runs: Sequence[Run]) -> Section:
     return Section("Worst queries", (note, *missing), failures=failures)
 
 
-def false_negative_section(runs: Sequence[Run]) -> Section:
+def false_negative_section(runs: Sequence[EvaluatedRun]) -> Section:
     """Captions that another video has as well."""
     missing = missing_notes(
         runs, "false_negatives", "Captions that several videos share were not counted by this evaluation."
     )
     notes, tables = [], []
     for run in runs:
-        found = run.get("false_negatives")
-        if not found:
+        found = run.record.false_negatives
+        if found is None:
             continue
-        merged = found.get("rsum_merged")
-        rsum = run.evaluation["directions"]["fused"]["rsum"]
-        counted = (
-            f" If every such video counted as right, Rsum would be {number(merged)} instead of {number(rsum)}."
-            if merged is not None
-            else ""
-        )
         notes.append(
-            f"{run.name}: {number(found['queries'], 0)} captions ({number(found['share'])} %) are, word for word, also "
-            f"captions of another video, which counts as a wrong answer.{counted}"
+            f"{run.name}: {number(found.queries, 0)} captions ({number(found.share)} %) are, word for word, also "
+            "captions of another video, which counts as a wrong answer. If every such video counted as right, Rsum "
+            f"would be {number(found.rsum_merged)} instead of {number(run.record.fused.rsum)}."
         )
-        if found["examples"]:
-            tables.append(_example_table(found["examples"], run.name if len(runs) > 1 else ""))
+        if found.examples:
+            tables.append(_example_table(found.examples, run.name if len(runs) > 1 else ""))
     return Section("Probable false negatives", (*notes, *missing), tuple(tables))
 
 
-def _failure(entry: Mapping[str, Any]) -> Failure:
-    parts = entry.get("parts") or {}
+def _failure(case: FailureCase) -> Failure:
     return Failure(
-        query=entry["query"],
-        text=entry["text"],
-        video=entry["video"],
-        rank=number(entry["rank"]).removesuffix(".0"),
-        answers=tuple(
-            Answer(answer["video"], number(answer.get("score"), 3), answer.get("text") or "")
-            for answer in entry["returned"]
-        ),
+        query=case.query,
+        text=case.text,
+        video=case.video,
+        rank=number(case.rank).removesuffix(".0"),
+        answers=tuple(Answer(answer.video, number(answer.score, 3), answer.text) for answer in case.returned),
         scores=tuple(
             (
                 part,
-                number(parts[part]["right"], 3),
-                number(parts[part]["returned"], 3),
-                difference(parts[part]["returned"], parts[part]["right"], 3),
+                number(scores.right, 3),
+                number(scores.returned, 3),
+                difference(scores.returned, scores.right, 3),
             )
-            for part in PARTS
-            if part in parts
+            for part, scores in ((part, case.parts[part]) for part in PARTS if part in case.parts)
         ),
-        blame=entry.get("blame") or "",
+        blame=case.blame,
     )
 
 
-def _example_table(examples: Sequence[Mapping[str, Any]], title: str) -> Table:
+def _example_table(examples: Sequence[SharedCaption], title: str) -> Table:
     rows = tuple(
-        (one["text"], one["query"], one["video"], one["other"], number(one["rank"]).removesuffix(".0"))
-        for one in examples
+        (one.text, one.query, one.video, one.other, number(one.rank).removesuffix(".0")) for one in examples
     )
     return Table(title, ("caption", "query", "its video", "another with it", "rank"), rows, wraps=True)

@@ -8,7 +8,7 @@ from mcsan_jax.evaluation.query_table import QueryTable
 from mcsan_jax.evaluation.ranking import Ranks
 from mcsan_jax.report.charts import GREY, Series, Words, line_chart, stair_chart
 from mcsan_jax.report.contents import DIRECTIONS, Chart, Section, Table, number
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.results import EvaluatedRun
 
 _LARGEST_K = 100
 _SLICES = 7
@@ -22,14 +22,14 @@ _SLICED_BY = {
 }
 
 
-def recall_section(runs: Sequence[Run]) -> Section:
+def recall_section(runs: Sequence[EvaluatedRun]) -> Section:
     """Recall against K."""
     charts = tuple(_recall_chart(runs, direction) for direction in DIRECTIONS)
     note = "The share of queries with a right answer among the first K. Grey and dashed: a random order."
     return Section("Recall at K", (note,), charts=charts)
 
 
-def rank_section(runs: Sequence[Run]) -> Section:
+def rank_section(runs: Sequence[EvaluatedRun]) -> Section:
     """How the ranks are distributed."""
     charts = tuple(_rank_chart(runs, direction) for direction in DIRECTIONS)
     note = (
@@ -39,7 +39,7 @@ def rank_section(runs: Sequence[Run]) -> Section:
     return Section("Ranks", (note,), charts=charts)
 
 
-def slice_section(runs: Sequence[Run]) -> Section:
+def slice_section(runs: Sequence[EvaluatedRun]) -> Section:
     """Text-to-video recall by properties of the caption."""
     charts, tables = [], []
     for column, title in _SLICED_BY.items():
@@ -75,7 +75,7 @@ def integer_groups(values: np.ndarray, most: int) -> list[tuple[int, int]]:
     return list(zip(firsts, lasts, strict=True))
 
 
-def _recall_chart(runs: Sequence[Run], direction: str) -> Chart:
+def _recall_chart(runs: Sequence[EvaluatedRun], direction: str) -> Chart:
     items = _items(runs[0], direction)
     largest = min(_LARGEST_K, items)
     places = np.arange(1, largest + 1)
@@ -97,11 +97,11 @@ def _recall_chart(runs: Sequence[Run], direction: str) -> Chart:
     return line_chart(words, series, logarithmic=True)
 
 
-def _items(run: Run, direction: str) -> int:
+def _items(run: EvaluatedRun, direction: str) -> int:
     """Number of items that are ranked."""
     queries = len(run.queries["v2t" if direction == "t2v" else "t2v"])
     # A video without captions is no query, but an item like any other.
-    return max(queries, int(run.get("videos") or 0)) if direction == "t2v" else queries
+    return max(queries, run.record.videos) if direction == "t2v" else queries
 
 
 def _random_order(queries: QueryTable, items: int) -> Ranks:
@@ -110,7 +110,7 @@ def _random_order(queries: QueryTable, items: int) -> Ranks:
     return Ranks(np.zeros_like(right), np.maximum(items, right), right)
 
 
-def _rank_chart(runs: Sequence[Run], direction: str) -> Chart:
+def _rank_chart(runs: Sequence[EvaluatedRun], direction: str) -> Chart:
     ranks = [run.queries[direction]["rank"] for run in runs]
     worst = max(float(own.max()) for own in ranks)
     edges = np.unique(np.round(2 ** np.arange(0, np.log2(worst) + 2, 0.5)))
@@ -134,7 +134,7 @@ def _rank_chart(runs: Sequence[Run], direction: str) -> Chart:
     return stair_chart(words, series, logarithmic=True)
 
 
-def _slices(runs: Sequence[Run], column: str, title: str) -> tuple[Chart, Table]:
+def _slices(runs: Sequence[EvaluatedRun], column: str, title: str) -> tuple[Chart, Table]:
     values = [_values(run.queries["t2v"], column) for run in runs]
     groups = integer_groups(np.concatenate(values), _SLICES)
     names = [str(first) if first == last else f"{first}–{last}" for first, last in groups]
@@ -174,7 +174,7 @@ def _slices(runs: Sequence[Run], column: str, title: str) -> tuple[Chart, Table]
 
 
 def _slice_table(
-    runs: Sequence[Run], title: str, names: Sequence[str], counts: np.ndarray, recalls: np.ndarray
+    runs: Sequence[EvaluatedRun], title: str, names: Sequence[str], counts: np.ndarray, recalls: np.ndarray
 ) -> Table:
     header = ("queries", *(f"R@{k}" for k in _IN_SLICES))
     rows = []

@@ -1,24 +1,27 @@
 """Sections about scores: attributes, densities of matched and other pairs, hubs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from mcsan_jax.report.charts import GREY, Series, Words, bar_chart, stair_chart
-from mcsan_jax.report.contents import DIRECTIONS, Chart, Section, Table, in_order, number
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.contents import DIRECTIONS, NOTHING, Chart, Section, Table, in_order, number
+from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes, protocol_note
+from mcsan_jax.runs.record import AttributePrecision, Densities, Hubs
 
 _THIRDS = ("frequent", "medium", "rare")
 
+_Attributes = Mapping[str, Mapping[str, AttributePrecision]]
+"""By level and third."""
 
-def attribute_section(runs: Sequence[Run]) -> Section:
+
+def attribute_section(runs: Sequence[EvaluatedRun]) -> Section:
     """Average precision of frequent, medium and rare attributes."""
     missing = missing_notes(
         runs, "attributes", "No attributes were judged: none were learned, or the data has none."
     )
-    found = [run.get("attributes") or {} for run in runs]
+    found = [run.record.attributes for run in runs]
     levels = in_order(list(dict.fromkeys(level for own in found for level in own if own[level])))
     if not levels:
         return Section("Attributes", missing)
@@ -27,11 +30,12 @@ def attribute_section(runs: Sequence[Run]) -> Section:
         for third in _THIRDS:
             cells: list[str] = []
             for own in found:
-                figures = own.get(level, {}).get(third, {})
-                cells += [
-                    number(figures.get("count"), 0),
-                    *(number(figures.get(k)) for k in ("mAP", "chance")),
-                ]
+                figures = own.get(level, {}).get(third)
+                cells += (
+                    [number(figures.count, 0), number(figures.mAP), number(figures.chance)]
+                    if figures
+                    else [NOTHING] * 3
+                )
             rows.append((level, third, *cells))
     header = ("attributes", "mAP", "chance")
     groups = (("", 2), *((run.name, len(header)) for run in runs)) if len(runs) > 1 else ()
@@ -47,30 +51,32 @@ def attribute_section(runs: Sequence[Run]) -> Section:
     return Section("Attributes", notes, (table,), charts)
 
 
-def density_section(runs: Sequence[Run]) -> Section:
+def density_section(runs: Sequence[EvaluatedRun]) -> Section:
     """Scores of matched and of other pairs."""
     missing = missing_notes(
         runs, "densities", "No densities were stored; mcsan eval of this version stores them."
     )
-    charts = tuple(_density_chart(run, place) for place, run in enumerate(runs) if run.get("densities"))
+    charts = tuple(
+        _density_chart(run, run.record.densities, place)
+        for place, run in enumerate(runs)
+        if run.record.densities
+    )
     if not charts:
         return Section("Scores", missing)
     note = "Fused scores of captions with their own videos and with all others; each area is one."
     return Section("Scores", (note, *missing), charts=charts)
 
 
-def hub_section(runs: Sequence[Run]) -> Section:
+def hub_section(runs: Sequence[EvaluatedRun]) -> Section:
     """How often items are among the first answers."""
     missing = missing_notes(runs, "hubs", "No hubs were counted; mcsan eval of this version counts them.")
     charts, tables = [], []
     for direction, title in DIRECTIONS.items():
-        found = [(run, (run.get("hubs") or {}).get(direction) or {}) for run in runs]
-        histograms = [(run, own["histogram"], own) for run, own in found if own.get("histogram")]
-        if histograms:
-            charts.append(_hub_chart(histograms, direction))
-        tables += [_top_hubs(run, own, title, len(runs) > 1) for run, own in found if own.get("top")]
-    if not charts and not tables:
-        return Section("Hubs", missing)
+        found = [(run, run.record.hubs.of(direction)) for run in runs if run.record.hubs]
+        if not found:
+            return Section("Hubs", missing)
+        charts.append(_hub_chart(found, direction))
+        tables += [_top_hubs(run, own, title, len(runs) > 1) for run, own in found if own.top]
     note = (
         "How many queries have an item among their first answers. In a sound ranking items answer about as many "
         "queries as they are right for; hubs answer far more, and some items never appear."
@@ -88,10 +94,10 @@ def occurrence_groups(longest: int) -> list[int]:
 
 
 def _attribute_chart(
-    runs: Sequence[Run], found: Sequence[Mapping[str, Any]], level: str, place: int
+    runs: Sequence[EvaluatedRun], found: Sequence[_Attributes], level: str, place: int
 ) -> Chart:
-    def of(own: Mapping[str, Any], key: str) -> list[float | None]:
-        return [own.get(level, {}).get(third, {}).get(key) for third in _THIRDS]
+    def of(own: _Attributes, key: str) -> list[float | None]:
+        return [getattr(own.get(level, {}).get(third), key, None) for third in _THIRDS]
 
     series, told = [], []
     for run, own in zip(runs, found, strict=True):
@@ -110,11 +116,10 @@ def _attribute_chart(
     return bar_chart(words, series, _THIRDS, levels=chance)
 
 
-def _density_chart(run: Run, place: int) -> Chart:
-    stored = run.evaluation["densities"]
-    edges, kinds = np.array(stored["edges"], float), {}
-    for kind in ("matched", "others"):
-        counts = np.array(stored[kind], float)
+def _density_chart(run: EvaluatedRun, stored: Densities, place: int) -> Chart:
+    edges, kinds = np.array(stored.edges, float), {}
+    for kind, counted in (("matched", stored.matched), ("others", stored.others)):
+        counts = np.array(counted, float)
         kinds[kind] = counts / max(counts.sum(), 1) / np.diff(edges)
     used = np.nonzero(kinds["matched"] + kinds["others"])[0]
     first, last = (int(used[0]), int(used[-1])) if len(used) else (0, len(edges) - 2)
@@ -139,16 +144,16 @@ def _density_chart(run: Run, place: int) -> Chart:
     return stair_chart(words, series)
 
 
-def _hub_chart(found: Sequence[tuple[Run, Sequence[float], Mapping[str, Any]]], direction: str) -> Chart:
-    longest = max(len(histogram) for _, histogram, _ in found)
+def _hub_chart(found: Sequence[tuple[EvaluatedRun, Hubs]], direction: str) -> Chart:
+    longest = max(len(own.histogram) for _, own in found)
     starts = occurrence_groups(longest)
     series, told = [], []
-    for run, histogram, own in found:
+    for run, own in found:
         counts = np.zeros(max(longest, starts[-1] + 1))
-        counts[: len(histogram)] = histogram
+        counts[: len(own.histogram)] = own.histogram
         series.append(Series(run.name, run.colour, np.add.reduceat(counts, starts)))
-        told.append(f"{run.name}: skewness {number(own.get('skewness'), 2)}, {counts[0]:,.0f} items never")
-    k = number(found[0][2].get("k"), 0)
+        told.append(f"{run.name}: skewness {number(own.skewness, 2)}, {counts[0]:,.0f} items never")
+    k = number(found[0][1].k, 0)
     words = Words(
         f"hubs-{direction}",
         f"Occurrences, {DIRECTIONS[direction]}",
@@ -160,6 +165,6 @@ def _hub_chart(found: Sequence[tuple[Run, Sequence[float], Mapping[str, Any]]], 
     return bar_chart(words, series, [str(start) for start in starts], logarithmic=True)
 
 
-def _top_hubs(run: Run, own: Mapping[str, Any], title: str, named: bool) -> Table:
-    rows = tuple((hub["id"], number(hub["occurrences"], 0)) for hub in own["top"])
+def _top_hubs(run: EvaluatedRun, own: Hubs, title: str, named: bool) -> Table:
+    rows = tuple((hub.id, number(hub.occurrences, 0)) for hub in own.top)
     return Table(f"Top hubs, {title}{f', {run.name}' if named else ''}", ("item", "occurrences"), rows)

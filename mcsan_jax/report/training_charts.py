@@ -7,7 +7,7 @@ import numpy as np
 
 from mcsan_jax.report.charts import Series, Words, line_chart
 from mcsan_jax.report.contents import Chart, Section, in_order, number
-from mcsan_jax.report.results import Run
+from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes
 
 _TERMS = {
@@ -29,7 +29,7 @@ _PART_COLOURS = {
 _FUSED_COLOUR = "#cf3f5c"
 
 
-def training_section(runs: Sequence[Run]) -> Section:
+def training_section(runs: Sequence[EvaluatedRun]) -> Section:
     """Curves of the training."""
     lacking = missing_notes(
         runs, "", "No training curves: the folder has no metrics.jsonl.", has=lambda run: run.history
@@ -48,11 +48,11 @@ def training_section(runs: Sequence[Run]) -> Section:
     return Section("Training", (*lacking, *unvalidated), charts=tuple(charts))
 
 
-def _entries(run: Run, kind: str) -> list[Mapping[str, Any]]:
+def _entries(run: EvaluatedRun, kind: str) -> list[Mapping[str, Any]]:
     return [entry for entry in run.history if entry["kind"] == kind]
 
 
-def _curve(run: Run, kind: str, term: str) -> list[tuple[float, float]]:
+def _curve(run: EvaluatedRun, kind: str, term: str) -> list[tuple[float, float]]:
     """Steps and values of a term; one that is stored by level is summed over the levels."""
     points = []
     for entry in _entries(run, kind):
@@ -64,7 +64,7 @@ def _curve(run: Run, kind: str, term: str) -> list[tuple[float, float]]:
     return points
 
 
-def _loss_chart(runs: Sequence[Run], term: str) -> Chart:
+def _loss_chart(runs: Sequence[EvaluatedRun], term: str) -> Chart:
     """A term in training and, where it was computed, in validation."""
     series, told = [], []
     for run in runs:
@@ -84,21 +84,23 @@ def _loss_chart(runs: Sequence[Run], term: str) -> Chart:
     return line_chart(words, series)
 
 
-def _validation_chart(runs: Sequence[Run]) -> Chart:
+def _validation_chart(runs: Sequence[EvaluatedRun]) -> Chart:
     series, told = [], []
     for run in runs:
         curve = _curve(run, "val", "rsum/fused")
         if curve:
             series.append(_series(run, curve, marked=True))
             told.append(_in_words(run.name, series[-1]))
-    marks = [(run.evaluation["step"], run.colour) for run in runs if run.get("step") is not None]
-    note = "dotted: the step that is evaluated here" if marks else ""
+    marks = [(run.record.step, run.colour) for run in runs]
+    note = "dotted: the step that is evaluated here"
     title = "Validation Rsum"
     words = Words("training-val-rsum-fused", title, f"{'; '.join(told)}.", "step", title, note)
     return line_chart(words, series, from_zero=False, marks=marks)
 
 
-def _series(run: Run, curve: Sequence[tuple[float, float]], marked: bool, dashed: bool = False) -> Series:
+def _series(
+    run: EvaluatedRun, curve: Sequence[tuple[float, float]], marked: bool, dashed: bool = False
+) -> Series:
     """A curve in the colour of its run; points are shown where they are rare, or only one."""
     steps, values = np.array(curve, float).T
     return Series(run.name, run.colour, values, steps, dashed=dashed, marked=marked or len(curve) == 1)
@@ -108,7 +110,7 @@ def _in_words(title: str, series: Series) -> str:
     return f"{title}: from {number(series.y[0], 2)} to {number(series.y[-1], 2)}"
 
 
-def _part_chart(run: Run) -> Chart:
+def _part_chart(run: EvaluatedRun) -> Chart:
     names = dict.fromkeys(
         name for entry in _entries(run, "val") for name in entry if name.startswith("rsum/")
     )

@@ -17,12 +17,10 @@ from mcsan_jax.evaluation.block_scores import BlockScorer
 from mcsan_jax.evaluation.collection import TextCollection
 from mcsan_jax.evaluation.encoded_split import EncodedVideos, encode_videos
 from mcsan_jax.evaluation.encoding import Encoders, Variables
+from mcsan_jax.runs.open import check_split, open_run
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 from mcsan_jax.scoring.prepared import PreparedTexts
-from mcsan_jax.stored_run import best_checkpoint, check_split, open_experiment
-from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import batch_limits
-from mcsan_jax.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,20 +79,18 @@ class Searcher:
         Raises:
             InputError: there is no such run, checkpoint, data or split, or the data is not what the run was trained on.
         """
-        workdir = Workdir(run)
-        experiment, folder = open_experiment(workdir, data)
+        opened = open_run(run, data)
+        experiment = opened.experiment
         check_split(experiment.manifest, split)
-        with CheckpointStore(workdir.checkpoints) as checkpoints:
-            _, variables = best_checkpoint(experiment, checkpoints)
         config, manifest = experiment.config, experiment.manifest
         limits = batch_limits(config.data)
         return cls(
             config,
             experiment.encoders,
-            variables,
-            SplitReader(folder, manifest, split, limits),
+            opened.variables,
+            SplitReader(opened.data, manifest, split, limits),
             split,
-            QueryParser(folder, manifest, limits),
+            QueryParser(opened.data, manifest, limits),
             experiment.mesh.size,
         )
 

@@ -13,6 +13,8 @@ from data_pipeline.errors import InputError
 State = TypeVar("State")
 
 SELECTION_METRIC = "rsum"
+NOT_READ = ocp.PLACEHOLDER
+"""Stands in a state for what is not wanted of a checkpoint."""
 
 
 class CheckpointStore:
@@ -69,9 +71,17 @@ class CheckpointStore:
             self._checkpointer.save_async(step, state, metrics=metrics)
 
     def restore(self, step: int, like: State) -> State:
-        """The state saved at a step, with the shapes, types and shardings of `like`."""
+        """The state saved at a step, with the shapes, types and shardings of `like`.
+
+        Leaves of `like` that are `NOT_READ` stay so: nothing of them is read.
+        """
         abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
+            lambda leaf: (
+                leaf
+                if leaf is NOT_READ
+                else jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+            ),
+            like,
         )
         return self._checkpointer.load(step, abstract)
 

@@ -16,6 +16,7 @@ from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.evaluation.encoding import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
+from mcsan_jax.training.checkpointing import NOT_READ
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
 from mcsan_jax.training.pretrained_parameters import find_encoder, is_pretrained
@@ -176,6 +177,14 @@ def variables_of(state: TrainState) -> dict[str, Any]:
     if state.average is not None:
         params = jax.tree.map(lambda own, mean: own if mean is None else mean, params, state.average)
     return {"params": params, "statistics": state.statistics}
+
+
+def for_use(state: TrainState) -> TrainState:
+    """The abstract state without what only training needs: `variables_of` gives the same for both."""
+    unused = {"step", "seed", "opt_state", "average" if state.average is None else "params"}
+    return dataclasses.replace(
+        state, **{name: jax.tree.map(lambda _: NOT_READ, getattr(state, name)) for name in unused}
+    )
 
 
 def parameter_count(state: TrainState) -> int:

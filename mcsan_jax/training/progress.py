@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import tensorboardX
 from tqdm import tqdm
 
+from data_pipeline.host.files import write_text
 from mcsan_jax.processes import is_first
 
 
@@ -118,6 +119,4 @@ def _drop_after(path: pathlib.Path, step: int) -> None:
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n") and json.loads(line)["step"] <= step:
             kept.append(line)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "".join(kept))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 
 def attributes(shift: float) -> dict[str, dict[str, dict[str, float]]]:
     return {
-        level: {third: {"mAP": 50.0 + shift, "chance": 10.0} for third in ("frequent", "rare")}
+        level: {third: {"count": 4, "mAP": 50.0 + shift, "chance": 10.0} for third in ("frequent", "rare")}
         for level in ("entity", "action")
     }
 

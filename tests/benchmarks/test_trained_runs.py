@@ -52,7 +52,7 @@ def test_a_trained_model_is_scored_in_other_ways(
     rows = claims.ablated(model, "val", shapes)
     names = ["as trained", "only global", "missing levels count as zero"]
     assert [row["name"] for row in rows][:3] == names
-    assert rows[0]["rsums"] == [run.evaluation["rsum"]] and rows[0]["changes"] == [0]
+    assert rows[0]["rsums"] == [run.record.rsum] and rows[0]["changes"] == [0]
     before = (run.folder / "eval" / "val.json").stat().st_mtime_ns
     [again] = read_runs([run.folder], "val")
     assert claims.ablated(ModelRuns(PEER, "", [again], None), "val", shapes) == rows

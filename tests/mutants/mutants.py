@@ -243,9 +243,9 @@ USE = (
     ),
     Mutant(
         "results are written in place",
-        "mcsan_jax/workdir.py",
-        'temporary = path.with_suffix(".tmp")',
-        "temporary = path",
+        "data_pipeline/host/files.py",
+        'partial = path.with_name(f".{path.name}.partial")',
+        "partial = path",
         ("test_files_appear_whole.py",),
     ),
 )

@@ -13,7 +13,7 @@ from mcsan_jax.evaluation.ranking import Ranks, text_to_video_ranks, video_to_te
 from mcsan_jax.report.page import write_report
 from mcsan_jax.report.rank_charts import integer_groups, recall_curve
 from mcsan_jax.report.score_charts import occurrence_groups
-from mcsan_jax.workdir import package_versions
+from mcsan_jax.runs.record import package_versions
 from tests.report.report_page import ReportPage
 from tests.report.reported_run import CLIPS, HOSTILE
 from tests.support.fake_evaluation import Ranked
@@ -177,8 +177,8 @@ def test_worst_queries_name_what_came_instead_and_the_level(
     page: ReportPage, evaluation: dict[str, Any]
 ) -> None:
     text, tables = page.text["worst-queries"], page.tables["worst-queries"]
-    assert len(tables) == len(evaluation["worst"]) == 20
-    for entry, table in zip(evaluation["worst"], tables, strict=True):
+    assert len(tables) == len(evaluation["failure_cases"]) == 20
+    for entry, table in zip(evaluation["failure_cases"], tables, strict=True):
         assert f"{entry['query']}: {entry['video']} at rank {entry['rank']:g}" in text
         assert entry["text"] in text
         blamed = [row for row in table if row[0] == f"{entry['blame']} ← to blame"]

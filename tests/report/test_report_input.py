@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -10,21 +11,21 @@ import pytest
 
 from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS
+from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.ranking import Ranks
 from mcsan_jax.report.contents import PARTS, difference, number
-from mcsan_jax.report.json_shape import EVALUATION, find_faults
 from mcsan_jax.report.page import write_report
-from mcsan_jax.report.results import choose_split
+from mcsan_jax.runs.folder import RunFolder, choose_split
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 from tests.report.report_page import ReportPage
 from tests.report.reported_run import CLIPS, change_evaluation, reported_run
 from tests.support.fake_evaluation import query_columns
+from tests.support.fake_run import write_run
 
 ABSENT = {
     "intervals": ("results", "No intervals were computed"),
-    "protocol": ("results", "The protocol was not stored"),
     "level_weights": ("levels", "No weights of levels were stored"),
     "ablation": ("ablation", "No other ways to fuse were tried; mcsan eval with --ablate adds them"),
     "hubness": ("hubness", "No normalisation against hubs was tried"),
@@ -32,9 +33,8 @@ ABSENT = {
     "densities": ("scores", "No densities were stored"),
     "hubs": ("hubs", "No hubs were counted"),
     "compositional": ("compositional-test", "No foils were scored"),
-    "worst": ("worst-queries", "No worst queries"),
+    "failure_cases": ("worst-queries", "No worst queries"),
     "false_negatives": ("probable-false-negatives", "were not counted"),
-    "versions": ("configuration-and-versions", "The versions of packages were not stored"),
 }
 """Parts that an evaluation may lack, the section that says so, and what it says."""
 
@@ -50,7 +50,7 @@ def read_page(path: Path) -> ReportPage:
 
 
 def test_parts_that_are_absent_are_left_out_with_a_sentence(run: Path) -> None:
-    change_evaluation(run, **dict.fromkeys([*ABSENT, "foils", "config", "data_fingerprint", "step"]))
+    change_evaluation(run, **dict.fromkeys(set(ABSENT) - {"compositional"}), compositional={}, foils={})
     (run / "config.json").unlink()
     (run / "metrics.jsonl").unlink()
     page = read_page(write_report([run], "test"))
@@ -59,27 +59,26 @@ def test_parts_that_are_absent_are_left_out_with_a_sentence(run: Path) -> None:
     for section in ("ablation", "hubness", "attributes", "scores", "hubs", "worst-queries", "training"):
         assert not page.tables[section] and not page.pictures[section]
     assert "no metrics.jsonl" in page.text["training"]
-    assert "The configuration was not stored" in page.text["configuration-and-versions"]
     assert page.tables["results"] and page.pictures["slices"]
     assert "In brackets" not in page.text["results"]
 
 
 def test_empty_parts_are_as_good_as_absent(run: Path) -> None:
-    empty: dict[str, Any] = {"attributes": {}, "compositional": {}, "foils": {}, "worst": [], "ablation": []}
+    empty: dict[str, Any] = {"attributes": {}, "failure_cases": [], "ablation": [], "hubness": []}
     change_evaluation(run, **empty)
     page = read_page(write_report([run]))
-    for key in ("attributes", "compositional", "worst", "ablation"):
+    for key in empty:
         section, sentence = ABSENT[key]
         assert sentence in page.text[section]
 
 
 def test_a_run_that_lacks_a_part_is_named_beside_one_that_has_it(run: Path, runs: tuple[Path, Path]) -> None:
     change_evaluation(
-        run, **dict.fromkeys(["ablation", "hubness", "attributes", "hubs", "densities", "worst"])
+        run, **dict.fromkeys(["ablation", "hubness", "attributes", "hubs", "densities", "failure_cases"])
     )
     (run / "metrics.jsonl").unlink()
     page = read_page(write_report([run, runs[1]], "test", run / "both.html"))
-    for key in ("ablation", "hubness", "attributes", "hubs", "densities", "worst"):
+    for key in ("ablation", "hubness", "attributes", "hubs", "densities", "failure_cases"):
         section, sentence = ABSENT[key]
         assert f"a run: {sentence}" in page.text[section]
         assert page.tables[section] or page.pictures[section]
@@ -99,13 +98,15 @@ def test_a_training_without_validation_history_has_its_losses(run: Path) -> None
 def test_a_perfect_evaluation_of_few_videos_is_shown(run: Path) -> None:
     ones = np.ones(2, np.int64)
     figures = retrieval_metrics(Ranks(0 * ones, ones, ones))
-    content = {
+    hubs = {"k": 2, "skewness": 0.0, "top": [], "histogram": [0, 2]}
+    content: dict[str, Any] = {
+        "videos": 2,
+        "captions": 2,
         "directions": {"fused": {"t2v": figures, "v2t": figures, "rsum": 600.0}},
         "densities": {"edges": [-1, 0, 1], "matched": [0, 2], "others": [0, 0]},
-        "hubs": {"t2v": {"histogram": [0, 2]}, "v2t": {"skewness": float("nan"), "histogram": [1]}},
-        "worst": [],
+        "hubs": {"t2v": hubs, "v2t": {**hubs, "skewness": float("nan"), "histogram": [1, 1]}},
     }
-    (run / "eval" / "test.json").write_text(json.dumps(content))
+    change_evaluation(run, **dict.fromkeys(["intervals", "failure_cases"]), **content)
     captions = {"words": [3, 4], "nodes_entity": [1, 1], "nodes_action": [1, 0], "nodes_relationship": [0, 0]}
     ids = {"t2v": ["a#0", "b#0"], "v2t": ["a", "b"]}
     columns = {
@@ -135,8 +136,6 @@ def test_the_test_split_is_shown_unless_another_is_named(tmp_path: Path) -> None
     assert choose_split([run]) == "val"
     reported_run(run, split="test")
     assert choose_split([run]) == "test"
-    (run / "config.json").unlink()
-    assert choose_split([run]) == "another"
     assert write_report([run], "val") == run / "eval" / "val_report.html"
 
 
@@ -187,7 +186,7 @@ DAMAGE = {
     ),
     "an evaluation that is a list": (
         lambda run: (run / "eval" / "test.json").write_text("[]"),
-        r"the whole is \[\]; expected an object",
+        r"test\.json is damaged: expected an object, found \[\]",
     ),
     "an evaluation without figures": (
         lambda run: change_evaluation(run, directions=None),
@@ -195,9 +194,9 @@ DAMAGE = {
     ),
     "a rank that is a text": (
         lambda run: change_evaluation(
-            run, worst=[{"query": "q", "text": "t", "video": "v", "rank": "last", "returned": []}]
+            run, failure_cases=[{"query": "q", "text": "t", "video": "v", "rank": "last", "returned": []}]
         ),
-        r"worst\[0\]\.rank is 'last'; expected a number",
+        r"failure_cases\.0\.rank is 'last': Input should be a valid number",
     ),
     "no table of queries": (
         lambda run: (run / "eval" / "test_queries.parquet").unlink(),
@@ -252,7 +251,10 @@ def test_a_damaged_line_of_the_curves_is_named(run: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
     for line, fault in (
         ("{]\n", "line 3 is damaged"),
-        ('{"step": 3}\n', "line 3 is damaged: key kind is missing"),
+        (
+            '{"step": 3}\n',
+            r"line 3 is damaged: expected an object with a text 'kind' .*, found {\"step\": 3}",
+        ),
     ):
         path.write_text("".join([*lines[:2], line, *lines[3:]]))
         with pytest.raises(InputError, match=f"{fault}.*delete the line"):
@@ -266,19 +268,14 @@ def test_a_place_where_nothing_can_be_written_is_refused(run: Path, tmp_path: Pa
         write_report([run], out=tmp_path)
 
 
-def test_the_shape_of_json_is_checked_in_depth(runs: tuple[Path, Path]) -> None:
-    content = json.loads((runs[0] / "eval" / "test.json").read_text())
-    assert set(content) >= {key.removesuffix("?") for key in EVALUATION}
-    assert not list(find_faults(content, EVALUATION))
-    shape = {"a": float, "b?": [str], "*": {"c": bool}}
-    assert not list(find_faults({"a": None, "b": None, "other": {"c": True, "more": 1}}, shape))
-    value = {"a": True, "b": ["", 1], "other": {}, "another": None}
-    assert list(find_faults(value, shape)) == [
-        "a is True; expected a number",
-        "b[1] is 1; expected a text",
-        "key other.c is missing",
-        "another is null; expected an object",
-    ]
+def test_merged_duplicates_have_a_report_of_their_own(run: Path) -> None:
+    stored = RunFolder(run).stored_config()
+    merging = dataclasses.replace(stored, evaluation=EvaluationConfig(merge_duplicates=True))
+    write_run(run, CLIPS, config=merging)
+    assert write_report([run], merged=True) == run / "eval" / "test.merged_report.html"
+    page = read_page(write_report([run], merged=True))
+    assert page.tables[""][0][0] == ["split", "test"] and "duplicates merged" in page.text[""]
+    assert write_report([run]).name == "test_report.html"
 
 
 def test_numbers_are_written_for_people() -> None:

@@ -7,14 +7,14 @@ from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table
 from mcsan_jax.retrieval.explain import explain
 from mcsan_jax.retrieval.searcher import Searcher
-from mcsan_jax.workdir import Workdir
+from mcsan_jax.runs.folder import RunFolder
 
 TEXT = "a red ball pushes the blue box"
 
 
 @pytest.fixture(scope="module")
 def queries(finished_run: pathlib.Path) -> QueryTable:
-    return read_query_table(Workdir(finished_run).queries_file("test")).of_direction("t2v")
+    return read_query_table(RunFolder(finished_run).queries_file("test")).of_direction("t2v")
 
 
 def test_scores_are_those_of_the_evaluation(searcher: Searcher, queries: QueryTable) -> None:

@@ -149,7 +149,7 @@ def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation,
         "attributes": attributes(seed),
         "densities": ranked.densities.summary(),
         "hubs": hubs,
-        "worst": worst(ranked),
+        "failure_cases": failure_cases(ranked),
         "false_negatives": {
             "queries": 3,
             "share": 1.25,
@@ -203,7 +203,7 @@ def attributes(seed: int) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def worst(ranked: Ranked) -> list[dict[str, Any]]:
+def failure_cases(ranked: Ranked) -> list[dict[str, Any]]:
     """The twenty captions with the greatest ranks."""
     clips, fused = ranked.clips, ranked.scores[FUSED]
     ranks = ranked.counters[FUSED].text_to_video().expected_rank()

@@ -1,5 +1,6 @@
 """Folders of runs that look trained to their end and evaluated, with random scores instead of a model."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -8,7 +9,8 @@ from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.workdir import Workdir
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.record import EvaluationRecord
 from tests.support.fake_evaluation import SMALL, Clips, evaluation_of, query_columns
 
 SECONDS = 90.0
@@ -38,13 +40,15 @@ def write_run(
         details: further entries of the JSON file, or others instead of its own.
     """
     config = config or Config()
-    workdir = Workdir(folder)
-    workdir.claim(config, fingerprint)
+    run = RunFolder(folder)
+    run.claim(config, fingerprint)
     evaluation, found = evaluation_of(clips, config.train.seed, better)
     entries = {**found, "protocol": _protocol(split, steps), **details}
-    workdir.write_evaluation(evaluation, split, steps, config, fingerprint, entries)
-    write_query_table(workdir.queries_file(split), query_columns(clips, config.train.seed, better))
-    _write_history(folder / "metrics.jsonl", evaluation, steps, steps * config.train.batch_size / SECONDS)
+    record = EvaluationRecord.make(dataclasses.asdict(evaluation), split, steps, config, fingerprint, entries)
+    run.write_record(record)
+    merged = config.evaluation.merge_duplicates
+    write_query_table(run.queries_file(split, merged), query_columns(clips, config.train.seed, better))
+    _write_history(run.history_file, evaluation, steps, steps * config.train.batch_size / SECONDS)
     return folder
 
 

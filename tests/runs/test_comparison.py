@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.comparison import (
+from mcsan_jax.config import Config, EvaluationConfig
+from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.significance import holm
+from mcsan_jax.runs.comparison import (
     COMPARED,
     Comparison,
     Row,
     compare_runs,
     render_comparison,
 )
-from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.evaluation.significance import holm
 from tests.support.fake_evaluation import query_columns
 from tests.support.fake_run import write_run
 
@@ -183,7 +184,7 @@ def test_other_features_and_data_are_warned_of(runs: tuple[pathlib.Path, pathlib
         ),
         ({"protocol": {"duplicate_captions": "merged"}}, "protocol.duplicate_captions: 'every"),
         ({"split": "val"}, "should hold split 'test', found 'val'"),
-        ({"rsum": 12.5}, "states an Rsum of 12.5, the ranks in test_queries.parquet give"),
+        ({"rsum": 12.5}, r"test.json states an Rsum of 12.5, the ranks in test_queries.parquet give"),
     ],
 )
 def test_records_that_do_not_fit(
@@ -245,34 +246,29 @@ def test_other_data_under_the_same_ids(
 
 
 def test_runs_that_were_not_evaluated(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
-    with pytest.raises(InputError, match=r"val.json: no such file; evaluate the run on split 'val' first"):
+    with pytest.raises(
+        InputError, match=r"val.json: no such file, split 'val' was never evaluated \(.*: test"
+    ):
         compare_runs(*runs, "val")
     (runs[1] / "eval" / "test_queries.parquet").unlink()
     with pytest.raises(InputError, match=r"new/eval/test_queries.parquet: no such file"):
         quick(*runs)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('{"split": "te', r"test.json is damaged"),
-        ("[1, 2]", r"test.json lacks split, step, rsum"),
-        ('{"split": "test", "rsum": 1}', "lacks step, videos, captions, protocol, data_fingerprint"),
-    ],
-)
-def test_damaged_records(runs: tuple[pathlib.Path, pathlib.Path], content: str, message: str) -> None:
-    (runs[0] / "eval" / "test.json").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=message):
-        quick(*runs)
-
-
-def test_a_protocol_of_an_older_kind(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
-    path = runs[0] / "eval" / "test.json"
-    record = json.loads(path.read_text(encoding="utf-8"))
-    del record["protocol"]["lines"]
-    path.write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(InputError, match=r"lacks protocol.lines; evaluate the run on this split again"):
-        quick(*runs)
+def test_merged_evaluations_are_compared_on_demand(
+    runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    merging = Config(evaluation=EvaluationConfig(merge_duplicates=True))
+    for run in runs:
+        write_run(run, config=merging, better=3)
+    assert [row.a for row in quick(*runs, merged=True).rows] == [
+        row.b for row in quick(*runs, merged=True).rows
+    ]
+    assert quick(*runs).rows[-1].a != quick(*runs).rows[-1].b
+    with pytest.raises(
+        InputError, match=r"test\.merged\.json: no such file.*--split=test --merge-duplicates"
+    ):
+        quick(runs[0], write_run(tmp_path / "plain"), merged=True)
 
 
 def test_no_queries_of_a_direction(runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path) -> None:

@@ -13,7 +13,7 @@ from data_pipeline.annotations.sources import PROTOCOLS
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, DataConfig, from_config_dict
 from mcsan_jax.configs.derived import BASES
-from mcsan_jax.prepared_data import find_prepared_data
+from mcsan_jax.runs.open import find_prepared_data
 from tests.support.command_line import run_prepare
 
 NAMES = sorted(BASES)

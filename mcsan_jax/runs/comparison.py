@@ -1,7 +1,7 @@
 """Do two runs differ? From the ranks that their evaluations saved, without model or data."""
 
 import dataclasses
-import json
+import operator
 import pathlib
 import re
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from mcsan_jax.evaluation.significance import (
     query_values,
     randomisation_test,
 )
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.record import EvaluationRecord
 
 COMPARED = ("R@1", "R@5", "R@10", "MedR", "MnR", "mAP", "nDCG@10")
-_RECORD_KEYS = ("split", "step", "rsum", "videos", "captions", "protocol", "data_fingerprint")
-_PROTOCOL_KEYS = ("name", "lines", "duplicate_captions")
 _SAME_IN_BOTH = ("name", "duplicate_captions")
 """Of a protocol: what must be the same for two runs to answer the same queries."""
 _EXAMPLES = 3
@@ -86,7 +86,7 @@ class Comparison:
 @dataclasses.dataclass(frozen=True)
 class _Side:
     run: pathlib.Path
-    record: Mapping[str, Any]
+    record: EvaluationRecord
     queries: QueryTable
 
 
@@ -98,22 +98,22 @@ def compare_runs(
     resamples: int = 2000,
     permutations: int = 10_000,
     seed: int = 0,
+    merged: bool = False,
 ) -> Comparison:
     """Compares two evaluated runs: differences, their intervals and tests, all by whole videos.
 
     Args:
         run_a, run_b: folders of the runs.
-        split: of which ``eval/<split>.json`` and ``eval/<split>_queries.parquet`` are read.
+        split: whose evaluation records and tables of queries are compared.
         metrics: to compare in both directions; Rsum is always compared. Holm's correction is for all of them.
-        resamples: of the paired bootstrap.
-        permutations: of the randomisation test.
-        seed: of both.
+        resamples, permutations, seed: of the paired bootstrap and of the randomisation test.
+        merged: whether evaluations are compared in which captions of the same text were one query.
 
     Raises:
         InputError: a run was not evaluated on the split, its files are damaged or belong to different evaluations, or
             the runs answered different queries.
     """
-    a, b = _read_side(run_a, split), _read_side(run_b, split)
+    a, b = _read_side(run_a, split, merged), _read_side(run_b, split, merged)
     _require_same_records(a, b)
     a, b = (dataclasses.replace(side, queries=_in_order(side.queries)) for side in (a, b))
     for direction in DIRECTIONS:
@@ -121,7 +121,7 @@ def compare_runs(
     values = _values(a), _values(b)
     found = [metrics_of(directions) for directions in values]
     for side, of_side in zip((a, b), found, strict=True):
-        _require_same_rsum(side, split, of_side[RSUM])
+        _require_same_rsum(side, of_side[RSUM])
     keys = _compared_keys(metrics, found[0])
     intervals = paired_intervals(*values, resamples=resamples, seed=seed)
     p = randomisation_test(*values, permutations=permutations, seed=seed)
@@ -129,11 +129,11 @@ def compare_runs(
     rows = [
         Row(_name(key), found[0][key], found[1][key], *intervals[key], p[key], p_holm[key]) for key in keys
     ]
-    protocol = list(a.record["protocol"]["lines"])
-    protocol += [f"B: {line}" for line in b.record["protocol"]["lines"] if line not in protocol]
+    protocol = list(a.record.protocol.lines)
+    protocol += [f"B: {line}" for line in b.record.protocol.lines if line not in protocol]
     return Comparison(
-        a=f"{a.run}, step {a.record['step']}",
-        b=f"{b.run}, step {b.record['step']}",
+        a=f"{a.run}, step {a.record.step}",
+        b=f"{b.run}, step {b.record.step}",
         split=split,
         captions=int(np.sum(a.queries["direction"] == "t2v")),
         videos=int(np.sum(a.queries["direction"] == "v2t")),
@@ -185,36 +185,16 @@ def render_comparison(comparison: Comparison) -> str:
     )
 
 
-def _read_side(run: pathlib.Path, split: str) -> _Side:
-    path = run / "eval" / f"{split}.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; evaluate the run on split {split!r} first")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); evaluate the run on this split again") from error
-    missing = [key for key in _RECORD_KEYS if not isinstance(record, dict) or key not in record]
-    if not missing:
-        protocol = record["protocol"]
-        missing = [
-            f"protocol.{key}"
-            for key in _PROTOCOL_KEYS
-            if not isinstance(protocol, dict) or key not in protocol
-        ]
-    if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}; evaluate the run on this split again")
-    if record["split"] != split:
-        raise InputError(f"{path} should hold split {split!r}, found {record['split']!r}")
-    return _Side(run, record, read_query_table(run / "eval" / f"{split}_queries.parquet", answers=False))
+def _read_side(folder: pathlib.Path, split: str, merged: bool) -> _Side:
+    run = RunFolder(folder)
+    record = run.read_record(split, merged)
+    return _Side(folder, record, read_query_table(run.queries_file(split, merged), answers=False))
 
 
 def _require_same_records(a: _Side, b: _Side) -> None:
-    pairs = [(key, a.record[key], b.record[key]) for key in ("videos", "captions")]
-    pairs += [
-        (f"protocol.{key}", a.record["protocol"][key], b.record["protocol"][key]) for key in _SAME_IN_BOTH
-    ]
-    differing = [f"{key}: {of_a!r} in A, {of_b!r} in B" for key, of_a, of_b in pairs if of_a != of_b]
-    if differing:
+    keys = ("videos", "captions", *(f"protocol.{key}" for key in _SAME_IN_BOTH))
+    pairs = [(key, *(operator.attrgetter(key)(side.record) for side in (a, b))) for key in keys]
+    if differing := [f"{key}: {of_a!r} in A, {of_b!r} in B" for key, of_a, of_b in pairs if of_a != of_b]:
         raise InputError(
             f"{a.run} (A) and {b.run} (B) cannot be compared, they were evaluated on other data or by other rules: "
             + "; ".join(differing)
@@ -263,8 +243,7 @@ def _examples(ids: set[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:99]}…"
+    return text if len(text := repr(value)) <= 100 else f"{text[:99]}…"
 
 
 def _values(side: _Side) -> Directions:
@@ -277,12 +256,14 @@ def _values(side: _Side) -> Directions:
     return values
 
 
-def _require_same_rsum(side: _Side, split: str, rsum: float) -> None:
-    stated = side.record["rsum"]
-    if not isinstance(stated, int | float) or abs(stated - rsum) > 0.01:
+def _require_same_rsum(side: _Side, rsum: float) -> None:
+    record, run = side.record, RunFolder(side.run)
+    if abs(record.rsum - rsum) > 0.01:
+        split, merged = record.split, record.merged_duplicates
         raise InputError(
-            f"{side.run}/eval: {split}.json states an Rsum of {stated}, the ranks in {split}_queries.parquet give "
-            f"{rsum:.3f}; they are of different evaluations, evaluate the run on this split again"
+            f"{run.record_file(split, merged)} states an Rsum of {record.rsum}, the ranks in "
+            f"{side.queries.path.name} give {rsum:.3f}; they are of different evaluations, write both again with: "
+            f"{run.evaluate_command(split, merged)}"
         )
 
 
@@ -298,19 +279,19 @@ def _name(key: Key) -> str:
     return "Rsum" if key == RSUM else f"{key[0].upper()} {key[1]}"
 
 
-def _warnings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    of_a, of_b = a["protocol"], b["protocol"]
+def _warnings(a: EvaluationRecord, b: EvaluationRecord) -> list[str]:
+    of_a, of_b = a.protocol.model_dump(), b.protocol.model_dump()
     # Sentences are printed as they are, and two runs rarely stop at the same step.
-    keys = sorted((set(of_a) | set(of_b)) - {"lines", *_SAME_IN_BOTH})
+    keys = sorted(set(of_a) - {"lines", *_SAME_IN_BOTH})
     warnings = [
-        f"protocol.{key} differs: {of_a.get(key)!r} in A, {of_b.get(key)!r} in B"
+        f"protocol.{key} differs: {of_a[key]!r} in A, {of_b[key]!r} in B"
         for key in keys
-        if _without_step(of_a.get(key)) != _without_step(of_b.get(key))
+        if _without_step(of_a[key]) != _without_step(of_b[key])
     ]
-    if a["data_fingerprint"] != b["data_fingerprint"]:
+    if a.data_fingerprint != b.data_fingerprint:
         warnings.append(
             "data_fingerprint differs: the runs were evaluated on data that were prepared differently (other "
-            f"features, for example), {a['data_fingerprint']!r} in A, {b['data_fingerprint']!r} in B"
+            f"features, for example), {a.data_fingerprint!r} in A, {b.data_fingerprint!r} in B"
         )
     return warnings
 

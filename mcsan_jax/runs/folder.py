@@ -1,0 +1,253 @@
+"""The folder of a run: where its files are, and whether it fits the configuration at hand."""
+
+import json
+import pathlib
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from data_pipeline.errors import InputError
+from data_pipeline.host.files import write_text
+from mcsan_jax.runs.record import EvaluationRecord, package_versions, plain
+
+if TYPE_CHECKING:
+    from mcsan_jax.config import Config
+
+_FREE_TO_CHANGE = (
+    "evaluation.",
+    "train.log_every_steps",
+    "train.exchange",
+    "train.compile_cache",
+    "model.remat",
+    "similarity.kernel",
+    "similarity.block_bytes",
+    "data.dir",
+    "data.prepare_hint",
+    "data.test_split",
+    "data.cache",
+    "data.prefetch",
+)
+"""Fields that do not change what is trained, or its rounding alone; the data is recognised by its fingerprint."""
+
+_NO_FIELDS = ("data_fingerprint", "versions", "command")
+"""What the file of the identity holds beside the fields of the configuration."""
+
+_MERGED = ".merged"
+"""Ends the name of a split in files of an evaluation in which captions of the same text were one query."""
+
+
+class RunFolder:
+    """Paths of a run's files, and its identity: the configuration and the data it was started with.
+
+    ``config.json`` holds the identity, ``checkpoints/`` the states, ``metrics.jsonl`` and ``tensorboard/`` the curves,
+    ``eval/`` the evaluations. Methods that name a file of an evaluation take the split and whether captions of the
+    same text were one query in it: such an evaluation has other figures, and files of its own
+    (``eval/<split>.merged.json``).
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.history_file = folder / "metrics.jsonl"
+        self._identity_file = folder / "config.json"
+
+    def claim(self, config: "Config", data_fingerprint: str, command: Sequence[str] = ()) -> None:
+        """Makes the folder, or checks that the run in it has the same configuration and data.
+
+        Args:
+            config: of the run.
+            data_fingerprint: of its prepared data.
+            command: the command line that trains it; stored with the run unless one is there already.
+
+        Raises:
+            InputError: it holds another run; the message lists the fields that differ.
+        """
+        # Loads JAX, which those who read results can do without.
+        from mcsan_jax.config import flatten
+
+        identity = {"data_fingerprint": data_fingerprint, **plain(flatten(config))}
+        if self._identity_file.is_file():
+            stored = self._read_identity()
+            self._compare(stored, identity)
+            if not command or stored.get("command"):
+                return
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            stored = {**identity, "versions": package_versions()}
+        content = {**stored, "command": list(command)} if command else stored
+        write_text(self._identity_file, json.dumps(content, indent=1) + "\n")
+
+    def stored_config(self) -> "Config":
+        """The configuration of the run in the folder.
+
+        Raises:
+            InputError: there is no run, or its configuration is damaged or of another version.
+        """
+        from mcsan_jax.config import from_flat
+
+        return from_flat(self.stored_fields())
+
+    def stored_fields(self) -> dict[str, Any]:
+        """The fields of that configuration by their dotted names, as they are stored.
+
+        Raises:
+            InputError: there is no run, or the file of its configuration is damaged.
+        """
+        return {key: value for key, value in self.identity().items() if key not in _NO_FIELDS}
+
+    def identity(self) -> dict[str, Any]:
+        """All that is stored of what the run was started with: fields of the configuration by their dotted names,
+        ``data_fingerprint``, ``versions`` of packages and, unless an earlier version trained it, ``command``.
+
+        Raises:
+            InputError: there is no run, or the file is damaged.
+        """
+        if not self._identity_file.is_file():
+            raise InputError(
+                f"{self.folder} holds no run: there is no {self._identity_file.name}; name the folder that "
+                "`python -m mcsan_jax.main` wrote (--workdir)"
+            )
+        return self._read_identity()
+
+    def record_file(self, split: str, merged: bool = False) -> pathlib.Path:
+        """The evaluation record."""
+        return self._evaluation_file(split, merged, ".json")
+
+    def queries_file(self, split: str, merged: bool = False) -> pathlib.Path:
+        """The ranks and best answers of the queries; see `evaluation.query_table`."""
+        return self._evaluation_file(split, merged, "_queries.parquet")
+
+    def scores_file(self, split: str, merged: bool = False) -> pathlib.Path:
+        """The fused scores: float32 [video, caption], in the order of the records."""
+        return self._evaluation_file(split, merged, "_scores.npy")
+
+    def report_file(self, split: str, merged: bool = False, beside: Sequence[str] = ()) -> pathlib.Path:
+        """The report; `beside` names the other runs that are in it, too."""
+        others = f"_with_{'_'.join(beside)}" if beside else ""
+        return self._evaluation_file(split, merged, f"_report{others}.html")
+
+    def evaluated_splits(self, merged: bool = False) -> list[str]:
+        """The splits that have an evaluation record.
+
+        Raises:
+            InputError: there is no such folder.
+        """
+        if not self.folder.is_dir():
+            raise InputError(f"{self.folder}: no such folder; give the folder of a run")
+        names = sorted(path.stem for path in (self.folder / "eval").glob("*.json"))
+        return [name.removesuffix(_MERGED) for name in names if name.endswith(_MERGED) == merged]
+
+    def read_record(self, split: str, merged: bool = False) -> EvaluationRecord:
+        """Reads the evaluation record of a split.
+
+        Raises:
+            InputError: the split was not evaluated in this way, or the file is damaged, of another schema version, or
+                of another split; the message names the command that writes it.
+        """
+        path, command = self.record_file(split, merged), self.evaluate_command(split, merged)
+        if not path.is_file():
+            others = ", ".join(self.evaluated_splits(merged)) or "none"
+            raise InputError(
+                f"{path}: no such file, split {split!r} was never evaluated{_in_this_way(merged)} (evaluated: "
+                f"{others}); do so with: {command}"
+            )
+        record = EvaluationRecord.read(path, command)
+        if (record.split, record.merged_duplicates) != (split, merged):
+            raise InputError(
+                f"{path} should hold split {split!r}{_in_this_way(merged)}, found {record.split!r}"
+                f"{_in_this_way(record.merged_duplicates)}; write it again with: {command}"
+            )
+        return record
+
+    def write_record(self, record: EvaluationRecord) -> pathlib.Path:
+        """Writes an evaluation record under the name of its split."""
+        path = self.record_file(record.split, record.merged_duplicates)
+        record.write(path)
+        return path
+
+    def evaluate_command(self, split: str | None = None, merged: bool = False) -> str:
+        """The command that evaluates the run."""
+        chosen = f" --split={shlex.quote(split)}" if split else ""
+        return f"mcsan eval {shlex.quote(str(self.folder))}{chosen}{' --merge-duplicates' if merged else ''}"
+
+    def _evaluation_file(self, split: str, merged: bool, ending: str) -> pathlib.Path:
+        return self.folder / "eval" / f"{evaluation_name(split, merged)}{ending}"
+
+    def _read_identity(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._identity_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"{self._identity_file} is damaged ({error}); choose another --workdir, or delete {self.folder}"
+            ) from error
+        if not isinstance(content, dict):
+            raise InputError(
+                f"{self._identity_file} is damaged: expected an object, found {content!r:.60}; choose another "
+                f"--workdir, or delete {self.folder}"
+            )
+        return content
+
+    def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        missing = object()
+        differing = [
+            key
+            for key in sorted(set(old) | set(new))
+            if key not in ("versions", "command")
+            and not key.startswith(_FREE_TO_CHANGE)
+            and old.get(key, missing) != new.get(key, missing)
+        ]
+        if differing:
+            lines = "\n".join(
+                f"  {key}: {old.get(key, '(absent)')!r} there, {new.get(key, '(absent)')!r} now"
+                for key in differing
+            )
+            raise InputError(
+                f"{self.folder} holds a run of another configuration:\n{lines}\n"
+                "Choose another --workdir, or use the configuration of that run."
+            )
+
+
+def evaluation_name(split: str, merged: bool) -> str:
+    """What the names of an evaluation's files begin with."""
+    return f"{split}{_MERGED}" if merged else split
+
+
+def choose_split(folders: Sequence[pathlib.Path], merged: bool = False) -> str:
+    """The split to be read where none is named: one that all runs evaluated, the test split if possible.
+
+    Args:
+        folders: of the runs.
+        merged: whether evaluations count in which captions of the same text were one query, or the others.
+
+    Raises:
+        InputError: there is none.
+    """
+    runs = [RunFolder(folder) for folder in folders]
+    evaluated = [run.evaluated_splits(merged) for run in runs]
+    for run, splits in zip(runs, evaluated, strict=True):
+        if not splits:
+            other = run.evaluated_splits(not merged)
+            hint = (
+                f" (only {', '.join(other)}{_in_this_way(not merged) or ', without --merge-duplicates'})"
+                if other
+                else ""
+            )
+            raise InputError(
+                f"{run.folder} was never evaluated{_in_this_way(merged)}{hint}; do so with: "
+                f"{run.evaluate_command(merged=merged)}"
+            )
+    shared = [split for split in evaluated[0] if all(split in others for others in evaluated)]
+    if not shared:
+        found = "; ".join(
+            f"{run.folder}: {', '.join(splits)}" for run, splits in zip(runs, evaluated, strict=True)
+        )
+        raise InputError(f"no split was evaluated in all runs ({found}); evaluate one with: mcsan eval")
+    fields = runs[0].stored_fields()
+    for key in ("data.test_split", "data.validation_split"):
+        if fields.get(key) in shared:
+            return str(fields[key])
+    return shared[0]
+
+
+def _in_this_way(merged: bool) -> str:
+    return " with --merge-duplicates" if merged else ""

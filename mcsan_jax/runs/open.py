@@ -1,0 +1,117 @@
+"""Opens a trained run from its folder: the experiment, the prepared data and the best checkpoint."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from absl import logging
+
+from data_pipeline.errors import InputError
+from data_pipeline.manifest import MANIFEST_NAME, Manifest
+from mcsan_jax.config import DataConfig
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import Experiment, build_experiment, for_use, variables_of
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A run with its best checkpoint, ready to encode.
+
+    Attributes:
+        folder: of the run.
+        experiment: the model, with the configuration of the run.
+        data: folder of the prepared data.
+        step: of the checkpoint with the best validation Rsum.
+        variables: of the model at that step.
+    """
+
+    folder: RunFolder
+    experiment: Experiment
+    data: pathlib.Path
+    step: int
+    variables: dict[str, Any]
+
+
+def open_run(
+    folder: pathlib.Path, data: pathlib.Path | None = None, merge_duplicates: bool = False
+) -> TrainedRun:
+    """Opens a run with the configuration that it was trained with.
+
+    Args:
+        folder: of the run.
+        data: the prepared data, where it is no longer in its place.
+        merge_duplicates: whether an evaluation takes captions of the same text as one query with several relevant
+            videos.
+
+    Raises:
+        InputError: there is no such run, checkpoint or data, or the data is not what the run was trained on.
+    """
+    run = RunFolder(folder)
+    experiment, prepared = open_experiment(run, data, merge_duplicates)
+    with CheckpointStore(run.checkpoints) as checkpoints:
+        step, variables = best_checkpoint(experiment, checkpoints)
+    return TrainedRun(run, experiment, prepared, step, variables)
+
+
+def open_experiment(
+    run: RunFolder, data: pathlib.Path | None = None, merge_duplicates: bool = False
+) -> tuple[Experiment, pathlib.Path]:
+    """The experiment of a run, without a checkpoint, and the folder of its data; see `open_run`."""
+    # Orbax tells every step of every checkpoint.
+    logging.set_verbosity(logging.WARNING)
+    config = run.stored_config()
+    config = dataclasses.replace(
+        config,
+        data=config.data if data is None else dataclasses.replace(config.data, dir=str(data)),
+        evaluation=dataclasses.replace(config.evaluation, merge_duplicates=merge_duplicates),
+    )
+    folder = find_prepared_data(config.data)
+    manifest = Manifest.load(folder)
+    run.claim(config, manifest.fingerprint)
+    return build_experiment(config, manifest), folder
+
+
+def best_checkpoint(experiment: Experiment, checkpoints: CheckpointStore) -> tuple[int, dict[str, Any]]:
+    """Step and variables of the checkpoint with the best validation Rsum; nothing else of it is read.
+
+    Raises:
+        InputError: no checkpoint was evaluated.
+    """
+    step = checkpoints.best_step
+    if step is None:
+        raise InputError(
+            f"{checkpoints.folder} holds no evaluated checkpoint; train first "
+            "(`python -m mcsan_jax.main --mode=train_and_eval`), or name the folder of a run with --workdir"
+        )
+    return step, variables_of(checkpoints.restore(step, like=for_use(experiment.state_maker.abstract)))
+
+
+def check_split(manifest: Manifest, split: str) -> None:
+    """Raises InputError where the prepared data has no such split."""
+    if split not in manifest.splits:
+        raise InputError(
+            f"no split {split!r} in the prepared data; it has {', '.join(sorted(manifest.splits))}"
+        )
+
+
+def find_prepared_data(config: DataConfig) -> pathlib.Path:
+    """The folder of the prepared data; the embedded data set is made on the spot where it is absent.
+
+    Raises:
+        InputError: there is none; names the folder looked in, what to download and the command that prepares it.
+    """
+    folder = pathlib.Path(config.dir)
+    if (folder / MANIFEST_NAME).is_file():
+        return folder
+    if config.made_from == "moving_shapes":
+        from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
+
+        print(f"making the embedded data set in {folder}", flush=True)
+        prepare_moving_shapes(folder)
+        return folder
+    where = folder.absolute() if config.dir else "(config.data.dir is empty)"
+    raise InputError(
+        f"no prepared data: looked for {MANIFEST_NAME} in {where}.\n{config.prepare_hint}\n"
+        "Data prepared elsewhere is used with --config.data.dir=DIR."
+    )
