@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mcsan_jax.levels import NodeSet
-from mcsan_jax.scoring.vectors import TINY, direction_and_length, product
+from mcsan_jax.scoring.vectors import TINY, direction_and_length, inverse_rounded_length, product
 
 SMOOTHING = 4.0
 """λ of the frame attention, the value of the published systems."""
@@ -82,7 +82,7 @@ def attended_similarity(
         product_dtype: type of the large product's inputs; sums are float32.
 
     Returns:
-        Scores in [−1, 1]; those of zero vectors and of videos without frames are zero.
+        Scores, in [−1, 1] but for the rounding of sums; those of zero vectors and of videos without frames are zero.
     """
     inputs = (frames.directions, frames.lengths, frames.gram, queries)
     return _scores(inputs, smoothing, product_dtype)
@@ -139,7 +139,11 @@ def _gram_form(
     # Without frames, weights are zero and nothing cancels.
     cancels = squared_length < CANCELLATION * jnp.square(total)
     inverse_length = jax.lax.rsqrt(jnp.where(cancels | (total == 0), 1.0, squared_length))
-    return jnp.sum(weights * cosines, axis=1) * inverse_length, cancels
+    scores = jnp.sum(weights * cosines, axis=1) * inverse_length
+    # The Gram matrix is that of the rounded frames; what is left to divide out is the length of the rounded nodes.
+    if product_dtype is not None:
+        scores = scores * inverse_rounded_length(queries, product_dtype)[None]
+    return scores, cancels
 
 
 def _direct_form(inputs: Inputs, smoothing: float, product_dtype: jnp.dtype | None) -> Float[Array, "v m"]:

@@ -25,6 +25,7 @@ from mcsan_jax.scoring.frame_attention import (
     attended_similarity,
     replace_cancelled,
 )
+from mcsan_jax.scoring.vectors import inverse_rounded_length
 
 # Videos and nodes of a program, by the frames of a video that it has room for. With eight warps, Triton 3.9 keeps all
 # that a program computes in registers on the architectures 8.0 and 9.0; with 64 frames, nearly all.
@@ -61,7 +62,7 @@ def fused_attended_similarity(
             does not work within a `jax.shard_map` that has ``check_vma`` on; the compiled kernel does.
 
     Returns:
-        Scores in [−1, 1]; those of zero vectors and of videos without frames are zero.
+        Scores, in [−1, 1] but for the rounding of sums; those of zero vectors and of videos without frames are zero.
 
     Raises:
         InputError: videos have more frames than a program has room for.
@@ -114,7 +115,10 @@ def _fused(
         name="fused_attended_similarity",
     )
     scores = score(directions.astype(dtype), lengths, gram, queries.astype(dtype))[:videos, :nodes]
-    return replace_cancelled(scores, scores == _CANCELLED, inputs, smoothing, product_dtype)
+    cancels = scores == _CANCELLED
+    if product_dtype is not None:
+        scores = scores * inverse_rounded_length(inputs[3], product_dtype)[None]
+    return replace_cancelled(scores, cancels, inputs, smoothing, product_dtype)
 
 
 def _forward(
