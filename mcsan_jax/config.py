@@ -97,6 +97,9 @@ class LossConfig:
 
     ranking: str = "info_nce"
     """info_nce, triplet, or none."""
+    positives: str = "separate"
+    """What InfoNCE makes of several positives of a query: separate (each against the negatives alone), or outside or
+    inside (L_out and L_in of Khosla et al. 2020: each against all candidates)."""
     margin: float = 0.2
     hardest_negative: bool = True
     temperature: float = 0.07
@@ -205,6 +208,7 @@ _CHOICES = {
     "similarity.kernel": ("xla", "pallas"),
     "train.exchange": ("gather", "ring"),
     "loss.ranking": ("info_nce", "triplet", "none"),
+    "loss.positives": ("separate", "outside", "inside"),
     "loss.divergence_direction": ("text_to_video", "video_to_text", "symmetric"),
 }
 
