@@ -60,8 +60,7 @@ class ModelConfig:
     context: Literal["bigru", "transformer", "pretrained"] = "bigru"
     """How tokens see each other."""
     pretrained: str = ""
-    """Encoder of the context pretrained: minilm (an installable package), or the folder of any BERT encoder. The data
-    must have been prepared with its tokenizer."""
+    """Encoder of the context pretrained: minilm (a package), or a folder; the data must have its tokenizer."""
     temporal: Literal["convolution", "bigru", "attention", "none"] = "convolution"
     """Structure of the action level over frames; none leaves each frame alone."""
     frame_pooling: Literal["attention", "mean"] = "attention"
@@ -77,8 +76,7 @@ class ModelConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the inputs of large products. Parameters and sums are float32."""
     matmul_precision: Literal["default", "high", "highest"] = "default"
-    """Precision of the encoders' float32 products and of their gradients: default (TF32 on NVIDIA GPUs, one pass of
-    bfloat16 on TPUs, float32 on CPUs), high (three passes on TPUs), or highest (float32; scores always have it)."""
+    """Of the encoders' float32 products and gradients: default (what the device prefers), high, or highest (float32)."""
     remat: StrictBool = False
     """Layers of transformers and levels of videos are computed again for the gradient: less memory, more time."""
 
@@ -142,12 +140,14 @@ class LossConfig:
     """Ranking loss, focal binary cross-entropy and divergence of attributes."""
 
     ranking: Literal["info_nce", "triplet", "none"] = "info_nce"
+    positives: Literal["separate", "outside", "inside"] = "separate"
+    """InfoNCE with several positives: separate (each against negatives alone), or L_out or L_in of Khosla et al. 2020."""
     margin: NonNegative = 0.2
     """Amount by which a triplet's positive should score above its negative."""
     hardest_negative: StrictBool = True
     """Only the hardest negative of the batch counts in a triplet; False sums over all negatives."""
     temperature: Annotated[float, Field(strict=True, ge=0.01)] = 0.07
-    """InfoNCE divides scores by it. It is unstable below the bound, which holds for a learned temperature too."""
+    """InfoNCE divides scores by it; a learned one, too, stays above the bound."""
     learn_temperature: StrictBool = True
     """The temperature is learned with the network, from `temperature` on; False keeps it."""
     attribute_weight: NonNegative = 0.1

@@ -4,6 +4,7 @@
 ``[v, f, m]`` to memory and reads them again. Here a program takes a few videos and a tile of nodes, sums the cosines
 over slices of the feature axis, and goes on to the scores of its pairs: only ``[v, m]`` is written.
 
+Pairs whose frames cancel leave the kernel with a mark instead of a score, and are computed again as in the XLA form.
 The backward pass is that of the XLA form, computed anew from the inputs; nothing but these is kept for it.
 """
 
@@ -16,8 +17,15 @@ from jax.experimental.pallas import triton
 from jaxtyping import Array, Float
 
 from data_pipeline.errors import InputError
-from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity
-from mcsan_jax.scoring.vectors import TINY
+from mcsan_jax.scoring.frame_attention import (
+    CANCELLATION,
+    FLOOR,
+    FrameSet,
+    Inputs,
+    attended_similarity,
+    replace_cancelled,
+)
+from mcsan_jax.scoring.vectors import inverse_rounded_length
 
 # Videos and nodes of a program, by the frames of a video that it has room for. With eight warps, Triton 3.9 keeps all
 # that a program computes in registers on the architectures 8.0 and 9.0; with 64 frames, nearly all.
@@ -28,6 +36,9 @@ _LEAST_NODES = 16
 # Bytes of a slice of one vector, and slices on their way to the chip at a time: they have to fit its shared memory.
 _SLICE_BYTES = 128
 _STAGES = 3
+
+# In place of the score of a pair whose frames cancel; no cosine has this value.
+_CANCELLED = 2.0
 
 MAXIMUM_FRAMES = max(_BLOCKS)
 """Frames of a video that a program has room for."""
@@ -51,7 +62,7 @@ def fused_attended_similarity(
             does not work within a `jax.shard_map` that has ``check_vma`` on; the compiled kernel does.
 
     Returns:
-        Scores in [−1, 1]; those of zero vectors and of videos without frames are zero.
+        Scores, in [−1, 1] but for the rounding of sums; those of zero vectors and of videos without frames are zero.
 
     Raises:
         InputError: videos have more frames than a program has room for.
@@ -67,13 +78,9 @@ def fused_attended_similarity(
     )
 
 
-# Directions [v, f, d], lengths [v, f], Gram matrices [v, f, f] and queries [m, d].
-_Inputs = tuple[Array, Array, Array, Array]
-
-
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def _fused(
-    inputs: _Inputs, smoothing: float, product_dtype: jnp.dtype | None, interpret: bool
+    inputs: Inputs, smoothing: float, product_dtype: jnp.dtype | None, interpret: bool
 ) -> Float[Array, "v m"]:
     directions, lengths, gram, queries = inputs
     videos, frame_count = lengths.shape
@@ -107,12 +114,16 @@ def _fused(
         interpret=interpret,
         name="fused_attended_similarity",
     )
-    return score(directions.astype(dtype), lengths, gram, queries.astype(dtype))[:videos, :nodes]
+    scores = score(directions.astype(dtype), lengths, gram, queries.astype(dtype))[:videos, :nodes]
+    cancels = scores == _CANCELLED
+    if product_dtype is not None:
+        scores = scores * inverse_rounded_length(inputs[3], product_dtype)[None]
+    return replace_cancelled(scores, cancels, inputs, smoothing, product_dtype)
 
 
 def _forward(
-    inputs: _Inputs, smoothing: float, product_dtype: jnp.dtype | None, interpret: bool
-) -> tuple[Float[Array, "v m"], _Inputs]:
+    inputs: Inputs, smoothing: float, product_dtype: jnp.dtype | None, interpret: bool
+) -> tuple[Float[Array, "v m"], Inputs]:
     return _fused(inputs, smoothing, product_dtype, interpret), inputs
 
 
@@ -120,12 +131,12 @@ def _backward(
     smoothing: float,
     product_dtype: jnp.dtype | None,
     interpret: bool,
-    inputs: _Inputs,
+    inputs: Inputs,
     cotangent: Float[Array, "v m"],
-) -> tuple[_Inputs]:
+) -> tuple[Inputs]:
     del interpret
 
-    def reference(inputs: _Inputs) -> Float[Array, "v m"]:
+    def reference(inputs: Inputs) -> Float[Array, "v m"]:
         *frames, queries = inputs
         return attended_similarity(FrameSet(*frames), queries, smoothing, product_dtype)
 
@@ -164,17 +175,17 @@ def _score_tile(
 def _score_video(
     cosines: Float[Array, "f m"], lengths: Float[Array, " f"], gram: Float[Array, "f f"], smoothing: float
 ) -> Float[Array, " m"]:
-    """`score_from_cosines` for one video; Triton has no product with a leading axis."""
+    """The Gram form from the cosines of one video on; Triton has no product with a leading axis."""
     positive = jnp.maximum(cosines, 0.0)
     squared = jnp.sum(positive * positive, axis=0, keepdims=True)
-    is_zero = squared <= TINY**2
-    inverse_norm = jnp.where(is_zero, 1.0 / TINY, jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared)))
+    inverse_norm = jax.lax.rsqrt(jnp.maximum(squared, FLOOR**2))
     weights = jnp.exp(smoothing * (positive * inverse_norm - 1.0)) * lengths[:, None]
 
     squared_length = jnp.sum(weights * _product(gram, weights, weights.dtype), axis=0)
-    is_zero = squared_length <= TINY * jnp.square(jnp.sum(weights, axis=0))
-    inverse_length = jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared_length))
-    return jnp.where(is_zero, 0.0, jnp.sum(weights * cosines, axis=0) * inverse_length)
+    total = jnp.sum(weights, axis=0)
+    cancels = squared_length < CANCELLATION * jnp.square(total)
+    inverse_length = jax.lax.rsqrt(jnp.where(cancels | (total == 0), 1.0, squared_length))
+    return jnp.where(cancels, _CANCELLED, jnp.sum(weights * cosines, axis=0) * inverse_length)
 
 
 def _product(x: Float[Array, "f k"], y: Float[Array, "k m"], dtype: jnp.dtype) -> Float[Array, "f m"]:

@@ -16,7 +16,7 @@ from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.scoring.blocks import mean_node_similarity
 from mcsan_jax.scoring.frame_attention import attended_similarity
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
-from mcsan_jax.scoring.vectors import TINY, product
+from mcsan_jax.scoring.vectors import TINY, cosines_of_directions
 
 _CACHE_BYTES = 2 * 2**20
 _ACCELERATOR_BYTES = 256 * 2**20
@@ -35,7 +35,7 @@ def level_similarities(
         if level == GLOBAL:
             if videos.pooled is None or texts.pooled is None:
                 raise ValueError("the global level needs pooled vectors of both videos and texts")
-            scores[level] = product("vd,td->vt", videos.pooled, texts.pooled, product_dtype)
+            scores[level] = cosines_of_directions(videos.pooled, texts.pooled, product_dtype)
         else:
             scores[level] = mean_node_similarity(
                 videos.frames[level], texts.nodes[level], score_nodes, budget

@@ -39,11 +39,34 @@ def normalize(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     return direction_and_length(x)[0]
 
 
-def cosine_similarity(
+def cosines_of_directions(
     videos: Float[Array, "v d"], texts: Float[Array, "t d"], product_dtype: jnp.dtype | None = None
 ) -> Float[Array, "v t"]:
-    """Cosine of every pair; `product_dtype` is the type of the large product's inputs (sums are float32)."""
-    return product("vd,td->vt", normalize(videos), normalize(texts), product_dtype)
+    """Cosine of every pair of vectors of unit length, or zero.
+
+    `product_dtype` is the type to which the inputs of the product are rounded. Rounded vectors are not quite of unit
+    length, and their lengths, in float32, are divided out: the result is in [−1, 1] but for the rounding of float32.
+    """
+    cosines = product("vd,td->vt", videos, texts, product_dtype)
+    if product_dtype is None:
+        return cosines
+    return (
+        cosines
+        * inverse_rounded_length(videos, product_dtype)[:, None]
+        * inverse_rounded_length(texts, product_dtype)[None]
+    )
+
+
+def inverse_rounded_length(
+    directions: Float[Array, "*batch d"], product_dtype: jnp.dtype
+) -> Float[Array, "*batch"]:
+    """One over the length that vectors of unit length have once they are rounded; one for zero vectors.
+
+    It is a constant to the gradient: a direction has no length that could change.
+    """
+    rounded = jax.lax.stop_gradient(directions).astype(product_dtype).astype(directions.dtype)
+    squared = jnp.sum(rounded * rounded, axis=-1)
+    return jax.lax.rsqrt(jnp.where(squared > 0, squared, 1.0))
 
 
 def product(equation: str, x: Array, y: Array, dtype: jnp.dtype | None) -> Array:

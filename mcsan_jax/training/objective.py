@@ -19,7 +19,7 @@ from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binar
 from mcsan_jax.scoring.averaging import mean_over_examples
 from mcsan_jax.scoring.multi_level import score_prepared
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_videos
-from mcsan_jax.scoring.ranking_losses import info_nce_costs, triplet_costs
+from mcsan_jax.scoring.ranking_losses import info_nce_losses, triplet_losses
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import DATA_AXIS
 from mcsan_jax.training.exchange import gathered_scores, ring_scores
@@ -135,8 +135,10 @@ def _costs(
     """Cost of each query; that of InfoNCE is halved, as in its usual symmetric form."""
     if loss.ranking == "triplet":
         matched = jnp.sum(jnp.where(matches.own, scores, 0.0), axis=1)
-        return triplet_costs(scores, matched, matches.negatives, loss.margin, loss.hardest_negative)
-    return 0.5 * info_nce_costs(scores, matches.positives, matches.negatives, parameters.temperature)
+        return triplet_losses(scores, matched, matches.negatives, loss.margin, loss.hardest_negative)
+    return 0.5 * info_nce_losses(
+        scores, matches.positives, matches.negatives, parameters.temperature, loss.positives
+    )
 
 
 def _attribute_terms(

@@ -20,7 +20,7 @@ def attended_node(frames: np.ndarray, node: np.ndarray, smoothing: float) -> flo
     if len(frames) == 0:
         return 0.0
     positive = [max(cosine(frame, node), 0.0) for frame in frames]
-    norm = max(math.sqrt(sum(value**2 for value in positive)), 1e-12)
+    norm = max(math.sqrt(sum(value**2 for value in positive)), 1e-4)
     exponentials = [math.exp(smoothing * value / norm) for value in positive]
     attended = np.zeros(frames.shape[1])
     for exponential, frame in zip(exponentials, frames, strict=True):
@@ -61,16 +61,21 @@ def triplet(
     return float(np.mean(costs)) if costs else 0.0
 
 
-def info_nce(scores: np.ndarray, positives: np.ndarray, mask: np.ndarray, temperature: float) -> float:
+def info_nce(
+    scores: np.ndarray, positives: np.ndarray, mask: np.ndarray, temperature: float, form: str = "separate"
+) -> float:
     directions = []
     for z, positive in ((scores / temperature, positives), (scores.T / temperature, positives.T)):
         rows = []
         for i in np.flatnonzero(mask):
             negative = sum(math.exp(z[i, j]) for j in np.flatnonzero(mask) if not positive[i, j])
+            relevant = [math.exp(z[i, p]) for p in np.flatnonzero(mask) if positive[i, p]]
+            everything = negative + sum(relevant)
+            if form == "inside":
+                rows.append(-math.log(sum(one / everything for one in relevant) / len(relevant)))
+                continue
             terms = [
-                -math.log(math.exp(z[i, p]) / (math.exp(z[i, p]) + negative))
-                for p in np.flatnonzero(mask)
-                if positive[i, p]
+                -math.log(one / (one + negative if form == "separate" else everything)) for one in relevant
             ]
             rows.append(sum(terms) / len(terms))
         directions.append(float(np.mean(rows)) if rows else 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mcsan_jax.scoring.averaging import mean_over_examples
-from mcsan_jax.scoring.ranking_losses import info_nce_costs, triplet_costs
+from mcsan_jax.scoring.ranking_losses import INSIDE, OUTSIDE, SEPARATE, info_nce_losses, triplet_losses
 from tests.scoring import plain_formulas as plain
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -20,19 +20,26 @@ def triplet_loss(
     """The sum of both directions."""
     negatives = ~positives & mask[:, None] & mask[None]
     matched = jnp.diagonal(scores)
-    rows = triplet_costs(scores, matched, negatives, margin, hardest)
-    columns = triplet_costs(scores.T, matched, negatives.T, margin, hardest)
+    rows = triplet_losses(scores, matched, negatives, margin, hardest)
+    columns = triplet_losses(scores.T, matched, negatives.T, margin, hardest)
     return mean_over_examples(rows + columns, mask)
 
 
+FORMS = (SEPARATE, OUTSIDE, INSIDE)
+
+
 def info_nce_loss(
-    scores: jax.Array, positives: jax.Array, mask: jax.Array, temperature: jax.Array | float
+    scores: jax.Array,
+    positives: jax.Array,
+    mask: jax.Array,
+    temperature: jax.Array | float,
+    form: str = SEPARATE,
 ) -> jax.Array:
     """The mean of both directions."""
     real = mask[:, None] & mask[None]
     positives, negatives = positives & real, ~positives & real
-    rows = info_nce_costs(scores, positives, negatives, temperature)
-    columns = info_nce_costs(scores.T, positives.T, negatives.T, temperature)
+    rows = info_nce_losses(scores, positives, negatives, temperature, form)
+    columns = info_nce_losses(scores.T, positives.T, negatives.T, temperature, form)
     return mean_over_examples(0.5 * (rows + columns), mask)
 
 
@@ -45,14 +52,20 @@ LOSSES: dict[str, tuple[Loss, Plain]] = {
         lambda s, p, m: triplet_loss(s, p, m, 0.4, hardest=False),
         lambda s, p, m: plain.triplet(s, p, m, 0.4, False),
     ),
-    "info_nce": (
-        lambda s, p, m: info_nce_loss(s, p, m, 0.07),
-        lambda s, p, m: plain.info_nce(s, p, m, 0.07),
-    ),
+    **{
+        f"info_nce, {form}": (
+            lambda s, p, m, form=form: info_nce_loss(s, p, m, 0.07, form),
+            lambda s, p, m, form=form: plain.info_nce(s, p, m, 0.07, form),
+        )
+        for form in FORMS
+    },
 }
 COMPUTE = {name: jax.jit(jax.value_and_grad(loss)) for name, (loss, _) in LOSSES.items()}
 OF_TEMPERATURE = jax.jit(
-    jax.value_and_grad(lambda t, scores, positives, mask: info_nce_loss(scores, positives, mask, t))
+    jax.value_and_grad(
+        lambda t, scores, positives, mask, form: info_nce_loss(scores, positives, mask, t, form)
+    ),
+    static_argnums=4,
 )
 
 
@@ -95,18 +108,19 @@ def test_formula_and_gradient(name: str, case: Case, precision: tuple[np.dtype, 
 
 
 @pytest.mark.usefixtures("x64")
-def test_gradient_of_the_temperature(case: Case) -> None:
-    scores, positives, mask = case.arrays(np.float64)
-    _, gradient = OF_TEMPERATURE(jnp.float64(0.3), scores, positives, mask)
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_of_the_temperature(case: Case, form: str) -> None:
+    _, gradient = OF_TEMPERATURE(jnp.float64(0.3), *case.arrays(np.float64), form)
     expected = plain.numeric_gradient(
-        lambda t: plain.info_nce(case.scores, case.positives, case.mask, float(t)), np.array(0.3)
+        lambda t: plain.info_nce(case.scores, case.positives, case.mask, float(t), form), np.array(0.3)
     )
     np.testing.assert_allclose(gradient, expected, atol=1e-7)
 
 
-def test_one_positive_is_symmetric_cross_entropy() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_one_positive_is_symmetric_cross_entropy(form: str) -> None:
     scores = jnp.asarray(np.random.default_rng(4).normal(size=(5, 5)), jnp.float32)
-    result = info_nce_loss(scores, jnp.eye(5, dtype=bool), jnp.ones(5, bool), 0.5)
+    result = info_nce_loss(scores, jnp.eye(5, dtype=bool), jnp.ones(5, bool), 0.5, form)
     exponentials = np.exp(np.asarray(scores, np.float64) / 0.5)
     matched = np.diagonal(exponentials)
     rows, columns = matched / exponentials.sum(axis=1), matched / exponentials.sum(axis=0)
@@ -131,9 +145,28 @@ def test_two_positives_by_hand() -> None:
     np.testing.assert_allclose(result, 0.5 * (np.mean(rows) + np.mean(columns)), rtol=1e-6)
 
 
+def test_forms_by_hand() -> None:
+    """One query with the positives 0 and 1 and the negative 2; candidate 3 is neither."""
+    scores = jnp.log(jnp.asarray([[2.0, 3.0, 1.0, 9.0]], jnp.float32))
+    positives, negatives = (
+        jnp.asarray([[True, True, False, False]]),
+        jnp.asarray([[False, False, True, False]]),
+    )
+    expected = {
+        SEPARATE: 0.5 * (np.log(3 / 2) + np.log(4 / 3)),
+        OUTSIDE: 0.5 * (np.log(6 / 2) + np.log(6 / 3)),
+        INSIDE: -np.log(0.5 * (2 / 6 + 3 / 6)),
+    }
+    for form, value in expected.items():
+        found = info_nce_losses(scores, positives, negatives, 1.0, form)
+        np.testing.assert_allclose(found, [value], rtol=1e-6)
+    with pytest.raises(ValueError, match="sideways"):
+        info_nce_losses(scores, positives, negatives, 1.0, "sideways")
+
+
 @pytest.mark.parametrize("name", LOSSES)
-def test_equally_true_captions_are_not_negatives(name: str) -> None:
-    """Raising the score of a pair costs where it is a negative, and never where it has the same text."""
+def test_captions_of_the_same_text_are_not_negatives(name: str) -> None:
+    """A higher score of a pair raises the loss where it is a negative, and not where it has the same text."""
     scores = jnp.asarray(np.eye(4) + 0.9 * np.eye(4, k=1), jnp.float32)
     same_text = np.eye(4, dtype=bool)
     same_text[0, 1] = same_text[1, 0] = True
