@@ -128,7 +128,7 @@ def load_config(arguments: Sequence[str]) -> Config:
         return from_config_dict(values["config"].value)
     except (flags.Error, AttributeError, KeyError, OSError) as error:
         # The library puts whole tracebacks into its messages; what went wrong stands at their end.
-        what = str(error).strip().splitlines()[-1].strip().removeprefix("data_pipeline.errors.InputError: ")
+        what = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"{' '.join(arguments)}: {what}") from error
 
 

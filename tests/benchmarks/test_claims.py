@@ -144,4 +144,6 @@ def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected some of ablations, focal, fusion" in message
     message = refusal_of(claims, ["demo-tiny", "--ablations=no_bce"], capsys)
     assert "--ablations=no_bce: expected some of no_relationships, no_divergence" in message
-    assert "no experiment 'imagenet'" in refusal_of(claims, ["imagenet"], capsys)
+    assert "experiment 'imagenet' is unknown; expected one of demo" in refusal_of(
+        claims, ["imagenet"], capsys
+    )

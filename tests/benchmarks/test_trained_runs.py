@@ -75,7 +75,7 @@ def test_a_run_of_another_configuration_is_refused_before_any_training(
     [
         (
             ["--peers=dual_encoder,clip"],
-            "expected different ones of dual_encoder, dual_encoder_pretrained, hgr",
+            "expected different ones of dual_encoder, hgr, hgr_info_nce",
         ),
         (["--mcsan=configs/sizes.py"], "say with --base"),
         (["--mcsan=configs/demo.py:huge"], "size 'huge' of config 'demo' is unknown"),
