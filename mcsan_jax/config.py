@@ -76,7 +76,7 @@ class ModelConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the inputs of large products. Parameters and sums are float32."""
     matmul_precision: Literal["default", "high", "highest"] = "default"
-    """Of the encoders' float32 products and gradients: default (what the device prefers), high, or highest (float32)."""
+    """Of the encoders' float32 products and gradients: default (the device's own), high, or highest (float32)."""
     remat: StrictBool = False
     """Layers of transformers and levels of videos are computed again for the gradient: less memory, more time."""
 
@@ -141,7 +141,7 @@ class LossConfig:
 
     ranking: Literal["info_nce", "triplet", "none"] = "info_nce"
     positives: Literal["separate", "outside", "inside"] = "separate"
-    """InfoNCE with several positives: separate (each against negatives alone), or L_out or L_in of Khosla et al. 2020."""
+    """InfoNCE with several positives: separate (each against negatives alone), or Khosla et al.'s L_out or L_in."""
     margin: NonNegative = 0.2
     """Amount by which a triplet's positive should score above its negative."""
     hardest_negative: StrictBool = True
