@@ -173,7 +173,7 @@ class EvaluationConfig:
     answers: int = 50
     """Best answers that are kept of every query."""
     bank_captions: int = 10_000
-    """Training captions, at most about twice as many, that tell the hubs when corrections are studied."""
+    """Training captions, drawn from all of them, that tell the hubs when corrections are studied."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """What corrections against hubs do to a split: metrics and hubs before and after each of `hubness.METHODS`."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import Int
 
 from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.config import Config
@@ -53,34 +56,91 @@ class Bank:
     def of(
         cls, encoders: Encoders, variables: Variables, split: Split, captions: int, config: Config, name: str
     ) -> "Bank":
-        """All videos of a training split of so many captions, and `evaluation.bank_captions` of its captions.
+        """Encodes all videos of a training split, and `evaluation.bank_captions` captions drawn from all of it.
+
+        Args:
+            encoders: of the model.
+            variables: its parameters and statistics.
+            split: the training split.
+            captions: how many captions it has.
+            config: the experiment.
+            name: of the split, for errors.
 
         Raises:
             InputError: the split holds no video or no caption.
         """
         size = config.evaluation.encode_batch
-        thinned = _EveryNth(split, max(captions // config.evaluation.bank_captions, 1))
+        drawn = DrawnCaptions(split, captions, config.evaluation.bank_captions)
         return cls(
             encode_videos(encoders, variables, split, size, name),
-            encode_captions(encoders, variables, thinned, size, name),
+            encode_captions(encoders, variables, drawn, size, name),
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class _EveryNth:
-    """A split of which only every n-th batch of captions is read."""
+class DrawnCaptions:
+    """A split with only some of its captions, drawn from all of them without replacement.
+
+    The draw depends on the two numbers alone, so that runs on the same data have the same bank. Captions are read in
+    their order, and no more of them are held at a time than are read to fill one batch.
+
+    Attributes:
+        split: all videos and captions.
+        captions: how many captions it has.
+        drawn: how many of them are drawn; all where there are no more.
+    """
 
     split: Split
-    n: int
+    captions: int
+    drawn: int
+
+    @functools.cached_property
+    def places(self) -> Int[np.ndarray, " drawn"]:
+        """Places of the drawn captions among all, ascending."""
+        rng = np.random.default_rng(0)
+        return np.sort(rng.choice(self.captions, min(self.drawn, self.captions), replace=False))
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
+        """All videos."""
         return self.split.video_batches(batch_size)
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        return itertools.islice(self.split.caption_batches(batch_size), 0, None, self.n)
+        """The drawn captions, in padded batches."""
+        captions = self._one_by_one(batch_size)
+        while some := list(itertools.islice(captions, batch_size)):
+            ids, texts, videos, rows = zip(*some, strict=True)
+            missing = batch_size - len(some)
+            batch = jax.tree.map(
+                lambda *arrays, missing=missing: _filled_up(np.stack(arrays), missing), *rows
+            )
+            yield _Rows(ids, texts, np.array(videos)), batch
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
+        """All foils."""
         return self.split.foil_batches(batch_size)
+
+    def _one_by_one(self, batch_size: int) -> Iterator[tuple[str, str, int, TextBatch]]:
+        """Id, text, video and row of each drawn caption."""
+        first = 0
+        for info, batch in self.split.caption_batches(batch_size):
+            begin, end = np.searchsorted(self.places, (first, first + len(info.ids)))
+            for row in self.places[begin:end] - first:
+                of_row = jax.tree.map(lambda array, row=row: array[row], batch)
+                yield info.ids[row], info.texts[row], info.videos[row], of_row
+            first += len(info.ids)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """Drawn captions: see `encoded_split.CaptionRows`."""
+
+    ids: Sequence[str]
+    texts: Sequence[str]
+    videos: Int[np.ndarray, " rows"]
+
+
+def _filled_up(rows: np.ndarray, missing: int) -> np.ndarray:
+    return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
 
 
 @dataclasses.dataclass(frozen=True)
