@@ -1,6 +1,7 @@
 """Evaluates the best checkpoint of a run, writes the results and their report, and prints the tables."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import tempfile
@@ -8,11 +9,12 @@ from collections.abc import Sequence
 
 from data_pipeline.captions.attributes import AttributeVocabulary
 from data_pipeline.input_pipeline import SplitReader
-from mcsan_jax.evaluation.evaluate import Evaluation, Trial
-from mcsan_jax.evaluation.examine import Examination, examine
+from mcsan_jax.evaluation.encode_split import encode_split
+from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit
 from mcsan_jax.evaluation.table import render_hubs, render_table, render_variants
 from mcsan_jax.processes import is_first
 from mcsan_jax.report.page import write_report
@@ -66,51 +68,62 @@ def evaluate_best(
     def reader(split: str) -> SplitReader:
         return SplitReader(folder, manifest, split, batch_limits(config.data))
 
-    encoders = experiment.encoders
+    def scored(split: str) -> ScoredSplit:
+        size = config.evaluation.encode_batch
+        return ScoredSplit.of(
+            encode_split(experiment.encoders, variables, reader(split), size, split), config
+        )
+
+    @functools.cache
+    def validation() -> ScoredSplit:
+        return scored(config.data.validation_split)
+
+    @functools.cache
+    def bank() -> Bank:
+        train = config.data.train_split
+        captions = manifest.splits[train].captions
+        return Bank.of(experiment.encoders, variables, reader(train), captions, config, train)
+
     evaluations = {}
     for split in wishes.splits or filter(None, (config.data.validation_split, config.data.test_split)):
         scores_file = workdir.scores_file(split) if wishes.save_scores and is_first() else None
-        examination = examine(
-            encoders, variables, reader(split), config, split, counts, scores_file, wishes.ablate
-        )
+        is_kept = wishes.hubness and split == config.data.validation_split
+        of_split = validation() if is_kept else scored(split)
+        evaluated = evaluate_split(of_split, config, counts, scores_file, wishes.ablate)
         if wishes.hubness:
-            chosen_on, train = config.data.validation_split, config.data.train_split
-            validation = Trial.of(encoders, variables, reader(chosen_on), config, chosen_on)
-            captions = manifest.splits[train].captions
-            bank = Bank.of(encoders, variables, reader(train), captions, config, train)
             with tempfile.TemporaryDirectory(dir=workdir.folder, prefix=".hubs-") as scratch:
-                rows = study_hubs(examination.trial, validation, bank, config, pathlib.Path(scratch))
-            examination.details["hubness"] = rows
+                rows = study_hubs(of_split, validation(), bank(), config, pathlib.Path(scratch))
+            evaluated.details["hubness"] = rows
         if is_first():
-            print(f"\n{_write(examination, experiment, workdir, split, step)}", flush=True)
-        evaluations[split] = examination.evaluation
+            print(f"\n{_write(evaluated, experiment, workdir, split, step)}", flush=True)
+        evaluations[split] = evaluated.evaluation
     return evaluations
 
 
-def _write(examination: Examination, experiment: Experiment, workdir: Workdir, split: str, step: int) -> str:
+def _write(evaluated: EvaluatedSplit, experiment: Experiment, workdir: Workdir, split: str, step: int) -> str:
     """Writes the results of a split; returns what is printed of them."""
-    config, manifest, evaluation = experiment.config, experiment.manifest, examination.evaluation
+    config, manifest, evaluation = experiment.config, experiment.manifest, evaluated.evaluation
     protocol = describe_protocol(
         manifest.dataset,
         manifest.protocol,
         split,
         evaluation.videos,
-        len(examination.trial.caption_of),
+        evaluated.captions,
         config.evaluation.merge_duplicates,
         config.data.validation_split,
         step,
         ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
     )
-    write_query_table(workdir.queries_file(split), examination.queries)
+    write_query_table(workdir.queries_file(split), evaluated.queries)
     path = workdir.write_evaluation(
-        evaluation, split, step, config, manifest.fingerprint, {"protocol": protocol, **examination.details}
+        evaluation, split, step, config, manifest.fingerprint, {"protocol": protocol, **evaluated.details}
     )
     report = write_report([workdir.folder], split, None)
-    lines = [render_table(evaluation, protocol["lines"], examination.details["intervals"])]
-    if "ablation" in examination.details:
-        lines += ["", render_variants("ablation", examination.details["ablation"])]
-    if "hubness" in examination.details:
+    lines = [render_table(evaluation, protocol["lines"], evaluated.details["intervals"])]
+    if "ablation" in evaluated.details:
+        lines += ["", render_variants("ablation", evaluated.details["ablation"])]
+    if "hubness" in evaluated.details:
         chosen = f"temperatures chosen on split {config.data.validation_split}"
         lines += ["", f"Corrections against hubs, from training captions and videos; {chosen}:"]
-        lines.append(render_hubs(examination.details["hubness"]))
+        lines.append(render_hubs(evaluated.details["hubness"]))
     return "\n".join([*lines, f"written to {path}; to look at: {report}"])

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
-from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.stored_run import check_split, open_experiment
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.workdir import Workdir

@@ -16,7 +16,7 @@ from mcsan_jax.banner import banner
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluate_checkpoint import Wishes, evaluate_best
-from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.prepared_data import find_prepared_data
 from mcsan_jax.processes import (
     RESUME_ME,
@@ -32,12 +32,11 @@ from mcsan_jax.training.experiment import (
     batch_limits,
     build_experiment,
     parameter_count,
-    variables_of,
 )
 from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
-from mcsan_jax.training.validation_loss import make_validation_loss
+from mcsan_jax.training.validation import Validation
 from mcsan_jax.workdir import Workdir
 
 MODES = ("train_and_eval", "train", "eval")
@@ -120,19 +119,19 @@ def _train(
 
     split = config.data.validation_split
     held_out = batches_of(split)
-    validation_loss = make_validation_loss(experiment, held_out, held_out.steps_per_epoch)
     reader = SplitReader(folder, experiment.manifest, split, limits)
+    validate = Validation(experiment, reader, split, held_out, held_out.steps_per_epoch)
 
-    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, dict[str, float], str]:
         start = time.monotonic()
-        evaluation = evaluate(experiment.encoders, variables_of(state), reader, config, split)
+        evaluation, losses = validate(state)
         fused = evaluation.directions["fused"]
         line = (
             f"epoch {step // experiment.steps_per_epoch}/{config.train.epochs}  {split} Rsum {evaluation.rsum:.1f}  "
             f"T2V R@1 {fused['t2v']['R@1']:.1f}  V2T R@1 {fused['v2t']['R@1']:.1f}  "
             f"({time.monotonic() - start:.1f} s)"
         )
-        return evaluation, line
+        return evaluation, losses, line
 
     batches = batches_of(config.data.train_split)
     print(banner(experiment, workdir, batches.files_read, batches.files), flush=True)
@@ -143,7 +142,6 @@ def _train(
         evaluator,
         checkpoints,
         workdir.folder,
-        validation_loss,
         profile,
     )
     seconds = time.monotonic() - start

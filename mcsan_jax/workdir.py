@@ -9,7 +9,7 @@ from typing import Any
 
 from mcsan_jax.config import Config, flatten, from_flat
 from mcsan_jax.errors import InputError
-from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.evaluation.rank_split import Evaluation
 
 _FREE_TO_CHANGE = (
     "evaluation.",

@@ -8,8 +8,8 @@ import pytest
 from data_pipeline.captions.tokenizers.sentencepiece_model import train_tokenizer
 from data_pipeline.manifest import AttributeFile, FrameSampling, Manifest, SplitSummary, TokenizerFile
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.evaluation.trec import write_trec
 from mcsan_jax.workdir import Workdir
 from tests.support.fake_evaluation import query_columns

@@ -8,7 +8,7 @@ import pytest
 
 from mcsan_jax.config import Config, flatten
 from mcsan_jax.errors import InputError
-from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.workdir import Workdir
 
 CONFIG = Config(name="here")

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.evaluation.ablation import Fusion
@@ -50,13 +51,17 @@ class BlockScorer:
         config: Config,
         fusions: tuple[Fusion, ...] = (),
     ) -> None:
-        self.videos, self.texts, self.parameters = videos, texts, parameters
+        self.videos, self.texts, self.parameters, self._config = videos, texts, parameters, config
         self._score = _compiled_scorer(config.similarity, config.model.compute_dtype, fusions)
         self.block_bytes = config.evaluation.block_bytes
         third = self.block_bytes / 3
         self._height = max(min(int(third / max(videos.bytes_per_video, 1)), len(videos)), 1)
         self._width = max(min(int(2 * third / max(texts.bytes_per_caption, 1)), len(texts)), 1)
         self._room = texts.room(self._width)
+
+    def with_fusions(self, fusions: tuple[Fusion, ...]) -> "BlockScorer":
+        """The scores of the same videos and captions, fused in other ways, too."""
+        return BlockScorer(self.videos, self.texts, self.parameters, self._config, fusions)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,16 +98,19 @@ class BlockScorer:
         return {part: np.asarray(block) for part, block in parts.items()}
 
     def margins_over(
-        self, foils: TextCollection, captions: np.ndarray, of_captions: np.ndarray, size: int
+        self,
+        foils: TextCollection,
+        captions: Int[np.ndarray, " foil"],
+        of_captions: Int[np.ndarray, " foil"],
     ) -> Parts:
-        """By how much each of these captions scores above its foil, with the caption's own video.
+        """By how much each of these captions scores above its foil, with the video to which both belong [foil].
 
         Args:
-            foils: a false caption for each of the captions.
+            foils: a false caption for each of the captions, at most as many as are encoded at a time.
             captions: their true captions.
             of_captions: the video of each.
-            size: to which both are filled up.
         """
+        size = self._config.evaluation.encode_batch
         rooms = (foils.room_for(slice(None)), self.texts.room_for(captions))
         room = {level: max(of_level[level] for of_level in rooms) for level in rooms[0]}
         videos = self.videos.take(of_captions, size)

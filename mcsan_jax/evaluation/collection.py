@@ -8,7 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
+from mcsan_jax.levels import NodeSet
 from mcsan_jax.scoring.packing import PackedNodes
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 
@@ -53,10 +55,10 @@ class VideoCollection:
 
 @dataclasses.dataclass(frozen=True)
 class CaptionNodes:
-    """The nodes of captions at one level: unit vectors [m, d], one caption after the other, and how many each has."""
+    """The nodes of captions at one level: unit vectors, one caption after the other, and how many each has."""
 
-    queries: np.ndarray
-    counts: np.ndarray
+    queries: Float[np.ndarray, "m d"]
+    counts: Int[np.ndarray, " t"]
 
     def __post_init__(self) -> None:
         if len(self.queries) != self.counts.sum():
@@ -72,6 +74,13 @@ class CaptionNodes:
         counts = self.counts[rows]
         before_own = np.repeat(np.cumsum(counts) - counts, counts)
         return np.repeat((self.ends - self.counts)[rows], counts) + np.arange(counts.sum()) - before_own
+
+    def padded(self, rows: Rows) -> NodeSet:
+        """The nodes of some captions on the device, padded to the most that any caption of the collection has."""
+        mask = np.arange(self.counts.max(initial=1)) < self.counts[rows][:, None]
+        nodes = np.zeros((*mask.shape, self.queries.shape[1]), self.queries.dtype)
+        nodes[mask] = self.queries[self.places(rows)]
+        return NodeSet(jnp.asarray(nodes), jnp.asarray(mask))
 
     def take(self, rows: Rows, size: int, room: int) -> PackedNodes:
         """The nodes of some captions on the device, with room for `size` captions and `room` nodes."""

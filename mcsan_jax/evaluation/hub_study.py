@@ -14,17 +14,17 @@ from jaxtyping import Int
 from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.block_scores import BlockScorer, ScoreFile
-from mcsan_jax.evaluation.encoded_split import (
+from mcsan_jax.evaluation.encode_split import (
     CaptionRows,
     EncodedCaptions,
     EncodedVideos,
+    Encoders,
     FoilRows,
     Split,
+    Variables,
     encode_captions,
     encode_videos,
 )
-from mcsan_jax.evaluation.encoding import Encoders, Variables
-from mcsan_jax.evaluation.evaluate import Trial
 from mcsan_jax.evaluation.hubness import (
     METHODS,
     T2V,
@@ -39,6 +39,7 @@ from mcsan_jax.evaluation.hubness import (
 )
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.occurrences import BestItems, hub_summary
+from mcsan_jax.evaluation.rank_split import ScoredSplit
 from mcsan_jax.scoring.multi_level import FUSED
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -132,7 +133,7 @@ class DrawnCaptions:
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """Drawn captions: see `encoded_split.CaptionRows`."""
+    """Drawn captions: see `encode_split.CaptionRows`."""
 
     ids: Sequence[str]
     texts: Sequence[str]
@@ -159,12 +160,12 @@ class NoCorrection(Correction):
 
 
 def study_hubs(
-    trial: Trial, validation: Trial, bank: Bank, config: Config, folder: pathlib.Path
+    scored: ScoredSplit, validation: ScoredSplit, bank: Bank, config: Config, folder: pathlib.Path
 ) -> list[dict[str, Any]]:
     """Scores without and with each correction.
 
     Args:
-        trial: the evaluated split.
+        scored: the evaluated split.
         validation: on which temperatures are chosen.
         bank: of the training split.
         config: the experiment.
@@ -174,9 +175,9 @@ def study_hubs(
         Per method ``name``, ``transductive``, ``temperature`` (None without), metrics of ``t2v`` and ``v2t``,
         ``rsum`` and ``hubs`` of both directions.
     """
-    scores, banks = _matrices(trial, bank, config, folder, "evaluated")
+    scores, banks = _matrices(scored, bank, config, folder, "evaluated")
     chosen_on, its_banks = _matrices(validation, bank, config, folder, "validation")
-    rows = [_row(NoCorrection.name, False, None, trial, scores, {})]
+    rows = [_row(NoCorrection.name, False, None, scored, scores, {})]
     for method in METHODS:
         transductive = method == DualSoftmax.name
         own = dict.fromkeys((T2V, V2T), scores) if transductive else banks
@@ -190,15 +191,15 @@ def study_hubs(
             direction: fit_correction(method, queries, direction, temperature)
             for direction, queries in own.items()
         }
-        rows.append(_row(method, transductive, temperature, trial, scores, corrections))
+        rows.append(_row(method, transductive, temperature, scored, scores, corrections))
     return rows
 
 
 def _matrices(
-    trial: Trial, bank: Bank, config: Config, folder: pathlib.Path, name: str
+    scored: ScoredSplit, bank: Bank, config: Config, folder: pathlib.Path, name: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Fused scores of a split [v, t], and of its two galleries with the bank, mapped from files."""
-    scorer = trial.scorer
+    scorer = scored.scorer
     of_captions = BlockScorer(scorer.videos, bank.captions.collection, scorer.parameters, config)
     of_videos = BlockScorer(bank.videos.collection, scorer.texts, scorer.parameters, config)
     scores, t2v, v2t = (
@@ -221,15 +222,15 @@ def _row(
     name: str,
     transductive: bool,
     temperature: float | None,
-    trial: Trial,
+    scored: ScoredSplit,
     scores: np.ndarray,
     corrections: Mapping[str, Correction],
 ) -> dict[str, Any]:
     metrics, hubs = {}, {}
-    galleries = {T2V: trial.videos.ids, V2T: trial.captions.ids}
+    galleries = {T2V: scored.videos.ids, V2T: scored.captions.ids}
     for direction, ids in galleries.items():
         correction = corrections.get(direction) or NoCorrection.of(len(ids))
-        metrics[direction] = retrieval_metrics(corrected_ranks(correction, scores, trial.matches, direction))
+        metrics[direction] = retrieval_metrics(corrected_ranks(correction, scores, scored.matches, direction))
         hubs[direction] = hub_summary(_best(correction, scores, direction), ids)
     return {
         "name": name,

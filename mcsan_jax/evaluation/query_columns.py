@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mcsan_jax.evaluation.evaluate import Trial
 from mcsan_jax.evaluation.occurrences import Answers, TopAnswers
 from mcsan_jax.evaluation.pair_ranks import PairRanks
+from mcsan_jax.evaluation.rank_split import ScoredSplit
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.levels import NODE_LEVELS
@@ -29,25 +29,25 @@ def first_videos(matches: Matches) -> np.ndarray:
 
 
 def query_columns(
-    trial: Trial, counters: Mapping[str, RankCounter], ranks: BothWays, answers: TopAnswers
+    scored: ScoredSplit, counters: Mapping[str, RankCounter], ranks: BothWays, answers: TopAnswers
 ) -> dict[str, Any]:
     """The columns of `query_table.query_schema`: first all captions, then all videos.
 
     Args:
-        trial: the split.
+        scored: the split.
         counters: ranks by each part of the score.
         ranks: of the fused score.
         answers: the best items of every query.
     """
-    matches, fused = trial.matches, counters[FUSED]
-    video_ids, caption_ids = np.array(trial.videos.ids, object), np.array(trial.captions.ids, object)
+    matches, fused = scored.matches, counters[FUSED]
+    video_ids, caption_ids = np.array(scored.videos.ids, object), np.array(scored.captions.ids, object)
     texts, videos = matches.queried_texts, matches.queried_videos
-    counts = {level: nodes.counts for level, nodes in trial.captions.collection.nodes.items()}
-    words = np.array([len(text.split()) for text in trial.captions.texts])
+    counts = {level: nodes.counts for level, nodes in scored.captions.collection.nodes.items()}
+    words = np.array([len(text.split()) for text in scored.captions.texts])
     captions = {
         "direction": np.full(len(texts), "t2v", object),
         "query": caption_ids[texts],
-        "text": np.array(trial.captions.texts, object)[texts],
+        "text": np.array(scored.captions.texts, object)[texts],
         "video": video_ids[first_videos(matches)],
         "words": words[texts],
         **{f"nodes_{level}": counts.get(level, np.zeros_like(words))[texts] for level in NODE_LEVELS},

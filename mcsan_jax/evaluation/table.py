@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.metrics import CUTOFFS
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.levels import LEVELS
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 

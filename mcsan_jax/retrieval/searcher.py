@@ -12,8 +12,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.block_scores import BlockScorer
 from mcsan_jax.evaluation.collection import TextCollection
-from mcsan_jax.evaluation.encoded_split import EncodedVideos, encode_videos
-from mcsan_jax.evaluation.encoding import Encoders, Variables
+from mcsan_jax.evaluation.encode_split import EncodedVideos, Encoders, Variables, encode_videos
 from mcsan_jax.levels import LEVELS, ScoringParameters
 from mcsan_jax.retrieval.query import Query, QueryParser
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
@@ -141,7 +140,8 @@ class Searcher:
     def encode(self, queries: Sequence[Query]) -> PreparedTexts:
         """A few parsed texts, ready to be compared; rows that fill up the batch have no node."""
         rows = -(-len(queries) // self._rows) * self._rows
-        return self._encoders.texts(self._variables, self.parser.batch(queries, rows))
+        prepared, _ = self._encoders.texts(self._variables, self.parser.batch(queries, rows))
+        return prepared
 
     def place_of(self, video: str) -> int:
         """Index of a video by its id.

@@ -13,7 +13,7 @@ from data_pipeline.captions.word_vectors import WordVectors
 from data_pipeline.manifest import FeatureStream, Manifest
 from mcsan_jax.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config, DataConfig
-from mcsan_jax.evaluation.encoding import Encoders, make_encoders
+from mcsan_jax.evaluation.encode_split import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer

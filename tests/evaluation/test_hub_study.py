@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from mcsan_jax.config import EvaluationConfig
-from mcsan_jax.evaluation.encoded_split import encode_captions
-from mcsan_jax.evaluation.evaluate import Trial
+from mcsan_jax.evaluation.encode_split import encode_captions
 from mcsan_jax.evaluation.hub_study import TEMPERATURES, Bank, DrawnCaptions, study_hubs
 from mcsan_jax.evaluation.ranking import text_to_video_ranks
 from mcsan_jax.scoring.multi_level import FUSED
-from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
+from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
 from tests.support.tiny_model import random_batch
 
 BANK_VIDEOS, BANK_CAPTIONS, DRAWN = 9, 40, 20
@@ -35,11 +34,11 @@ def test_corrections_are_fitted_on_the_bank_and_chosen_on_validation(
     sizes = EvaluationConfig(encode_batch=8, block_bytes=9_000, bank_captions=DRAWN)
     config = dataclasses.replace(setting.config, evaluation=sizes)
     arguments = (setting.encoders, setting.variables)
-    trial = Trial.of(*arguments, split, config, "test")
+    scored = scored_split(setting, split, config)
     bank = Bank.of(*arguments, training, BANK_CAPTIONS, config, "train")
     assert (len(bank.videos.ids), len(bank.captions.ids)) == (BANK_VIDEOS, DRAWN)
 
-    rows = {row["name"]: row for row in study_hubs(trial, trial, bank, config, tmp_path)}
+    rows = {row["name"]: row for row in study_hubs(scored, scored, bank, config, tmp_path)}
     assert list(rows) == ["no correction", "inverted softmax", "QB-Norm", "CSLS", "DSL"]
     assert [row["transductive"] for row in rows.values()] == [False] * 4 + [True]
     plain = text_to_video_ranks(matrices[FUSED], split.owners).expected_rank()

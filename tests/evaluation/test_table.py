@@ -1,4 +1,4 @@
-from mcsan_jax.evaluation.evaluate import Evaluation
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.evaluation.table import render_table, render_variants
 
 

@@ -5,8 +5,8 @@ import pathlib
 from typing import Any
 
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.levels import NODE_LEVELS
 from mcsan_jax.workdir import Workdir
 from tests.support.fake_evaluation import SMALL, Clips, evaluation_of, query_columns
