@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.run_tables import mean_and_deviation
 from benchmarks.trained_runs import ModelRuns
 from mcsan_jax.evaluation.attribute_precision import FREQUENCIES
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.levels import NODE_LEVELS
 
 Precisions = dict[str, dict[str, list[float]]]

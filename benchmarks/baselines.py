@@ -26,10 +26,10 @@ from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.block_scores import BlockScorer, EveryBlock, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.encode_split import EncodedCaptions, EncodedVideos
+from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.occurrences import TopAnswers
 from mcsan_jax.evaluation.pair_ranks import PairCounter
 from mcsan_jax.evaluation.protocols import describe_protocol
-from mcsan_jax.evaluation.query_columns import BothWays, query_columns
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of
 from mcsan_jax.evaluation.ranking import RankCounter

@@ -42,7 +42,7 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from mcsan_jax.errors import InputError
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.results import read_runs
 
 FULL = "full"

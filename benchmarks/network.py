@@ -20,7 +20,7 @@ from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_con
 from benchmarks.options import at_least_one
 from mcsan_jax.config import Config
 from mcsan_jax.errors import InputError
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.models.mcsan import DataShape
 from mcsan_jax.training.experiment import (

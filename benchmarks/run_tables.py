@@ -10,7 +10,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.seed_statistics import PERMUTATIONS, RESAMPLES, PairedTest, Summary
 from benchmarks.trained_runs import ModelRuns
 from data_pipeline.manifest import Manifest
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.results import Run
 
 NOTHING = "–"

@@ -57,7 +57,8 @@ def evaluate(
 @app.command()
 def compare(run_a: Run, run_b: Run, split: Split = None) -> None:
     """Compare two runs on the same queries: differences with intervals and tests."""
-    from mcsan_jax.evaluation.comparison import compare_runs, render_comparison
+    from mcsan_jax.evaluation.comparison import compare_runs
+    from mcsan_jax.evaluation.tables import render_comparison
     from mcsan_jax.report.results import choose_split
 
     typer.echo(render_comparison(compare_runs(run_a, run_b, split or choose_split([run_a, run_b]))))

@@ -15,7 +15,7 @@ from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit
-from mcsan_jax.evaluation.table import render_hubs, render_table, render_variants
+from mcsan_jax.evaluation.tables import render_hubs, render_table, render_variants
 from mcsan_jax.processes import is_first
 from mcsan_jax.report.page import write_report
 from mcsan_jax.stored_run import best_checkpoint

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.evaluation.ablation import Fusion
@@ -26,7 +26,8 @@ from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 from mcsan_jax.scoring.vectors import product_dtype
 
 Block = tuple[slice, slice]
-Parts = dict[str, np.ndarray]
+Parts = dict[str, Float[np.ndarray, "..."]]
+"""Scores by component."""
 
 _KEPT_SHARE = 4
 """Blocks that are needed twice may take as many times the bytes of the block that is compared."""
@@ -87,8 +88,8 @@ class BlockScorer:
             height, width = rows.stop - rows.start, columns.stop - columns.start
             yield (rows, columns), {part: np.asarray(block)[:height, :width] for part, block in parts.items()}
 
-    def scores_of(self, videos: np.ndarray, captions: np.ndarray) -> Parts:
-        """Scores of some videos with some captions, named by their indices."""
+    def scores_of(self, videos: Int[np.ndarray, " v"], captions: Int[np.ndarray, " t"]) -> Parts:
+        """Scores [v, t] of some videos with some captions, named by their indices."""
         room = self.texts.room_for(captions)
         parts = self._score(
             self.videos.take(videos, len(videos)),
@@ -127,11 +128,11 @@ class BlockCounter(Protocol):
         """Whether it needs the block in the first round."""
         ...
 
-    def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """First round: a block that holds a caption with its video."""
         ...
 
-    def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Second round: every block once."""
         ...
 
@@ -150,7 +151,7 @@ class EveryBlock:
         """Never."""
         return False
 
-    def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Does nothing."""
 
 
@@ -218,7 +219,7 @@ class ScoreFile:
         yield file.write
         file.finish()
 
-    def write(self, block: np.ndarray, rows: slice, columns: slice) -> None:
+    def write(self, block: Float[np.ndarray, "v t"], rows: slice, columns: slice) -> None:
         """Writes one block."""
         self._matrix[rows, columns] = block
 

@@ -14,7 +14,7 @@ from mcsan_jax.levels import NodeSet
 from mcsan_jax.scoring.packing import PackedNodes
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 
-Rows = slice | np.ndarray
+Rows = slice | Int[np.ndarray, " rows"]
 """Neighbouring rows, or the indices of any."""
 
 _NODE_MULTIPLE = 128
@@ -65,11 +65,11 @@ class CaptionNodes:
             raise ValueError(f"{len(self.queries)} nodes, but captions count {self.counts.sum()}")
 
     @property
-    def ends(self) -> np.ndarray:
+    def ends(self) -> Int[np.ndarray, " t"]:
         """Where the nodes of each caption end."""
         return np.cumsum(self.counts)
 
-    def places(self, rows: Rows) -> np.ndarray:
+    def places(self, rows: Rows) -> Int[np.ndarray, " nodes"]:
         """Indices of the nodes of some captions."""
         counts = self.counts[rows]
         before_own = np.repeat(np.cumsum(counts) - counts, counts)
@@ -104,9 +104,9 @@ class CaptionNodes:
 class TextCollection:
     """Prepared captions: unit vectors of the global level [t, d] or None, nodes, and attribute directions [t, a]."""
 
-    pooled: np.ndarray | None
+    pooled: Float[np.ndarray, "t d"] | None
     nodes: dict[str, CaptionNodes]
-    attributes: dict[str, np.ndarray]
+    attributes: dict[str, Float[np.ndarray, "t _"]]
     count: int
 
     @classmethod
@@ -135,7 +135,7 @@ class TextCollection:
     def __len__(self) -> int:
         return self.count
 
-    def rows(self, rows: np.ndarray) -> "TextCollection":
+    def rows(self, rows: Int[np.ndarray, " some"]) -> "TextCollection":
         """Some of the captions."""
         return TextCollection(
             None if self.pooled is None else self.pooled[rows],

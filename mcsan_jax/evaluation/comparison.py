@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from mcsan_jax.errors import InputError
-from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable, read_query_table
 from mcsan_jax.evaluation.significance import (
     RSUM,
@@ -29,7 +28,6 @@ _PROTOCOL_KEYS = ("name", "lines", "duplicate_captions")
 _SAME_IN_BOTH = ("name", "duplicate_captions")
 """Of a protocol: what must be the same for two runs to answer the same queries."""
 _EXAMPLES = 3
-_ALPHA = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,46 +140,6 @@ def compare_runs(
         rows=rows,
         resamples=resamples,
         permutations=permutations,
-    )
-
-
-def render_comparison(comparison: Comparison) -> str:
-    """The comparison as Markdown: the protocol, what else differs, and a row per metric."""
-    head = ["metric", "A", "B", "B − A", "95 % interval", "p", "p (Holm)"]
-    body = [
-        [
-            row.metric,
-            f"{row.a:.2f}",
-            f"{row.b:.2f}",
-            f"{row.difference:+.2f}",
-            f"{row.low:+.2f} to {row.high:+.2f}",
-            f"{row.p:.4f}",
-            f"{row.p_holm:.4f}",
-        ]
-        for row in comparison.rows
-    ]
-    certain = [row.metric for row in comparison.rows if row.p_holm < _ALPHA]
-    verdict = (
-        f"Below {_ALPHA} after Holm's correction: {', '.join(certain)}."
-        if certain
-        else f"No difference is below {_ALPHA} after Holm's correction."
-    )
-    return "\n".join(
-        [
-            f"A: {comparison.a}",
-            f"B: {comparison.b}",
-            f"Split {comparison.split}, the same {comparison.captions:,} captions and {comparison.videos:,} videos as "
-            "queries.",
-            *comparison.protocol,
-            *(f"WARNING: {warning}" for warning in comparison.warnings),
-            "",
-            *aligned([head, *body]),
-            "",
-            verdict,
-            f"Intervals: paired bootstrap over videos, {comparison.resamples:,} resamples. p: Fisher's randomisation "
-            f"test over videos, two-sided, {comparison.permutations:,} permutations; Holm's correction is for the "
-            f"{len(comparison.rows)} rows. MedR and MnR are better when lower.",
-        ]
     )
 
 

@@ -7,29 +7,35 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.ablation import ablations
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.block_scores import BlockCounter, EveryBlock, ScoreFile, count_ranks
-from mcsan_jax.evaluation.densities import ScoreDensities
-from mcsan_jax.evaluation.duplicates import merge, probable_false_negatives
 from mcsan_jax.evaluation.encode_split import EncodedVideos
 from mcsan_jax.evaluation.failure_cases import failure_cases
 from mcsan_jax.evaluation.metrics import whole_list_metrics
-from mcsan_jax.evaluation.occurrences import TopAnswers, hub_summary
-from mcsan_jax.evaluation.pair_ranks import PairCounter
-from mcsan_jax.evaluation.query_columns import BothWays, first_videos, query_columns
+from mcsan_jax.evaluation.occurrences import Answers, TopAnswers, hub_summary
+from mcsan_jax.evaluation.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_parts
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.evaluation.relevance import Matches, merge, probable_false_negatives
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
-from mcsan_jax.levels import LEVELS
+from mcsan_jax.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
 HUB_ANSWERS = 10
 """An item occurs where it is among so many best answers."""
+_BINS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class BothWays:
+    """Ranks of every relevant pair by the fused score, text-to-video and video-to-text."""
+
+    t2v: PairRanks
+    v2t: PairRanks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,3 +175,108 @@ def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]
         *({"name": f"only {part}", **evaluation.directions[part]} for part in alone),
         *({"name": name, **figures_of(counter)} for name, counter in of_fusions.items()),
     ]
+
+
+class ScoreDensities:
+    """Counts scores in bins over [-1, 1], block by block.
+
+    Args:
+        matches: which captions and videos belong together.
+    """
+
+    def __init__(self, matches: Matches) -> None:
+        self._matches = matches
+        self._all = np.zeros(_BINS, np.int64)
+        self._matched = np.zeros(_BINS, np.int64)
+
+    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
+        """Takes a block [videos, texts]; every block must be given once."""
+        bins = np.clip((block + 1) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
+        self._all += np.bincount(bins.ravel(), minlength=_BINS)
+        pairs = self._matches.inside(videos, texts)
+        matched = bins[self._matches.videos[pairs] - videos.start, self._matches.texts[pairs] - texts.start]
+        self._matched += np.bincount(matched, minlength=_BINS)
+
+    def summary(self) -> dict[str, list[float] | list[int]]:
+        """Edges of the bins, and how many matched and other pairs are in each."""
+        return {
+            "edges": np.linspace(-1, 1, _BINS + 1).round(6).tolist(),
+            "matched": self._matched.tolist(),
+            "others": (self._all - self._matched).tolist(),
+        }
+
+
+def first_videos(matches: Matches) -> Int[np.ndarray, " q"]:
+    """The first relevant video of every caption that has one."""
+    return matches.videos_of_texts()[matches.queried_texts, 0]
+
+
+def query_columns(
+    scored: ScoredSplit, counters: Mapping[str, RankCounter], ranks: BothWays, answers: TopAnswers
+) -> dict[str, Any]:
+    """The columns of `query_table.query_schema`: first all captions, then all videos.
+
+    Args:
+        scored: the split.
+        counters: ranks by each part of the score.
+        ranks: of the fused score.
+        answers: the best items of every query.
+    """
+    matches, fused = scored.matches, counters[FUSED]
+    video_ids, caption_ids = np.array(scored.videos.ids, object), np.array(scored.captions.ids, object)
+    texts, videos = matches.queried_texts, matches.queried_videos
+    counts = {level: nodes.counts for level, nodes in scored.captions.collection.nodes.items()}
+    words = np.array([len(text.split()) for text in scored.captions.texts])
+    captions = {
+        "direction": np.full(len(texts), "t2v", object),
+        "query": caption_ids[texts],
+        "text": np.array(scored.captions.texts, object)[texts],
+        "video": video_ids[first_videos(matches)],
+        "words": words[texts],
+        **{f"nodes_{level}": counts.get(level, np.zeros_like(words))[texts] for level in NODE_LEVELS},
+        "right_score": fused.best_of_text[texts],
+        "relevant_items": _named(matches.videos_of_texts()[texts], video_ids),
+        **_of_ranks(ranks.t2v),
+        **{f"rank_{part}": counter.text_to_video().expected_rank() for part, counter in counters.items()},
+        **_answer_columns(answers.text_to_video(), texts, video_ids),
+    }
+    unknown = np.full(len(videos), None, object)
+    clips = {
+        "direction": np.full(len(videos), "v2t", object),
+        "query": video_ids[videos],
+        "text": unknown,
+        "video": video_ids[videos],
+        "words": unknown,
+        **{f"nodes_{level}": unknown for level in NODE_LEVELS},
+        "right_score": fused.best_of_video[videos],
+        "relevant_items": _named(matches.texts_of_videos()[videos], caption_ids),
+        **_of_ranks(ranks.v2t),
+        **{f"rank_{part}": counter.video_to_text().expected_rank() for part, counter in counters.items()},
+        **_answer_columns(answers.video_to_text(), videos, caption_ids),
+    }
+    return {name: [*values, *clips[name]] for name, values in captions.items()}
+
+
+def _of_ranks(ranks: PairRanks) -> dict[str, np.ndarray]:
+    best = ranks.best()
+    return {
+        "greater": best.greater,
+        "tied": best.tied,
+        "relevant": best.relevant,
+        "rank": best.expected_rank(),
+        "ap": ranks.average_precision(),
+        "ndcg10": ranks.ndcg(10),
+    }
+
+
+def _answer_columns(answers: Answers, queries: np.ndarray, names: np.ndarray) -> dict[str, list[list[Any]]]:
+    items, scores = answers.items[queries], answers.scores[queries]
+    return {
+        "answers": _named(items, names),
+        "answer_scores": [row[own >= 0].tolist() for row, own in zip(scores, items, strict=True)],
+    }
+
+
+def _named(items: np.ndarray, names: np.ndarray) -> list[list[str]]:
+    """Names of the items of each row; -1 stands for none."""
+    return [names[row[row >= 0]].tolist() for row in items]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from mcsan_jax.evaluation.rank_split import ScoredSplit
 from mcsan_jax.evaluation.ranking import Ranks
@@ -15,7 +16,7 @@ _RETURNED = 3
 
 
 def failure_cases(
-    scored: ScoredSplit, ranks: Ranks, answers: np.ndarray, weights: Mapping[str, float]
+    scored: ScoredSplit, ranks: Ranks, answers: Int[np.ndarray, "t k"], weights: Mapping[str, float]
 ) -> list[dict[str, Any]]:
     """The queries with the greatest expected rank, the worst first.
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from mcsan_jax.batch import TextBatch, VideoBatch
 from mcsan_jax.config import Config
+from mcsan_jax.errors import InputError
 from mcsan_jax.evaluation.block_scores import BlockScorer, ScoreFile
 from mcsan_jax.evaluation.encode_split import (
     CaptionRows,
@@ -32,14 +33,15 @@ from mcsan_jax.evaluation.hubness import (
     Correction,
     CrossDomainScaling,
     DualSoftmax,
-    choose_temperature,
+    NoCorrection,
     corrected_blocks,
     corrected_ranks,
     fit_correction,
 )
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.evaluation.metrics import CUTOFFS, recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.occurrences import BestItems, hub_summary
 from mcsan_jax.evaluation.rank_split import ScoredSplit
+from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -145,18 +147,52 @@ def _filled_up(rows: np.ndarray, missing: int) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class NoCorrection(Correction):
-    """The scores as they are."""
+class TemperatureChoice:
+    """What `choose_temperature` found.
 
-    name = "no correction"
+    Attributes:
+        temperature: with the greatest sum of recalls.
+        recall_sums: the sum for each temperature, in percent.
+    """
 
-    @classmethod
-    def of(cls, gallery: int) -> "NoCorrection":
-        """For a gallery of so many items."""
-        return cls(np.zeros(gallery), None)
+    temperature: float
+    recall_sums: dict[float, float]
 
-    def _corrected(self, scores: np.ndarray) -> np.ndarray:
-        return scores
+
+def choose_temperature(
+    method: str,
+    scores: Float[np.ndarray, "v t"],
+    matches: Matches,
+    banks: Mapping[str, Float[np.ndarray, "_ _"]],
+    grid: Sequence[float],
+) -> TemperatureChoice:
+    """Tries temperatures on the validation split.
+
+    Args:
+        method: one of `METHODS` that has a temperature.
+        scores: of the validation videos and texts [v, t].
+        matches: their pairs.
+        banks: by direction, as of `fit_correction`, for the validation gallery. With both directions Rsum decides,
+            with one its three recalls.
+        grid: temperatures; of equally good ones the first is chosen.
+
+    Raises:
+        InputError: as of `fit_correction` and `corrected_blocks`, or there is nothing to choose.
+    """
+    if method == CrossDomainScaling.name or not grid or not banks:
+        raise InputError(
+            f"no temperature to choose for {method}: {len(grid)} temperatures and {len(banks)} banks were given"
+        )
+    sums = {}
+    for temperature in grid:
+        ranks = [
+            corrected_ranks(fit_correction(method, bank, direction, temperature), scores, matches, direction)
+            for direction, bank in banks.items()
+        ]
+        sums[temperature] = sum(
+            100.0 * float(np.mean(of_direction.hit_probability(k))) for of_direction in ranks for k in CUTOFFS
+        )
+    return TemperatureChoice(max(sums, key=lambda temperature: sums[temperature]), sums)
 
 
 def study_hubs(

@@ -11,10 +11,10 @@ from mcsan_jax.evaluation.comparison import (
     Comparison,
     Row,
     compare_runs,
-    render_comparison,
 )
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.significance import holm
+from mcsan_jax.evaluation.tables import render_comparison
 from tests.support.fake_evaluation import query_columns
 from tests.support.fake_run import write_run
 

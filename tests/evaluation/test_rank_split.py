@@ -10,7 +10,7 @@ from mcsan_jax.evaluation.encode_split import make_encoders
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.rank_split import Evaluation, rank_split
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
-from mcsan_jax.evaluation.table import render_table
+from mcsan_jax.evaluation.tables import render_table
 from mcsan_jax.levels import ENTITY
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.training.sharding import make_mesh

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mcsan_jax.evaluation.densities import ScoreDensities
+from mcsan_jax.evaluation.evaluate_split import ScoreDensities
 from mcsan_jax.evaluation.metrics import whole_list_metrics
 from mcsan_jax.evaluation.occurrences import TopAnswers, hub_summary
 from mcsan_jax.evaluation.pair_ranks import PairCounter

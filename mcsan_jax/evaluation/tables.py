@@ -1,13 +1,25 @@
-"""The table of an evaluation, for the terminal and for `docs/results.md` (it is Markdown)."""
+"""Tables of evaluations in Markdown, for the terminal and for `docs/results.md`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.comparison import Comparison
 from mcsan_jax.evaluation.metrics import CUTOFFS
 from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.levels import LEVELS
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+
+_ALPHA = 0.05
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """A Markdown table with columns of equal width."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
 def render_table(
@@ -74,6 +86,46 @@ def render_hubs(rows: Sequence[Mapping[str, Any]]) -> str:
         return {**row, "name": f"{row['name']}{temperature}{transductive} (skewness {skewness})"}
 
     return render_variants("correction", [named(row) for row in rows])
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """The comparison as Markdown: the protocol, what else differs, and a row per metric."""
+    head = ["metric", "A", "B", "B − A", "95 % interval", "p", "p (Holm)"]
+    body = [
+        [
+            row.metric,
+            f"{row.a:.2f}",
+            f"{row.b:.2f}",
+            f"{row.difference:+.2f}",
+            f"{row.low:+.2f} to {row.high:+.2f}",
+            f"{row.p:.4f}",
+            f"{row.p_holm:.4f}",
+        ]
+        for row in comparison.rows
+    ]
+    certain = [row.metric for row in comparison.rows if row.p_holm < _ALPHA]
+    verdict = (
+        f"Below {_ALPHA} after Holm's correction: {', '.join(certain)}."
+        if certain
+        else f"No difference is below {_ALPHA} after Holm's correction."
+    )
+    return "\n".join(
+        [
+            f"A: {comparison.a}",
+            f"B: {comparison.b}",
+            f"Split {comparison.split}, the same {comparison.captions:,} captions and {comparison.videos:,} videos as "
+            "queries.",
+            *comparison.protocol,
+            *(f"WARNING: {warning}" for warning in comparison.warnings),
+            "",
+            *aligned([head, *body]),
+            "",
+            verdict,
+            f"Intervals: paired bootstrap over videos, {comparison.resamples:,} resamples. p: Fisher's randomisation "
+            f"test over videos, two-sided, {comparison.permutations:,} permutations; Holm's correction is for the "
+            f"{len(comparison.rows)} rows. MedR and MnR are better when lower.",
+        ]
+    )
 
 
 def _interval_line(intervals: Mapping[str, Any]) -> str:
