@@ -143,6 +143,7 @@ def k_occurrences(answers: Int[np.ndarray, "q k"], items: int) -> Int[np.ndarray
 
 def skewness(occurrences: np.ndarray) -> float:
     """Third standardised moment of N_k, Σ(N − μ)³ / (n σ³); 0 where all items occur equally often."""
+    # As `scipy.stats.skew`, with which tests compare; to import it takes most of a second.
     deviations = occurrences - np.mean(occurrences)
     spread = np.mean(deviations**2)
     return float(np.mean(deviations**3) / spread**1.5) if spread > 0 else 0.0

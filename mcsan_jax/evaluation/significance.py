@@ -5,6 +5,10 @@ interval too. The gallery stays as it is. Sources: the bootstrap and its percent
 and Tibshirani (1993, ch. 13); by clusters, Davison and Hinkley (1997, ch. 3.8) and Field and Welsh (2007); the
 randomisation test of two retrieval systems, Fisher (1935) and Smucker, Allan and Carterette (CIKM 2007); p-values of
 drawn permutations, Phipson and Smyth (2010); several metrics, Holm (1979).
+
+`scipy.stats` has a bootstrap and a permutation test, with which tests compare where there is one query a video. They
+are not used here because they hand a statistic whole resamples: here a resample is one row of counts, a thousand rows
+are one product of matrices, and all metrics of both directions are of the same draws. It has no correction by Holm.
 """
 
 import dataclasses
