@@ -6,7 +6,7 @@ from benchmarks.run_tables import mean_and_deviation
 from benchmarks.trained_runs import ModelRuns
 from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.evaluation.attribute_precision import FREQUENCIES
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 
 Precisions = dict[str, dict[str, list[float]]]
 """For each level and third of the vocabulary, the average precision in percent of every seed."""

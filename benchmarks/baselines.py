@@ -27,13 +27,13 @@ from mcsan_jax.config import Config, DataConfig, ModelConfig
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import BlockScorer, EveryBlock, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
-from mcsan_jax.evaluation.encoded_split import EncodedCaptions, EncodedVideos
-from mcsan_jax.evaluation.evaluate import Evaluation, Trial, figures_of
+from mcsan_jax.evaluation.encode_split import EncodedCaptions, EncodedVideos
+from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.occurrences import TopAnswers
 from mcsan_jax.evaluation.pair_ranks import PairCounter
 from mcsan_jax.evaluation.protocols import describe_protocol
-from mcsan_jax.evaluation.query_columns import BothWays, query_columns
 from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.runs.folder import RunFolder
@@ -160,7 +160,7 @@ class Ridge:
         inputs = (train.pooled - self._mean) / self._deviation
         self._weights, self.penalty = fit_ridge(inputs, targets - targets.mean(axis=0))
 
-    def rank(self, split: RidgeSplit) -> tuple[Trial, dict[str, RankCounter], PairCounter, TopAnswers]:
+    def rank(self, split: RidgeSplit) -> tuple[ScoredSplit, dict[str, RankCounter], PairCounter, TopAnswers]:
         """Ranks a split by the cosine of predicted and own TF-IDF vectors, which stand for a global level."""
         predicted = unit((split.pooled - self._mean) / self._deviation @ self._weights)
         queries = self.vectorize(split.words)
@@ -170,18 +170,19 @@ class Ridge:
         captions = TextCollection.gather([(len(queries), of_captions)])
         parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(1))
         matches = Matches.of_owners(split.owners, len(split.ids))
-        trial = Trial(
+        scored = ScoredSplit(
             EncodedVideos(split.ids, videos, {}, {}),
             EncodedCaptions(split.caption_ids, split.texts, split.owners, captions),
             matches,
             np.arange(len(split.texts)),
             split.owners,
             BlockScorer(videos, captions, parameters, Config()),
+            lambda: (),
         )
         pairs = PairCounter(matches)
         answers = TopAnswers(Config().evaluation.answers, len(predicted), len(queries))
-        counters = count_ranks(trial.scorer, matches, [pairs, EveryBlock(answers.count)])
-        return trial, counters, pairs, answers
+        counters = count_ranks(scored.scorer, matches, [pairs, EveryBlock(answers.count)])
+        return scored, counters, pairs, answers
 
 
 def run_config(folder: pathlib.Path) -> Config:
@@ -206,9 +207,9 @@ def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -
     if out is not None:
         RunFolder(out).claim(config, manifest.fingerprint)
     ridge = Ridge(RidgeSplit.read(folder, manifest, "train"))
-    trial, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split))
+    scored, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split))
     figures = {part: figures_of(counter) for part, counter in counters.items()}
-    evaluation = Evaluation(len(trial.videos.ids), len(trial.captions.ids), figures, {}, {})
+    evaluation = Evaluation(len(scored.videos.ids), len(scored.captions.ids), figures, {}, {})
     if out is not None:
         features = ", ".join(f"{one.name} [{one.dim}] from {one.source}" for one in manifest.streams)
         counts = (evaluation.videos, evaluation.captions)
@@ -217,7 +218,7 @@ def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -
         )
         ranks = BothWays(pairs.text_to_video(), pairs.video_to_text())
         run = RunFolder(out)
-        write_query_table(run.queries_file(split), query_columns(trial, counters, ranks, answers))
+        write_query_table(run.queries_file(split), query_columns(scored, counters, ranks, answers))
         run.write_record(
             EvaluationRecord.make(
                 dataclasses.asdict(evaluation), split, 0, config, manifest.fingerprint, {"protocol": protocol}

@@ -44,7 +44,7 @@ from benchmarks.trained_runs import (
 from data_pipeline.errors import InputError
 from mcsan_jax.config import defaults
 from mcsan_jax.configs.ablations import ablations_of
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.results import read_runs
 
 FULL = "full"

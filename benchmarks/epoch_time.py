@@ -27,7 +27,7 @@ from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.options import at_least_one, at_most_one
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count
 

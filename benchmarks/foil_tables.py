@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.run_tables import mean_and_deviation
 from benchmarks.trained_runs import ModelRuns
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 
 Accuracies = dict[str, dict[str, list[float]]]
 """For each kind of foil and score (``fused`` or a level), the accuracy in percent of every seed; chance is 50."""

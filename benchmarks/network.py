@@ -21,7 +21,7 @@ from benchmarks.options import at_least_one
 from data_pipeline.errors import InputError
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.models.mcsan import DataShape
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import (

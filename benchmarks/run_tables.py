@@ -11,7 +11,7 @@ from benchmarks.seed_statistics import PERMUTATIONS, RESAMPLES, PairedTest, Summ
 from benchmarks.trained_runs import ModelRuns
 from data_pipeline.host.files import write_text
 from data_pipeline.manifest import Manifest
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.results import EvaluatedRun
 
 NOTHING = "–"

@@ -229,7 +229,7 @@ class EvaluationConfig:
     answers: Count = 50
     """Best answers that are kept of every query."""
     bank_captions: Count = 10_000
-    """Training captions, at most about twice as many, that tell the hubs when corrections are studied."""
+    """Training captions, drawn from all of them, that tell the hubs when corrections are studied."""
 
 
 @dataclass(frozen=True, config=RULES)

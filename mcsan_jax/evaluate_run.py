@@ -1,6 +1,7 @@
 """Evaluates the best checkpoint of a run, writes the results and their report, and prints the tables."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import tempfile
@@ -10,12 +11,13 @@ from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.graphs.attributes import AttributeVocabulary
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.evaluate import Evaluation, Trial
-from mcsan_jax.evaluation.examine import Examination, examine
+from mcsan_jax.evaluation.encode_split import encode_split
+from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.evaluation.table import render_hubs, render_table, render_variants
+from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit
+from mcsan_jax.evaluation.tables import render_hubs, render_table, render_variants
 from mcsan_jax.processes import is_first
 from mcsan_jax.report.page import write_report
 from mcsan_jax.runs.open import TrainedRun, check_split
@@ -84,6 +86,19 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
     def reader(split: str) -> SplitReader:
         return SplitReader(run.data, manifest, split, batch_limits(config.data))
 
+    def scored(split: str) -> ScoredSplit:
+        size = config.evaluation.encode_batch
+        return ScoredSplit.of(encode_split(encoders, variables, reader(split), size, split), config)
+
+    @functools.cache
+    def validation() -> ScoredSplit:
+        return scored(config.data.validation_split)
+
+    @functools.cache
+    def bank() -> Bank:
+        train = config.data.train_split
+        return Bank.of(encoders, variables, reader(train), manifest.splits[train].captions, config, train)
+
     evaluations = {}
     for split in splits:
         scores_file = (
@@ -91,55 +106,50 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
             if options.save_scores and is_first()
             else None
         )
-        examination = examine(
-            encoders, variables, reader(split), config, split, counts, scores_file, options.ablate
-        )
+        is_kept = options.hubness and split == config.data.validation_split
+        of_split = validation() if is_kept else scored(split)
+        evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate)
         if options.hubness:
-            chosen_on, train = config.data.validation_split, config.data.train_split
-            validation = Trial.of(encoders, variables, reader(chosen_on), config, chosen_on)
-            captions = manifest.splits[train].captions
-            bank = Bank.of(encoders, variables, reader(train), captions, config, train)
             with tempfile.TemporaryDirectory(dir=run.folder.folder, prefix=".hubs-") as scratch:
-                rows = study_hubs(examination.trial, validation, bank, config, pathlib.Path(scratch))
-            examination.details["hubness"] = rows
+                rows = study_hubs(of_split, validation(), bank(), config, pathlib.Path(scratch))
+            evaluated.details["hubness"] = rows
         if is_first():
-            print(f"\n{_write(examination, run, split)}", flush=True)
-        evaluations[split] = examination.evaluation
+            print(f"\n{_write(evaluated, run, split)}", flush=True)
+        evaluations[split] = evaluated.evaluation
     return evaluations
 
 
-def _write(examination: Examination, run: TrainedRun, split: str) -> str:
+def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
     """Writes the results of a split; returns what is printed of them."""
     config, manifest = run.experiment.config, run.experiment.manifest
-    evaluation, merged = examination.evaluation, config.evaluation.merge_duplicates
+    evaluation, merged = evaluated.evaluation, config.evaluation.merge_duplicates
     protocol = describe_protocol(
         manifest.dataset,
         manifest.protocol,
         split,
         evaluation.videos,
-        len(examination.trial.caption_of),
+        evaluated.captions,
         merged,
         config.data.validation_split,
         run.step,
         ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
     )
-    write_query_table(run.folder.queries_file(split, merged), examination.queries)
-    explained = {name: part for name, part in examination.details.items() if name != "worst"}
+    write_query_table(run.folder.queries_file(split, merged), evaluated.queries)
     record = EvaluationRecord.make(
         dataclasses.asdict(evaluation),
         split,
         run.step,
         config,
         manifest.fingerprint,
-        {"protocol": protocol, "failure_cases": examination.details["worst"], **explained},
+        {"protocol": protocol, **evaluated.details},
     )
     path = run.folder.write_record(record)
     report = write_report([run.folder.folder], split, None, merged)
-    lines = [render_table(evaluation, protocol["lines"], examination.details["intervals"])]
-    if "ablation" in examination.details:
-        lines += ["", render_variants("ablation", examination.details["ablation"])]
-    if "hubness" in examination.details:
+    lines = [render_table(evaluation, protocol["lines"], evaluated.details["intervals"])]
+    if "ablation" in evaluated.details:
+        lines += ["", render_variants("ablation", evaluated.details["ablation"])]
+    if "hubness" in evaluated.details:
         chosen = f"temperatures chosen on split {config.data.validation_split}"
         lines += ["", f"Corrections against hubs, from training captions and videos; {chosen}:"]
-        lines.append(render_hubs(examination.details["hubness"]))
+        lines.append(render_hubs(evaluated.details["hubness"]))
     return "\n".join([*lines, f"written to {path}; to look at: {report}"])

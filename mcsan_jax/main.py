@@ -15,7 +15,7 @@ from data_pipeline.text.word_vectors import WordVectors
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import define_config_flag
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
-from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.processes import (
     RESUME_ME,
     ends_with_the_others,
@@ -33,12 +33,11 @@ from mcsan_jax.training.experiment import (
     build_experiment,
     parameter_count,
     published_count,
-    variables_of,
 )
 from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
-from mcsan_jax.training.validation_loss import make_validation_loss
+from mcsan_jax.training.validation import Validation
 
 MODES = ("train_and_eval", "train", "eval")
 
@@ -126,19 +125,19 @@ def _train(
 
     split = config.data.validation_split
     held_out = batches_of(split)
-    validation_loss = make_validation_loss(experiment, held_out, held_out.steps_per_epoch)
     reader = SplitReader(data, experiment.manifest, split, limits)
+    validate = Validation(experiment, reader, split, held_out, held_out.steps_per_epoch)
 
-    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, dict[str, float], str]:
         start = time.monotonic()
-        evaluation = evaluate(experiment.encoders, variables_of(state), reader, config, split)
+        evaluation, losses = validate(state)
         fused = evaluation.directions["fused"]
         line = (
             f"epoch {step // experiment.steps_per_epoch}/{config.train.epochs}  {split} Rsum {evaluation.rsum:.1f}  "
             f"T2V R@1 {fused['t2v']['R@1']:.1f}  V2T R@1 {fused['v2t']['R@1']:.1f}  "
             f"({time.monotonic() - start:.1f} s)"
         )
-        return evaluation, line
+        return evaluation, losses, line
 
     batches = batches_of(config.data.train_split)
     print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
@@ -152,7 +151,6 @@ def _train(
         evaluator,
         checkpoints,
         folder.folder,
-        validation_loss,
         profile,
     )
     seconds = time.monotonic() - start

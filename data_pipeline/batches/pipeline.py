@@ -40,6 +40,15 @@ class FoilInfo:
     captions: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class PairInfo:
+    """Rows of a training batch: ids of their videos, empty for what fills up, and numbers of their captions within the
+    video [v, c]."""
+
+    videos: list[str]
+    captions: np.ndarray
+
+
 class TrainBatches:
     """Batches of (video, caption) pairs, no video twice in one.
 
@@ -108,12 +117,22 @@ class TrainBatches:
         Raises:
             InputError: while iterating, when a record is damaged.
         """
+        for _, _, batch in self._elements(step):
+            yield batch
+
+    def numbered_from_step(self, step: int) -> Iterator[tuple[PairInfo, PairBatch]]:
+        """As `from_step`, with what the rows of each batch are."""
+        for ids, captions, batch in self._elements(step):
+            yield PairInfo(_strings(ids), captions), batch
+
+    def _elements(self, step: int) -> Iterator[tuple[np.ndarray, np.ndarray, PairBatch]]:
         for arrays in numpy_elements(self._dataset_from(step), self._files):
-            yield PairBatch(
+            batch = PairBatch(
                 videos=_video_batch(arrays["videos"]),
                 texts=TextBatch(**arrays["texts"]),
                 example_mask=arrays["example_mask"],
             )
+            yield arrays["ids"], arrays["captions"], batch
 
     @functools.cached_property
     def _dataset_from(self) -> Callable[[Any], Any]:
@@ -132,11 +151,12 @@ class TrainBatches:
         counts = decoding.caption_counts(serialized)
         ids = decoding.decode_video_ids(serialized)
         starts = tf.cumsum(counts, exclusive=True)
-        chosen = starts[:, None] + decoding.draw_captions(
-            ids, counts, epoch, self._seed, self._captions_per_video
-        )
+        captions = decoding.draw_captions(ids, counts, epoch, self._seed, self._captions_per_video)
+        chosen = starts[:, None] + captions
         chosen = tf.reshape(tf.where(counts[:, None] > 0, chosen, tf.reduce_sum(counts)), [-1])
         return {
+            "ids": ids,
+            "captions": captions,
             "videos": decoding.decode_videos(serialized, self._manifest, self._limits),
             "texts": decoding.decode_captions(
                 serialized, self._manifest, self._limits, decoding.CAPTIONS, chosen

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mcsan_jax.evaluation.markdown import aligned
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.contents import Table
 
 

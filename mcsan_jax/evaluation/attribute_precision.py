@@ -75,12 +75,12 @@ def _of_rows(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     starts = np.nonzero(begins.ravel())[0]
     sizes = np.diff(starts, append=rows * count)
     group = np.cumsum(begins.ravel()) - 1
-    right = np.add.reduceat(labels.ravel().astype(np.int64), starts)
+    positive = np.add.reduceat(labels.ravel().astype(np.int64), starts)
     seen = np.cumsum(labels, axis=1, dtype=np.int64).ravel()
     above = seen[starts] - labels.ravel()[starts]
     inside = np.arange(rows * count) - starts[group]
-    slope = (right - 1) / np.maximum(sizes - 1, 1)
-    expected = (right / sizes)[group] * (above[group] + 1 + inside * slope[group])
+    slope = (positive - 1) / np.maximum(sizes - 1, 1)
+    expected = (positive / sizes)[group] * (above[group] + 1 + inside * slope[group])
     return np.sum(expected.reshape(rows, count) / places, axis=1) / labels.sum(axis=1)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
 
 from data_pipeline.host.files import replacing
 from mcsan_jax.config import Config, SimilarityConfig
@@ -26,7 +27,8 @@ from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 from mcsan_jax.scoring.vectors import product_dtype
 
 Block = tuple[slice, slice]
-Parts = dict[str, np.ndarray]
+Parts = dict[str, Float[np.ndarray, "..."]]
+"""Scores by component."""
 
 _KEPT_SHARE = 4
 """Blocks that are needed twice may take as many times the bytes of the block that is compared."""
@@ -51,13 +53,17 @@ class BlockScorer:
         config: Config,
         fusions: tuple[Fusion, ...] = (),
     ) -> None:
-        self.videos, self.texts, self.parameters = videos, texts, parameters
+        self.videos, self.texts, self.parameters, self._config = videos, texts, parameters, config
         self._score = _compiled_scorer(config.similarity, config.model.compute_dtype, fusions)
         self.block_bytes = config.evaluation.block_bytes
         third = self.block_bytes / 3
         self._height = max(min(int(third / max(videos.bytes_per_video, 1)), len(videos)), 1)
         self._width = max(min(int(2 * third / max(texts.bytes_per_caption, 1)), len(texts)), 1)
         self._room = texts.room(self._width)
+
+    def with_fusions(self, fusions: tuple[Fusion, ...]) -> "BlockScorer":
+        """The scores of the same videos and captions, fused in other ways, too."""
+        return BlockScorer(self.videos, self.texts, self.parameters, self._config, fusions)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,8 +89,8 @@ class BlockScorer:
             height, width = rows.stop - rows.start, columns.stop - columns.start
             yield (rows, columns), {part: np.asarray(block)[:height, :width] for part, block in parts.items()}
 
-    def scores_of(self, videos: np.ndarray, captions: np.ndarray) -> Parts:
-        """Scores of some videos with some captions, named by their indices."""
+    def scores_of(self, videos: Int[np.ndarray, " v"], captions: Int[np.ndarray, " t"]) -> Parts:
+        """Scores [v, t] of some videos with some captions, named by their indices."""
         room = self.texts.room_for(captions)
         parts = self._score(
             self.videos.take(videos, len(videos)),
@@ -94,16 +100,19 @@ class BlockScorer:
         return {part: np.asarray(block) for part, block in parts.items()}
 
     def margins_over(
-        self, foils: TextCollection, captions: np.ndarray, of_captions: np.ndarray, size: int
+        self,
+        foils: TextCollection,
+        captions: Int[np.ndarray, " foil"],
+        of_captions: Int[np.ndarray, " foil"],
     ) -> Parts:
-        """By how much each of these captions scores above its foil, with the caption's own video.
+        """By how much each of these captions scores above its foil, with the video to which both belong [foil].
 
         Args:
-            foils: a false caption for each of the captions.
+            foils: a false caption for each of the captions, at most as many as are encoded at a time.
             captions: their true captions.
             of_captions: the video of each.
-            size: to which both are filled up.
         """
+        size = self._config.evaluation.encode_batch
         rooms = (foils.room_for(slice(None)), self.texts.room_for(captions))
         room = {level: max(of_level[level] for of_level in rooms) for level in rooms[0]}
         videos = self.videos.take(of_captions, size)
@@ -120,11 +129,11 @@ class BlockCounter(Protocol):
         """Whether it needs the block in the first round."""
         ...
 
-    def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """First round: a block that holds a caption with its video."""
         ...
 
-    def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Second round: every block once."""
         ...
 
@@ -143,7 +152,7 @@ class EveryBlock:
         """Never."""
         return False
 
-    def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Does nothing."""
 
 
@@ -210,7 +219,7 @@ class ScoreFile:
             yield file.write
             file.flush()
 
-    def write(self, block: np.ndarray, rows: slice, columns: slice) -> None:
+    def write(self, block: Float[np.ndarray, "v t"], rows: slice, columns: slice) -> None:
         """Writes one block."""
         self._matrix[rows, columns] = block
 

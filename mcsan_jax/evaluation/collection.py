@@ -8,11 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
+from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.packing import PackedNodes
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 
-Rows = slice | np.ndarray
+Rows = slice | Int[np.ndarray, " rows"]
 """Neighbouring rows, or the indices of any."""
 
 _NODE_MULTIPLE = 128
@@ -53,25 +55,32 @@ class VideoCollection:
 
 @dataclasses.dataclass(frozen=True)
 class CaptionNodes:
-    """The nodes of captions at one level: unit vectors [m, d], one caption after the other, and how many each has."""
+    """The nodes of captions at one level: unit vectors, one caption after the other, and how many each has."""
 
-    queries: np.ndarray
-    counts: np.ndarray
+    queries: Float[np.ndarray, "m d"]
+    counts: Int[np.ndarray, " t"]
 
     def __post_init__(self) -> None:
         if len(self.queries) != self.counts.sum():
             raise ValueError(f"{len(self.queries)} nodes, but captions count {self.counts.sum()}")
 
     @property
-    def ends(self) -> np.ndarray:
+    def ends(self) -> Int[np.ndarray, " t"]:
         """Where the nodes of each caption end."""
         return np.cumsum(self.counts)
 
-    def places(self, rows: Rows) -> np.ndarray:
+    def places(self, rows: Rows) -> Int[np.ndarray, " nodes"]:
         """Indices of the nodes of some captions."""
         counts = self.counts[rows]
         before_own = np.repeat(np.cumsum(counts) - counts, counts)
         return np.repeat((self.ends - self.counts)[rows], counts) + np.arange(counts.sum()) - before_own
+
+    def padded(self, rows: Rows) -> NodeSet:
+        """The nodes of some captions on the device, padded to the most that any caption of the collection has."""
+        mask = np.arange(self.counts.max(initial=1)) < self.counts[rows][:, None]
+        nodes = np.zeros((*mask.shape, self.queries.shape[1]), self.queries.dtype)
+        nodes[mask] = self.queries[self.places(rows)]
+        return NodeSet(jnp.asarray(nodes), jnp.asarray(mask))
 
     def take(self, rows: Rows, size: int, room: int) -> PackedNodes:
         """The nodes of some captions on the device, with room for `size` captions and `room` nodes."""
@@ -95,9 +104,9 @@ class CaptionNodes:
 class TextCollection:
     """Prepared captions: unit vectors of the global level [t, d] or None, nodes, and attribute directions [t, a]."""
 
-    pooled: np.ndarray | None
+    pooled: Float[np.ndarray, "t d"] | None
     nodes: dict[str, CaptionNodes]
-    attributes: dict[str, np.ndarray]
+    attributes: dict[str, Float[np.ndarray, "t _"]]
     count: int
 
     @classmethod
@@ -126,7 +135,7 @@ class TextCollection:
     def __len__(self) -> int:
         return self.count
 
-    def rows(self, rows: np.ndarray) -> "TextCollection":
+    def rows(self, rows: Int[np.ndarray, " some"]) -> "TextCollection":
         """Some of the captions."""
         return TextCollection(
             None if self.pooled is None else self.pooled[rows],

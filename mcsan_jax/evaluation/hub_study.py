@@ -1,27 +1,31 @@
 """What corrections against hubs do to a split: metrics and hubs before and after each of `hubness.METHODS`."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import Float, Int
 
 from data_pipeline.batches.batch import TextBatch, VideoBatch
+from data_pipeline.errors import InputError
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.block_scores import BlockScorer, ScoreFile
-from mcsan_jax.evaluation.encoded_split import (
+from mcsan_jax.evaluation.encode_split import (
     CaptionRows,
     EncodedCaptions,
     EncodedVideos,
+    Encoders,
     FoilRows,
     Split,
+    Variables,
     encode_captions,
     encode_videos,
 )
-from mcsan_jax.evaluation.encoding import Encoders, Variables
-from mcsan_jax.evaluation.evaluate import Trial
 from mcsan_jax.evaluation.hubness import (
     METHODS,
     T2V,
@@ -29,13 +33,15 @@ from mcsan_jax.evaluation.hubness import (
     Correction,
     CrossDomainScaling,
     DualSoftmax,
-    choose_temperature,
+    NoCorrection,
     corrected_blocks,
     corrected_ranks,
     fit_correction,
 )
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.evaluation.metrics import CUTOFFS, recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.occurrences import BestItems, hub_summary
+from mcsan_jax.evaluation.rank_split import ScoredSplit
+from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -53,58 +59,149 @@ class Bank:
     def of(
         cls, encoders: Encoders, variables: Variables, split: Split, captions: int, config: Config, name: str
     ) -> "Bank":
-        """All videos of a training split of so many captions, and `evaluation.bank_captions` of its captions.
+        """Encodes all videos of a training split, and `evaluation.bank_captions` captions drawn from all of it.
+
+        Args:
+            encoders: of the model.
+            variables: its parameters and statistics.
+            split: the training split.
+            captions: how many captions it has.
+            config: the experiment.
+            name: of the split, for errors.
 
         Raises:
             InputError: the split holds no video or no caption.
         """
         size = config.evaluation.encode_batch
-        thinned = _EveryNth(split, max(captions // config.evaluation.bank_captions, 1))
+        drawn = DrawnCaptions(split, captions, config.evaluation.bank_captions)
         return cls(
             encode_videos(encoders, variables, split, size, name),
-            encode_captions(encoders, variables, thinned, size, name),
+            encode_captions(encoders, variables, drawn, size, name),
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class _EveryNth:
-    """A split of which only every n-th batch of captions is read."""
+class DrawnCaptions:
+    """A split with only some of its captions, drawn from all of them without replacement.
+
+    The draw depends on the two numbers alone, so that runs on the same data have the same bank. Captions are read in
+    their order, and no more of them are held at a time than are read to fill one batch.
+
+    Attributes:
+        split: all videos and captions.
+        captions: how many captions it has.
+        drawn: how many of them are drawn; all where there are no more.
+    """
 
     split: Split
-    n: int
+    captions: int
+    drawn: int
+
+    @functools.cached_property
+    def places(self) -> Int[np.ndarray, " drawn"]:
+        """Places of the drawn captions among all, ascending."""
+        rng = np.random.default_rng(0)
+        return np.sort(rng.choice(self.captions, min(self.drawn, self.captions), replace=False))
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
+        """All videos."""
         return self.split.video_batches(batch_size)
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        return itertools.islice(self.split.caption_batches(batch_size), 0, None, self.n)
+        """The drawn captions, in padded batches."""
+        captions = self._one_by_one(batch_size)
+        while some := list(itertools.islice(captions, batch_size)):
+            ids, texts, videos, rows = zip(*some, strict=True)
+            missing = batch_size - len(some)
+            batch = jax.tree.map(
+                lambda *arrays, missing=missing: _filled_up(np.stack(arrays), missing), *rows
+            )
+            yield _Rows(ids, texts, np.array(videos)), batch
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
+        """All foils."""
         return self.split.foil_batches(batch_size)
+
+    def _one_by_one(self, batch_size: int) -> Iterator[tuple[str, str, int, TextBatch]]:
+        """Id, text, video and row of each drawn caption."""
+        first = 0
+        for info, batch in self.split.caption_batches(batch_size):
+            begin, end = np.searchsorted(self.places, (first, first + len(info.ids)))
+            for row in self.places[begin:end] - first:
+                of_row = jax.tree.map(lambda array, row=row: array[row], batch)
+                yield info.ids[row], info.texts[row], info.videos[row], of_row
+            first += len(info.ids)
 
 
 @dataclasses.dataclass(frozen=True)
-class NoCorrection(Correction):
-    """The scores as they are."""
+class _Rows:
+    """Drawn captions: see `encode_split.CaptionRows`."""
 
-    name = "no correction"
+    ids: Sequence[str]
+    texts: Sequence[str]
+    videos: Int[np.ndarray, " rows"]
 
-    @classmethod
-    def of(cls, gallery: int) -> "NoCorrection":
-        """For a gallery of so many items."""
-        return cls(np.zeros(gallery), None)
 
-    def _corrected(self, scores: np.ndarray) -> np.ndarray:
-        return scores
+def _filled_up(rows: np.ndarray, missing: int) -> np.ndarray:
+    return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class TemperatureChoice:
+    """What `choose_temperature` found.
+
+    Attributes:
+        temperature: with the greatest sum of recalls.
+        recall_sums: the sum for each temperature, in percent.
+    """
+
+    temperature: float
+    recall_sums: dict[float, float]
+
+
+def choose_temperature(
+    method: str,
+    scores: Float[np.ndarray, "v t"],
+    matches: Matches,
+    banks: Mapping[str, Float[np.ndarray, "_ _"]],
+    grid: Sequence[float],
+) -> TemperatureChoice:
+    """Tries temperatures on the validation split.
+
+    Args:
+        method: one of `METHODS` that has a temperature.
+        scores: of the validation videos and texts [v, t].
+        matches: their pairs.
+        banks: by direction, as of `fit_correction`, for the validation gallery. With both directions Rsum decides,
+            with one its three recalls.
+        grid: temperatures; of equally good ones the first is chosen.
+
+    Raises:
+        InputError: as of `fit_correction` and `corrected_blocks`, or there is nothing to choose.
+    """
+    if method == CrossDomainScaling.name or not grid or not banks:
+        raise InputError(
+            f"no temperature to choose for {method}: {len(grid)} temperatures and {len(banks)} banks were given"
+        )
+    sums = {}
+    for temperature in grid:
+        ranks = [
+            corrected_ranks(fit_correction(method, bank, direction, temperature), scores, matches, direction)
+            for direction, bank in banks.items()
+        ]
+        sums[temperature] = sum(
+            100.0 * float(np.mean(of_direction.hit_probability(k))) for of_direction in ranks for k in CUTOFFS
+        )
+    return TemperatureChoice(max(sums, key=lambda temperature: sums[temperature]), sums)
 
 
 def study_hubs(
-    trial: Trial, validation: Trial, bank: Bank, config: Config, folder: pathlib.Path
+    scored: ScoredSplit, validation: ScoredSplit, bank: Bank, config: Config, folder: pathlib.Path
 ) -> list[dict[str, Any]]:
     """Scores without and with each correction.
 
     Args:
-        trial: the evaluated split.
+        scored: the evaluated split.
         validation: on which temperatures are chosen.
         bank: of the training split.
         config: the experiment.
@@ -114,9 +211,9 @@ def study_hubs(
         Per method ``name``, ``transductive``, ``temperature`` (None without), metrics of ``t2v`` and ``v2t``,
         ``rsum`` and ``hubs`` of both directions.
     """
-    scores, banks = _matrices(trial, bank, config, folder, "evaluated")
+    scores, banks = _matrices(scored, bank, config, folder, "evaluated")
     chosen_on, its_banks = _matrices(validation, bank, config, folder, "validation")
-    rows = [_row(NoCorrection.name, False, None, trial, scores, {})]
+    rows = [_row(NoCorrection.name, False, None, scored, scores, {})]
     for method in METHODS:
         transductive = method == DualSoftmax.name
         own = dict.fromkeys((T2V, V2T), scores) if transductive else banks
@@ -130,15 +227,15 @@ def study_hubs(
             direction: fit_correction(method, queries, direction, temperature)
             for direction, queries in own.items()
         }
-        rows.append(_row(method, transductive, temperature, trial, scores, corrections))
+        rows.append(_row(method, transductive, temperature, scored, scores, corrections))
     return rows
 
 
 def _matrices(
-    trial: Trial, bank: Bank, config: Config, folder: pathlib.Path, name: str
+    scored: ScoredSplit, bank: Bank, config: Config, folder: pathlib.Path, name: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Fused scores of a split [v, t], and of its two galleries with the bank, mapped from files."""
-    scorer = trial.scorer
+    scorer = scored.scorer
     of_captions = BlockScorer(scorer.videos, bank.captions.collection, scorer.parameters, config)
     of_videos = BlockScorer(bank.videos.collection, scorer.texts, scorer.parameters, config)
     scores, t2v, v2t = (
@@ -161,15 +258,15 @@ def _row(
     name: str,
     transductive: bool,
     temperature: float | None,
-    trial: Trial,
+    scored: ScoredSplit,
     scores: np.ndarray,
     corrections: Mapping[str, Correction],
 ) -> dict[str, Any]:
     metrics, hubs = {}, {}
-    galleries = {T2V: trial.videos.ids, V2T: trial.captions.ids}
+    galleries = {T2V: scored.videos.ids, V2T: scored.captions.ids}
     for direction, ids in galleries.items():
         correction = corrections.get(direction) or NoCorrection.of(len(ids))
-        metrics[direction] = retrieval_metrics(corrected_ranks(correction, scores, trial.matches, direction))
+        metrics[direction] = retrieval_metrics(corrected_ranks(correction, scores, scored.matches, direction))
         hubs[direction] = hub_summary(_best(correction, scores, direction), ids)
     return {
         "name": name,

@@ -15,13 +15,13 @@ a query, so that no temperature overflows and float32 keeps the order.
 import abc
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.metrics import CUTOFFS
 from mcsan_jax.evaluation.occurrences import BestItems
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks
 from mcsan_jax.evaluation.relevance import Matches
@@ -44,15 +44,30 @@ class Correction(abc.ABC):
     transductive: ClassVar[bool] = False
     """Whether a query's answers hang on the other test queries."""
 
-    penalties: np.ndarray
+    penalties: Float[np.ndarray, " gallery"]
     temperature: float | None
 
-    def __call__(self, scores: np.ndarray) -> np.ndarray:
+    def __call__(self, scores: Float[np.ndarray, "gallery q"]) -> Float[np.ndarray, "gallery q"]:
         """Corrected scores in float32, for some queries and the whole gallery [gallery, queries]."""
         return self._corrected(scores).astype(np.float32)
 
     @abc.abstractmethod
     def _corrected(self, scores: np.ndarray) -> np.ndarray: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class NoCorrection(Correction):
+    """The scores as they are."""
+
+    name = "no correction"
+
+    @classmethod
+    def of(cls, gallery: int) -> "NoCorrection":
+        """For a gallery of so many items."""
+        return cls(np.zeros(gallery), None)
+
+    def _corrected(self, scores: np.ndarray) -> np.ndarray:
+        return scores
 
 
 class InvertedSoftmax(Correction):
@@ -61,7 +76,7 @@ class InvertedSoftmax(Correction):
     name = "inverted softmax"
 
     @classmethod
-    def fit(cls, bank: np.ndarray, temperature: float) -> "InvertedSoftmax":
+    def fit(cls, bank: Float[np.ndarray, "gallery bank"], temperature: float) -> "InvertedSoftmax":
         """Learns the penalties from the scores of a bank [gallery, bank]."""
         return cls(_soft_maxima(bank, temperature), temperature)
 
@@ -78,10 +93,12 @@ class QueryBankNorm(Correction):
     """
 
     name = "QB-Norm"
-    activated: np.ndarray
+    activated: Bool[np.ndarray, " gallery"]
 
     @classmethod
-    def fit(cls, bank: np.ndarray, temperature: float, best: int = 1) -> "QueryBankNorm":
+    def fit(
+        cls, bank: Float[np.ndarray, "gallery bank"], temperature: float, best: int = 1
+    ) -> "QueryBankNorm":
         """Learns from the scores of a bank [gallery, bank], whose `best` answers make the activation set."""
         answers = BestItems(best, bank.shape[1], bank.shape[0])
         for tile, items, queries in _tiles(bank):
@@ -105,7 +122,7 @@ class CrossDomainScaling(Correction):
     name = "CSLS"
 
     @classmethod
-    def fit(cls, bank: np.ndarray, neighbours: int = 10) -> "CrossDomainScaling":
+    def fit(cls, bank: Float[np.ndarray, "gallery bank"], neighbours: int = 10) -> "CrossDomainScaling":
         """Learns from the scores of a bank [gallery, bank]; of a smaller bank, all are neighbours."""
         nearest = BestItems(min(neighbours, bank.shape[1]), *bank.shape)
         for tile, items, queries in _tiles(bank):
@@ -131,7 +148,7 @@ class DualSoftmax(Correction):
     temperature: float
 
     @classmethod
-    def fit(cls, scores: np.ndarray, temperature: float) -> "DualSoftmax":
+    def fit(cls, scores: Float[np.ndarray, "gallery q"], temperature: float) -> "DualSoftmax":
         """Learns from all test scores [gallery, queries]."""
         return cls(_soft_maxima(scores, temperature), temperature)
 
@@ -149,7 +166,7 @@ METHODS = (InvertedSoftmax.name, QueryBankNorm.name, CrossDomainScaling.name, Du
 
 
 def fit_correction(
-    method: str, bank: np.ndarray, direction: str, temperature: float | None = None
+    method: str, bank: Float[np.ndarray, "_ _"], direction: str, temperature: float | None = None
 ) -> Correction:
     """Fits one of `METHODS`.
 
@@ -183,8 +200,8 @@ def fit_correction(
 
 
 def corrected_blocks(
-    correction: Correction, scores: np.ndarray, direction: str
-) -> Iterator[tuple[np.ndarray, slice, slice]]:
+    correction: Correction, scores: Float[np.ndarray, "v t"], direction: str
+) -> Iterator[tuple[Float[np.ndarray, "_ _"], slice, slice]]:
     """Corrected scores block by block, each with its videos and texts; every block holds some queries' whole gallery.
 
     Args:
@@ -213,7 +230,9 @@ def corrected_blocks(
             yield correction(block).T, some, everything
 
 
-def corrected_ranks(correction: Correction, scores: np.ndarray, matches: Matches, direction: str) -> Ranks:
+def corrected_ranks(
+    correction: Correction, scores: Float[np.ndarray, "v t"], matches: Matches, direction: str
+) -> Ranks:
     """Ranks of one direction after a correction; see `corrected_blocks`."""
     counter = RankCounter(matches)
     for block, videos, texts in corrected_blocks(correction, scores, direction):
@@ -221,55 +240,6 @@ def corrected_ranks(correction: Correction, scores: np.ndarray, matches: Matches
         counter.see_matches(block, videos, texts)
         counter.count(block, videos, texts)
     return counter.text_to_video() if direction == T2V else counter.video_to_text()
-
-
-@dataclasses.dataclass(frozen=True)
-class TemperatureChoice:
-    """What `choose_temperature` found.
-
-    Attributes:
-        temperature: with the greatest sum of recalls.
-        recall_sums: the sum for each temperature, in percent.
-    """
-
-    temperature: float
-    recall_sums: dict[float, float]
-
-
-def choose_temperature(
-    method: str,
-    scores: np.ndarray,
-    matches: Matches,
-    banks: Mapping[str, np.ndarray],
-    grid: Sequence[float],
-) -> TemperatureChoice:
-    """Tries temperatures on the validation split.
-
-    Args:
-        method: one of `METHODS` that has a temperature.
-        scores: of the validation videos and texts [v, t].
-        matches: their pairs.
-        banks: by direction, as of `fit_correction`, for the validation gallery. With both directions Rsum decides,
-            with one its three recalls.
-        grid: temperatures; of equally good ones the first is chosen.
-
-    Raises:
-        InputError: as of `fit_correction` and `corrected_blocks`, or there is nothing to choose.
-    """
-    if method == CrossDomainScaling.name or not grid or not banks:
-        raise InputError(
-            f"no temperature to choose for {method}: {len(grid)} temperatures and {len(banks)} banks were given"
-        )
-    sums = {}
-    for temperature in grid:
-        ranks = [
-            corrected_ranks(fit_correction(method, bank, direction, temperature), scores, matches, direction)
-            for direction, bank in banks.items()
-        ]
-        sums[temperature] = sum(
-            100.0 * float(np.mean(of_direction.hit_probability(k))) for of_direction in ranks for k in CUTOFFS
-        )
-    return TemperatureChoice(max(sums, key=lambda temperature: sums[temperature]), sums)
 
 
 def _seen_by_queries(matrix: np.ndarray, direction: str) -> np.ndarray:

@@ -26,7 +26,7 @@ def retrieval_metrics(ranks: Ranks) -> dict[str, float]:
 
 
 def whole_list_metrics(ranks: PairRanks) -> dict[str, float]:
-    """Mean average precision and nDCG@10 in percent, which look at all right items of a query."""
+    """Mean average precision and nDCG@10 in percent, which look at all relevant items of a query."""
     return {
         "mAP": 100.0 * float(np.mean(ranks.average_precision())),
         "nDCG@10": 100.0 * float(np.mean(ranks.ndcg(10))),

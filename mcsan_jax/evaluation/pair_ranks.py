@@ -1,9 +1,9 @@
-"""Where all right answers stand in a ranking, for measures of the whole list, with ties resolved by expectation.
+"""Where all relevant items stand in a ranking, for measures of the whole list, with ties resolved by expectation.
 
-A tie group of t items, r of them right, stands behind g items, R of them right. If the order inside the group is
-random, each of its places g + 1, …, g + t holds a right item with probability r/t, and a right item at place g + i
-has R + (i − 1)(r − 1)/(t − 1) others before it on average. The group's share of a query's average precision and of
-its discounted cumulative gain at k is therefore expected to be
+A tie group of t items, r of them relevant, stands behind g items, R of them relevant. If the order inside the group is
+random, each of its places g + 1, …, g + t holds a relevant item with probability r/t, and a relevant item at place
+g + i has R + (i − 1)(r − 1)/(t − 1) others before it on average. The group's share of a query's average precision and
+of its discounted cumulative gain at k is therefore expected to be
 
     Σ_i r/t · (R + 1 + (i − 1)(r − 1)/(t − 1)) / (g + i)        and        Σ_{i ≤ k − g} r/t / log2(1 + g + i).
 
@@ -14,34 +14,34 @@ w = t − (g + 1) h, so that the work does not grow with the size of a group.
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.special import digamma
 
-from mcsan_jax.evaluation.matched_scores import MatchedScores, count_in_columns
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.evaluation.ranking import MatchedScores, Ranks, count_in_columns
 from mcsan_jax.evaluation.relevance import Matches
 
 
 @dataclasses.dataclass(frozen=True)
 class PairRanks:
-    """For each query and each of its right items, what stands above that item and what is level with it.
+    """For each query and each of its relevant items, what stands above that item and what is level with it.
 
     Attributes:
-        query: of each pair [p]: position among the queries that have a right item, each of which occurs.
-        greater: items, right or wrong, that score strictly above the pair [p].
+        query: of each pair [p]: position among the queries that have a relevant item, each of which occurs.
+        greater: items, relevant or not, that score strictly above the pair [p].
         tied: items that score the same as the pair, itself included [p].
     """
 
-    query: np.ndarray
-    greater: np.ndarray
-    tied: np.ndarray
+    query: Int[np.ndarray, " p"]
+    greater: Int[np.ndarray, " p"]
+    tied: Int[np.ndarray, " p"]
 
     def best(self) -> Ranks:
-        """Ranks of the best right item of each query, as `RankCounter` counts them."""
+        """Ranks of the best relevant item of each query, as `RankCounter` counts them."""
         groups = self._groups()
         _, first = np.unique(groups.query, return_index=True)
         return Ranks(groups.greater[first], groups.tied[first], groups.relevant[first])
 
-    def average_precision(self) -> np.ndarray:
+    def average_precision(self) -> Float[np.ndarray, " q"]:
         """Expected average precision of each query, from 0 to 1."""
         groups = self._groups()
         reciprocals = digamma(groups.greater + groups.tied + 1) - digamma(groups.greater + 1)
@@ -51,11 +51,11 @@ class PairRanks:
         parts = groups.relevant / groups.tied * (before + within)
         return np.bincount(groups.query, parts) / np.bincount(self.query)
 
-    def ndcg(self, k: int) -> np.ndarray:
+    def ndcg(self, k: int) -> Float[np.ndarray, " q"]:
         """Expected normalised discounted cumulative gain of each query among the first `k`, from 0 to 1.
 
-        A right item gains 1, discounted by log2(1 + place), over the most that the query can reach: min(right, k) right
-        items in front. This is what trec_eval computes as ndcg_cut.
+        A relevant item gains 1, discounted by log2(1 + place), over the most that the query can reach: its relevant
+        items in front, k of them at most. This is what trec_eval computes as ndcg_cut.
         """
         gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
         groups = self._groups()
@@ -75,16 +75,16 @@ class PairRanks:
 
 @dataclasses.dataclass(frozen=True)
 class _TieGroups:
-    """The tie groups that hold a right item, those of a query together and from its best to its worst.
+    """The tie groups that hold a relevant item, those of a query together and from its best to its worst.
 
-    ``relevant`` items of a group are right; ``above`` right ones stand in better groups.
+    ``relevant`` items of a group are relevant; ``above`` relevant ones stand in better groups.
     """
 
-    query: np.ndarray
-    greater: np.ndarray
-    tied: np.ndarray
-    relevant: np.ndarray
-    above: np.ndarray
+    query: Int[np.ndarray, " g"]
+    greater: Int[np.ndarray, " g"]
+    tied: Int[np.ndarray, " g"]
+    relevant: Int[np.ndarray, " g"]
+    above: Int[np.ndarray, " g"]
 
 
 class PairCounter(MatchedScores):
@@ -101,18 +101,18 @@ class PairCounter(MatchedScores):
         self._of_text = _PairsOfQueries(matches.texts, matches.text_count)
         self._of_video = _PairsOfQueries(matches.videos, matches.video_count)
 
-    def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Counts, for a block [videos, texts], what scores above or equal to each matched pair."""
         block = self._counted(block, videos, texts)
         self._count_videos(block, texts)
         self._count_texts(block, videos)
 
     def text_to_video(self) -> PairRanks:
-        """Ranks of the right videos of every caption that has one, after all blocks were counted."""
+        """Ranks of the relevant videos of every caption that has one, after all blocks were counted."""
         return self._ranks(self.matches.texts, self._text_counts)
 
     def video_to_text(self) -> PairRanks:
-        """Ranks of the right captions of every video that has one, after all blocks were counted."""
+        """Ranks of the relevant captions of every video that has one, after all blocks were counted."""
         return self._ranks(self.matches.videos, self._video_counts)
 
     def _count_videos(self, block: np.ndarray, texts: slice) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Shaped
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import replacing
@@ -89,12 +90,12 @@ class QueryTable:
     """
 
     path: pathlib.Path
-    columns: dict[str, np.ndarray]
+    columns: dict[str, Shaped[np.ndarray, " q"]]
 
     def __len__(self) -> int:
         return len(self.columns["query"])
 
-    def __getitem__(self, column: str) -> np.ndarray:
+    def __getitem__(self, column: str) -> Shaped[np.ndarray, " q"]:
         return self.columns[column]
 
     @property
@@ -108,7 +109,7 @@ class QueryTable:
         """Ranks by the fused score."""
         return Ranks(self["greater"], self["tied"], self["relevant"])
 
-    def take(self, rows: np.ndarray) -> "QueryTable":
+    def take(self, rows: Shaped[np.ndarray, " rows"]) -> "QueryTable":
         """Some rows (indices, or a truth value for each row)."""
         return QueryTable(self.path, {name: values[rows] for name, values in self.columns.items()})
 

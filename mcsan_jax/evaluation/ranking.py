@@ -1,8 +1,8 @@
-"""Where the first right answer stands in a ranking, with ties resolved by expectation.
+"""Where the first relevant item stands in a ranking, with ties resolved by expectation.
 
-For a query, ``greater`` counts the items that score strictly above its best right item, and the tie group is every
-item with exactly that score: ``tied`` items, ``relevant`` of which are right. If the order inside the group is
-random, the first right item is among the first m of the group with probability
+For a query, ``greater`` counts the items that score strictly above its best relevant item, and the tie group is every
+item with exactly that score: ``tied`` items, ``relevant`` of them relevant. If the order inside the group is
+random, the first relevant item is among the first m of the group with probability
 ``1 − C(tied − relevant, m) / C(tied, m)`` and stands at place ``(tied + 1) / (relevant + 1)`` of the group on average.
 """
 
@@ -10,44 +10,50 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
 
-from mcsan_jax.evaluation.matched_scores import MatchedScores, count_in_columns, count_in_rows
 from mcsan_jax.evaluation.relevance import Matches
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranks:
-    """For each query: wrong items above the best right one, size of its tie group, right items in that group."""
+    """Where the best relevant item of each query stands.
 
-    greater: np.ndarray
-    tied: np.ndarray
-    relevant: np.ndarray
+    Attributes:
+        greater: items that score above it.
+        tied: size of its tie group.
+        relevant: relevant items in the tie group.
+    """
 
-    def expected_rank(self) -> np.ndarray:
-        """Expected place of the first right item, counted from 1."""
+    greater: Int[np.ndarray, " q"]
+    tied: Int[np.ndarray, " q"]
+    relevant: Int[np.ndarray, " q"]
+
+    def expected_rank(self) -> Float[np.ndarray, " q"]:
+        """Expected place of the first relevant item, counted from 1."""
         return self.greater + (self.tied + 1) / (self.relevant + 1)
 
-    def hit_probability(self, k: int) -> np.ndarray:
-        """Probability that a right item is among the first `k`."""
+    def hit_probability(self, k: int) -> Float[np.ndarray, " q"]:
+        """Probability that a relevant item is among the first `k`."""
         places = np.clip(k - self.greater, 0, self.tied)
         wrong = self.tied - self.relevant
         misses = np.exp(_log_choose(wrong, places) - _log_choose(self.tied, places))
         return np.where(places > wrong, 1.0, 1.0 - np.where(places > wrong, 0.0, misses))
 
     def tied_fraction(self) -> float:
-        """Share of queries whose best right item ties with a wrong one."""
+        """Share of queries whose best relevant item ties with another."""
         return float(np.mean(self.tied > self.relevant))
 
     def optimistic(self) -> "Ranks":
-        """Ranks as if the right item came first in its tie group.
+        """Ranks as if the relevant item came first in its tie group.
 
         Only to reproduce figures of others: a model that gives all items one score reaches 100 % this way.
         """
         return Ranks(self.greater, np.ones_like(self.tied), np.ones_like(self.relevant))
 
     def pessimistic(self) -> "Ranks":
-        """Ranks as if all wrong items of the tie group came before the right ones.
+        """Ranks as if the relevant items came last in their tie group.
 
         Only to reproduce figures of others: expectation is what a random order of equal items gives.
         """
@@ -55,25 +61,77 @@ class Ranks:
         return Ranks(greater, np.ones_like(self.tied), np.ones_like(self.relevant))
 
 
-def text_to_video_ranks(scores: np.ndarray, video_of_text: np.ndarray) -> Ranks:
+def text_to_video_ranks(scores: Float[np.ndarray, "v t"], video_of_text: Int[np.ndarray, " t"]) -> Ranks:
     """Ranks of each caption's video among all videos, from a whole score matrix [v, t]."""
     return _count_whole(scores, video_of_text).text_to_video()
 
 
-def video_to_text_ranks(scores: np.ndarray, video_of_text: np.ndarray) -> Ranks:
+def video_to_text_ranks(scores: Float[np.ndarray, "v t"], video_of_text: Int[np.ndarray, " t"]) -> Ranks:
     """Ranks of each video's best caption among all captions, from a whole score matrix [v, t]."""
     return _count_whole(scores, video_of_text).video_to_text()
 
 
+class MatchedScores:
+    """The first of the two rounds in which a score matrix is counted that never exists as a whole.
+
+    `see_matches` must be given every block that holds a matched pair; then a subclass' ``count`` must be given every
+    block once. A block must have bit for bit the same scores in both rounds.
+
+    Args:
+        matches: the pairs that belong together.
+    """
+
+    def __init__(self, matches: Matches) -> None:
+        self.matches = matches
+        self._scores = np.full(len(matches.texts), np.nan, np.float32)
+        self._cells = 0
+
+    def has_match(self, videos: slice, texts: slice) -> bool:
+        """Whether the block holds a matched pair."""
+        return len(self.matches.inside(videos, texts)) > 0
+
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
+        """Takes note of the scores of matched pairs in a block [videos, texts]."""
+        block = self._checked(block, videos, texts)
+        pairs = self.matches.inside(videos, texts)
+        rows, columns = self.matches.videos[pairs] - videos.start, self.matches.texts[pairs] - texts.start
+        self._scores[pairs] = block[rows, columns]
+
+    def _counted(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
+        """A block that `count` takes."""
+        self._cells += block.size
+        return self._checked(block, videos, texts)
+
+    def _checked(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
+        """The block in float32, so that a matched score equals itself when it is met again."""
+        if not np.all(np.isfinite(block)):
+            row, column = (int(i[0]) for i in np.nonzero(~np.isfinite(block)))
+            raise ValueError(
+                f"the score of video {videos.start + row} and caption {texts.start + column} is {block[row, column]}; "
+                "scores must be finite to be ranked"
+            )
+        return np.asarray(block, np.float32)
+
+    def _require_all(self) -> None:
+        """Blocks that were left out, or counted twice, would give plausible ranks."""
+        unseen = int(np.sum(np.isnan(self._scores)))
+        cells = self.matches.video_count * self.matches.text_count
+        if unseen or self._cells != cells:
+            raise ValueError(
+                f"{self._cells} of {cells} scores were counted, and {unseen} of {len(self._scores)} matched pairs were "
+                "not seen before; every block must be counted once, after see_matches had all that hold a pair"
+            )
+
+
 class RankCounter(MatchedScores):
-    """Counts the ranks of the best right items in both directions.
+    """Counts the ranks of the best relevant items in both directions.
 
     Args:
         matches: the pairs that belong together.
 
     Attributes:
-        best_of_text: after the first round, the score of each caption's best right video [t]; -inf where it has none.
-        best_of_video: the score of each video's best right caption [v].
+        best_of_text: after the first round, the score of each caption's best relevant video [t], or -inf.
+        best_of_video: the score of each video's best relevant caption [v].
     """
 
     def __init__(self, matches: Matches) -> None:
@@ -83,14 +141,14 @@ class RankCounter(MatchedScores):
         self._text_counts = np.zeros((2, matches.text_count), np.int64)
         self._video_counts = np.zeros((2, matches.video_count), np.int64)
 
-    def see_matches(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Takes note of the scores of matched pairs in a block [videos, texts]."""
         super().see_matches(block, videos, texts)
         pairs = self.matches.inside(videos, texts)
         np.maximum.at(self.best_of_text, self.matches.texts[pairs], self._scores[pairs])
         np.maximum.at(self.best_of_video, self.matches.videos[pairs], self._scores[pairs])
 
-    def count(self, block: np.ndarray, videos: slice, texts: slice) -> None:
+    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Counts, for a block [videos, texts], what scores above or equal to the best matched pairs."""
         block = self._counted(block, videos, texts)
         best = self.best_of_text[None, texts]
@@ -113,6 +171,16 @@ class RankCounter(MatchedScores):
         relevant = np.bincount(queries[self._scores == best[queries]], minlength=len(best))
         greater, tied = counts[:, relevant > 0]
         return Ranks(greater, tied, relevant[relevant > 0])
+
+
+def count_in_columns(mask: Bool[np.ndarray, "v t"]) -> Int[np.ndarray, " t"]:
+    """How many of each column are true, faster than numpy's own sum of booleans."""
+    return mask.sum(axis=0, dtype=np.int32)
+
+
+def count_in_rows(mask: Bool[np.ndarray, "v t"]) -> Int[np.ndarray, " v"]:
+    """How many of each row are true, faster than numpy's own sum of booleans."""
+    return np.bitwise_count(np.packbits(mask, axis=1)).sum(axis=1, dtype=np.int64)
 
 
 def _count_whole(scores: np.ndarray, video_of_text: np.ndarray) -> RankCounter:

@@ -1,11 +1,19 @@
-"""Which videos and captions belong together."""
+"""Which videos and captions are relevant to each other, and captions that say the same.
+
+Two texts are the same if they differ in case and white space at most.
+"""
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from data_pipeline.errors import InputError
+
+EXAMPLES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +30,8 @@ class Matches:
         InputError: a pair names a video or a caption that does not exist, or is listed twice.
     """
 
-    videos: np.ndarray
-    texts: np.ndarray
+    videos: Int[np.ndarray, "*p"]
+    texts: Int[np.ndarray, "*q"]
     video_count: int
     text_count: int
 
@@ -49,7 +57,7 @@ class Matches:
             raise InputError(f"the pair of video {video} and caption {text} is listed {times.max()} times")
 
     @classmethod
-    def of_owners(cls, video_of_text: np.ndarray, video_count: int) -> "Matches":
+    def of_owners(cls, video_of_text: Int[np.ndarray, " t"], video_count: int) -> "Matches":
         """Captions that belong to one video each.
 
         Args:
@@ -60,24 +68,24 @@ class Matches:
         return cls(owners, np.arange(len(owners)), video_count, len(owners))
 
     @functools.cached_property
-    def queried_texts(self) -> np.ndarray:
-        """Captions that have a right video, ascending: the queries of text-to-video."""
+    def queried_texts(self) -> Int[np.ndarray, " q"]:
+        """Captions that have a relevant video, ascending: the queries of text-to-video."""
         return np.unique(self.texts)
 
     @functools.cached_property
-    def queried_videos(self) -> np.ndarray:
-        """Videos that have a right caption, ascending: the queries of video-to-text."""
+    def queried_videos(self) -> Int[np.ndarray, " q"]:
+        """Videos that have a relevant caption, ascending: the queries of video-to-text."""
         return np.unique(self.videos)
 
-    def videos_of_texts(self) -> np.ndarray:
-        """The right videos of every caption, ascending [t, most]; -1 fills."""
+    def videos_of_texts(self) -> Int[np.ndarray, "t most"]:
+        """The relevant videos of every caption, ascending [t, most]; -1 fills."""
         return _slots(self.texts, self.videos, self.text_count)
 
-    def texts_of_videos(self) -> np.ndarray:
-        """The right captions of every video, ascending [v, most]; -1 fills."""
+    def texts_of_videos(self) -> Int[np.ndarray, "v most"]:
+        """The relevant captions of every video, ascending [v, most]; -1 fills."""
         return _slots(self.videos, self.texts, self.video_count)
 
-    def inside(self, videos: slice, texts: slice) -> np.ndarray:
+    def inside(self, videos: slice, texts: slice) -> Int[np.ndarray, " p"]:
         """Indices of the pairs whose video and caption lie in a block of the score matrix."""
         order, starts = self._by_text
         pairs = order[starts[texts.start] : starts[texts.stop]]
@@ -89,6 +97,86 @@ class Matches:
         """Pairs in the order of their captions, and where each caption's begin."""
         order = np.argsort(self.texts, kind="stable")
         return order, np.searchsorted(self.texts[order], np.arange(self.text_count + 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class MergedCaptions:
+    """One query for each text, and the videos that are relevant to it.
+
+    Attributes:
+        kept: index of the first caption of each text, ascending [q].
+        query_of: for each caption, the place of its text in `kept` [t]; a caption repeats an earlier one where
+            ``kept[query_of]`` is not its own index.
+        videos, queries: the relevant pairs, each once [p]: a video, and the place of a text in `kept`.
+    """
+
+    kept: Int[np.ndarray, " q"]
+    query_of: Int[np.ndarray, " t"]
+    videos: Int[np.ndarray, " p"]
+    queries: Int[np.ndarray, " p"]
+
+
+def merge(texts: Sequence[str], video_of_text: Int[np.ndarray, " t"]) -> MergedCaptions:
+    """HGR's rule: captions of the same text become one query, for which all their videos are relevant.
+
+    Args:
+        texts: of all captions.
+        video_of_text: index of each caption's video.
+    """
+    place_of: dict[str, int] = {}
+    query_of = np.array([place_of.setdefault(_normalised(text), len(place_of)) for text in texts], np.int64)
+    kept = np.unique(query_of, return_index=True)[1]
+    pairs = np.unique(np.stack([query_of, video_of_text], axis=1), axis=0)
+    return MergedCaptions(kept, query_of, videos=pairs[:, 1], queries=pairs[:, 0])
+
+
+def probable_false_negatives(
+    texts: Sequence[str],
+    video_of_text: Int[np.ndarray, " t"],
+    caption_ids: Sequence[str],
+    video_ids: Sequence[str],
+    ranks: Float[np.ndarray, " t"],
+) -> dict[str, Any]:
+    """Captions whose text also belongs to another video, which a ranking wrongly counts as a wrong answer.
+
+    Args:
+        texts, caption_ids: of all captions.
+        video_of_text: index of each caption's video.
+        video_ids: of all videos.
+        ranks: expected rank of each caption's own video.
+
+    Returns:
+        ``queries`` (how many such captions), ``share`` (of all captions, in percent) and ``examples``: up to
+        `EXAMPLES` of different texts, those with the worst ranks first, each with ``query``, ``text``, ``video``,
+        ``other`` (the first other video with the text) and ``rank``.
+    """
+    merged = merge(texts, video_of_text)
+    shared = np.bincount(merged.queries)[merged.query_of] > 1
+    queries = np.nonzero(shared)[0]
+    examples: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    for caption in queries[np.argsort(-ranks[queries], kind="stable")]:
+        text = int(merged.query_of[caption])
+        if text in seen:
+            continue
+        seen.add(text)
+        relevant = merged.videos[merged.queries == text]
+        examples.append(
+            {
+                "query": caption_ids[caption],
+                "text": texts[caption],
+                "video": video_ids[video_of_text[caption]],
+                "other": video_ids[relevant[relevant != video_of_text[caption]][0]],
+                "rank": float(ranks[caption]),
+            }
+        )
+        if len(examples) == EXAMPLES:
+            break
+    return {"queries": len(queries), "share": 100.0 * float(shared.mean()), "examples": examples}
+
+
+def _normalised(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _slots(keys: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

@@ -5,6 +5,10 @@ interval too. The gallery stays as it is. Sources: the bootstrap and its percent
 and Tibshirani (1993, ch. 13); by clusters, Davison and Hinkley (1997, ch. 3.8) and Field and Welsh (2007); the
 randomisation test of two retrieval systems, Fisher (1935) and Smucker, Allan and Carterette (CIKM 2007); p-values of
 drawn permutations, Phipson and Smyth (2010); several metrics, Holm (1979).
+
+`scipy.stats` has a bootstrap and a permutation test, with which tests compare where there is one query a video. They
+are not used here because they hand a statistic whole resamples: here a resample is one row of counts, a thousand rows
+are one product of matrices, and all metrics of both directions are of the same draws. It has no correction by Holm.
 """
 
 import dataclasses
@@ -13,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int, Num
 
 from mcsan_jax.evaluation.ranking import Ranks
 
@@ -38,9 +43,9 @@ class QueryValues:
         ranks: expected ranks [q], for the median.
     """
 
-    videos: np.ndarray
-    means: Mapping[str, np.ndarray]
-    ranks: np.ndarray
+    videos: Int[np.ndarray, " q"]
+    means: Mapping[str, Float[np.ndarray, " q"]]
+    ranks: Float[np.ndarray, " q"]
 
 
 Directions = Mapping[str, QueryValues]
@@ -49,9 +54,9 @@ Directions = Mapping[str, QueryValues]
 
 def query_values(
     ranks: Ranks,
-    videos: np.ndarray,
-    average_precision: np.ndarray | None = None,
-    ndcg10: np.ndarray | None = None,
+    videos: Int[np.ndarray, " q"],
+    average_precision: Float[np.ndarray, " q"] | None = None,
+    ndcg10: Float[np.ndarray, " q"] | None = None,
 ) -> QueryValues:
     """Values per query of R@1, R@5, R@10, R@50, MnR and, where given (as shares), mAP and nDCG@10; in percent."""
     means = {f"R@{k}": 100.0 * ranks.hit_probability(k) for k in RECALLS}
@@ -140,7 +145,9 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     return {key: adjusted[key] for key in p_values}
 
 
-def weighted_medians(values: np.ndarray, groups: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def weighted_medians(
+    values: Num[np.ndarray, " q"], groups: Int[np.ndarray, " q"], weights: Num[np.ndarray, "n groups"]
+) -> Float[np.ndarray, " n"]:
     """Medians of `values` when each is repeated as often as its group weighs.
 
     The sorted values are cut into bins. Weights of whole bins, a small product of matrices, tell in which bin the

@@ -15,8 +15,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import BlockScorer
 from mcsan_jax.evaluation.collection import TextCollection
-from mcsan_jax.evaluation.encoded_split import EncodedVideos, encode_videos
-from mcsan_jax.evaluation.encoding import Encoders, Variables
+from mcsan_jax.evaluation.encode_split import EncodedVideos, Encoders, Variables, encode_videos
 from mcsan_jax.runs.open import check_split, open_run
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 from mcsan_jax.scoring.prepared import PreparedTexts
@@ -138,7 +137,8 @@ class Searcher:
     def encode(self, queries: Sequence[Query]) -> PreparedTexts:
         """A few parsed texts, ready to be compared; rows that fill up the batch have no node."""
         rows = -(-len(queries) // self._rows) * self._rows
-        return self._encoders.texts(self._variables, self.parser.batch(queries, rows))
+        prepared, _ = self._encoders.texts(self._variables, self.parser.batch(queries, rows))
+        return prepared
 
     def place_of(self, video: str) -> int:
         """Index of a video by its id.

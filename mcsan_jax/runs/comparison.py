@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable, read_query_table
 from mcsan_jax.evaluation.significance import (
     RSUM,
@@ -22,6 +21,7 @@ from mcsan_jax.evaluation.significance import (
     query_values,
     randomisation_test,
 )
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 

@@ -13,7 +13,7 @@ from data_pipeline.batches.batch import AnyArray, BatchLimits, PairBatch, TextBa
 from data_pipeline.manifest import FeatureStream, Manifest
 from data_pipeline.text.word_vectors import WordVectors
 from mcsan_jax.config import Config, DataConfig
-from mcsan_jax.evaluation.encoding import Encoders, make_encoders
+from mcsan_jax.evaluation.encode_split import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
 from mcsan_jax.training.checkpointing import NOT_READ

@@ -9,12 +9,11 @@ import jax
 import numpy as np
 
 from data_pipeline.batches.batch import PairBatch
-from mcsan_jax.evaluation.evaluate import Evaluation
-from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.processes import is_first
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
-from mcsan_jax.training.kept_states import KeptStates
+from mcsan_jax.training.kept_states import keeps_states, make_kept_states
 from mcsan_jax.training.preemption import Preempted, stop_requests
 from mcsan_jax.training.prefetch import on_devices
 from mcsan_jax.training.progress import RunLog, TrainProgress
@@ -31,11 +30,8 @@ class PairStream(Protocol):
         ...
 
 
-Evaluator = Callable[[TrainState, int], tuple[Evaluation, str]]
-"""Evaluates a state at a step on the validation split; returns the figures and the lines to print."""
-
-ValidationLoss = Callable[[TrainState], dict[str, float]]
-"""The loss of a state on the validation split, and its terms, by name."""
+Evaluator = Callable[[TrainState, int], tuple[Evaluation, dict[str, float], str]]
+"""Evaluates a state at a step on the validation split: its figures, its loss and the terms, and what to print."""
 
 
 def train(
@@ -44,7 +40,6 @@ def train(
     evaluator: Evaluator,
     checkpoints: CheckpointStore,
     workdir: pathlib.Path,
-    validation_loss: ValidationLoss | None = None,
     profile: bool = False,
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
@@ -68,8 +63,8 @@ def train(
     if start >= total:
         return state
     host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
-    if config.keep_states and experiment.config.encoder_is_frozen:
-        host_batches = _kept_states(experiment, state).attach(host_batches)
+    if keeps_states(experiment):
+        host_batches = make_kept_states(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
     print(describe_memory(experiment, state, batch), flush=True)
@@ -103,9 +98,8 @@ def train(
             # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
             # is selected, and a run killed in between evaluates again.
             if evaluates:
-                evaluation, lines = evaluator(state, step)
+                evaluation, losses, lines = evaluator(state, step)
                 progress.pause(lines)
-                losses = validation_loss(state) if validation_loss else {}
                 log.write(step, "val", _scalars(evaluation) | losses)
                 checkpoints.save(step, state, evaluation.rsum)
                 progress.resume(step)
@@ -116,13 +110,6 @@ def train(
                 raise Preempted(step)
     checkpoints.wait()
     return state
-
-
-def _kept_states(experiment: Experiment, state: TrainState) -> KeptStates:
-    assert experiment.model.pretrained is not None
-    params = state.params["text_encoder"]["tokens"][PRETRAINED]
-    model = experiment.config.model
-    return KeptStates(experiment.model.pretrained, params, model.compute_dtype, model.matmul_precision)
 
 
 def _finite(metrics: Metrics, step: int) -> dict[str, float]:

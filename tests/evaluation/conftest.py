@@ -7,7 +7,7 @@ import pytest
 
 from data_pipeline.batches.batch import TextBatch, VideoBatch
 from mcsan_jax.config import SimilarityConfig
-from mcsan_jax.evaluation.encoding import make_encoders
+from mcsan_jax.evaluation.encode_split import make_encoders
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.multi_level import FUSED, score
 from mcsan_jax.sharding import make_mesh

@@ -8,7 +8,8 @@ import numpy as np
 from data_pipeline.batches.batch import TextBatch, VideoBatch
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.encoding import Encoders
+from mcsan_jax.evaluation.encode_split import Encoders, encode_split
+from mcsan_jax.evaluation.rank_split import ScoredSplit
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
@@ -71,3 +72,8 @@ class Setting:
     variables: Any
     encoders: Encoders
     config: Config
+
+
+def scored_split(setting: Setting, split: MemorySplit, config: Config) -> ScoredSplit:
+    size = config.evaluation.encode_batch
+    return ScoredSplit.of(encode_split(setting.encoders, setting.variables, split, size, "test"), config)

@@ -8,13 +8,13 @@ import pytest
 from scipy.special import logsumexp
 
 from data_pipeline.errors import InputError
+from mcsan_jax.evaluation.hub_study import choose_temperature
 from mcsan_jax.evaluation.hubness import (
     METHODS,
     CrossDomainScaling,
     DualSoftmax,
     InvertedSoftmax,
     QueryBankNorm,
-    choose_temperature,
     corrected_blocks,
     corrected_ranks,
     fit_correction,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import Ranks
@@ -179,6 +180,36 @@ def test_p_values_are_those_of_all_permutations() -> None:
     for key, p in found.items():
         exact = np.mean([of_swap[key] >= differences[0][key] - 1e-9 for of_swap in differences])
         assert p == pytest.approx(exact, abs=0.015), key
+
+
+def test_scipy_finds_the_same_where_there_is_one_query_a_video() -> None:
+    """The mean rank of 12 videos, all of whose permutations scipy goes through."""
+    rng = np.random.default_rng(11)
+    videos = np.arange(12)
+    one = rng.integers(0, 12, 12)
+    other = np.maximum(one - rng.integers(-1, 4, 12), 0)
+    single = np.ones(12, np.int64)
+    first, second = (
+        {"v2t": query_values(Ranks(greater, single, single), videos)} for greater in (one, other)
+    )
+
+    def difference(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        return np.mean(y, axis=axis) - np.mean(x, axis=axis)
+
+    exact = stats.permutation_test((one, other), difference, permutation_type="samples", n_resamples=np.inf)
+    found = randomisation_test(first, second, permutations=20_000)["v2t", "MnR"]
+    assert 0.005 < exact.pvalue < 0.5
+    assert found == pytest.approx(exact.pvalue, abs=0.012)
+    theirs = stats.bootstrap(
+        (one, other),
+        difference,
+        paired=True,
+        method="percentile",
+        n_resamples=20_000,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    ours = paired_intervals(first, second, resamples=20_000)["v2t", "MnR"]
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.1)
 
 
 def test_p_values_are_uniform_where_runs_do_not_differ() -> None:

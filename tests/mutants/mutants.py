@@ -212,10 +212,10 @@ EVALUATION = (
     ),
     Mutant(
         "captions that differ in case are no duplicates",
-        "mcsan_jax/evaluation/duplicates.py",
+        "mcsan_jax/evaluation/relevance.py",
         'return " ".join(text.casefold().split())',
         'return " ".join(text.split())',
-        ("evaluation/test_duplicates.py",),
+        ("evaluation/test_relevance.py",),
     ),
 )
 

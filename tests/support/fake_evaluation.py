@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
-from mcsan_jax.evaluation.densities import ScoreDensities
-from mcsan_jax.evaluation.evaluate import Evaluation, figures_of
+from mcsan_jax.evaluation.evaluate_split import ScoreDensities
 from mcsan_jax.evaluation.metrics import whole_list_metrics
 from mcsan_jax.evaluation.occurrences import TopAnswers, hub_summary
 from mcsan_jax.evaluation.pair_ranks import PairCounter
+from mcsan_jax.evaluation.rank_split import Evaluation, figures_of
 from mcsan_jax.evaluation.ranking import RankCounter
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values

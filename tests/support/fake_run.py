@@ -7,8 +7,8 @@ from typing import Any
 
 from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from tests.support.fake_evaluation import SMALL, Clips, evaluation_of, query_columns

@@ -11,7 +11,8 @@ import jax
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.evaluation.encode_split import encode_split
+from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.train_loop import PairStream, train
@@ -61,9 +62,10 @@ def run(
 ) -> TrainState:
     """Trains to the end in a folder, which is made where it is absent; the last state, on the host."""
 
-    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, str]:
-        variables = variables_of(state)
-        return evaluate(experiment.encoders, variables, reader, experiment.config, "val"), f"step {step}"
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, dict[str, float], str]:
+        size = experiment.config.evaluation.encode_batch
+        encoded = encode_split(experiment.encoders, variables_of(state), reader, size, "val")
+        return rank_split(ScoredSplit.of(encoded, experiment.config)), {}, f"step {step}"
 
     workdir.mkdir(exist_ok=True)
     with CheckpointStore(workdir / "checkpoints") as checkpoints:

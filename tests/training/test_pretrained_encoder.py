@@ -17,6 +17,7 @@ from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
+    batch_limits,
     build_experiment,
     parameter_count,
     published_count,
@@ -24,6 +25,7 @@ from mcsan_jax.training.experiment import (
 )
 from mcsan_jax.training.kept_states import KeptStates
 from mcsan_jax.training.train_step import TrainState
+from mcsan_jax.training.validation import Validation
 from tests.support.prepared_data import Prepared
 from tests.support.small_encoder import save_encoder
 from tests.training.runs import Interrupted, StopsBefore, changed, run, with_same_programs
@@ -207,3 +209,22 @@ def test_states_are_kept_on_request_and_of_a_frozen_encoder_only(
     with pytest.raises(Interrupted):
         run(experiment, StopsBefore(batches, 1), reader, workdir)
     assert not encoded
+
+
+def test_validations_read_each_caption_once_with_a_frozen_encoder(
+    frozen: Experiment, prepared: Prepared, reader: SplitReader, encoded: list[int]
+) -> None:
+    config = frozen.config
+    batches = TrainBatches(prepared.folder, prepared.manifest, "val", 8, batch_limits(config.data), seed=3)
+    state = frozen.initial_state()
+    anew = Validation(frozen, reader, "val", batches, 1)(state)
+    assert not encoded
+    keeping = with_same_programs(frozen, train={"keep_states": True})
+    validate = Validation(keeping, reader, "val", batches, 1)
+    figures, losses = validate(state)
+    assert 0 < sum(encoded) <= reader.captions + reader.foils
+    assert figures == anew[0]
+    assert losses == pytest.approx(anew[1], rel=1e-5)
+    before = sum(encoded)
+    assert validate(state) == (figures, losses)
+    assert sum(encoded) == before

@@ -8,24 +8,22 @@ import pytest
 from data_pipeline.levels import ENTITY, LEVELS
 from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.evaluation.ablation import ablations
-from mcsan_jax.evaluation.evaluate import Trial, evaluate
-from mcsan_jax.evaluation.examine import Examination, examine
+from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table, write_query_table
+from mcsan_jax.evaluation.rank_split import rank_split
 from mcsan_jax.evaluation.ranking import RankCounter, text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
-from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting
+from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
 from tests.support.tiny_model import SHAPE
 
 COUNTS = {level: range(size, 0, -1) for level, size in SHAPE.attributes}
 
 
-def look(setting: Setting, split: MemorySplit, file: pathlib.Path | None, **values: object) -> Examination:
+def look(setting: Setting, split: MemorySplit, file: pathlib.Path | None, **values: object) -> EvaluatedSplit:
     sizes = EvaluationConfig(encode_batch=8, block_bytes=9_000, **values)
     config = dataclasses.replace(setting.config, evaluation=sizes)
-    return examine(
-        setting.encoders, setting.variables, split, config, "test", COUNTS, scores_file=file, ablate=True
-    )
+    return evaluate_split(scored_split(setting, split, config), config, COUNTS, file, ablate=True)
 
 
 @pytest.fixture(scope="module")
@@ -34,34 +32,34 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def examination(setting: Setting, split: MemorySplit, file: pathlib.Path) -> Examination:
+def evaluated(setting: Setting, split: MemorySplit, file: pathlib.Path) -> EvaluatedSplit:
     return look(setting, split, file)
 
 
 @pytest.fixture(scope="module")
-def queries(examination: Examination, tmp_path_factory: pytest.TempPathFactory) -> QueryTable:
+def queries(evaluated: EvaluatedSplit, tmp_path_factory: pytest.TempPathFactory) -> QueryTable:
     path = tmp_path_factory.mktemp("queries") / "test.parquet"
-    write_query_table(path, examination.queries)
+    write_query_table(path, evaluated.queries)
     return read_query_table(path)
 
 
 def test_the_figures_are_those_of_an_evaluation(
-    setting: Setting, split: MemorySplit, examination: Examination
+    setting: Setting, split: MemorySplit, evaluated: EvaluatedSplit
 ) -> None:
     sizes = EvaluationConfig(encode_batch=8)
     config = dataclasses.replace(setting.config, evaluation=sizes)
-    plain = evaluate(setting.encoders, setting.variables, split, config, "test")
-    found = json.loads(json.dumps(dataclasses.asdict(examination.evaluation)))
+    plain = rank_split(scored_split(setting, split, config))
+    found = json.loads(json.dumps(dataclasses.asdict(evaluated.evaluation)))
     for direction in ("t2v", "v2t"):
         fused = found["directions"]["fused"][direction]
         assert 0 < fused.pop("mAP") <= 100 and 0 < fused.pop("nDCG@10") <= 100
-        low, high = examination.details["intervals"][direction]["R@5"]
+        low, high = evaluated.details["intervals"][direction]["R@5"]
         assert low <= fused["R@5"] <= high
     assert found == dataclasses.asdict(plain)
 
 
 def test_the_matrix_of_scores_is_written_on_request(
-    examination: Examination, matrices: dict[str, np.ndarray], file: pathlib.Path
+    evaluated: EvaluatedSplit, matrices: dict[str, np.ndarray], file: pathlib.Path
 ) -> None:
     np.testing.assert_allclose(np.load(file, allow_pickle=False), matrices[FUSED], atol=1e-6)
     assert list(file.parent.iterdir()) == [file]
@@ -90,9 +88,9 @@ def test_queries_carry_ranks_and_best_answers(
     assert videos["relevant_items"][3] == [f"caption{row}" for row in np.flatnonzero(split.owners == 3)]
 
 
-def test_details_fit_the_scores(examination: Examination, split: MemorySplit, file: pathlib.Path) -> None:
+def test_details_fit_the_scores(evaluated: EvaluatedSplit, split: MemorySplit, file: pathlib.Path) -> None:
     scores = np.load(file, allow_pickle=False)
-    details = json.loads(json.dumps(examination.details))
+    details = json.loads(json.dumps(evaluated.details))
     assert set(details["level_weights"]) == set(LEVELS)
     densities = details["densities"]
     assert sum(densities["matched"]) == CAPTIONS
@@ -100,7 +98,7 @@ def test_details_fit_the_scores(examination: Examination, split: MemorySplit, fi
     everything = np.histogram(scores, densities["edges"])[0]
     np.testing.assert_allclose(np.add(densities["matched"], densities["others"]), everything, atol=1)
     ranks = text_to_video_ranks(scores, split.owners).expected_rank()
-    worst = details["worst"]
+    worst = details["failure_cases"]
     assert [query["rank"] for query in worst] == sorted(ranks[ranks > 1], reverse=True)[: len(worst)]
     for query in worst:
         caption = int(query["query"].removeprefix("caption"))
@@ -121,26 +119,26 @@ def test_details_fit_the_scores(examination: Examination, split: MemorySplit, fi
 
 
 def test_an_ablation_leaves_out_each_level(
-    examination: Examination, matrices: dict[str, np.ndarray], split: MemorySplit
+    evaluated: EvaluatedSplit, matrices: dict[str, np.ndarray], split: MemorySplit
 ) -> None:
-    rows = {row["name"]: row for row in examination.details["ablation"]}
+    rows = {row["name"]: row for row in evaluated.details["ablation"]}
     names = ["as trained", *(f"only {part}" for part in (*LEVELS, "attributes"))]
     names += [f"without {level}" for level in LEVELS]
     names += ["missing levels count as zero", "without attributes"]
     assert list(rows) == names
-    assert set(examination.evaluation.directions) == {FUSED, *LEVELS, "attributes"}
+    assert set(evaluated.evaluation.directions) == {FUSED, *LEVELS, "attributes"}
 
 
 def test_fusions_equal_their_formulas(
     setting: Setting, split: MemorySplit, matrices: dict[str, np.ndarray]
 ) -> None:
     config = setting.config
-    trial = Trial.of(setting.encoders, setting.variables, split, config, "test", ablations(config))
-    parts = trial.scorer.scores_of(np.arange(VIDEOS), np.arange(CAPTIONS))
+    scorer = scored_split(setting, split, config).scorer.with_fusions(ablations(config))
+    parts = scorer.scores_of(np.arange(VIDEOS), np.arange(CAPTIONS))
     present = {level: np.any(matrices[level] != 0, axis=0) for level in LEVELS}
     assert not all(of_level.all() for of_level in present.values())
     agreement = 0.2 * matrices["attributes"]
-    weights = {level: float(w) for level, w in trial.scorer.parameters.level_weights.items()}
+    weights = {level: float(w) for level, w in scorer.parameters.level_weights.items()}
 
     def fused(levels: list[str], shares: dict[str, np.ndarray]) -> np.ndarray:
         total = np.maximum(sum(weights[level] * shares[level] for level in levels), 1e-30)
@@ -169,7 +167,7 @@ def test_captions_of_the_same_text_can_be_one_query(
     twice = Repeating(**{field.name: getattr(split, field.name) for field in dataclasses.fields(split)})
     assert split.owners[0] != split.owners[1]
     merged = look(setting, twice, None, merge_duplicates=True)
-    assert (merged.evaluation.captions, len(merged.trial.caption_of)) == (CAPTIONS - 1, CAPTIONS)
+    assert (merged.evaluation.captions, merged.captions) == (CAPTIONS - 1, CAPTIONS)
     assert sum(merged.evaluation.foils.values()) == CAPTIONS
     kept = [0, *range(2, CAPTIONS)]
     videos = np.array([split.owners[1], *split.owners[kept]])

@@ -7,20 +7,20 @@ import pytest
 from data_pipeline.errors import InputError
 from data_pipeline.levels import ENTITY
 from mcsan_jax.config import EvaluationConfig
-from mcsan_jax.evaluation.encoding import make_encoders
-from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
+from mcsan_jax.evaluation.encode_split import make_encoders
 from mcsan_jax.evaluation.metrics import retrieval_metrics
+from mcsan_jax.evaluation.rank_split import Evaluation, rank_split
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
-from mcsan_jax.evaluation.table import render_table
+from mcsan_jax.evaluation.tables import render_table
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.sharding import make_mesh
-from tests.evaluation.memory_split import CAPTIONS, PARTS, VIDEOS, MemorySplit, Setting
+from tests.evaluation.memory_split import CAPTIONS, PARTS, VIDEOS, MemorySplit, Setting, scored_split
 
 
 def run(setting: Setting, split: MemorySplit, block_bytes: int = 2**20) -> Evaluation:
     sizes = EvaluationConfig(encode_batch=8, block_bytes=block_bytes)
     config = dataclasses.replace(setting.config, evaluation=sizes)
-    return evaluate(setting.encoders, setting.variables, split, config, "test")
+    return rank_split(scored_split(setting, split, config))
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,19 @@
-"""Exact evaluation of a whole split: every caption against every video, in blocks."""
+"""Exact ranking of a whole split: every caption against every video, in blocks, and the figures of the ranks."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.ablation import Fusion
 from mcsan_jax.evaluation.block_scores import BlockScorer, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection
-from mcsan_jax.evaluation.duplicates import merge
-from mcsan_jax.evaluation.encoded_split import (
-    EncodedCaptions,
-    EncodedVideos,
-    Split,
-    encode_captions,
-    encode_videos,
-)
-from mcsan_jax.evaluation.encoding import Encoders, Variables
+from mcsan_jax.evaluation.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.evaluation.relevance import Matches, merge
 from mcsan_jax.scoring.multi_level import FUSED
 
 
@@ -50,37 +42,29 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
-    """A split encoded by a model, and what belongs together in it.
+class ScoredSplit:
+    """An encoded split, which of its videos and captions are relevant to each other, and their scores.
 
     Attributes:
         videos, captions: the two sides; with `evaluation.merge_duplicates` each text is there once.
-        matches: the right pairs.
+        matches: the relevant pairs.
         caption_of, video_of_caption: for each caption of the records, its place among `captions`, and its video.
-        scorer: their scores.
+        scorer: the scores of all videos and captions.
+        foils: encodes the foils, one batch after the other.
     """
 
     videos: EncodedVideos
     captions: EncodedCaptions
     matches: Matches
-    caption_of: np.ndarray
-    video_of_caption: np.ndarray
+    caption_of: Int[np.ndarray, " records"]
+    video_of_caption: Int[np.ndarray, " records"]
     scorer: BlockScorer
+    foils: Callable[[], Iterable[tuple[FoilRows, TextCollection]]]
 
     @classmethod
-    def of(
-        cls,
-        encoders: Encoders,
-        variables: Variables,
-        split: Split,
-        config: Config,
-        name: str,
-        fusions: tuple[Fusion, ...] = (),
-    ) -> "Trial":
-        """Encodes a split; see `evaluate` for the arguments and errors."""
-        size = config.evaluation.encode_batch
-        videos = encode_videos(encoders, variables, split, size, name)
-        captions = encode_captions(encoders, variables, split, size, name)
+    def of(cls, encoded: EncodedSplit, config: Config) -> "ScoredSplit":
+        """Scores what was encoded by the rules of a configuration."""
+        videos, captions = encoded.videos, encoded.captions
         video_of_caption = captions.video_of_text
         if config.evaluation.merge_duplicates:
             merged = merge(captions.texts, captions.video_of_text)
@@ -90,43 +74,25 @@ class Trial:
         else:
             caption_of = np.arange(len(captions.ids))
             matches = Matches.of_owners(captions.video_of_text, len(videos.ids))
-        scorer = BlockScorer(
-            videos.collection, captions.collection, encoders.scoring_parameters(variables), config, fusions
-        )
-        return cls(videos, captions, matches, caption_of, video_of_caption, scorer)
+        scorer = BlockScorer(videos.collection, captions.collection, encoded.parameters, config)
+        return cls(videos, captions, matches, caption_of, video_of_caption, scorer, encoded.foils)
 
 
-def evaluate(encoders: Encoders, variables: Variables, split: Split, config: Config, name: str) -> Evaluation:
+def rank_split(scored: ScoredSplit) -> Evaluation:
     """Ranks every caption among all videos and every video among all captions.
 
-    Args:
-        encoders: of the model.
-        variables: its parameters and statistics.
-        split: the videos and captions.
-        config: the experiment.
-        name: of the split, for errors.
-
     Raises:
-        InputError: the split holds no video or no caption.
+        ValueError: a score is not finite.
     """
-    trial = Trial.of(encoders, variables, split, config, name)
-    ranks = count_ranks(trial.scorer, trial.matches)
-    return summarize(trial, ranks, encoders, variables, split, config.evaluation.encode_batch)
+    return figures_of_parts(scored, count_ranks(scored.scorer, scored.matches))
 
 
-def summarize(
-    trial: Trial,
-    ranks: Mapping[str, RankCounter],
-    encoders: Encoders,
-    variables: Variables,
-    split: Split,
-    size: int,
-) -> Evaluation:
-    """The figures of all parts of the score, and of the foils."""
-    compositional, counts = _prefer_true(encoders, variables, split, trial, size)
+def figures_of_parts(scored: ScoredSplit, ranks: Mapping[str, RankCounter]) -> Evaluation:
+    """The figures of every component of the score, from its ranks, and of the foils."""
+    compositional, counts = _prefer_true(scored)
     return Evaluation(
-        len(trial.videos.ids),
-        len(trial.captions.ids),
+        len(scored.videos.ids),
+        len(scored.captions.ids),
         {part: figures_of(counter) for part, counter in ranks.items()},
         {part: compositional[part] for part in ranks if part in compositional},
         counts,
@@ -140,17 +106,14 @@ def figures_of(counter: RankCounter) -> dict[str, Any]:
     return {"t2v": t2v, "v2t": v2t, "rsum": recall_sum(t2v, v2t)}
 
 
-def _prefer_true(
-    encoders: Encoders, variables: Variables, split: Split, trial: Trial, size: int
-) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    """How often a true caption scores above its foil, with the clip to which both belong."""
+def _prefer_true(scored: ScoredSplit) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """How often a true caption scores above its foil, with the video to which both belong."""
     wins: dict[str, list[np.ndarray]] = {}
     kinds: list[str] = []
-    for info, batch in split.foil_batches(size):
-        foils = TextCollection.gather([(len(info.kinds), encoders.texts(variables, batch))])
+    for info, foils in scored.foils():
         captions = np.asarray(info.captions)
-        videos = trial.video_of_caption[captions]
-        difference = trial.scorer.margins_over(foils, trial.caption_of[captions], videos, size)
+        videos = scored.video_of_caption[captions]
+        difference = scored.scorer.margins_over(foils, scored.caption_of[captions], videos)
         kinds += list(info.kinds)
         for part, margins in difference.items():
             wins.setdefault(part, []).append(0.5 * (1.0 + np.sign(margins)))

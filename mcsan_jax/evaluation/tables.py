@@ -1,13 +1,22 @@
-"""The table of an evaluation, for the terminal and for `docs/results.md` (it is Markdown)."""
+"""Tables of evaluations in Markdown, for the terminal and for `docs/results.md`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_pipeline.levels import LEVELS
-from mcsan_jax.evaluation.evaluate import Evaluation
-from mcsan_jax.evaluation.markdown import aligned
 from mcsan_jax.evaluation.metrics import CUTOFFS
+from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """A Markdown table with columns of equal width."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
 def render_table(

@@ -1,12 +1,13 @@
-"""The captions whose video was ranked last, what came first instead, and which level is to blame."""
+"""Failure cases: captions whose relevant video was ranked far down, what came first instead, and the level to blame."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from data_pipeline.levels import LEVELS
-from mcsan_jax.evaluation.evaluate import Trial
+from mcsan_jax.evaluation.rank_split import ScoredSplit
 from mcsan_jax.evaluation.ranking import Ranks
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
@@ -14,8 +15,8 @@ SHOWN = 20
 _RETURNED = 3
 
 
-def worst_queries(
-    trial: Trial, ranks: Ranks, answers: np.ndarray, weights: Mapping[str, float]
+def failure_cases(
+    scored: ScoredSplit, ranks: Ranks, answers: Int[np.ndarray, "t k"], weights: Mapping[str, float]
 ) -> list[dict[str, Any]]:
     """The queries with the greatest expected rank, the worst first.
 
@@ -23,7 +24,7 @@ def worst_queries(
     that the caption lacks scores both the same.
 
     Args:
-        trial: the split.
+        scored: the split.
         ranks: of all captions among the videos.
         answers: indices of each caption's best videos [t, k], the best first.
         weights: share of each level in the fused score.
@@ -36,23 +37,27 @@ def worst_queries(
     captions = captions[ranks.greater[captions] > 0]
     if not len(captions):
         return []
-    right_of = {int(caption): trial.matches.videos[trial.matches.texts == caption] for caption in captions}
-    wrong = {
-        caption: [int(video) for video in answers[caption] if video >= 0 and video not in right][:_RETURNED]
-        for caption, right in right_of.items()
+    relevant_to = {
+        int(caption): scored.matches.videos[scored.matches.texts == caption] for caption in captions
     }
-    named = [video for caption, right in right_of.items() for video in (*right, *wrong[caption])]
+    wrong = {
+        caption: [int(video) for video in answers[caption] if video >= 0 and video not in relevant][
+            :_RETURNED
+        ]
+        for caption, relevant in relevant_to.items()
+    }
+    named = [video for caption, relevant in relevant_to.items() for video in (*relevant, *wrong[caption])]
     videos = np.unique(np.asarray(named, np.int64))
     place = {int(video): row for row, video in enumerate(videos)}
-    scores = trial.scorer.scores_of(videos, captions)
+    scores = scored.scorer.scores_of(videos, captions)
     found = []
     for column, caption in enumerate(map(int, captions)):
         fused = {video: float(scores[FUSED][place[video], column]) for video in place}
-        right = max(map(int, right_of[caption]), key=lambda video: fused[video])
+        relevant = max(map(int, relevant_to[caption]), key=lambda video: fused[video])
         first = wrong[caption][0]
         parts = {
             part: {
-                "right": float(block[place[right], column]),
+                "right": float(block[place[relevant], column]),
                 "returned": float(block[place[first], column]),
             }
             for part, block in scores.items()
@@ -60,15 +65,15 @@ def worst_queries(
         }
         found.append(
             {
-                "query": trial.captions.ids[caption],
-                "text": trial.captions.texts[caption],
-                "video": trial.videos.ids[right],
+                "query": scored.captions.ids[caption],
+                "text": scored.captions.texts[caption],
+                "video": scored.videos.ids[relevant],
                 "rank": float(expected[caption]),
                 "returned": [
                     {
-                        "video": trial.videos.ids[video],
+                        "video": scored.videos.ids[video],
                         "score": fused[video],
-                        "text": _a_caption_of(trial, video),
+                        "text": _a_caption_of(scored, video),
                     }
                     for video in wrong[caption]
                 ],
@@ -84,7 +89,7 @@ def _level_to_blame(parts: Mapping[str, Mapping[str, float]], weights: Mapping[s
     return max(levels, key=lambda level: weights[level] * (parts[level]["returned"] - parts[level]["right"]))
 
 
-def _a_caption_of(trial: Trial, video: int) -> str:
+def _a_caption_of(scored: ScoredSplit, video: int) -> str:
     """The first of a video's captions; empty where it has none."""
-    texts = trial.matches.texts[trial.matches.videos == video]
-    return trial.captions.texts[int(texts[0])] if len(texts) else ""
+    texts = scored.matches.texts[scored.matches.videos == video]
+    return scored.captions.texts[int(texts[0])] if len(texts) else ""

@@ -1,0 +1,293 @@
+"""Encodes whole splits, each video and each caption once, and keeps on the host what comparisons need of them."""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float, Int
+
+from data_pipeline.batches.batch import TextBatch, VideoBatch
+from data_pipeline.errors import InputError
+from mcsan_jax.encodings import ScoringParameters
+from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
+from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
+from mcsan_jax.scoring.vectors import product_dtype
+from mcsan_jax.sharding import put_whole_batch, replicated, split_rows
+
+Variables = Any
+Logits = dict[str, Float[Array, "item _"]]
+"""Of each level's attributes."""
+Info = TypeVar("Info")
+Batch = TypeVar("Batch", VideoBatch, TextBatch)
+Prepared = TypeVar("Prepared", PreparedVideos, PreparedTexts)
+
+
+@runtime_checkable
+class CaptionRows(Protocol):
+    """Which captions the real rows of a batch are."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Caption ids."""
+        ...
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """What they say."""
+        ...
+
+    @property
+    def videos(self) -> Int[np.ndarray, " t"]:
+        """Index of each caption's video in the order of the videos."""
+        ...
+
+
+@runtime_checkable
+class FoilRows(Protocol):
+    """Which foils the real rows of a batch are."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What each foil changes."""
+        ...
+
+    @property
+    def captions(self) -> Int[np.ndarray, " t"]:
+        """Index of each foil's true caption in the order of the captions."""
+        ...
+
+
+@runtime_checkable
+class Split(Protocol):
+    """A split that can be read through, in an order that never changes."""
+
+    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
+        """All videos, in padded batches, with the ids of the real rows."""
+        ...
+
+    def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
+        """All captions of all videos."""
+        ...
+
+    def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
+        """All foils: captions that are false of their video."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoders:
+    """The compiled encoders of a model on a mesh: batches go in from the host, encodings ready to be compared come out.
+
+    Attributes:
+        videos: prepared videos, and the logits of their attributes.
+        texts: prepared captions, and the logits of their attributes.
+        scoring_parameters: level weights and temperature.
+    """
+
+    videos: Callable[[Variables, VideoBatch], tuple[PreparedVideos, Logits]]
+    texts: Callable[[Variables, TextBatch], tuple[PreparedTexts, Logits]]
+    scoring_parameters: Callable[[Variables], ScoringParameters]
+
+
+def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
+    """Compiles both encoders once for a batch size; the rows of a batch must divide by the mesh."""
+    dtype = product_dtype(model.config.model.compute_dtype)
+
+    def videos(variables: Variables, batch: VideoBatch) -> tuple[PreparedVideos, Logits]:
+        encoded: Any = model.apply(variables, batch, method=model.encode_videos)
+        return prepare_videos(encoded, dtype), encoded.attribute_logits
+
+    def texts(variables: Variables, batch: TextBatch) -> tuple[PreparedTexts, Logits]:
+        encoded: Any = model.apply(variables, batch, method=model.encode_texts)
+        return prepare_texts(encoded), encoded.attribute_logits
+
+    def compiled(encode: Callable[..., Any]) -> Callable[[Variables, Any], Any]:
+        program = jax.jit(
+            encode, in_shardings=(replicated(mesh), split_rows(mesh)), out_shardings=replicated(mesh)
+        )
+        return lambda variables, batch: program(variables, put_whole_batch(batch, mesh))
+
+    def parameters(variables: Variables) -> ScoringParameters:
+        learned: Any = model.apply(variables, method=model.scoring_parameters)
+        return jax.device_get(learned)
+
+    return Encoders(compiled(videos), compiled(texts), parameters)
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedVideos:
+    """The videos of a split.
+
+    Attributes:
+        ids: in the order of the records.
+        collection: their encodings.
+        logits, labels: of each level's attributes.
+    """
+
+    ids: list[str]
+    collection: VideoCollection
+    logits: dict[str, Float[np.ndarray, "v _"]]
+    labels: dict[str, Bool[np.ndarray, "v _"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedCaptions:
+    """The captions of a split.
+
+    Attributes:
+        ids, texts: in the order of the records.
+        video_of_text: index of each caption's video.
+        collection: their encodings.
+        logits: of each level's attributes, where they were asked for.
+    """
+
+    ids: list[str]
+    texts: list[str]
+    video_of_text: Int[np.ndarray, " t"]
+    collection: TextCollection
+    logits: dict[str, Float[np.ndarray, "t _"]] = dataclasses.field(default_factory=dict)
+
+    def rows(self, rows: Int[np.ndarray, " some"]) -> "EncodedCaptions":
+        """Some of the captions."""
+        return EncodedCaptions(
+            [self.ids[row] for row in rows],
+            [self.texts[row] for row in rows],
+            self.video_of_text[rows],
+            self.collection.rows(rows),
+            {level: logits[rows] for level, logits in self.logits.items()},
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedSplit:
+    """A split of which every video and every caption was encoded once.
+
+    Attributes:
+        videos, captions: their encodings.
+        parameters: level weights and temperature of the same variables.
+        foils: encodes the foils, one batch after the other; they are compared with their own captions alone.
+    """
+
+    videos: EncodedVideos
+    captions: EncodedCaptions
+    parameters: ScoringParameters
+    foils: Callable[[], Iterable[tuple[FoilRows, TextCollection]]]
+
+
+def encode_split(
+    encoders: Encoders,
+    variables: Variables,
+    split: Split,
+    size: int,
+    name: str,
+    caption_logits: bool = False,
+) -> EncodedSplit:
+    """Encodes all videos and all captions of a split.
+
+    Args:
+        encoders: of the model.
+        variables: its parameters and statistics.
+        split: the videos and captions.
+        size: how many are encoded at a time.
+        name: of the split, for errors.
+        caption_logits: whether the logits of the captions' attributes are kept, which only a loss needs.
+
+    Raises:
+        InputError: the split holds no video or no caption.
+    """
+
+    def foils() -> Iterator[tuple[FoilRows, TextCollection]]:
+        for info, batch in split.foil_batches(size):
+            prepared, _ = encoders.texts(variables, batch)
+            yield info, TextCollection.gather([(len(info.kinds), prepared)])
+
+    return EncodedSplit(
+        encode_videos(encoders, variables, split, size, name),
+        encode_captions(encoders, variables, split, size, name, caption_logits),
+        encoders.scoring_parameters(variables),
+        foils,
+    )
+
+
+def encode_videos(
+    encoders: Encoders, variables: Variables, split: Split, size: int, name: str
+) -> EncodedVideos:
+    """Encodes all videos of a split; the arguments are those of `encode_split`.
+
+    Raises:
+        InputError: the split holds no video.
+    """
+    ids: list[str] = []
+    logits, labels = (collections.defaultdict[str, list[np.ndarray]](list) for _ in range(2))
+
+    def prepared() -> Iterator[tuple[int, PreparedVideos]]:
+        batches = split.video_batches(size)
+        source = f"videos in split {name!r}"
+        for own_ids, batch, encoded, of_attributes in _encoded(encoders.videos, variables, batches, source):
+            ids.extend(own_ids)
+            for level, values in of_attributes.items():
+                logits[level].append(np.array(np.asarray(values)[: len(own_ids)]))
+                labels[level].append(np.asarray(batch.labels[level])[: len(own_ids)])
+            yield len(own_ids), encoded
+
+    collection = VideoCollection.gather(prepared())
+    return EncodedVideos(ids, collection, _joined(logits), _joined(labels))
+
+
+def encode_captions(
+    encoders: Encoders,
+    variables: Variables,
+    split: Split,
+    size: int,
+    name: str,
+    caption_logits: bool = False,
+) -> EncodedCaptions:
+    """Encodes all captions of a split; the arguments are those of `encode_split`.
+
+    Raises:
+        InputError: the split holds no caption.
+    """
+    ids: list[str] = []
+    texts: list[str] = []
+    owners: list[np.ndarray] = []
+    logits = collections.defaultdict[str, list[np.ndarray]](list)
+
+    def prepared() -> Iterator[tuple[int, PreparedTexts]]:
+        batches = split.caption_batches(size)
+        source = f"captions in split {name!r}"
+        for info, _, encoded, of_attributes in _encoded(encoders.texts, variables, batches, source):
+            ids.extend(info.ids)
+            texts.extend(info.texts)
+            owners.append(info.videos)
+            if caption_logits:
+                for level, values in of_attributes.items():
+                    logits[level].append(np.array(np.asarray(values)[: len(info.ids)]))
+            yield len(info.videos), encoded
+
+    collection = TextCollection.gather(prepared())
+    return EncodedCaptions(ids, texts, np.concatenate(owners), collection, _joined(logits))
+
+
+def _encoded(
+    encode: Callable[[Variables, Batch], tuple[Prepared, Logits]],
+    variables: Variables,
+    batches: Iterable[tuple[Info, Batch]],
+    source: str,
+) -> Iterator[tuple[Info, Batch, Prepared, Logits]]:
+    """What stands beside each batch, the batch, and what was made of it; raises InputError where there is no batch."""
+    empty = True
+    for info, batch in batches:
+        empty = False
+        prepared, logits = encode(variables, batch)
+        yield info, batch, prepared, logits
+    if empty:
+        raise InputError(f"there are no {source}; choose another split or prepare the data again")
+
+
+def _joined(of_levels: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+    return {level: np.concatenate(arrays) for level, arrays in of_levels.items()}

@@ -1,0 +1,282 @@
+"""Evaluation of a split: its figures with all that explains them, from intervals to failure cases."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from data_pipeline.levels import LEVELS, NODE_LEVELS
+from mcsan_jax.config import Config
+from mcsan_jax.evaluation.ablation import ablations
+from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
+from mcsan_jax.evaluation.block_scores import BlockCounter, EveryBlock, ScoreFile, count_ranks
+from mcsan_jax.evaluation.encode_split import EncodedVideos
+from mcsan_jax.evaluation.failure_cases import failure_cases
+from mcsan_jax.evaluation.metrics import whole_list_metrics
+from mcsan_jax.evaluation.occurrences import Answers, TopAnswers, hub_summary
+from mcsan_jax.evaluation.pair_ranks import PairCounter, PairRanks
+from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_parts
+from mcsan_jax.evaluation.ranking import RankCounter, Ranks
+from mcsan_jax.evaluation.relevance import Matches, merge, probable_false_negatives
+from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+
+HUB_ANSWERS = 10
+"""An item occurs where it is among so many best answers."""
+_BINS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class BothWays:
+    """Ranks of every relevant pair by the fused score, text-to-video and video-to-text."""
+
+    t2v: PairRanks
+    v2t: PairRanks
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatedSplit:
+    """What is known of a split after it was ranked.
+
+    Attributes:
+        evaluation: the figures.
+        captions: how many captions the records have; with `evaluation.merge_duplicates` there may be fewer queries.
+        details: what explains the figures, by section, ready for JSON.
+        queries: the columns of `query_table`.
+    """
+
+    evaluation: Evaluation
+    captions: int
+    details: dict[str, Any]
+    queries: dict[str, Any]
+
+
+def evaluate_split(
+    scored: ScoredSplit,
+    config: Config,
+    attribute_counts: Mapping[str, Sequence[int]],
+    scores_file: pathlib.Path | None = None,
+    ablate: bool = False,
+) -> EvaluatedSplit:
+    """Ranks as `rank_split.rank_split` does, and looks closer.
+
+    Args:
+        scored: the split.
+        config: the experiment.
+        attribute_counts: for each level, how many training videos have each attribute.
+        scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy.
+        ablate: whether each level is also left out, and so on (`ablation.ablations`).
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    fusions = ablations(config) if ablate else ()
+    scored = dataclasses.replace(scored, scorer=scored.scorer.with_fusions(fusions))
+    videos, texts = scored.scorer.shape
+    pairs, densities = PairCounter(scored.matches), ScoreDensities(scored.matches)
+    forgiving = RankCounter(_same_text_is_relevant(scored))
+    answers = TopAnswers(config.evaluation.answers, videos, texts)
+    others: list[BlockCounter] = [pairs, forgiving, EveryBlock(densities.count), EveryBlock(answers.count)]
+    with ScoreFile.maybe(scores_file, (videos, texts)) as write:
+        others += [] if write is None else [EveryBlock(write)]
+        counters = count_ranks(scored.scorer, scored.matches, others)
+    of_fusions = {fusion.name: counters.pop(fusion.name) for fusion in fusions}
+    evaluation = figures_of_parts(scored, counters)
+    ranks = BothWays(*(getattr(pairs, direction)() for direction in ("text_to_video", "video_to_text")))
+    for direction, of_direction in (("t2v", ranks.t2v), ("v2t", ranks.v2t)):
+        evaluation.directions[FUSED][direction].update(whole_list_metrics(of_direction))
+    details = {
+        "intervals": _intervals(scored.matches, ranks),
+        "attributes": _attribute_precision(scored.videos, attribute_counts),
+        "densities": densities.summary(),
+        **_from_answers(scored, ranks.t2v.best(), answers),
+        "false_negatives": _false_negatives(scored, ranks.t2v.best(), forgiving),
+    }
+    if ablate:
+        details["ablation"] = _ablation_rows(evaluation, of_fusions)
+    columns = query_columns(scored, counters, ranks, answers)
+    return EvaluatedSplit(evaluation, len(scored.caption_of), details, columns)
+
+
+def _intervals(matches: Matches, ranks: BothWays) -> dict[str, Any]:
+    """95 % intervals of the fused figures."""
+    sides = {"t2v": (ranks.t2v, first_videos(matches)), "v2t": (ranks.v2t, matches.queried_videos)}
+    values = {
+        direction: query_values(pairs.best(), videos, pairs.average_precision(), pairs.ndcg(10))
+        for direction, (pairs, videos) in sides.items()
+    }
+    return bootstrap_intervals(values)
+
+
+def _attribute_precision(
+    videos: EncodedVideos, counts: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, dict[str, float | int]]]:
+    return {
+        level: by_frequency(average_precisions(_probabilities(logits), videos.labels[level]), counts[level])
+        for level, logits in videos.logits.items()
+        if level in counts
+    }
+
+
+def _probabilities(logits: Float[np.ndarray, "v a"]) -> Float[np.ndarray, "v a"]:
+    return np.asarray(jax.nn.sigmoid(logits))
+
+
+def _from_answers(scored: ScoredSplit, ranks: Ranks, answers: TopAnswers) -> dict[str, Any]:
+    weights = {level: float(weight) for level, weight in scored.scorer.parameters.level_weights.items()}
+    videos, texts = answers.text_to_video().items, answers.video_to_text().items
+    queries = scored.matches.queried_videos
+    return {
+        "level_weights": weights,
+        "hubs": {
+            "t2v": hub_summary(videos[:, :HUB_ANSWERS], scored.videos.ids),
+            "v2t": hub_summary(texts[queries, :HUB_ANSWERS], scored.captions.ids),
+        },
+        "failure_cases": failure_cases(scored, ranks, videos, weights),
+    }
+
+
+def _same_text_is_relevant(scored: ScoredSplit) -> Matches:
+    """The matches if every video that has a caption of the same text were relevant."""
+    merged = merge(scored.captions.texts, scored.captions.video_of_text)
+    if len(merged.kept) == len(scored.captions.ids):
+        return scored.matches
+    captions_of: list[list[int]] = [[] for _ in merged.kept]
+    for caption, query in enumerate(merged.query_of):
+        captions_of[query].append(caption)
+    pairs = [
+        (video, caption)
+        for video, query in zip(merged.videos, merged.queries, strict=True)
+        for caption in captions_of[query]
+    ]
+    videos, texts = np.array(pairs).T
+    return Matches(videos, texts, scored.matches.video_count, scored.matches.text_count)
+
+
+def _false_negatives(scored: ScoredSplit, ranks: Ranks, forgiving: RankCounter) -> dict[str, Any]:
+    found = probable_false_negatives(
+        scored.captions.texts,
+        scored.captions.video_of_text,
+        scored.captions.ids,
+        scored.videos.ids,
+        ranks.expected_rank(),
+    )
+    return {**found, "rsum_merged": figures_of(forgiving)["rsum"]}
+
+
+def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]) -> list[dict[str, Any]]:
+    alone = [part for part in (*LEVELS, ATTRIBUTES) if part in evaluation.directions]
+    return [
+        {"name": "as trained", **evaluation.directions[FUSED]},
+        *({"name": f"only {part}", **evaluation.directions[part]} for part in alone),
+        *({"name": name, **figures_of(counter)} for name, counter in of_fusions.items()),
+    ]
+
+
+class ScoreDensities:
+    """Counts scores in bins over [-1, 1], block by block.
+
+    Args:
+        matches: which captions and videos belong together.
+    """
+
+    def __init__(self, matches: Matches) -> None:
+        self._matches = matches
+        self._all = np.zeros(_BINS, np.int64)
+        self._matched = np.zeros(_BINS, np.int64)
+
+    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
+        """Takes a block [videos, texts]; every block must be given once."""
+        bins = np.clip((block + 1) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
+        self._all += np.bincount(bins.ravel(), minlength=_BINS)
+        pairs = self._matches.inside(videos, texts)
+        matched = bins[self._matches.videos[pairs] - videos.start, self._matches.texts[pairs] - texts.start]
+        self._matched += np.bincount(matched, minlength=_BINS)
+
+    def summary(self) -> dict[str, list[float] | list[int]]:
+        """Edges of the bins, and how many matched and other pairs are in each."""
+        return {
+            "edges": np.linspace(-1, 1, _BINS + 1).round(6).tolist(),
+            "matched": self._matched.tolist(),
+            "others": (self._all - self._matched).tolist(),
+        }
+
+
+def first_videos(matches: Matches) -> Int[np.ndarray, " q"]:
+    """The first relevant video of every caption that has one."""
+    return matches.videos_of_texts()[matches.queried_texts, 0]
+
+
+def query_columns(
+    scored: ScoredSplit, counters: Mapping[str, RankCounter], ranks: BothWays, answers: TopAnswers
+) -> dict[str, Any]:
+    """The columns of `query_table.query_schema`: first all captions, then all videos.
+
+    Args:
+        scored: the split.
+        counters: ranks by each part of the score.
+        ranks: of the fused score.
+        answers: the best items of every query.
+    """
+    matches, fused = scored.matches, counters[FUSED]
+    video_ids, caption_ids = np.array(scored.videos.ids, object), np.array(scored.captions.ids, object)
+    texts, videos = matches.queried_texts, matches.queried_videos
+    counts = {level: nodes.counts for level, nodes in scored.captions.collection.nodes.items()}
+    words = np.array([len(text.split()) for text in scored.captions.texts])
+    captions = {
+        "direction": np.full(len(texts), "t2v", object),
+        "query": caption_ids[texts],
+        "text": np.array(scored.captions.texts, object)[texts],
+        "video": video_ids[first_videos(matches)],
+        "words": words[texts],
+        **{f"nodes_{level}": counts.get(level, np.zeros_like(words))[texts] for level in NODE_LEVELS},
+        "right_score": fused.best_of_text[texts],
+        "relevant_items": _named(matches.videos_of_texts()[texts], video_ids),
+        **_of_ranks(ranks.t2v),
+        **{f"rank_{part}": counter.text_to_video().expected_rank() for part, counter in counters.items()},
+        **_answer_columns(answers.text_to_video(), texts, video_ids),
+    }
+    unknown = np.full(len(videos), None, object)
+    clips = {
+        "direction": np.full(len(videos), "v2t", object),
+        "query": video_ids[videos],
+        "text": unknown,
+        "video": video_ids[videos],
+        "words": unknown,
+        **{f"nodes_{level}": unknown for level in NODE_LEVELS},
+        "right_score": fused.best_of_video[videos],
+        "relevant_items": _named(matches.texts_of_videos()[videos], caption_ids),
+        **_of_ranks(ranks.v2t),
+        **{f"rank_{part}": counter.video_to_text().expected_rank() for part, counter in counters.items()},
+        **_answer_columns(answers.video_to_text(), videos, caption_ids),
+    }
+    return {name: [*values, *clips[name]] for name, values in captions.items()}
+
+
+def _of_ranks(ranks: PairRanks) -> dict[str, np.ndarray]:
+    best = ranks.best()
+    return {
+        "greater": best.greater,
+        "tied": best.tied,
+        "relevant": best.relevant,
+        "rank": best.expected_rank(),
+        "ap": ranks.average_precision(),
+        "ndcg10": ranks.ndcg(10),
+    }
+
+
+def _answer_columns(answers: Answers, queries: np.ndarray, names: np.ndarray) -> dict[str, list[list[Any]]]:
+    items, scores = answers.items[queries], answers.scores[queries]
+    return {
+        "answers": _named(items, names),
+        "answer_scores": [row[own >= 0].tolist() for row, own in zip(scores, items, strict=True)],
+    }
+
+
+def _named(items: np.ndarray, names: np.ndarray) -> list[list[str]]:
+    """Names of the items of each row; -1 stands for none."""
+    return [names[row[row >= 0]].tolist() for row in items]

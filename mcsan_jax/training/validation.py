@@ -1,0 +1,157 @@
+"""What training learns of a state from the validation split: ranks and losses, from one encoding of each item."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
+
+from data_pipeline.batches.batch import PairBatch
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
+from mcsan_jax.evaluation.encode_split import (
+    EncodedCaptions,
+    EncodedSplit,
+    EncodedVideos,
+    Split,
+    encode_split,
+)
+from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
+from mcsan_jax.sharding import put_batch, replicated, split_rows
+from mcsan_jax.training.experiment import Experiment, variables_of
+from mcsan_jax.training.kept_states import SplitWithStates, keeps_states, make_kept_states
+from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.train_step import Metrics, TrainState
+
+
+@runtime_checkable
+class PairRows(Protocol):
+    """Which videos and captions the rows of a batch are."""
+
+    @property
+    def videos(self) -> Sequence[str]:
+        """Id of each row's video; empty where the row only fills up the batch."""
+        ...
+
+    @property
+    def captions(self) -> Int[np.ndarray, "v c"]:
+        """Numbers of each row's captions among those of its video."""
+        ...
+
+
+class NumberedPairStream(Protocol):
+    """Batches whose order is a pure function of the step, and what their rows are."""
+
+    def numbered_from_step(self, step: int) -> Iterator[tuple[PairRows, PairBatch]]:
+        """Batches from a global step on, without end."""
+        ...
+
+
+class Validation:
+    """Ranks the validation split, and computes the loss that training has on it, without dropout.
+
+    The loss is that of the first batches of a stream, the same ones every time; their rows are taken from the
+    encodings that were ranked. Token states of a frozen text encoder are computed once for all validations.
+
+    Args:
+        experiment: model, objective and mesh.
+        split: the validation split.
+        name: of the split, for errors.
+        batches: pairs of the split, in batches of a size that the mesh divides.
+        steps: number of batches, usually one pass over the videos; each counts by its real videos.
+    """
+
+    def __init__(
+        self, experiment: Experiment, split: Split, name: str, batches: NumberedPairStream, steps: int
+    ) -> None:
+        self._experiment, self._split, self._name = experiment, split, name
+        self._batches = [
+            (rows, _without_inputs(batch))
+            for rows, batch in itertools.islice(batches.numbered_from_step(0), steps)
+        ]
+        self._losses = _compiled_losses(experiment)
+        self._has_states = False
+
+    def __call__(self, state: TrainState) -> tuple[Evaluation, dict[str, float]]:
+        """The figures of a state; its loss and the terms of the loss, by the names ``loss`` and ``loss/<term>``."""
+        experiment = self._experiment
+        if keeps_states(experiment) and not self._has_states:
+            self._split = SplitWithStates(self._split, make_kept_states(experiment, state))
+            self._has_states = True
+        encoded = encode_split(
+            experiment.encoders,
+            variables_of(state),
+            self._split,
+            experiment.config.evaluation.encode_batch,
+            self._name,
+            caption_logits=True,
+        )
+        losses = self.losses(encoded)
+        return rank_split(ScoredSplit.of(encoded, experiment.config)), losses
+
+    def losses(self, encoded: EncodedSplit) -> dict[str, float]:
+        """The mean over the videos of the loss and its terms."""
+        places = {video: place for place, video in enumerate(encoded.videos.ids)}
+        first_captions = np.searchsorted(encoded.captions.video_of_text, np.arange(len(places)))
+        sums: dict[str, float] = {}
+        total = 0.0
+        for rows, batch in self._batches:
+            real = np.asarray(batch.example_mask)
+            # Rows that are not real hang on nothing; they take the place of the first.
+            videos = np.array([places.get(video, 0) for video in rows.videos])
+            captions = np.where(real[:, None], first_captions[videos][:, None] + rows.captions, 0).ravel()
+            local = (_encoded_videos(encoded.videos, videos), _encoded_captions(encoded.captions, captions))
+            on_devices = put_batch((*jax.device_get(local), batch), self._experiment.mesh)
+            count, losses = jax.device_get(self._losses(*on_devices, encoded.parameters))
+            total += float(count)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(count * value)
+        return {name: value / total for name, value in sums.items()}
+
+
+def _compiled_losses(experiment: Experiment) -> Any:
+    objective = make_objective(experiment.config, experiment.mesh)
+
+    def losses_of(
+        videos: Encoding, texts: Encoding, batch: PairBatch, parameters: ScoringParameters
+    ) -> tuple[jax.Array, Metrics]:
+        total, terms = objective(videos, texts, parameters, batch)
+        real = jnp.sum(batch.example_mask, dtype=jnp.float32)
+        return real, {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
+
+    rows, everywhere = split_rows(experiment.mesh), replicated(experiment.mesh)
+    return jax.jit(losses_of, in_shardings=(rows, rows, rows, everywhere), out_shardings=everywhere)
+
+
+def _without_inputs(batch: PairBatch) -> PairBatch:
+    """What the objective needs beside the encodings: labels, groups and the mask. Features need not be held."""
+    videos = dataclasses.replace(
+        batch.videos,
+        frames=batch.videos.frames[:, :0],
+        frame_mask=batch.videos.frame_mask[:, :0],
+        regions=None,
+    )
+    return dataclasses.replace(batch, videos=videos)
+
+
+def _encoded_videos(videos: EncodedVideos, rows: Int[np.ndarray, " v"]) -> Encoding:
+    """Some videos as an encoder gives them, but for the length of vectors, on which no loss depends."""
+    prepared = videos.collection.take(rows, len(rows))
+    nodes = {
+        level: NodeSet(frames.directions * frames.lengths[:, :, None], frames.lengths > 0)
+        for level, frames in prepared.frames.items()
+    }
+    logits = {level: of_level[rows] for level, of_level in videos.logits.items()}
+    return Encoding(LevelEmbeddings(prepared.pooled, nodes), logits)
+
+
+def _encoded_captions(captions: EncodedCaptions, rows: Int[np.ndarray, " t"]) -> Encoding:
+    """Some captions as an encoder gives them, but for the length of vectors, on which no loss depends."""
+    collection = captions.collection
+    pooled = None if collection.pooled is None else collection.pooled[rows]
+    nodes = {level: of_level.padded(rows) for level, of_level in collection.nodes.items()}
+    logits = {level: of_level[rows] for level, of_level in captions.logits.items()}
+    return Encoding(LevelEmbeddings(pooled, nodes), logits)

@@ -1,0 +1,93 @@
+import dataclasses
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from mcsan_jax.config import Config
+from mcsan_jax.evaluation.encode_split import encode_split
+from mcsan_jax.evaluation.rank_split import ScoredSplit, rank_split
+from mcsan_jax.sharding import put_batch
+from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.train_step import TrainState
+from mcsan_jax.training.validation import Validation
+from tests.support.counted_encoders import CountedEncoders
+from tests.support.prepared_data import Prepared
+from tests.training.runs import MakeExperiment
+
+FOUR_LEVELS = {"levels": ("global", "entity", "action", "relationship")}
+SPLIT = "train"
+"""21 videos: of the validation split, one batch would be all."""
+
+
+@pytest.fixture(scope="module")
+def whole_reader(prepared: Prepared, config: Config) -> SplitReader:
+    return SplitReader(prepared.folder, prepared.manifest, SPLIT, batch_limits(config.data))
+
+
+def pairs(prepared: Prepared, config: Config, captions: int) -> TrainBatches:
+    limits = batch_limits(config.data)
+    return TrainBatches(
+        prepared.folder, prepared.manifest, SPLIT, 8, limits, seed=3, captions_per_video=captions
+    )
+
+
+def losses_of_training(experiment: Experiment, batches: TrainBatches) -> dict[str, float]:
+    """What a training step without dropout computes, on one device, in three batches; the last has five videos."""
+    objective = make_objective(experiment.config, experiment.mesh)
+
+    @jax.jit
+    def losses_of(state: TrainState, batch: PairBatch) -> dict[str, jax.Array]:
+        encoded = experiment.model.apply(variables_of(state), batch, train=False)
+        total, terms = objective(*encoded, batch)
+        return {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
+
+    state = experiment.initial_state()
+    epoch = list(itertools.islice(batches.from_step(0), 3))
+    videos = [int(np.sum(batch.example_mask)) for batch in epoch]
+    assert videos == [8, 8, 5]
+    found = [jax.device_get(losses_of(state, put_batch(batch, experiment.mesh))) for batch in epoch]
+    return {name: float(np.average([losses[name] for losses in found], weights=videos)) for name in found[0]}
+
+
+@pytest.mark.parametrize(
+    ("devices", "captions", "model"), [(1, 1, {}), (8, 1, {}), (1, 2, FOUR_LEVELS)], ids=["1", "8", "levels"]
+)
+def test_the_loss_is_that_of_training_without_dropout(
+    make_experiment: MakeExperiment,
+    prepared: Prepared,
+    config: Config,
+    whole_reader: SplitReader,
+    devices: int,
+    captions: int,
+    model: dict[str, object],
+) -> None:
+    experiment = make_experiment(devices, model=model)
+    batches = pairs(prepared, config, captions)
+    validate = Validation(experiment, whole_reader, SPLIT, batches, batches.steps_per_epoch)
+    state = experiment.initial_state()
+    evaluation, losses = validate(state)
+    expected = losses_of_training(make_experiment(1, model=model), batches)
+    assert {"loss", "loss/ranking", "loss/fbce/entity", "loss/kl/entity"} <= set(losses)
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert validate(state) == (evaluation, losses)
+
+    alone = encode_split(experiment.encoders, variables_of(state), whole_reader, 8, SPLIT)
+    assert evaluation == rank_split(ScoredSplit.of(alone, experiment.config))
+
+
+def test_each_video_and_caption_is_encoded_once(
+    make_experiment: MakeExperiment, prepared: Prepared, config: Config, whole_reader: SplitReader
+) -> None:
+    experiment = make_experiment(1)
+    encoders = CountedEncoders(experiment.encoders)
+    batches = pairs(prepared, config, 1)
+    counting = dataclasses.replace(experiment, encoders=encoders.counted)
+    validate = Validation(counting, whole_reader, SPLIT, batches, batches.steps_per_epoch)
+    validate(experiment.initial_state())
+    assert encoders.videos.total() == whole_reader.videos == 21
+    assert encoders.texts.total() == whole_reader.captions + whole_reader.foils
