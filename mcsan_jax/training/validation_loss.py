@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mcsan_jax.batch import PairBatch
 from mcsan_jax.training.experiment import Experiment, variables_of
-from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.objective import logged_losses, make_objective
 from mcsan_jax.training.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.train_loop import PairStream, ValidationLoss
 from mcsan_jax.training.train_step import Metrics, TrainState
@@ -24,7 +24,7 @@ def make_validation_loss(experiment: Experiment, batches: PairStream, steps: int
         steps: number of batches, usually one pass over the videos; each counts by its real videos.
 
     Returns:
-        Of a state: ``loss`` and its terms, ``loss/<term>``.
+        Of a state: ``loss``, and the losses that it is the sum of, ``loss/<name>``.
     """
     everywhere = replicated(experiment.mesh)
     objective = make_objective(experiment.config, experiment.mesh)
@@ -34,7 +34,7 @@ def make_validation_loss(experiment: Experiment, batches: PairStream, steps: int
         videos, texts, parameters = encoded
         total, terms = objective(videos, texts, parameters, batch)
         real = jnp.sum(batch.example_mask, dtype=jnp.float32)
-        return real, {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
+        return real, logged_losses(total, terms)
 
     compiled = jax.jit(
         losses_of, in_shardings=(everywhere, split_rows(experiment.mesh)), out_shardings=everywhere

@@ -111,8 +111,8 @@ TRAINING = (
     Mutant(
         "captions of the same text are wrong answers",
         "mcsan_jax/training/objective.py",
-        "positives = own | same_text",
-        "positives = own",
+        "positives = matched | same_text",
+        "positives = matched",
         ("training/test_objective.py",),
     ),
     Mutant(
