@@ -109,7 +109,7 @@ MODELS = (
 
 TRAINING = (
     Mutant(
-        "captions of the same text are wrong answers",
+        "captions of the same text are negatives",
         "mcsan_jax/training/objective.py",
         "positives = matched | same_text",
         "positives = matched",
