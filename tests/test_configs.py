@@ -63,8 +63,8 @@ def test_a_step_of_every_config_keeps_the_form_of_its_state(
     form = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (state, new_state)]
     assert form[0] == form[1]
     assert all((value.shape, value.dtype) == ((), np.float32) for value in metrics.values())
-    assert {"loss", "ranking"} <= set(metrics)
-    learned = {term.split("/")[0] for term in metrics} & {"fbce", "kl"}
+    assert {"loss", "loss/ranking"} <= set(metrics)
+    learned = {term.split("/")[1] for term in metrics if term.startswith("loss/")} & {"fbce", "kl"}
     assert learned == (set() if name == HGR else {"fbce", "kl"})
 
 

@@ -10,15 +10,13 @@ from mcsan_jax.report.contents import Chart, Section, in_order, number
 from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes
 
-_TERMS = {
+_TITLES = {
     "loss": "Loss",
-    "ranking": "Ranking loss",
-    "fbce": "Focal binary cross-entropy",
-    "kl": "KL divergence",
+    "loss/ranking": "Ranking loss",
+    "loss/fbce": "Focal binary cross-entropy",
+    "loss/kl": "KL divergence",
 }
-_BY_LEVEL = ("fbce", "kl")
-_VALIDATED = {"loss": "loss", **{term: f"loss/{term}" for term in ("ranking", *_BY_LEVEL)}}
-"""Names of the terms in the entries of the validation, where the figures stand beside them."""
+"""Losses with a title, in the order of their charts; others follow under the names in the log."""
 _PART_COLOURS = {
     "global": "#a06bc9",
     "entity": "#3b82c4",
@@ -40,7 +38,7 @@ def training_section(runs: Sequence[EvaluatedRun]) -> Section:
         "No validation history: the training did not evaluate.",
         has=lambda run: _entries(run, "val"),
     )
-    charts = [_loss_chart(runs, term) for term in _TERMS if any(_curve(run, "train", term) for run in runs)]
+    charts = [_loss_chart(runs, term) for term in _terms(runs)]
     if any(_entries(run, "val") for run in runs):
         charts.append(_validation_chart(runs))
         if len(runs) == 1:
@@ -50,6 +48,18 @@ def training_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 def _entries(run: EvaluatedRun, kind: str) -> list[Mapping[str, Any]]:
     return [entry for entry in run.history if entry["kind"] == kind]
+
+
+def _logged(run: EvaluatedRun) -> list[str]:
+    """Names of the scalars of training, in the order in which they were logged."""
+    return list(dict.fromkeys(name for entry in _entries(run, "train") for name in entry))
+
+
+def _terms(runs: Sequence[EvaluatedRun]) -> list[str]:
+    """What was logged of the losses in training: the total, and each loss once for all its levels."""
+    parts = [name.split("/") for run in runs for name in _logged(run)]
+    found = dict.fromkeys("/".join(part[:2]) for part in parts if part[0] == "loss")
+    return [*(term for term in _TITLES if term in found), *(term for term in found if term not in _TITLES)]
 
 
 def _curve(run: EvaluatedRun, kind: str, term: str) -> list[tuple[float, float]]:
@@ -68,19 +78,18 @@ def _loss_chart(runs: Sequence[EvaluatedRun], term: str) -> Chart:
     """A term in training and, where it was computed, in validation."""
     series, told = [], []
     for run in runs:
-        for kind, name, title in (
-            ("train", term, run.name),
-            ("val", _VALIDATED[term], f"{run.name}, validation"),
-        ):
-            curve = _curve(run, kind, name)
+        for kind, title in (("train", run.name), ("val", f"{run.name}, validation")):
+            curve = _curve(run, kind, term)
             if curve:
                 series.append(_series(run, curve, marked=kind == "val", dashed=kind == "val"))
                 told.append(_in_words(title, series[-1]))
-    notes = ["summed over the levels, before it is weighed"] if term in _BY_LEVEL else []
+    by_level = any(name.startswith(f"{term}/") for run in runs for name in _logged(run)) and term != "loss"
+    notes = ["summed over the levels, before it is weighed"] if by_level else []
     if any(one.dashed for one in series):
         notes.append("dashed: on the validation split")
-    title = _TERMS[term]
-    words = Words(f"training-train-{term}", title, f"{'; '.join(told)}.", "step", title, "; ".join(notes))
+    title = _TITLES.get(term, term.removeprefix("loss/"))
+    place = f"training-train-{term.removeprefix('loss/')}"
+    words = Words(place, title, f"{'; '.join(told)}.", "step", title, "; ".join(notes))
     return line_chart(words, series)
 
 

@@ -14,7 +14,13 @@ def focal_binary_cross_entropy(
     """Focal binary cross-entropy of each example (Lin et al. 2017), summed over attributes.
 
     ``−α y (1−p)^γ log p − (1−α)(1−y) p^γ log(1−p)`` with p = σ(logit), computed from log σ so that it is finite for
-    any finite logit. γ = 0 and α = ½ give half the binary cross-entropy.
+    any finite logit. γ = 0 and α = ½ give half the binary cross-entropy. The loss is in nats.
+
+    Args:
+        logits: of the attributes of each example.
+        labels: which attributes an example has.
+        alpha: α, weight of the attributes that are present, in [0, 1].
+        gamma: γ ≥ 0, by how much attributes count less that are predicted well.
     """
     log_p = jax.nn.log_sigmoid(logits)
     log_not_p = jax.nn.log_sigmoid(-logits)
@@ -32,7 +38,8 @@ def attribute_divergence(
 ) -> Float[Array, " b"]:
     """Kullback–Leibler divergence between the attribute distributions of each video and its caption.
 
-    Distributions are the softmax of logits / temperature. With T for text and V for video:
+    Distributions are the softmax of logits / temperature; the divergence (Kullback and Leibler 1951) is in nats. With T
+    for text and V for video:
 
     Args:
         video_logits: attribute logits of videos.
@@ -40,6 +47,9 @@ def attribute_divergence(
         direction: "text_to_video" is KL(T ‖ V); "video_to_text" is KL(V ‖ T); "symmetric" is the mean of both.
         temperature: divides the logits.
         stop_gradient: whether the first distribution of each divergence is a constant target.
+
+    Raises:
+        ValueError: the direction is none of these.
     """
     log_v = jax.nn.log_softmax(video_logits / temperature, axis=-1)
     log_t = jax.nn.log_softmax(text_logits / temperature, axis=-1)

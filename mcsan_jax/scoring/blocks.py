@@ -46,7 +46,7 @@ def mean_node_similarity(
     """
     videos, frame_count = frames.lengths.shape
     video_block, node_block = block_sizes(videos, frame_count, nodes.groups.shape[0], budget)
-    parts = _split_nodes(nodes, node_block)
+    node_blocks = _split_nodes(nodes, node_block)
     captions = nodes.present.shape[0]
     arrays, kind = jax.tree.flatten(frames)
 
@@ -54,7 +54,7 @@ def mean_node_similarity(
         block = jax.tree.unflatten(kind, of_block)
         step = functools.partial(_add_block, block, captions, score_nodes)
         empty = jax.lax.full_like(block.lengths, 0.0, shape=(captions + node_block, video_block))
-        return jax.lax.scan(jax.checkpoint(step, prevent_cse=False), empty, parts)[0]
+        return jax.lax.scan(jax.checkpoint(step, prevent_cse=False), empty, node_blocks)[0]
 
     # [blocks, groups, videos of a block] → [groups, videos]
     strips = jax.lax.map(strip, [_split_rows(array, video_block) for array in arrays])

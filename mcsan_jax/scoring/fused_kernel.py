@@ -27,7 +27,7 @@ from mcsan_jax.scoring.frame_attention import (
 )
 from mcsan_jax.scoring.vectors import inverse_rounded_length
 
-# Videos and nodes of a program, by the frames of a video that it has room for. With eight warps, Triton 3.9 keeps all
+# Videos and nodes of a program, by its capacity in frames of a video. With eight warps, Triton 3.9 keeps all
 # that a program computes in registers on the architectures 8.0 and 9.0; with 64 frames, nearly all.
 _BLOCKS = {16: (8, 128), 32: (4, 128), 64: (1, 64)}
 _WARPS = 8
@@ -41,7 +41,7 @@ _STAGES = 3
 _CANCELLED = 2.0
 
 MAXIMUM_FRAMES = max(_BLOCKS)
-"""Frames of a video that a program has room for."""
+"""The largest capacity of a program in frames of a video."""
 
 
 def fused_attended_similarity(
@@ -65,7 +65,7 @@ def fused_attended_similarity(
         Scores, in [−1, 1] but for the rounding of sums; those of zero vectors and of videos without frames are zero.
 
     Raises:
-        InputError: videos have more frames than a program has room for.
+        InputError: videos have more frames than the largest capacity of a program.
     """
     frame_count = frames.lengths.shape[1]
     if frame_count > MAXIMUM_FRAMES:
@@ -86,7 +86,7 @@ def _fused(
     videos, frame_count = lengths.shape
     nodes = queries.shape[0]
     dtype = queries.dtype if product_dtype is None else jnp.dtype(product_dtype)
-    rows = min(room for room in _BLOCKS if room >= frame_count)
+    rows = min(capacity for capacity in _BLOCKS if capacity >= frame_count)
     group, largest_tile = _BLOCKS[rows]
     tile = min(max(pl.next_power_of_2(nodes), _LEAST_NODES), largest_tile)
     width = _SLICE_BYTES // dtype.itemsize
@@ -161,10 +161,10 @@ def _score_tile(
     videos, rows, depth = directions.shape
 
     def add_slice(i: Array, cosines: tuple[Array, ...]) -> tuple[Array, ...]:
-        part = pl.ds(i * width, width)
-        nodes = queries[:, part].T
+        features = pl.ds(i * width, width)
+        nodes = queries[:, features].T
         return tuple(
-            sums + _product(directions[v, :, part], nodes, sums.dtype) for v, sums in enumerate(cosines)
+            sums + _product(directions[v, :, features], nodes, sums.dtype) for v, sums in enumerate(cosines)
         )
 
     zeros = jnp.zeros((rows, queries.shape[0]), scores.dtype)

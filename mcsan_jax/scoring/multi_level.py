@@ -20,7 +20,7 @@ FUSED = "fused"
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Similarity matrices: the fused one, and one for each part it is made of."""
+    """Similarity matrices: the fused score, and the level scores and attribute score that it is made of (`parts`)."""
 
     fused: Float[Array, "v t"]
     parts: dict[str, Float[Array, "v t"]]
@@ -63,7 +63,7 @@ def score_parts(
     with_attributes: bool,
     product_dtype: jnp.dtype | None = None,
 ) -> dict[str, Float[Array, "v t"]]:
-    """The similarity of every level and, where wanted and to be had, the agreement of attributes."""
+    """The score of every level and, if it is asked for and the texts have attributes, the attribute score."""
     parts = level_similarities(videos, texts, config, product_dtype)
     if with_attributes and texts.attributes:
         agreement = {
@@ -81,7 +81,7 @@ def fuse_parts(
     missing_levels: str,
     attribute_weight: float,
 ) -> Float[Array, "v t"]:
-    """One score from those of the levels in `parts`, mixed with the agreement of attributes if it is among them."""
+    """The fused score from level scores, mixed with the attribute score if `parts` holds it."""
     fused = fuse_levels(parts, texts.presence(), parameters.level_weights, missing_levels)
     if attribute_weight > 0 and ATTRIBUTES in parts:
         fused = (1.0 - attribute_weight) * fused + attribute_weight * parts[ATTRIBUTES]

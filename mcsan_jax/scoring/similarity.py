@@ -85,5 +85,5 @@ def fuse_levels(
         counts = present[level] if missing_levels == "renormalize" else jnp.ones_like(present[level])
         share[level] = weights[level] * counts.astype(scores[level].dtype)
     total = jnp.maximum(sum(share.values(), start=0.0), TINY)
-    parts = [scores[level] * (share[level] / total)[None] for level in levels]
-    return sum(parts[1:], start=parts[0])
+    weighted = [scores[level] * (share[level] / total)[None] for level in levels]
+    return sum(weighted[1:], start=weighted[0])

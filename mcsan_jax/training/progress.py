@@ -101,11 +101,11 @@ class TrainProgress:
 
 
 def _loss_by_term(metrics: Mapping[str, float]) -> str:
-    """The loss and its terms before weighing, summed over levels."""
+    """The loss and the losses that it is the sum of, before weighing and summed over levels."""
     terms: dict[str, float] = {}
     for name, value in metrics.items():
-        term = name.split("/")[0]
-        if term in ("ranking", "fbce", "kl"):
+        if name.startswith("loss/"):
+            term = name.split("/")[1]
             terms[term] = terms.get(term, 0.0) + value
     parts = ", ".join(f"{term} {value:.3f}" for term, value in terms.items())
     return f"loss {metrics['loss']:.3f} ({parts})"

@@ -19,7 +19,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import replicated, split_rows
 from mcsan_jax.training.micro_batches import encode_in_parts, encode_whole
-from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.objective import logged_losses, make_objective
 from mcsan_jax.training.optimizers import moving_average
 from mcsan_jax.training.pretrained_parameters import hold_pretrained, with_pretrained, without_pretrained
 from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
@@ -132,8 +132,8 @@ def make_train_step(
 ) -> TrainStep:
     """The compiled step ``(state, batch) → (state, metrics)``.
 
-    Loss and similarity matrix are over the global batch. Metrics are scalars: ``loss``, the terms of the objective,
-    ``gradient_norm`` and ``temperature``.
+    Loss and similarity matrix are over the global batch. Metrics are scalars: ``loss``, the losses that it is the
+    sum of (``loss/<name>``), ``gradient_norm``, ``temperature``, and ``level_weight/<level>``.
 
     Args:
         model: the network.
@@ -159,7 +159,8 @@ def make_train_step(
         parameters: Any = model.apply(variables, method=model.scoring_parameters)
         total, terms = objective(videos, texts, parameters, batch)
         weights = {f"level_weight/{level}": w for level, w in parameters.level_weights.items()}
-        return total, {"loss": total, **terms, "temperature": parameters.temperature, **weights}
+        metrics = {**logged_losses(total, terms), "temperature": parameters.temperature, **weights}
+        return total, metrics
 
     def train_step(state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
         # The model sets it for its own products; those of their gradients are traced here.

@@ -23,7 +23,7 @@ from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
 from mcsan_jax.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.kept_states import SplitWithStates, keeps_states, make_kept_states
-from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.objective import logged_losses, make_objective
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
@@ -120,7 +120,7 @@ def _compiled_losses(experiment: Experiment) -> Any:
     ) -> tuple[jax.Array, Metrics]:
         total, terms = objective(videos, texts, parameters, batch)
         real = jnp.sum(batch.example_mask, dtype=jnp.float32)
-        return real, {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
+        return real, logged_losses(total, terms)
 
     rows, everywhere = split_rows(experiment.mesh), replicated(experiment.mesh)
     return jax.jit(losses_of, in_shardings=(rows, rows, rows, everywhere), out_shardings=everywhere)

@@ -50,8 +50,8 @@ def test_a_full_step_is_traced(name: str, videos: int, captions: int, frame_dim:
     after, metrics = jax.eval_shape(experiment.train_step, state, batch)
     assert shapes_of(after) == shapes_of(state)
     levels = ("entity", "action", "relationship")
-    terms = {f"{kind}/{level}" for kind in ("fbce", "kl") for level in levels}
-    assert {"loss", "ranking", *terms} <= set(metrics)
+    terms = {f"loss/{kind}/{level}" for kind in ("fbce", "kl") for level in levels}
+    assert {"loss", "loss/ranking", *terms} <= set(metrics)
     # What a step holds at least: the state as it was and as it is, the gradient, and the batch.
     held = 2 * bytes_of(state) + bytes_of(state.params) + bytes_of(batch)
     assert held < 1e9 * MOST_MEMORY

@@ -168,7 +168,7 @@ def test_a_step_of_hgr_has_no_term_but_the_ranking() -> None:
     after, metrics = jax.eval_shape(experiment.train_step, state, full_batch(experiment))
     assert jax.tree.structure(after) == jax.tree.structure(state)
     others = {"loss", "temperature", "gradient_norm", *(f"level_weight/{level}" for level in LEVELS["hgr"])}
-    assert set(metrics) == {"ranking", *others}
+    assert set(metrics) == {"loss/ranking", *others}
 
 
 def test_the_fair_hgr_is_trained_as_ours() -> None:

@@ -109,10 +109,10 @@ MODELS = (
 
 TRAINING = (
     Mutant(
-        "captions of the same text are wrong answers",
+        "captions of the same text are negatives",
         "mcsan_jax/training/objective.py",
-        "positives = own | same_text",
-        "positives = own",
+        "positives = matched | same_text",
+        "positives = matched",
         ("training/test_objective.py",),
     ),
     Mutant(

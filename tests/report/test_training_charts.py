@@ -56,3 +56,14 @@ def test_runs_with_and_without_validation_losses_stand_side_by_side(
     [loss, *_] = training_section(read_runs([run, runs[1]], "test")).charts
     assert [name for name, _ in loss.key] == ["a run", "plain"]
     assert "a run, validation: from 10.00" in loss.svg and "plain, validation" not in loss.svg
+
+
+def test_a_loss_that_the_report_does_not_know_is_drawn_under_its_name(run: Path) -> None:
+    path = run / "metrics.jsonl"
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    for entry in entries:
+        if entry["kind"] == "train":
+            entry |= {f"loss/new/{level}": 3.0 / entry["step"] for level in ("entity", "action")}
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    [new] = [picture for picture in pictures(run) if picture.startswith("new")]
+    assert new == "new. a run: from 1.20 to 0.10."

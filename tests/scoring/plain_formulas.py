@@ -49,7 +49,7 @@ def mean_over_nodes(scores: np.ndarray, node_mask: np.ndarray) -> np.ndarray:
 def triplet(
     scores: np.ndarray, positives: np.ndarray, mask: np.ndarray, margin: float, hardest: bool
 ) -> float:
-    costs = []
+    losses = []
     for i in np.flatnonzero(mask):
         row, column = [0.0], [0.0]
         for j in np.flatnonzero(mask):
@@ -57,8 +57,8 @@ def triplet(
                 row.append(max(margin - scores[i, i] + scores[i, j], 0.0))
             if not positives[j, i]:
                 column.append(max(margin - scores[i, i] + scores[j, i], 0.0))
-        costs.append(max(row) + max(column) if hardest else sum(row) + sum(column))
-    return float(np.mean(costs)) if costs else 0.0
+        losses.append(max(row) + max(column) if hardest else sum(row) + sum(column))
+    return float(np.mean(losses)) if losses else 0.0
 
 
 def info_nce(

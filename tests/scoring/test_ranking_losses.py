@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcsan_jax.scoring.averaging import mean_over_examples
+from mcsan_jax.scoring.losses import mean_over_examples
 from mcsan_jax.scoring.ranking_losses import INSIDE, OUTSIDE, SEPARATE, info_nce_losses, triplet_losses
 from tests.scoring import plain_formulas as plain
 

@@ -70,8 +70,8 @@ def _write_history(path: pathlib.Path, evaluation: Evaluation, steps: int, rate:
     lines: list[dict[str, Any]] = []
     for twelfth in range(1, 13):
         step = max(steps * twelfth // 12, 1)
-        terms = {f"{term}/{level}": 30.0 / step for term in ("fbce", "kl") for level in NODE_LEVELS}
-        losses = {"loss": 100.0 / step, "ranking": 5.0 / step, **terms}
+        terms = {f"loss/{term}/{level}": 30.0 / step for term in ("fbce", "kl") for level in NODE_LEVELS}
+        losses = {"loss": 100.0 / step, "loss/ranking": 5.0 / step, **terms}
         lines.append({"step": step, "kind": "train", "pairs_per_second": rate, **losses})
         if twelfth % 4 == 0:
             sums = {

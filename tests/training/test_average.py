@@ -48,7 +48,9 @@ def test_training_is_the_same_with_and_without_it(
     without = trained(make_experiment(1), batches, 2)[-1]
     assert without.average is None
     assert variables_of(without)["params"] is without.params
-    jax.tree.map(np.testing.assert_array_equal, *jax.device_get((with_it.params, without.params)))
+    # They are two programs, which XLA may fuse, and so round, differently; a step changes parameters by some 1e-4.
+    for found, expected in zip(jax.tree.leaves(with_it.params), jax.tree.leaves(without.params), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
 
 
 def test_it_is_saved_and_taken_over(make_experiment: MakeExperiment, batches: TrainBatches, tmp_path) -> None:

@@ -199,34 +199,34 @@ def many_captions(per_video: int) -> tuple[Sides, np.ndarray]:
     return dataclasses.replace(sides, videos=head(sides.videos), texts=texts, batch=batch), positives
 
 
-def test_all_captions_of_a_video_are_right_answers() -> None:
+def test_all_captions_of_a_video_are_relevant() -> None:
     sides, positives = many_captions(4)
     similarity = configured("info_nce", "gather").similarity
     scores = jax.jit(lambda *encoded: score(*encoded, similarity))
     fused = np.asarray(scores(sides.videos, sides.texts, sides.parameters).fused, np.float64)
     real = np.asarray(sides.batch.example_mask)
-    costs = [
-        info_nce_rows(scores, right, rows, columns, float(sides.parameters.temperature))
-        for scores, right, rows, columns in (
+    losses = [
+        info_nce_rows(scores, relevant, rows, columns, float(sides.parameters.temperature))
+        for scores, relevant, rows, columns in (
             (fused, positives, real, np.repeat(real, 4)),
             (fused.T, positives.T, np.repeat(real, 4), real),
         )
     ]
     _, terms, _ = computed("info_nce", "gather", 1, 4)
-    np.testing.assert_allclose(terms["ranking"], 0.5 * (np.mean(costs[0]) + np.mean(costs[1])), rtol=1e-5)
+    np.testing.assert_allclose(terms["ranking"], 0.5 * (np.mean(losses[0]) + np.mean(losses[1])), rtol=1e-5)
 
 
 def info_nce_rows(
     scores: np.ndarray, positives: np.ndarray, rows: np.ndarray, columns: np.ndarray, temperature: float
 ) -> list[float]:
-    """The cost of each real query, by loops."""
-    costs = []
+    """The loss of each real query, by loops."""
+    losses = []
     for i in np.flatnonzero(rows):
         z = scores[i] / temperature
-        wrong = sum(np.exp(z[j]) for j in np.flatnonzero(columns) if not positives[i, j])
-        right = [np.exp(z[j]) for j in np.flatnonzero(columns) if positives[i, j]]
-        costs.append(float(np.mean([-np.log(one / (one + wrong)) for one in right])))
-    return costs
+        negative = sum(np.exp(z[j]) for j in np.flatnonzero(columns) if not positives[i, j])
+        relevant = [np.exp(z[j]) for j in np.flatnonzero(columns) if positives[i, j]]
+        losses.append(float(np.mean([-np.log(one / (one + negative)) for one in relevant])))
+    return losses
 
 
 def test_several_captions_give_one_loss_on_all_devices() -> None:

@@ -118,9 +118,14 @@ def test_training_writes_curves_and_the_best_and_last_checkpoint(whole: Finished
     assert list(evaluations) == [6, 9]
     train_lines = [line for line in metrics if line["kind"] == "train"]
     assert [line["step"] for line in train_lines] == [2, 4, 6, 8, 9]
-    assert {"loss", "ranking", "fbce/entity", "kl/entity", "learning_rate", "pairs_per_second"} <= set(
-        train_lines[0]
-    )
+    assert {
+        "loss",
+        "loss/ranking",
+        "loss/fbce/entity",
+        "loss/kl/entity",
+        "learning_rate",
+        "pairs_per_second",
+    } <= set(train_lines[0])
     assert any((whole.folder / "tensorboard").iterdir())
     with CheckpointStore(whole.folder / "checkpoints") as checkpoints:
         assert checkpoints.last_step == 9
