@@ -28,6 +28,7 @@ from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, ScoreFile, count_ranks
+from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, count_ranks, score_file
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.ranking import Ranks
 from mcsan_jax.evaluation.relevance import Matches
@@ -93,7 +94,7 @@ def rank(scorer: BlockScorer, scores_file: pathlib.Path | None = None) -> tuple[
     videos, texts = scorer.shape
     matches = Matches.of_owners(np.arange(texts) // (texts // videos), videos)
     start = time.perf_counter()
-    with ScoreFile.maybe(scores_file, scorer.shape) as write:
+    with score_file(scores_file, scorer.shape) as write:
         counter = count_ranks(scorer, matches, [] if write is None else [EveryBlock(write)])[FUSED]
     ranks = [counter.text_to_video(), counter.video_to_text()]
     return ranks, time.perf_counter() - start

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Float, Int
 
 from data_pipeline.host.files import replacing
@@ -25,6 +26,7 @@ from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED, fuse_parts, score_parts
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
 from mcsan_jax.scoring.vectors import product_dtype
+from mcsan_jax.sharding import DATA_AXIS, make_mesh, replicated, split_rows
 
 Block = tuple[slice, slice]
 Parts = dict[str, Float[np.ndarray, "..."]]
@@ -37,12 +39,17 @@ _KEPT_SHARE = 4
 class BlockScorer:
     """Scores blocks of two collections; all blocks have the same shape, so that one program serves them.
 
+    The captions of a block are split over the devices, each of which scores its own with the videos of the block. What
+    a device computes has the same shape for any number of devices, and so the same bits. Videos stay on the devices
+    from their first block on.
+
     Args:
         videos: all videos.
         texts: all captions.
         parameters: level weights.
         config: the experiment.
         fusions: other ways to make one score of the levels; each is a part of its own.
+        mesh: devices of this process; the first one by default.
     """
 
     def __init__(
@@ -52,9 +59,16 @@ class BlockScorer:
         parameters: ScoringParameters,
         config: Config,
         fusions: tuple[Fusion, ...] = (),
+        mesh: Mesh | None = None,
     ) -> None:
         self.videos, self.texts, self.parameters, self._config = videos, texts, parameters, config
-        self._score = _compiled_scorer(config.similarity, config.model.compute_dtype, fusions)
+        self.mesh = make_mesh(jax.local_devices()[:1]) if mesh is None else mesh
+        self._score = _compiled_scorer(config.similarity, config.model.compute_dtype, fusions, None)
+        self._score_block = _compiled_scorer(
+            config.similarity, config.model.compute_dtype, fusions, self.mesh
+        )
+        self._everywhere = jax.device_put(parameters, replicated(self.mesh))
+        self._last_texts: tuple[slice, PreparedTexts] | None = None
         self.block_bytes = config.evaluation.block_bytes
         third = self.block_bytes / 3
         self._height = max(min(int(third / max(videos.bytes_per_video, 1)), len(videos)), 1)
@@ -63,7 +77,7 @@ class BlockScorer:
 
     def with_fusions(self, fusions: tuple[Fusion, ...]) -> "BlockScorer":
         """The scores of the same videos and captions, fused in other ways, too."""
-        return BlockScorer(self.videos, self.texts, self.parameters, self._config, fusions)
+        return BlockScorer(self.videos, self.texts, self.parameters, self._config, fusions, self.mesh)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -75,19 +89,37 @@ class BlockScorer:
         videos, texts = self.shape
         return [
             [(rows, columns) for rows in _slices(videos, self._height)]
-            for columns in _slices(texts, self._width)
+            for columns in _slices(texts, self._width * self.mesh.size)
         ]
 
     def scores(self, blocks: list[Block]) -> Iterator[tuple[Block, Parts]]:
         """Scores of blocks that share their captions, for every part of the score."""
-        texts = None
         for rows, columns in blocks:
-            if texts is None:
-                texts = self.texts.take(columns, self._width, self._room)
-            videos = self.videos.take(rows, self._height)
-            parts = self._score(videos, texts, self.parameters)
+            videos = self.videos.on_devices(rows, self._height, self.mesh)
+            parts = self._score_block(videos, self.texts_on_devices(columns), self._everywhere)
             height, width = rows.stop - rows.start, columns.stop - columns.start
-            yield (rows, columns), {part: np.asarray(block)[:height, :width] for part, block in parts.items()}
+            found = jax.device_get(parts)
+            yield (rows, columns), {part: block[:height, :width] for part, block in found.items()}
+
+    def texts_on_devices(self, columns: slice) -> PreparedTexts:
+        """The captions of a block, each device with its own; kept until others are asked for."""
+        if self._last_texts is None or self._last_texts[0] != columns:
+            self._last_texts = None
+            size = self.mesh.size
+            bounds = [min(columns.start + n * self._width, columns.stop) for n in range(size + 1)]
+            shares = []
+            for device, first, end in zip(self.mesh.devices.flat, bounds[:-1], bounds[1:], strict=True):
+                with jax.default_device(device):
+                    shares.append(self.texts.take(slice(first, end), self._width, self._room))
+            sharding = split_rows(self.mesh)
+            joined = jax.tree.map(
+                lambda *own: jax.make_array_from_single_device_arrays(
+                    (size * len(own[0]), *own[0].shape[1:]), sharding, list(own)
+                ),
+                *shares,
+            )
+            self._last_texts = columns, joined
+        return self._last_texts[1]
 
     def scores_of(self, videos: Int[np.ndarray, " v"], captions: Int[np.ndarray, " t"]) -> Parts:
         """Scores [v, t] of some videos with some captions, named by their indices."""
@@ -123,7 +155,7 @@ class BlockScorer:
 
 @runtime_checkable
 class BlockCounter(Protocol):
-    """Learns from the blocks of one part of the score; see `matched_scores.MatchedScores` for the two rounds."""
+    """Learns from the blocks of one part of the score; see `ranking.MatchedScores` for the two rounds."""
 
     def has_match(self, videos: slice, texts: slice) -> bool:
         """Whether it needs the block in the first round."""
@@ -198,43 +230,39 @@ def count_ranks(
     return dict(ranks)
 
 
-class ScoreFile:
-    """A matrix [v, t] on disk that appears under its name when it is complete."""
+@contextlib.contextmanager
+def score_file(
+    path: pathlib.Path | None, shape: tuple[int, int]
+) -> Iterator[Callable[[Float[np.ndarray, "v t"], slice, slice], None] | None]:
+    """Yields what writes a block of a matrix [v, t] to disk, or None without a path.
 
-    def __init__(self, path: pathlib.Path, shape: tuple[int, int]) -> None:
-        self._matrix = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    The file appears under its name at the end, when it is complete.
+    """
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        matrix = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
 
-    @classmethod
-    @contextlib.contextmanager
-    def maybe(
-        cls, path: pathlib.Path | None, shape: tuple[int, int]
-    ) -> Iterator[Callable[[np.ndarray, slice, slice], None] | None]:
-        """Yields what writes a block, or None without a path; at the end the file gets its name."""
-        if path is None:
-            yield None
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
-            file = cls(partial, shape)
-            yield file.write
-            file.flush()
+        def write(block: Float[np.ndarray, "v t"], rows: slice, columns: slice) -> None:
+            matrix[rows, columns] = block
 
-    def write(self, block: Float[np.ndarray, "v t"], rows: slice, columns: slice) -> None:
-        """Writes one block."""
-        self._matrix[rows, columns] = block
-
-    def flush(self) -> None:
-        """Sends to the disk what was written."""
-        self._matrix.flush()
+        yield write
+        matrix.flush()
 
 
 @functools.cache
-def _compiled_scorer(similarity: SimilarityConfig, compute_dtype: str, fusions: tuple[Fusion, ...]) -> Any:
-    """The scoring function; kept, so that the next evaluation does not compile it again."""
+def _compiled_scorer(
+    similarity: SimilarityConfig, compute_dtype: str, fusions: tuple[Fusion, ...], mesh: Mesh | None
+) -> Any:
+    """The scoring function; kept, so that the next evaluation does not compile it again.
+
+    On a mesh, each device scores all videos with the captions that it holds.
+    """
     dtype = product_dtype(compute_dtype)
     as_trained = Fusion(FUSED, (), similarity.missing_levels, similarity.attribute_weight)
 
-    @jax.jit
     def scores(
         videos: PreparedVideos, texts: PreparedTexts, parameters: ScoringParameters
     ) -> dict[str, jax.Array]:
@@ -252,7 +280,16 @@ def _compiled_scorer(similarity: SimilarityConfig, compute_dtype: str, fusions: 
         }
         return {**fused, **parts}
 
-    return scores
+    if mesh is None:
+        return jax.jit(scores)
+    everywhere, own = PartitionSpec(), PartitionSpec(DATA_AXIS)
+    of_own = PartitionSpec(None, DATA_AXIS)
+    # Nothing passes between the devices, so there is nothing to check of what varies over them.
+    return jax.jit(
+        jax.shard_map(
+            scores, mesh=mesh, in_specs=(everywhere, own, everywhere), out_specs=of_own, check_vma=False
+        )
+    )
 
 
 def _slices(count: int, size: int) -> list[slice]:

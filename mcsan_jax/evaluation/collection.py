@@ -2,17 +2,20 @@
 
 import collections
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.packing import PackedNodes
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
+from mcsan_jax.sharding import replicated
 
 Rows = slice | Int[np.ndarray, " rows"]
 """Neighbouring rows, or the indices of any."""
@@ -27,6 +30,9 @@ class VideoCollection:
 
     arrays: list[np.ndarray]
     kind: Any
+    _on_devices: dict[tuple[int, int, int, Mesh], PreparedVideos] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def gather(cls, batches: Iterable[tuple[int, PreparedVideos]]) -> "VideoCollection":
@@ -47,6 +53,20 @@ class VideoCollection:
     def bytes_per_video(self) -> float:
         """Bytes of a video's arrays."""
         return sum(array.nbytes for array in self.arrays) / max(len(self), 1)
+
+    def on_devices(self, rows: slice, size: int, mesh: Mesh) -> PreparedVideos:
+        """Neighbouring videos on every device, filled up as by `take`.
+
+        They stay there for whoever compares them next, as long as the collection takes at most half of the memory of
+        a device.
+        """
+        key = (rows.start, rows.stop, size, mesh)
+        if key in self._on_devices:
+            return self._on_devices[key]
+        block = jax.device_put(self.take(rows, size), replicated(mesh))
+        if self.bytes_per_video * len(self) <= _memory_of(mesh) / 2:
+            self._on_devices[key] = block
+        return block
 
     def take(self, rows: Rows, size: int) -> PreparedVideos:
         """Some videos on the device, filled up to `size` with videos without frames."""
@@ -175,6 +195,12 @@ class TextCollection:
             {level: nodes.take(rows, size, room[level]) for level, nodes in self.nodes.items()},
             {level: _take(array, rows, size) for level, array in self.attributes.items()},
         )
+
+
+def _memory_of(mesh: Mesh) -> float:
+    """Bytes of a device; those of a CPU are the host's, where the collection is already."""
+    statistics = mesh.devices.flat[0].memory_stats()
+    return statistics["bytes_limit"] if statistics else math.inf
 
 
 def _rounded(nodes: int) -> int:

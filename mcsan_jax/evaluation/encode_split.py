@@ -18,6 +18,7 @@ from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import put_whole_batch, replicated, split_rows
+from mcsan_jax.sharding import make_mesh, put_whole_batch, replicated, split_rows
 
 Variables = Any
 Logits = dict[str, Float[Array, "item _"]]
@@ -87,11 +88,13 @@ class Encoders:
         videos: prepared videos, and the logits of their attributes.
         texts: prepared captions, and the logits of their attributes.
         scoring_parameters: level weights and temperature.
+        local_mesh: the devices of this process, which compare what was encoded.
     """
 
     videos: Callable[[Variables, VideoBatch], tuple[PreparedVideos, Logits]]
     texts: Callable[[Variables, TextBatch], tuple[PreparedTexts, Logits]]
     scoring_parameters: Callable[[Variables], ScoringParameters]
+    local_mesh: Mesh
 
 
 def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
@@ -116,7 +119,8 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
         learned: Any = model.apply(variables, method=model.scoring_parameters)
         return jax.device_get(learned)
 
-    return Encoders(compiled(videos), compiled(texts), parameters)
+    own = [device for device in mesh.devices.flat if device.process_index == jax.process_index()]
+    return Encoders(compiled(videos), compiled(texts), parameters, make_mesh(own))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +175,14 @@ class EncodedSplit:
         videos, captions: their encodings.
         parameters: level weights and temperature of the same variables.
         foils: encodes the foils, one batch after the other; they are compared with their own captions alone.
+        mesh: the devices of this process that compare videos and captions.
     """
 
     videos: EncodedVideos
     captions: EncodedCaptions
     parameters: ScoringParameters
     foils: Callable[[], Iterable[tuple[FoilRows, TextCollection]]]
+    mesh: Mesh
 
 
 def encode_split(
@@ -211,6 +217,7 @@ def encode_split(
         encode_captions(encoders, variables, split, size, name, caption_logits),
         encoders.scoring_parameters(variables),
         foils,
+        encoders.local_mesh,
     )
 
 

@@ -13,7 +13,7 @@ from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.ablation import ablations
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
-from mcsan_jax.evaluation.block_scores import BlockCounter, EveryBlock, ScoreFile, count_ranks
+from mcsan_jax.evaluation.block_scores import BlockCounter, EveryBlock, count_ranks, score_file
 from mcsan_jax.evaluation.encode_split import EncodedVideos
 from mcsan_jax.evaluation.failure_cases import failure_cases
 from mcsan_jax.evaluation.metrics import whole_list_metrics
@@ -81,7 +81,7 @@ def evaluate_split(
     forgiving = RankCounter(_same_text_is_relevant(scored))
     answers = TopAnswers(config.evaluation.answers, videos, texts)
     others: list[BlockCounter] = [pairs, forgiving, EveryBlock(densities.count), EveryBlock(answers.count)]
-    with ScoreFile.maybe(scores_file, (videos, texts)) as write:
+    with score_file(scores_file, (videos, texts)) as write:
         others += [] if write is None else [EveryBlock(write)]
         counters = count_ranks(scored.scorer, scored.matches, others)
     of_fusions = {fusion.name: counters.pop(fusion.name) for fusion in fusions}

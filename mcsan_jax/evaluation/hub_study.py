@@ -15,6 +15,8 @@ from data_pipeline.batches.batch import TextBatch, VideoBatch
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.block_scores import BlockScorer, ScoreFile
+from data_pipeline.errors import InputError
+from mcsan_jax.evaluation.block_scores import BlockScorer, score_file
 from mcsan_jax.evaluation.encode_split import (
     CaptionRows,
     EncodedCaptions,
@@ -236,8 +238,10 @@ def _matrices(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Fused scores of a split [v, t], and of its two galleries with the bank, mapped from files."""
     scorer = scored.scorer
-    of_captions = BlockScorer(scorer.videos, bank.captions.collection, scorer.parameters, config)
-    of_videos = BlockScorer(bank.videos.collection, scorer.texts, scorer.parameters, config)
+    of_captions = BlockScorer(
+        scorer.videos, bank.captions.collection, scorer.parameters, config, mesh=scorer.mesh
+    )
+    of_videos = BlockScorer(bank.videos.collection, scorer.texts, scorer.parameters, config, mesh=scorer.mesh)
     scores, t2v, v2t = (
         _whole(each, folder / f"{name}-{number}.npy")
         for number, each in enumerate((scorer, of_captions, of_videos))
@@ -246,7 +250,7 @@ def _matrices(
 
 
 def _whole(scorer: BlockScorer, path: pathlib.Path) -> np.ndarray:
-    with ScoreFile.maybe(path, scorer.shape) as write:
+    with score_file(path, scorer.shape) as write:
         for strip in scorer.blocks():
             for (rows, columns), parts in scorer.scores(strip):
                 if write is not None:

@@ -74,7 +74,9 @@ class ScoredSplit:
         else:
             caption_of = np.arange(len(captions.ids))
             matches = Matches.of_owners(captions.video_of_text, len(videos.ids))
-        scorer = BlockScorer(videos.collection, captions.collection, encoded.parameters, config)
+        scorer = BlockScorer(
+            videos.collection, captions.collection, encoded.parameters, config, mesh=encoded.mesh
+        )
         return cls(videos, captions, matches, caption_of, video_of_caption, scorer, encoded.foils)
 
 

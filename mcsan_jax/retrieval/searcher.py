@@ -124,7 +124,8 @@ class Searcher:
             InputError: the text is empty.
         """
         texts = TextCollection.gather([(1, self.encode(self.parser.parse([text])))])
-        scorer = BlockScorer(self.videos.collection, texts, self.parameters, self.config)
+        mesh = self._encoders.local_mesh
+        scorer = BlockScorer(self.videos.collection, texts, self.parameters, self.config, mesh=mesh)
         (strip,) = scorer.blocks()
         blocks = [parts for _, parts in scorer.scores(strip)]
         lacking = {level for level, nodes in texts.nodes.items() if not nodes.counts.sum()}

@@ -8,8 +8,13 @@ from data_pipeline.errors import InputError
 from data_pipeline.levels import ENTITY
 from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.evaluation.encode_split import make_encoders
+from mcsan_jax.config import Config, EvaluationConfig
+from data_pipeline.errors import InputError
+from mcsan_jax.evaluation.block_scores import BlockScorer
+from mcsan_jax.evaluation.encode_split import encode_split, make_encoders
+from mcsan_jax.evaluation.evaluate_split import evaluate_split
 from mcsan_jax.evaluation.metrics import retrieval_metrics
-from mcsan_jax.evaluation.rank_split import Evaluation, rank_split
+from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
 from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.tables import render_table
 from mcsan_jax.scoring.multi_level import FUSED
@@ -80,6 +85,65 @@ def test_devices_share_the_encoding(setting: Setting, split: MemorySplit, evalua
     assert len(jax.devices()) == 8
     encoders = make_encoders(setting.model, make_mesh())
     assert run(dataclasses.replace(setting, encoders=encoders), split) == evaluation
+
+
+def scored_on(
+    setting: Setting, split: MemorySplit, devices: int, block_bytes: int
+) -> tuple[ScoredSplit, Config]:
+    """Encoded by one device and compared by some."""
+    sizes = EvaluationConfig(encode_batch=8, block_bytes=block_bytes)
+    config = dataclasses.replace(setting.config, evaluation=sizes)
+    encoded = encode_split(setting.encoders, setting.variables, split, sizes.encode_batch, "test")
+    mesh = make_mesh(jax.devices()[:devices])
+    return ScoredSplit.of(dataclasses.replace(encoded, mesh=mesh), config), config
+
+
+@pytest.mark.parametrize("devices", [2, 4, 8])
+@pytest.mark.parametrize("block_bytes", [4_000, 2**20])
+def test_devices_share_the_ranking(
+    setting: Setting, split: MemorySplit, devices: int, block_bytes: int
+) -> None:
+    """Scores are the same to the last bit, and so are ranks and ties, whether or not the devices fill a block."""
+    alone, config = scored_on(setting, split, 1, block_bytes)
+    shared, _ = scored_on(setting, split, devices, block_bytes)
+    expected, found = (evaluate_split(scored, config, {}) for scored in (alone, shared))
+    assert found.evaluation == expected.evaluation
+    assert found.evaluation.directions[ENTITY]["t2v"]["tied_fraction"] > 0
+    assert found.details == expected.details
+    for name, column in expected.queries.items():
+        for one, other in zip(found.queries[name], column, strict=True):
+            assert np.array_equal(one, other), name
+
+
+def test_each_device_holds_captions_of_its_own(setting: Setting, split: MemorySplit) -> None:
+    alone, _ = scored_on(setting, split, 1, 4_000)
+    shared, _ = scored_on(setting, split, 4, 4_000)
+    widths, together = (
+        [columns.stop - columns.start for (_, columns), *_ in scored.scorer.blocks()]
+        for scored in (alone, shared)
+    )
+    assert len(widths) > 1 and together[0] == sum(widths[:4])
+    texts = shared.scorer.texts_on_devices(slice(0, together[0]))
+    assert texts.pooled is not None
+    assert [shard.data.shape[0] for shard in texts.pooled.addressable_shards] == [widths[0]] * 4
+    assert len({shard.device for shard in texts.pooled.addressable_shards}) == 4
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_videos_stay_on_the_devices(setting: Setting, split: MemorySplit, devices: int) -> None:
+    """Once every video was compared, captions alone go to the devices, for whoever compares the same videos."""
+    scored, config = scored_on(setting, split, devices, 4_000)
+    scorer = scored.scorer
+    first, second, *_ = scorer.blocks()
+    assert len(first) > 1
+    before = [parts[FUSED] for _, parts in scorer.scores(first)]
+    again = BlockScorer(scorer.videos, scorer.texts, scorer.parameters, config, mesh=scorer.mesh)
+    for strip in (second, first):
+        again.texts_on_devices(strip[0][1])
+        with jax.transfer_guard_host_to_device("disallow_explicit"):
+            found = [parts[FUSED] for _, parts in again.scores(strip)]
+    for one, other in zip(before, found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_scores_that_are_not_numbers_raise(setting: Setting, split: MemorySplit) -> None:

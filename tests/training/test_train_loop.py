@@ -13,6 +13,7 @@ from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.preemption import Preempted
+from mcsan_jax.training.train_step import Metrics, TrainState, TrainStep
 from tests.training.runs import FinishedRun, Interrupted, MakeExperiment, StopsBefore, run, with_same_programs
 
 
@@ -155,3 +156,25 @@ def test_a_state_that_is_not_finite_is_never_saved(
         assert checkpoints.last_step == 2
         saved = checkpoints.restore(2, like=experiment.state_maker.abstract)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(jax.device_get(saved.params)))
+
+
+class GuardedStep:
+    """A training step during which no array may go to the devices."""
+
+    def __init__(self, step: TrainStep) -> None:
+        self._step, self.lower, self.calls = step, step.lower, 0
+
+    def __call__(self, state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
+        self.calls += 1
+        with jax.transfer_guard_host_to_device("disallow_explicit"):
+            return self._step(state, batch)
+
+
+def test_a_step_finds_state_and_batch_on_the_devices(
+    make_experiment: MakeExperiment, batches: TrainBatches, reader: SplitReader, workdir: Path
+) -> None:
+    experiment = make_experiment(1)
+    step = GuardedStep(experiment.train_step)
+    with pytest.raises(Interrupted):
+        run(dataclasses.replace(experiment, train_step=step), StopsBefore(batches, 4), reader, workdir)
+    assert step.calls > 2
