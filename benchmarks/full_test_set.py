@@ -27,7 +27,6 @@ from benchmarks.options import at_least_one, at_least_two
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, ScoreFile, count_ranks
 from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, count_ranks, score_file
 from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.evaluation.ranking import Ranks

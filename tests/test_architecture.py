@@ -89,7 +89,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.encodings": WORDS,
     "mcsan_jax.sharding": WORDS,
     "mcsan_jax.processes": WORDS,
-    "mcsan_jax.scoring": (*WORDS, "mcsan_jax.config", "mcsan_jax.encodings"),
+    "mcsan_jax.scoring": (*WORDS, "data_pipeline.batches.batch", "mcsan_jax.config", "mcsan_jax.encodings"),
     "mcsan_jax.models": (*WORDS, "data_pipeline.batches.batch", "mcsan_jax.config", "mcsan_jax.encodings"),
     "mcsan_jax.pretrained": (*WORDS, "data_pipeline.text", "mcsan_jax.models"),
     "mcsan_jax.evaluation": (

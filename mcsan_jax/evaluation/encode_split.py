@@ -17,7 +17,6 @@ from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
 from mcsan_jax.scoring.vectors import product_dtype
-from mcsan_jax.sharding import put_whole_batch, replicated, split_rows
 from mcsan_jax.sharding import make_mesh, put_whole_batch, replicated, split_rows
 
 Variables = Any

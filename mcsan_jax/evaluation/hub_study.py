@@ -14,8 +14,6 @@ from jaxtyping import Float, Int
 from data_pipeline.batches.batch import TextBatch, VideoBatch
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.block_scores import BlockScorer, ScoreFile
-from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.block_scores import BlockScorer, score_file
 from mcsan_jax.evaluation.encode_split import (
     CaptionRows,

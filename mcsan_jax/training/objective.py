@@ -13,10 +13,6 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
 from data_pipeline.batches.batch import PairBatch
-from mcsan_jax.config import Config, LossConfig
-from mcsan_jax.encodings import Encoding, ScoringParameters
-from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binary_cross_entropy
-from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.losses import LossInputs, RankedQueries, make_losses

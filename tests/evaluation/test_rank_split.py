@@ -6,10 +6,7 @@ import pytest
 
 from data_pipeline.errors import InputError
 from data_pipeline.levels import ENTITY
-from mcsan_jax.config import EvaluationConfig
-from mcsan_jax.evaluation.encode_split import make_encoders
 from mcsan_jax.config import Config, EvaluationConfig
-from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.block_scores import BlockScorer
 from mcsan_jax.evaluation.encode_split import encode_split, make_encoders
 from mcsan_jax.evaluation.evaluate_split import evaluate_split

@@ -9,12 +9,12 @@ from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, EvaluationConfig
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.significance import holm
-from mcsan_jax.evaluation.tables import render_comparison
 from mcsan_jax.runs.comparison import (
     COMPARED,
     Comparison,
     Row,
     compare_runs,
+    render_comparison,
 )
 from tests.support.fake_evaluation import query_columns
 from tests.support.fake_run import write_run
