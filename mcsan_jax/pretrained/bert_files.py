@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.errors import InputError
-from data_pipeline.text.loading import load_tokenizer
+from data_pipeline.text.vocabulary import load_tokenizer
 from data_pipeline.text.wordpiece import CONFIG_NAME, JSON_NAME, KIND, VOCABULARY_NAME, find_pretrained
 from mcsan_jax.models.bert import BertShape
 
