@@ -18,13 +18,8 @@ WORDS = ("data_pipeline.errors", "data_pipeline.levels")
 ROOMS: dict[str, tuple[str, ...]] = {
     "data_pipeline.errors": (),
     "data_pipeline.levels": (),
-    "data_pipeline.validation": WORDS,
     "data_pipeline.host": WORDS,
-    "data_pipeline.manifest": (
-        *WORDS,
-        "data_pipeline.validation",
-        "data_pipeline.host",
-    ),
+    "data_pipeline.manifest": (*WORDS, "data_pipeline.host"),
     "data_pipeline.graphs": (*WORDS, "data_pipeline.host", "data_pipeline.manifest"),
     "data_pipeline.annotations": (*WORDS, "data_pipeline.graphs"),
     "data_pipeline.features": (*WORDS, "data_pipeline.manifest", "data_pipeline.annotations"),
@@ -63,6 +58,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.text",
         "data_pipeline.preparation",
     ),
+    "data_pipeline.prepared_data": (
+        *WORDS,
+        "data_pipeline.manifest",
+        "data_pipeline.graphs",
+        "data_pipeline.text",
+        "data_pipeline.batches",
+        "data_pipeline.moving_shapes",
+    ),
     "data_pipeline.inspection": (
         *WORDS,
         "data_pipeline.host",
@@ -84,7 +87,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.moving_shapes",
     ),
     "data_pipeline.inspect": (*WORDS, "data_pipeline.inspection"),
-    "mcsan_jax.config": (*WORDS, "data_pipeline.validation"),
+    "mcsan_jax.config": (*WORDS, "data_pipeline.host.validation"),
     "configs": ("data_pipeline.errors", "mcsan_jax.config"),
     "mcsan_jax.config_files": WORDS,
     "mcsan_jax.encodings": WORDS,
@@ -92,7 +95,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.processes": WORDS,
     "mcsan_jax.scoring": (*WORDS, "mcsan_jax.config", "mcsan_jax.encodings"),
     "mcsan_jax.models": (*WORDS, "data_pipeline.batches.batch", "mcsan_jax.config", "mcsan_jax.encodings"),
-    "mcsan_jax.pretrained": (*WORDS, "data_pipeline.text", "mcsan_jax.models"),
+    "mcsan_jax.pretrained": (*WORDS, "data_pipeline.prepared_data", "mcsan_jax.models"),
     "mcsan_jax.evaluation": (
         *WORDS,
         "data_pipeline.batches.batch",
@@ -105,8 +108,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.training": (
         *WORDS,
-        "data_pipeline.manifest",
-        "data_pipeline.text",
+        "data_pipeline.prepared_data",
         "data_pipeline.batches.batch",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
@@ -120,9 +122,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.runs": (
         *WORDS,
-        "data_pipeline.host",
-        "data_pipeline.manifest",
-        "data_pipeline.moving_shapes",
+        "data_pipeline.host.files",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.evaluation",
         "mcsan_jax.training",
@@ -135,9 +136,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
     ),
     "mcsan_jax.evaluate_run": (
-        "data_pipeline.graphs.attributes",
-        "data_pipeline.manifest",
-        "data_pipeline.batches.pipeline",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.processes",
         "mcsan_jax.evaluation",
@@ -147,7 +146,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.card": (
         *WORDS,
-        "data_pipeline.manifest",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.sharding",
         "mcsan_jax.evaluation",
@@ -158,7 +157,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.retrieval": (
         *WORDS,
-        "data_pipeline.batches",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
         "mcsan_jax.scoring",
@@ -176,9 +175,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.main": (
         *WORDS,
-        "data_pipeline.manifest",
-        "data_pipeline.text",
-        "data_pipeline.batches",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.processes",
         "mcsan_jax.evaluation",
@@ -209,7 +206,7 @@ HOMES = {
     "pyarrow": ("mcsan_jax/evaluation/query_table.py",),
     "typer": ("mcsan_jax/cli.py",),
     "pydantic": (
-        "data_pipeline/validation.py",
+        "data_pipeline/host/validation.py",
         "data_pipeline/manifest.py",
         "mcsan_jax/config.py",
         "mcsan_jax/runs/record.py",
@@ -284,6 +281,27 @@ def test_imports_point_one_way(room: str) -> None:
         one for one in ROOMS[room] if one not in WORDS and not any(within(n, (one,)) for _, n in imported)
     }
     assert not unused, "allowed and not needed"
+
+
+def test_the_model_sees_a_few_modules_of_the_data_pipeline() -> None:
+    """What `mcsan_jax` and the configs import of `data_pipeline` is its public face."""
+    modules = {module_of(path) for path in FILES}
+    imported = {
+        name if name in modules else name.rpartition(".")[0]
+        for path in FILES
+        if not place(path).startswith("data_pipeline/")
+        for name in imports(path)
+        if within(name, ("data_pipeline",))
+    }
+    assert imported == {
+        "data_pipeline.prepared_data",
+        "data_pipeline.batches.batch",
+        "data_pipeline.errors",
+        "data_pipeline.levels",
+        "data_pipeline.host.files",
+        "data_pipeline.host.validation",
+        "data_pipeline.inspection.svg_figures",
+    }
 
 
 def test_the_data_pipeline_knows_no_model() -> None:

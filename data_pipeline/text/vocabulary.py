@@ -44,6 +44,18 @@ def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
     return WordPieceTokenizer(content, JSON_NAME if path.suffix == ".json" else VOCABULARY_NAME, str(path))
 
 
+def published_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
+    """The tokenizer of a pretrained encoder, once for each file of the folder that holds it; at least one.
+
+    Raises:
+        InputError: there is no such file, or it is no tokenizer.
+    """
+    files = [folder / name for name in (JSON_NAME, VOCABULARY_NAME) if (folder / name).is_file()]
+    if not files:
+        raise InputError(f"{folder}: neither {JSON_NAME} nor {VOCABULARY_NAME}; download the encoder again")
+    return [load_tokenizer(file, KIND) for file in files]
+
+
 def open_tokenizer(folder: pathlib.Path, described: TokenizerFile) -> Tokenizer:
     """The tokenizer of a prepared data set.
 

@@ -236,7 +236,7 @@ USE = (
     ),
     Mutant(
         "unknown keys of a config are dropped in silence",
-        "data_pipeline/validation.py",
+        "data_pipeline/host/validation.py",
         'extra="forbid"',
         'extra="ignore"',
         ("test_config.py",),
