@@ -19,7 +19,7 @@ from data_pipeline.annotations.caption import TRAIN, Annotations
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.graphs.attributes import attributes_of
 from data_pipeline.graphs.graph import SemanticGraph
-from data_pipeline.graphs.parallel_parsing import ParallelParser
+from data_pipeline.graphs.parser import ParallelParser
 from data_pipeline.host.progress import track
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS
 

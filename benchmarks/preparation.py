@@ -16,15 +16,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.figures import write_figures
-from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, make_annotations
+from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, Video, make_annotations
 from data_pipeline.annotations.own import read_json_lines
-from data_pipeline.annotations.video import Video
-from data_pipeline.features.readers import open_features
+from data_pipeline.features.streams import open_features
 from data_pipeline.manifest import Manifest
 from data_pipeline.preparation.beam import BeamRun
 from data_pipeline.preparation.folder import Options, Source, prepare
-from data_pipeline.preparation.local import LocalRun
-from data_pipeline.preparation.runner import Run, Survey
+from data_pipeline.preparation.runner import LocalRun, Run, Survey
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardSummary, ShardWriter
 

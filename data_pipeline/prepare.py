@@ -10,21 +10,19 @@ from typing import Any
 
 from absl import app, flags
 
-from data_pipeline.annotations.files import first_few
-from data_pipeline.annotations.sources import READERS, read_annotations
-from data_pipeline.annotations.splits import apply_split_files
+from data_pipeline.annotations.reading import first_few
+from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
 from data_pipeline.errors import InputError
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
-from data_pipeline.features.readers import open_features
-from data_pipeline.features.streams import frame_rates, stream_names
+from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.preparation.folder import REPORT_NAME, Options, Source, prepare
-from data_pipeline.preparation.local import LocalRun
-from data_pipeline.preparation.runner import Run
+from data_pipeline.preparation.runner import LocalRun, Run
 from data_pipeline.preparation.selection import OMISSIONS
-from data_pipeline.preparation.vocabulary import GIVEN, TokenizerOptions
 from data_pipeline.records.shards import SHARD_BYTES
 from data_pipeline.text.sentencepiece_model import KINDS
+from data_pipeline.text.vocabulary import TokenizerOptions
+from data_pipeline.text.wordpiece import KIND as WORDPIECE
 from data_pipeline.text.wordpiece import tokenizer_path
 
 MOVING_SHAPES = "moving_shapes"
@@ -63,7 +61,7 @@ _PARSER_MODEL = flags.DEFINE_enum(
     "spaCy model that parses captions; queries of a run are parsed by the same.",
 )
 _TOKENIZER = flags.DEFINE_enum(
-    "tokenizer", "unigram", [*KINDS, GIVEN], f"Kind of tokenizer; {GIVEN} takes --tokenizer_file."
+    "tokenizer", "unigram", [*KINDS, WORDPIECE], f"Kind of tokenizer; {WORDPIECE} takes --tokenizer_file."
 )
 _TOKENIZER_FILE = flags.DEFINE_string(
     "tokenizer_file",

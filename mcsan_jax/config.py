@@ -12,8 +12,8 @@ import ml_collections
 from pydantic import Field, StrictBool, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
+from data_pipeline.host.validation import RULES, Count, NonNegative, Positive, ProperShare, Share, Size, parse
 from data_pipeline.levels import GLOBAL, LEVELS
-from data_pipeline.validation import RULES, Count, NonNegative, Positive, ProperShare, Share, Size, parse
 
 
 @dataclass(frozen=True, config=RULES)

@@ -7,9 +7,7 @@ import pathlib
 import tempfile
 from collections.abc import Sequence
 
-from data_pipeline.batches.pipeline import SplitReader
-from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.manifest import Manifest
+from data_pipeline.prepared_data import AttributeVocabulary, Manifest, SplitReader
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.encode_split import encode_split
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split

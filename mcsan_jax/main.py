@@ -8,10 +8,8 @@ from collections.abc import Sequence
 import jax
 from absl import app, flags, logging
 
-from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.errors import InputError
-from data_pipeline.manifest import Manifest
-from data_pipeline.text.word_vectors import WordVectors
+from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import define_config_flag
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate

@@ -18,13 +18,8 @@ WORDS = ("data_pipeline.errors", "data_pipeline.levels")
 ROOMS: dict[str, tuple[str, ...]] = {
     "data_pipeline.errors": (),
     "data_pipeline.levels": (),
-    "data_pipeline.validation": WORDS,
     "data_pipeline.host": WORDS,
-    "data_pipeline.manifest": (
-        *WORDS,
-        "data_pipeline.validation",
-        "data_pipeline.host",
-    ),
+    "data_pipeline.manifest": (*WORDS, "data_pipeline.host"),
     "data_pipeline.graphs": (*WORDS, "data_pipeline.host", "data_pipeline.manifest"),
     "data_pipeline.annotations": (*WORDS, "data_pipeline.graphs"),
     "data_pipeline.features": (*WORDS, "data_pipeline.manifest", "data_pipeline.annotations"),
@@ -60,7 +55,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *WORDS,
         "data_pipeline.graphs",
         "data_pipeline.annotations",
+        "data_pipeline.text",
         "data_pipeline.preparation",
+    ),
+    "data_pipeline.prepared_data": (
+        *WORDS,
+        "data_pipeline.manifest",
+        "data_pipeline.graphs",
+        "data_pipeline.text",
+        "data_pipeline.batches",
+        "data_pipeline.moving_shapes",
     ),
     "data_pipeline.inspection": (
         *WORDS,
@@ -83,7 +87,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.moving_shapes",
     ),
     "data_pipeline.inspect": (*WORDS, "data_pipeline.inspection"),
-    "mcsan_jax.config": (*WORDS, "data_pipeline.validation"),
+    "mcsan_jax.config": (*WORDS, "data_pipeline.host.validation"),
     "configs": ("data_pipeline.errors", "mcsan_jax.config"),
     "mcsan_jax.config_files": WORDS,
     "mcsan_jax.encodings": WORDS,
@@ -91,7 +95,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.processes": WORDS,
     "mcsan_jax.scoring": (*WORDS, "data_pipeline.batches.batch", "mcsan_jax.config", "mcsan_jax.encodings"),
     "mcsan_jax.models": (*WORDS, "data_pipeline.batches.batch", "mcsan_jax.config", "mcsan_jax.encodings"),
-    "mcsan_jax.pretrained": (*WORDS, "data_pipeline.text", "mcsan_jax.models"),
+    "mcsan_jax.pretrained": (*WORDS, "data_pipeline.prepared_data", "mcsan_jax.models"),
     "mcsan_jax.evaluation": (
         *WORDS,
         "data_pipeline.batches.batch",
@@ -104,8 +108,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.training": (
         *WORDS,
-        "data_pipeline.manifest",
-        "data_pipeline.text",
+        "data_pipeline.prepared_data",
         "data_pipeline.batches.batch",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
@@ -119,9 +122,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.runs": (
         *WORDS,
-        "data_pipeline.host",
-        "data_pipeline.manifest",
-        "data_pipeline.moving_shapes",
+        "data_pipeline.host.files",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.evaluation",
         "mcsan_jax.training",
@@ -134,9 +136,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
     ),
     "mcsan_jax.evaluate_run": (
-        "data_pipeline.graphs.attributes",
-        "data_pipeline.manifest",
-        "data_pipeline.batches.pipeline",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.processes",
         "mcsan_jax.evaluation",
@@ -146,7 +146,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.card": (
         *WORDS,
-        "data_pipeline.manifest",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.sharding",
         "mcsan_jax.evaluation",
@@ -157,7 +157,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.retrieval": (
         *WORDS,
-        "data_pipeline.batches",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
         "mcsan_jax.scoring",
@@ -175,9 +175,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.main": (
         *WORDS,
-        "data_pipeline.manifest",
-        "data_pipeline.text",
-        "data_pipeline.batches",
+        "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.processes",
         "mcsan_jax.evaluation",
@@ -208,7 +206,7 @@ HOMES = {
     "pyarrow": ("mcsan_jax/evaluation/query_table.py",),
     "typer": ("mcsan_jax/cli.py",),
     "pydantic": (
-        "data_pipeline/validation.py",
+        "data_pipeline/host/validation.py",
         "data_pipeline/manifest.py",
         "mcsan_jax/config.py",
         "mcsan_jax/runs/record.py",
@@ -285,6 +283,27 @@ def test_imports_point_one_way(room: str) -> None:
     assert not unused, "allowed and not needed"
 
 
+def test_the_model_sees_a_few_modules_of_the_data_pipeline() -> None:
+    """What `mcsan_jax` and the configs import of `data_pipeline` is its public face."""
+    modules = {module_of(path) for path in FILES}
+    imported = {
+        name if name in modules else name.rpartition(".")[0]
+        for path in FILES
+        if not place(path).startswith("data_pipeline/")
+        for name in imports(path)
+        if within(name, ("data_pipeline",))
+    }
+    assert imported == {
+        "data_pipeline.prepared_data",
+        "data_pipeline.batches.batch",
+        "data_pipeline.errors",
+        "data_pipeline.levels",
+        "data_pipeline.host.files",
+        "data_pipeline.host.validation",
+        "data_pipeline.inspection.svg_figures",
+    }
+
+
 def test_the_data_pipeline_knows_no_model() -> None:
     upward = {
         (place(path), name)
@@ -352,8 +371,17 @@ def test_a_library_has_one_home(library: str) -> None:
 def test_files_are_small() -> None:
     lengths = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     assert not {name: length for name, length in lengths.items() if length > 400}
-    for package in ("mcsan_jax", "data_pipeline"):
-        assert statistics.median(n for name, n in lengths.items() if name.startswith(package) and n) <= 150
+    for package, most in (("mcsan_jax", 150), ("data_pipeline", 170)):
+        assert statistics.median(n for name, n in lengths.items() if name.startswith(package) and n) <= most
+
+
+def test_the_data_pipeline_is_a_map() -> None:
+    """Few files, none long, each with a name of its own, and at most six of them beside the folders."""
+    files = [path for path in FILES if place(path).startswith("data_pipeline/") and path.stat().st_size]
+    assert len(files) <= 67
+    assert not [place(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300]
+    assert len({path.name for path in files}) == len(files)
+    assert len([path for path in files if path.parent == ROOT / "data_pipeline"]) <= 6
 
 
 def test_names_say_what_a_module_does() -> None:

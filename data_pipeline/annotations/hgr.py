@@ -30,7 +30,7 @@ from data_pipeline.annotations.caption import (
     Caption,
     make_annotations,
 )
-from data_pipeline.annotations.files import (
+from data_pipeline.annotations.reading import (
     check_given,
     check_protocol,
     field,

@@ -22,7 +22,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION, Annotations, Caption, make_annotations
-from data_pipeline.annotations.files import (
+from data_pipeline.annotations.reading import (
     check_protocol,
     field,
     find_beside,
@@ -282,8 +282,7 @@ def read(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
     check_protocol("msrvtt", protocol, PROTOCOLS)
     corpus = read_corpus(find_files(paths, ["*videodatainfo.json"]))
     if protocol == FULL:
-        selection = Selection(list(corpus.captions(corpus.split_of)), [], OFFICIAL_IDS)
-        citation = CITATION
+        selection, citation = Selection(list(corpus.captions(corpus.split_of)), [], OFFICIAL_IDS), CITATION
     else:
         selection = select(corpus, paths, LIST_PROTOCOLS[protocol])
         citation = f"{CITATION} {LIST_PROTOCOLS[protocol].citation}"

@@ -18,7 +18,7 @@ from data_pipeline.annotations.caption import (
     Caption,
     make_annotations,
 )
-from data_pipeline.annotations.files import check_protocol, find_files, first_few, look_beside, read_lines
+from data_pipeline.annotations.reading import check_protocol, find_files, first_few, look_beside, read_lines
 from data_pipeline.errors import InputError
 
 PROTOCOLS = ("official",)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from data_pipeline.annotations.caption import SPLITS, Annotations, Caption, Segment, make_annotations
-from data_pipeline.annotations.files import (
+from data_pipeline.annotations.reading import (
     check_protocol,
     field,
     find_files,

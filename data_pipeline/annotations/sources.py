@@ -1,10 +1,12 @@
-"""All annotation sources by name."""
+"""All annotation sources by name, the sizes of their published splits, and splits of the user's own."""
 
+import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from data_pipeline.annotations import hgr, msrvtt, msvd, own, vatex
-from data_pipeline.annotations.caption import Annotations
+from data_pipeline.annotations.caption import SPLITS, TEST, TRAIN, VALIDATION, Annotations
+from data_pipeline.annotations.reading import first_few, read_lines
 from data_pipeline.errors import InputError
 
 READERS: dict[str, Callable[[Sequence[pathlib.Path], str], Annotations]] = {
@@ -41,3 +43,114 @@ def read_annotations(source: str, paths: Sequence[pathlib.Path], protocol: str |
     if source not in READERS:
         raise InputError(f"no annotation source {source!r}; expected one of {', '.join(READERS)}")
     return READERS[source](paths, PROTOCOLS[source][0] if protocol is None else protocol)
+
+
+CUSTOM = "custom"
+
+OFFICIAL_COUNTS: dict[tuple[str, str], dict[str, int]] = {
+    ("msrvtt", "full"): {TRAIN: 6513, VALIDATION: 497, TEST: 2990},
+    ("msrvtt", "1k-A"): {TRAIN: 8700, VALIDATION: 300, TEST: 1000},
+    ("msrvtt", "1k-A-7k"): {TRAIN: 6710, VALIDATION: 300, TEST: 1000},
+    ("msrvtt", "1k-B"): {TRAIN: 6356, VALIDATION: 300, TEST: 1000},
+    ("vatex", "hgr"): {TRAIN: 25991, VALIDATION: 1500, TEST: 1500},
+    ("vatex", "hgr-bilingual"): {TRAIN: 25991, VALIDATION: 1500, TEST: 1500},
+    ("msvd", "official"): {TRAIN: 1200, VALIDATION: 100, TEST: 670},
+}
+"""Videos per split by (source, protocol). The 300 for validation of MSR-VTT's protocols with 1,000 test videos are
+taken from their published 9,000, 7,010 and 6,656 for training."""
+
+
+def apply_split_files(annotations: Annotations, files: Mapping[str, pathlib.Path]) -> Annotations:
+    """Replaces the splits by lists of video ids, one id a line; videos on no list are left out.
+
+    Args:
+        annotations: as read from the source.
+        files: path of the list of each split, for some or all of `SPLITS`.
+
+    Raises:
+        InputError: no or an unknown split is named, a list is empty or unreadable, names a video that
+            has no annotation, or shares a video with another list.
+    """
+    if not files:
+        raise InputError(f"no split files given; name a list of video ids for some of {', '.join(SPLITS)}")
+    known = {caption.video_id for caption in annotations.captions}
+    split_of: dict[str, str] = {}
+    for split, path in files.items():
+        if split not in SPLITS:
+            raise InputError(f"{path}: no split {split!r}; expected one of {', '.join(SPLITS)}")
+        line_of: dict[str, int] = {}
+        for number, video_id in read_lines(path):
+            line_of.setdefault(video_id, number)
+        _check_list(path, line_of, known, annotations.name)
+        if shared := [video_id for video_id in line_of if video_id in split_of]:
+            raise InputError(
+                f"{path}, line {line_of[shared[0]]}: already in {files[split_of[shared[0]]]}: "
+                f"{first_few(shared)}; a video belongs to one split, remove it from one list"
+            )
+        split_of.update(dict.fromkeys(line_of, split))
+    left_out = len(known) - len(split_of)
+    notes = [f"{left_out} videos on no split list were left out"] if left_out else []
+    return dataclasses.replace(
+        annotations,
+        protocol=CUSTOM,
+        captions=tuple(
+            dataclasses.replace(caption, split=split_of[caption.video_id])
+            for caption in annotations.captions
+            if caption.video_id in split_of
+        ),
+        notes=(*annotations.notes, *notes),
+        official_ids={},
+    )
+
+
+def _check_list(path: pathlib.Path, line_of: Mapping[str, int], known: set[str], name: str) -> None:
+    if not line_of:
+        raise InputError(f"{path}: no video ids; expected one id a line")
+    if unknown := [video_id for video_id in line_of if video_id not in known]:
+        raise InputError(
+            f"{path}, line {line_of[unknown[0]]}: no {name} annotation for {first_few(unknown)}; "
+            "correct the ids (one a line, no header) or add the annotation files that hold them"
+        )
+
+
+def split_mismatches(annotations: Annotations) -> dict[str, dict[str, list[str]]]:
+    """Per split, all video ids that the published protocol has beyond the annotations, and the other way round.
+
+    Returns:
+        ``{split: {"missing": [...], "unexpected": [...]}}`` for the splits whose published ids are known; both
+        lists are empty where the split is the published one.
+    """
+    mismatches = {}
+    for split, official in annotations.official_ids.items():
+        expected, found = dict.fromkeys(official), dict.fromkeys(annotations.video_ids(split))
+        mismatches[split] = {
+            "missing": [video_id for video_id in expected if video_id not in found],
+            "unexpected": [video_id for video_id in found if video_id not in expected],
+        }
+    return mismatches
+
+
+def count_warnings(annotations: Annotations) -> list[str]:
+    """One sentence for each split that is not that of the published protocol, in its size or in its ids."""
+    official_ids = annotations.official_ids
+    counts = {split: len(ids) for split, ids in official_ids.items()}
+    counts |= OFFICIAL_COUNTS.get((annotations.name, annotations.protocol), {})
+    mismatches = split_mismatches(annotations)
+    warnings = []
+    for split, count in counts.items():
+        found = len(annotations.video_ids(split))
+        mismatch = mismatches.get(split)
+        if found == count and not (mismatch and any(mismatch.values())):
+            continue
+        warnings.append(
+            f"{annotations.name}, protocol {annotations.protocol}: {found:,} {split} videos, the published "
+            f"protocol has {count:,} ({_differences(mismatch)}); results are not comparable with published ones"
+        )
+    return warnings
+
+
+def _differences(mismatch: Mapping[str, list[str]] | None) -> str:
+    if mismatch is None:
+        return "its ids are not known, so those that differ cannot be named"
+    named = [f"{kind}: {first_few(ids)}" for kind, ids in mismatch.items() if ids]
+    return "; ".join(named) or "the list of ids itself is of another length"

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from data_pipeline.annotations.caption import ENGLISH, SPLITS, Annotations, Caption, make_annotations
-from data_pipeline.annotations.files import (
+from data_pipeline.annotations.reading import (
     check_protocol,
     field,
     find_beside,

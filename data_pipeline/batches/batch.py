@@ -1,11 +1,14 @@
 """Containers for padded model inputs: numpy arrays on the host, sharded arrays in the step."""
 
 import dataclasses
+from collections.abc import Iterator
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+Element = TypeVar("Element")
 AnyArray = Array | np.ndarray
 
 
@@ -92,3 +95,20 @@ class BatchLimits:
     max_actions: int
     max_entities: int
     max_relationships: int
+
+
+def rebatched(elements: Iterator[Element], size: int) -> Iterator[Element]:
+    """The rows of trees of arrays, so many at a time; the last have what is left."""
+    rest: Element | None = None
+    for element in elements:
+        rest = element if rest is None else jax.tree.map(lambda *both: np.concatenate(both), rest, element)
+        while len(jax.tree.leaves(rest)[0]) >= size:
+            yield jax.tree.map(lambda rows: rows[:size], rest)
+            rest = jax.tree.map(lambda rows: rows[size:], rest)
+    if rest is not None and len(jax.tree.leaves(rest)[0]):
+        yield rest
+
+
+def pad_rows(rows: np.ndarray, missing: int) -> np.ndarray:
+    """The rows with empty ones behind them."""
+    return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))

@@ -1,21 +1,28 @@
-"""Serialized records → padded tensors, for a whole batch of records at once.
+"""Serialized records → tensors, for a whole batch of records at once: features padded, captions end to end.
 
 Only array operations, no loop over records: TensorFlow spends its time per operation, not per value.
 An empty string decodes to a row of padding.
 """
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from data_pipeline.batches.batch import BatchLimits
-from data_pipeline.manifest import REGIONS, FeatureStream, Manifest
-from data_pipeline.records.schema import ACTION_NODE
-
-CAPTIONS = "captions"
-FOILS = "foils"
+from data_pipeline.manifest import FeatureStream, Manifest
+from data_pipeline.records.schema import (
+    CAPTION_FIELDS,
+    CAPTIONS,
+    FEATURE,
+    FOILS,
+    TEXT,
+    Field,
+    feature_key,
+    frame_shape,
+    record_fields,
+)
 
 Tensors = dict[str, Any]
 
@@ -31,10 +38,14 @@ def fill_up(serialized: tf.Tensor, rows: int) -> tf.Tensor:
 
 
 def decode_videos(serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits) -> Tensors:
-    """The fields of a `VideoBatch` of all records; features are the bits of float16 values, as uint16."""
-    keys = {stream: _feature_key(stream) for stream in manifest.streams}
+    """What a `VideoBatch` of all records is made of.
+
+    Features are the bits of float16 values, as uint16; ``labels`` are, per level, the attributes of all videos end to
+    end, and how many each has.
+    """
+    keys = {stream: feature_key(stream) for stream in manifest.streams}
     label_keys = {level: f"attributes/{level}" for level in manifest.attribute_sizes}
-    parsed = _parse(serialized, strings=list(keys.values()), integers=list(label_keys.values()))
+    parsed = _parse(serialized, [*keys.values(), *label_keys.values()], manifest.streams)
 
     counts = {stream: _frame_count(parsed[key], stream) for stream, key in keys.items()}
     kept = _kept_frames(list(counts.values()), limits)
@@ -43,13 +54,11 @@ def decode_videos(serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits
         stream: _sample_frames(parsed[key], counts[stream], kept, frame_mask, stream)
         for stream, key in keys.items()
     }
-    videos = tf.range(tf.size(serialized))
     result: Tensors = {
         "frames": tf.concat([sampled[stream] for stream in manifest.frame_streams], axis=-1),
         "frame_mask": frame_mask,
         "labels": {
-            level: _multi_hot(_Ragged.of(parsed[key]), videos, manifest.attribute_sizes[level])
-            for level, key in label_keys.items()
+            level: (parsed[key].flat_values, parsed[key].row_lengths()) for level, key in label_keys.items()
         },
     }
     if manifest.region_stream:
@@ -61,10 +70,8 @@ def decode_frame_times(
     serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Seconds of the frames that `decode_videos` keeps, float32 ``[v, f]``, and how many are known, ``[v]``."""
-    keys = {stream: _feature_key(stream) for stream in manifest.streams}
-    spec: Tensors = {key: tf.io.FixedLenFeature([], tf.string) for key in keys.values()}
-    spec["frame_times"] = tf.io.RaggedFeature(tf.float32)
-    parsed = tf.io.parse_example(serialized, spec)
+    keys = {stream: feature_key(stream) for stream in manifest.streams}
+    parsed = _parse(serialized, [*keys.values(), "frame_times"], manifest.streams)
     times = parsed["frame_times"]
     kept = _kept_frames([_frame_count(parsed[key], stream) for stream, key in keys.items()], limits)
     known = tf.cast(times.row_lengths(), tf.int32)
@@ -76,25 +83,23 @@ def decode_frame_times(
 
 def decode_video_ids(serialized: tf.Tensor) -> tf.Tensor:
     """Video ids; empty for padding."""
-    return _parse(serialized, strings=["video_id"])["video_id"]
+    return _parse(serialized, ["video_id"])["video_id"]
 
 
 def caption_counts(serialized: tf.Tensor, group: str = CAPTIONS) -> tf.Tensor:
     """Captions (or foils) of each record, int32 ``[v]``."""
     key = f"{group}/token_counts"
-    return tf.cast(_parse(serialized, integers=[key])[key].row_lengths(), tf.int32)
+    return tf.cast(_parse(serialized, [key])[key].row_lengths(), tf.int32)
 
 
 def decode_caption_info(serialized: tf.Tensor) -> Tensors:
     """``ids`` and ``texts`` of all captions of the records, end to end."""
-    parsed = _parse(serialized, texts=["captions/ids", "captions/texts"])
-    return {"ids": parsed["captions/ids"].flat_values, "texts": parsed["captions/texts"].flat_values}
+    return _flat(serialized, CAPTIONS, ["ids", "texts"])
 
 
 def decode_foil_info(serialized: tf.Tensor) -> Tensors:
     """``kinds``, ``texts`` and ``caption_indices`` (within the video) of all foils, end to end."""
-    parsed = _parse(serialized, integers=["foils/caption_indices"], texts=["foils/kinds", "foils/texts"])
-    return {key.removeprefix("foils/"): values.flat_values for key, values in parsed.items()}
+    return _flat(serialized, FOILS, ["kinds", "texts", "caption_indices"])
 
 
 def draw_captions(
@@ -119,137 +124,16 @@ def draw_captions(
     return tf.gather(order, tf.cast(turns, tf.int32), batch_dims=1)
 
 
-def decode_captions(
-    serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits, group: str, chosen: tf.Tensor
-) -> Tensors:
-    """The fields of a `TextBatch` of chosen captions.
+def decode_captions(serialized: tf.Tensor, group: str) -> tuple[Tensors, tf.Tensor]:
+    """All captions (or foils) of the records, end to end, for `data_pipeline.batches.text_layout.lay_out`.
 
-    Args:
-        serialized: records, ``[v]``.
-        manifest, limits: what the records hold and the sizes to pad to.
-        group: `CAPTIONS` or `FOILS`.
-        chosen: int32 ``[t]``, indices into all captions of the records end to end; one past the last
-            stands for a row of padding.
+    Returns:
+        The integers of `CAPTION_FIELDS` by key, and an int32 number for each caption, equal for equal texts.
     """
-    levels = list(manifest.attribute_sizes)
-    names = ["token_counts", "token_ids", "node_counts", "node_levels", "node_spans", "node_roles"]
-    names += ["edge_counts", "edges", *(f"attribute_counts/{level}" for level in levels)]
-    names += [f"attributes/{level}" for level in levels]
-    parsed = _parse(serialized, integers=[f"{group}/{name}" for name in names], texts=[f"{group}/texts"])
-    flat = {name: parsed[f"{group}/{name}"].flat_values for name in names}
-
-    tokens, token_mask = _Ragged(flat["token_ids"], flat["token_counts"]).rows(chosen, limits.max_tokens)
-    nodes = _Ragged(
-        tf.concat(
-            [
-                flat["node_levels"][:, None],
-                flat["node_roles"][:, None],
-                tf.reshape(flat["node_spans"], [-1, 2]),
-            ],
-            axis=1,
-        ),
-        flat["node_counts"],
-    )
-    edges = _Ragged(tf.reshape(flat["edges"], [-1, 3]), flat["edge_counts"])
-    groups = tf.strings.to_hash_bucket_fast(parsed[f"{group}/texts"].flat_values, 2**31)
-    return {
-        "token_ids": tokens,
-        "token_mask": token_mask,
-        **_decode_graph(nodes, edges, chosen, limits),
-        "labels": {
-            level: _multi_hot(
-                _Ragged(flat[f"attributes/{level}"], flat[f"attribute_counts/{level}"]),
-                chosen,
-                manifest.attribute_sizes[level],
-            )
-            for level in levels
-        },
-        "caption_group": tf.gather(_with_zero(tf.cast(groups, tf.int32)), chosen),
-    }
-
-
-@dataclasses.dataclass(frozen=True)
-class _Ragged:
-    """Rows of different lengths, end to end: ``values`` ``[m, ...]``, ``lengths`` ``[rows]``, both integers."""
-
-    values: tf.Tensor
-    lengths: tf.Tensor
-
-    @staticmethod
-    def of(tensor: tf.RaggedTensor) -> "_Ragged":
-        return _Ragged(tensor.flat_values, tensor.row_lengths())
-
-    def rows(self, chosen: tf.Tensor, width: tf.Tensor | int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Chosen rows, cut and zero-padded to ``width`` (default: the longest), and the mask of values.
-
-        Returns:
-            int32 ``[t, width, ...]`` and bool ``[t, width]``; a row one past the last is empty.
-        """
-        lengths = _with_zero(tf.cast(self.lengths, tf.int32))
-        starts = tf.cumsum(lengths, exclusive=True)
-        chosen_lengths = tf.gather(lengths, chosen)
-        if width is None:
-            width = tf.maximum(tf.reduce_max(chosen_lengths), 1)
-        column = tf.range(width)
-        mask = column < chosen_lengths[:, None]
-        # The appended zero is what padding points at.
-        padding = tf.shape(self.values)[0]
-        index = tf.where(mask, tf.gather(starts, chosen)[:, None] + column, padding)
-        return tf.gather(_with_zero(tf.cast(self.values, tf.int32)), index), mask
-
-
-def _decode_graph(nodes: _Ragged, edges: _Ragged, chosen: tf.Tensor, limits: BatchLimits) -> Tensors:
-    node, real = nodes.rows(chosen)
-    level, role, span = node[..., 0], node[..., 1], node[..., 2:]
-    kept = real & (span[..., 0] < limits.max_tokens)
-    is_action = level == ACTION_NODE
-    action_rank, entity_rank = _rank(kept & is_action), _rank(kept & ~is_action)
-    slot = tf.where(is_action, action_rank, limits.max_actions + entity_rank)
-    kept &= tf.where(is_action, action_rank < limits.max_actions, entity_rank < limits.max_entities)
-    node_at, node_mask = _invert(slot, kept, limits.max_actions + limits.max_entities)
-
-    edge, real = edges.rows(chosen)
-    source, target = edge[..., 0], edge[..., 1]
-    both_ends = tf.gather(kept, source, batch_dims=1) & tf.gather(kept, target, batch_dims=1)
-    edge_at, edge_mask = _invert(_rank(real & both_ends), real & both_ends, limits.max_relationships)
-
-    def place(values: tf.Tensor, at: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        return tf.where(mask, tf.gather(values, at, batch_dims=1), 0)
-
-    return {
-        "node_spans": place(tf.minimum(span, limits.max_tokens), node_at, node_mask[..., None]),
-        "node_roles": place(role, node_at, node_mask),
-        "node_mask": node_mask,
-        "edge_source": place(tf.gather(slot, source, batch_dims=1), edge_at, edge_mask),
-        "edge_target": place(tf.gather(slot, target, batch_dims=1), edge_at, edge_mask),
-        "edge_roles": place(edge[..., 2], edge_at, edge_mask),
-        "edge_mask": edge_mask,
-    }
-
-
-def _rank(kept: tf.Tensor) -> tf.Tensor:
-    """How many kept items stand before each, along the last axis."""
-    return tf.cumsum(tf.cast(kept, tf.int32), axis=1, exclusive=True)
-
-
-def _invert(slot: tf.Tensor, kept: tf.Tensor, slots: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """From the slot of each kept item ``[t, n]`` to the item of each slot ``[t, slots]``, and its mask."""
-    matches = kept[:, None, :] & (slot[:, None, :] == tf.range(slots)[:, None])
-    return tf.argmax(tf.cast(matches, tf.int8), axis=2, output_type=tf.int32), tf.reduce_any(matches, axis=2)
-
-
-def _multi_hot(ids: _Ragged, chosen: tf.Tensor, size: int) -> tf.Tensor:
-    """Bool ``[t, size]``: True at the ids of each chosen row."""
-    values, mask = ids.rows(chosen)
-    # Padding marks an extra column, cut off in the end.
-    values = tf.where(mask, values, size)
-    rows = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, None], tf.shape(values))
-    labels = tf.zeros([tf.shape(values)[0], size + 1], tf.bool)
-    return tf.tensor_scatter_nd_update(labels, tf.stack([rows, values], axis=-1), mask)[:, :size]
-
-
-def _feature_key(stream: FeatureStream) -> str:
-    return f"{stream.kind}/{stream.name}"
+    numbers = [name for name, field in CAPTION_FIELDS.items() if field.dtype != TEXT]
+    flat = _flat(serialized, group, [*numbers, "texts"])
+    groups = tf.strings.to_hash_bucket_fast(flat.pop("texts"), 2**31)
+    return flat, tf.cast(groups, tf.int32)
 
 
 def _frame_count(encoded: tf.Tensor, stream: FeatureStream) -> tf.Tensor:
@@ -257,7 +141,7 @@ def _frame_count(encoded: tf.Tensor, stream: FeatureStream) -> tf.Tensor:
 
 
 def _bytes_per_frame(stream: FeatureStream) -> int:
-    return 2 * stream.dim * (stream.regions if stream.kind == REGIONS else 1)
+    return 2 * math.prod(frame_shape(stream))
 
 
 def _kept_frames(counts: Sequence[tf.Tensor], limits: BatchLimits) -> tf.Tensor:
@@ -277,27 +161,31 @@ def _sample_frames(
     encoded: tf.Tensor, counts: tf.Tensor, kept: tf.Tensor, mask: tf.Tensor, stream: FeatureStream
 ) -> tf.Tensor:
     """Uint16 ``[v, f, dim]`` or ``[v, f, k, dim]`` from the bytes of each video; zero where not ``mask``."""
-    per_frame = [stream.regions, stream.dim] if stream.kind == REGIONS else [stream.dim]
     # One frame more than the longest video has: zero in all of them, it is what padding points at.
     padding = tf.reduce_max(counts)
     # TensorFlow has no kernel that decodes float16 with padding.
     values = tf.io.decode_raw(encoded, tf.uint16, fixed_length=(padding + 1) * _bytes_per_frame(stream))
-    values = tf.reshape(values, [-1, padding + 1, *per_frame])
+    values = tf.reshape(values, [-1, padding + 1, *frame_shape(stream)])
     index = tf.where(mask, _uniform_indices(counts, kept, mask.shape[1]), padding)
     return tf.gather(values, index, batch_dims=1)
 
 
-def _with_zero(values: tf.Tensor) -> tf.Tensor:
-    return tf.pad(values, [[0, 1]] + [[0, 0]] * (values.shape.rank - 1))
+def _flat(serialized: tf.Tensor, group: str, names: Iterable[str]) -> Tensors:
+    """Values of all captions (or foils) of the records, end to end."""
+    parsed = _parse(serialized, [f"{group}/{name}" for name in names])
+    return {key.removeprefix(f"{group}/"): values.flat_values for key, values in parsed.items()}
 
 
 def _parse(
-    serialized: tf.Tensor,
-    strings: Sequence[str] = (),
-    integers: Sequence[str] = (),
-    texts: Sequence[str] = (),
+    serialized: tf.Tensor, keys: Iterable[str], streams: Iterable[FeatureStream] = ()
 ) -> Mapping[str, Any]:
-    spec: Tensors = {key: tf.io.FixedLenFeature([], tf.string, default_value="") for key in strings}
-    spec.update({key: tf.io.RaggedFeature(tf.int64) for key in integers})
-    spec.update({key: tf.io.RaggedFeature(tf.string) for key in texts})
-    return tf.io.parse_example(serialized, spec)
+    fields = record_fields(streams)
+    return tf.io.parse_example(serialized, {key: _specification(fields[key]) for key in keys})
+
+
+def _specification(field: Field) -> Any:
+    if field.single or field.dtype == FEATURE:
+        return tf.io.FixedLenFeature([], tf.string, default_value="")
+    # Records know no shorter integers than int64.
+    types = {TEXT: tf.string, "int32": tf.int64, "float32": tf.float32}
+    return tf.io.RaggedFeature(types[field.dtype])

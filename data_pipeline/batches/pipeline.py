@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipeline.batches.batch import BatchLimits, PairBatch, TextBatch, VideoBatch
+from data_pipeline.batches.batch import BatchLimits, PairBatch, TextBatch, VideoBatch, pad_rows, rebatched
 from data_pipeline.batches.order import RecordOrder
+from data_pipeline.batches.text_layout import Ragged, lay_out
 from data_pipeline.errors import InputError
 from data_pipeline.host.tensorflow import built_once, load_tensorflow
 from data_pipeline.manifest import Manifest
@@ -127,9 +128,10 @@ class TrainBatches:
 
     def _elements(self, step: int) -> Iterator[tuple[np.ndarray, np.ndarray, PairBatch]]:
         for arrays in numpy_elements(self._dataset_from(step), self._files):
+            flat, groups, chosen = arrays["texts"]
             batch = PairBatch(
-                videos=_video_batch(arrays["videos"]),
-                texts=TextBatch(**arrays["texts"]),
+                videos=_video_batch(arrays["videos"], self._manifest),
+                texts=lay_out(flat, groups, chosen, self._limits, self._manifest.attribute_sizes),
                 example_mask=arrays["example_mask"],
             )
             yield arrays["ids"], arrays["captions"], batch
@@ -158,9 +160,7 @@ class TrainBatches:
             "ids": ids,
             "captions": captions,
             "videos": decoding.decode_videos(serialized, self._manifest, self._limits),
-            "texts": decoding.decode_captions(
-                serialized, self._manifest, self._limits, decoding.CAPTIONS, chosen
-            ),
+            "texts": (*decoding.decode_captions(serialized, decoding.CAPTIONS), chosen),
             "example_mask": counts > 0,
         }
 
@@ -199,7 +199,7 @@ class SplitReader:
             )
 
         for ids, arrays in numpy_elements(self._dataset("videos", batch_size, decode), self._files):
-            yield _strings(ids), _video_batch(arrays)
+            yield _strings(ids), _video_batch(arrays, self._manifest)
 
     def frame_times(self) -> dict[str, np.ndarray]:
         """Per video id, the seconds of the frames in `video_batches`; empty where unknown."""
@@ -254,14 +254,17 @@ class SplitReader:
             counts = decoding.caption_counts(serialized, group)
             videos = read * _RECORDS_PER_READ + tf.range(tf.size(serialized, tf.int64))
             info = {**decode_info(serialized), "videos": tf.repeat(videos, counts)}
-            everything = tf.range(tf.reduce_sum(counts))
-            return info, decoding.decode_captions(serialized, self._manifest, self._limits, group, everything)
+            return info, decoding.decode_captions(serialized, group)
 
-        dataset = self._dataset(group, _RECORDS_PER_READ, decode).rebatch(batch_size)
-        for info, arrays in numpy_elements(dataset, self._files):
+        def laid_out() -> Iterator[tuple[dict[str, np.ndarray], TextBatch]]:
+            dataset = self._dataset(group, _RECORDS_PER_READ, decode)
+            for info, (flat, groups) in numpy_elements(dataset, self._files):
+                everything = np.arange(len(groups))
+                yield info, lay_out(flat, groups, everything, self._limits, self._manifest.attribute_sizes)
+
+        for info, batch in rebatched(laid_out(), batch_size):
             missing = batch_size - len(info["videos"])
-            padded = jax.tree.map(lambda rows, missing=missing: _pad_rows(rows, missing), arrays)
-            yield info, TextBatch(**padded)
+            yield info, jax.tree.map(lambda rows, missing=missing: pad_rows(rows, missing), batch)
 
     def _dataset(self, kind: str, records_per_element: int, decode: Callable[[Any, Any], Any]) -> Any:
         """Applies ``decode`` to (number of the element, serialized records); built once for each kind and number."""
@@ -278,19 +281,19 @@ class SplitReader:
         return self._built[key]()
 
 
-def _video_batch(arrays: dict[str, Any]) -> VideoBatch:
+def _video_batch(arrays: dict[str, Any], manifest: Manifest) -> VideoBatch:
     regions = arrays.get("regions")
+    videos = np.arange(len(arrays["frames"]))
     return VideoBatch(
         frames=arrays["frames"].view(np.float16),
         frame_mask=arrays["frame_mask"],
         regions=None if regions is None else regions.view(np.float16),
-        labels=arrays["labels"],
+        labels={
+            level: Ragged(*arrays["labels"][level]).multi_hot(videos, size)
+            for level, size in manifest.attribute_sizes.items()
+        },
     )
 
 
 def _strings(values: np.ndarray) -> list[str]:
     return [value.decode() for value in values]
-
-
-def _pad_rows(rows: np.ndarray, missing: int) -> np.ndarray:
-    return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_pipeline.batches.batch import BatchLimits, TextBatch
+from data_pipeline.batches.text_layout import lay_out, place_graphs
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.attributes import open_attributes
 from data_pipeline.graphs.parser import CaptionParser, recorded_model
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
-from data_pipeline.records.make import CaptionEncoder
-from data_pipeline.records.phrases import phrase_graph
-from data_pipeline.records.schema import ACTION_NODE, EncodedCaption
-from data_pipeline.text.loading import open_tokenizer
+from data_pipeline.records.make import CaptionEncoder, phrase_graph
+from data_pipeline.records.schema import EncodedCaption, flatten_captions
+from data_pipeline.text.vocabulary import open_tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,94 +79,28 @@ class QueryParser:
 
     def batch(self, queries: Sequence[Query], rows: int) -> TextBatch:
         """The queries as a batch of `rows` rows; those beyond the queries are padding."""
-        return text_batch([query.caption for query in queries], self._limits, self._attribute_sizes, rows)
+        captions = [query.caption for query in queries]
+        # One past the last caption stands for padding.
+        chosen = np.minimum(np.arange(rows), len(captions))
+        groups = _groups([caption.text for caption in captions])
+        return lay_out(flatten_captions(captions), groups, chosen, self._limits, self._attribute_sizes)
 
     def _phrases(self, caption: EncodedCaption) -> dict[str, list[str]]:
-        slots, edges = place_nodes(caption, self._limits)
+        places = place_graphs(flatten_captions([caption]), np.zeros(1, np.int32), self._limits)
         phrases = phrase_graph(caption, self._tokenizer, self._roles).phrases
-        of_slot = {slot: phrases[node] for node, slot in sorted(slots.items(), key=lambda item: item[1])}
+        actions, entities = np.split(places.nodes[0], [self._limits.max_actions])
+        real_actions, real_entities = np.split(places.node_mask[0], [self._limits.max_actions])
+        edges = [caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]]]
         return {
-            ENTITY: [phrase for slot, phrase in of_slot.items() if slot >= self._limits.max_actions],
-            ACTION: [phrase for slot, phrase in of_slot.items() if slot < self._limits.max_actions],
+            ENTITY: [phrases[node] for node in entities[real_entities]],
+            ACTION: [phrases[node] for node in actions[real_actions]],
             RELATIONSHIP: [
                 f"{phrases[source]} –{self._roles[role]}→ {phrases[target]}" for source, target, role in edges
             ],
         }
 
 
-def place_nodes(
-    caption: EncodedCaption, limits: BatchLimits
-) -> tuple[dict[int, int], list[tuple[int, int, int]]]:
-    """The slot of each node that has one, and the relationships that have one, in order.
-
-    Actions take the first slots and entities those after them, as `TextBatch` has it. What lies beyond the limits is
-    left out, and relationships with it.
-    """
-    slots: dict[int, int] = {}
-    taken = {True: 0, False: 0}
-    room = {True: limits.max_actions, False: limits.max_entities}
-    for node, (level, (first, _)) in enumerate(zip(caption.node_levels, caption.node_spans, strict=True)):
-        is_action = level == ACTION_NODE
-        if first < limits.max_tokens and taken[is_action] < room[is_action]:
-            slots[node] = taken[is_action] + (0 if is_action else limits.max_actions)
-            taken[is_action] += 1
-    edges = [edge for edge in caption.edges if edge[0] in slots and edge[1] in slots]
-    return slots, edges[: limits.max_relationships]
-
-
-def text_batch(
-    captions: Sequence[EncodedCaption], limits: BatchLimits, attribute_sizes: dict[str, int], rows: int
-) -> TextBatch:
-    """A batch of captions, laid out as `data_pipeline.batches.decoding.decode_captions` lays out stored ones.
-
-    Args:
-        captions: at most `rows`.
-        limits: sizes to pad and cut to.
-        attribute_sizes: number of attributes of each node level.
-        rows: of the batch; those beyond the captions are padding.
-    """
-    node_count = limits.max_actions + limits.max_entities
-
-    def integers(*shape: int) -> np.ndarray:
-        return np.zeros((rows, *shape), np.int32)
-
-    tokens, spans, roles = integers(limits.max_tokens), integers(node_count, 2), integers(node_count)
-    edges = integers(limits.max_relationships, 3)
-    counts, edge_counts = integers(), integers()
-    node_mask = np.zeros((rows, node_count), bool)
-    labels = {level: np.zeros((rows, size), bool) for level, size in attribute_sizes.items()}
-    for row, caption in enumerate(captions):
-        ids = caption.token_ids[: limits.max_tokens]
-        tokens[row, : len(ids)], counts[row] = ids, len(ids)
-        slots, kept = place_nodes(caption, limits)
-        for node, slot in slots.items():
-            spans[row, slot] = np.minimum(caption.node_spans[node], limits.max_tokens)
-            roles[row, slot], node_mask[row, slot] = caption.node_roles[node], True
-        for place, (source, target, role) in enumerate(kept):
-            edges[row, place] = slots[source], slots[target], role
-        edge_counts[row] = len(kept)
-        for level, of_level in labels.items():
-            of_level[row, caption.attributes[level]] = True
-    return TextBatch(
-        token_ids=tokens,
-        token_mask=_first_places(counts, limits.max_tokens),
-        node_spans=spans,
-        node_roles=roles,
-        node_mask=node_mask,
-        edge_source=edges[..., 0],
-        edge_target=edges[..., 1],
-        edge_roles=edges[..., 2],
-        edge_mask=_first_places(edge_counts, limits.max_relationships),
-        labels=dict(labels),
-        caption_group=_groups([caption.text for caption in captions], rows),
-    )
-
-
-def _first_places(counts: np.ndarray, size: int) -> np.ndarray:
-    return np.arange(size) < counts[:, None]
-
-
-def _groups(texts: Sequence[str], rows: int) -> np.ndarray:
-    """Equal numbers for equal texts; padding has zero."""
+def _groups(texts: Sequence[str]) -> np.ndarray:
+    """Equal numbers from one on for equal texts."""
     numbers = {text: number for number, text in enumerate(dict.fromkeys(texts), start=1)}
-    return np.array([*(numbers[text] for text in texts), *[0] * (rows - len(texts))], np.int32)
+    return np.array([numbers[text] for text in texts], np.int32)

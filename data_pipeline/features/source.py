@@ -1,5 +1,6 @@
-"""What every reader of precomputed features offers, and what their readers share."""
+"""What every reader of precomputed features offers, what readers share, and whether features can be used."""
 
+import dataclasses
 import pathlib
 from typing import Protocol
 
@@ -25,7 +26,7 @@ class FeatureSource(Protocol):
     def read(self, video_id: str) -> np.ndarray:
         """Features of a video: ``[frames, dim]`` or ``[frames, regions, dim]``, as they are stored.
 
-        `data_pipeline.features.checks` judges whether the values can be used.
+        `data_pipeline.features.source` judges whether the values can be used.
 
         Raises:
             InputError: the video has no features, or they cannot be read.
@@ -77,3 +78,83 @@ class VideoFiles:
         if video_id not in self._paths:
             raise no_features(self._folder, video_id)
         return self._paths[video_id]
+
+
+_LARGEST = float(np.finfo(np.float16).max)
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameShape:
+    """Shape of one frame's features, ``(dim,)`` or ``(regions, dim)``, and the video that set it."""
+
+    shape: tuple[int, ...]
+    video_id: str
+
+
+def check_features(
+    array: np.ndarray, video_id: str, source: str, expected_dim: FrameShape | None
+) -> FrameShape:
+    """Checks the features of one video.
+
+    Args:
+        array: ``[frames, dim]`` or ``[frames, regions, dim]``.
+        video_id: the video's id, for messages.
+        source: the features' source, for messages.
+        expected_dim: what the call for the first video returned; None for the first video.
+
+    Returns:
+        ``expected_dim``, or for the first video the shape that the others must have.
+
+    Raises:
+        InputError: wrong type, rank or dimension, no frames, or values that are NaN, infinite or beyond
+            float16, in which records hold them.
+    """
+    where = f"{source}, video {video_id!r}"
+    if array.dtype.kind != "f":
+        raise InputError(
+            f"{where}: expected floating-point features, found dtype {array.dtype}; store them as float16 or float32"
+        )
+    if array.ndim not in (2, 3):
+        raise InputError(
+            f"{where}: expected [frames, dim] or [frames, regions, dim], found shape {list(array.shape)}; "
+            "store one row per frame"
+        )
+    if array.size == 0:
+        raise InputError(
+            f"{where}: no frames (shape {list(array.shape)}); extract it again or leave the video out"
+        )
+    expected = expected_dim or FrameShape(array.shape[1:], video_id)
+    if array.shape[1:] != expected.shape:
+        # Some extractors keep the axis of a batch of one video.
+        squeezed = (
+            "; store arrays [1, frames, dim] as [frames, dim]" if len(array) == 1 < array.ndim - 1 else ""
+        )
+        raise InputError(
+            f"{where}: a frame has dimension {_spoken(array.shape[1:])}, but {_spoken(expected.shape)} in video "
+            f"{expected.video_id!r}; all videos of a source need features of the same network{squeezed}"
+        )
+    _check_values(array, where)
+    return expected
+
+
+def _check_values(array: np.ndarray, where: str) -> None:
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise InputError(
+            f"{where}: {int((~finite).sum())} values are NaN or infinite, the first in frame {_first_frame(~finite)}; "
+            "extract it again or leave the video out"
+        )
+    beyond = np.abs(array) > _LARGEST
+    if beyond.any():
+        raise InputError(
+            f"{where}: {int(beyond.sum())} values are larger than {_LARGEST:.0f}, the limit of float16, the "
+            f"first in frame {_first_frame(beyond)}; scale the features down"
+        )
+
+
+def _first_frame(bad: np.ndarray) -> int:
+    return int(np.argwhere(bad)[0, 0])
+
+
+def _spoken(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

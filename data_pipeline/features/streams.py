@@ -1,17 +1,17 @@
-"""Feature streams: their names and frame rates as given, and the frames of all of them for one video."""
+"""Opens precomputed features and joins the streams of a video."""
 
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from data_pipeline.annotations.caption import Segment
 from data_pipeline.errors import InputError
-from data_pipeline.features.checks import FrameShape, check_features
+from data_pipeline.features import hdf5, numpy_files
 from data_pipeline.features.frames import TIME, FrameOptions, check_times, frames_within, nearest_frames
-from data_pipeline.features.source import FeatureSource
+from data_pipeline.features.source import FeatureSource, FrameShape, check_features
 from data_pipeline.features.statistics import RunningStatistics
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
 
@@ -215,3 +215,52 @@ class FeatureReader:
             for name, kept in chosen.items()
         }
         return {name: kept[nearest_frames(seconds[clock], seconds[name])] for name, kept in chosen.items()}
+
+
+_FOLDERS: dict[str, Callable[[pathlib.Path, float | None], FeatureSource]] = {
+    numpy_files.NPY: numpy_files.NpyFolderFeatures,
+    numpy_files.NPZ: numpy_files.NpzFolderFeatures,
+    **dict.fromkeys(hdf5.ENDINGS, hdf5.Hdf5FolderFeatures),
+}
+
+
+def open_features(path: pathlib.Path, frame_rate: float | None = None) -> FeatureSource:
+    """Opens features: an HDF5 file, an .npz archive, or a folder of .npy, .npz or HDF5 files.
+
+    Args:
+        path: file or folder.
+        frame_rate: frames per second, for sources that do not tell the times of their frames; frame ``i`` is then
+            at ``(i + 0.5) / frame_rate`` seconds.
+
+    Raises:
+        InputError: there is no such path, it holds no features, or a folder holds files of several kinds.
+    """
+    if path.is_dir():
+        return _open_folder(path, frame_rate)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file or folder; give an HDF5 file, an .npz archive or a folder of such files or of "
+            ".npy files"
+        )
+    if path.suffix == numpy_files.NPZ:
+        return numpy_files.NpzFileFeatures(path, frame_rate)
+    if path.suffix == numpy_files.NPY:
+        raise InputError(f"{path}: the features of one video; give the folder of the <video_id>.npy files")
+    return hdf5.Hdf5Features(path, frame_rate)
+
+
+def _open_folder(folder: pathlib.Path, frame_rate: float | None) -> FeatureSource:
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    # One file of each kind, to name it.
+    found = {_FOLDERS[ending]: name for name in names if (ending := pathlib.Path(name).suffix) in _FOLDERS}
+    if not found:
+        raise InputError(
+            f"{folder}: no {', '.join(_FOLDERS)} files in this folder; expected one <video_id>.npy or "
+            f"<video_id>.npz per video, or HDF5 files, found {', '.join(names[:5]) or 'nothing'}"
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: features of several kinds, such as {' and '.join(sorted(found.values()))}; put each kind "
+            "into a folder of its own"
+        )
+    return next(iter(found))(folder, frame_rate)

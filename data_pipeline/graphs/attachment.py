@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.graph import AGENT, OTHER, PREPOSITIONS, RECIPIENT
-from data_pipeline.graphs.lexicon import (
+from data_pipeline.graphs.words import (
     ANIMALS,
     GIVING,
     INTRANSITIVES,
@@ -15,8 +15,13 @@ from data_pipeline.graphs.lexicon import (
     TAKING,
     VEHICLES,
     WORN,
+    Word,
+    attach,
+    children,
+    conjuncts,
+    is_copula,
+    word_set,
 )
-from data_pipeline.graphs.words import Word, attach, children, conjuncts, is_copula, word_set
 
 _MULTIWORD = {
     ("next", "to"): "next_to",

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.attachment import attach_participle, attach_preposition, make_preposition
-from data_pipeline.graphs.lexicon import PLURALS_ONLY
-from data_pipeline.graphs.words import Word, attach, children
+from data_pipeline.graphs.words import PLURALS_ONLY, Word, attach, children
 
 _IRREGULAR_PLURALS = {
     "men": "man",

@@ -22,9 +22,8 @@ from data_pipeline.graphs.graph import (
     Relationship,
     SemanticGraph,
 )
-from data_pipeline.graphs.lexicon import GIVING, TRANSITIVES
 from data_pipeline.graphs.repairs import repair
-from data_pipeline.graphs.words import Word, children, conjuncts, is_copula
+from data_pipeline.graphs.words import GIVING, TRANSITIVES, Word, children, conjuncts, is_copula
 from data_pipeline.levels import ACTION, ENTITY
 
 _MODIFIERS = frozenset({"amod", "compound", "nummod", "nmod", "npadvmod"})

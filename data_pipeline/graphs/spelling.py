@@ -4,8 +4,13 @@ import string
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from data_pipeline.graphs.lexicon import BASE_FORMS, FREQUENT_WORDS, GERUND_OF_BASE, GERUND_OF_THIRD_PERSON
-from data_pipeline.graphs.words import word_set
+from data_pipeline.graphs.words import (
+    BASE_FORMS,
+    FREQUENT_WORDS,
+    GERUND_OF_BASE,
+    GERUND_OF_THIRD_PERSON,
+    word_set,
+)
 
 _RANKS = {
     word: rank

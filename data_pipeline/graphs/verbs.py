@@ -8,7 +8,7 @@ parsed a second time in that form.
 import itertools
 from collections.abc import Collection, Sequence
 
-from data_pipeline.graphs.lexicon import (
+from data_pipeline.graphs.words import (
     BASE_FORMS,
     GERUND_NOUNS,
     GERUND_OF_BASE,
@@ -18,10 +18,12 @@ from data_pipeline.graphs.lexicon import (
     OFTEN_NOUNS,
     PERSONS,
     VERBS_ONLY,
+    Word,
     gerund,
+    is_copula,
     third_person,
+    word_set,
 )
-from data_pipeline.graphs.words import Word, is_copula, word_set
 
 _SINGULAR_STARTS = word_set("a an another each every this that one")
 _PICTURES = word_set("video clip picture image photo scene cartoon footage view shot animation montage")

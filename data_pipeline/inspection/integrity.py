@@ -11,8 +11,8 @@ from data_pipeline.graphs.attributes import AttributeVocabulary, open_attributes
 from data_pipeline.host.files import checksum_problem
 from data_pipeline.manifest import AttributeFile, Manifest, TokenizerFile, WordVectorFile
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, VideoRecord
-from data_pipeline.text.loading import open_tokenizer
 from data_pipeline.text.tokenizer import PAD_ID, Tokenizer
+from data_pipeline.text.vocabulary import open_tokenizer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from data_pipeline.inspection.integrity import InspectedData
 from data_pipeline.inspection.split_statistics import vector_norms
 from data_pipeline.inspection.tables import Table, rich_table
 from data_pipeline.levels import ACTION, ENTITY
-from data_pipeline.records.phrases import PhraseGraph, phrase_graph, token_texts
+from data_pipeline.records.make import PhraseGraph, phrase_graph, token_texts
 from data_pipeline.records.schema import EncodedCaption, VideoRecord
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -14,9 +14,8 @@ from data_pipeline.errors import InputError
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
 from data_pipeline.moving_shapes.scene import Scene, draw_scene, frame_features, region_features, render
 from data_pipeline.preparation.folder import Options, Source, prepare
-from data_pipeline.preparation.local import LocalRun
-from data_pipeline.preparation.runner import Run
-from data_pipeline.preparation.vocabulary import TokenizerOptions
+from data_pipeline.preparation.runner import LocalRun, Run
+from data_pipeline.text.vocabulary import TokenizerOptions
 
 SPLITS = {"train": 3000, "val": 300, "test": 500}
 """The splits and their usual numbers of clips."""

@@ -1,13 +1,16 @@
 """Annotations and features → parsed, tokenized, labelled TFRecords with a manifest, all or nothing."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 from data_pipeline.annotations.caption import TRAIN, Annotations, Foil
+from data_pipeline.errors import InputError
 from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
@@ -15,8 +18,7 @@ from data_pipeline.graphs.attributes import AttributeVocabulary, select_attribut
 from data_pipeline.host.files import sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
-from data_pipeline.manifest import AttributeFile, FrameSampling, Manifest
-from data_pipeline.preparation.placement import new_folder
+from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
 from data_pipeline.preparation.runner import (
     CAPTIONS,
     WITHOUT_ACTION,
@@ -32,9 +34,9 @@ from data_pipeline.preparation.selection import (
     select_videos,
     videos_by_split,
 )
-from data_pipeline.preparation.vocabulary import TokenizerOptions, make_vocabulary
 from data_pipeline.records.make import CaptionEncoder, RecordMaker
 from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits
+from data_pipeline.text.vocabulary import TokenizerOptions, make_vocabulary
 
 REPORT_NAME = "prepare_report.json"
 _ATTRIBUTES_NAME = "attributes.json"
@@ -123,7 +125,8 @@ def _write(
 
     attributes = select_attributes(survey.counts, options.attribute_minimum_videos, options.max_attributes)
     attribute_file = _save_attributes(attributes, folder)
-    vocabulary = make_vocabulary(videos, options.tokenizer, folder)
+    texts = (caption.text for video in videos if video.split == TRAIN for caption in video.captions)
+    vocabulary = make_vocabulary(texts, options.tokenizer, folder)
     by_split = videos_by_split(videos)
     swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
     encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
@@ -186,3 +189,51 @@ def _save_attributes(attributes: AttributeVocabulary, folder: pathlib.Path) -> A
     path.write_text(json.dumps(attributes.to_json(), indent=1) + "\n", encoding="utf-8")
     sizes = {level: len(names) for level, names in attributes.names.items()}
     return AttributeFile(_ATTRIBUTES_NAME, sha256_of(path), sizes)
+
+
+@contextlib.contextmanager
+def new_folder(out: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]:
+    """Yields a temporary folder beside ``out`` that takes its place when the block ends without an error.
+
+    Args:
+        out: where the folder will be; only a prepared data set may be there.
+        overwrite: whether it may be replaced.
+
+    Raises:
+        InputError: something else is there or must not be replaced, or no folder can be made.
+    """
+    _check_free(out, overwrite)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    # What a killed run left.
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"{unfinished.parent}: no folder can be made in it ({error.strerror}); choose another --out"
+        ) from error
+    try:
+        yield unfinished
+        _move_into_place(unfinished, out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _check_free(out: pathlib.Path, overwrite: bool) -> None:
+    """Refuses to replace anything but a prepared data set, and that only on demand."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / MANIFEST_NAME).is_file():
+        raise InputError(f"{out} exists already and is not a prepared data set; choose another --out")
+    if not overwrite:
+        raise InputError(f"{out} exists already; choose another --out, or give --overwrite to replace it")
+
+
+def _move_into_place(complete: pathlib.Path, out: pathlib.Path) -> None:
+    """Puts the complete folder where an older one may be; that one is deleted last."""
+    replaced = out.with_name(f".{out.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if out.exists():
+        out.replace(replaced)
+    complete.replace(out)
+    shutil.rmtree(replaced, ignore_errors=True)

@@ -5,10 +5,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from data_pipeline.annotations.caption import ENGLISH, TRAIN, Annotations, Caption, Foil
-from data_pipeline.annotations.files import first_few
-from data_pipeline.annotations.splits import count_warnings, split_mismatches
-from data_pipeline.annotations.video import Video
+from data_pipeline.annotations.caption import ENGLISH, TRAIN, Annotations, Caption, Foil, Video
+from data_pipeline.annotations.reading import first_few
+from data_pipeline.annotations.sources import count_warnings, split_mismatches
 from data_pipeline.errors import InputError
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.graphs.graph import SemanticGraph

@@ -1,5 +1,6 @@
 """Records as they lie on disk back into `VideoRecord`s, whole: for looking at them, not for training."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,17 @@ import numpy as np
 from data_pipeline.errors import InputError
 from data_pipeline.levels import NODE_LEVELS
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
-from data_pipeline.records.schema import EncodedCaption, EncodedFoil, VideoRecord
+from data_pipeline.records.schema import (
+    CAPTION_FIELDS,
+    CAPTIONS,
+    FOILS,
+    EncodedCaption,
+    EncodedFoil,
+    Field,
+    VideoRecord,
+    feature_key,
+    frame_shape,
+)
 
 Values = Mapping[str, Sequence[bytes] | np.ndarray]
 """Values by key, such as ``captions/token_ids``: byte strings, or an array of one dimension."""
@@ -43,15 +54,15 @@ def unflatten_record(values: Values, streams: Sequence[FeatureStream]) -> VideoR
     reader = _ValueReader(values)
     frames = {stream.name: reader.features(stream) for stream in streams if stream.kind == FRAMES}
     regions = {stream.name: reader.features(stream) for stream in streams if stream.kind == REGIONS}
-    foils = reader.captions("foils")
-    foil_kinds = reader.texts("foils/kinds", len(foils))
-    foil_sources = reader.integers("foils/caption_indices", rows=len(foils)).tolist()
+    foils = reader.captions(FOILS)
+    foil_kinds = reader.texts(f"{FOILS}/kinds", len(foils))
+    foil_sources = reader.integers(f"{FOILS}/caption_indices", rows=len(foils)).tolist()
     record = VideoRecord(
         video_id=next(iter(reader.texts("video_id", 1)), ""),
         frames=frames,
         regions=regions,
         frame_times=reader.numbers("frame_times"),
-        captions=reader.captions("captions"),
+        captions=reader.captions(CAPTIONS),
         foils=[
             EncodedFoil(kind, source, foil)
             for kind, source, foil in zip(foil_kinds, foil_sources, foils, strict=False)
@@ -80,8 +91,7 @@ class _ValueReader:
 
     def features(self, stream: FeatureStream) -> np.ndarray:
         """Float16 ``[f, dim]`` or ``[f, k, dim]``."""
-        key = f"{stream.kind}/{stream.name}"
-        shape = (stream.dim,) if stream.kind == FRAMES else (stream.regions, stream.dim)
+        key, shape = feature_key(stream), frame_shape(stream)
         frame_bytes = 2 * int(np.prod(shape))
         content = next(iter(self._byte_strings(key, 1)), b"")
         if content and len(content) % frame_bytes:
@@ -96,14 +106,10 @@ class _ValueReader:
         ids = self.texts(f"{group}/ids")
         rows = len(ids)
         texts = self.texts(f"{group}/texts", rows)
-        tokens = self._lists(group, "token_ids", "token_counts", rows)
-        levels = self._lists(group, "node_levels", "node_counts", rows)
-        spans = self._lists(group, "node_spans", "node_counts", rows, columns=2)
-        roles = self._lists(group, "node_roles", "node_counts", rows)
-        edges = self._lists(group, "edges", "edge_counts", rows, columns=3)
-        attributes = {
-            level: self._lists(group, f"attributes/{level}", f"attribute_counts/{level}", rows)
-            for level in NODE_LEVELS
+        lists = {
+            name: self._lists(group, name, field, rows)
+            for name, field in CAPTION_FIELDS.items()
+            if field.counts is not None
         }
         if len(texts) != rows:
             return []
@@ -111,12 +117,12 @@ class _ValueReader:
             EncodedCaption(
                 caption_id=ids[row],
                 text=texts[row],
-                token_ids=tokens[row].tolist(),
-                node_levels=levels[row].tolist(),
-                node_spans=[(first, end) for first, end in spans[row].tolist()],
-                node_roles=roles[row].tolist(),
-                edges=[(source, target, role) for source, target, role in edges[row].tolist()],
-                attributes={level: attributes[level][row].tolist() for level in NODE_LEVELS},
+                token_ids=lists["token_ids"][row].tolist(),
+                node_levels=lists["node_levels"][row].tolist(),
+                node_spans=[(first, end) for first, end in lists["node_spans"][row].tolist()],
+                node_roles=lists["node_roles"][row].tolist(),
+                edges=[(source, target, role) for source, target, role in lists["edges"][row].tolist()],
+                attributes={level: lists[f"attributes/{level}"][row].tolist() for level in NODE_LEVELS},
             )
             for row in range(rows)
         ]
@@ -129,27 +135,25 @@ class _ValueReader:
             self._note(key, f"a text is not UTF-8 ({error})")
             return []
 
-    def integers(self, key: str, columns: int | None = None, rows: int | None = None) -> np.ndarray:
-        """Int64 ``[rows]``, or ``[rows, columns]``."""
+    def integers(self, key: str, columns: tuple[int, ...] = (), rows: int | None = None) -> np.ndarray:
+        """Int64 ``[rows, *columns]``."""
         array = self._array(key, "i")
-        width = columns or 1
+        width = math.prod(columns)
         if len(array) % width or rows not in (None, len(array) // width):
             expected = "any number" if rows is None else str(rows)
             self._note(key, f"{len(array)} values; expected {expected} × {width}")
             array = np.zeros((rows or 0) * width, np.int64)
-        return array if columns is None else array.reshape(-1, columns)
+        return array.reshape(-1, *columns)
 
     def numbers(self, key: str) -> np.ndarray:
         """Float32 ``[any]``."""
         return self._array(key, "f").astype(np.float32)
 
-    def _lists(
-        self, group: str, name: str, counts_name: str, rows: int, columns: int | None = None
-    ) -> list[np.ndarray]:
+    def _lists(self, group: str, name: str, field: Field, rows: int) -> list[np.ndarray]:
         """An array per caption, from values end to end and the number of them in each."""
-        key, counts_key = f"{group}/{name}", f"{group}/{counts_name}"
+        key, counts_key = f"{group}/{name}", f"{group}/{field.counts}"
         counts = self.integers(counts_key, rows=rows)
-        values = self.integers(key, columns)
+        values = self.integers(key, field.columns)
         if (counts < 0).any() or counts.sum() != len(values):
             self._note(key, f"{len(values)} entries, but {counts_key} counts {counts.tolist()}")
             counts, values = np.zeros(rows, np.int64), values[:0]

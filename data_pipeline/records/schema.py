@@ -1,14 +1,14 @@
-"""What is stored of one video: features, captions with their graphs, attributes. No TensorFlow here."""
+"""What is stored of one video: features, captions with their graphs, attributes. TensorFlow is not loaded here."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from data_pipeline.errors import InputError
 from data_pipeline.levels import NODE_LEVELS
-from data_pipeline.manifest import FRAMES, FeatureStream
+from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
 
 ENTITY_NODE = 0
 ACTION_NODE = 1
@@ -77,64 +77,165 @@ class VideoRecord:
     attributes: dict[str, list[int]]
 
 
-def flatten_record(record: VideoRecord, streams: Sequence[FeatureStream]) -> dict[str, Any]:
-    """A record as nested dictionaries of plain arrays, which is how it lies on disk.
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """How the values of one key of a record are stored.
 
-    Lists of lists are stored as their values end to end and the length of each: a reader decodes a whole
-    batch of records with a few array operations.
+    Attributes:
+        dtype: numpy's name of their type; `TEXT` for texts.
+        columns: shape of one entry; empty for plain values.
+        single: whether a record has exactly one entry.
+        counts: where the entries of several captions are stored end to end, the key beside this one that says how
+            many each caption has.
+    """
+
+    dtype: str = "int32"
+    columns: tuple[int, ...] = ()
+    single: bool = False
+    counts: str | None = None
+
+
+TEXT = "text"
+FEATURE = "float16"
+"""Type of features, which are stored as one string of bytes for each stream."""
+
+CAPTION_FIELDS: dict[str, Field] = {
+    "ids": Field(TEXT),
+    "texts": Field(TEXT),
+    "token_counts": Field(),
+    "token_ids": Field(counts="token_counts"),
+    "node_counts": Field(),
+    "node_levels": Field(counts="node_counts"),
+    "node_spans": Field(columns=(2,), counts="node_counts"),
+    "node_roles": Field(counts="node_counts"),
+    "edge_counts": Field(),
+    "edges": Field(columns=(3,), counts="edge_counts"),
+    **{f"attribute_counts/{level}": Field() for level in NODE_LEVELS},
+    **{f"attributes/{level}": Field(counts=f"attribute_counts/{level}") for level in NODE_LEVELS},
+}
+"""What is stored of captions. A reader decodes a whole batch of records with a few array operations, for lists of
+lists are stored as their values end to end and the length of each."""
+
+FOIL_FIELDS: dict[str, Field] = {**CAPTION_FIELDS, "kinds": Field(TEXT), "caption_indices": Field()}
+CAPTIONS = "captions"
+FOILS = "foils"
+
+
+def record_fields(streams: Iterable[FeatureStream] = ()) -> dict[str, Field]:
+    """All that a record stores, by key; parts of a key are joined with ``/``. Writer and readers go by it.
+
+    Args:
+        streams: feature streams of the record.
+    """
+    return {
+        "video_id": Field(TEXT, single=True),
+        **{feature_key(stream): Field(FEATURE, frame_shape(stream)) for stream in streams},
+        "frame_times": Field("float32"),
+        **{f"{CAPTIONS}/{name}": field for name, field in CAPTION_FIELDS.items()},
+        **{f"{FOILS}/{name}": field for name, field in FOIL_FIELDS.items()},
+        **{f"attributes/{level}": Field() for level in NODE_LEVELS},
+    }
+
+
+def feature_key(stream: FeatureStream) -> str:
+    """The key of a stream's features in a record."""
+    return f"{stream.kind}/{stream.name}"
+
+
+def frame_shape(stream: FeatureStream) -> tuple[int, ...]:
+    """Shape of one frame's features: ``(dim,)``, or ``(k, dim)`` of a stream of regions."""
+    return (stream.dim,) if stream.kind == FRAMES else (stream.regions, stream.dim)
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the parts of their keys, as TensorFlow Datasets wants them."""
+    # A record without a stream of a kind has an empty group of that kind.
+    result: dict[str, Any] = {FRAMES: {}, REGIONS: {}}
+    for key, value in values.items():
+        *groups, name = key.split("/")
+        inner = result
+        for group in groups:
+            inner = inner.setdefault(group, {})
+        inner[name] = value
+    return result
+
+
+def dataset_features(streams: Iterable[FeatureStream]) -> Any:
+    """The fields of a record as a ``FeaturesDict`` of TensorFlow Datasets, which is loaded here."""
+    import tensorflow_datasets as tfds
+
+    def feature(field: Field) -> Any:
+        if field.dtype == TEXT:
+            return tfds.features.Text() if field.single else tfds.features.Sequence(tfds.features.Text())
+        # Without an encoding, TensorFlow's record format would store every value as float32.
+        encoding = "bytes" if field.dtype == FEATURE else "none"
+        return tfds.features.Tensor(
+            shape=(None, *field.columns), dtype=np.dtype(field.dtype), encoding=encoding
+        )
+
+    return tfds.features.FeaturesDict(
+        nested({key: feature(field) for key, field in record_fields(streams).items()})
+    )
+
+
+def flatten_record(record: VideoRecord, streams: Sequence[FeatureStream]) -> dict[str, Any]:
+    """A record as nested dictionaries of plain arrays (`record_fields`), which is how it lies on disk.
 
     Raises:
         InputError: a stream is missing or does not have the shape that ``streams`` says.
     """
-    features = {stream.name: _checked_features(record, stream) for stream in streams if stream.kind == FRAMES}
-    regions = {stream.name: _checked_features(record, stream) for stream in streams if stream.kind != FRAMES}
-    longest = max(len(values) for values in (*features.values(), *regions.values()))
+    features = {feature_key(stream): _checked_features(record, stream) for stream in streams}
+    longest = max(map(len, features.values()))
     if len(record.frame_times) not in (0, longest):
         raise InputError(
             f"Video {record.video_id!r} has {len(record.frame_times)} frame times; expected {longest}, one per "
             "frame of its longest stream, or none."
         )
-    return {
-        "video_id": record.video_id,
-        "frames": features,
-        "regions": regions,
-        "frame_times": np.asarray(record.frame_times, np.float32),
-        "captions": _flatten_captions(record.captions),
-        "foils": {
-            **_flatten_captions([foil.caption for foil in record.foils]),
-            "kinds": [foil.kind for foil in record.foils],
-            "caption_indices": _integers([foil.caption_index for foil in record.foils]),
-        },
-        "attributes": {level: _integers(record.attributes.get(level, [])) for level in NODE_LEVELS},
+    foils = {
+        **flatten_captions([foil.caption for foil in record.foils]),
+        "kinds": [foil.kind for foil in record.foils],
+        "caption_indices": np.array([foil.caption_index for foil in record.foils], np.int32),
     }
+    return nested(
+        {
+            "video_id": record.video_id,
+            **features,
+            "frame_times": np.asarray(record.frame_times, np.float32),
+            **{f"{CAPTIONS}/{name}": values for name, values in flatten_captions(record.captions).items()},
+            **{f"{FOILS}/{name}": values for name, values in foils.items()},
+            **{
+                f"attributes/{level}": np.array(record.attributes.get(level, []), np.int32)
+                for level in NODE_LEVELS
+            },
+        }
+    )
 
 
-def _flatten_captions(captions: Sequence[EncodedCaption]) -> dict[str, Any]:
-    return {
+def flatten_captions(captions: Sequence[EncodedCaption]) -> dict[str, Any]:
+    """The values of `CAPTION_FIELDS`: lists of texts, and int32 arrays of all else."""
+    lists = [_lists_of(caption) for caption in captions]
+    flat: dict[str, Any] = {
         "ids": [caption.caption_id for caption in captions],
         "texts": [caption.text for caption in captions],
-        "token_counts": _integers([len(caption.token_ids) for caption in captions]),
-        "token_ids": _integers([token for caption in captions for token in caption.token_ids]),
-        "node_counts": _integers([len(caption.node_levels) for caption in captions]),
-        "node_levels": _integers([level for caption in captions for level in caption.node_levels]),
-        "node_spans": _integers([span for caption in captions for span in caption.node_spans], 2),
-        "node_roles": _integers([role for caption in captions for role in caption.node_roles]),
-        "edge_counts": _integers([len(caption.edges) for caption in captions]),
-        "edges": _integers([edge for caption in captions for edge in caption.edges], 3),
-        "attribute_counts": {
-            level: _integers([len(caption.attributes.get(level, [])) for caption in captions])
-            for level in NODE_LEVELS
-        },
-        "attributes": {
-            level: _integers([value for caption in captions for value in caption.attributes.get(level, [])])
-            for level in NODE_LEVELS
-        },
     }
+    for name, field in CAPTION_FIELDS.items():
+        if field.counts is not None:
+            values = [value for of_caption in lists for value in of_caption[name]]
+            flat[name] = np.array(values, np.int32).reshape(-1, *field.columns)
+            flat[field.counts] = np.array([len(of_caption[name]) for of_caption in lists], np.int32)
+    return flat
 
 
-def _integers(values: Sequence[Any], columns: int | None = None) -> np.ndarray:
-    array = np.asarray(values, np.int32)
-    return array if columns is None else array.reshape(-1, columns)
+def _lists_of(caption: EncodedCaption) -> dict[str, Sequence[Any]]:
+    """By key, the values of a caption that are stored end to end with those of other captions."""
+    return {
+        "token_ids": caption.token_ids,
+        "node_levels": caption.node_levels,
+        "node_spans": caption.node_spans,
+        "node_roles": caption.node_roles,
+        "edges": caption.edges,
+        **{f"attributes/{level}": caption.attributes.get(level, []) for level in NODE_LEVELS},
+    }
 
 
 def _checked_features(record: VideoRecord, stream: FeatureStream) -> np.ndarray:
@@ -146,7 +247,7 @@ def _checked_features(record: VideoRecord, stream: FeatureStream) -> np.ndarray:
             "stream, or leave the stream out."
         )
     values = given[stream.name]
-    expected = (stream.dim,) if stream.kind == FRAMES else (stream.regions, stream.dim)
+    expected = frame_shape(stream)
     if values.shape[1:] != expected or len(values) == 0 or values.dtype != np.float16:
         raise InputError(
             f"{where}: expected float16 features of shape [frames, {', '.join(map(str, expected))}] with at "

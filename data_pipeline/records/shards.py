@@ -166,9 +166,9 @@ class ShardWriter:
         tf = load_tensorflow()
         from tensorflow_datasets.core.example_serializer import ExampleSerializer
 
-        from data_pipeline.records.record_features import record_features
+        from data_pipeline.records.schema import dataset_features
 
-        features = record_features(self.streams)
+        features = dataset_features(self.streams)
         serializer = ExampleSerializer(features.get_serialized_info())
         for record in records:
             example = features.encode_example(flatten_record(record, self.streams))

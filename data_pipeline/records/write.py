@@ -12,7 +12,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
-from data_pipeline.records.record_features import record_features
+from data_pipeline.records.schema import dataset_features
 from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter
 
 RECORDS_FOLDER = "records"
@@ -98,7 +98,7 @@ class VideoText(FileReaderBuilder):
         super().__init__(data_dir=data_dir.absolute())
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(builder=self, features=record_features(self._streams), **self._metadata)
+        return tfds.core.DatasetInfo(builder=self, features=dataset_features(self._streams), **self._metadata)
 
     def _download_and_prepare(
         self,

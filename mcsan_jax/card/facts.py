@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from data_pipeline.errors import InputError
-from data_pipeline.manifest import MANIFEST_NAME, Manifest
+from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.runs.folder import RunFolder, choose_split

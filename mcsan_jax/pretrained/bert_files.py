@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.errors import InputError
-from data_pipeline.text.loading import load_tokenizer
-from data_pipeline.text.wordpiece import CONFIG_NAME, JSON_NAME, KIND, VOCABULARY_NAME, find_pretrained
+from data_pipeline.prepared_data import CONFIG_NAME, find_pretrained, published_tokenizers
 from mcsan_jax.models.bert import BertShape
 
 WEIGHTS_NAME = "model.safetensors"
@@ -73,10 +72,7 @@ def read_bert(name: str) -> PretrainedBert:
     for key, expected in _REQUIRED.items():
         if config.get(key, expected) != expected:
             raise InputError(f"{path}: {key} is {config[key]!r}; only {expected!r} is supported")
-    files = [folder / file for file in (JSON_NAME, VOCABULARY_NAME) if (folder / file).is_file()]
-    if not files:
-        raise InputError(f"{folder}: neither {JSON_NAME} nor {VOCABULARY_NAME}; download the encoder again")
-    tokenizers = [load_tokenizer(file, KIND) for file in files]
+    tokenizers = published_tokenizers(folder)
     pieces = tokenizers[0].pieces()
     try:
         shape = BertShape(
@@ -92,7 +88,9 @@ def read_bert(name: str) -> PretrainedBert:
             last_token=pieces.index("[SEP]"),
         )
     except (KeyError, ValueError) as error:
-        raise InputError(f"{path} or {files[0]}: {error} is missing; not a BERT encoder") from error
+        raise InputError(
+            f"{path} or {folder / tokenizers[0].file_name}: {error} is missing; not a BERT encoder"
+        ) from error
     return PretrainedBert(folder, shape, tuple(tokenizer.sha256 for tokenizer in tokenizers))
 
 

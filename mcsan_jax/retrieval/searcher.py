@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_pipeline.batches.pipeline import SplitReader
-from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS
+from data_pipeline.prepared_data import Query, QueryParser, SplitReader
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.block_scores import BlockScorer

@@ -7,7 +7,7 @@ from typing import Any
 from absl import logging
 
 from data_pipeline.errors import InputError
-from data_pipeline.manifest import MANIFEST_NAME, Manifest
+from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, make_embedded_data
 from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.training.checkpointing import CheckpointStore
@@ -105,10 +105,8 @@ def find_prepared_data(config: DataConfig) -> pathlib.Path:
     if (folder / MANIFEST_NAME).is_file():
         return folder
     if config.made_from == "moving_shapes":
-        from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
-
         print(f"making the embedded data set in {folder}", flush=True)
-        prepare_moving_shapes(folder)
+        make_embedded_data(folder)
         return folder
     where = folder.absolute() if config.dir else "(config.data.dir is empty)"
     raise InputError(

@@ -10,8 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from data_pipeline.batches.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
-from data_pipeline.manifest import FeatureStream, Manifest
-from data_pipeline.text.word_vectors import WordVectors
+from data_pipeline.prepared_data import FeatureStream, Manifest, WordVectors
 from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.evaluation.encode_split import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from data_pipeline.errors import InputError
-from data_pipeline.manifest import Manifest
+from data_pipeline.prepared_data import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import PretrainedBert, read_bert

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, UInt
 
 from data_pipeline.batches.batch import PairBatch
-from data_pipeline.text.word_vectors import WordVectors
+from data_pipeline.prepared_data import WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import replicated, split_rows

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from data_pipeline.errors import InputError
-from data_pipeline.text.word_vectors import WordVectors
+from data_pipeline.prepared_data import WordVectors
 
 
 def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_size: int) -> None:

@@ -23,7 +23,7 @@ from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES, REGIONS, Manifest
 from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, moving_shapes_source
 from data_pipeline.preparation.folder import prepare
-from data_pipeline.preparation.local import LocalRun
+from data_pipeline.preparation.runner import LocalRun
 from data_pipeline.records.record_files import find_record_files
 from data_pipeline.records.schema import VideoRecord
 from tests.benchmarks.programs import figures_of, refusal_of

@@ -4,8 +4,8 @@ import pytest
 
 from data_pipeline.annotations import msrvtt
 from data_pipeline.annotations.caption import SPLITS
+from data_pipeline.annotations.sources import CUSTOM, OFFICIAL_COUNTS
 from data_pipeline.annotations.sources import PROTOCOLS as READ_PROTOCOLS
-from data_pipeline.annotations.splits import CUSTOM, OFFICIAL_COUNTS
 from data_pipeline.moving_shapes import dataset as moving_shapes
 from mcsan_jax.evaluation.protocols import PROTOCOLS, describe_protocol
 

@@ -222,9 +222,9 @@ EVALUATION = (
 USE = (
     Mutant(
         "phrases beyond the last token are shown",
-        "data_pipeline/batches/query.py",
-        "if first < limits.max_tokens and taken[is_action] < room[is_action]:",
-        "if taken[is_action] < room[is_action]:",
+        "data_pipeline/batches/text_layout.py",
+        "kept = real & (span[..., 0] < limits.max_tokens)",
+        "kept = real.copy()",
         ("data_pipeline/batches/test_query.py",),
     ),
     Mutant(
@@ -236,7 +236,7 @@ USE = (
     ),
     Mutant(
         "unknown keys of a config are dropped in silence",
-        "data_pipeline/validation.py",
+        "data_pipeline/host/validation.py",
         'extra="forbid"',
         'extra="ignore"',
         ("test_config.py",),
@@ -291,14 +291,14 @@ ANNOTATIONS_AND_CAPTIONS = (
 FEATURES_AND_RECORDS = (
     Mutant(
         "features that are not numbers are taken",
-        "data_pipeline/features/checks.py",
+        "data_pipeline/features/source.py",
         "finite = np.isfinite(array)",
         "finite = ~np.isinf(array)",
         ("data_pipeline/features/test_checks.py",),
     ),
     Mutant(
         "features beyond float16 are taken",
-        "data_pipeline/features/checks.py",
+        "data_pipeline/features/source.py",
         "beyond = np.abs(array) > _LARGEST",
         "beyond = array > _LARGEST",
         ("data_pipeline/features/test_checks.py",),

@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 
-from data_pipeline.text.loading import load_tokenizer
+from data_pipeline.text.vocabulary import load_tokenizer
 from data_pipeline.text.wordpiece import find_pretrained
 from mcsan_jax.models.bert import Bert, with_special_tokens
 from mcsan_jax.pretrained.bert_files import read_bert

@@ -5,7 +5,7 @@ import pytest
 
 from data_pipeline.annotations import hgr
 from data_pipeline.annotations.caption import Caption
-from data_pipeline.annotations.splits import count_warnings
+from data_pipeline.annotations.sources import count_warnings
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.graph import ROLES
 from tests.support.small_sources import EGG, write_source

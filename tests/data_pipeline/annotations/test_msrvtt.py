@@ -6,7 +6,7 @@ import pytest
 from data_pipeline.annotations import msrvtt
 from data_pipeline.annotations.caption import Caption
 from data_pipeline.annotations.msrvtt import carve_validation
-from data_pipeline.annotations.splits import count_warnings, split_mismatches
+from data_pipeline.annotations.sources import count_warnings, split_mismatches
 from data_pipeline.errors import InputError
 from tests.support.small_sources import msrvtt_corpus, write_source
 

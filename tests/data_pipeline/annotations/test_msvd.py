@@ -4,7 +4,7 @@ import pytest
 
 from data_pipeline.annotations import msvd
 from data_pipeline.annotations.caption import Caption
-from data_pipeline.annotations.splits import count_warnings, split_mismatches
+from data_pipeline.annotations.sources import count_warnings, split_mismatches
 from data_pipeline.errors import InputError
 
 

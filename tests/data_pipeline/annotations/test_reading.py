@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from data_pipeline.annotations.files import (
+from data_pipeline.annotations.reading import (
     find_beside,
     find_files,
     first_few,

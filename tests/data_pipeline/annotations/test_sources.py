@@ -4,8 +4,7 @@ import pathlib
 import pytest
 
 from data_pipeline.annotations.caption import SPLITS
-from data_pipeline.annotations.sources import PROTOCOLS, READERS, read_annotations
-from data_pipeline.annotations.splits import OFFICIAL_COUNTS
+from data_pipeline.annotations.sources import OFFICIAL_COUNTS, PROTOCOLS, READERS, read_annotations
 from data_pipeline.errors import InputError
 from tests.support.small_sources import write_source
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from data_pipeline.annotations.caption import Caption, make_annotations
-from data_pipeline.annotations.splits import apply_split_files, count_warnings, split_mismatches
+from data_pipeline.annotations.sources import apply_split_files, count_warnings, split_mismatches
 from data_pipeline.errors import InputError
 
 ANNOTATIONS = make_annotations(

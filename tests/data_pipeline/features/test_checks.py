@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
-from data_pipeline.features.checks import FrameShape, check_features
+from data_pipeline.features.source import FrameShape, check_features
 
 GOOD = np.ones((4, 3), np.float32)
 

@@ -9,9 +9,8 @@ import pytest
 from data_pipeline.annotations.caption import Segment
 from data_pipeline.errors import InputError
 from data_pipeline.features.frames import FrameOptions
-from data_pipeline.features.readers import open_features
 from data_pipeline.features.source import FeatureSource
-from data_pipeline.features.streams import FeatureReader, VideoFrames
+from data_pipeline.features.streams import FeatureReader, VideoFrames, open_features
 from data_pipeline.manifest import FRAMES, REGIONS
 from data_pipeline.records.schema import VideoRecord, flatten_record
 

@@ -7,7 +7,7 @@ import pytest
 
 from data_pipeline.errors import InputError
 from data_pipeline.features.frames import check_times, resolve_times
-from data_pipeline.features.readers import open_features
+from data_pipeline.features.streams import open_features
 
 ARRAY = np.ones((3, 4), np.float32)
 TIMES = [0.2, 0.6, 1.0]

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
-from data_pipeline.features.checks import check_features
 from data_pipeline.features.hdf5 import Hdf5Features, Hdf5FolderFeatures
 from data_pipeline.features.numpy_files import NpyFolderFeatures, NpzFileFeatures, NpzFolderFeatures
-from data_pipeline.features.readers import open_features
-from data_pipeline.features.source import FeatureSource
+from data_pipeline.features.source import FeatureSource, check_features
+from data_pipeline.features.streams import open_features
 
 VIDEOS: dict[str, np.ndarray] = {
     "a": np.arange(6, dtype=np.float16).reshape(2, 3),

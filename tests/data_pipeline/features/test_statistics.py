@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from data_pipeline.features.readers import open_features
 from data_pipeline.features.statistics import RELATIVE_FLOOR, RunningStatistics
+from data_pipeline.features.streams import open_features
 
 LARGEST, SMALLEST = 65504.0, 2.0**-24
 EXTREME = st.sampled_from(

@@ -1,8 +1,7 @@
 import pytest
 
-from data_pipeline.graphs.graph import SemanticGraph
+from data_pipeline.graphs.graph import SemanticGraph, swap_roles
 from data_pipeline.graphs.parser import CaptionParser
-from data_pipeline.graphs.role_swap import swap_roles
 
 
 def parse(parser: CaptionParser, text: str) -> SemanticGraph:

@@ -6,12 +6,11 @@ from xml.etree import ElementTree
 import pytest
 
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.inspection.charts import attribute_chart, norm_chart
-from data_pipeline.inspection.graph_drawing import draw_graph
 from data_pipeline.inspection.integrity import open_data
+from data_pipeline.inspection.page import attribute_chart, draw_graph, norm_chart
 from data_pipeline.inspection.survey import Surveyor
 from data_pipeline.manifest import Manifest
-from data_pipeline.records.phrases import PhraseGraph
+from data_pipeline.records.make import PhraseGraph
 from tests.data_pipeline.inspection.inspecting import change_record
 from tests.support.command_line import run_inspect
 

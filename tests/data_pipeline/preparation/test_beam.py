@@ -12,12 +12,11 @@ from data_pipeline.annotations.caption import Annotations, Caption, Foil, make_a
 from data_pipeline.errors import InputError
 from data_pipeline.preparation.beam import BeamRun
 from data_pipeline.preparation.folder import Options, Source, prepare
-from data_pipeline.preparation.local import LocalRun
-from data_pipeline.preparation.runner import Run, Survey
+from data_pipeline.preparation.runner import LocalRun, Run, Survey
 from data_pipeline.preparation.selection import Video
-from data_pipeline.preparation.vocabulary import TokenizerOptions
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardSummary, ShardWriter
+from data_pipeline.text.vocabulary import TokenizerOptions
 from tests.data_pipeline.preparation.reader_witness import WitnessedFeatures
 from tests.support import ROOT
 from tests.support.command_line import run_prepare

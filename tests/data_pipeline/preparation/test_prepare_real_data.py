@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from data_pipeline.manifest import FRAMES, Manifest, SplitSummary
-from data_pipeline.text.loading import load_tokenizer
 from data_pipeline.text.sentencepiece_model import UNKNOWN_ID
+from data_pipeline.text.vocabulary import load_tokenizer
 from tests.support.command_line import run_prepare
 from tests.support.corpus import read_records, read_report
 

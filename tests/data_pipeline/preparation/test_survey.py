@@ -2,8 +2,7 @@ import collections
 
 import pytest
 
-from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION, Caption
-from data_pipeline.annotations.video import Video
+from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION, Caption, Video
 from data_pipeline.graphs.graph import Node, Relationship, SemanticGraph
 from data_pipeline.preparation.runner import (
     CAPTIONS,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.manifest import Manifest
-from data_pipeline.text.loading import load_tokenizer
+from data_pipeline.text.vocabulary import load_tokenizer
 from tests.support.command_line import run_prepare
 from tests.support.corpus import Corpus, read_records, write_corpus
 

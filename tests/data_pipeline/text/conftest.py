@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.text.loading import load_tokenizer
 from data_pipeline.text.tokenizer import Tokenizer
+from data_pipeline.text.vocabulary import load_tokenizer
 from tests.data_pipeline.text.tokenizer_files import kind_of, write_tokenizers
 
 

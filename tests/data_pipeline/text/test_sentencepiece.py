@@ -5,8 +5,8 @@ import sentencepiece
 
 from data_pipeline.annotations import msrvtt
 from data_pipeline.errors import InputError
-from data_pipeline.text.loading import load_tokenizer
 from data_pipeline.text.sentencepiece_model import KINDS, UNKNOWN_ID, train_tokenizer
+from data_pipeline.text.vocabulary import load_tokenizer
 from tests.data_pipeline.text.tokenizer_files import TEXTS
 
 

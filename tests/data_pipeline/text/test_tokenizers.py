@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_pipeline.errors import InputError
-from data_pipeline.text.loading import load_tokenizer
 from data_pipeline.text.tokenizer import PAD_ID, token_span
+from data_pipeline.text.vocabulary import load_tokenizer
 from tests.data_pipeline.text.tokenizer_files import EVERY_TOKENIZER, TEXTS
 
 CAPTIONS = [

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from data_pipeline.errors import InputError
-from data_pipeline.text.loading import load_tokenizer
+from data_pipeline.text.vocabulary import load_tokenizer
 from data_pipeline.text.wordpiece import KIND
 from tests.data_pipeline.text.tokenizer_files import TEXTS, write_wordpiece
 

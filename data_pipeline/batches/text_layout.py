@@ -1,0 +1,157 @@
+"""Captions as records hold them → the padded arrays of a `TextBatch`: one way for stored and for free text.
+
+Only array operations, no loop over captions, and no TensorFlow.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from data_pipeline.batches.batch import BatchLimits, TextBatch
+from data_pipeline.records.schema import ACTION_NODE, CAPTION_FIELDS
+
+FlatCaptions = Mapping[str, np.ndarray]
+"""Integers of captions end to end, by key, as `data_pipeline.records.schema.flatten_captions` gives them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths, end to end: ``values`` ``[m, ...]``, ``lengths`` ``[rows]``, both integers."""
+
+    values: np.ndarray
+    lengths: np.ndarray
+
+    @staticmethod
+    def of(flat: FlatCaptions, name: str) -> "Ragged":
+        """The values of a key of `CAPTION_FIELDS` that has several for a caption."""
+        field = CAPTION_FIELDS[name]
+        assert field.counts is not None
+        return Ragged(flat[name].reshape(-1, *field.columns), flat[field.counts])
+
+    def rows(self, chosen: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Chosen rows, cut and zero-padded to ``width`` (default: the longest), and the mask of values.
+
+        Returns:
+            int32 ``[t, width, ...]`` and bool ``[t, width]``; a row one past the last is empty.
+        """
+        lengths = np.append(self.lengths, 0)
+        starts = np.cumsum(lengths) - lengths
+        chosen_lengths = lengths[chosen]
+        column = np.arange(max(int(chosen_lengths.max(initial=0)), 1) if width is None else width)
+        mask = column < chosen_lengths[:, None]
+        # The appended zero is what padding points at.
+        values = np.concatenate([self.values, np.zeros((1, *self.values.shape[1:]), self.values.dtype)])
+        index = np.where(mask, starts[chosen][:, None] + column, len(self.values))
+        return values[index].astype(np.int32), mask
+
+    def multi_hot(self, chosen: np.ndarray, size: int) -> Bool[np.ndarray, "t size"]:
+        """True at the values of each chosen row."""
+        values, mask = self.rows(chosen)
+        labels = np.zeros((len(values), size), bool)
+        labels[np.nonzero(mask)[0], values[mask]] = True
+        return labels
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """What stands in the node slots and relationship slots of a batch.
+
+    Attributes:
+        nodes: which of its caption's nodes is in each slot: actions first, in the order of the text, then entities.
+        node_mask: True for slots that hold a node.
+        slots: the slot of each of the caption's nodes; meaningless for those that have none.
+        edges, edge_mask: the same for relationships.
+    """
+
+    nodes: Int[np.ndarray, "t n"]
+    node_mask: Bool[np.ndarray, "t n"]
+    slots: Int[np.ndarray, "t _"]
+    edges: Int[np.ndarray, "t r"]
+    edge_mask: Bool[np.ndarray, "t r"]
+
+
+def place_graphs(flat: FlatCaptions, chosen: np.ndarray, limits: BatchLimits) -> Places:
+    """Gives nodes and relationships their slots; those beyond the limits get none.
+
+    Args:
+        flat: captions.
+        chosen: ``[t]``, indices into the captions; one past the last stands for a row of padding.
+        limits: numbers of slots and of tokens.
+    """
+    level, real = Ragged.of(flat, "node_levels").rows(chosen)
+    span, _ = Ragged.of(flat, "node_spans").rows(chosen)
+    kept = real & (span[..., 0] < limits.max_tokens)
+    is_action = level == ACTION_NODE
+    action_rank, entity_rank = _rank(kept & is_action), _rank(kept & ~is_action)
+    slots = np.where(is_action, action_rank, limits.max_actions + entity_rank)
+    kept &= np.where(is_action, action_rank < limits.max_actions, entity_rank < limits.max_entities)
+    nodes, node_mask = _invert(slots, kept, limits.max_actions + limits.max_entities)
+
+    edge, real = Ragged.of(flat, "edges").rows(chosen)
+    both_ends = real & _take(kept, edge[..., 0]) & _take(kept, edge[..., 1])
+    edges, edge_mask = _invert(_rank(both_ends), both_ends, limits.max_relationships)
+    return Places(nodes, node_mask, slots, edges, edge_mask)
+
+
+def lay_out(
+    flat: FlatCaptions,
+    groups: Int[np.ndarray, " captions"],
+    chosen: Int[np.ndarray, " t"],
+    limits: BatchLimits,
+    attribute_sizes: Mapping[str, int],
+) -> TextBatch:
+    """The batch of chosen captions.
+
+    Args:
+        flat: captions.
+        groups: a number for each caption, equal for equal texts.
+        chosen: indices into the captions; one past the last stands for a row of padding.
+        limits: sizes to pad and cut to.
+        attribute_sizes: number of attributes of each node level.
+    """
+    tokens, token_mask = Ragged.of(flat, "token_ids").rows(chosen, limits.max_tokens)
+    places = place_graphs(flat, chosen, limits)
+    spans, _ = Ragged.of(flat, "node_spans").rows(chosen)
+    roles, _ = Ragged.of(flat, "node_roles").rows(chosen)
+    edges, _ = Ragged.of(flat, "edges").rows(chosen)
+
+    def in_slots(values: np.ndarray, at: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return np.where(mask, _take(values, at), 0).astype(np.int32)
+
+    spans = np.minimum(spans, limits.max_tokens)
+    return TextBatch(
+        token_ids=tokens,
+        token_mask=token_mask,
+        node_spans=np.stack(
+            [in_slots(spans[..., end], places.nodes, places.node_mask) for end in (0, 1)], axis=-1
+        ),
+        node_roles=in_slots(roles, places.nodes, places.node_mask),
+        node_mask=places.node_mask,
+        edge_source=in_slots(_take(places.slots, edges[..., 0]), places.edges, places.edge_mask),
+        edge_target=in_slots(_take(places.slots, edges[..., 1]), places.edges, places.edge_mask),
+        edge_roles=in_slots(edges[..., 2], places.edges, places.edge_mask),
+        edge_mask=places.edge_mask,
+        labels={
+            level: Ragged.of(flat, f"attributes/{level}").multi_hot(chosen, size)
+            for level, size in attribute_sizes.items()
+        },
+        caption_group=np.append(groups, 0)[chosen].astype(np.int32),
+    )
+
+
+def _take(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Of each row, the values at its indices."""
+    return np.take_along_axis(values, index, axis=1)
+
+
+def _rank(kept: np.ndarray) -> np.ndarray:
+    """How many kept items stand before each, along the last axis."""
+    return np.cumsum(kept, axis=1) - kept
+
+
+def _invert(slot: np.ndarray, kept: np.ndarray, slots: int) -> tuple[np.ndarray, np.ndarray]:
+    """From the slot of each kept item ``[t, n]`` to the item of each slot ``[t, slots]``, and its mask."""
+    matches = kept[:, None, :] & (slot[:, None, :] == np.arange(slots)[:, None])
+    return matches.argmax(axis=2), matches.any(axis=2)

@@ -1,0 +1,46 @@
+"""The door to a prepared data set: all that a model needs to train on one, to be evaluated on it and to search it.
+
+A model takes its data from here, and beside it only words (`errors`, `levels`), the containers of batches
+(`batches.batch`), and what any program needs to check typed input, write files and draw figures.
+"""
+
+import pathlib
+
+from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from data_pipeline.batches.query import Query, QueryParser
+from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.manifest import MANIFEST_NAME, FeatureStream, Manifest
+from data_pipeline.text.vocabulary import published_tokenizers
+from data_pipeline.text.word_vectors import WordVectors
+from data_pipeline.text.wordpiece import CONFIG_NAME, find_pretrained
+
+__all__ = [
+    "CONFIG_NAME",
+    "MANIFEST_NAME",
+    "AttributeVocabulary",
+    "FeatureStream",
+    "Manifest",
+    "Query",
+    "QueryParser",
+    "SplitReader",
+    "TrainBatches",
+    "WordVectors",
+    "find_pretrained",
+    "make_embedded_data",
+    "published_tokenizers",
+]
+
+
+def make_embedded_data(folder: pathlib.Path) -> None:
+    """Makes and prepares the embedded data set of moving shapes, all or nothing.
+
+    Args:
+        folder: to be made.
+
+    Raises:
+        InputError: something else is there, or no folder can be made.
+    """
+    # Making it needs the libraries of the preparation, which reading does without.
+    from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
+
+    prepare_moving_shapes(folder)

@@ -1,0 +1,156 @@
+"""The tokens of a data set: its tokenizer, trained, given or opened again, and vectors of its words."""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterable
+
+from data_pipeline.errors import InputError
+from data_pipeline.host.files import checksum_problem, sha256_of
+from data_pipeline.manifest import TokenizerFile, WordVectorFile
+from data_pipeline.text.sentencepiece_model import KINDS, SentencePieceTokenizer, train_tokenizer
+from data_pipeline.text.tokenizer import Tokenizer
+from data_pipeline.text.word_vectors import WORD_VECTORS_NAME, read_word_vectors, vocabulary_words
+from data_pipeline.text.wordpiece import JSON_NAME, KIND, VOCABULARY_NAME, WordPieceTokenizer
+
+_ENDINGS = {**dict.fromkeys(KINDS, (".model",)), KIND: (".json", ".txt")}
+
+
+def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
+    """Reads a tokenizer.
+
+    Args:
+        path: a sentencepiece model that `train_tokenizer` wrote (``.model``), or a pretrained encoder's
+            ``tokenizer.json`` (``.json``) or ``vocab.txt`` (``.txt``).
+        kind: of the tokenizer, as the manifest names it; a sentencepiece model does not tell its own.
+
+    Raises:
+        InputError: the file is missing, its name does not end as names of this kind do, or it is no tokenizer.
+    """
+    if path.suffix not in _ENDINGS.get(kind, ()):
+        raise InputError(
+            f"{path}: not the name of a tokenizer of the kind {kind!r}; expected a sentencepiece model "
+            f"(tokenizer.model) for {', '.join(KINDS)}, or {JSON_NAME} or {VOCABULARY_NAME} of a pretrained encoder "
+            f"for {KIND}"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: the tokenizer cannot be read ({error.strerror}); check the path, or prepare the data again"
+        ) from error
+    if path.suffix == ".model":
+        return SentencePieceTokenizer(content, kind, str(path))
+    return WordPieceTokenizer(content, JSON_NAME if path.suffix == ".json" else VOCABULARY_NAME, str(path))
+
+
+def published_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
+    """The tokenizer of a pretrained encoder, once for each file of the folder that holds it; at least one.
+
+    Raises:
+        InputError: there is no such file, or it is no tokenizer.
+    """
+    files = [folder / name for name in (JSON_NAME, VOCABULARY_NAME) if (folder / name).is_file()]
+    if not files:
+        raise InputError(f"{folder}: neither {JSON_NAME} nor {VOCABULARY_NAME}; download the encoder again")
+    return [load_tokenizer(file, KIND) for file in files]
+
+
+def open_tokenizer(folder: pathlib.Path, described: TokenizerFile) -> Tokenizer:
+    """The tokenizer of a prepared data set.
+
+    Args:
+        folder: of the data set.
+        described: what its manifest says of the tokenizer.
+
+    Raises:
+        InputError: the file is missing, or was changed after the data was prepared.
+    """
+    path = folder / described.file
+    if problem := checksum_problem(path, described.sha256):
+        raise InputError(f"{problem}; prepare the data again, or put the file back")
+    return load_tokenizer(path, described.kind)
+
+
+_MOST_TRAINING_CAPTIONS = 10_000_000
+"""Captions of which a tokenizer is trained; more would exceed memory and change nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerOptions:
+    """How captions are cut into tokens.
+
+    Attributes:
+        kind: ``unigram``, ``bpe`` or ``word``, trained on the training captions, or ``wordpiece``, given.
+        vocabulary_size: most tokens of a trained tokenizer.
+        file: ``tokenizer.json`` or ``vocab.txt`` of a pretrained encoder, for ``wordpiece``.
+        word_vectors: GloVe text file with vectors of words, for ``word``; None for none.
+
+    Raises:
+        InputError: the options do not go together.
+    """
+
+    kind: str = "unigram"
+    vocabulary_size: int = 8000
+    file: pathlib.Path | None = None
+    word_vectors: pathlib.Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == KIND) != (self.file is not None):
+            raise InputError(
+                f"--tokenizer={self.kind} and --tokenizer_file={self.file or ''}: expected a file for "
+                f"{KIND!r}, the tokenizer of a pretrained encoder, and none for the others"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """The tokenizer, and where it and the vectors of its words lie.
+
+    Attributes:
+        words_without_vector: words of the vocabulary that the file of vectors lacks, most frequent first.
+    """
+
+    tokenizer: Tokenizer
+    tokenizer_file: TokenizerFile
+    word_vector_file: WordVectorFile | None
+    words_without_vector: list[str]
+
+
+def make_vocabulary(texts: Iterable[str], options: TokenizerOptions, folder: pathlib.Path) -> Vocabulary:
+    """Trains or takes over a tokenizer and writes it, with the vectors of its words, into a folder.
+
+    Args:
+        texts: training captions.
+        options: which tokenizer.
+        folder: of the data set.
+
+    Raises:
+        InputError: a file cannot be used, or vectors are wanted of a tokenizer that cuts words into pieces.
+    """
+    if options.file is None:
+        some = itertools.islice(texts, _MOST_TRAINING_CAPTIONS)
+        tokenizer: Tokenizer = train_tokenizer(
+            some, folder / SentencePieceTokenizer.file_name, options.kind, options.vocabulary_size
+        )
+    else:
+        tokenizer = load_tokenizer(options.file, options.kind)
+        (folder / tokenizer.file_name).write_bytes(tokenizer.content)
+    vectors, missing = _write_word_vectors(tokenizer, options.word_vectors, folder)
+    described = TokenizerFile(tokenizer.kind, tokenizer.size, tokenizer.file_name, tokenizer.sha256)
+    return Vocabulary(tokenizer, described, vectors, missing)
+
+
+def _write_word_vectors(
+    tokenizer: Tokenizer, source: pathlib.Path | None, folder: pathlib.Path
+) -> tuple[WordVectorFile | None, list[str]]:
+    if source is None:
+        return None, []
+    words = vocabulary_words(tokenizer)
+    vectors = read_word_vectors(source, words)
+    path = folder / WORD_VECTORS_NAME
+    vectors.save(path)
+    return (
+        WordVectorFile(path.name, sha256_of(path), source.name, vectors.dim, int(vectors.known.sum())),
+        vectors.missing(words),
+    )
