@@ -94,6 +94,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.pretrained": (*WORDS, "data_pipeline.text", "mcsan_jax.models"),
     "mcsan_jax.evaluation": (
         *WORDS,
+        "data_pipeline.text.same_text",
         "data_pipeline.batches.batch",
         "mcsan_jax.config",
         "mcsan_jax.encodings",

@@ -13,6 +13,7 @@ import tensorflow as tf
 from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.manifest import REGIONS, FeatureStream, Manifest
 from data_pipeline.records.schema import ACTION_NODE
+from data_pipeline.text.same_text import WHITE_SPACE
 
 CAPTIONS = "captions"
 FOILS = "foils"
@@ -151,7 +152,8 @@ def decode_captions(
         flat["node_counts"],
     )
     edges = _Ragged(tf.reshape(flat["edges"], [-1, 3]), flat["edge_counts"])
-    groups = tf.strings.to_hash_bucket_fast(parsed[f"{group}/texts"].flat_values, 2**31)
+    texts = tf.gather(tf.concat([parsed[f"{group}/texts"].flat_values, [""]], axis=0), chosen)
+    groups = tf.cast(tf.strings.to_hash_bucket_fast(text_keys(texts), 2**31), tf.int32)
     return {
         "token_ids": tokens,
         "token_mask": token_mask,
@@ -164,8 +166,14 @@ def decode_captions(
             )
             for level in levels
         },
-        "caption_group": tf.gather(_with_zero(tf.cast(groups, tf.int32)), chosen),
+        "caption_group": tf.where(texts != "", groups, 0),
     }
+
+
+def text_keys(texts: tf.Tensor) -> tf.Tensor:
+    """The key of each text, ``[t]``, by the rule of `data_pipeline.text.same_text.text_key`."""
+    lower = tf.strings.lower(texts, encoding="utf-8")
+    return tf.strings.strip(tf.strings.regex_replace(lower, WHITE_SPACE, " "))
 
 
 @dataclasses.dataclass(frozen=True)

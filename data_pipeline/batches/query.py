@@ -17,6 +17,7 @@ from data_pipeline.records.make import CaptionEncoder
 from data_pipeline.records.phrases import phrase_graph
 from data_pipeline.records.schema import ACTION_NODE, EncodedCaption
 from data_pipeline.text.loading import open_tokenizer
+from data_pipeline.text.same_text import text_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +168,7 @@ def _first_places(counts: np.ndarray, size: int) -> np.ndarray:
 
 
 def _groups(texts: Sequence[str], rows: int) -> np.ndarray:
-    """Equal numbers for equal texts; padding has zero."""
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts), start=1)}
-    return np.array([*(numbers[text] for text in texts), *[0] * (rows - len(texts))], np.int32)
+    """Returns equal numbers for texts that are the same by `text_key`, int32 ``[rows]``; padding has zero."""
+    keys = [text_key(text) for text in texts]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys), start=1)}
+    return np.array([*(numbers[key] for key in keys), *[0] * (rows - len(keys))], np.int32)

@@ -1,6 +1,6 @@
 """Captions that say the same: merged into one query by HGR's rule, or counted as probable false negatives.
 
-Two texts are the same if they differ in case and white space at most.
+`data_pipeline.text.same_text` says which texts are the same; training follows the same rule.
 """
 
 import dataclasses
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from data_pipeline.text.same_text import text_key
 
 EXAMPLES = 20
 
@@ -38,7 +40,7 @@ def merge(texts: Sequence[str], video_of_text: Int[np.ndarray, " t"]) -> MergedC
         video_of_text: index of each caption's video.
     """
     place_of: dict[str, int] = {}
-    query_of = np.array([place_of.setdefault(_normalised(text), len(place_of)) for text in texts], np.int64)
+    query_of = np.array([place_of.setdefault(text_key(text), len(place_of)) for text in texts], np.int64)
     kept = np.unique(query_of, return_index=True)[1]
     pairs = np.unique(np.stack([query_of, video_of_text], axis=1), axis=0)
     return MergedCaptions(kept, query_of, videos=pairs[:, 1], queries=pairs[:, 0])
@@ -87,7 +89,3 @@ def probable_false_negatives(
         if len(examples) == EXAMPLES:
             break
     return {"queries": len(queries), "share": 100.0 * float(shared.mean()), "examples": examples}
-
-
-def _normalised(text: str) -> str:
-    return " ".join(text.casefold().split())

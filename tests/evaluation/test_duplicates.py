@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from mcsan_jax.evaluation.duplicates import merge, probable_false_negatives
 
-TEXTS = ["A man  runs", "a dog", "a man runs", "a cat", "A DOG ", "a dog", "a man runs."]
+TEXTS = ["A man  runs", "a dog", "a man\u00a0runs", "a cat", "A DOG ", "a dog", "a man runs."]
 OWNERS = np.array([0, 0, 1, 1, 0, 2, 2])
 CAPTIONS = [f"c{number}" for number in range(7)]
 VIDEOS = ["v0", "v1", "v2"]
