@@ -28,7 +28,8 @@ class KeptStates:
         self, shape: BertShape, params: Any, compute_dtype: str, matmul_precision: str = "default"
     ) -> None:
         encoder = Bert(shape, compute_dtype)
-        self._params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
+        self._device = jax.local_devices()[0]
+        self._params = jax.device_put(jax.device_get(params), self._device)
         self._width = shape.width
 
         def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
@@ -56,6 +57,7 @@ class KeptStates:
 
     def _keep(self, ids: np.ndarray, mask: np.ndarray, keys: list[bytes], rows: list[int]) -> None:
         filled = np.resize(rows, _CHUNK)
-        states = np.asarray(self._encode(self._params, ids[filled], mask[filled]))
+        rows_on_device = jax.device_put((ids[filled], mask[filled]), self._device)
+        states = jax.device_get(self._encode(self._params, *rows_on_device))
         for place, row in enumerate(rows):
             self._kept[keys[row]] = states[place][mask[row]]

@@ -67,6 +67,8 @@ def train(
         state = experiment.initial_state()
     if start >= total:
         return state
+    # Compiled, because each of its operations would send constants to the devices.
+    learning_rate = jax.jit(experiment.schedule)
     host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
     if config.keep_states and experiment.config.encoder_is_frozen:
         host_batches = _kept_states(experiment, state).attach(host_batches)
@@ -97,7 +99,7 @@ def train(
                 # Before any checkpoint: a broken state must not take the place of a good one.
                 values = _finite(metrics, step)
             if logs:
-                values["learning_rate"] = float(experiment.schedule(step - 1))
+                values["learning_rate"] = float(jax.device_get(learning_rate(jax.device_put(np.int32(step - 1)))))
                 log.write(step, "train", progress.report(step, values))
 
             # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
