@@ -18,6 +18,7 @@ from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_ev
 from mcsan_jax.evaluation.evaluate import Evaluation, evaluate
 from mcsan_jax.processes import (
     RESUME_ME,
+    Preempted,
     ends_with_the_others,
     first_before_others,
     first_speaks,
@@ -35,10 +36,8 @@ from mcsan_jax.training.experiment import (
     published_count,
     variables_of,
 )
-from mcsan_jax.training.preemption import Preempted
-from mcsan_jax.training.train_loop import train
+from mcsan_jax.training.train_loop import make_validation_loss, train
 from mcsan_jax.training.train_step import TrainState
-from mcsan_jax.training.validation_loss import make_validation_loss
 
 MODES = ("train_and_eval", "train", "eval")
 

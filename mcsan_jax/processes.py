@@ -1,4 +1,4 @@
-"""One run in several processes, on one machine or many: how they join, and which of them does what is done once.
+"""One run in several processes, on one machine or many: how they join, end, and share work.
 
 Every process executes the same program (`jax.distributed`). Files of a run are written by the first of them, into a
 folder that all of them see.
@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -116,6 +117,39 @@ def ends_with_the_others() -> Iterator[None]:
             flush=True,
         )
         os._exit(RESUME_ME)
+
+
+class Preempted(Exception):
+    """The run was asked to stop, and the checkpoint of this step is written."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"asked to stop: the checkpoint of step {step} is written, the same command goes on from it"
+        )
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[Callable[[int], bool]]:
+    """Listens for SIGTERM.
+
+    Yields:
+        A function that tells whether to stop after the step given. Several processes ask it after every step and get
+        the same answer: it is enough that one of them was sent the signal.
+    """
+    if jax.process_count() > 1:
+        # `jax.distributed` listens by itself, and lets all processes agree on a step.
+        yield multihost_utils.reached_preemption_sync_point
+        return
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread can listen.
+        yield lambda step: False
+        return
+    asked = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+    try:
+        yield lambda step: asked.is_set()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_first() -> bool:

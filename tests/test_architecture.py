@@ -212,7 +212,7 @@ HOMES = {
         "data_pipeline/validation.py",
         "data_pipeline/manifest.py",
         "mcsan_jax/config.py",
-        "mcsan_jax/runs/record.py",
+        "mcsan_jax/runs/",
     ),
     "rich": ("data_pipeline/inspection/",),
 }

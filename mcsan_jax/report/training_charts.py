@@ -1,4 +1,4 @@
-"""The section of the training: losses, their terms, and the validation."""
+"""This section draws the training: losses, their terms, and the validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,8 +18,8 @@ _TERMS = {
 }
 _BY_LEVEL = ("fbce", "kl")
 _VALIDATED = {"loss": "loss", **{term: f"loss/{term}" for term in ("ranking", *_BY_LEVEL)}}
-"""Names of the terms in the entries of the validation, where the figures stand beside them."""
-_PART_COLOURS = {
+"""Entries of the validation have these names of the terms, because they also hold figures."""
+_SCORE_COLOURS = {
     "global": "#a06bc9",
     "entity": "#3b82c4",
     "action": "#d9772b",
@@ -30,7 +30,7 @@ _FUSED_COLOUR = "#cf3f5c"
 
 
 def training_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Curves of the training."""
+    """Draws the curves of the training."""
     lacking = missing_notes(
         runs, "", "No training curves: the folder has no metrics.jsonl.", has=lambda run: run.history
     )
@@ -44,7 +44,7 @@ def training_section(runs: Sequence[EvaluatedRun]) -> Section:
     if any(_entries(run, "val") for run in runs):
         charts.append(_validation_chart(runs))
         if len(runs) == 1:
-            charts.append(_part_chart(runs[0]))
+            charts.append(_score_chart(runs[0]))
     return Section("Training", (*lacking, *unvalidated), charts=tuple(charts))
 
 
@@ -53,7 +53,7 @@ def _entries(run: EvaluatedRun, kind: str) -> list[Mapping[str, Any]]:
 
 
 def _curve(run: EvaluatedRun, kind: str, term: str) -> list[tuple[float, float]]:
-    """Steps and values of a term; one that is stored by level is summed over the levels."""
+    """Returns steps and values of a term; one that is stored by level is summed over the levels."""
     points = []
     for entry in _entries(run, kind):
         levels = [name for name in entry if name.startswith(f"{term}/")]
@@ -65,8 +65,8 @@ def _curve(run: EvaluatedRun, kind: str, term: str) -> list[tuple[float, float]]
 
 
 def _loss_chart(runs: Sequence[EvaluatedRun], term: str) -> Chart:
-    """A term in training and, where it was computed, in validation."""
-    series, told = [], []
+    """Draws a term in training and, where it was computed, in validation."""
+    series, described = [], []
     for run in runs:
         for kind, name, title in (
             ("train", term, run.name),
@@ -75,33 +75,35 @@ def _loss_chart(runs: Sequence[EvaluatedRun], term: str) -> Chart:
             curve = _curve(run, kind, name)
             if curve:
                 series.append(_series(run, curve, marked=kind == "val", dashed=kind == "val"))
-                told.append(_in_words(title, series[-1]))
+                described.append(_in_words(title, series[-1]))
     notes = ["summed over the levels, before it is weighed"] if term in _BY_LEVEL else []
     if any(one.dashed for one in series):
         notes.append("dashed: on the validation split")
     title = _TERMS[term]
-    words = Words(f"training-train-{term}", title, f"{'; '.join(told)}.", "step", title, "; ".join(notes))
+    words = Words(
+        f"training-train-{term}", title, f"{'; '.join(described)}.", "step", title, "; ".join(notes)
+    )
     return line_chart(words, series)
 
 
 def _validation_chart(runs: Sequence[EvaluatedRun]) -> Chart:
-    series, told = [], []
+    series, described = [], []
     for run in runs:
         curve = _curve(run, "val", "rsum/fused")
         if curve:
             series.append(_series(run, curve, marked=True))
-            told.append(_in_words(run.name, series[-1]))
+            described.append(_in_words(run.name, series[-1]))
     marks = [(run.record.step, run.colour) for run in runs]
     note = "dotted: the step that is evaluated here"
     title = "Validation Rsum"
-    words = Words("training-val-rsum-fused", title, f"{'; '.join(told)}.", "step", title, note)
+    words = Words("training-val-rsum-fused", title, f"{'; '.join(described)}.", "step", title, note)
     return line_chart(words, series, from_zero=False, marks=marks)
 
 
 def _series(
     run: EvaluatedRun, curve: Sequence[tuple[float, float]], marked: bool, dashed: bool = False
 ) -> Series:
-    """A curve in the colour of its run; points are shown where they are rare, or only one."""
+    """Makes a curve in the colour of its run; points are marked where asked for, or where there is only one."""
     steps, values = np.array(curve, float).T
     return Series(run.name, run.colour, values, steps, dashed=dashed, marked=marked or len(curve) == 1)
 
@@ -110,17 +112,17 @@ def _in_words(title: str, series: Series) -> str:
     return f"{title}: from {number(series.y[0], 2)} to {number(series.y[-1], 2)}"
 
 
-def _part_chart(run: EvaluatedRun) -> Chart:
+def _score_chart(run: EvaluatedRun) -> Chart:
     names = dict.fromkeys(
         name for entry in _entries(run, "val") for name in entry if name.startswith("rsum/")
     )
-    series, told = [], []
-    for part in in_order([name.removeprefix("rsum/") for name in names]):
-        steps, values = np.array(_curve(run, "val", f"rsum/{part}"), float).T
-        colour = _PART_COLOURS.get(part, _FUSED_COLOUR)
-        series.append(Series(part, colour, values, steps, marked=True))
-        told.append(f"{part} {number(values[-1])}")
+    series, described = [], []
+    for score in in_order([name.removeprefix("rsum/") for name in names]):
+        steps, values = np.array(_curve(run, "val", f"rsum/{score}"), float).T
+        colour = _SCORE_COLOURS.get(score, _FUSED_COLOUR)
+        series.append(Series(score, colour, values, steps, marked=True))
+        described.append(f"{score} {number(values[-1])}")
     words = Words(
-        "training-parts", "Validation Rsum by part", f"At the end: {', '.join(told)}.", "step", "Rsum"
+        "training-scores", "Validation Rsum by score", f"At the end: {', '.join(described)}.", "step", "Rsum"
     )
     return line_chart(words, series)

@@ -1,41 +1,40 @@
-"""The whole training loop."""
+"""This module is the whole training loop, with the validation loss that it logs."""
 
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.evaluation.evaluate import Evaluation
 from mcsan_jax.models.text_encoder import PRETRAINED
-from mcsan_jax.processes import is_first
+from mcsan_jax.processes import Preempted, is_first, stop_requests
+from mcsan_jax.sharding import on_devices, put_batch, replicated, split_rows
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment
-from mcsan_jax.training.kept_states import KeptStates
-from mcsan_jax.training.preemption import Preempted, stop_requests
-from mcsan_jax.training.prefetch import on_devices
-from mcsan_jax.training.progress import RunLog, TrainProgress
-from mcsan_jax.training.step_memory import describe_memory
-from mcsan_jax.training.step_trace import StepTrace
+from mcsan_jax.training.experiment import Experiment, variables_of
+from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.progress import RunLog, StepTrace, TrainProgress, describe_memory
+from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
 class PairStream(Protocol):
-    """Training batches whose order is a pure function of the step."""
+    """A stream gives training batches whose order is a pure function of the step."""
 
     def from_step(self, step: int) -> Iterator[PairBatch]:
-        """Batches from a global step on, without end."""
+        """Yields batches from a global step on, without end."""
         ...
 
 
 Evaluator = Callable[[TrainState, int], tuple[Evaluation, str]]
-"""Evaluates a state at a step on the validation split; returns the figures and the lines to print."""
+"""A function that evaluates a state at a step on the validation split; it returns figures and lines to print."""
 
 ValidationLoss = Callable[[TrainState], dict[str, float]]
-"""The loss of a state on the validation split, and its terms, by name."""
+"""A function that computes the loss of a state on the validation split, and its terms, by name."""
 
 
 def train(
@@ -49,9 +48,20 @@ def train(
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
 
-    Nothing but the step decides what happens in it: batches and random streams are functions of (seed, step), so a
-    resumed run goes through bit for bit the same states as one that was never interrupted. With `profile`, the first
-    process traces a few steps.
+    Batches and random streams are functions of (seed, step) alone, so a resumed run goes through bit for bit the same
+    states as one that was never interrupted.
+
+    Args:
+        experiment: model, optimiser and compiled step.
+        batches: of the training split.
+        evaluator: evaluates a state.
+        checkpoints: where states are saved.
+        workdir: folder of the logs and of the trace.
+        validation_loss: computes the validation loss, which is logged with each evaluation; None logs none.
+        profile: whether the first process traces a few steps.
+
+    Returns:
+        The last state, on the devices.
 
     Raises:
         Preempted: SIGTERM asked it to stop, and it saved a checkpoint.
@@ -67,11 +77,10 @@ def train(
         state = experiment.initial_state()
     if start >= total:
         return state
-    # Compiled, because each of its operations would send constants to the devices.
-    learning_rate = jax.jit(experiment.schedule)
+    learning_rate = _compiled(experiment.schedule)
     host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
     if config.keep_states and experiment.config.encoder_is_frozen:
-        host_batches = _kept_states(experiment, state).attach(host_batches)
+        host_batches = _token_state_cache(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
     print(describe_memory(experiment, state, batch), flush=True)
@@ -99,7 +108,7 @@ def train(
                 # Before any checkpoint: a broken state must not take the place of a good one.
                 values = _finite(metrics, step)
             if logs:
-                values["learning_rate"] = float(jax.device_get(learning_rate(jax.device_put(np.int32(step - 1)))))
+                values["learning_rate"] = learning_rate(step - 1)
                 log.write(step, "train", progress.report(step, values))
 
             # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
@@ -120,15 +129,65 @@ def train(
     return state
 
 
-def _kept_states(experiment: Experiment, state: TrainState) -> KeptStates:
+def make_validation_loss(experiment: Experiment, batches: PairStream, steps: int) -> ValidationLoss:
+    """Returns the function that computes the loss of training, without dropout, always on the same first batches.
+
+    Args:
+        experiment: model, objective and mesh.
+        batches: of validation videos, of a size that the mesh divides.
+        steps: number of batches, usually one pass over the videos; each counts by its real videos.
+
+    Returns:
+        A function of a state that returns ``loss`` and its terms, ``loss/<term>``: means over the videos.
+    """
+    everywhere = replicated(experiment.mesh)
+    objective = make_objective(experiment.config, experiment.mesh)
+
+    def losses_of(variables: Mapping[str, Any], batch: PairBatch) -> tuple[jax.Array, Metrics]:
+        encoded: Any = experiment.model.apply(variables, batch, train=False)
+        videos, texts, parameters = encoded
+        total, terms = objective(videos, texts, parameters, batch)
+        real = jnp.sum(batch.example_mask, dtype=jnp.float32)
+        return real, {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
+
+    compiled = jax.jit(
+        losses_of, in_shardings=(everywhere, split_rows(experiment.mesh)), out_shardings=everywhere
+    )
+
+    def validation_loss(state: TrainState) -> dict[str, float]:
+        sums: dict[str, float] = {}
+        videos = 0.0
+        for batch in itertools.islice(batches.from_step(0), steps):
+            real, losses = jax.device_get(compiled(variables_of(state), put_batch(batch, experiment.mesh)))
+            videos += float(real)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(real * value)
+        return {name: value / videos for name, value in sums.items()}
+
+    return validation_loss
+
+
+def _token_state_cache(experiment: Experiment, state: TrainState) -> TokenStateCache:
     assert experiment.model.pretrained is not None
     params = state.params["text_encoder"]["tokens"][PRETRAINED]
     model = experiment.config.model
-    return KeptStates(experiment.model.pretrained, params, model.compute_dtype, model.matmul_precision)
+    return TokenStateCache(experiment.model.pretrained, params, model.compute_dtype, model.matmul_precision)
+
+
+def _compiled(schedule: Callable[[Any], Any]) -> Callable[[int], float]:
+    """Returns the schedule as a compiled program; otherwise each of its operations would send constants to a device."""
+
+    @jax.jit
+    def program(step: jax.Array) -> jax.Array:
+        # Optax multiplies floats and integers, which the strict setting of the tests forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            return schedule(step)
+
+    return lambda step: float(jax.device_get(program(jax.device_put(np.int32(step)))))
 
 
 def _finite(metrics: Metrics, step: int) -> dict[str, float]:
-    """Metrics on the host.
+    """Returns the metrics on the host.
 
     Raises:
         FloatingPointError: names the step and the terms that are not finite.
@@ -144,8 +203,8 @@ def _finite(metrics: Metrics, step: int) -> dict[str, float]:
 
 
 def _scalars(evaluation: Evaluation) -> dict[str, float]:
-    """The figures worth a curve."""
-    values = {f"rsum/{part}": figures["rsum"] for part, figures in evaluation.directions.items()}
+    """Returns the figures that are worth a curve, by name."""
+    values = {f"rsum/{score}": figures["rsum"] for score, figures in evaluation.directions.items()}
     fused = evaluation.directions["fused"]
     for direction in ("t2v", "v2t"):
         values.update({f"{direction}/{name}": value for name, value in fused[direction].items()})

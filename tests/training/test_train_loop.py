@@ -11,8 +11,8 @@ import pytest
 
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from mcsan_jax.processes import Preempted
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_step import Metrics, TrainState, TrainStep
 from tests.training.runs import FinishedRun, Interrupted, MakeExperiment, StopsBefore, run, with_same_programs
 

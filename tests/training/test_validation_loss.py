@@ -10,8 +10,8 @@ from mcsan_jax.config import Config
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import batch_limits, variables_of
 from mcsan_jax.training.objective import make_objective
+from mcsan_jax.training.train_loop import make_validation_loss
 from mcsan_jax.training.train_step import TrainState
-from mcsan_jax.training.validation_loss import make_validation_loss
 from tests.support.prepared_data import Prepared
 from tests.training.runs import MakeExperiment
 

@@ -1,4 +1,4 @@
-"""Token states of a frozen text encoder, computed once for each caption and kept in the host's memory."""
+"""This module computes the token states of a frozen text encoder once a caption, and keeps them on the host."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -11,11 +11,11 @@ from data_pipeline.batches.batch import PairBatch, TextBatch
 from mcsan_jax.models.bert import Bert, BertShape
 
 _CHUNK = 64
-"""Captions encoded at a time: one shape, so that a caption has the same states whatever is encoded beside it."""
+"""So many captions are encoded at a time: one shape gives a caption the same states whatever is encoded beside it."""
 
 
-class KeptStates:
-    """Encodes captions with a frozen encoder the first time they are seen.
+class TokenStateCache:
+    """A cache encodes a caption with a frozen encoder the first time it is seen, and then remembers its states.
 
     Args:
         shape: of the encoder.
@@ -37,27 +37,27 @@ class KeptStates:
                 return encoder.apply({"params": params}, ids, mask)
 
         self._encode = jax.jit(encode)
-        self._kept: dict[bytes, np.ndarray] = {}
+        self._states: dict[bytes, np.ndarray] = {}
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
-        """The same batches, with the states of their tokens."""
+        """Yields the same batches with the states of their tokens, float32 [t, token, width]; padding is zero."""
         for batch in batches:
             yield dataclasses.replace(batch, texts=self._with_states(batch.texts))
 
     def _with_states(self, texts: TextBatch) -> TextBatch:
         ids, mask = np.asarray(texts.token_ids), np.asarray(texts.token_mask)
         keys = [row[real].tobytes() for row, real in zip(ids, mask, strict=True)]
-        missing = {key: row for row, key in enumerate(keys) if key not in self._kept}
+        missing = {key: row for row, key in enumerate(keys) if key not in self._states}
         rows = list(missing.values())
         for first in range(0, len(rows), _CHUNK):
-            self._keep(ids, mask, keys, rows[first : first + _CHUNK])
+            self._encode_rows(ids, mask, keys, rows[first : first + _CHUNK])
         states = np.zeros((*ids.shape, self._width), np.float32)
-        states[mask] = np.concatenate([self._kept[key] for key in keys])
+        states[mask] = np.concatenate([self._states[key] for key in keys])
         return dataclasses.replace(texts, token_states=states)
 
-    def _keep(self, ids: np.ndarray, mask: np.ndarray, keys: list[bytes], rows: list[int]) -> None:
+    def _encode_rows(self, ids: np.ndarray, mask: np.ndarray, keys: list[bytes], rows: list[int]) -> None:
         filled = np.resize(rows, _CHUNK)
         rows_on_device = jax.device_put((ids[filled], mask[filled]), self._device)
         states = jax.device_get(self._encode(self._params, *rows_on_device))
-        for place, row in enumerate(rows):
-            self._kept[keys[row]] = states[place][mask[row]]
+        for number, row in enumerate(rows):
+            self._states[keys[row]] = states[number][mask[row]]
