@@ -153,7 +153,7 @@ def stop_requests() -> Iterator[Callable[[int], bool]]:
 
 
 def is_first() -> bool:
-    """Whether this process writes what is written once."""
+    """Returns whether this process writes what is written once."""
     return jax.process_index() == 0
 
 

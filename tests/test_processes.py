@@ -212,7 +212,7 @@ def test_where_the_first_cannot_make_the_data_the_others_do_not_make_it_either(
         statuses = [process.wait(timeout=600) for process in processes]
     first, other = said(tmp_path, 2)
     assert statuses == [2, 2], (first, other)
-    assert "error: " in first and "File too large" in first
+    assert "error: " in first and "Traceback" not in first + other
     assert "error: process 1 of 2 ends because the first one (index 0) failed" in other
     assert not (data / MANIFEST_NAME).exists() and not (tmp_path / "run").exists()
 
