@@ -10,6 +10,7 @@ from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.graphs.attributes import AttributeVocabulary
 from data_pipeline.manifest import MANIFEST_NAME, FeatureStream, Manifest
+from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
 from data_pipeline.text.wordpiece import CONFIG_NAME, find_pretrained
@@ -28,6 +29,7 @@ __all__ = [
     "find_pretrained",
     "make_embedded_data",
     "published_tokenizers",
+    "text_key",
 ]
 
 

@@ -16,11 +16,12 @@ from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_ev
 from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.processes import (
     RESUME_ME,
+    Preempted,
     ends_with_the_others,
     first_before_others,
     first_speaks,
     join,
-    place_of,
+    process_address,
 )
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
@@ -32,7 +33,6 @@ from mcsan_jax.training.experiment import (
     parameter_count,
     published_count,
 )
-from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_loop import train
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
@@ -203,8 +203,8 @@ def main(arguments: Sequence[str]) -> None:
         config = from_config_dict(_CONFIG.value)
         if config.train.compile_cache:
             jax.config.update("jax_compilation_cache_dir", config.train.compile_cache)
-        place = place_of(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
-        join(place, _DISTRIBUTED.value)
+        address = process_address(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
+        join(address, _DISTRIBUTED.value)
         folder = RunFolder(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
         options = EvaluationOptions(save_scores=_SAVE_SCORES.value)
         command = ("python", "-m", "mcsan_jax.main", *sys.argv[1:])

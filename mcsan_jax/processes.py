@@ -1,18 +1,22 @@
-"""One run in several processes, on one machine or many: joining them, and who does what is done once.
+"""One run in several processes, on one machine or many: how they join, end, and share work.
 
 Every process executes the same program (`jax.distributed`). Files of a run are written by the first of them, into a
 folder that all of them see.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import os
 import pathlib
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from data_pipeline.errors import InputError
@@ -23,19 +27,23 @@ RESUME_ME = 75
 """Exit status of a run that ended early and can go on: ``EX_TEMPFAIL`` of sysexits.h."""
 
 _HEARTBEAT_SECONDS = 60
-"""After so long a silence of another process JAX aborts this one, wherever it is."""
+"""JAX aborts this process, wherever it is, after another one has been silent for so long."""
 
-_FIRST_IS_DONE = "first process is done"
+
+SECONDS_BETWEEN_WORDS = 1.0
+"""The first process tells the others so often that it still works."""
+WORKING, SUCCEEDED, FAILED = range(3)
+"""What the first process tells the others of work that they wait for."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Which of several processes this one is.
+class ProcessAddress:
+    """The address of one of several processes.
 
     Attributes:
         coordinator: ``host:port`` at which the first process listens.
-        count: number of processes.
-        index: of this one, from 0 on.
+        count: the number of processes.
+        index: the number of this process, from 0 to ``count - 1``.
     """
 
     coordinator: str
@@ -43,11 +51,11 @@ class Place:
     index: int
 
 
-def place_of(coordinator: str | None, count: int | None, index: int | None) -> Place | None:
-    """The place that was given by hand; None where none was.
+def process_address(coordinator: str | None, count: int | None, index: int | None) -> ProcessAddress | None:
+    """Returns the address that was given by hand, or None where none was.
 
     Raises:
-        InputError: only a part of it was given, or the numbers make no sense.
+        InputError: only some of the three were given, or the index is not below the count.
     """
     if coordinator is None and count is None and index is None:
         return None
@@ -59,24 +67,24 @@ def place_of(coordinator: str | None, count: int | None, index: int | None) -> P
         raise InputError(
             f"--process_index is {index} and --process_count {count}; expected an index from 0 to {count - 1}"
         )
-    return Place(coordinator, count, index)
+    return ProcessAddress(coordinator, count, index)
 
 
-def join(place: Place | None, discover: bool) -> None:
+def join(address: ProcessAddress | None, discover: bool) -> None:
     """Makes this process one of several, before any device is used.
 
     Args:
-        place: given by hand; None where there is none.
-        discover: without a place, ask the surroundings for it: a TPU pod slice, Slurm, Open MPI.
+        address: given by hand; None where there is none.
+        discover: whether, without an address, the surroundings are asked for it: a TPU pod slice, Slurm, Open MPI.
 
     Raises:
         InputError: the surroundings name no other processes.
     """
-    if place is not None:
+    if address is not None:
         jax.distributed.initialize(
-            place.coordinator,
-            place.count,
-            place.index,
+            address.coordinator,
+            address.count,
+            address.index,
             heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
         )
     elif discover:
@@ -93,8 +101,8 @@ def join(place: Place | None, discover: bool) -> None:
 def ends_with_the_others() -> Iterator[None]:
     """Ends this process with a message and `RESUME_ME` when a collective fails because another one is gone.
 
-    At once and without any clean-up, which would wait for the others. Where it waits for them in a place that does not
-    fail (one of its own devices, or the barrier of a checkpoint), JAX's heartbeat ends it, with SIGABRT.
+    It ends at once and without any clean-up, which would wait for the others. Where it waits for them in something that
+    does not fail (one of its own devices, or the barrier of a checkpoint), JAX's heartbeat ends it, with SIGABRT.
     """
     try:
         yield
@@ -111,14 +119,47 @@ def ends_with_the_others() -> Iterator[None]:
         os._exit(RESUME_ME)
 
 
+class Preempted(Exception):
+    """The run was asked to stop, and the checkpoint of this step is written."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"asked to stop: the checkpoint of step {step} is written, the same command goes on from it"
+        )
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[Callable[[int], bool]]:
+    """Listens for SIGTERM.
+
+    Yields:
+        A function that tells whether to stop after the step given. Several processes ask it after every step and get
+        the same answer: it is enough that one of them was sent the signal.
+    """
+    if jax.process_count() > 1:
+        # `jax.distributed` listens by itself, and lets all processes agree on a step.
+        yield multihost_utils.reached_preemption_sync_point
+        return
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread can listen.
+        yield lambda step: False
+        return
+    asked = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+    try:
+        yield lambda step: asked.is_set()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def is_first() -> bool:
-    """Whether this process writes what is written once."""
+    """Returns whether this process writes what is written once."""
     return jax.process_index() == 0
 
 
 @contextlib.contextmanager
 def first_speaks() -> Iterator[None]:
-    """Sends the standard output of all processes but the first nowhere; errors are told by each of them."""
+    """Discards the standard output of all processes but the first; each process prints its own errors."""
     if is_first():
         yield
         return
@@ -129,14 +170,42 @@ def first_speaks() -> Iterator[None]:
 def first_before_others(work: Callable[[], Result]) -> Result:
     """Does some work in every process, in the first one before all others, so that they find what it left.
 
-    Where it fails in the first, the others come to the same failure instead of waiting.
+    Where the first one fails, the others do nothing of it: they would write into what it left unfinished. The work may
+    take any time: the others hear again and again that it goes on, because a collective waits half a minute at most.
+
+    Raises:
+        InputError: in the other processes, the first one failed.
+        Exception: whatever `work` raises, in the process in which it does.
     """
     if jax.process_count() == 1:
         return work()
     if is_first():
-        try:
-            return work()
-        finally:
-            multihost_utils.sync_global_devices(_FIRST_IS_DONE)
-    multihost_utils.sync_global_devices(_FIRST_IS_DONE)
+        return _work_and_tell(work)
+    while (state := int(multihost_utils.broadcast_one_to_all(np.int32(WORKING)))) == WORKING:
+        pass
+    if state == FAILED:
+        raise InputError(
+            f"process {jax.process_index()} of {jax.process_count()} ends because the first one (index 0) failed at "
+            "what it does before the others; its output says why. Mend that and start all of them again"
+        )
     return work()
+
+
+def _work_and_tell(work: Callable[[], Result]) -> Result:
+    """Works while a thread tells the other processes that it does, and in the end how it went."""
+    ended, state = threading.Event(), FAILED
+
+    def tell() -> None:
+        while not ended.wait(SECONDS_BETWEEN_WORDS):
+            multihost_utils.broadcast_one_to_all(np.int32(WORKING))
+        multihost_utils.broadcast_one_to_all(np.int32(state))
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        telling = pool.submit(tell)
+        try:
+            result = work()
+            state = SUCCEEDED
+        finally:
+            ended.set()
+            telling.result()
+    return result

@@ -1,6 +1,10 @@
-"""One mesh axis, ``data``: batches are split over it, parameters are replicated. One device is a mesh of one."""
+"""This module lays arrays out over one mesh axis, ``data``: it splits batches and replicates parameters.
 
-from collections.abc import Sequence
+One device is a mesh of one.
+"""
+
+import collections
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -14,18 +18,18 @@ Tree = TypeVar("Tree")
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of all devices (or those given) along the ``data`` axis; XLA places the collectives."""
+    """Makes a mesh of all devices (or those given) along the ``data`` axis; XLA places the collectives."""
     chosen = jax.devices() if devices is None else list(devices)
     return jax.make_mesh((len(chosen),), (DATA_AXIS,), axis_types=(AxisType.Auto,), devices=chosen)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The sharding of parameters: a copy on every device."""
+    """Returns the sharding of parameters: every device has a copy."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def split_rows(mesh: Mesh) -> NamedSharding:
-    """The sharding of batches: the first axis is split over the devices."""
+    """Returns the sharding of batches: the first axis is split over the devices."""
     return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
 
 
@@ -59,7 +63,7 @@ def check_kernel(kernel: str, mesh: Mesh) -> None:
 
 
 def put_batch(batch: Tree, mesh: Mesh) -> Tree:
-    """Host arrays to devices, rows split; every process gives its own rows of the global batch."""
+    """Puts host arrays on the devices, rows split; every process gives its own rows of the global batch."""
     sharding = split_rows(mesh)
 
     def put(array: Any) -> jax.Array:
@@ -69,10 +73,36 @@ def put_batch(batch: Tree, mesh: Mesh) -> Tree:
 
 
 def put_whole_batch(batch: Tree, mesh: Mesh) -> Tree:
-    """Host arrays to devices, rows split; every process gives the whole global batch and keeps its own rows."""
+    """Puts host arrays on the devices, rows split; every process gives the whole batch and keeps its own rows."""
     sharding = split_rows(mesh)
 
     def put(array: Any) -> jax.Array:
         return jax.make_array_from_callback(array.shape, sharding, lambda rows: array[rows])
 
     return jax.tree.map(put, batch)
+
+
+def on_devices(batches: Iterable[Tree], mesh: Mesh, ahead: int) -> Iterator[Tree]:
+    """Yields the batches, in the same order, with their rows split over the devices.
+
+    When one is yielded, the next ``ahead`` are on the devices or on their way: neither the copy nor a compiled step
+    blocks the caller, so that no thread is needed.
+
+    Args:
+        batches: arrays of this process, the rows of its part of each global batch.
+        mesh: devices of all processes.
+        ahead: number of batches to hold besides the one yielded; 0 puts each when it is asked for.
+
+    Raises:
+        Exception: what ``batches`` raised, after all batches before it were yielded, as without holding any.
+    """
+    held: collections.deque[Tree] = collections.deque()
+    try:
+        for batch in batches:
+            held.append(put_batch(batch, mesh))
+            if len(held) > ahead:
+                yield held.popleft()
+    except Exception:
+        yield from held
+        raise
+    yield from held

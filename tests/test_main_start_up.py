@@ -11,7 +11,7 @@ import sys
 import jax
 import pytest
 
-from mcsan_jax.training.step_trace import StepTrace
+from mcsan_jax.training.progress import StepTrace
 from tests.support import ROOT
 from tests.support.command_line import run_main
 from tests.support.finished_run import SAID

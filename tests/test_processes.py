@@ -4,14 +4,20 @@ import json
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
+import jax
+import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 
 from data_pipeline.errors import InputError
-from mcsan_jax.processes import RESUME_ME, place_of
+from data_pipeline.manifest import MANIFEST_NAME
+from mcsan_jax import processes
+from mcsan_jax.processes import FAILED, RESUME_ME, SUCCEEDED, WORKING, first_before_others, process_address
 from tests.support import ROOT
-from tests.support.processes import MAIN, PLACE, run_all, said, started
+from tests.support.processes import ADDRESS, MAIN, run_all, said, started
 
 STEPS = 36
 """Of a whole run: enough to stop it and to kill it in their course."""
@@ -59,9 +65,9 @@ def runs(
 ) -> dict[int, pathlib.Path]:
     """The same training by two processes, and up to the first evaluation by one and by four; folders by number."""
     made = {count: tmp_path_factory.mktemp("processes") / "run" for count in (1, 2, 4)}
-    run_all(2, 2, [*MAIN, *flags_for(shapes_in_four_files, made[2]), *PLACE], made[2].parent)
-    for count, devices, place in ((1, 4, ()), (4, 2, PLACE)):
-        arguments = [*MAIN, *flags_for(shapes_in_four_files, made[count]), *place]
+    run_all(2, 2, [*MAIN, *flags_for(shapes_in_four_files, made[2]), *ADDRESS], made[2].parent)
+    for count, devices, address in ((1, 4, ()), (4, 2, ADDRESS)):
+        arguments = [*MAIN, *flags_for(shapes_in_four_files, made[count]), *address]
         with started(count, devices, arguments, made[count].parent) as (first, *_):
             while not entries(made[count], "val"):
                 assert first.poll() is None, said(made[count].parent, count)
@@ -106,13 +112,13 @@ def test_each_process_reads_its_share_of_the_files(runs: dict[int, pathlib.Path]
 RESTORE = """
 import pathlib, sys
 import jax, numpy as np
-from mcsan_jax.processes import Place, join
+from mcsan_jax.processes import ProcessAddress, join
 from mcsan_jax.runs.open import open_experiment
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.runs.folder import RunFolder
 
 workdir = RunFolder(pathlib.Path(sys.argv[1]))
-join(Place(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), discover=False)
+join(ProcessAddress(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), discover=False)
 experiment, _ = open_experiment(workdir)
 with CheckpointStore(workdir.checkpoints) as checkpoints:
     state = checkpoints.restore(checkpoints.last_step, like=experiment.state_maker.abstract)
@@ -154,7 +160,7 @@ def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
     runs: dict[int, pathlib.Path], shapes_in_four_files: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     broken = tmp_path / "broken"
-    arguments = [*MAIN, *flags_for(shapes_in_four_files, broken), "--mode=train", *PLACE]
+    arguments = [*MAIN, *flags_for(shapes_in_four_files, broken), "--mode=train", *ADDRESS]
     with started(2, 2, arguments, tmp_path) as processes:
         wait_for_checkpoint(broken, 6, processes[0])
         processes[1].send_signal(signal.SIGTERM)
@@ -182,10 +188,106 @@ def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
         assert entries(broken, kind) == entries(runs[2], kind)
 
 
-def test_a_place_is_given_whole_or_not_at_all() -> None:
-    assert place_of(None, None, None) is None
+MAIN_WHERE_THE_FIRST_CANNOT_WRITE = """
+import resource, runpy, sys
+
+if "--process_index=0" in sys.argv:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+runpy.run_module("mcsan_jax.main", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.slow
+def test_where_the_first_cannot_make_the_data_the_others_do_not_make_it_either(
+    tmp_path: pathlib.Path,
+) -> None:
+    data = tmp_path / "data"
+    flags = [
+        f"--config={ROOT}/configs/demo.py:tiny",
+        f"--config.data.dir={data}",
+        f"--workdir={tmp_path}/run",
+    ]
+    arguments = ["-c", MAIN_WHERE_THE_FIRST_CANNOT_WRITE, *flags, *ADDRESS]
+    with started(2, 1, arguments, tmp_path) as processes:
+        statuses = [process.wait(timeout=600) for process in processes]
+    first, other = said(tmp_path, 2)
+    assert statuses == [2, 2], (first, other)
+    assert "error: " in first and "Traceback" not in first + other
+    assert "error: process 1 of 2 ends because the first one (index 0) failed" in other
+    assert not (data / MANIFEST_NAME).exists() and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_first_tells_that_it_works_and_how_it_went(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """One of two processes is acted out here, because real ones are dear."""
+    told: list[int] = []
+    told_twice = threading.Event()
+
+    def broadcast(state: np.int32) -> np.int32:
+        told.append(int(state))
+        if len(told) == 2:
+            told_twice.set()
+        return state
+
+    def work() -> str:
+        assert told_twice.wait(60)
+        if fails:
+            raise OSError("disk full")
+        return "done"
+
+    monkeypatch.setattr(processes, "SECONDS_BETWEEN_WORDS", 0.001)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(multihost_utils, "broadcast_one_to_all", broadcast)
+    if fails:
+        with pytest.raises(OSError, match="disk full"):
+            first_before_others(work)
+    else:
+        assert first_before_others(work) == "done"
+    assert set(told[:-1]) == {WORKING} and told[-1] == (FAILED if fails else SUCCEEDED)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_others_work_only_after_the_first_succeeded(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    heard = iter([WORKING, WORKING, FAILED if fails else SUCCEEDED])
+    worked = []
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(multihost_utils, "broadcast_one_to_all", lambda _: np.int32(next(heard)))
+    if fails:
+        with pytest.raises(InputError, match=r"process 1 of 2 ends because the first one \(index 0\) failed"):
+            first_before_others(lambda: worked.append(1))
+    else:
+        first_before_others(lambda: worked.append(1))
+    assert worked == ([] if fails else [1]) and next(heard, None) is None
+
+
+SLOW_WORK = """
+import pathlib, sys, time
+from mcsan_jax.processes import ProcessAddress, first_before_others, is_first, join
+
+made = pathlib.Path(sys.argv[1])
+join(ProcessAddress(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), discover=False)
+
+def work():
+    if is_first():
+        time.sleep(45)
+        made.touch()
+    return made.exists()
+
+print("found it:", first_before_others(work))
+"""
+
+
+@pytest.mark.slow
+def test_the_first_may_take_longer_than_a_collective_waits(tmp_path: pathlib.Path) -> None:
+    arguments = ["-c", SLOW_WORK, str(tmp_path / "made"), "COORDINATOR", "COUNT", "INDEX"]
+    assert all("found it: True" in output for output in run_all(2, 1, arguments, tmp_path))
+
+
+def test_an_address_is_given_whole_or_not_at_all() -> None:
+    assert process_address(None, None, None) is None
     with pytest.raises(InputError, match="belong together"):
-        place_of("localhost:1", 2, None)
+        process_address("localhost:1", 2, None)
     for count, index in ((2, 2), (2, -1), (0, 0)):
         with pytest.raises(InputError, match=f"--process_index is {index} and --process_count {count}"):
-            place_of("localhost:1", count, index)
+            process_address("localhost:1", count, index)

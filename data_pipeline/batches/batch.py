@@ -49,7 +49,8 @@ class TextBatch:
         edge_roles: role id of the relationship.
         edge_mask: True for real relationships.
         labels: per node level, True where the caption has the attribute.
-        caption_group: equal for captions with the same text; such pairs are not negatives.
+        caption_group: equal for captions of the same text (`data_pipeline.text.same_text`); such pairs are not
+            negatives.
         token_states: of a frozen text encoder, where they were computed before; None lets the network compute them.
     """
 

@@ -23,6 +23,7 @@ from data_pipeline.records.schema import (
     frame_shape,
     record_fields,
 )
+from data_pipeline.text.same_text import WHITE_SPACE
 
 Tensors = dict[str, Any]
 
@@ -132,8 +133,14 @@ def decode_captions(serialized: tf.Tensor, group: str) -> tuple[Tensors, tf.Tens
     """
     numbers = [name for name, field in CAPTION_FIELDS.items() if field.dtype != TEXT]
     flat = _flat(serialized, group, [*numbers, "texts"])
-    groups = tf.strings.to_hash_bucket_fast(flat.pop("texts"), 2**31)
+    groups = tf.strings.to_hash_bucket_fast(text_keys(flat.pop("texts")), 2**31)
     return flat, tf.cast(groups, tf.int32)
+
+
+def text_keys(texts: tf.Tensor) -> tf.Tensor:
+    """The key of each text, ``[t]``, by the rule of `data_pipeline.text.same_text.text_key`."""
+    lower = tf.strings.lower(texts, encoding="utf-8")
+    return tf.strings.strip(tf.strings.regex_replace(lower, WHITE_SPACE, " "))
 
 
 def _frame_count(encoded: tf.Tensor, stream: FeatureStream) -> tf.Tensor:

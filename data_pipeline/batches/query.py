@@ -16,6 +16,7 @@ from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
 from data_pipeline.records.make import CaptionEncoder, phrase_graph
 from data_pipeline.records.schema import EncodedCaption, flatten_captions
+from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import open_tokenizer
 
 
@@ -101,6 +102,7 @@ class QueryParser:
 
 
 def _groups(texts: Sequence[str]) -> np.ndarray:
-    """Equal numbers from one on for equal texts."""
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts), start=1)}
-    return np.array([numbers[text] for text in texts], np.int32)
+    """Equal numbers from one on for texts that are the same by `text_key`."""
+    keys = [text_key(text) for text in texts]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys), start=1)}
+    return np.array([numbers[key] for key in keys], np.int32)

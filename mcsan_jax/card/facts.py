@@ -1,4 +1,4 @@
-"""Gathers what a model card tells: files of the run, and the manifest of its data where it is still there."""
+"""This module gathers what a model card tells, from files of the run and from the manifest of its data."""
 
 import dataclasses
 import json
@@ -21,13 +21,13 @@ _METADATA_NAME = "dataset_info.json"
 
 @dataclasses.dataclass(frozen=True)
 class PreparedFacts:
-    """What the prepared data says.
+    """These facts come from the prepared data.
 
     Attributes:
         folder: of the prepared data.
         manifest: its manifest.
         licence: the terms of the annotations, as their reader stated them; empty where none are stored.
-        parameters: how many numbers the network has that the configuration builds for this data, in words.
+        parameters: says in words how many parameters the network has that the configuration builds for this data.
     """
 
     folder: pathlib.Path
@@ -38,7 +38,7 @@ class PreparedFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """All that is known of a run.
+    """The facts are all that is known of a run.
 
     Attributes:
         folder: of the run.
@@ -46,8 +46,8 @@ class Facts:
         versions: of the packages that trained it.
         fingerprint: of the prepared data that it was trained on.
         command: the command line that trained it; empty where an earlier version did, which stored none.
-        evaluations: of its splits, the test split first where it was evaluated, then those in which captions of the
-            same text were one query.
+        evaluations: of its splits, the test split first where it was evaluated; those with captions of the same text
+            as one query come last.
         prepared: the data; None where it was not found.
     """
 
@@ -60,7 +60,7 @@ class Facts:
     prepared: PreparedFacts | None
 
     def entries(self, kind: str) -> list[Mapping[str, Any]]:
-        """Entries of the training curves of a kind ("train", "val")."""
+        """Returns entries of the training curves of a kind ("train", "val")."""
         return [entry for entry in self.evaluations[0].history if entry["kind"] == kind]
 
 
@@ -69,7 +69,7 @@ def gather_facts(run: pathlib.Path, data: pathlib.Path | None = None) -> Facts:
 
     Args:
         run: folder of the run.
-        data: the prepared data, where it is no longer in its place.
+        data: folder of the prepared data; None is the one that the configuration of the run names.
 
     Raises:
         InputError: the folder is no run, or was never evaluated, a file is damaged, or `data` is not what the run
@@ -118,7 +118,7 @@ def _stored_licence(folder: pathlib.Path, manifest: Manifest) -> str:
 
 
 def _parameters(config: Config, manifest: Manifest) -> str:
-    """Counts without computing anything, on any machine: the kernel and the devices do not change the number."""
+    """Counts the parameters without computing any, on any machine: kernel and devices do not change their number."""
     plain = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel="xla"))
     try:
         experiment = build_experiment(plain, manifest, make_mesh(jax.devices()[:1]))

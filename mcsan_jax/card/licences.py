@@ -1,4 +1,4 @@
-"""Whose terms the inputs of a run are under, as far as the run knows."""
+"""This module says under whose terms the inputs of a run are, as far as the run knows."""
 
 from mcsan_jax.card.facts import Facts
 
@@ -13,11 +13,11 @@ _ANNOTATIONS = {
 }
 
 _ENCODERS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, as its publisher states"}
-"""Licences of the pretrained encoders that a config names."""
+"""The licences of the pretrained encoders that a config can name."""
 
 
 def licence_facts(facts: Facts) -> dict[str, str]:
-    """For each kind of input, its licence; what cannot be known says that it is to be filled in."""
+    """Returns the licence of each kind of input; one that the run cannot know says that it is to be filled in."""
     if facts.prepared and facts.prepared.manifest.dataset == EMBEDDED:
         found = {"captions and features": "none needed: made on the spot by this package (Apache-2.0)"}
     else:

@@ -1,4 +1,4 @@
-"""What a reader must not conclude from a run's figures: sentences that follow from its files, and no others."""
+"""This module says what a reader must not conclude from a run's figures; every sentence follows from its files."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from mcsan_jax.report.results import EvaluatedRun
 
 
 def limits(facts: Facts) -> list[str]:
-    """The limits of the figures, then those of the model."""
+    """Returns the limits of the figures, then those of the model."""
     sentences = [sentence for run in facts.evaluations for sentence in _of_evaluation(facts, run)]
     sentences.append(
         f"One seed ({facts.config.train.seed}): the intervals resample videos; how much another seed would move the "
@@ -45,7 +45,7 @@ def _of_evaluation(facts: Facts, run: EvaluatedRun) -> Iterator[str]:
     shares = [
         f"{record.fused.of(way).get('tied_fraction', 0.0):.2%} {title}" for way, title in DIRECTIONS.items()
     ]
-    yield f"Split {split}: queries whose right answer ties with a wrong one: {', '.join(shares)}."
+    yield f"Split {split}: queries whose relevant answer ties with a wrong one: {', '.join(shares)}."
 
 
 def _of_model(facts: Facts) -> Iterator[str]:
@@ -68,5 +68,5 @@ def _of_model(facts: Facts) -> Iterator[str]:
     sizes = ", ".join(f"{size} at level {level}" for level, size in manifest.attribute_sizes.items())
     yield (
         f"It has learned from {train.videos:,} videos with {train.captions:,} captions, and knows {sizes} as "
-        "attributes: it takes over what these captions say, and how."
+        "attributes: it learned what these captions say, and how they say it."
     )

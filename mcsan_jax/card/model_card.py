@@ -1,4 +1,4 @@
-"""Writes the model card of an evaluated run: data, features, protocol, command, figures, limits, licences."""
+"""This module writes the model card of a run: data, features, protocol, command, figures, limits, licences."""
 
 import pathlib
 
@@ -17,7 +17,7 @@ def write_card(
 
     Args:
         run: folder of an evaluated run.
-        data: the prepared data, where it is no longer in its place.
+        data: folder of the prepared data; None is the one that the configuration of the run names.
         out: the Markdown file; by default ``model_card.md`` in the folder of the run.
 
     Returns:
@@ -36,7 +36,7 @@ def write_card(
 
 
 def render_card(facts: Facts) -> str:
-    """The card as Markdown."""
+    """Renders the card as Markdown."""
     lines = [
         *sections.about(facts),
         *sections.data(facts),

@@ -1,4 +1,4 @@
-"""The sections of a model card, as lines of Markdown."""
+"""This module writes the sections of a model card, as lines of Markdown."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from mcsan_jax.card.facts import Facts
 from mcsan_jax.card.licences import licence_facts
 from mcsan_jax.card.limits import limits
-from mcsan_jax.card.markdown import bullets, facts_table, inline, table_lines
+from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.contents import NOTHING, Table, in_order, number
 from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.score_tables import compositional_section, level_section, results_section
 
 
 def about(facts: Facts) -> list[str]:
-    """What the model is and does."""
+    """Says what the model is and does."""
     levels = ", ".join(facts.config.model.levels)
     agreement = facts.config.similarity.attribute_weight
     joined = f", and the agreement of attributes has a share of {agreement:g} in it" if agreement else ""
     return [
-        f"# Model card: {inline(facts.config.name)}",
+        f"# Model card: {_inline(facts.config.name)}",
         "",
         "Ranks videos for a sentence and sentences for a video. Captions and features of frames are taken apart into "
         f"aligned levels ({levels}); a pair's score is the weighted mean of its levels' similarities{joined}.",
         "",
-        *facts_table(
+        *_facts_table(
             {
                 "run": facts.folder,
                 "parameters": facts.prepared.parameters if facts.prepared else None,
@@ -37,18 +37,18 @@ def about(facts: Facts) -> list[str]:
 
 
 def data(facts: Facts) -> list[str]:
-    """Data set, protocol and splits."""
+    """Names data set, protocol and splits."""
     lines = ["## Data", ""]
     if facts.prepared is None:
         return [
             *lines,
-            f"The prepared data (fingerprint {facts.fingerprint}) was not found in {inline(facts.config.data.dir)}: "
-            "its splits, features, tokenizer and parser are not told here; `mcsan card RUN --data=DIR` names its "
+            f"The prepared data (fingerprint {facts.fingerprint}) was not found in {_inline(facts.config.data.dir)}: "
+            "its splits, features, tokenizer and parser are not in this card; `mcsan card RUN --data=DIR` names its "
             "folder.",
             "",
         ]
     manifest = facts.prepared.manifest
-    lines += facts_table(
+    lines += _facts_table(
         {
             "data set": manifest.dataset,
             "protocol": manifest.protocol,
@@ -67,11 +67,11 @@ def data(facts: Facts) -> list[str]:
         )
         for name, one in manifest.splits.items()
     )
-    return [*lines, *table_lines(Table("", ("split", "videos", "captions", "foils", "used for"), rows))]
+    return [*lines, *_table_lines(Table("", ("split", "videos", "captions", "foils", "used for"), rows))]
 
 
 def features(facts: Facts) -> list[str]:
-    """What the network sees of a video."""
+    """Says what the network sees of a video."""
     if facts.prepared is None:
         return []
     manifest, config = facts.prepared.manifest, facts.config.data
@@ -82,7 +82,7 @@ def features(facts: Facts) -> list[str]:
     return [
         "## Features",
         "",
-        *table_lines(Table("", ("stream", "kind", "dimension", "regions a frame", "source"), rows)),
+        *_table_lines(Table("", ("stream", "kind", "dimension", "regions a frame", "source"), rows)),
         f"Stored: {stored}, streams joined by {manifest.frames.alignment}. Read: {config.max_frames} frames at most, "
         "evenly spread, standardised with the training split's mean and deviation.",
         "",
@@ -90,8 +90,8 @@ def features(facts: Facts) -> list[str]:
 
 
 def text(facts: Facts) -> list[str]:
-    """What the network sees of a caption."""
-    told: dict[str, object] = {
+    """Says what the network sees of a caption."""
+    rows_shown: dict[str, object] = {
         "context of a token": facts.config.model.context,
         "pretrained encoder": _encoder(facts),
         "tokens of a caption": f"{facts.config.data.max_tokens} at most",
@@ -99,21 +99,21 @@ def text(facts: Facts) -> list[str]:
     if facts.prepared is not None:
         manifest = facts.prepared.manifest
         vectors = manifest.word_vectors
-        told |= {
+        rows_shown |= {
             "tokenizer": f"{manifest.tokenizer.kind}, {manifest.tokenizer.size:,} tokens",
             "word vectors": f"{vectors.source} ({vectors.known:,} tokens known)" if vectors else "none",
             "parser": _listed(manifest.parser),
             "attributes": _listed(manifest.attribute_sizes),
         }
-    return ["## Text", "", *facts_table(told)]
+    return ["## Text", "", *_facts_table(rows_shown)]
 
 
 def training(facts: Facts) -> list[str]:
-    """How it was trained, and the command."""
+    """Says how the run was trained, and by which command."""
     config = facts.config
     steps = max((entry["step"] for entry in facts.entries("train")), default=None)
     loss, optim = config.loss, config.optim
-    told = {
+    rows_shown = {
         "seed": config.train.seed,
         "epochs": f"{config.train.epochs} passes over the videos, with other captions of each in every pass",
         "steps": None if steps is None else f"{steps:,}",
@@ -131,36 +131,36 @@ def training(facts: Facts) -> list[str]:
             "it; `config.json` in the run has every field that it was trained with."
         ]
     )
-    return ["## Training", "", *facts_table(told), *shown, ""]
+    return ["## Training", "", *_facts_table(rows_shown), *shown, ""]
 
 
 def figures(run: EvaluatedRun) -> list[str]:
-    """The results on a split: protocol, figures with intervals, by level, foils, attributes."""
+    """Shows the results on a split: protocol, figures with intervals, by level, foils, attributes."""
     results, levels = results_section([run]), level_section([run])
     foils = compositional_section([run])
-    lines = [f"## Results on split {inline(run.evaluated)}", "", *bullets(results.notes)]
-    lines += table_lines(_side_by_side(results.tables))
-    lines += ["Each part of the score alone, and fused:", "", *table_lines(*levels.tables)]
+    lines = [f"## Results on split {_inline(run.evaluated)}", "", *_bullets(results.notes)]
+    lines += _table_lines(_side_by_side(results.tables))
+    lines += ["Each score alone, and the fused score:", "", *_table_lines(*levels.tables)]
     if foils.tables:
         lines += ["True caption preferred to one with one thing exchanged, in % (chance 50):", ""]
-        lines += table_lines(*foils.tables)
+        lines += _table_lines(*foils.tables)
     return [*lines, *_attributes(run)]
 
 
 def closing(facts: Facts) -> list[str]:
-    """Limits and licences."""
+    """Lists limits and licences."""
     return [
         "## Limits",
         "",
-        *bullets(limits(facts)),
+        *_bullets(limits(facts)),
         "## Licences of the inputs",
         "",
-        *facts_table(licence_facts(facts)),
+        *_facts_table(licence_facts(facts)),
     ]
 
 
 def _side_by_side(tables: Sequence[Table]) -> Table:
-    """Rsum above both directions, which are columns; their own tables have one column each."""
+    """Joins tables of one column each: both directions become columns, and Rsum a row above them."""
     sums, *ways = tables
     columns = [{row[0]: row[1] for row in way.rows} for way in ways]
     names = dict.fromkeys(name for column in columns for name in column)
@@ -183,7 +183,7 @@ def _attributes(run: EvaluatedRun) -> list[str]:
     return [
         "Mean average precision of a video's attributes, in %, by thirds of the vocabulary:",
         "",
-        *table_lines(Table("", header, rows)),
+        *_table_lines(Table("", header, rows)),
     ]
 
 
@@ -207,3 +207,27 @@ def _roles(facts: Facts) -> dict[str, str]:
 
 def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def _inline(text: object) -> str:
+    """Writes a text within a line or a cell: nothing in it ends the cell or starts an element."""
+    words = " ".join(str(text).split())
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+
+
+def _bullets(sentences: Sequence[str]) -> list[str]:
+    """Writes a list, with an empty line after it."""
+    return [*(f"- {_inline(sentence)}" for sentence in sentences), ""] if sentences else []
+
+
+def _facts_table(facts: Mapping[str, object]) -> list[str]:
+    """Writes a table of two columns, with an empty line after it; it leaves out facts that are None or empty."""
+    rows = [[_inline(name), _inline(value)] for name, value in facts.items() if value not in (None, "")]
+    return [*aligned([["", ""], *rows]), ""]
+
+
+def _table_lines(table: Table) -> list[str]:
+    """Writes a table of a report under its title, with an empty line after it."""
+    title = [f"**{_inline(table.title)}**", ""] if table.title else []
+    rows = [[_inline(cell) for cell in row] for row in (table.header, *table.rows)]
+    return [*title, *aligned(rows), ""]

@@ -1,6 +1,6 @@
 """Which videos and captions are relevant to each other, and captions that say the same.
 
-Two texts are the same if they differ in case and white space at most.
+`data_pipeline.text.same_text` says which texts are the same; training follows the same rule.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data_pipeline.errors import InputError
+from data_pipeline.prepared_data import text_key
 
 EXAMPLES = 20
 
@@ -124,7 +125,7 @@ def merge(texts: Sequence[str], video_of_text: Int[np.ndarray, " t"]) -> MergedC
         video_of_text: index of each caption's video.
     """
     place_of: dict[str, int] = {}
-    query_of = np.array([place_of.setdefault(_normalised(text), len(place_of)) for text in texts], np.int64)
+    query_of = np.array([place_of.setdefault(text_key(text), len(place_of)) for text in texts], np.int64)
     kept = np.unique(query_of, return_index=True)[1]
     pairs = np.unique(np.stack([query_of, video_of_text], axis=1), axis=0)
     return MergedCaptions(kept, query_of, videos=pairs[:, 1], queries=pairs[:, 0])
@@ -173,10 +174,6 @@ def probable_false_negatives(
         if len(examples) == EXAMPLES:
             break
     return {"queries": len(queries), "share": 100.0 * float(shared.mean()), "examples": examples}
-
-
-def _normalised(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _slots(keys: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

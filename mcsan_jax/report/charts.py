@@ -1,4 +1,7 @@
-"""The kinds of charts of a report. No text that comes from data is drawn: names are in the key beside a chart."""
+"""This module draws the kinds of charts of a report.
+
+No text that comes from data is drawn: names are in the key beside a chart.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,14 +24,14 @@ _MOST_TICKS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """What is drawn in one colour.
+    """A series is drawn in one colour.
 
     Attributes:
         name: for the key; series of the same name and colour share an entry, none has an empty name.
         colour: of its lines or bars.
         y: values [n].
-        x: places of the values [n]; for stairs their edges [n + 1]; for bars not used.
-        dashed: whether the line is.
+        x: horizontal coordinates of the values [n]; for stairs their edges [n + 1]; bars do not use it.
+        dashed: whether its line is dashed.
         marked: whether every point is marked.
     """
 
@@ -42,7 +45,7 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """The words of a chart.
+    """Words name a chart, describe it and label its axes.
 
     Attributes:
         id: unique in a page.
@@ -69,23 +72,23 @@ def line_chart(
     from_zero: bool = True,
     marks: Sequence[tuple[float, str]] = (),
 ) -> Chart:
-    """Lines.
+    """Draws lines.
 
     Args:
         words: of the chart.
         series: the lines.
-        ticks: names of the places 0, 1, 2, … on the horizontal axis, for categories.
-        logarithmic: whether the horizontal axis is.
+        ticks: names of the categories 0, 1, 2, … on the horizontal axis.
+        logarithmic: whether the horizontal axis is logarithmic.
         from_zero: whether the vertical axis begins at zero.
-        marks: places on the horizontal axis that get a dotted line, each with its colour.
+        marks: horizontal coordinates that get a dotted line, each with its colour.
     """
     figure, axes = _begin(words)
     for one in series:
         style = "--" if one.dashed else "-"
         marker = "o" if one.marked else None
         axes.plot(one.x, one.y, style, color=one.colour, linewidth=1.6, marker=marker, markersize=3.5)
-    for place, colour in marks:
-        axes.axvline(place, color=colour, linewidth=1.2, linestyle=":")
+    for at, colour in marks:
+        axes.axvline(at, color=colour, linewidth=1.2, linestyle=":")
     if from_zero:
         axes.set_ylim(bottom=0)
     if ticks:
@@ -101,7 +104,7 @@ def line_chart(
 def stair_chart(
     words: Words, series: Sequence[Series], logarithmic: bool = False, filled: bool = True
 ) -> Chart:
-    """Histograms over the same axis."""
+    """Draws histograms over the same axis; their values are heights [n] between edges [n + 1]."""
     figure, axes = _begin(words)
     for one in series:
         axes.stairs(one.y, one.x, color=one.colour, linewidth=1.6)
@@ -120,23 +123,23 @@ def bar_chart(
     levels: Sequence[float | None] = (),
     logarithmic: bool = False,
 ) -> Chart:
-    """Groups of bars, one group for each category.
+    """Draws groups of bars, one group for each category.
 
     Args:
         words: of the chart.
         series: a bar of each group.
         ticks: names of the groups.
         levels: a height for each group at which a line crosses it.
-        logarithmic: whether the heights are; a height of one is then visible, and zero is nothing.
+        logarithmic: whether the vertical axis is logarithmic; a height of one is then visible, and zero is not.
     """
     figure, axes = _begin(words)
     width = 0.76 / len(series)
-    for place, one in enumerate(series):
-        left = np.arange(len(ticks)) - 0.38 + (place + 0.5) * width
+    for number, one in enumerate(series):
+        left = np.arange(len(ticks)) - 0.38 + (number + 0.5) * width
         axes.bar(left, one.y, width * 0.94, color=one.colour)
-    for place, height in enumerate(levels):
+    for group, height in enumerate(levels):
         if height is not None:
-            axes.hlines(height, place - 0.44, place + 0.44, color=INK, linewidth=1.4)
+            axes.hlines(height, group - 0.44, group + 0.44, color=INK, linewidth=1.4)
     axes.set_xticks(range(len(ticks)), ticks)
     if logarithmic:
         axes.set_yscale("log")

@@ -1,21 +1,21 @@
-"""What a report consists of: sections with sentences, tables, charts and queries, and how numbers are written."""
+"""This module defines what a report consists of (tables, charts, failure cases) and how it writes numbers."""
 
 import dataclasses
 import math
 from collections.abc import Sequence
 
-PARTS = ("fused", "global", "entity", "action", "relationship", "attributes")
-"""Parts of a score, in the order of tables. They stand here so that a report needs no JAX."""
+SCORES = ("fused", "global", "entity", "action", "relationship", "attributes")
+"""Names of the scores, in the order of tables; they are repeated here so that a report needs no JAX."""
 
 DIRECTIONS = {"t2v": "text to video", "v2t": "video to text"}
 
 NOTHING = "–"
-"""Stands where there is no number."""
+"""This sign is written where there is no number."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of texts.
+    """A table holds texts in rows and columns.
 
     Attributes:
         title: what it shows; may be empty.
@@ -34,7 +34,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """A picture.
+    """A chart is a drawing with a title and a key.
 
     Attributes:
         title: what it shows.
@@ -50,8 +50,8 @@ class Chart:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
-    """A wrong video that was returned, its score, and one of its captions."""
+class ShownAnswer:
+    """An answer, as the report shows it, is a wrong video with its score and one of its captions."""
 
     video: str
     score: str
@@ -59,39 +59,39 @@ class Answer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Failure:
-    """A query that went wrong.
+class ShownFailure:
+    """A failure case, as the report shows it, is a query whose relevant video ranked badly.
 
     Attributes:
         query: id of the caption.
         text: the caption.
-        video: id of the right video.
-        rank: of the right video.
+        video: id of the relevant video.
+        rank: of the relevant video.
         answers: the first wrong ones.
-        scores: rows of part, score of the right video, score of the first answer, difference.
-        blame: the part to blame.
+        scores: rows of the name of a score, that of the relevant video, that of the first answer, and the difference.
+        blame: the level to blame.
     """
 
     query: str
     text: str
     video: str
     rank: str
-    answers: tuple[Answer, ...]
+    answers: tuple[ShownAnswer, ...]
     scores: tuple[tuple[str, str, str, str], ...]
     blame: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of the page, shown in the order of the attributes.
+    """A section of the page shows its contents in the order of the attributes.
 
     Attributes:
         title: its heading.
         notes: sentences.
-        tables: shown side by side where there is room.
-        charts: shown side by side where there is room.
+        tables: shown side by side where the page is wide enough.
+        charts: shown side by side where the page is wide enough.
         folded: tables that are opened on demand.
-        failures: by name of the run.
+        failures: failure cases by name of the run.
     """
 
     title: str
@@ -99,31 +99,31 @@ class Section:
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     folded: tuple[Table, ...] = ()
-    failures: tuple[tuple[str, tuple[Failure, ...]], ...] = ()
+    failures: tuple[tuple[str, tuple[ShownFailure, ...]], ...] = ()
 
     @property
     def anchor(self) -> str:
-        """The name by which links refer to the section."""
+        """Returns the name by which links refer to the section."""
         return "-".join(self.title.lower().split())
 
     @property
     def has_content(self) -> bool:
-        """Whether there is more than a sentence that says why there is nothing."""
+        """Returns whether there is more than a sentence that says why there is nothing."""
         return bool(self.tables or self.charts or self.folded or self.failures)
 
 
-def in_order(parts: Sequence[str]) -> list[str]:
-    """Parts of a score in the order of `PARTS`, any others last."""
-    return [part for part in PARTS if part in parts] + [part for part in parts if part not in PARTS]
+def in_order(names: Sequence[str]) -> list[str]:
+    """Returns names of scores in the order of `SCORES`, any others last."""
+    return [name for name in SCORES if name in names] + [name for name in names if name not in SCORES]
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number for a table; a dash where there is none."""
+    """Writes a number for a table; a dash where there is none."""
     return f"{_rounded(value, digits):,.{digits}f}" if value is not None and math.isfinite(value) else NOTHING
 
 
 def difference(value: float | None, reference: float | None, digits: int = 1) -> str:
-    """How much a number differs from another, with its sign; a dash where one is missing."""
+    """Writes how much a number differs from another, with its sign; a dash where one is missing."""
     if value is None or reference is None or not math.isfinite(value - reference):
         return NOTHING
     return f"{_rounded(value - reference, digits):+,.{digits}f}"

@@ -1,4 +1,4 @@
-"""Writes the report of one run, or of several side by side, as one HTML file that needs nothing else."""
+"""This module writes the report of one run, or of several side by side, as one HTML file that needs nothing else."""
 
 import importlib.resources
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from markupsafe import Markup
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import write_text
 from mcsan_jax.report.contents import Section
-from mcsan_jax.report.origin_sections import config_section, describe_runs
-from mcsan_jax.report.query_sections import false_negative_section, worst_section
+from mcsan_jax.report.provenance_sections import config_section, describe_runs
+from mcsan_jax.report.query_sections import failure_section, false_negative_section
 from mcsan_jax.report.rank_charts import rank_section, recall_section, slice_section
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.report.score_charts import attribute_section, density_section, hub_section
@@ -37,7 +37,7 @@ _SECTIONS = (
     hub_section,
     slice_section,
     compositional_section,
-    worst_section,
+    failure_section,
     false_negative_section,
     training_section,
     config_section,
@@ -50,11 +50,11 @@ def write_report(
     """Writes the report, in one step; it is a function of the files in the folders of the runs alone.
 
     Args:
-        runs: folders of runs; the columns of several stand side by side and their curves in one picture.
+        runs: folders of runs; several have their columns side by side and their curves in one chart.
         split: that was evaluated in all of them; by default the test split, else the validation split.
         out: the HTML file; by default ``eval/<split>_report.html`` in the folder of the run, and for several
             ``eval/<split>_report_with_<names of the others>.html`` in that of the first.
-        merged: whether the evaluations are shown in which captions of the same text were one query.
+        merged: whether it shows the evaluations with captions of the same text as one query.
 
     Returns:
         The path of the file.
@@ -67,13 +67,13 @@ def write_report(
     found = read_runs(runs, chosen, merged)
     others = [run.resolve().name for run in runs[1:]]
     path = out or RunFolder(runs[0]).report_file(chosen, merged, others)
-    _check_place(path)
+    _check_path(path)
     write_text(path, render_report(found))
     return path
 
 
 def render_report(runs: Sequence[EvaluatedRun]) -> str:
-    """The report as HTML; all text that comes from the runs is escaped."""
+    """Renders the report as HTML; all text that comes from the runs is escaped."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -85,7 +85,7 @@ def render_report(runs: Sequence[EvaluatedRun]) -> str:
     )
 
 
-def _check_place(path: Path) -> None:
+def _check_path(path: Path) -> None:
     folder = path.absolute().parent
     if not folder.is_dir():
         raise InputError(f"{path}: the folder {folder} does not exist; make it first, or give another --out")

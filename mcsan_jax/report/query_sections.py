@@ -1,17 +1,17 @@
-"""Sections about single queries: the worst ones, and those that were probably right after all."""
+"""These sections are about single queries: failure cases, and answers that were probably relevant after all."""
 
 from collections.abc import Sequence
 
-from mcsan_jax.report.contents import PARTS, Answer, Failure, Section, Table, difference, number
+from mcsan_jax.report.contents import SCORES, Section, ShownAnswer, ShownFailure, Table, difference, number
 from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes
-from mcsan_jax.runs.record import FailureCase, SharedCaption
+from mcsan_jax.runs.record_fields import FailureCase, SharedCaption
 
 
-def worst_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """The worst queries, what came instead, and the level to blame."""
+def failure_section(runs: Sequence[EvaluatedRun]) -> Section:
+    """Shows the failure cases: the query, what came instead, and the level to blame."""
     missing = missing_notes(
-        runs, "failure_cases", "No worst queries: every caption found its video first, or none were stored."
+        runs, "failure_cases", "No failure cases: every caption found its video first, or none were stored."
     )
     failures = tuple(
         (run.name, tuple(_failure(case) for case in run.record.failure_cases))
@@ -19,17 +19,17 @@ def worst_section(runs: Sequence[EvaluatedRun]) -> Section:
         if run.record.failure_cases
     )
     if not failures:
-        return Section("Worst queries", missing)
+        return Section("Failure cases", missing)
     note = (
         "The captions whose video was ranked last, and the videos that came first instead, each with one of its "
-        "captions. Scores by part are those of the right video and of the first answer; marked is the level to blame, "
-        "where the answer leads by most, times the level's weight."
+        "captions. The scores are those of the relevant video and of the first answer. The level to blame is marked: "
+        "there the answer leads by most, times the level's weight."
     )
-    return Section("Worst queries", (note, *missing), failures=failures)
+    return Section("Failure cases", (note, *missing), failures=failures)
 
 
 def false_negative_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Captions that another video has as well."""
+    """Shows captions that another video has as well."""
     missing = missing_notes(
         runs, "false_negatives", "Captions that several videos share were not counted by this evaluation."
     )
@@ -40,7 +40,7 @@ def false_negative_section(runs: Sequence[EvaluatedRun]) -> Section:
             continue
         notes.append(
             f"{run.name}: {number(found.queries, 0)} captions ({number(found.share)} %) are, word for word, also "
-            "captions of another video, which counts as a wrong answer. If every such video counted as right, Rsum "
+            "captions of another video, which counts as a wrong answer. If every such video counted as relevant, Rsum "
             f"would be {number(found.rsum_merged)} instead of {number(run.record.fused.rsum)}."
         )
         if found.examples:
@@ -48,21 +48,23 @@ def false_negative_section(runs: Sequence[EvaluatedRun]) -> Section:
     return Section("Probable false negatives", (*notes, *missing), tuple(tables))
 
 
-def _failure(case: FailureCase) -> Failure:
-    return Failure(
+def _failure(case: FailureCase) -> ShownFailure:
+    return ShownFailure(
         query=case.query,
         text=case.text,
         video=case.video,
         rank=number(case.rank).removesuffix(".0"),
-        answers=tuple(Answer(answer.video, number(answer.score, 3), answer.text) for answer in case.returned),
+        answers=tuple(
+            ShownAnswer(answer.video, number(answer.score, 3), answer.text) for answer in case.returned
+        ),
         scores=tuple(
             (
-                part,
+                name,
                 number(scores.right, 3),
                 number(scores.returned, 3),
                 difference(scores.returned, scores.right, 3),
             )
-            for part, scores in ((part, case.parts[part]) for part in PARTS if part in case.parts)
+            for name, scores in ((name, case.parts[name]) for name in SCORES if name in case.parts)
         ),
         blame=case.blame,
     )

@@ -1,4 +1,4 @@
-"""Sections about the ranks of queries: recall against K, histogram, slices by length and by number of nodes."""
+"""These sections are about the ranks of queries: recall against K, histogram, slices by length and number of nodes."""
 
 from collections.abc import Sequence
 
@@ -23,24 +23,24 @@ _SLICED_BY = {
 
 
 def recall_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Recall against K."""
+    """Draws the recall against K."""
     charts = tuple(_recall_chart(runs, direction) for direction in DIRECTIONS)
-    note = "The share of queries with a right answer among the first K. Grey and dashed: a random order."
+    note = "The share of queries with a relevant answer among the first K. Grey and dashed: a random order."
     return Section("Recall at K", (note,), charts=charts)
 
 
 def rank_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """How the ranks are distributed."""
+    """Draws how the ranks are distributed."""
     charts = tuple(_rank_chart(runs, direction) for direction in DIRECTIONS)
     note = (
-        "The share of queries by the rank of their first right answer. Steps grow with the rank, about √2 each; a tie "
-        "counts at its expected rank."
+        "The share of queries by the rank of their first relevant answer. Steps grow with the rank, about √2 each; a "
+        "tie counts at its expected rank."
     )
     return Section("Ranks", (note,), charts=charts)
 
 
 def slice_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Text-to-video recall by properties of the caption."""
+    """Draws the text-to-video recall by properties of the caption."""
     charts, tables = [], []
     for column, title in _SLICED_BY.items():
         chart, table = _slices(runs, column, title)
@@ -53,7 +53,7 @@ def slice_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def recall_curve(ranks: Ranks, largest: int) -> np.ndarray:
-    """Recall in percent at K = 1 … `largest`."""
+    """Returns the recall in percent at K = 1 … `largest`, float64 [largest]."""
     # Few triples are different, and a query's chances depend on nothing else.
     triples, counts = np.unique(
         np.stack([ranks.greater, ranks.tied, ranks.relevant]), axis=1, return_counts=True
@@ -65,7 +65,7 @@ def recall_curve(ranks: Ranks, largest: int) -> np.ndarray:
 
 
 def integer_groups(values: np.ndarray, most: int) -> list[tuple[int, int]]:
-    """Up to `most` ranges (first, last) of about as many values each that cover whole numbers."""
+    """Divides whole numbers [n] into up to `most` ranges (first, last) of about as many values each."""
     distinct = np.unique(values)
     if len(distinct) <= most:
         return [(int(value), int(value)) for value in distinct]
@@ -79,18 +79,18 @@ def _recall_chart(runs: Sequence[EvaluatedRun], direction: str) -> Chart:
     items = _items(runs[0], direction)
     largest = min(_LARGEST_K, items)
     places = np.arange(1, largest + 1)
-    series, told = [], []
+    series, described = [], []
     for run in runs:
         curve = recall_curve(run.queries[direction].ranks(), largest)
         series.append(Series(run.name, run.colour, curve, places))
         shown = ", ".join(f"{curve[k - 1]:.1f} at {k}" for k in (1, 5, 10, 50, 100) if k <= largest)
-        told.append(f"{run.name}: {shown}")
+        described.append(f"{run.name}: {shown}")
     chance = recall_curve(_random_order(runs[0].queries[direction], items), largest)
     series.append(Series("random order", GREY, chance, places, dashed=True))
     words = Words(
         f"recall-{direction}",
         f"Recall at K, {DIRECTIONS[direction]}",
-        f"Percent of the queries. {'; '.join(told)}.",
+        f"Percent of the queries. {'; '.join(described)}.",
         f"K, of {items:,}",
         "recall, %",
     )
@@ -98,16 +98,16 @@ def _recall_chart(runs: Sequence[EvaluatedRun], direction: str) -> Chart:
 
 
 def _items(run: EvaluatedRun, direction: str) -> int:
-    """Number of items that are ranked."""
+    """Returns the number of items that are ranked."""
     queries = len(run.queries["v2t" if direction == "t2v" else "t2v"])
     # A video without captions is no query, but an item like any other.
     return max(queries, run.record.videos) if direction == "t2v" else queries
 
 
 def _random_order(queries: QueryTable, items: int) -> Ranks:
-    """Ranks as if all items tied."""
-    right = np.array([len(own) for own in queries["relevant_items"]], np.int64)
-    return Ranks(np.zeros_like(right), np.maximum(items, right), right)
+    """Returns the ranks that the queries have if all items tie."""
+    relevant = np.array([len(own) for own in queries["relevant_items"]], np.int64)
+    return Ranks(np.zeros_like(relevant), np.maximum(items, relevant), relevant)
 
 
 def _rank_chart(runs: Sequence[EvaluatedRun], direction: str) -> Chart:
@@ -120,15 +120,15 @@ def _rank_chart(runs: Sequence[EvaluatedRun], direction: str) -> Chart:
         Series(run.name, run.colour, 100 * np.histogram(own, edges)[0] / len(own), edges)
         for run, own in zip(runs, ranks, strict=True)
     ]
-    told = [
+    described = [
         f"{run.name}: median {np.median(own):,.1f}, worst {own.max():,.1f}"
         for run, own in zip(runs, ranks, strict=True)
     ]
     words = Words(
         f"ranks-{direction}",
         f"Ranks, {DIRECTIONS[direction]}",
-        f"Histogram. {'; '.join(told)}.",
-        "rank of the first right answer",
+        f"Histogram. {'; '.join(described)}.",
+        "rank of the first relevant answer",
         "queries, %",
     )
     return stair_chart(words, series, logarithmic=True)
@@ -142,11 +142,11 @@ def _slices(runs: Sequence[EvaluatedRun], column: str, title: str) -> tuple[Char
     recalls = np.full((len(runs), len(_IN_SLICES), len(groups)), np.nan)
     for index, (run, own) in enumerate(zip(runs, values, strict=True)):
         hits = [100 * run.queries["t2v"].ranks().hit_probability(k) for k in _IN_SLICES]
-        for place, (first, last) in enumerate(groups):
+        for group, (first, last) in enumerate(groups):
             inside = (own >= first) & (own <= last)
-            counts[index, place] = inside.sum()
+            counts[index, group] = inside.sum()
             if inside.any():
-                recalls[index, :, place] = [hit[inside].mean() for hit in hits]
+                recalls[index, :, group] = [hit[inside].mean() for hit in hits]
     words = Words(
         f"slices-{column.replace('_', '-')}",
         f"By number of {title}",
@@ -154,10 +154,10 @@ def _slices(runs: Sequence[EvaluatedRun], column: str, title: str) -> tuple[Char
             f"{name}: "
             + ", ".join(
                 f"{run.name} R@1 {number(recall[0])}, R@10 {number(recall[1])}"
-                for run, recall in zip(runs, recalls[:, :, place], strict=True)
+                for run, recall in zip(runs, recalls[:, :, group], strict=True)
             )
-            + f" ({counts[0, place]:,} queries)."
-            for place, name in enumerate(names)
+            + f" ({counts[0, group]:,} queries)."
+            for group, name in enumerate(names)
         ),
         f"{title} in the caption",
         "recall, %",
@@ -178,9 +178,9 @@ def _slice_table(
 ) -> Table:
     header = ("queries", *(f"R@{k}" for k in _IN_SLICES))
     rows = []
-    for place, name in enumerate(names):
+    for group, name in enumerate(names):
         cells: list[str] = []
-        for count, recall in zip(counts[:, place], recalls[:, :, place], strict=True):
+        for count, recall in zip(counts[:, group], recalls[:, :, group], strict=True):
             cells += [f"{count:,}", *(number(value) for value in recall)]
         rows.append((name, *cells))
     groups = (("", 1), *((run.name, len(header)) for run in runs)) if len(runs) > 1 else ()

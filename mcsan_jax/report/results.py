@@ -1,4 +1,4 @@
-"""Reads the results of runs: evaluation record, table of queries, and training curves."""
+"""This module reads the results of runs: evaluation record, table of queries, and training curves."""
 
 import dataclasses
 import json
@@ -16,16 +16,16 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 
 _TOLERANCE = 0.01
-"""By how many points the recall at 1 of the queries may differ from the one that was stored."""
+"""The recall at 1 of the queries may differ from the stored one by so many points."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatedRun:
-    """A run and one evaluation of it.
+    """An evaluated run holds one evaluation of a run, and its training curves.
 
     Attributes:
         name: for people, different from those of other runs in the same report.
-        colour: in pictures.
+        colour: in charts.
         folder: of the run.
         record: the evaluation record.
         queries: by direction, the rows of the table of queries.
@@ -41,17 +41,17 @@ class EvaluatedRun:
 
     @property
     def evaluated(self) -> str:
-        """What was evaluated, for headings: the split, and whether captions of the same text were one query."""
+        """Returns what was evaluated, for headings: the split, and whether captions of the same text were one query."""
         return f"{self.record.split}{', duplicates merged' if self.record.merged_duplicates else ''}"
 
 
 def read_runs(folders: Sequence[Path], split: str, merged: bool = False) -> list[EvaluatedRun]:
-    """The results of runs on a split.
+    """Reads the results of runs on a split.
 
     Args:
         folders: of the runs.
         split: that was evaluated in all of them.
-        merged: whether the evaluation is read in which captions of the same text were one query.
+        merged: whether it reads the evaluation with captions of the same text as one query.
 
     Raises:
         InputError: a folder is no run, the split was not evaluated, or a file is damaged; the message names the

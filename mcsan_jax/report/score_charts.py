@@ -1,4 +1,4 @@
-"""Sections about scores: attributes, densities of matched and other pairs, hubs."""
+"""These sections are about scores: attributes, densities of matched and other pairs, hubs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,16 +8,16 @@ from mcsan_jax.report.charts import GREY, Series, Words, bar_chart, stair_chart
 from mcsan_jax.report.contents import DIRECTIONS, NOTHING, Chart, Section, Table, in_order, number
 from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes, protocol_note
-from mcsan_jax.runs.record import AttributePrecision, Densities, Hubs
+from mcsan_jax.runs.record_fields import AttributePrecision, Densities, Hubs
 
 _THIRDS = ("frequent", "medium", "rare")
 
 _Attributes = Mapping[str, Mapping[str, AttributePrecision]]
-"""By level and third."""
+"""The precision of attributes, by level and third of the vocabulary."""
 
 
 def attribute_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Average precision of frequent, medium and rare attributes."""
+    """Shows the average precision of frequent, medium and rare attributes."""
     missing = missing_notes(
         runs, "attributes", "No attributes were judged: none were learned, or the data has none."
     )
@@ -47,18 +47,18 @@ def attribute_section(runs: Sequence[EvaluatedRun]) -> Section:
         "binary cross-entropy is for the rare ones. The line across the bars is chance.",
         *missing,
     )
-    charts = tuple(_attribute_chart(runs, found, level, place) for place, level in enumerate(levels))
+    charts = tuple(_attribute_chart(runs, found, level, index) for index, level in enumerate(levels))
     return Section("Attributes", notes, (table,), charts)
 
 
 def density_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Scores of matched and of other pairs."""
+    """Draws the scores of matched and of other pairs."""
     missing = missing_notes(
         runs, "densities", "No densities were stored; mcsan eval of this version stores them."
     )
     charts = tuple(
-        _density_chart(run, run.record.densities, place)
-        for place, run in enumerate(runs)
+        _density_chart(run, run.record.densities, index)
+        for index, run in enumerate(runs)
         if run.record.densities
     )
     if not charts:
@@ -68,7 +68,7 @@ def density_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def hub_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """How often items are among the first answers."""
+    """Shows how often items are among the first answers."""
     missing = missing_notes(runs, "hubs", "No hubs were counted; mcsan eval of this version counts them.")
     charts, tables = [], []
     for direction, title in DIRECTIONS.items():
@@ -79,13 +79,16 @@ def hub_section(runs: Sequence[EvaluatedRun]) -> Section:
         tables += [_top_hubs(run, own, title, len(runs) > 1) for run, own in found if own.top]
     note = (
         "How many queries have an item among their first answers. In a sound ranking items answer about as many "
-        "queries as they are right for; hubs answer far more, and some items never appear."
+        "queries as they are relevant for; hubs answer far more, and some items never appear."
     )
     return Section("Hubs", (note, *missing), charts=tuple(charts), tables=tuple(tables))
 
 
 def occurrence_groups(longest: int) -> list[int]:
-    """Where groups of the numbers 0 … `longest` − 1 begin: 0, 1, 2, 3–4, 5–8, …, or in greater steps where many."""
+    """Returns where groups of the numbers 0 … `longest` − 1 begin.
+
+    The groups are 0, 1, 2, 3–4, 5–8, …; many numbers are grouped in greater steps.
+    """
     base = 2
     while base**7 < longest:
         base *= 2
@@ -94,29 +97,29 @@ def occurrence_groups(longest: int) -> list[int]:
 
 
 def _attribute_chart(
-    runs: Sequence[EvaluatedRun], found: Sequence[_Attributes], level: str, place: int
+    runs: Sequence[EvaluatedRun], found: Sequence[_Attributes], level: str, index: int
 ) -> Chart:
     def of(own: _Attributes, key: str) -> list[float | None]:
         return [getattr(own.get(level, {}).get(third), key, None) for third in _THIRDS]
 
-    series, told = [], []
+    series, described = [], []
     for run, own in zip(runs, found, strict=True):
         heights = of(own, "mAP")
         series.append(Series(run.name, run.colour, np.array(heights, float)))
         named = ", ".join(f"{third} {number(value)}" for third, value in zip(_THIRDS, heights, strict=True))
-        told.append(f"{run.name}: {named}")
+        described.append(f"{run.name}: {named}")
     chance = next((of(own, "chance") for own in found if own.get(level)), [])
     words = Words(
-        f"attributes-{place}",
+        f"attributes-{index}",
         f"Attributes: {level}",
-        f"Mean average precision in percent. {'; '.join(told)}.",
+        f"Mean average precision in percent. {'; '.join(described)}.",
         "thirds of the vocabulary",
         "mAP, %",
     )
     return bar_chart(words, series, _THIRDS, levels=chance)
 
 
-def _density_chart(run: EvaluatedRun, stored: Densities, place: int) -> Chart:
+def _density_chart(run: EvaluatedRun, stored: Densities, index: int) -> Chart:
     edges, kinds = np.array(stored.edges, float), {}
     for kind, counted in (("matched", stored.matched), ("others", stored.others)):
         counts = np.array(counted, float)
@@ -131,7 +134,7 @@ def _density_chart(run: EvaluatedRun, stored: Densities, place: int) -> Chart:
         for kind, density in shown.items()
     }
     words = Words(
-        f"densities-{place}",
+        f"densities-{index}",
         f"Scores, {run.name}",
         f"Densities. Matched pairs have a mean of {means['matched']:.3f}, all others of {means['others']:.3f}.",
         "fused score",
@@ -147,20 +150,20 @@ def _density_chart(run: EvaluatedRun, stored: Densities, place: int) -> Chart:
 def _hub_chart(found: Sequence[tuple[EvaluatedRun, Hubs]], direction: str) -> Chart:
     longest = max(len(own.histogram) for _, own in found)
     starts = occurrence_groups(longest)
-    series, told = [], []
+    series, described = [], []
     for run, own in found:
         counts = np.zeros(max(longest, starts[-1] + 1))
         counts[: len(own.histogram)] = own.histogram
         series.append(Series(run.name, run.colour, np.add.reduceat(counts, starts)))
-        told.append(f"{run.name}: skewness {number(own.skewness, 2)}, {counts[0]:,.0f} items never")
+        described.append(f"{run.name}: skewness {number(own.skewness, 2)}, {counts[0]:,.0f} items never")
     k = number(found[0][1].k, 0)
     words = Words(
         f"hubs-{direction}",
         f"Occurrences, {DIRECTIONS[direction]}",
-        f"How many items are how often among the first {k} answers. {'; '.join(told)}.",
+        f"How many items are how often among the first {k} answers. {'; '.join(described)}.",
         f"times among the first {k}, from this number on",
         "items",
-        "; ".join(told),
+        "; ".join(described),
     )
     return bar_chart(words, series, [str(start) for start in starts], logarithmic=True)
 

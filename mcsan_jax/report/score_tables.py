@@ -1,21 +1,21 @@
-"""Sections of tables: the results with their intervals, levels, ablation, hubness, foils."""
+"""These sections are tables of figures: the results with their intervals, levels, ablation, hubness, foils."""
 
 from collections.abc import Mapping, Sequence
 
 from mcsan_jax.report.contents import DIRECTIONS, NOTHING, Section, Table, difference, in_order, number
 from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes, protocol_note, protocol_notes
-from mcsan_jax.runs.record import BothDirections, HubCorrection
+from mcsan_jax.runs.record_fields import BothDirections, HubCorrection
 
 _METRICS = ("R@1", "R@5", "R@10", "R@50", "gmean", "MedR", "MnR", "mAP", "nDCG@10")
 _IN_TABLES = ("R@1", "R@5", "R@10", "MedR")
 _SIDE_BY_SIDE = ("R@1", "R@10")
-"""Of several runs, so that they are seen together."""
+"""These metrics of several runs are shown, so that the columns are seen together."""
 _MANY_TIES = 0.01
 
 
 def results_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """The protocol, and the figures of the fused score with their intervals."""
+    """Shows the protocol, and the figures of the fused score with their intervals."""
     notes = [*protocol_notes(runs), *missing_notes(runs, "intervals", "No intervals were computed.")]
     for run in runs:
         ties = max(_of(run, direction).get("tied_fraction") or 0.0 for direction in DIRECTIONS)
@@ -46,20 +46,20 @@ def results_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def level_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """What each level retrieves alone, and what it weighs."""
-    parts = in_order(list(dict.fromkeys(part for run in runs for part in run.record.directions)))
+    """Shows what each level retrieves alone, and its weight."""
+    scores = in_order(list(dict.fromkeys(score for run in runs for score in run.record.directions)))
     chosen, rows = _chosen(runs), []
-    for part in parts:
+    for score in scores:
         cells: list[str] = []
         for run in runs:
-            weight = run.record.level_weights.get(part)
-            cells += [number(weight, 3), *_figures(run.record.directions.get(part), chosen)]
-        rows.append((part, *cells))
+            weight = run.record.level_weights.get(score)
+            cells += [number(weight, 3), *_figures(run.record.directions.get(score), chosen)]
+        rows.append((score, *cells))
     header = ("weight", *_figure_names(chosen))
     table = Table("", ("score", *header * len(runs)), tuple(rows), _groups(runs, len(header)))
     notes = [
         protocol_note(runs),
-        "Each row ranks by one part of the score alone; fused is what the system returns. The weight is a level's "
+        "Each row ranks by one score alone; fused is what the system returns. The weight is a level's "
         "share in the fused score.",
         *missing_notes(runs, "level_weights", "No weights of levels were stored."),
     ]
@@ -67,7 +67,7 @@ def level_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def ablation_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """What becomes of the results when the levels are fused in other ways."""
+    """Shows the results when the levels are fused in other ways."""
     notes = missing_notes(
         runs, "ablation", "No other ways to fuse were tried; mcsan eval with --ablate adds them."
     )
@@ -88,7 +88,7 @@ def ablation_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def hubness_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """What becomes of results and hubs when scores are normalised."""
+    """Shows results and hubs when scores are normalised."""
     notes = missing_notes(
         runs, "hubness", "No normalisation against hubs was tried; mcsan eval with --hubness adds it."
     )
@@ -116,23 +116,26 @@ def hubness_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def compositional_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """How often the true caption scores above one in which something was exchanged."""
+    """Shows how often the true caption scores above one in which something was exchanged."""
     missing = missing_notes(
         runs, "compositional", "No foils were scored: the prepared data has none for this split."
     )
     found = {run.name: run.record.compositional for run in runs}
-    kinds = list(dict.fromkeys(kind for parts in found.values() for of in parts.values() for kind in of))
+    kinds = list(dict.fromkeys(kind for scores in found.values() for of in scores.values() for kind in of))
     if not kinds:
         return Section("Compositional test", missing)
-    parts = in_order(list(dict.fromkeys(part for of_run in found.values() for part in of_run)))
+    scores = in_order(list(dict.fromkeys(score for of_run in found.values() for score in of_run)))
     rows = []
     for kind in kinds:
         cells: list[str] = []
         for run in runs:
             count = run.record.foils.get(kind)
-            cells += [number(count, 0), *(number(found[run.name].get(part, {}).get(kind)) for part in parts)]
+            cells += [
+                number(count, 0),
+                *(number(found[run.name].get(score, {}).get(kind)) for score in scores),
+            ]
         rows.append((kind, *cells))
-    header = ("foils", *parts)
+    header = ("foils", *scores)
     table = Table("", ("exchanged", *header * len(runs)), tuple(rows), _groups(runs, len(header)))
     note = (
         "How often, in percent, a caption scores above the same caption with one thing exchanged (a foil), for its own "
@@ -176,7 +179,7 @@ def _percent(share: float | None) -> str:
 
 
 def _chosen(runs: Sequence[EvaluatedRun]) -> tuple[str, ...]:
-    """The metrics for which there is room."""
+    """Returns the metrics that fit the width of the page."""
     return _IN_TABLES if len(runs) == 1 else _SIDE_BY_SIDE
 
 

@@ -17,7 +17,7 @@ _TITLES = {
     "loss/kl": "KL divergence",
 }
 """Losses with a title, in the order of their charts; others follow under the names in the log."""
-_PART_COLOURS = {
+_SCORE_COLOURS = {
     "global": "#a06bc9",
     "entity": "#3b82c4",
     "action": "#d9772b",
@@ -42,7 +42,7 @@ def training_section(runs: Sequence[EvaluatedRun]) -> Section:
     if any(_entries(run, "val") for run in runs):
         charts.append(_validation_chart(runs))
         if len(runs) == 1:
-            charts.append(_part_chart(runs[0]))
+            charts.append(_score_chart(runs[0]))
     return Section("Training", (*lacking, *unvalidated), charts=tuple(charts))
 
 
@@ -76,34 +76,34 @@ def _curve(run: EvaluatedRun, kind: str, term: str) -> list[tuple[float, float]]
 
 def _loss_chart(runs: Sequence[EvaluatedRun], term: str) -> Chart:
     """A term in training and, where it was computed, in validation."""
-    series, told = [], []
+    series, described = [], []
     for run in runs:
         for kind, title in (("train", run.name), ("val", f"{run.name}, validation")):
             curve = _curve(run, kind, term)
             if curve:
                 series.append(_series(run, curve, marked=kind == "val", dashed=kind == "val"))
-                told.append(_in_words(title, series[-1]))
+                described.append(_in_words(title, series[-1]))
     by_level = any(name.startswith(f"{term}/") for run in runs for name in _logged(run)) and term != "loss"
     notes = ["summed over the levels, before it is weighed"] if by_level else []
     if any(one.dashed for one in series):
         notes.append("dashed: on the validation split")
     title = _TITLES.get(term, term.removeprefix("loss/"))
     place = f"training-train-{term.removeprefix('loss/')}"
-    words = Words(place, title, f"{'; '.join(told)}.", "step", title, "; ".join(notes))
+    words = Words(place, title, f"{'; '.join(described)}.", "step", title, "; ".join(notes))
     return line_chart(words, series)
 
 
 def _validation_chart(runs: Sequence[EvaluatedRun]) -> Chart:
-    series, told = [], []
+    series, described = [], []
     for run in runs:
         curve = _curve(run, "val", "rsum/fused")
         if curve:
             series.append(_series(run, curve, marked=True))
-            told.append(_in_words(run.name, series[-1]))
+            described.append(_in_words(run.name, series[-1]))
     marks = [(run.record.step, run.colour) for run in runs]
     note = "dotted: the step that is evaluated here"
     title = "Validation Rsum"
-    words = Words("training-val-rsum-fused", title, f"{'; '.join(told)}.", "step", title, note)
+    words = Words("training-val-rsum-fused", title, f"{'; '.join(described)}.", "step", title, note)
     return line_chart(words, series, from_zero=False, marks=marks)
 
 
@@ -119,17 +119,17 @@ def _in_words(title: str, series: Series) -> str:
     return f"{title}: from {number(series.y[0], 2)} to {number(series.y[-1], 2)}"
 
 
-def _part_chart(run: EvaluatedRun) -> Chart:
+def _score_chart(run: EvaluatedRun) -> Chart:
     names = dict.fromkeys(
         name for entry in _entries(run, "val") for name in entry if name.startswith("rsum/")
     )
-    series, told = [], []
-    for part in in_order([name.removeprefix("rsum/") for name in names]):
-        steps, values = np.array(_curve(run, "val", f"rsum/{part}"), float).T
-        colour = _PART_COLOURS.get(part, _FUSED_COLOUR)
-        series.append(Series(part, colour, values, steps, marked=True))
-        told.append(f"{part} {number(values[-1])}")
+    series, described = [], []
+    for score in in_order([name.removeprefix("rsum/") for name in names]):
+        steps, values = np.array(_curve(run, "val", f"rsum/{score}"), float).T
+        colour = _SCORE_COLOURS.get(score, _FUSED_COLOUR)
+        series.append(Series(score, colour, values, steps, marked=True))
+        described.append(f"{score} {number(values[-1])}")
     words = Words(
-        "training-parts", "Validation Rsum by part", f"At the end: {', '.join(told)}.", "step", "Rsum"
+        "training-scores", "Validation Rsum by score", f"At the end: {', '.join(described)}.", "step", "Rsum"
     )
     return line_chart(words, series)

@@ -1,4 +1,4 @@
-"""Sentences that several sections share."""
+"""This module words the sentences that several sections share."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,13 +9,13 @@ from mcsan_jax.report.results import EvaluatedRun
 def missing_notes(
     runs: Sequence[EvaluatedRun], key: str, sentence: str, has: Callable[[EvaluatedRun], object] | None = None
 ) -> tuple[str, ...]:
-    """The sentence for the runs that lack something; none if all have it.
+    """Returns the sentence for the runs that lack something; none if all have it.
 
     Args:
         runs: of the report.
         key: the field of the evaluation record that a run lacks.
-        sentence: what to say.
-        has: tells whether a run has it, where it is no field of the record.
+        sentence: says that it is missing, and why.
+        has: says whether a run has it, where it is no field of the record.
     """
     lacking = [run.name for run in runs if not (has(run) if has else getattr(run.record, key))]
     if not lacking:
@@ -24,7 +24,7 @@ def missing_notes(
 
 
 def protocol_notes(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """The sentences of the protocol, once where they are the same for all runs."""
+    """Returns the sentences of the protocol, once where they are the same for all runs."""
     lines = [tuple(run.record.protocol.lines) for run in runs]
     notes: list[str] = []
     if len(set(lines)) == 1:
@@ -41,7 +41,7 @@ def protocol_notes(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 
 def protocol_note(runs: Sequence[EvaluatedRun]) -> str:
-    """What is compared, in one line above a table."""
+    """Returns a line that says what a table compares."""
     lines = dict.fromkeys(_protocol_in_short(run) for run in runs)
     return f"Protocol: {'; '.join(lines)}."
 

@@ -1,4 +1,4 @@
-"""Which phrase of a text met which frame of a video, level by level."""
+"""This module explains a score: which phrase of a text met which frame of a video, level by level."""
 
 import dataclasses
 
@@ -13,13 +13,13 @@ from mcsan_jax.scoring.vectors import product
 
 @dataclasses.dataclass(frozen=True)
 class LevelExplanation:
-    """One level of a text and a video.
+    """A level's explanation says how its nodes of a text met the frames of a video.
 
     Attributes:
         phrases: of the text's nodes [n].
         scores: of each node with the video [n]; their mean is the level's score.
         cosines: of each node and each frame [n, f].
-        attention: share of each frame in a node's attention [n, f]; rows sum to one.
+        attention: share of each frame in a node's attention [n, f]; each row sums to one.
     """
 
     phrases: list[str]
@@ -30,26 +30,27 @@ class LevelExplanation:
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """A text and a video.
+    """An explanation takes the score of a text and a video apart.
 
     Attributes:
-        text, video: which they are.
-        parts: the fused score and that of each level that the text has.
-        frames: how many the video has.
-        seconds: of each frame [f]; empty where unknown.
-        levels: those at which the text has nodes.
+        text: the text.
+        video: id of the video.
+        scores: the fused score and that of each level that the text has.
+        frames: number of frames of the video.
+        seconds: time of each frame [f]; empty where unknown.
+        levels: the levels at which the text has nodes.
     """
 
     text: str
     video: str
-    parts: dict[str, float]
+    scores: dict[str, float]
     frames: int
     seconds: np.ndarray
     levels: dict[str, LevelExplanation]
 
 
 def explain(searcher: Searcher, text: str, video: str) -> Explanation:
-    """Takes the score of a text and a video apart.
+    """Explains the score of a text and a video.
 
     Args:
         searcher: holds the video.
@@ -59,29 +60,29 @@ def explain(searcher: Searcher, text: str, video: str) -> Explanation:
     Raises:
         InputError: the text is empty, or there is no such video.
     """
-    place = searcher.place_of(video)
+    row = searcher.row_of(video)
     (query,) = searcher.parser.parse([text])
-    prepared = searcher.videos.collection.take(np.array([place]), 1)
+    prepared = searcher.videos.collection.take(np.array([row]), 1)
     texts = searcher.encode([query])
     frames = max((_frame_count(of_level) for of_level in prepared.frames.values()), default=0)
     smoothing = searcher.config.similarity.smoothing
     levels = {
-        level: _take_apart(
+        level: _explain_level(
             prepared.frames[level], texts.nodes[level].queries, query.phrases[level], smoothing, frames
         )
         for level in NODE_LEVELS
         if level in texts.nodes and query.phrases[level]
     }
-    parts = {part: float(scores[place]) for part, scores in searcher.scores(text).items()}
-    return Explanation(query.caption.text, video, parts, frames, searcher.frame_times[video], levels)
+    scores = {name: float(of_videos[row]) for name, of_videos in searcher.scores(text).items()}
+    return Explanation(query.caption.text, video, scores, frames, searcher.frame_times[video], levels)
 
 
 def _frame_count(frames: FrameSet) -> int:
-    """Frames of the only video up to its last one; padding has no length."""
+    """Returns how many frames the only video has up to its last one; padding has no length."""
     return int(np.max(np.flatnonzero(np.asarray(frames.lengths)[0]), initial=-1)) + 1
 
 
-def _take_apart(
+def _explain_level(
     frames: FrameSet, queries: jax.Array, phrases: list[str], smoothing: float, real: int
 ) -> LevelExplanation:
     """Compares the only video's frames, `real` of them, with the first queries, one for each phrase."""

@@ -1,4 +1,4 @@
-"""Free-text search in the videos of a split, with the scores of the evaluation."""
+"""This module searches the videos of a split by free text, with the scores of the evaluation."""
 
 import dataclasses
 import functools
@@ -23,22 +23,21 @@ from mcsan_jax.training.experiment import batch_limits
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """A video that was found.
+    """An answer is a video that was found.
 
     Attributes:
         video: its id.
-        score: by which answers are ordered.
-        parts: the score of each level (and of the attributes, where they take part); levels that the text lacks are
-            left out.
+        score: the fused score, by which answers are ordered.
+        level_scores: the score of each level that the text has, and of the attributes where the fused score has them.
     """
 
     video: str
     score: float
-    parts: dict[str, float]
+    level_scores: dict[str, float]
 
 
 class Searcher:
-    """The videos of a split, encoded once, and the trained text encoder.
+    """A searcher holds the videos of a split, encoded once, and the trained text encoder.
 
     Attributes:
         config: of the run.
@@ -56,8 +55,17 @@ class Searcher:
         parser: QueryParser,
         rows: int,
     ) -> None:
-        """Encodes the videos; see `open`, which makes all that is needed from a run's folder. `rows` is the size of a
-        batch of texts, a multiple of the number of devices."""
+        """Encodes the videos; `open` makes all that is needed from the folder of a run.
+
+        Args:
+            config: of the run.
+            encoders: of the run.
+            variables: of the model.
+            reader: of the split.
+            split: whose videos are searched.
+            parser: of texts.
+            rows: size of a batch of texts, a multiple of the number of devices.
+        """
         self.config, self.parser = config, parser
         self.videos: EncodedVideos = encode_videos(
             encoders, variables, reader, config.evaluation.encode_batch, split
@@ -72,7 +80,7 @@ class Searcher:
         Args:
             run: folder of the run.
             split: whose videos are searched.
-            data: the prepared data, where it is no longer in its place.
+            data: folder of the prepared data; None is the one that the configuration of the run names.
 
         Raises:
             InputError: there is no such run, checkpoint, data or split, or the data is not what the run was trained on.
@@ -94,11 +102,11 @@ class Searcher:
 
     @functools.cached_property
     def frame_times(self) -> dict[str, np.ndarray]:
-        """Per video id, the seconds of its frames; empty where unknown."""
+        """Returns the times of the frames by video id, float32 [f] in seconds; empty where unknown."""
         return self._reader.frame_times()
 
     def search(self, text: str, k: int = 10) -> list[Answer]:
-        """The best `k` videos for a text, the best first; of equal scores, in the order of the records.
+        """Returns the best `k` videos for a text, the best first; equal scores come in the order of the records.
 
         Raises:
             InputError: the text is empty, or `k` is below 1.
@@ -111,13 +119,13 @@ class Searcher:
             Answer(
                 self.videos.ids[video],
                 float(scores[FUSED][video]),
-                {part: float(of_part[video]) for part, of_part in scores.items() if part != FUSED},
+                {name: float(of_videos[video]) for name, of_videos in scores.items() if name != FUSED},
             )
             for video in best.tolist()
         ]
 
     def scores(self, text: str) -> dict[str, np.ndarray]:
-        """For every part of the score that the text has, float32 [v] in the order of `videos.ids`.
+        """Returns every score that the text has by name, each float32 [v] in the order of `videos.ids`.
 
         Raises:
             InputError: the text is empty.
@@ -126,22 +134,22 @@ class Searcher:
         mesh = self._encoders.local_mesh
         scorer = BlockScorer(self.videos.collection, texts, self.parameters, self.config, mesh=mesh)
         (strip,) = scorer.blocks()
-        blocks = [parts for _, parts in scorer.scores(strip)]
+        blocks = [of_block for _, of_block in scorer.scores(strip)]
         lacking = {level for level, nodes in texts.nodes.items() if not nodes.counts.sum()}
         return {
-            part: np.concatenate([parts[part][:, 0] for parts in blocks])
-            for part in (FUSED, *LEVELS, ATTRIBUTES)
-            if part in blocks[0] and part not in lacking
+            name: np.concatenate([of_block[name][:, 0] for of_block in blocks])
+            for name in (FUSED, *LEVELS, ATTRIBUTES)
+            if name in blocks[0] and name not in lacking
         }
 
     def encode(self, queries: Sequence[Query]) -> PreparedTexts:
-        """A few parsed texts, ready to be compared; rows that fill up the batch have no node."""
+        """Encodes a few parsed texts, ready to be scored; rows that fill up the batch have no node."""
         rows = -(-len(queries) // self._rows) * self._rows
         prepared, _ = self._encoders.texts(self._variables, self.parser.batch(queries, rows))
         return prepared
 
-    def place_of(self, video: str) -> int:
-        """Index of a video by its id.
+    def row_of(self, video: str) -> int:
+        """Returns the row of a video among the scores by its id.
 
         Raises:
             InputError: the split has no such video.

@@ -1,4 +1,4 @@
-"""Do two runs differ? From the ranks that their evaluations saved, without model or data."""
+"""This module tells whether two runs differ, from the ranks that their evaluations saved, without model or data."""
 
 import dataclasses
 import operator
@@ -27,20 +27,20 @@ from mcsan_jax.runs.record import EvaluationRecord
 
 COMPARED = ("R@1", "R@5", "R@10", "MedR", "MnR", "mAP", "nDCG@10")
 _SAME_IN_BOTH = ("name", "duplicate_captions")
-"""Of a protocol: what must be the same for two runs to answer the same queries."""
+"""Two runs answer the same queries only if these fields of their protocols are the same."""
 _EXAMPLES = 3
 _ALPHA = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One metric of two runs.
+    """A row compares one metric of two runs.
 
     Attributes:
         metric: such as ``T2V R@1``.
         a, b: the metric of each run.
         low, high: 95 % interval of ``b − a``.
-        p: of the randomisation test; p_holm: after Holm's correction over all rows.
+        p, p_holm: p-value of the randomisation test, without and with Holm's correction over all rows.
     """
 
     metric: str
@@ -53,20 +53,20 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """``b − a``."""
+        """Returns ``b − a``."""
         return self.b - self.a
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Two runs on the same queries.
+    """A comparison holds two runs on the same queries.
 
     Attributes:
         a, b: the runs, with the step of the evaluated checkpoint.
-        split: where they were evaluated.
+        split: on which they were evaluated.
         captions, videos: number of queries in each direction.
         protocol: sentences of the protocol; those of run B follow where they differ.
-        warnings: in what else the evaluations differ.
+        warnings: say in what else the evaluations differ.
         rows: the metrics.
         resamples, permutations: how many were drawn.
     """
@@ -107,7 +107,7 @@ def compare_runs(
         split: whose evaluation records and tables of queries are compared.
         metrics: to compare in both directions; Rsum is always compared. Holm's correction is for all of them.
         resamples, permutations, seed: of the paired bootstrap and of the randomisation test.
-        merged: whether evaluations are compared in which captions of the same text were one query.
+        merged: whether it compares evaluations with captions of the same text as one query.
 
     Raises:
         InputError: a run was not evaluated on the split, its files are damaged or belong to different evaluations, or
@@ -146,7 +146,7 @@ def compare_runs(
 
 
 def render_comparison(comparison: Comparison) -> str:
-    """The comparison as Markdown: the protocol, what else differs, and a row per metric."""
+    """Renders the comparison as Markdown: the protocol, what else differs, and a row per metric."""
     head = ["metric", "A", "B", "B − A", "95 % interval", "p", "p (Holm)"]
     body = [
         [

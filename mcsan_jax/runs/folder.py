@@ -1,4 +1,4 @@
-"""The folder of a run: where its files are, and whether it fits the configuration at hand."""
+"""This module knows the folder of a run: where its files are, and whether it fits the configuration at hand."""
 
 import json
 import pathlib
@@ -27,21 +27,21 @@ _FREE_TO_CHANGE = (
     "data.cache",
     "data.prefetch",
 )
-"""Fields that do not change what is trained, or its rounding alone; the data is recognised by its fingerprint."""
+"""These fields change nothing that is trained, or its rounding alone; the fingerprint recognises the data."""
 
 _NO_FIELDS = ("data_fingerprint", "versions", "command")
-"""What the file of the identity holds beside the fields of the configuration."""
+"""The file of the identity holds these keys besides the fields of the configuration."""
 
 _MERGED = ".merged"
-"""Ends the name of a split in files of an evaluation in which captions of the same text were one query."""
+"""The name of a split ends so in files of an evaluation with captions of the same text as one query."""
 
 
 class RunFolder:
-    """Paths of a run's files, and its identity: the configuration and the data it was started with.
+    """A run folder knows the paths of a run's files, and its identity: the configuration and data it was started with.
 
     ``config.json`` holds the identity, ``checkpoints/`` the states, ``metrics.jsonl`` and ``tensorboard/`` the curves,
-    ``eval/`` the evaluations. Methods that name a file of an evaluation take the split and whether captions of the
-    same text were one query in it: such an evaluation has other figures, and files of its own
+    ``eval/`` the evaluations. Methods that name a file of an evaluation take the split, and in `merged` whether
+    captions of the same text were one query: such an evaluation has other figures, and files of its own
     (``eval/<split>.merged.json``).
     """
 
@@ -78,7 +78,7 @@ class RunFolder:
         write_text(self._identity_file, json.dumps(content, indent=1) + "\n")
 
     def stored_config(self) -> "Config":
-        """The configuration of the run in the folder.
+        """Returns the configuration of the run in the folder.
 
         Raises:
             InputError: there is no run, or its configuration is damaged or of another version.
@@ -88,7 +88,7 @@ class RunFolder:
         return from_flat(self.stored_fields())
 
     def stored_fields(self) -> dict[str, Any]:
-        """The fields of that configuration by their dotted names, as they are stored.
+        """Returns the fields of that configuration by their dotted names, as they are stored.
 
         Raises:
             InputError: there is no run, or the file of its configuration is damaged.
@@ -96,8 +96,10 @@ class RunFolder:
         return {key: value for key, value in self.identity().items() if key not in _NO_FIELDS}
 
     def identity(self) -> dict[str, Any]:
-        """All that is stored of what the run was started with: fields of the configuration by their dotted names,
-        ``data_fingerprint``, ``versions`` of packages and, unless an earlier version trained it, ``command``.
+        """Returns all that is stored of what the run was started with.
+
+        These are the fields of the configuration by their dotted names, ``data_fingerprint``, ``versions`` of packages
+        and, unless an earlier version trained it, ``command``.
 
         Raises:
             InputError: there is no run, or the file is damaged.
@@ -110,24 +112,24 @@ class RunFolder:
         return self._read_identity()
 
     def record_file(self, split: str, merged: bool = False) -> pathlib.Path:
-        """The evaluation record."""
+        """Returns the path of the evaluation record."""
         return self._evaluation_file(split, merged, ".json")
 
     def queries_file(self, split: str, merged: bool = False) -> pathlib.Path:
-        """The ranks and best answers of the queries; see `evaluation.query_table`."""
+        """Returns the path of the ranks and best answers of the queries; see `evaluation.query_table`."""
         return self._evaluation_file(split, merged, "_queries.parquet")
 
     def scores_file(self, split: str, merged: bool = False) -> pathlib.Path:
-        """The fused scores: float32 [video, caption], in the order of the records."""
+        """Returns the path of the fused scores: float32 [video, caption], in the order of the records."""
         return self._evaluation_file(split, merged, "_scores.npy")
 
     def report_file(self, split: str, merged: bool = False, beside: Sequence[str] = ()) -> pathlib.Path:
-        """The report; `beside` names the other runs that are in it, too."""
+        """Returns the path of the report; `beside` names the other runs that it shows."""
         others = f"_with_{'_'.join(beside)}" if beside else ""
         return self._evaluation_file(split, merged, f"_report{others}.html")
 
     def evaluated_splits(self, merged: bool = False) -> list[str]:
-        """The splits that have an evaluation record.
+        """Returns the splits that have an evaluation record.
 
         Raises:
             InputError: there is no such folder.
@@ -166,7 +168,7 @@ class RunFolder:
         return path
 
     def evaluate_command(self, split: str | None = None, merged: bool = False) -> str:
-        """The command that evaluates the run."""
+        """Returns the command that evaluates the run."""
         chosen = f" --split={shlex.quote(split)}" if split else ""
         return f"mcsan eval {shlex.quote(str(self.folder))}{chosen}{' --merge-duplicates' if merged else ''}"
 
@@ -208,16 +210,16 @@ class RunFolder:
 
 
 def evaluation_name(split: str, merged: bool) -> str:
-    """What the names of an evaluation's files begin with."""
+    """Returns what the names of an evaluation's files begin with."""
     return f"{split}{_MERGED}" if merged else split
 
 
 def choose_split(folders: Sequence[pathlib.Path], merged: bool = False) -> str:
-    """The split to be read where none is named: one that all runs evaluated, the test split if possible.
+    """Chooses the split to read where none is named: one that all runs evaluated, the test split if possible.
 
     Args:
         folders: of the runs.
-        merged: whether evaluations count in which captions of the same text were one query, or the others.
+        merged: whether it looks for evaluations with captions of the same text as one query, or for the others.
 
     Raises:
         InputError: there is none.

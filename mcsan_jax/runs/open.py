@@ -1,4 +1,4 @@
-"""Opens a trained run from its folder: the experiment, the prepared data and the best checkpoint."""
+"""This module opens a trained run from its folder: the experiment, the prepared data and the best checkpoint."""
 
 import dataclasses
 import pathlib
@@ -16,7 +16,7 @@ from mcsan_jax.training.experiment import Experiment, build_experiment, for_use,
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
-    """A run with its best checkpoint, ready to encode.
+    """A trained run holds its best checkpoint, ready to encode.
 
     Attributes:
         folder: of the run.
@@ -40,7 +40,7 @@ def open_run(
 
     Args:
         folder: of the run.
-        data: the prepared data, where it is no longer in its place.
+        data: folder of the prepared data; None is the one that the configuration of the run names.
         merge_duplicates: whether an evaluation takes captions of the same text as one query with several relevant
             videos.
 
@@ -57,7 +57,7 @@ def open_run(
 def open_experiment(
     run: RunFolder, data: pathlib.Path | None = None, merge_duplicates: bool = False
 ) -> tuple[Experiment, pathlib.Path]:
-    """The experiment of a run, without a checkpoint, and the folder of its data; see `open_run`."""
+    """Returns the experiment of a run, without a checkpoint, and the folder of its data; see `open_run`."""
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
     config = run.stored_config()
@@ -73,7 +73,7 @@ def open_experiment(
 
 
 def best_checkpoint(experiment: Experiment, checkpoints: CheckpointStore) -> tuple[int, dict[str, Any]]:
-    """Step and variables of the checkpoint with the best validation Rsum; nothing else of it is read.
+    """Reads step and variables of the checkpoint with the best validation Rsum, and nothing else of it.
 
     Raises:
         InputError: no checkpoint was evaluated.
@@ -88,7 +88,11 @@ def best_checkpoint(experiment: Experiment, checkpoints: CheckpointStore) -> tup
 
 
 def check_split(manifest: Manifest, split: str) -> None:
-    """Raises InputError where the prepared data has no such split."""
+    """Refuses a split that the prepared data lacks.
+
+    Raises:
+        InputError: names the splits that it has.
+    """
     if split not in manifest.splits:
         raise InputError(
             f"no split {split!r} in the prepared data; it has {', '.join(sorted(manifest.splits))}"
@@ -96,7 +100,7 @@ def check_split(manifest: Manifest, split: str) -> None:
 
 
 def find_prepared_data(config: DataConfig) -> pathlib.Path:
-    """The folder of the prepared data; the embedded data set is made on the spot where it is absent.
+    """Returns the folder of the prepared data, and makes the embedded data set where it is absent.
 
     Raises:
         InputError: there is none; names the folder looked in, what to download and the command that prepares it.

@@ -1,15 +1,28 @@
-"""The evaluation record: the JSON file of an evaluated split, written and read by the same class."""
+"""This module writes and reads the evaluation record, the JSON file of an evaluated split."""
 
 import json
 import pathlib
 from collections.abc import Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import pydantic
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import write_text
+from mcsan_jax.runs.record_fields import (
+    STRICT,
+    AttributePrecision,
+    BothDirections,
+    Densities,
+    FailureCase,
+    FalseNegatives,
+    HubCorrection,
+    HubsOfBoth,
+    Intervals,
+    ProtocolSummary,
+    Variant,
+)
 
 if TYPE_CHECKING:
     from mcsan_jax.config import Config
@@ -19,152 +32,9 @@ _VERSION_KEY = "schema_version"
 
 _PACKAGES = ("mcsan-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
-Value = TypeVar("Value")
 
-Metrics = dict[str, float]
-"""Value of each metric; recalls and means of precision are in percent."""
-Interval = Annotated[list[float], pydantic.Field(min_length=2, max_length=2)]
-"""Low and high end."""
-
-
-class _Part(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=True, ser_json_inf_nan="constants"
-    )
-
-
-class _OfDirections(_Part, Generic[Value]):
-    t2v: Value
-    v2t: Value
-
-    def of(self, direction: str) -> Value:
-        """What belongs to the direction ``t2v`` or ``v2t``."""
-        return self.t2v if direction == "t2v" else self.v2t
-
-
-class BothDirections(_OfDirections[Metrics]):
-    """The figures of one score: metrics of each direction, and Rsum."""
-
-    rsum: float
-
-
-class Protocol(_Part):
-    """Under which protocol the split was evaluated; see `evaluation.protocols.describe_protocol`."""
-
-    name: str
-    source: str
-    lines: list[str]
-    official: bool | None
-    duplicate_captions: str
-    selection: str
-    expected: dict[str, int | None]
-    features: str
-
-
-class Intervals(_OfDirections[dict[str, Interval]]):
-    """95 % intervals of the fused figures, by metric."""
-
-    rsum: Interval
-
-
-class AttributePrecision(_Part):
-    """Mean average precision of a third of a vocabulary, and what chance gets, both in percent."""
-
-    count: int
-    mAP: float
-    chance: float
-
-
-class Densities(_Part):
-    """How many matched and other pairs have a fused score between neighbouring edges."""
-
-    edges: list[float]
-    matched: list[int]
-    others: list[int]
-
-
-class Hub(_Part):
-    """An item, and how many queries have it among their best answers."""
-
-    id: str
-    occurrences: int
-
-
-class Hubs(_Part):
-    """How often items are among the best `k` answers; ``histogram[n]`` items occur n times."""
-
-    k: int
-    skewness: float
-    top: list[Hub]
-    histogram: list[int]
-
-
-class HubsOfBoth(_OfDirections[Hubs]):
-    """The hubs of both directions."""
-
-
-class WrongAnswer(_Part):
-    """A video that came before the relevant one, its fused score, and one of its captions."""
-
-    video: str
-    score: float
-    text: str
-
-
-class PairScores(_Part):
-    """A level's score of the relevant video and of the first wrong one."""
-
-    right: float
-    returned: float
-
-
-class FailureCase(_Part):
-    """A caption whose video was ranked badly; see `evaluation.worst_queries`."""
-
-    query: str
-    text: str
-    video: str
-    rank: float
-    returned: list[WrongAnswer]
-    parts: dict[str, PairScores]
-    blame: str
-
-
-class SharedCaption(_Part):
-    """A caption that another video has, too."""
-
-    query: str
-    text: str
-    video: str
-    other: str
-    rank: float
-
-
-class FalseNegatives(_Part):
-    """Captions that other videos have, too; see `evaluation.duplicates.probable_false_negatives`."""
-
-    queries: int
-    share: float
-    examples: list[SharedCaption]
-    rsum_merged: float
-
-
-class Variant(BothDirections):
-    """The same checkpoint, scored in another way."""
-
-    name: str
-
-
-class HubCorrection(Variant):
-    """The same checkpoint with a correction against hubs."""
-
-    transductive: bool
-    temperature: float | None
-    hubs: HubsOfBoth
-
-
-class EvaluationRecord(_Part):
-    """All that is known of an evaluated split.
+class EvaluationRecord(pydantic.BaseModel):
+    """An evaluation record is all that is known of an evaluated split.
 
     Attributes:
         schema_version: of this class.
@@ -172,22 +42,24 @@ class EvaluationRecord(_Part):
         merged_duplicates: whether captions of the same text were one query.
         videos, captions: how many were ranked.
         rsum: of the fused score.
-        directions: the figures of the fused score and of each of its parts.
-        compositional: per part and kind of foil, the percentage of true captions preferred to the foil.
+        directions: the figures of the fused score and of each of its components.
+        compositional: per score and kind of foil, the percentage of true captions preferred to the foil.
         foils: number of foils of each kind.
         protocol: what a reader of the figures must know.
         intervals: of the fused figures; None where none were computed.
         level_weights: share of each level in the fused score.
         attributes: per level and third of the vocabulary, how well attributes are recognised.
-        densities, hubs, false_negatives: what explains the figures; None where it was not computed.
+        densities, hubs, false_negatives: explain the figures; None where they were not computed.
         failure_cases: captions whose video was ranked badly, the worst first.
-        ablation: the checkpoint scored in other ways; empty unless asked for.
-        hubness: the checkpoint with corrections against hubs; empty unless asked for.
-        ties: how equal scores count.
+        ablation: the figures of other ways to fuse the levels; empty unless asked for.
+        hubness: the figures of corrections against hubs; empty unless asked for.
+        ties: says how equal scores count.
         data_fingerprint: of the prepared data.
         config: of the run, by dotted names.
         versions: of the packages.
     """
+
+    model_config = STRICT
 
     schema_version: Literal[1]
     split: str
@@ -199,7 +71,7 @@ class EvaluationRecord(_Part):
     directions: dict[str, BothDirections]
     compositional: dict[str, dict[str, float]]
     foils: dict[str, int]
-    protocol: Protocol
+    protocol: ProtocolSummary
     intervals: Intervals | None = None
     level_weights: dict[str, float] = {}
     attributes: dict[str, dict[str, AttributePrecision]] = {}
@@ -223,7 +95,7 @@ class EvaluationRecord(_Part):
 
     @property
     def fused(self) -> BothDirections:
-        """The figures of the fused score."""
+        """Returns the figures of the fused score."""
         return self.directions["fused"]
 
     @classmethod
@@ -236,7 +108,7 @@ class EvaluationRecord(_Part):
         data_fingerprint: str,
         details: Mapping[str, Any],
     ) -> "EvaluationRecord":
-        """The record of an evaluation that this program made.
+        """Makes the record of an evaluation.
 
         Args:
             figures: the fields of an `evaluation.evaluate.Evaluation`.
@@ -244,7 +116,7 @@ class EvaluationRecord(_Part):
             step: of the checkpoint.
             config: of the run.
             data_fingerprint: of the prepared data.
-            details: the protocol, and what explains the figures, by the names of the fields.
+            details: the protocol, and all that explains the figures, by the names of the fields.
         """
         # Loads JAX, which those who read records can do without.
         from mcsan_jax.config import flatten
@@ -301,17 +173,17 @@ class EvaluationRecord(_Part):
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that decide a run's numbers."""
+    """Returns the versions of the packages that decide a run's numbers."""
     return {name: metadata.version(name) for name in _PACKAGES}
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as JSON gives them back: tuples are lists."""
+    """Returns values as JSON gives them back: tuples become lists."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def _first_fault(error: pydantic.ValidationError) -> str:
-    """Where the first fault is, what was found, and what is wrong with it."""
+    """Says where the first fault is, what was found, and what is wrong with it."""
     fault = error.errors()[0]
     where = ".".join(map(str, fault["loc"]))
     if fault["type"] == "missing":

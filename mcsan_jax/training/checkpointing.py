@@ -1,4 +1,4 @@
-"""Checkpoints on disk: the best by validation Rsum and the last. The only module that speaks to Orbax."""
+"""This module keeps two checkpoints on disk, the best by validation Rsum and the last; no other one uses Orbax."""
 
 import contextlib
 import pathlib
@@ -14,13 +14,16 @@ State = TypeVar("State")
 
 SELECTION_METRIC = "rsum"
 NOT_READ = ocp.PLACEHOLDER
-"""Stands in a state for what is not wanted of a checkpoint."""
+"""This value marks the leaves of a state that are not read from a checkpoint."""
 
 
 class CheckpointStore:
-    """A folder of checkpoints, written in the background; only complete ones are ever seen.
+    """A store writes checkpoints into a folder, in the background; a reader only ever sees complete ones.
 
-    Not thread safe. Use as a context manager, or call `close`, so that the last write is complete.
+    It is not thread safe. Use it as a context manager, or call `close`, so that the last write is complete.
+
+    Args:
+        folder: where the checkpoints are; it is made when the first one is written.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -46,13 +49,13 @@ class CheckpointStore:
 
     @property
     def last_step(self) -> int | None:
-        """Step of the newest checkpoint, or None."""
+        """Returns the step of the newest checkpoint; None where there is none."""
         latest = self._checkpointer.latest
         return None if latest is None else latest.step
 
     @property
     def best_step(self) -> int | None:
-        """Step of the checkpoint with the highest validation Rsum (the later of equals), or None."""
+        """Returns the step of the checkpoint with the highest validation Rsum (the later of equals), or None."""
         scored = [
             (checkpoint.metrics[SELECTION_METRIC], checkpoint.step)
             for checkpoint in self._checkpointer.checkpoints
@@ -61,17 +64,22 @@ class CheckpointStore:
         return max(scored)[1] if scored else None
 
     def save(self, step: int, state: Any, rsum: float | None = None) -> None:
-        """Starts writing a checkpoint; returns as soon as the state was copied. `rsum` makes it eligible as best.
+        """Starts to write a checkpoint and returns as soon as the state was copied.
+
+        Args:
+            step: of the state.
+            state: a tree of arrays on the devices.
+            rsum: the validation Rsum, from 0 to 600, which makes the checkpoint eligible as the best; None does not.
 
         Raises:
-            InputError: there is no room for this one or the one before; those before are whole.
+            InputError: the disk is too full for this checkpoint or the one before; those before them are whole.
         """
         metrics = None if rsum is None else {SELECTION_METRIC: rsum}
         with self._says_if_full():
             self._checkpointer.save_async(step, state, metrics=metrics)
 
     def restore(self, step: int, like: State) -> State:
-        """The state saved at a step, with the shapes, types and shardings of `like`.
+        """Reads the state that was saved at a step, with the shapes, types and shardings of `like`.
 
         Leaves of `like` that are `NOT_READ` stay so: nothing of them is read.
         """
@@ -91,7 +99,7 @@ class CheckpointStore:
             self._checkpointer.wait()
 
     def close(self) -> None:
-        """Waits for the write in progress and lets go of the folder."""
+        """Waits for the write in progress and closes the folder."""
         self._checkpointer.close()
 
     @contextlib.contextmanager
@@ -102,6 +110,6 @@ class CheckpointStore:
             if "No space left on device" not in str(error):
                 raise
             raise InputError(
-                f"{self.folder}: no room for another checkpoint ({str(error).splitlines()[0]}); make room, and start "
-                "the same command again: it goes on from the last checkpoint there"
+                f"{self.folder}: the disk is too full for another checkpoint ({str(error).splitlines()[0]}); free some "
+                "of it, and start the same command again: it goes on from the last checkpoint there"
             ) from error

@@ -1,6 +1,6 @@
-"""How the videos of one device meet the captions of all devices, inside `jax.shard_map`.
+"""Inside `jax.shard_map`, this module lets the videos of one device meet the captions of all devices.
 
-Captions travel, because they are small: some ten vectors of a caption stand against twenty frames on three levels of a
+Captions travel, because they are small: a caption has some ten vectors, against twenty frames on three levels of a
 video. Frames never leave their device, in either form:
 
 * gather: every device receives all captions, packs their nodes together and scores its videos once;
@@ -21,18 +21,29 @@ from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts
 
 PairScorer = Callable[[PreparedVideos, PreparedTexts, ScoringParameters], Float[Array, "v t"]]
-"""Scores of all given videos and captions."""
+"""A function that scores all given videos and captions with each other."""
 
 Leaves = list[Array]
 
 LeafScorer = Callable[[Leaves, Leaves, Leaves, ScoringParameters], Float[Array, "v t"]]
-"""The same from the arrays of the videos, and those of the captions that have a gradient and that have none."""
+"""The same function of arrays: those of the videos, and those of the captions with a gradient and without one."""
 
 
 def gathered_scores(
     score: PairScorer, axis: str, videos: PreparedVideos, texts: Encoding, parameters: ScoringParameters
 ) -> Float[Array, "own_v t"]:
-    """Scores of this device's videos with the captions of all devices, which are gathered."""
+    """Scores this device's videos with the captions of all devices, which it gathers.
+
+    Args:
+        score: scores videos and captions.
+        axis: of the mesh, over which both are split.
+        videos: those of this device [own_v].
+        texts: those of this device.
+        parameters: of the score.
+
+    Returns:
+        Scores of this device's videos and all captions, in the order of the devices.
+    """
     everyone = jax.lax.all_gather(texts, axis, tiled=True)
     return score(videos, prepare_texts(everyone), parameters)
 
@@ -40,7 +51,7 @@ def gathered_scores(
 def ring_scores(
     score: PairScorer, axis: str, videos: PreparedVideos, texts: Encoding, parameters: ScoringParameters
 ) -> Float[Array, "own_v t"]:
-    """Scores of this device's videos with the captions of all devices, which go round."""
+    """Returns what `gathered_scores` does, while the captions go round from device to device."""
     of_videos, video_kind = jax.tree.flatten(videos)
     of_texts, text_kind = jax.tree.flatten(prepare_texts(texts))
     # The others are indices and masks.
@@ -111,12 +122,15 @@ def _zeros(tree: Any) -> Any:
 
 
 def _pass_on(texts: Any, axis: str) -> Any:
-    """Sends captions to the next device and takes those of the one before."""
+    """Sends captions to the next device and returns those of the device before."""
     devices = jax.lax.axis_size(axis)
     return jax.lax.ppermute(texts, axis, [(here, (here + 1) % devices) for here in range(devices)])
 
 
 def _hops(axis: str) -> Array:
-    """After how many hops the captions of each device are here; equally, whose captions are here after each hop."""
+    """Returns after how many hops the captions of each device are here, int32 [devices].
+
+    The same numbers say whose captions are here after each hop.
+    """
     devices = jax.lax.axis_size(axis)
     return (jax.lax.axis_index(axis) - jnp.arange(devices, dtype=jnp.int32)) % devices

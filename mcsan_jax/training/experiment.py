@@ -1,4 +1,4 @@
-"""Everything that a configuration and prepared data determine before the first step."""
+"""This module makes all that a configuration and prepared data determine before the first step."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -16,15 +16,28 @@ from mcsan_jax.evaluation.encode_split import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
 from mcsan_jax.training.checkpointing import NOT_READ
+from mcsan_jax.training.initial_parameters import find_encoder, is_pretrained
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
-from mcsan_jax.training.pretrained_parameters import find_encoder, is_pretrained
 from mcsan_jax.training.train_step import StateMaker, TrainState, TrainStep, make_state_maker, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A model on a mesh, ready to be trained or evaluated."""
+    """An experiment holds a model on a mesh and all that trains or evaluates it.
+
+    Attributes:
+        config: the configuration.
+        manifest: of the prepared data.
+        mesh: the devices.
+        model: the network.
+        schedule: gives the learning rate of a step.
+        optimizer: turns gradients into updates.
+        state_maker: makes training states.
+        train_step: the compiled step.
+        encoders: the compiled encoders and the parameters of the score, for evaluation.
+        steps_per_epoch: of the training split, the last step with a batch that may not be full.
+    """
 
     config: Config
     manifest: Manifest
@@ -39,18 +52,18 @@ class Experiment:
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run."""
+        """Returns the number of steps of the whole run."""
         return self.steps_per_epoch * self.config.train.epochs
 
     def initial_state(self) -> TrainState:
-        """Freshly initialised parameters, with the data's feature statistics."""
+        """Makes a state of freshly initialised parameters, with the feature statistics of the data."""
         return self.state_maker.create()
 
 
 def build_experiment(
     config: Config, manifest: Manifest, mesh: Mesh | None = None, word_vectors: WordVectors | None = None
 ) -> Experiment:
-    """Puts the parts together.
+    """Builds the experiment.
 
     Args:
         config: the experiment.
@@ -60,7 +73,7 @@ def build_experiment(
 
     Raises:
         InputError: the batch sizes or the kernel do not fit the devices, or the word vectors or the pretrained text
-            encoder not the data.
+            encoder do not fit the data.
     """
     mesh = make_mesh() if mesh is None else mesh
     check_kernel(config.similarity.kernel, mesh)
@@ -97,7 +110,7 @@ def build_experiment(
 
 
 def data_shape(manifest: Manifest) -> DataShape:
-    """The sizes that the network takes from the data."""
+    """Returns the sizes that the network takes from the data."""
     return DataShape(
         vocabulary_size=manifest.tokenizer.size,
         role_count=len(manifest.roles),
@@ -108,7 +121,7 @@ def data_shape(manifest: Manifest) -> DataShape:
 
 
 def example_batch(config: Config, manifest: Manifest) -> PairBatch:
-    """A batch of one empty pair in the shapes that the configuration gives."""
+    """Makes a batch of one empty pair, in the shapes and types that the configuration gives."""
     data = config.data
     nodes = data.max_actions + data.max_entities
     region_shape = (1, data.max_frames, manifest.regions_per_frame, manifest.region_dim)
@@ -145,7 +158,7 @@ def example_batch(config: Config, manifest: Manifest) -> PairBatch:
 
 
 def batch_limits(config: DataConfig) -> BatchLimits:
-    """The sizes to which the input pipeline pads and cuts."""
+    """Returns the sizes to which the input pipeline pads and cuts."""
     return BatchLimits(
         max_frames=config.max_frames,
         max_tokens=config.max_tokens,
@@ -156,7 +169,10 @@ def batch_limits(config: DataConfig) -> BatchLimits:
 
 
 def feature_statistics(manifest: Manifest) -> Mapping[str, Mapping[str, np.ndarray]]:
-    """Mean and standard deviation of the frame (and region) features, as the model's ``statistics`` collection."""
+    """Returns the model's ``statistics`` collection: mean and standard deviation of the frame (and region) features.
+
+    Each is float32 [dim], of the streams of that kind one after the other.
+    """
     statistics = {"frame_statistics": _joined(manifest.frame_streams)}
     if manifest.region_stream is not None:
         statistics["region_statistics"] = _joined((manifest.region_stream,))
@@ -171,7 +187,7 @@ def _joined(streams: tuple[FeatureStream, ...]) -> dict[str, np.ndarray]:
 
 
 def variables_of(state: TrainState) -> dict[str, Any]:
-    """The model's variables in a training state, for use: with the average of each parameter that has one."""
+    """Returns the model's variables as they are used: the average of each parameter that has one, and the others."""
     params = state.params
     if state.average is not None:
         params = jax.tree.map(lambda own, mean: own if mean is None else mean, params, state.average)
@@ -179,7 +195,7 @@ def variables_of(state: TrainState) -> dict[str, Any]:
 
 
 def for_use(state: TrainState) -> TrainState:
-    """The abstract state without what only training needs: `variables_of` gives the same for both."""
+    """Returns the abstract state without what only training needs; `variables_of` gives the same for both."""
     unused = {"step", "seed", "opt_state", "average" if state.average is None else "params"}
     return dataclasses.replace(
         state, **{name: jax.tree.map(lambda _: NOT_READ, getattr(state, name)) for name in unused}
@@ -187,11 +203,11 @@ def for_use(state: TrainState) -> TrainState:
 
 
 def parameter_count(state: TrainState) -> int:
-    """Number of learned numbers."""
+    """Returns how many numbers the parameters have."""
     return sum(leaf.size for leaf in jax.tree.leaves(state.params))
 
 
 def published_count(state: TrainState) -> int:
-    """How many of them were published with a pretrained text encoder."""
+    """Returns how many of these numbers were published with a pretrained text encoder."""
     leaves = zip(jax.tree.leaves(is_pretrained(state.params)), jax.tree.leaves(state.params), strict=True)
     return sum(leaf.size for published, leaf in leaves if published)

@@ -1,9 +1,9 @@
-"""Encodes a large batch in parts, so that the encoders never hold more than one part of it at a time.
+"""This module encodes a large batch as micro-batches: the encoders never hold more than one of them at a time.
 
-The loss still sees the whole batch, with all of its negatives: this is GradCache (Gao et al. 2021). Encodings are
-computed part by part and everything else that the encoders made is forgotten; when the gradient of the loss has come
-back to the encodings, each part is encoded once more and its share of the gradient of the parameters is added up. In
-JAX that is `jax.checkpoint` inside `jax.lax.map`.
+The loss still sees the whole batch, with all of its negatives: this is GradCache (Gao et al. 2021). Each
+micro-batch is encoded and everything else that the encoders made is dropped; when the gradient of the loss has come
+back to the encodings, each micro-batch is encoded once more and its share of the gradient of the parameters is added.
+In JAX that is `jax.checkpoint` inside `jax.lax.map`.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import DATA_AXIS
 
 Encode = Callable[[Any, PairBatch, jax.Array], tuple[Encoding, Encoding]]
-"""Videos and captions of a batch in training, from the model's variables, the batch and the key of the dropout."""
+"""A function that encodes videos and captions of a batch, given the model's variables and the key of the dropout."""
 
 
 def encode_whole(model: MCSAN) -> Encode:
-    """The whole batch at once."""
+    """Returns the function that encodes the whole batch at once."""
 
     def encode(variables: Any, batch: PairBatch, key: jax.Array) -> tuple[Encoding, Encoding]:
         encoded: Any = model.apply(variables, batch, train=True, rngs={"dropout": key})
@@ -33,34 +33,34 @@ def encode_whole(model: MCSAN) -> Encode:
     return encode
 
 
-def encode_in_parts(model: MCSAN, mesh: Mesh, parts: int) -> Encode:
-    """Every device encodes its own rows, in `parts` parts one after the other.
+def encode_in_micro_batches(model: MCSAN, mesh: Mesh, count: int) -> Encode:
+    """Returns the function with which every device encodes its own rows, one micro-batch after the other.
 
-    Dropout differs between parts and devices; apart from it the encodings are those of the whole batch.
+    Dropout differs between micro-batches and devices; apart from it the encodings are those of the whole batch.
 
     Args:
         model: the network.
         mesh: over which the rows of batches are split.
-        parts: of each device's rows, which they divide.
+        count: the number of micro-batches, which divides the rows of each device.
     """
 
     def encode_own(variables: Any, batch: PairBatch, key: jax.Array) -> tuple[Encoding, Encoding]:
         key = jax.random.fold_in(key, jax.lax.axis_index(DATA_AXIS))
 
         @jax.checkpoint
-        def encode(part: PairBatch, number: jax.Array) -> tuple[Encoding, Encoding]:
+        def encode(rows: PairBatch, number: jax.Array) -> tuple[Encoding, Encoding]:
             rngs = {"dropout": jax.random.fold_in(key, number)}
-            encoded: Any = model.apply(variables, part, train=True, rngs=rngs)
+            encoded: Any = model.apply(variables, rows, train=True, rngs=rngs)
             return encoded[:2]
 
-        split = jax.tree.map(lambda rows: rows.reshape(parts, -1, *rows.shape[1:]), batch)
-        numbers = jnp.arange(parts, dtype=jnp.int32)
+        split = jax.tree.map(lambda rows: rows.reshape(count, -1, *rows.shape[1:]), batch)
+        numbers = jnp.arange(count, dtype=jnp.int32)
         encoded = jax.lax.map(lambda numbered: encode(*numbered), (split, numbers))
         return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), encoded)
 
     split, everywhere = PartitionSpec(DATA_AXIS), PartitionSpec()
     # Without the check, the network may begin its loops with constants, and the gradient of what is the same everywhere
-    # is summed over devices once, at the end, and not in every part.
+    # is summed over devices once, at the end, and not in every micro-batch.
     return jax.shard_map(
         encode_own,
         mesh=mesh,
@@ -70,15 +70,15 @@ def encode_in_parts(model: MCSAN, mesh: Mesh, parts: int) -> Encode:
     )
 
 
-def check_micro_batches(batch_size: int, parts: int, mesh: Mesh) -> None:
-    """Refuses a number of parts that does not divide the rows of each device.
+def check_micro_batches(batch_size: int, count: int, mesh: Mesh) -> None:
+    """Refuses a number of micro-batches that does not divide the rows of each device.
 
     Raises:
         InputError: names the config key and the numbers.
     """
     rows = batch_size // mesh.size
-    if rows % parts:
+    if rows % count:
         raise InputError(
-            f"config.train.micro_batches is {parts}, which does not divide the {rows} videos that each of {mesh.size} "
+            f"config.train.micro_batches is {count}, which does not divide the {rows} videos that each of {mesh.size} "
             f"device(s) has of config.train.batch_size {batch_size}; choose a divisor of {rows}"
         )

@@ -1,4 +1,4 @@
-"""The optimiser: AdamW, linear warm-up, cosine decay, gradient clipping; and the average of what it finds."""
+"""This module makes the optimiser (AdamW, warm-up, cosine decay, gradient clipping) and averages what it finds."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from jaxtyping import Array, Int
 
 from mcsan_jax.config import OptimConfig
 from mcsan_jax.models.text_encoder import ROLES
-from mcsan_jax.training.pretrained_parameters import is_pretrained
+from mcsan_jax.training.initial_parameters import is_pretrained
 
 _DECAYED = frozenset({"kernel", "recurrent", "embedding", "places", "segments"})
-"""Last names of the parameters that weight decay pulls towards zero, but for the embedding of roles."""
+"""Weight decay pulls parameters with these last names towards zero, except for the embedding of roles."""
 
 
 def learning_rate_schedule(config: OptimConfig, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
-    """Learning rate at each step: linear warm-up from zero, then a cosine down to ``final_fraction`` of the peak."""
+    """Returns the learning rate by step: linear warm-up from zero, then a cosine to ``final_fraction`` of the peak."""
     warmup = min(max(1, round(config.warmup_epochs * steps_per_epoch)), max(1, total_steps - 1))
     return optax.warmup_cosine_decay_schedule(
         init_value=0.0,
@@ -28,7 +28,7 @@ def learning_rate_schedule(config: OptimConfig, steps_per_epoch: int, total_step
 
 
 def pretrained_schedule(config: OptimConfig, total_steps: int) -> optax.Schedule:
-    """Learning rate of a pretrained encoder: none up to ``pretrained_start``, then a short warm-up and a cosine."""
+    """Returns the learning rate of a pretrained encoder: zero up to ``pretrained_start``, then warm-up and cosine."""
     start = round(config.pretrained_start * total_steps)
     left = max(total_steps - start, 2)
     tuning = optax.warmup_cosine_decay_schedule(
@@ -44,9 +44,15 @@ def pretrained_schedule(config: OptimConfig, total_steps: int) -> optax.Schedule
 def make_optimizer(
     config: OptimConfig, schedule: optax.Schedule, total_steps: int, has_pretrained: bool = False
 ) -> optax.GradientTransformation:
-    """AdamW on all parameters, with weight decay on those that `decays` names.
+    """Makes AdamW for all parameters, with weight decay on those that `decays` names.
 
     The parameters of a pretrained encoder have their own learning rate and their own clipping, or stay as they are.
+
+    Args:
+        config: of the optimiser.
+        schedule: learning rate by step, of all parameters but those of a pretrained encoder.
+        total_steps: of the whole run.
+        has_pretrained: whether there is a pretrained encoder.
     """
     own = _adamw(config, schedule)
     if not has_pretrained:
@@ -64,7 +70,7 @@ def make_optimizer(
 
 
 def decays(params: Any) -> Any:
-    """A tree like the parameters: True for those that weight decay pulls towards zero.
+    """Returns a tree like the parameters: True for those that weight decay pulls towards zero.
 
     The names of a parameter decide, never its shape. Decay applies to the matrices of products (``kernel``,
     ``recurrent``) and to the embeddings that are states or are added to states (``embedding``, ``places``,
@@ -80,7 +86,7 @@ def decays(params: Any) -> Any:
 
 
 def moving_average(average: Any, params: Any, step: Int[Array, ""], decay: float) -> Any:
-    """The exponential moving average after one more step.
+    """Returns the exponential moving average after one more step.
 
     ``a ← d a + (1 − d) p`` with ``d = min(decay, (1 + step) / (10 + step))``, so that the random start is soon
     forgotten (the rule of TensorFlow's ``ExponentialMovingAverage``).

@@ -1,4 +1,7 @@
-"""What a run tells: a line on the terminal, `metrics.jsonl` and TensorBoard scalars in the work folder."""
+"""This module tells how a training goes: on the terminal, in `metrics.jsonl`, to TensorBoard, and in a trace.
+
+It also says how much memory of a device a step needs.
+"""
 
 import json
 import os
@@ -6,18 +9,27 @@ import pathlib
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
+import jax
 import tensorboardX
 from tqdm import tqdm
 
+from data_pipeline.batches.batch import PairBatch
 from data_pipeline.host.files import write_text
 from mcsan_jax.processes import is_first
+from mcsan_jax.training.experiment import Experiment
+from mcsan_jax.training.train_step import TrainState
+
+_WARM = 3
+"""So many steps of this call come before the first that is traced, because the first compiles."""
+_TRACED = 3
 
 
 class RunLog:
-    """Writes the scalars of a run, as a context manager; of several processes, the first alone does.
+    """A log writes the scalars of a run; of several processes, only the first one does. It is a context manager.
 
-    When a run is resumed, entries after the restored step are dropped.
+    When a run is resumed, the log drops entries after the restored step.
 
     Args:
         workdir: folder of `metrics.jsonl` and `tensorboard/`.
@@ -35,7 +47,7 @@ class RunLog:
         )
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
-        """Notes scalars of a kind ("train", "val", …) at a step."""
+        """Writes the scalars of a kind ("train", "val") at a step, by name."""
         self._lines.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
         self._lines.flush()
         for name, value in values.items():
@@ -50,9 +62,14 @@ class RunLog:
 
 
 class TrainProgress:
-    """A progress bar with loss by term, pairs per second and time left; plain lines when not on a terminal.
+    """A progress bar shows loss by term, pairs per second and time left; without a terminal, plain lines do.
 
-    A context manager.
+    It is a context manager.
+
+    Args:
+        total_steps: of the whole run.
+        start_step: step from which the run goes on.
+        batch_size: pairs of a step, over all processes.
     """
 
     def __init__(self, total_steps: int, start_step: int, batch_size: int) -> None:
@@ -69,7 +86,7 @@ class TrainProgress:
         self._seen = (start_step, time.monotonic())
 
     def report(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
-        """Shows the step's metrics; returns them with ``pairs_per_second`` since the last report."""
+        """Shows the metrics of a step, and returns them with ``pairs_per_second`` since the last report."""
         last_step, last_time = self._seen
         now = time.monotonic()
         rate = max(step - last_step, 1) / max(now - last_time, 1e-9)
@@ -85,7 +102,7 @@ class TrainProgress:
         return {**metrics, "pairs_per_second": rate * self._batch_size}
 
     def pause(self, text: str) -> None:
-        """Prints lines above the bar; time until `resume` is not counted into the rate."""
+        """Prints lines above the bar; the rate does not count the time until `resume`."""
         self._bar.write(text, file=sys.stdout)
         sys.stdout.flush()
 
@@ -100,8 +117,78 @@ class TrainProgress:
         self._bar.close()
 
 
+class StepTrace:
+    """A trace of some steps of a run goes into a folder; it is a context manager around the loop.
+
+    The folder gets ``plugins/profile/<time>/``, with ``perfetto_trace.json.gz`` (for https://ui.perfetto.dev) beside
+    what XProf and TensorBoard's profile plugin read.
+
+    Args:
+        folder: where to write; None traces nothing.
+        start_step: step from which the run goes on.
+    """
+
+    def __init__(self, folder: pathlib.Path | None, start_step: int) -> None:
+        self._folder = folder
+        self._first = start_step + _WARM + 1
+        self._running = False
+
+    def begin_step(self, step: int) -> None:
+        """Is to be called before a step is started."""
+        if self._folder is not None and step == self._first:
+            jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
+            self._running = True
+
+    def end_step(self, step: int, results: Any) -> None:
+        """Is to be called after a step was started; the trace waits for its results."""
+        if self._running and step == self._first + _TRACED - 1:
+            jax.block_until_ready(results)
+            self._stop()
+            print(f"steps {self._first} to {step} are traced in {self._folder}", flush=True)
+
+    def __enter__(self) -> "StepTrace":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._running:
+            self._stop()
+
+    def _stop(self) -> None:
+        jax.profiler.stop_trace()
+        self._running = False
+
+
+def describe_memory(experiment: Experiment, state: TrainState, batch: PairBatch) -> str:
+    """Returns a line with XLA's estimate for one device, and with how much the device has where it says so.
+
+    It compiles the step, so that the first call of the step need not.
+
+    Args:
+        experiment: whose step it is.
+        state: of the training.
+        batch: any batch, on the devices.
+    """
+    needs = experiment.train_step.lower(state, batch).compile().memory_analysis()
+    if needs is None:
+        return "how much memory a step needs is not known on this device"
+    of_state, of_batch = (
+        sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(tree))
+        for tree in (state, batch)
+    )
+    # The new state is held beside the old one, unless that one is donated.
+    results = needs.output_size_in_bytes - needs.alias_size_in_bytes
+    batches = (1 + experiment.config.data.prefetch) * of_batch
+    total = of_state + batches + results + needs.temp_size_in_bytes
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    return (
+        f"a device needs about {_bytes(total)}: the state {_bytes(of_state)}, batches {_bytes(batches)}, "
+        f"a step {_bytes(results + needs.temp_size_in_bytes)}"
+        + (f"; it has {_bytes(limit)}" if limit else "")
+    )
+
+
 def _loss_by_term(metrics: Mapping[str, float]) -> str:
-    """The loss and the losses that it is the sum of, before weighing and summed over levels."""
+    """Returns the loss and its terms in words: before they are weighted, summed over levels."""
     terms: dict[str, float] = {}
     for name, value in metrics.items():
         if name.startswith("loss/"):
@@ -120,3 +207,7 @@ def _drop_after(path: pathlib.Path, step: int) -> None:
         if line.endswith("\n") and json.loads(line)["step"] <= step:
             kept.append(line)
     write_text(path, "".join(kept))
+
+
+def _bytes(number: float) -> str:
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

@@ -1,37 +1,35 @@
-"""The whole training loop."""
+"""This module is the whole training loop."""
 
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.evaluation.rank_split import Evaluation
-from mcsan_jax.processes import is_first
+from mcsan_jax.processes import Preempted, is_first, stop_requests
+from mcsan_jax.sharding import on_devices
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
-from mcsan_jax.training.kept_states import keeps_states, make_kept_states
-from mcsan_jax.training.preemption import Preempted, stop_requests
-from mcsan_jax.training.prefetch import on_devices
-from mcsan_jax.training.progress import RunLog, TrainProgress
-from mcsan_jax.training.step_memory import describe_memory
-from mcsan_jax.training.step_trace import StepTrace
+from mcsan_jax.training.progress import RunLog, StepTrace, TrainProgress, describe_memory
+from mcsan_jax.training.token_state_cache import caches_token_states, make_token_state_cache
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
 class PairStream(Protocol):
-    """Training batches whose order is a pure function of the step."""
+    """A stream gives training batches whose order is a pure function of the step."""
 
     def from_step(self, step: int) -> Iterator[PairBatch]:
-        """Batches from a global step on, without end."""
+        """Yields batches from a global step on, without end."""
         ...
 
 
 Evaluator = Callable[[TrainState, int], tuple[Evaluation, dict[str, float], str]]
-"""Evaluates a state at a step on the validation split: its figures, its loss and the terms, and what to print."""
+"""A function that evaluates a state at a step on the validation split; it returns the figures, the loss with its terms,
+and what to print."""
 
 
 def train(
@@ -44,9 +42,19 @@ def train(
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
 
-    Nothing but the step decides what happens in it: batches and random streams are functions of (seed, step), so a
-    resumed run goes through bit for bit the same states as one that was never interrupted. With `profile`, the first
-    process traces a few steps.
+    Batches and random streams are functions of (seed, step) alone, so a resumed run goes through bit for bit the same
+    states as one that was never interrupted.
+
+    Args:
+        experiment: model, optimiser and compiled step.
+        batches: of the training split.
+        evaluator: evaluates a state.
+        checkpoints: where states are saved.
+        workdir: folder of the logs and of the trace.
+        profile: whether the first process traces a few steps.
+
+    Returns:
+        The last state, on the devices.
 
     Raises:
         Preempted: SIGTERM asked it to stop, and it saved a checkpoint.
@@ -62,9 +70,10 @@ def train(
         state = experiment.initial_state()
     if start >= total:
         return state
+    learning_rate = _compiled(experiment.schedule)
     host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
-    if keeps_states(experiment):
-        host_batches = make_kept_states(experiment, state).attach(host_batches)
+    if caches_token_states(experiment):
+        host_batches = make_token_state_cache(experiment, state).attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
     print(describe_memory(experiment, state, batch), flush=True)
@@ -92,7 +101,7 @@ def train(
                 # Before any checkpoint: a broken state must not take the place of a good one.
                 values = _finite(metrics, step)
             if logs:
-                values["learning_rate"] = float(experiment.schedule(step - 1))
+                values["learning_rate"] = learning_rate(step - 1)
                 log.write(step, "train", progress.report(step, values))
 
             # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
@@ -112,8 +121,20 @@ def train(
     return state
 
 
+def _compiled(schedule: Callable[[Any], Any]) -> Callable[[int], float]:
+    """Returns the schedule as a compiled program; otherwise each of its operations would send constants to a device."""
+
+    @jax.jit
+    def program(step: jax.Array) -> jax.Array:
+        # Optax multiplies floats and integers, which the strict setting of the tests forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            return schedule(step)
+
+    return lambda step: float(jax.device_get(program(jax.device_put(np.int32(step)))))
+
+
 def _finite(metrics: Metrics, step: int) -> dict[str, float]:
-    """Metrics on the host.
+    """Returns the metrics on the host.
 
     Raises:
         FloatingPointError: names the step and the terms that are not finite.
@@ -129,8 +150,8 @@ def _finite(metrics: Metrics, step: int) -> dict[str, float]:
 
 
 def _scalars(evaluation: Evaluation) -> dict[str, float]:
-    """The figures worth a curve."""
-    values = {f"rsum/{part}": figures["rsum"] for part, figures in evaluation.directions.items()}
+    """Returns the figures that are worth a curve, by name."""
+    values = {f"rsum/{score}": figures["rsum"] for score, figures in evaluation.directions.items()}
     fused = evaluation.directions["fused"]
     for direction in ("t2v", "v2t"):
         values.update({f"{direction}/{name}": value for name, value in fused[direction].items()})

@@ -1,4 +1,4 @@
-"""The pure training step: loss, gradient, update; compiled once for a mesh."""
+"""This module makes the pure training step (loss, gradient, update), compiled once for a mesh."""
 
 import dataclasses
 import functools
@@ -18,11 +18,16 @@ from data_pipeline.prepared_data import WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import replicated, split_rows
-from mcsan_jax.training.micro_batches import encode_in_parts, encode_whole
+from mcsan_jax.training.initial_parameters import (
+    check_word_vectors,
+    hold_pretrained,
+    with_pretrained,
+    with_word_vectors,
+    without_pretrained,
+)
+from mcsan_jax.training.micro_batches import encode_in_micro_batches, encode_whole
 from mcsan_jax.training.objective import logged_losses, make_objective
 from mcsan_jax.training.optimizers import moving_average
-from mcsan_jax.training.pretrained_parameters import hold_pretrained, with_pretrained, without_pretrained
-from mcsan_jax.training.word_vectors import check_word_vectors, with_word_vectors
 
 Metrics = dict[str, jax.Array]
 TrainStep = jax.stages.Wrapped
@@ -32,11 +37,16 @@ TrainStep = jax.stages.Wrapped
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Everything that training changes, and the constants that it needs beside it.
+    """A state holds everything that training changes, and the constants that it needs.
 
-    The seed is one of them, so that runs which differ in nothing else share their compiled programs. ``average`` is the
-    moving average of the parameters; None where the config asks for none, and in the place of each parameter of an
-    encoder that stays as it was published.
+    Attributes:
+        step: how many steps were taken.
+        seed: of all random streams; as part of the state, it lets runs that differ in nothing else share programs.
+        params: the parameters of the network.
+        statistics: the feature statistics, which training does not change.
+        opt_state: of the optimiser.
+        average: the moving average of the parameters; None where the config asks for none, and for each parameter of
+            an encoder that stays as it was published.
     """
 
     step: Int[Array, ""]
@@ -48,17 +58,18 @@ class TrainState:
 
 
 def stream_key(seed: UInt[Array, ""] | int, name: str, step: Int[Array, ""] | int) -> jax.Array:
-    """The random key of a named stream at a step: a pure function, so that resuming needs no saved key."""
+    """Returns the random key of a named stream at a step, a pure function, so that resuming needs no saved key."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode())), step)
 
 
 @dataclasses.dataclass(frozen=True)
 class StateMaker:
-    """Makes training states of a model on a mesh.
+    """A state maker makes training states of a model on a mesh.
 
     Attributes:
         create: makes a freshly initialised state, on the devices in its final sharding.
-        abstract: its shapes, types and shardings, into which a checkpoint is restored; costs no compilation.
+        abstract: the shapes, types and shardings of that state, into which a checkpoint is restored; it needs no
+            compilation.
     """
 
     create: Callable[[], TrainState]
@@ -74,7 +85,7 @@ def make_state_maker(
     word_vectors: WordVectors | None = None,
     published: Any = None,
 ) -> StateMaker:
-    """How a state of this model comes about.
+    """Returns what makes states of this model.
 
     Args:
         model: the network.
@@ -128,9 +139,9 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     config: Config,
     mesh: Mesh,
-    takes_over: bool | None = None,
+    donate: bool | None = None,
 ) -> TrainStep:
-    """The compiled step ``(state, batch) → (state, metrics)``.
+    """Compiles the step ``(state, batch) → (state, metrics)``.
 
     Loss and similarity matrix are over the global batch. Metrics are scalars: ``loss``, the losses that it is the
     sum of (``loss/<name>``), ``gradient_norm``, ``temperature``, and ``level_weight/<level>``.
@@ -140,15 +151,15 @@ def make_train_step(
         optimizer: turns gradients into updates.
         config: the experiment.
         mesh: where it runs.
-        takes_over: whether the step takes over the memory of the state given; None for accelerators only. On a
-            processor XLA then copies every parameter several times, which takes a tenth of the step.
+        donate: whether the memory of the state given is donated to the step; None donates it on accelerators only. On
+            a processor XLA then copies every parameter several times, which takes a tenth of the step.
     """
-    if takes_over is None:
-        takes_over = mesh.devices.flat[0].platform != "cpu"
+    if donate is None:
+        donate = mesh.devices.flat[0].platform != "cpu"
     everywhere = replicated(mesh)
     objective = make_objective(config, mesh)
-    parts = config.train.micro_batches
-    encode = encode_in_parts(model, mesh, parts) if parts > 1 else encode_whole(model)
+    count = config.train.micro_batches
+    encode = encode_in_micro_batches(model, mesh, count) if count > 1 else encode_whole(model)
 
     def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
         variables = {
@@ -182,10 +193,10 @@ def make_train_step(
         train_step,
         in_shardings=(everywhere, split_rows(mesh)),
         out_shardings=(everywhere, everywhere),
-        donate_argnames=("state",) if takes_over else (),
+        donate_argnames=("state",) if donate else (),
     )
 
 
 def _learned(params: Any, config: Config) -> Any:
-    """The parameters, without those of an encoder that stays as it was published."""
+    """Returns the parameters, without those of an encoder that stays as it was published."""
     return without_pretrained(params) if config.encoder_is_frozen else params

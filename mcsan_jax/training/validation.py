@@ -22,8 +22,8 @@ from mcsan_jax.evaluation.encode_split import (
 from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
 from mcsan_jax.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.experiment import Experiment, variables_of
-from mcsan_jax.training.kept_states import SplitWithStates, keeps_states, make_kept_states
 from mcsan_jax.training.objective import logged_losses, make_objective
+from mcsan_jax.training.token_state_cache import SplitWithStates, caches_token_states, make_token_state_cache
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
@@ -78,8 +78,8 @@ class Validation:
     def __call__(self, state: TrainState) -> tuple[Evaluation, dict[str, float]]:
         """The figures of a state; its loss and the terms of the loss, by the names ``loss`` and ``loss/<term>``."""
         experiment = self._experiment
-        if keeps_states(experiment) and not self._has_states:
-            self._split = SplitWithStates(self._split, make_kept_states(experiment, state))
+        if caches_token_states(experiment) and not self._has_states:
+            self._split = SplitWithStates(self._split, make_token_state_cache(experiment, state))
             self._has_states = True
         encoded = encode_split(
             experiment.encoders,

@@ -212,9 +212,9 @@ EVALUATION = (
     ),
     Mutant(
         "captions that differ in case are no duplicates",
-        "mcsan_jax/evaluation/relevance.py",
-        'return " ".join(text.casefold().split())',
-        'return " ".join(text.split())',
+        "data_pipeline/text/same_text.py",
+        'return re.sub(WHITE_SPACE, " ", text.lower())',
+        'return re.sub(WHITE_SPACE, " ", text)',
         ("evaluation/test_relevance.py",),
     ),
 )

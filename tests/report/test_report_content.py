@@ -30,7 +30,7 @@ SECTIONS = {
     "hubs": 2,
     "slices": 5,
     "compositional-test": 0,
-    "worst-queries": 0,
+    "failure-cases": 0,
     "probable-false-negatives": 0,
     "training": 6,
     "configuration-and-versions": 0,
@@ -173,10 +173,10 @@ def test_groups_of_occurrences_are_few_and_grow() -> None:
         assert longest / 33 < groups[-1] < longest
 
 
-def test_worst_queries_name_what_came_instead_and_the_level(
+def test_failure_cases_name_what_came_instead_and_the_level(
     page: ReportPage, evaluation: dict[str, Any]
 ) -> None:
-    text, tables = page.text["worst-queries"], page.tables["worst-queries"]
+    text, tables = page.text["failure-cases"], page.tables["failure-cases"]
     assert len(tables) == len(evaluation["failure_cases"]) == 20
     for entry, table in zip(evaluation["failure_cases"], tables, strict=True):
         assert f"{entry['query']}: {entry['video']} at rank {entry['rank']:g}" in text
@@ -189,7 +189,9 @@ def test_worst_queries_name_what_came_instead_and_the_level(
             assert f"{answer['video']} ({answer['score']:.3f})" in text
 
 
-def test_false_negatives_training_and_origin_are_told(page: ReportPage, evaluation: dict[str, Any]) -> None:
+def test_false_negatives_training_and_provenance_are_told(
+    page: ReportPage, evaluation: dict[str, Any]
+) -> None:
     found = page.text["probable-false-negatives"]
     assert "3 captions (1.2 %)" in found
     assert f"Rsum would be {evaluation['rsum'] + 1:.1f} instead of {evaluation['rsum']:.1f}" in found
@@ -216,7 +218,7 @@ def test_two_runs_stand_side_by_side(pair: ReportPage, runs: tuple[Path, Path]) 
     assert len(pair.pictures["recall-at-k"]) == 2
     assert all(name in description for name in names for description in pair.pictures["recall-at-k"])
     assert len(pair.pictures["scores"]) == 2
-    assert len(pair.tables["worst-queries"]) == 40
+    assert len(pair.tables["failure-cases"]) == 40
     differing = pair.tables["configuration-and-versions"][0]
     assert differing == [
         ["field", *names],

@@ -15,7 +15,7 @@ from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.ranking import Ranks
-from mcsan_jax.report.contents import PARTS, difference, number
+from mcsan_jax.report.contents import SCORES, difference, number
 from mcsan_jax.report.page import write_report
 from mcsan_jax.runs.folder import RunFolder, choose_split
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
@@ -33,7 +33,7 @@ ABSENT = {
     "densities": ("scores", "No densities were stored"),
     "hubs": ("hubs", "No hubs were counted"),
     "compositional": ("compositional-test", "No foils were scored"),
-    "failure_cases": ("worst-queries", "No worst queries"),
+    "failure_cases": ("failure-cases", "No failure cases"),
     "false_negatives": ("probable-false-negatives", "were not counted"),
 }
 """Parts that an evaluation may lack, the section that says so, and what it says."""
@@ -56,7 +56,7 @@ def test_parts_that_are_absent_are_left_out_with_a_sentence(run: Path) -> None:
     page = read_page(write_report([run], "test"))
     for section, sentence in ABSENT.values():
         assert sentence in page.text[section]
-    for section in ("ablation", "hubness", "attributes", "scores", "hubs", "worst-queries", "training"):
+    for section in ("ablation", "hubness", "attributes", "scores", "hubs", "failure-cases", "training"):
         assert not page.tables[section] and not page.pictures[section]
     assert "no metrics.jsonl" in page.text["training"]
     assert page.tables["results"] and page.pictures["slices"]
@@ -285,7 +285,7 @@ def test_numbers_are_written_for_people() -> None:
 
 
 def test_parts_are_those_of_the_scores_in_the_order_of_tables() -> None:
-    assert (FUSED, *LEVELS, ATTRIBUTES) == PARTS
+    assert (FUSED, *LEVELS, ATTRIBUTES) == SCORES
 
 
 def test_a_report_needs_neither_jax_nor_tensorflow(run: Path) -> None:

@@ -35,17 +35,17 @@ def test_ranks_by_a_level_are_those_of_the_evaluation(searcher: Searcher, querie
     assert len(rows) == 10
     for row in rows:
         of_action = searcher.scores(queries["text"][row])["action"]
-        own = of_action[searcher.place_of(queries["video"][row])]
+        own = of_action[searcher.row_of(queries["video"][row])]
         better, worse = np.sum(of_action > own + 1e-5), np.sum(of_action < own - 1e-5)
         assert better + 1 <= queries["rank_action"][row] <= 10 - worse
 
 
 def test_levels_that_a_text_lacks_are_left_out(searcher: Searcher) -> None:
     (best, second) = searcher.search("something red", k=2)
-    assert set(best.parts) == {"global", "entity"}
+    assert set(best.level_scores) == {"global", "entity"}
     assert best.score >= second.score
-    weights = {part: float(searcher.parameters.level_weights[part]) for part in best.parts}
-    mean = sum(weights[part] * best.parts[part] for part in weights) / sum(weights.values())
+    weights = {part: float(searcher.parameters.level_weights[part]) for part in best.level_scores}
+    mean = sum(weights[part] * best.level_scores[part] for part in weights) / sum(weights.values())
     assert best.score == pytest.approx(mean, abs=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_bad_requests_are_refused(
     with pytest.raises(InputError, match="k, the number of answers, must be at least 1, found 0"):
         searcher.search("a ball", k=0)
     with pytest.raises(InputError, match="no video 'clip' among the 10 searched"):
-        searcher.place_of("clip")
+        searcher.row_of("clip")
     with pytest.raises(InputError, match=r"no split 'dev' in .*; it has test, train, val"):
         Searcher.open(finished_run, "dev")
     with pytest.raises(InputError, match="holds no run"):
@@ -73,10 +73,10 @@ def test_a_run_without_a_checkpoint_is_refused(finished_run: pathlib.Path, tmp_p
 def test_the_levels_add_up_to_the_score(searcher: Searcher) -> None:
     answer = searcher.search(TEXT, k=3)[2]
     explanation = explain(searcher, TEXT, answer.video)
-    assert explanation.parts["fused"] == pytest.approx(answer.score, abs=1e-6)
+    assert explanation.scores["fused"] == pytest.approx(answer.score, abs=1e-6)
     assert list(explanation.levels) == ["entity", "action", "relationship"]
     for level, found in explanation.levels.items():
-        assert found.scores.mean() == pytest.approx(answer.parts[level], abs=1e-5)
+        assert found.scores.mean() == pytest.approx(answer.level_scores[level], abs=1e-5)
 
 
 def test_frames_and_phrases_have_rows_and_columns(searcher: Searcher) -> None:
@@ -99,7 +99,7 @@ def test_frames_and_phrases_have_rows_and_columns(searcher: Searcher) -> None:
 def test_a_text_without_nodes_has_its_sentence_alone(searcher: Searcher) -> None:
     explanation = explain(searcher, "and", searcher.videos.ids[0])
     assert explanation.levels == {}
-    assert set(explanation.parts) == {"fused", "global"}
+    assert set(explanation.scores) == {"fused", "global"}
 
 
 def test_an_unknown_video_is_refused(searcher: Searcher) -> None:

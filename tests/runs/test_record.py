@@ -9,7 +9,8 @@ import pytest
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, flatten
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.record import EvaluationRecord, Variant
+from mcsan_jax.runs.record import EvaluationRecord
+from mcsan_jax.runs.record_fields import Variant
 from tests.support.fake_run import write_run
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from tests.support import ROOT
 
 MAIN = ("-m", "mcsan_jax.main")
-PLACE = ("--coordinator=COORDINATOR", "--process_count=COUNT", "--process_index=INDEX")
+ADDRESS = ("--coordinator=COORDINATOR", "--process_count=COUNT", "--process_index=INDEX")
 """Flags of `mcsan_jax.main`, whose words in capitals `started` fills in."""
 
 

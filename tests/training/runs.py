@@ -60,13 +60,24 @@ def with_same_programs(experiment: Experiment, **groups: dict[str, Any]) -> Expe
 def run(
     experiment: Experiment, batches: PairStream, reader: SplitReader, workdir: pathlib.Path
 ) -> TrainState:
-    """Trains to the end in a folder, which is made where it is absent; the last state, on the host."""
+    """Trains to the end in a folder, which is made where it is absent; the last state, on the host.
+
+    Nothing passes between host and devices, nor between devices, unless the loop says so. The guard does not cover
+    what is not the loop: the making of the first state, and the evaluation.
+    """
 
     def evaluator(state: TrainState, step: int) -> tuple[Evaluation, dict[str, float], str]:
         size = experiment.config.evaluation.encode_batch
-        encoded = encode_split(experiment.encoders, variables_of(state), reader, size, "val")
-        return rank_split(ScoredSplit.of(encoded, experiment.config)), {}, f"step {step}"
+        with jax.transfer_guard("allow"):
+            encoded = encode_split(experiment.encoders, variables_of(state), reader, size, "val")
+            return rank_split(ScoredSplit.of(encoded, experiment.config)), {}, f"step {step}"
+
+    def create() -> TrainState:
+        with jax.transfer_guard("allow"):
+            return experiment.initial_state()
 
     workdir.mkdir(exist_ok=True)
-    with CheckpointStore(workdir / "checkpoints") as checkpoints:
-        return jax.device_get(train(experiment, batches, evaluator, checkpoints, workdir))
+    maker = dataclasses.replace(experiment.state_maker, create=create)
+    guarded = dataclasses.replace(experiment, state_maker=maker)
+    with CheckpointStore(workdir / "checkpoints") as checkpoints, jax.transfer_guard("disallow"):
+        return jax.device_get(train(guarded, batches, evaluator, checkpoints, workdir))

@@ -63,7 +63,7 @@ def test_it_is_saved_and_taken_over(make_experiment: MakeExperiment, batches: Tr
     jax.tree.map(np.testing.assert_array_equal, *jax.device_get((restored, state)))
 
 
-def test_the_step_takes_over_the_memory_of_its_state_and_its_average(
+def test_the_memory_of_state_and_average_is_donated_to_the_step(
     make_experiment: MakeExperiment, batches: TrainBatches
 ) -> None:
     experiment = make_experiment(1, optim={"average_decay": DECAY})
@@ -71,7 +71,7 @@ def test_the_step_takes_over_the_memory_of_its_state_and_its_average(
     # On an accelerator; the parameters and their average start as one.
     parts = (experiment.model, experiment.optimizer, experiment.config, experiment.mesh)
     fresh = experiment.initial_state()
-    after, _ = make_train_step(*parts, takes_over=True)(fresh, batch)
+    after, _ = make_train_step(*parts, donate=True)(fresh, batch)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves((fresh.params, fresh.average)))
     assert np.isfinite(float(after.average["log_temperature"]))
     experiment.train_step(after, batch)

@@ -127,6 +127,6 @@ def test_a_full_disk_is_told_and_takes_no_earlier_checkpoint(tmp_path: Path) -> 
         text=True,
         check=False,
     )
-    assert f"{small / 'checkpoints'}: no room for another checkpoint" in done.stdout, done.stderr
-    assert "make room, and start the same command again" in done.stdout
+    assert f"{small / 'checkpoints'}: the disk is too full for another checkpoint" in done.stdout, done.stderr
+    assert "free some of it, and start the same command again" in done.stdout
     assert done.stdout.endswith("both whole\n"), done.stderr

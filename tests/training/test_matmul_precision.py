@@ -10,7 +10,7 @@ from data_pipeline.batches.pipeline import TrainBatches
 from mcsan_jax.models.bert import Bert, BertShape
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import Experiment, variables_of
-from mcsan_jax.training.kept_states import KeptStates
+from mcsan_jax.training.token_state_cache import TokenStateCache
 from tests.training.runs import MakeExperiment
 
 SCORING = {"HIGHEST"}
@@ -56,9 +56,9 @@ def test_evaluation_has_it(experiment: Experiment, batches: TrainBatches, asked:
     assert precisions(texts) == {asked.upper()}
 
 
-def test_kept_states_have_it(asked: str) -> None:
+def test_cached_token_states_have_it(asked: str) -> None:
     encoder, ids = Bert(BERT), np.zeros((2, 4), np.int32)
     params = jax.eval_shape(encoder.init, jax.random.key(0), ids, ids == 0)["params"]
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), params)
-    kept = KeptStates(BERT, params, "float32", asked)
+    kept = TokenStateCache(BERT, params, "float32", asked)
     assert precisions(jax.make_jaxpr(kept._encode)(params, ids, ids == 0)) == {asked.upper()}

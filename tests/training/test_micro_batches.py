@@ -14,7 +14,12 @@ from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import make_mesh, put_batch
-from mcsan_jax.training.micro_batches import Encode, check_micro_batches, encode_in_parts, encode_whole
+from mcsan_jax.training.micro_batches import (
+    Encode,
+    check_micro_batches,
+    encode_in_micro_batches,
+    encode_whole,
+)
 from mcsan_jax.training.objective import make_objective
 from tests.support.tiny_model import SHAPE, random_batch, random_variables, tiny_config
 from tests.training.runs import MakeExperiment
@@ -70,7 +75,7 @@ def test_parts_have_the_loss_and_gradient_of_the_whole(
 ) -> None:
     model, variables, expected = at_once
     assert optax.tree.norm(expected[1]) > 0.1
-    encode = encode_in_parts(model, make_mesh(jax.devices()[:devices]), parts)
+    encode = encode_in_micro_batches(model, make_mesh(jax.devices()[:devices]), parts)
     close(gradient(model, variables, encode, devices, whole_batch()), expected)
 
 
@@ -103,7 +108,7 @@ def test_both_times_a_part_has_the_same_dropout(at_once: tuple[MCSAN, Any, Any])
         return jax.tree.map(lambda *rows: jax.numpy.concatenate(rows), *encoded)
 
     expected = gradient(model, variables, one_after_the_other, 1, batch)
-    close(gradient(model, variables, encode_in_parts(model, mesh, parts), 1, batch), expected)
+    close(gradient(model, variables, encode_in_micro_batches(model, mesh, parts), 1, batch), expected)
     assert abs(float(expected[0]) - float(at_once[2][0])) > 1e-3
 
 

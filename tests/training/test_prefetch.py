@@ -8,9 +8,8 @@ import pytest
 
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
-from mcsan_jax.sharding import make_mesh, split_rows
+from mcsan_jax.sharding import make_mesh, on_devices, split_rows
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.prefetch import on_devices
 from tests.support.prepared_data import Prepared
 from tests.support.processes import run_all
 from tests.training.runs import FinishedRun, MakeExperiment, run, with_same_programs
@@ -88,8 +87,7 @@ from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import DataConfig
 from mcsan_jax.training.experiment import batch_limits
-from mcsan_jax.training.prefetch import on_devices
-from mcsan_jax.sharding import make_mesh
+from mcsan_jax.sharding import make_mesh, on_devices
 
 folder, address, index = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 jax.distributed.initialize(address, num_processes=2, process_id=index)

@@ -23,7 +23,7 @@ from mcsan_jax.training.experiment import (
     published_count,
     variables_of,
 )
-from mcsan_jax.training.kept_states import KeptStates
+from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
 from tests.support.prepared_data import Prepared
@@ -144,11 +144,11 @@ def test_texts_longer_than_the_encoder_reads_are_refused(
         build(prepared, longer, encoder)
 
 
-def test_kept_states_are_those_of_the_step(frozen: Experiment, batches: TrainBatches) -> None:
+def test_cached_token_states_are_those_of_the_step(frozen: Experiment, batches: TrainBatches) -> None:
     state = frozen.initial_state()
     shape = frozen.model.pretrained
     assert shape is not None
-    kept = KeptStates(shape, published(state), "float32")
+    kept = TokenStateCache(shape, published(state), "float32")
     epochs = list(itertools.islice(batches.from_step(0), 6))
     attached = list(kept.attach(epochs))
     for batch, with_states in zip(epochs, attached, strict=True):
@@ -159,7 +159,7 @@ def test_kept_states_are_those_of_the_step(frozen: Experiment, batches: TrainBat
         ]
         np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
     # What is encoded again beside other captions is the same to the last bit.
-    again = next(KeptStates(shape, published(state), "float32").attach(epochs[4:5]))
+    again = next(TokenStateCache(shape, published(state), "float32").attach(epochs[4:5]))
     np.testing.assert_array_equal(again.texts.token_states, attached[4].texts.token_states)
 
 
@@ -167,17 +167,17 @@ def test_kept_states_are_those_of_the_step(frozen: Experiment, batches: TrainBat
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many captions were encoded at a time to be kept."""
     counts: list[int] = []
-    keep = KeptStates._keep
+    keep = TokenStateCache._encode_rows
 
-    def counting(self: KeptStates, ids: Any, mask: Any, keys: list[bytes], rows: list[int]) -> None:
+    def counting(self: TokenStateCache, ids: Any, mask: Any, keys: list[bytes], rows: list[int]) -> None:
         counts.append(len(rows))
         keep(self, ids, mask, keys, rows)
 
-    monkeypatch.setattr(KeptStates, "_keep", counting)
+    monkeypatch.setattr(TokenStateCache, "_encode_rows", counting)
     return counts
 
 
-def test_kept_states_change_no_run(
+def test_cached_token_states_change_no_run(
     frozen: Experiment,
     batches: TrainBatches,
     reader: SplitReader,

@@ -11,8 +11,8 @@ import pytest
 
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from mcsan_jax.processes import Preempted
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.preemption import Preempted
 from mcsan_jax.training.train_step import Metrics, TrainState, TrainStep
 from tests.training.runs import FinishedRun, Interrupted, MakeExperiment, StopsBefore, run, with_same_programs
 
@@ -96,6 +96,27 @@ def test_sigterm_saves_a_checkpoint_and_the_run_goes_on_exactly(
     state = run(experiment, batches, reader, workdir)
     jax.tree.map(np.testing.assert_array_equal, state, whole.state)
     assert timeless_metrics(workdir) == timeless_metrics(whole.folder)
+
+
+class LeavesOnTheHost:
+    """A step that is given batches on the host."""
+
+    def __init__(self, step: TrainStep) -> None:
+        self._step = step
+        self.lower = step.lower
+
+    def __call__(self, state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
+        return self._step(state, jax.device_get(batch))
+
+
+def test_a_transfer_that_the_loop_does_not_ask_for_is_refused(
+    make_experiment: MakeExperiment, batches: TrainBatches, reader: SplitReader, workdir: Path
+) -> None:
+    """The guard under which all runs of this module train."""
+    experiment = make_experiment(1)
+    forgetful = dataclasses.replace(experiment, train_step=LeavesOnTheHost(experiment.train_step))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+        run(forgetful, batches, reader, workdir)
 
 
 def test_a_finished_run_is_not_trained_again(

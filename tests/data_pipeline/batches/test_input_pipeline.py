@@ -1,16 +1,23 @@
 """A split read from end to end: videos, captions and foils, against plain decoding."""
 
 import dataclasses
+import re
+import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data_pipeline.batches.batch import BatchLimits
+from data_pipeline.batches.decoding import text_keys
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.manifest import FRAMES
 from data_pipeline.records.schema import EncodedCaption, EncodedFoil
+from data_pipeline.text.same_text import WHITE_SPACE, text_key
 from tests.support.batches import LIMITS, ROOMY, split_reader
 from tests.support.plain_decoding import assert_text, expected_frames, multi_hot
 from tests.support.prepared_data import (
@@ -204,18 +211,39 @@ def test_a_caption_without_a_graph(tmp_path: Path) -> None:
     assert not texts.edge_mask.any()
 
 
-def test_caption_group_is_equal_for_equal_texts_only(tmp_path: Path) -> None:
+def test_caption_group_is_equal_for_the_same_texts_only(tmp_path: Path) -> None:
     streams = (make_stream("a", FRAMES, 2),)
     random = np.random.default_rng(0)
-    texts = ["a dog runs", "a cat sleeps", "a dog runs", "a dog runs ", "a cat sleeps"]
+    texts = ["a dog runs", "a cat sleeps", "A  Dog runs", "a dog runs ", "a dog runs.", "a cat\u00a0sleeps"]
     captions = [make_caption(f"c{i}", random, text) for i, text in enumerate(texts)]
     record = dataclasses.replace(make_record("v", streams, 0), captions=captions, foils=[])
     reader = split_reader(write_prepared(tmp_path, streams, {"test": [record]}))
-    ((_, batch),) = reader.caption_batches(5)
-    groups = batch.caption_group
+    ((_, batch),) = reader.caption_batches(8)
+    groups = batch.caption_group[: len(texts)]
     assert groups.dtype == np.int32
     assert (groups >= 0).all()
-    assert ((groups[:, None] == groups) == (np.array(texts)[:, None] == np.array(texts))).all()
+    assert (batch.caption_group[len(texts) :] == 0).all()
+    same = np.array([0, 1, 0, 0, 2, 1])
+    np.testing.assert_array_equal(groups[:, None] == groups, same[:, None] == same)
+
+
+CHARACTERS = [chr(code) for code in range(1, 0x250)] + list(
+    "ΣσςΟΔΣİıßẞªǅﬁﬀ Ａａ。\u1680\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.text(st.sampled_from(CHARACTERS), max_size=12), min_size=1, max_size=8))
+def test_the_rule_in_tensorflow_is_the_rule_in_python(texts: list[str]) -> None:
+    found = [key.decode() for key in text_keys(tf.constant(texts)).numpy()]
+    assert found == [text_key(text) for text in texts]
+
+
+def test_white_space_is_what_python_takes_for_it() -> None:
+    spaces = "".join(character for character in map(chr, range(sys.maxunicode + 1)) if character.isspace())
+    assert re.fullmatch(WHITE_SPACE, spaces)
+    assert not any(re.search(WHITE_SPACE, chr(code)) for code in range(0x3100) if not chr(code).isspace())
+    assert text_key(f"{spaces}A Man{spaces}RUNS ") == "a man runs"
 
 
 def test_content_does_not_depend_on_the_padding(prepared: Prepared) -> None:

@@ -1,4 +1,4 @@
-"""What was evaluated and how: the head of the page, configuration, versions."""
+"""The sections of provenance say what was evaluated and how: head of the page, configuration, versions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _OFFICIAL: dict[bool | None, str] = {
 
 
 def describe_runs(runs: Sequence[EvaluatedRun]) -> Table:
-    """What was evaluated."""
+    """Makes the table at the head of the page: what was evaluated."""
     records = [run.record for run in runs]
     protocols = [record.protocol for record in records]
     rows: dict[str, Sequence[str | None]] = {
@@ -33,7 +33,7 @@ def describe_runs(runs: Sequence[EvaluatedRun]) -> Table:
 
 
 def config_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """The configuration, what differs first, and the versions of packages."""
+    """Shows the configuration, what differs between runs first, and the versions of packages."""
     names = tuple(run.name for run in runs)
     configs = _side_by_side([run.record.config for run in runs])
     tables, notes = [], []
@@ -55,7 +55,7 @@ def _side_by_side(values: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...],
 
 
 def _written(value: Any) -> str:
-    """A value as it is in JSON, but texts and lists without their signs."""
+    """Writes a value as JSON does, but texts without quotation marks and lists without brackets."""
     if isinstance(value, str):
         return value or '""'
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Token states of a frozen text encoder, computed once for each caption and kept in the host's memory."""
+"""This module computes the token states of a frozen text encoder once a caption, and keeps them on the host."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +15,11 @@ from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 
 _CHUNK = 64
-"""Captions encoded at a time: one shape, so that a caption has the same states whatever is encoded beside it."""
+"""So many captions are encoded at a time: one shape gives a caption the same states whatever is encoded beside it."""
 
 
-class KeptStates:
-    """Encodes captions with a frozen encoder the first time they are seen.
+class TokenStateCache:
+    """A cache encodes a caption with a frozen encoder the first time it is seen, and then remembers its states.
 
     Args:
         shape: of the encoder.
@@ -32,7 +32,8 @@ class KeptStates:
         self, shape: BertShape, params: Any, compute_dtype: str, matmul_precision: str = "default"
     ) -> None:
         encoder = Bert(shape, compute_dtype)
-        self._params = jax.device_put(jax.device_get(params), jax.local_devices()[0])
+        self._device = jax.local_devices()[0]
+        self._params = jax.device_put(jax.device_get(params), self._device)
         self._width = shape.width
 
         def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
@@ -41,30 +42,31 @@ class KeptStates:
 
         self._encode = jax.jit(encode)
         # Rows that fill up a batch have no token.
-        self._kept = {b"": np.zeros((0, self._width), np.float32)}
+        self._states = {b"": np.zeros((0, self._width), np.float32)}
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
-        """The same batches, with the states of their tokens."""
+        """Yields the same batches with the states of their tokens, float32 [t, token, width]; padding is zero."""
         for batch in batches:
             yield dataclasses.replace(batch, texts=self.with_states(batch.texts))
 
     def with_states(self, texts: TextBatch) -> TextBatch:
-        """The same captions, with the states of their tokens."""
+        """Returns the same captions with the states of their tokens."""
         ids, mask = np.asarray(texts.token_ids), np.asarray(texts.token_mask)
         keys = [row[real].tobytes() for row, real in zip(ids, mask, strict=True)]
-        missing = {key: row for row, key in enumerate(keys) if key not in self._kept}
+        missing = {key: row for row, key in enumerate(keys) if key not in self._states}
         rows = list(missing.values())
         for first in range(0, len(rows), _CHUNK):
-            self._keep(ids, mask, keys, rows[first : first + _CHUNK])
+            self._encode_rows(ids, mask, keys, rows[first : first + _CHUNK])
         states = np.zeros((*ids.shape, self._width), np.float32)
-        states[mask] = np.concatenate([self._kept[key] for key in keys])
+        states[mask] = np.concatenate([self._states[key] for key in keys])
         return dataclasses.replace(texts, token_states=states)
 
-    def _keep(self, ids: np.ndarray, mask: np.ndarray, keys: list[bytes], rows: list[int]) -> None:
+    def _encode_rows(self, ids: np.ndarray, mask: np.ndarray, keys: list[bytes], rows: list[int]) -> None:
         filled = np.resize(rows, _CHUNK)
-        states = np.asarray(self._encode(self._params, ids[filled], mask[filled]))
-        for place, row in enumerate(rows):
-            self._kept[keys[row]] = states[place][mask[row]]
+        rows_on_device = jax.device_put((ids[filled], mask[filled]), self._device)
+        states = jax.device_get(self._encode(self._params, *rows_on_device))
+        for number, row in enumerate(rows):
+            self._states[keys[row]] = states[number][mask[row]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +75,11 @@ class SplitWithStates:
 
     Attributes:
         split: what is read.
-        states: computes the states of a caption when it is first read.
+        cache: computes the states of a caption when it is first read.
     """
 
     split: Split
-    states: KeptStates
+    cache: TokenStateCache
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
         """All videos."""
@@ -86,22 +88,22 @@ class SplitWithStates:
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
         """All captions, with states."""
         return (
-            (info, self.states.with_states(texts)) for info, texts in self.split.caption_batches(batch_size)
+            (info, self.cache.with_states(texts)) for info, texts in self.split.caption_batches(batch_size)
         )
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
         """All foils, with states."""
-        return ((info, self.states.with_states(texts)) for info, texts in self.split.foil_batches(batch_size))
+        return ((info, self.cache.with_states(texts)) for info, texts in self.split.foil_batches(batch_size))
 
 
-def keeps_states(experiment: Experiment) -> bool:
+def caches_token_states(experiment: Experiment) -> bool:
     """Whether the text encoder is frozen, and what it makes of a caption is to be kept."""
     return experiment.config.train.keep_states and experiment.config.encoder_is_frozen
 
 
-def make_kept_states(experiment: Experiment, state: TrainState) -> KeptStates:
+def make_token_state_cache(experiment: Experiment, state: TrainState) -> TokenStateCache:
     """Keeps what the frozen text encoder of an experiment makes of captions; no step changes its parameters."""
     assert experiment.model.pretrained is not None
     params = state.params["text_encoder"]["tokens"][PRETRAINED]
     model = experiment.config.model
-    return KeptStates(experiment.model.pretrained, params, model.compute_dtype, model.matmul_precision)
+    return TokenStateCache(experiment.model.pretrained, params, model.compute_dtype, model.matmul_precision)

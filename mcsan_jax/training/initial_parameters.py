@@ -1,0 +1,101 @@
+"""This module gives parameters their start: word embeddings from pretrained vectors, a published text encoder.
+
+It also tells the parameters of the published encoder from all others.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from data_pipeline.errors import InputError
+from data_pipeline.prepared_data import Manifest, WordVectors
+from mcsan_jax.config import Config
+from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.pretrained.bert_files import PretrainedBert, read_bert
+
+
+def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_size: int) -> None:
+    """Refuses vectors that do not fit the embedding ``[vocabulary_size, word_width]``.
+
+    Raises:
+        InputError: their dimension or their number differs.
+    """
+    if word_vectors.dim != word_width:
+        raise InputError(
+            f"word vectors have {word_vectors.dim} dimensions, model.word_width is {word_width}; "
+            f"set --config.model.word_width={word_vectors.dim}"
+        )
+    if len(word_vectors.known) != vocabulary_size:
+        raise InputError(
+            f"word vectors are of {len(word_vectors.known)} tokens, the tokenizer has {vocabulary_size}; "
+            "prepare the data again"
+        )
+
+
+def with_word_vectors(
+    params: Any, vectors: Float[Array, "vocabulary dim"], known: Bool[Array, " vocabulary"]
+) -> Any:
+    """Returns the network's parameters with the vectors in the known rows of its word embedding.
+
+    The vectors are not rescaled, though they are longer than the random rows (GloVe's 5 or so, against 1): a step of
+    AdamW has the same size for all, and so changes the meaning of a long vector less, while a word without a vector
+    begins near nothing and is soon formed by its captions.
+    """
+    table = params["text_encoder"]["tokens"]["embedding"]["embedding"]
+    start = jnp.where(known[:, None], vectors, table)
+    return jax.tree.map(lambda leaf: start if leaf is table else leaf, params)
+
+
+def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
+    """Returns the pretrained encoder of an experiment; None where it has none.
+
+    Raises:
+        InputError: it is missing, the data were prepared with another tokenizer, or texts may be too long for it.
+    """
+    if not config.model.pretrained:
+        return None
+    encoder = read_bert(config.model.pretrained)
+    if manifest.tokenizer.sha256 not in encoder.tokenizer_sha256:
+        raise InputError(
+            f"config.model.pretrained is {config.model.pretrained!r}, but the data were prepared with another "
+            f"tokenizer ({manifest.tokenizer.kind}, {manifest.tokenizer.size} tokens); prepare them with "
+            f"--tokenizer=wordpiece --tokenizer_file={config.model.pretrained}"
+        )
+    if config.data.max_tokens + 2 > encoder.shape.places:
+        raise InputError(
+            f"config.data.max_tokens is {config.data.max_tokens}; the encoder {config.model.pretrained!r} reads at "
+            f"most {encoder.shape.places - 2}"
+        )
+    return encoder
+
+
+def with_pretrained(params: Any, published: Any) -> Any:
+    """Returns the network's parameters, those of the encoder replaced by the published ones."""
+    tokens = params["text_encoder"]["tokens"]
+    # The map refuses parameters of another shape.
+    placed = jax.tree.map(lambda own, given: given.reshape(own.shape), tokens[PRETRAINED], published)
+    return {
+        **params,
+        "text_encoder": {**params["text_encoder"], "tokens": {**tokens, PRETRAINED: placed}},
+    }
+
+
+def is_pretrained(params: Any) -> Any:
+    """Returns a tree like the parameters: True for those of the encoder."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: any(getattr(key, "key", None) == PRETRAINED for key in path), params
+    )
+
+
+def hold_pretrained(params: Any) -> Any:
+    """Returns the same values, and stops the gradient of those of the encoder."""
+    return jax.tree.map(
+        lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf, is_pretrained(params), params
+    )
+
+
+def without_pretrained(params: Any) -> Any:
+    """Returns the same values, with None for those of the encoder."""
+    return jax.tree.map(lambda held, leaf: None if held else leaf, is_pretrained(params), params)
