@@ -74,6 +74,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "data_pipeline.prepare": (
         *WORDS,
+        "data_pipeline.host.command_line",
         "data_pipeline.graphs",
         "data_pipeline.annotations",
         "data_pipeline.features",
@@ -82,7 +83,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.preparation",
         "data_pipeline.moving_shapes",
     ),
-    "data_pipeline.inspect": (*WORDS, "data_pipeline.inspection"),
+    "data_pipeline.inspect": (*WORDS, "data_pipeline.host.command_line", "data_pipeline.inspection"),
     "mcsan_jax.config": (*WORDS, "data_pipeline.validation"),
     "configs": ("data_pipeline.errors", "mcsan_jax.config"),
     "mcsan_jax.config_files": WORDS,
@@ -165,16 +166,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.training",
         "mcsan_jax.runs",
     ),
-    "mcsan_jax.cli": (
-        *WORDS,
-        "mcsan_jax.evaluation",
-        "mcsan_jax.report",
-        "mcsan_jax.evaluate_run",
-        "mcsan_jax.card",
-        "mcsan_jax.runs",
-    ),
     "mcsan_jax.main": (
         *WORDS,
+        "data_pipeline.host.command_line",
         "data_pipeline.manifest",
         "data_pipeline.text",
         "data_pipeline.batches",
@@ -185,6 +179,18 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.config_files",
         "mcsan_jax.evaluate_run",
         "mcsan_jax.runs",
+    ),
+    "mcsan_jax.cli": (
+        *WORDS,
+        "data_pipeline.host.command_line",
+        "data_pipeline.prepare",
+        "data_pipeline.inspect",
+        "mcsan_jax.evaluation",
+        "mcsan_jax.report",
+        "mcsan_jax.evaluate_run",
+        "mcsan_jax.card",
+        "mcsan_jax.runs",
+        "mcsan_jax.main",
     ),
     "launch": (),
 }
@@ -334,12 +340,10 @@ def test_no_module_leads_back_to_itself() -> None:
     assert not circles(graph)
 
 
-def test_nothing_imports_the_entry_point() -> None:
-    assert not [
-        place(path)
-        for path in FILES
-        if any(within(name, ("mcsan_jax.main", "mcsan_jax.cli")) for name in imports(path))
-    ]
+def test_entry_points_are_imported_by_the_front_door_alone() -> None:
+    entry_points = ("mcsan_jax.main", "mcsan_jax.cli", "data_pipeline.prepare", "data_pipeline.inspect")
+    users = [place(path) for path in FILES if any(within(name, entry_points) for name in imports(path))]
+    assert users == ["mcsan_jax/cli.py"]
 
 
 @pytest.mark.parametrize("library", HOMES)
