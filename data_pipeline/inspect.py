@@ -5,9 +5,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import run_program
 from data_pipeline.inspection.integrity import open_data
 from data_pipeline.inspection.page import check_place, write_page
 from data_pipeline.inspection.record_view import print_record
@@ -66,18 +67,19 @@ def inspect(folder: pathlib.Path, split: str | None, record: str | None, page: p
     return len(survey.problems)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Entry point; status 1 when something is wrong with the data set, 2 when it cannot be inspected."""
+def _program(arguments: Sequence[str]) -> None:
     if len(arguments) != 2:
-        app.usage(detailed_error="expected one argument, the folder of a prepared data set", exitcode=2)
+        found = " ".join(arguments[1:]) or "none"
+        raise InputError(f"expected one argument, the folder of a prepared data set; found {found}")
     page = pathlib.Path(_HTML.value) if _HTML.value else None
-    try:
-        problems = inspect(pathlib.Path(arguments[1]), _SPLIT.value, _RECORD.value, page)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    problems = inspect(pathlib.Path(arguments[1]), _SPLIT.value, _RECORD.value, page)
     sys.exit(1 if problems else 0)
 
 
+def main() -> None:
+    """Entry point; status 1 when something is wrong with the data set, 2 when it cannot be inspected."""
+    run_program(_program)
+
+
 if __name__ == "__main__":
-    app.run(main)
+    main()

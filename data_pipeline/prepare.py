@@ -3,12 +3,11 @@
 import dataclasses
 import os
 import pathlib
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from data_pipeline.annotations.reading import first_few
 from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
@@ -16,6 +15,7 @@ from data_pipeline.errors import InputError
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
+from data_pipeline.host.command_line import run_program
 from data_pipeline.preparation.folder import REPORT_NAME, Options, Source, prepare
 from data_pipeline.preparation.runner import LocalRun, Run
 from data_pipeline.preparation.selection import OMISSIONS
@@ -204,19 +204,21 @@ def summarize(report: dict[str, Any]) -> str:
     return "\n".join(lines + [f"note: {warning}" for warning in report["warnings"]])
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Entry point; bad input ends with a message and status 2."""
+def _program(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
+        raise InputError(f"unexpected arguments: {' '.join(arguments[1:])}")
+    for flag in (_DATASET, _OUT):
+        if flag.value is None:
+            raise InputError(f"--{flag.name} is missing; --help shows the flags")
     start = time.monotonic()
-    try:
-        report = _prepare_from_flags()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    report = _prepare_from_flags()
     print(f"{summarize(report)}\nwritten to {_OUT.value} in {time.monotonic() - start:.0f} s")
 
 
+def main() -> None:
+    """Entry point; bad input ends with a message and status 2."""
+    run_program(_program)
+
+
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["dataset", "out"])
-    app.run(main)
+    main()

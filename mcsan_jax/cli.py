@@ -1,15 +1,14 @@
-"""`mcsan`: what is done with runs after they were trained. Every verb calls one function."""
+"""`mcsan`: prepare data, train on them, evaluate runs, and look at what came of it. Every verb calls one function."""
 
 import pathlib
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Run = Annotated[pathlib.Path, typer.Argument(help="Folder of a run (--workdir of the training).")]
 Split = Annotated[
@@ -22,6 +21,41 @@ Merged = Annotated[
         "--merge-duplicates", help="Read the evaluation in which captions of the same text are one query."
     ),
 ]
+
+_ALL_TO_THE_PROGRAM = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Settings of the verbs that are programs of their own, with flags that they define themselves."""
+
+
+@app.command(context_settings=_ALL_TO_THE_PROGRAM, add_help_option=False)
+def prepare(context: typer.Context) -> None:
+    """Prepare annotations and features: the same as `python -m data_pipeline.prepare`."""
+    from data_pipeline import prepare
+
+    _hand_over(context)
+    prepare.main()
+
+
+@app.command(context_settings=_ALL_TO_THE_PROGRAM, add_help_option=False)
+def inspect(context: typer.Context) -> None:
+    """Check prepared data and show what is in them: the same as `python -m data_pipeline.inspect`."""
+    from data_pipeline import inspect
+
+    _hand_over(context)
+    inspect.main()
+
+
+@app.command(context_settings=_ALL_TO_THE_PROGRAM, add_help_option=False)
+def train(context: typer.Context) -> None:
+    """Train a model and evaluate it: the same as `python -m mcsan_jax.main`."""
+    from mcsan_jax import main
+
+    _hand_over(context)
+    main.main()
+
+
+def _hand_over(context: typer.Context) -> None:
+    # The flag of a config file looks for its overrides there.
+    sys.argv = [context.command_path, *context.args]
 
 
 @app.command("eval")
@@ -118,16 +152,12 @@ def export(
 
 def main() -> None:
     """Entry point; bad input ends with a message and status 2."""
-    sys.exit(_run(app))
-
-
-def _run(command: Callable[[], object]) -> int:
     try:
-        command()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        with ends_with_a_message():
+            sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except typer.TyperException as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

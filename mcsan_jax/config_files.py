@@ -2,6 +2,9 @@
 
 import difflib
 import pathlib
+import re
+import sys
+from collections.abc import Iterator, Sequence
 
 import ml_collections
 from absl import flags
@@ -60,7 +63,8 @@ def define_config_flag(
         flag_values: to which the flag is added.
         sys_argv: the command line, whose overrides are defined as flags; by default the program's.
 
-    Parsing the flag raises InputError where there is no such config.
+    Parsing the flag raises InputError where there is no such config, and `flags.UnrecognizedFlagError` with the
+    nearest name where an override names a field that the config lacks.
     """
     holder = config_flags.DEFINE_config_file(
         "config",
@@ -69,15 +73,40 @@ def define_config_flag(
         flag_values=flag_values,
         sys_argv=sys_argv,
     )
-    flag_values["config"].parser = _ConfigParser("config")
+    flag_values["config"].parser = _ConfigParser(sys_argv)
     return holder
 
 
 class _ConfigParser(ConfigFileFlagParser):
+    def __init__(self, sys_argv: Sequence[str] | None) -> None:
+        super().__init__("config")
+        self._sys_argv = sys_argv
+
     def parse(self, path: str) -> ml_collections.ConfigDict:
         path = find_config(path)
         try:
-            return super().parse(path)
+            config = super().parse(path)
         except InputError as error:
             # The library puts a traceback into the message; what get_config said comes before it in the chain.
             raise error.__context__ or error from None
+        # The library lets an unknown field end with an exception of Python's own.
+        _check_overrides(config, sys.argv if self._sys_argv is None else self._sys_argv)
+        return config
+
+
+def _check_overrides(config: ml_collections.ConfigDict, arguments: Sequence[str]) -> None:
+    fields = set(_fields(config))
+    for word in flags.FLAGS.read_flags_from_files(list(arguments), force_gnu=False):
+        override = re.match(r"--?(?:no)?config\.([^=\[]*)", word)
+        if override and override[1] not in fields:
+            nearest = difflib.get_close_matches(override[1], fields, 1)
+            raise flags.UnrecognizedFlagError(
+                f"config.{override[1]}", suggestions=[f"config.{field}" for field in nearest]
+            )
+
+
+def _fields(config: ml_collections.ConfigDict, group: str = "") -> Iterator[str]:
+    for name, value in config.items():
+        yield group + name
+        if isinstance(value, ml_collections.ConfigDict):
+            yield from _fields(value, f"{group}{name}.")

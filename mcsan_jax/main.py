@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 
 import jax
-from absl import app, flags, logging
+from absl import flags, logging
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import run_program
 from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
 from mcsan_jax.config import Config, from_config_dict
-from mcsan_jax.config_files import define_config_flag
+from mcsan_jax.config_files import config_names, define_config_flag
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
 from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.processes import (
@@ -189,28 +190,25 @@ def _check_splits(config: Config, manifest: Manifest) -> None:
             )
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Entry point.
-
-    Bad input, a full disk, and a loss that is not finite end with a message and status 2; a run that was asked to stop
-    ends with `RESUME_ME`.
-    """
+def _program(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
-        app.usage(detailed_error=f"unexpected arguments: {' '.join(arguments[1:])}", exitcode=2)
+        raise InputError(f"unexpected arguments: {' '.join(arguments[1:])}")
+    if _CONFIG.value is None:
+        raise InputError(f"--config is missing; expected one of {', '.join(config_names())}, or a file")
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
+    config = from_config_dict(_CONFIG.value)
+    if config.train.compile_cache:
+        jax.config.update("jax_compilation_cache_dir", config.train.compile_cache)
+    address = process_address(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
+    join(address, _DISTRIBUTED.value)
+    folder = RunFolder(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
+    options = EvaluationOptions(save_scores=_SAVE_SCORES.value)
+    command = ("python", "-m", "mcsan_jax.main", *sys.argv[1:])
     try:
-        config = from_config_dict(_CONFIG.value)
-        if config.train.compile_cache:
-            jax.config.update("jax_compilation_cache_dir", config.train.compile_cache)
-        address = process_address(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
-        join(address, _DISTRIBUTED.value)
-        folder = RunFolder(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
-        options = EvaluationOptions(save_scores=_SAVE_SCORES.value)
-        command = ("python", "-m", "mcsan_jax.main", *sys.argv[1:])
         with first_speaks():
             run(config, folder, _MODE.value, options, _PROFILE.value, command)
-    except (InputError, FloatingPointError, OSError) as error:
+    except FloatingPointError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except Preempted as stopped:
@@ -218,22 +216,14 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(RESUME_ME)
 
 
-def parse_flags(arguments: Sequence[str]) -> list[str]:
-    """Parses the command line; an override of a config key that does not exist ends with a message and status 2."""
-    try:
-        return flags.FLAGS(arguments)
-    except AttributeError as error:
-        # ml_collections wraps its own message, which may suggest a key, in a KeyError.
-        (cause,) = error.args
-        detail = " ".join(str(cause.args[0] if isinstance(cause, KeyError) else cause).split())
-        overrides = ", ".join(word.split("=")[0] for word in arguments if word.startswith("--config."))
-        print(f"error: unknown config key in {overrides}: {detail}", file=sys.stderr)
-        sys.exit(2)
-    except (flags.Error, InputError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+def main() -> None:
+    """Entry point.
+
+    Bad input, a full disk, and a loss that is not finite end with a message and status 2; a run that was asked to stop
+    ends with `RESUME_ME`.
+    """
+    run_program(_program)
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
-    app.run(main, flags_parser=parse_flags)
+    main()

@@ -120,8 +120,8 @@ def test_an_installed_wheel_has_the_configs_and_installs_no_other_package(tmp_pa
         f"sys.path[:0] = [{str(site)!r}, *{[path for path in sys.path if path.endswith('site-packages')]!r}]\n"
         "import mcsan_jax.configs\n"
         f"assert mcsan_jax.configs.__file__.startswith({str(site)!r}), mcsan_jax.configs.__file__\n"
-        "from mcsan_jax.main import main, parse_flags\n"
-        "main(parse_flags(sys.argv))\n"
+        "from mcsan_jax.main import main\n"
+        "main()\n"
     )
     for spelling in SPELLINGS:
         done = subprocess.run(

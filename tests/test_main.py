@@ -210,7 +210,7 @@ def test_evaluating_before_training_is_refused(shapes: pathlib.Path, tmp_path: p
     [
         (
             ("--config.optim.learning_rat=1",),
-            "unknown config key in --config.optim.learning_rat: 'learning_rat' Did you mean \"learning_rate\"",
+            "Unknown command line flag 'config.optim.learning_rat'. Did you mean: config.optim.learning_rate ?",
         ),
         (("--config.model.context=lstm",), CONTEXTS),
         (("--mode=test",), "flag --mode=test: value should be one of <train_and_eval|train|eval>"),

@@ -211,7 +211,9 @@ def test_bad_input_is_refused(
 
 @pytest.mark.slow
 def test_a_training_that_fails_is_named(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(InputError, match=r"(?s)ended with status 2.*unknown config key"):
+    with pytest.raises(
+        InputError, match=r"(?s)ended with status 2.*Unknown command line flag 'config.train.epoch'"
+    ):
         train(data, "configs/demo.py:tiny", tmp_path / "run", ["--config.train.epoch=3"])
 
 

@@ -84,7 +84,7 @@ def test_a_run_of_another_configuration_is_refused_before_any_training(
         (["--jobs=0"], "expected 1 or more, found '0'"),
         (["--", "--config.train.seed=3"], "--config.train.seed=3: --seeds decides that"),
         (["--", "--mode=train"], "--mode=train: expected --config.GROUP.FIELD=VALUE"),
-        (["--", "--config.train.epoch=3"], 'Did you mean "epochs"'),
+        (["--", "--config.train.epoch=3"], "Did you mean: config.train.epochs"),
         (["--", "--config.model.context=lstm"], "config.model.context is 'lstm'"),
     ],
 )

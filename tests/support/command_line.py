@@ -31,58 +31,50 @@ class Ended(NamedTuple):
 
 def run_prepare(arguments: Sequence[str]) -> int:
     """Exit status of `python -m data_pipeline.prepare ARGUMENTS`; what it prints is not taken away."""
-    return _status(preparation.main, "prepare", arguments)
+    return _status(preparation.main, arguments)
 
 
 def run_inspect(*arguments: str) -> int:
     """Exit status of `python -m data_pipeline.inspect ARGUMENTS`; what it prints is not taken away."""
-    return _status(inspection.main, "inspect", arguments)
-
-
-def _status(main: Callable[[list[str]], None], name: str, arguments: Sequence[str]) -> int:
-    with flagsaver.flagsaver():
-        rest = flags.FLAGS([name, *arguments])
-        try:
-            main(rest)
-        except SystemExit as exit_:
-            return int(exit_.code or 0)
-    return 0
+    return _status(inspection.main, arguments)
 
 
 def run_main(*arguments: object) -> Ended:
     """`python -m mcsan_jax.main ARGUMENTS`."""
-
-    def command() -> None:
-        with _flags_taken_back():
-            training.main(training.parse_flags(sys.argv))
-
-    return _run(arguments, command)
+    return run_command(training.main, *arguments)
 
 
 def run_mcsan(*arguments: object) -> Ended:
     """`mcsan ARGUMENTS`."""
-    return _run(arguments, cli.main)
+    return run_command(cli.main, *arguments)
 
 
 def config_of(*arguments: object) -> Config:
     """The configuration that `python -m mcsan_jax.main ARGUMENTS` would use."""
     with _arguments(arguments), _flags_taken_back():
-        assert training.parse_flags(sys.argv) == sys.argv[:1]
+        assert flags.FLAGS(sys.argv) == sys.argv[:1]
         return from_config_dict(flags.FLAGS["config"].value)
 
 
-def _run(arguments: tuple[object, ...], command: Callable[[], None]) -> Ended:
-    output, errors, status = io.StringIO(), io.StringIO(), 0
-    with _arguments(arguments), contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        try:
-            command()
-        except SystemExit as exit_:
-            status = int(exit_.code or 0)
+def run_command(main: Callable[[], None], *arguments: object) -> Ended:
+    """A command by its entry point."""
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        status = _status(main, arguments)
     return Ended(status, output.getvalue(), errors.getvalue())
 
 
+def _status(main: Callable[[], None], arguments: Sequence[object]) -> int:
+    with _arguments(arguments), _flags_taken_back():
+        try:
+            main()
+        except SystemExit as exit_:
+            return int(exit_.code or 0)
+    return 0
+
+
 @contextlib.contextmanager
-def _arguments(arguments: tuple[object, ...]) -> Iterator[None]:
+def _arguments(arguments: Sequence[object]) -> Iterator[None]:
     # The flag of a config file looks for its overrides there, whatever else it is given.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["main", *map(str, arguments)])

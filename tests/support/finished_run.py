@@ -3,14 +3,14 @@
 import pathlib
 
 from tests.support import ROOT
-from tests.support.command_line import run_main
+from tests.support.command_line import run_mcsan
 
 SAID = "said.txt"
 """File beside the run's folder, with what the command printed."""
 
 
 def arguments(data: pathlib.Path, run: pathlib.Path) -> list[str]:
-    """Of `python -m mcsan_jax.main`: eight steps in two epochs, on the eight devices of tests.
+    """Of `mcsan train` and `python -m mcsan_jax.main`: eight steps in two epochs, on the eight devices of tests.
 
     Args:
         data: the fixture `shapes`.
@@ -37,6 +37,6 @@ def arguments(data: pathlib.Path, run: pathlib.Path) -> list[str]:
 def finish_run(folder: pathlib.Path, data: pathlib.Path) -> None:
     """Trains and evaluates the run `a run` in a folder that is made."""
     folder.mkdir()
-    ended = run_main(*arguments(data, folder / "a run"))
+    ended = run_mcsan("train", *arguments(data, folder / "a run"))
     assert ended.status == 0, ended.stderr
     (folder / SAID).write_text(ended.stdout, encoding="utf-8")
