@@ -1,5 +1,6 @@
 import ast
 import base64
+import importlib.util
 import json
 import pathlib
 import shutil
@@ -100,7 +101,7 @@ def test_where_there_is_no_run_one_is_trained_by_the_command(
     python.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(python))
-    names: dict[str, object] = {"sys": sys, "subprocess": subprocess}
+    names: dict[str, object] = {"sys": sys, "subprocess": subprocess, "Path": pathlib.Path}
     exec(f"{code('settings')}\nDATA = 'data'\n{code('train')}", names)
     minus_m, module, *flags = (tmp_path / "arguments").read_text().splitlines()
     assert (minus_m, module) == ("-m", "mcsan_jax.main")
@@ -112,6 +113,40 @@ def test_where_there_is_no_run_one_is_trained_by_the_command(
     (tmp_path / "runs" / "notebook" / "checkpoints" / "8").mkdir(parents=True)
     exec(f"{code('settings')}\n{code('train')}", names)
     assert capsys.readouterr().out == "no data\nruns/notebook holds a trained run\n"
+
+
+INSTALLER = """#!{python}
+import pathlib, sys
+pathlib.Path({notes!r}).write_text(chr(10).join([str(pathlib.Path.cwd()), *sys.argv[1:]]))
+"""
+"""Notes where it was called and with which arguments."""
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in a checkout", "elsewhere"])
+def test_a_missing_package_is_installed_from_a_checkout(
+    inside: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    (repository / "colab").mkdir(parents=True)
+    (repository / "mcsan_jax").mkdir()
+    (repository / "mcsan_jax" / "main.py").touch()
+    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "a"]):
+        subprocess.run([*git, *words], check=True)
+    elsewhere = tmp_path / "content"
+    elsewhere.mkdir()
+    notes = tmp_path / "notes"
+    python = tmp_path / "python"
+    python.write_text(INSTALLER.format(python=sys.executable, notes=str(notes)))
+    python.chmod(0o755)
+    monkeypatch.chdir(repository / "colab" if inside else elsewhere)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(code("install"), {"REPOSITORY": str(repository)})
+    checkout = repository if inside else elsewhere / "checkout"
+    assert notes.read_text().splitlines() == [str(checkout), "-m", "pip", "install", "-q", "-e", "."]
+    assert (checkout / "mcsan_jax" / "main.py").is_file() and sys.path[0] == str(checkout)
 
 
 @pytest.mark.slow

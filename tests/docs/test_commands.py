@@ -88,8 +88,8 @@ def test_flags_that_are_named_exist(checker: Checker, document: Document) -> Non
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
 def test_no_command_stands_where_none_is_looked_for(document: Document) -> None:
-    """Commands are in blocks of bash; what programs print, and what files hold, is text."""
-    assert document.languages() <= {"bash", "python", "text"}
+    """Commands are in blocks of bash, changes in blocks of diff; what programs print and files hold is text."""
+    assert document.languages() <= {"bash", "diff", "python", "text"}
     assert "```" not in document.prose() and "~~~" not in document.prose()
     indented = [line for line in document.prose().splitlines() if line.startswith(("    ", "\t"))]
     for line in [*indented, *"".join(document.blocks("text")).splitlines()]:

@@ -41,6 +41,25 @@ def test_named_modules_exist(document: Document) -> None:
     assert not [name for name in sorted(names) if not (ROOT / name).is_file()]
 
 
+def rows_of(text: str) -> list[list[str]]:
+    """Cells of the rows of a page's only table, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+
+
+def test_the_glossary_has_each_word_once_and_its_place() -> None:
+    rows = rows_of(page("docs/glossary.md").text)
+    assert len(rows) == 25
+    words = [word for row in rows for word in row[0].split(", ")]
+    assert len(set(words)) == len(words)
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    for word, meaning, where in rows:
+        assert meaning.endswith(".") and meaning.count(". ") == 0, word
+        places = re.findall(r"`([^`]+)`", where)
+        assert places and where == ", ".join(f"`{place}`" for place in places), word
+        assert not [place for place in places if not (ROOT / place).exists()], word
+
+
 def test_the_snippets_of_data_md_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
