@@ -26,7 +26,7 @@ class FeatureSource(Protocol):
     def read(self, video_id: str) -> np.ndarray:
         """Features of a video: ``[frames, dim]`` or ``[frames, regions, dim]``, as they are stored.
 
-        `data_pipeline.features.source` judges whether the values can be used.
+        `check_features` judges whether the values can be used.
 
         Raises:
             InputError: the video has no features, or they cannot be read.

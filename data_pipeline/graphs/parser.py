@@ -226,7 +226,7 @@ class ParallelParser:
     """Parses like `CaptionParser`, faster.
 
     Attributes:
-        identity: see `data_pipeline.graphs.parser.parser_identity`.
+        identity: see `parser_identity`.
     """
 
     def __init__(self, processes: int, model: str = DEFAULT_MODEL) -> None:

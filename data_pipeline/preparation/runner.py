@@ -42,7 +42,7 @@ class Survey:
     """The result of the first pass.
 
     Attributes:
-        counts: `data_pipeline.preparation.runner.survey` of all videos; attributes of too few videos may be missing.
+        counts: `survey` of all videos; attributes of too few videos may be missing.
         parsed: texts that were parsed now.
         cached: texts whose graphs were found from an earlier run.
     """
@@ -75,7 +75,7 @@ class Run(Protocol):
 
 
 class LocalRun:
-    """Parses in several processes and writes in this one; see `data_pipeline.preparation.runner.Run`."""
+    """Parses in several processes and writes in this one; see `Run`."""
 
     def __init__(self, graph_cache: pathlib.Path, processes: int, model: str = DEFAULT_MODEL) -> None:
         """Says how to parse.

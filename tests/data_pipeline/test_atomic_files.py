@@ -9,7 +9,7 @@ from tests.support import ROOT
 PROGRAMS = [
     path for room in ("data_pipeline", "mcsan_jax", "benchmarks") for path in (ROOT / room).rglob("*.py")
 ]
-FOLDERS = ("placement.py", "beam.py")
+FOLDERS = ("folder.py", "beam.py")
 """Modules that put whole folders into their place, which is another thing."""
 
 
@@ -45,4 +45,4 @@ def test_no_other_module_puts_files_into_their_place() -> None:
         and ast.unparse(node.func.value) != "dataclasses"
         and len(node.args) + len(node.keywords) == 1
     }
-    assert found == {"atomic_files.py", *FOLDERS}
+    assert found == {"files.py", *FOLDERS}

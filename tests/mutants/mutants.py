@@ -221,11 +221,11 @@ EVALUATION = (
 
 USE = (
     Mutant(
-        "phrases beyond the last token are shown",
+        "nodes beyond the last token are kept",
         "data_pipeline/batches/text_layout.py",
         "kept = real & (span[..., 0] < limits.max_tokens)",
         "kept = real.copy()",
-        ("data_pipeline/batches/test_query.py",),
+        ("data_pipeline/batches/test_text_layout.py",),
     ),
     Mutant(
         "captions are HTML in the report",

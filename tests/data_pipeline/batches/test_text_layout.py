@@ -1,14 +1,16 @@
 """Captions laid out with array operations against the same in plain loops, on random captions and limits."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.text_layout import lay_out, place_graphs
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, flatten_captions
+from tests.support import batches
 from tests.support.plain_decoding import assert_text
-from tests.support.prepared_data import ATTRIBUTE_SIZES
+from tests.support.prepared_data import ATTRIBUTE_SIZES, Prepared
 
 EMPTY = EncodedCaption("empty", "", [], [], [], [], [], {})
 
@@ -67,3 +69,18 @@ def test_places_lead_from_nodes_to_slots_and_back(caption: EncodedCaption, limit
     places = place_graphs(flatten_captions([caption]), np.zeros(1, np.int32), limits)
     for slot in np.flatnonzero(places.node_mask[0]):
         assert places.slots[0, places.nodes[0, slot]] == slot
+
+
+@pytest.mark.parametrize("limits", [batches.LIMITS, batches.ROOMY], ids=["tight", "roomy"])
+def test_stored_and_free_captions_give_the_same_bits(prepared: Prepared, limits: BatchLimits) -> None:
+    reader = batches.split_reader(prepared, limits)
+    ((info, stored),) = reader.caption_batches(reader.captions)
+    made = {caption.caption_id: caption for r in prepared.records["test"].values() for caption in r.captions}
+    free = lay_out(
+        flatten_captions([made[one] for one in info.ids]),
+        stored.caption_group,
+        np.arange(reader.captions),
+        limits,
+        ATTRIBUTE_SIZES,
+    )
+    assert batches.same(free, stored)

@@ -9,7 +9,7 @@ from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.manifest import FRAMES, REGIONS
 from data_pipeline.records.read import parse_example, unflatten_record
 from data_pipeline.records.record_files import find_record_files
-from data_pipeline.records.schema import VideoRecord, flatten_record
+from data_pipeline.records.schema import TEXT, VideoRecord, flatten_record, record_fields
 from tests.support.prepared_data import Prepared, make_record, make_stream
 
 STREAMS = (make_stream("motion", FRAMES, 3), make_stream("objects", REGIONS, 4, regions=2))
@@ -116,3 +116,20 @@ def test_all_wrong_values_are_named() -> None:
 def test_bytes_that_are_no_record_are_refused() -> None:
     with pytest.raises(InputError, match=r"no tf\.train\.Example"):
         parse_example(b"\xff\xff\xff")
+
+
+def test_the_table_of_fields_names_what_lies_on_disk(prepared: Prepared) -> None:
+    tf = load_tensorflow()
+    files = find_record_files(prepared.folder, prepared.manifest, "test")
+    fields = record_fields(prepared.manifest.streams)
+    for serialized in tf.data.TFRecordDataset([str(file.path) for file in files]).as_numpy_iterator():
+        values = parse_example(serialized)
+        assert set(values) == set(fields)
+        for key, field in fields.items():
+            stored = values[key]
+            if isinstance(stored, np.ndarray) and len(stored):
+                assert stored.dtype.kind == np.dtype(field.dtype).kind
+                assert len(stored) % np.prod(field.columns, dtype=int) == 0
+            elif len(stored):
+                assert field.dtype in (TEXT, "float16")
+                assert len(stored) == 1 or not field.single
