@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import mcsan_jax
 from tests.support import ROOT
 
 PACKAGES = ("mcsan_jax", "data_pipeline", "configs", "launch")
@@ -270,6 +271,7 @@ def module_of(path: pathlib.Path) -> str:
 
 
 def test_every_module_is_in_a_room() -> None:
+    """But for the face of a package, its `__init__`, which offers names of all rooms to users."""
     fronts = {package for package in PACKAGES if package not in ROOMS}
     assert not [
         module_of(path)
@@ -298,6 +300,12 @@ def test_imports_point_one_way(room: str) -> None:
         one for one in ROOMS[room] if one not in WORDS and not any(within(n, (one,)) for _, n in imported)
     }
     assert not unused, "allowed and not needed"
+
+
+def test_the_house_does_not_use_its_own_face() -> None:
+    names = tuple(f"mcsan_jax.{name}" for name in mcsan_jax.__all__)
+    assert not [place(path) for path in FILES if imports(path) & set(names)]
+    assert len(imports(ROOT / "mcsan_jax" / "__init__.py")) > len(names)
 
 
 def test_the_data_pipeline_knows_no_model() -> None:
