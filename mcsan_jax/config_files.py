@@ -12,6 +12,7 @@ from ml_collections import config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from data_pipeline.errors import InputError
+from mcsan_jax.config import Config, from_config_dict
 
 # The flag belongs to the program that asks for it, whose --help shows it.
 flags.disclaim_key_flags()
@@ -52,6 +53,26 @@ def find_config(value: str) -> str:
         f"there is no config {value!r}; {hint}expected one of {', '.join(names)}, or the path of a Python "
         "file that defines get_config"
     )
+
+
+def load_config(config: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a training, as ``--config`` and its overrides give it on the command line.
+
+    Args:
+        config: the name or the file of the experiment, such as ``demo:tiny``; see `find_config`.
+        overrides: each ``GROUP.FIELD=VALUE``, such as ``optim.learning_rate=3e-4``.
+
+    Raises:
+        InputError: there is no such config or field, or a value has the wrong type or is out of range.
+    """
+    arguments = ["", f"--config={config}", *(f"--config.{override}" for override in overrides)]
+    values = flags.FlagValues()
+    define_config_flag(values, arguments)
+    try:
+        values(arguments)
+    except flags.Error as error:
+        raise InputError(str(error)) from error
+    return from_config_dict(values["config"].value)
 
 
 def define_config_flag(

@@ -91,7 +91,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "data_pipeline.inspect": (*WORDS, "data_pipeline.host.command_line", "data_pipeline.inspection"),
     "mcsan_jax.config": (*WORDS, "data_pipeline.host.validation"),
     "configs": ("data_pipeline.errors", "mcsan_jax.config"),
-    "mcsan_jax.config_files": WORDS,
+    "mcsan_jax.config_files": (*WORDS, "mcsan_jax.config"),
     "mcsan_jax.encodings": WORDS,
     "mcsan_jax.sharding": WORDS,
     "mcsan_jax.processes": WORDS,
@@ -168,17 +168,25 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.training",
         "mcsan_jax.runs",
     ),
-    "mcsan_jax.main": (
+    "mcsan_jax.train_run": (
         *WORDS,
-        "data_pipeline.host.command_line",
         "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.processes",
         "mcsan_jax.evaluation",
         "mcsan_jax.training",
+        "mcsan_jax.evaluate_run",
+        "mcsan_jax.runs",
+    ),
+    "mcsan_jax.main": (
+        *WORDS,
+        "data_pipeline.host.command_line",
+        "mcsan_jax.config",
+        "mcsan_jax.processes",
         "mcsan_jax.config_files",
         "mcsan_jax.evaluate_run",
         "mcsan_jax.runs",
+        "mcsan_jax.train_run",
     ),
     "mcsan_jax.cli": (
         *WORDS,
@@ -261,6 +269,7 @@ def module_of(path: pathlib.Path) -> str:
 
 
 def test_every_module_is_in_a_room() -> None:
+    """But for the face of a package, its `__init__`, which offers names of all rooms to users."""
     fronts = {package for package in PACKAGES if package not in ROOMS}
     assert not [
         module_of(path)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from data_pipeline.manifest import Manifest
-from mcsan_jax.main import run
 from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.train_run import train_run
 from tests.support import ROOT
 from tests.support.command_line import config_of, run_main, run_mcsan
 from tests.support.finished_run import arguments
@@ -89,7 +89,7 @@ def test_evaluating_again_gives_the_same_figures(
     before = result_of(copied, "val")
     (copied / "eval" / "val.json").unlink()
     config = config_of(*arguments(shapes, copied), "--config.data.test_split=")
-    evaluations = run(config, RunFolder(copied), "eval")
+    evaluations = train_run(config, RunFolder(copied), "eval")
     assert "trained" not in capsys.readouterr().out
     assert {split: evaluation.rsum for split, evaluation in evaluations.items()} == {"val": before["rsum"]}
     before["config"]["data.test_split"] = ""

@@ -1,0 +1,163 @@
+"""Trains a run and evaluates it."""
+
+import pathlib
+import time
+from collections.abc import Sequence
+
+import jax
+
+from data_pipeline.errors import InputError
+from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
+from mcsan_jax.config import Config
+from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
+from mcsan_jax.evaluation.rank_split import Evaluation
+from mcsan_jax.processes import ends_with_the_others, first_before_others
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
+from mcsan_jax.training.checkpointing import CheckpointStore
+from mcsan_jax.training.experiment import (
+    Experiment,
+    batch_limits,
+    build_experiment,
+    parameter_count,
+    published_count,
+)
+from mcsan_jax.training.train_loop import train
+from mcsan_jax.training.train_step import TrainState
+from mcsan_jax.training.validation import Validation
+
+MODES = ("train_and_eval", "train", "eval")
+
+
+def train_run(
+    config: Config,
+    folder: RunFolder,
+    mode: str = "train_and_eval",
+    options: EvaluationOptions = EvaluationOptions(),
+    profile: bool = False,
+    command: Sequence[str] = (),
+) -> dict[str, Evaluation]:
+    """Trains a run, evaluates its best checkpoint on each split, or both.
+
+    Args:
+        config: the experiment.
+        folder: of the run.
+        mode: one of `MODES`.
+        options: of the evaluations.
+        profile: whether a few training steps are traced.
+        command: the command line, which is stored with a run that it trains.
+
+    Returns:
+        The figures by split; none where the run is only trained.
+
+    Raises:
+        InputError: data, configuration or folder do not fit together.
+    """
+    data = first_before_others(lambda: find_prepared_data(config.data))
+    manifest = Manifest.load(data)
+    _check_splits(config, manifest)
+    stored = manifest.word_vectors
+    vectors = None if stored is None else WordVectors.load(data / stored.file)
+    experiment = build_experiment(config, manifest, word_vectors=vectors)
+    trained_by = () if mode == "eval" else command
+    first_before_others(lambda: folder.claim(config, manifest.fingerprint, trained_by))
+    with CheckpointStore(folder.checkpoints) as checkpoints, ends_with_the_others():
+        if mode != "eval":
+            _train(experiment, data, checkpoints, folder, profile)
+        if mode == "train":
+            return {}
+        run = TrainedRun(folder, experiment, data, *best_checkpoint(experiment, checkpoints))
+        return evaluate_run(run, options)
+
+
+def _train(
+    experiment: Experiment,
+    data: pathlib.Path,
+    checkpoints: CheckpointStore,
+    folder: RunFolder,
+    profile: bool,
+) -> None:
+    config = experiment.config
+    limits = batch_limits(config.data)
+
+    def batches_of(split: str) -> TrainBatches:
+        return TrainBatches(
+            data,
+            experiment.manifest,
+            split,
+            config.train.batch_size,
+            limits,
+            config.train.seed,
+            config.data.shuffle_buffer,
+            jax.process_index(),
+            jax.process_count(),
+            cache=config.data.cache,
+            captions_per_video=config.train.captions_per_video,
+        )
+
+    split = config.data.validation_split
+    held_out = batches_of(split)
+    reader = SplitReader(data, experiment.manifest, split, limits)
+    validate = Validation(experiment, reader, split, held_out, held_out.steps_per_epoch)
+
+    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, dict[str, float], str]:
+        start = time.monotonic()
+        evaluation, losses = validate(state)
+        fused = evaluation.directions["fused"]
+        line = (
+            f"epoch {step // experiment.steps_per_epoch}/{config.train.epochs}  {split} Rsum {evaluation.rsum:.1f}  "
+            f"T2V R@1 {fused['t2v']['R@1']:.1f}  V2T R@1 {fused['v2t']['R@1']:.1f}  "
+            f"({time.monotonic() - start:.1f} s)"
+        )
+        return evaluation, losses, line
+
+    batches = batches_of(config.data.train_split)
+    print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
+    _, note = splits_to_evaluate(config, experiment.manifest)
+    if note:
+        print(note, flush=True)
+    start = time.monotonic()
+    state = train(
+        experiment,
+        batches,
+        evaluator,
+        checkpoints,
+        folder.folder,
+        profile,
+    )
+    seconds = time.monotonic() - start
+    print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+
+
+def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files: int) -> str:
+    """What a run says of itself before its first step: data, length, devices and size."""
+    config, manifest, state = experiment.config, experiment.manifest, experiment.state_maker.abstract
+    train_split = manifest.splits[config.data.train_split]
+    streams = ", ".join(f"{stream.name} [{stream.dim}]" for stream in manifest.streams)
+    mesh = ", ".join(f"{name} {size}" for name, size in experiment.mesh.shape.items())
+    processes, batch = jax.process_count(), config.train.batch_size
+    captions = config.train.captions_per_video
+    frozen = published_count(state) if config.encoder_is_frozen else 0
+    return "\n".join(
+        [
+            f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
+            f"{train_split.videos} training videos with {train_split.captions} captions; "
+            f"batch {batch}, {experiment.steps_per_epoch} steps an epoch, {config.train.epochs} epochs",
+            f"{processes} process(es), {experiment.mesh.size} {jax.devices()[0].platform} device(s), mesh [{mesh}]; "
+            f"each process gives {batch // processes} videos of a batch with {captions} caption(s) each, from "
+            f"{files_read} of {files} file(s) of records",
+            f"{parameter_count(state):,} parameters" + (f", {frozen:,} of them frozen" if frozen else ""),
+            f"run in {folder}",
+        ]
+    )
+
+
+def _check_splits(config: Config, manifest: Manifest) -> None:
+    """Refuses splits that the data lacks, except for a missing split of the name that test splits have."""
+    for key in ("train_split", "validation_split", "test_split"):
+        split = getattr(config.data, key)
+        may_be_missing = key == "test_split" and split in ("", "test")
+        if split not in manifest.splits and not may_be_missing:
+            raise InputError(
+                f"config.data.{key} is {split!r}, but the prepared data has {', '.join(sorted(manifest.splits))}"
+            )
