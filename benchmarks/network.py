@@ -99,7 +99,7 @@ def _caption_bytes(config: Config, shape: DataShape, packed: bool) -> tuple[int,
     levels = config.model.levels
     nodes = node_slots(config)
     attributes = 0
-    if config.similarity.attribute_weight > 0:
+    if config.similarity.attribute_share > 0:
         attributes = sum(size for level, size in shape.attributes if level in levels)
     floats = config.model.width * ((GLOBAL in levels) + nodes) + attributes
     if packed:

@@ -84,15 +84,15 @@ def three_level_config(batch_size: int, sizes: Sizes) -> Config:
             sentence_node=True,
         ),
         similarity=dataclasses.replace(
-            config.similarity, learn_level_weights=False, missing_levels="zero", attribute_weight=0.0
+            config.similarity, learn_level_weights=False, missing_levels="zero", attribute_share=0.0
         ),
-        loss=LossConfig(ranking="triplet", margin=0.2, attribute_weight=0.0, divergence_weight=0.0),
+        loss=LossConfig(ranking="triplet", margin=0.2, focal_weight=0.0, divergence_weight=0.0),
     )
 
 
 def data_shape(config: Config, sizes: Sizes) -> DataShape:
     """Data of MSR-VTT's kind; attributes where the loss asks for them."""
-    attributes = ATTRIBUTES if config.loss.attribute_weight > 0 else ()
+    attributes = ATTRIBUTES if config.loss.focal_weight > 0 else ()
     return DataShape(sizes.vocabulary, ROLES, sizes.frame_dim, 0, attributes)
 
 

@@ -20,7 +20,7 @@ from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.graphs.attributes import attributes_of
 from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import ParallelParser
-from data_pipeline.host.progress import track
+from data_pipeline.host.progress_bar import track
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS
 
 MINIMUM_VIDEOS = 5

@@ -20,9 +20,9 @@ from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, Video
 from data_pipeline.annotations.own import read_json_lines
 from data_pipeline.features.streams import open_features
 from data_pipeline.manifest import Manifest
-from data_pipeline.preparation.beam import BeamRun
-from data_pipeline.preparation.folder import Options, Source, prepare
-from data_pipeline.preparation.runner import LocalRun, Run, Survey
+from data_pipeline.preparation.beam import BeamRunner
+from data_pipeline.preparation.prepare_folder import Options, Source, prepare
+from data_pipeline.preparation.runner import LocalRunner, Runner, Survey
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardSummary, ShardWriter
 
@@ -35,9 +35,9 @@ MANY = 10_000_000
 
 @dataclasses.dataclass
 class Timed:
-    """A run that measures its passes; see `data_pipeline.preparation.runner.Run`."""
+    """A run that measures its passes; see `data_pipeline.preparation.runner.Runner`."""
 
-    run: Run
+    run: Runner
     survey_seconds: float = 0.0
     write_seconds: float = 0.0
 
@@ -108,10 +108,10 @@ def main(words: Sequence[str] | None = None) -> None:
             np.save(folder / f"{video_id}.npy", frames)
         source = Source(annotations, {"made": open_features(folder)})
         runs = {
-            "this process": LocalRun(folder / "plain", 1),
-            f"{given.workers} parsing processes": LocalRun(folder / "processes", given.workers),
-            "Beam, 1 worker": BeamRun(folder / "beam1", "DirectRunner", (), 1),
-            f"Beam, {given.workers} workers": BeamRun(folder / "beam", "DirectRunner", (), given.workers),
+            "this process": LocalRunner(folder / "plain", 1),
+            f"{given.workers} parsing processes": LocalRunner(folder / "processes", given.workers),
+            "Beam, 1 worker": BeamRunner(folder / "beam1", "DirectRunner", (), 1),
+            f"Beam, {given.workers} workers": BeamRunner(folder / "beam", "DirectRunner", (), given.workers),
         }
         print(
             f"{len(videos):,} videos, {len(annotations.captions):,} captions, {given.frames} x {given.dim} float16"

@@ -23,10 +23,10 @@ def ablations_of(config: ml_collections.ConfigDict) -> Changes:
         "plain_bce": {
             "loss.focal_gamma": 0.0,
             "loss.focal_alpha": 0.5,
-            "loss.attribute_weight": 2 * config.loss.attribute_weight,
+            "loss.focal_weight": 2 * config.loss.focal_weight,
         },
         # No label teaches what an attribute is.
-        "no_attribute_loss": {"loss.attribute_weight": 0.0},
+        "no_attribute_loss": {"loss.focal_weight": 0.0},
         # Each modality has its own projection into attributes.
         "separate_projections": {"model.share_attribute_projection": False},
         # A level that a caption lacks counts as similarity 0, in place of averaging over the levels it has.

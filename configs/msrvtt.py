@@ -29,8 +29,8 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.optim.learning_rate = 1e-3
     config.model.dropout = 0.4
     config.similarity.learn_level_weights = True
-    config.similarity.attribute_weight = 0.3
-    config.loss.attribute_weight = 0.1
+    config.similarity.attribute_share = 0.3
+    config.loss.focal_weight = 0.1
     config.loss.divergence_weight = 0.1
     read_captions_with_minilm(config, size)
     set_size(config, size)

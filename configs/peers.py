@@ -20,9 +20,9 @@ _DUAL_ENCODER: dict[str, Any] = {
     "model.frame_pooling": "mean",
     "model.sentence_node": False,
     "similarity.learn_level_weights": False,
-    "similarity.attribute_weight": 0.0,
+    "similarity.attribute_share": 0.0,
     "loss.ranking": "info_nce",
-    "loss.attribute_weight": 0.0,
+    "loss.focal_weight": 0.0,
     "loss.divergence_weight": 0.0,
 }
 # HGR (Chen et al., CVPR 2020): three levels. Frames stand alone, the sentence is a node of its graph, levels weigh the
@@ -36,8 +36,8 @@ _HGR_NETWORK: dict[str, Any] = {
     "model.dropout": 0.2,
     "similarity.learn_level_weights": False,
     "similarity.missing_levels": "zero",
-    "similarity.attribute_weight": 0.0,
-    "loss.attribute_weight": 0.0,
+    "similarity.attribute_share": 0.0,
+    "loss.focal_weight": 0.0,
     "loss.divergence_weight": 0.0,
 }
 # HGR's recipe: hardest triplets, 50 passes at 1e-4. A pass goes over the videos, with one caption of each; a pass of

@@ -29,7 +29,7 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.train.epochs = 20
     config.model.dropout = 0.4
     config.similarity.learn_level_weights = True
-    config.similarity.attribute_weight = 0.3
+    config.similarity.attribute_share = 0.3
     read_captions_with_minilm(config, size)
     set_size(config, size)
     return config

@@ -9,11 +9,17 @@ from absl import flags
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.command_line import run_program
+from data_pipeline.inspection.count_tables import (
+    all_tables,
+    describe,
+    make_console,
+    print_problems,
+    print_tables,
+)
+from data_pipeline.inspection.inspection_page import check_place, write_page
 from data_pipeline.inspection.integrity import open_data
-from data_pipeline.inspection.page import check_place, write_page
 from data_pipeline.inspection.record_view import print_record
 from data_pipeline.inspection.survey import Surveyor
-from data_pipeline.inspection.tables import all_tables, describe, make_console, print_problems, print_tables
 
 _SPLIT = flags.DEFINE_string("split", None, "Split to read; all of them by default.")
 _RECORD = flags.DEFINE_string(

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import write_text
-from data_pipeline.host.validation import RULES, Count, Size, parse
+from data_pipeline.host.typed_values import RULES, Count, Size, parse
 
 SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"

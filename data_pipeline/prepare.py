@@ -16,8 +16,8 @@ from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.host.command_line import run_program
-from data_pipeline.preparation.folder import REPORT_NAME, Options, Source, prepare
-from data_pipeline.preparation.runner import LocalRun, Run
+from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, prepare
+from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.preparation.selection import OMISSIONS
 from data_pipeline.records.shards import SHARD_BYTES
 from data_pipeline.text.sentencepiece_model import KINDS
@@ -132,7 +132,7 @@ def _prepare_from_flags() -> dict[str, Any]:
     return prepare(Source(annotations, features), out, _run(out), _options(Options()))
 
 
-def _run(out: pathlib.Path) -> Run:
+def _run(out: pathlib.Path) -> Runner:
     cache = pathlib.Path(_GRAPH_CACHE.value) if _GRAPH_CACHE.value else out.parent / "graph_cache"
     if cache.exists() and not cache.is_dir():
         raise InputError(
@@ -143,14 +143,14 @@ def _run(out: pathlib.Path) -> Run:
             raise InputError(
                 "--beam_argument has no use without --beam_runner; leave it out, or name a runner"
             )
-        return LocalRun(cache, _PROCESSES.value, _PARSER_MODEL.value)
+        return LocalRunner(cache, _PROCESSES.value, _PARSER_MODEL.value)
     try:
-        from data_pipeline.preparation.beam import BeamRun
+        from data_pipeline.preparation.beam import BeamRunner
     except ModuleNotFoundError as error:
         raise InputError(
             f"--beam_runner needs Apache Beam ({error}); install it with `pip install 'mcsan-jax[beam]'`"
         ) from error
-    return BeamRun(cache, _BEAM_RUNNER.value, _BEAM_ARGUMENT.value, _PROCESSES.value, _PARSER_MODEL.value)
+    return BeamRunner(cache, _BEAM_RUNNER.value, _BEAM_ARGUMENT.value, _PROCESSES.value, _PARSER_MODEL.value)
 
 
 def _options(defaults: Options) -> Options:

@@ -5,14 +5,22 @@ dataclasses, or refuses it with the bounds and the meaning of every field that i
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import ml_collections
 from pydantic import Field, StrictBool, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from data_pipeline.host.validation import RULES, Count, NonNegative, Positive, ProperShare, Share, Size, parse
+from data_pipeline.host.typed_values import (
+    RULES,
+    Count,
+    NonNegative,
+    Positive,
+    ProperShare,
+    Share,
+    Size,
+    parse,
+)
 from data_pipeline.levels import GLOBAL, LEVELS
 
 
@@ -127,11 +135,11 @@ class SimilarityConfig:
     """Softmax weights learned with the network; False keeps them uniform."""
     missing_levels: Literal["renormalize", "zero"] = "renormalize"
     """Renormalize over the levels that a caption has, or count a missing level as zero."""
-    attribute_weight: ProperShare = 0.0
+    attribute_share: ProperShare = 0.0
     """Share of the attribute agreement in the fused score."""
     kernel: Literal["xla", "pallas"] = "xla"
     """Form of the score of frames and nodes: xla (any device), or pallas (one fused kernel; NVIDIA GPUs)."""
-    block_bytes: Size = 0
+    cosine_bytes: Size = 0
     """Bytes of the cosines that are held at a time; 0 takes what suits the device."""
 
 
@@ -150,7 +158,7 @@ class LossConfig:
     """InfoNCE divides scores by it; a learned one, too, stays above the bound."""
     learn_temperature: StrictBool = True
     """The temperature is learned with the network, from `temperature` on; False keeps it."""
-    attribute_weight: NonNegative = 0.1
+    focal_weight: NonNegative = 0.1
     """Weight of the focal binary cross-entropy; 0 switches it off."""
     focal_alpha: Share = 0.5
     """Weight of the present attributes in the focal binary cross-entropy; absent ones have the rest."""
@@ -222,7 +230,7 @@ class EvaluationConfig:
 
     encode_batch: Count = 64
     """Videos, and captions, encoded at a time."""
-    block_bytes: Count = 72 * 2**20
+    encoded_bytes: Count = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
     merge_duplicates: StrictBool = False
     """Captions with the same text are one query with several right videos (HGR's rule); False keeps each."""
@@ -273,28 +281,3 @@ def from_config_dict(values: ml_collections.ConfigDict) -> Config:
         InputError: keys are unknown, or values have the wrong type or are out of range; the message names them all.
     """
     return parse(Config, values.to_dict(), "config.")
-
-
-def from_flat(flat: Mapping[str, Any]) -> Config:
-    """The configuration that `flatten` gave, as a run's folder keeps it; fields that are newer have their defaults.
-
-    Raises:
-        InputError: like `from_config_dict`.
-    """
-    values: dict[str, Any] = {}
-    for key, value in flat.items():
-        group, dot, name = key.partition(".")
-        if dot:
-            values.setdefault(group, {})[name] = value
-    values |= {key: value for key, value in flat.items() if "." not in key}
-    advice = "The configuration was stored by another version of the program; use that version."
-    return parse(Config, values, "config.", advice)
-
-
-def flatten(config: Config) -> dict[str, Any]:
-    """Every field by its dotted name, such as ``optim.learning_rate``."""
-    groups = dataclasses.asdict(config)
-    flat = {"name": groups.pop("name")}
-    for group, fields in groups.items():
-        flat |= {f"{group}.{name}": value for name, value in fields.items()}
-    return flat

@@ -65,7 +65,7 @@ def shared_data() -> pathlib.Path:
 
 def _prepare_shapes(folder: pathlib.Path, **options: int) -> None:
     from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
-    from data_pipeline.preparation.folder import Options
+    from data_pipeline.preparation.prepare_folder import Options
     from data_pipeline.text.vocabulary import TokenizerOptions
 
     tokenizer = TokenizerOptions(vocabulary_size=200)

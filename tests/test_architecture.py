@@ -1,6 +1,7 @@
 """The rules of the house: who may import whom, and how long a file may be."""
 
 import ast
+import collections
 import functools
 import pathlib
 import statistics
@@ -89,7 +90,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.moving_shapes",
     ),
     "data_pipeline.inspect": (*WORDS, "data_pipeline.host.command_line", "data_pipeline.inspection"),
-    "mcsan_jax.config": (*WORDS, "data_pipeline.host.validation"),
+    "mcsan_jax.config": (*WORDS, "data_pipeline.host.typed_values"),
     "configs": ("data_pipeline.errors", "mcsan_jax.config"),
     "mcsan_jax.config_files": (*WORDS, "mcsan_jax.config"),
     "mcsan_jax.encodings": WORDS,
@@ -125,6 +126,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.runs": (
         *WORDS,
+        "data_pipeline.host.typed_values",
         "data_pipeline.host.files",
         "data_pipeline.prepared_data",
         "mcsan_jax.config",
@@ -222,7 +224,7 @@ HOMES = {
     "pyarrow": ("mcsan_jax/evaluation/query_table.py",),
     "typer": ("mcsan_jax/cli.py",),
     "pydantic": (
-        "data_pipeline/host/validation.py",
+        "data_pipeline/host/typed_values.py",
         "data_pipeline/manifest.py",
         "mcsan_jax/config.py",
         "mcsan_jax/runs/",
@@ -316,7 +318,7 @@ def test_the_model_sees_a_few_modules_of_the_data_pipeline() -> None:
         "data_pipeline.errors",
         "data_pipeline.levels",
         "data_pipeline.host.files",
-        "data_pipeline.host.validation",
+        "data_pipeline.host.typed_values",
         "data_pipeline.inspection.svg_figures",
     }
 
@@ -433,3 +435,12 @@ def test_worker_processes_load_nothing_heavy() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_a_name_means_one_thing() -> None:
+    """No class name occurs twice; of file names, three do: a source of annotations and the config for its data."""
+    definitions = (node for path in FILES for node in ast.walk(ast.parse(path.read_text("utf-8"))))
+    classes = collections.Counter(node.name for node in definitions if isinstance(node, ast.ClassDef))
+    assert not [name for name, count in classes.items() if count > 1]
+    files = collections.Counter(path.name for path in FILES if path.name != "__init__.py")
+    assert sorted(name for name, count in files.items() if count > 1) == ["msrvtt.py", "msvd.py", "vatex.py"]

@@ -7,10 +7,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from data_pipeline.errors import InputError
-from mcsan_jax.config import Config, LossConfig, ModelConfig, defaults, flatten, from_config_dict, from_flat
+from mcsan_jax.config import Config, LossConfig, ModelConfig, defaults, from_config_dict
 from mcsan_jax.configs import ablations, peers
 from mcsan_jax.configs.derived import BASES
 from mcsan_jax.configs.sizes import SIZES
+from mcsan_jax.runs.stored_config import flatten, from_flat
 from tests.support import ROOT
 
 OUT_OF_RANGE = {

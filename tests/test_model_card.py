@@ -13,9 +13,10 @@ import pytest
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.card.model_card import write_card
-from mcsan_jax.config import EvaluationConfig, flatten
+from mcsan_jax.config import EvaluationConfig
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import open_experiment
+from mcsan_jax.runs.stored_config import flatten
 from mcsan_jax.training.experiment import parameter_count
 from tests.support.command_line import config_of, run_mcsan
 from tests.support.fake_run import write_run

@@ -16,7 +16,7 @@ MOST_PARTS = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class RecordRun:
     """Consecutive records of a file, the first of which is number `first`."""
 
     path: Path
@@ -32,7 +32,7 @@ def count_parts(files: int, batch_size: int) -> int:
     return max(n for n in range(1, min(files, batch_size, MOST_PARTS) + 1) if batch_size % n == 0)
 
 
-def share_of(files: Sequence[RecordFile], part: int, parts: int) -> tuple[Run, ...]:
+def share_of(files: Sequence[RecordFile], part: int, parts: int) -> tuple[RecordRun, ...]:
     """The records of a part, as many as any other has or one fewer: those from ``part/parts`` of all records on."""
     total = sum(file.records for file in files)
     begin, end = part * total // parts, (part + 1) * total // parts
@@ -40,7 +40,7 @@ def share_of(files: Sequence[RecordFile], part: int, parts: int) -> tuple[Run, .
     for file in files:
         first, last = max(begin - passed, 0), min(end - passed, file.records)
         if first < last:
-            runs.append(Run(file.path, first, last - first))
+            runs.append(RecordRun(file.path, first, last - first))
         passed += file.records
     return tuple(runs)
 
@@ -147,7 +147,7 @@ class RecordOrder:
         return tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(of_epoch)
 
 
-def _read(runs: Sequence[Run], order: Any) -> Any:
+def _read(runs: Sequence[RecordRun], order: Any) -> Any:
     """The serialized records of runs, one run after the other."""
     import tensorflow as tf
 

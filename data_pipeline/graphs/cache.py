@@ -12,7 +12,7 @@ from typing import Protocol
 
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.graph import SemanticGraph
-from data_pipeline.host.progress import track
+from data_pipeline.host.progress_bar import track
 
 SCHEMA_VERSION = 2
 _CHUNK = 2000

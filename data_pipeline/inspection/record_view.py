@@ -6,9 +6,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.inspection.count_tables import CountTable, rich_table
 from data_pipeline.inspection.integrity import InspectedData
 from data_pipeline.inspection.split_statistics import vector_norms
-from data_pipeline.inspection.tables import Table, rich_table
 from data_pipeline.levels import ACTION, ENTITY
 from data_pipeline.records.make import PhraseGraph, phrase_graph, token_texts
 from data_pipeline.records.schema import EncodedCaption, VideoRecord
@@ -49,7 +49,7 @@ def _times(times: np.ndarray) -> str:
     return f"frame times in seconds: {', '.join(f'{time:.2f}' for time in times)}"
 
 
-def _feature_table(record: VideoRecord) -> Table:
+def _feature_table(record: VideoRecord) -> CountTable:
     rows = []
     for name, values in (record.frames | record.regions).items():
         norms = vector_norms(values)
@@ -58,7 +58,7 @@ def _feature_table(record: VideoRecord) -> Table:
         spread = " / ".join(f"{value:.3g}" for value in (norms.min(), norms.mean(), norms.max()))
         rows.append((name, " × ".join(map(str, values.shape)), spread, sparkline(per_frame)))
     header = ("stream", "shape", "norms: minimum / mean / maximum", "norms by frame")
-    return Table("Features", header, tuple(rows))
+    return CountTable("Features", header, tuple(rows))
 
 
 def _caption_tree(caption: EncodedCaption, data: InspectedData, label: str = "") -> Tree:

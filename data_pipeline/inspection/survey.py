@@ -9,7 +9,7 @@ from data_pipeline.annotations.caption import TRAIN
 from data_pipeline.errors import InputError
 from data_pipeline.features.statistics import RunningStatistics
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.host.progress import track
+from data_pipeline.host.progress_bar import track
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.inspection.integrity import InspectedData, record_problems
 from data_pipeline.inspection.split_statistics import CaptionExamples, SplitStatistics
@@ -23,7 +23,7 @@ _STATISTICS_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass
-class Survey:
+class Findings:
     """What a pass over splits found.
 
     Attributes:
@@ -42,7 +42,7 @@ class Survey:
 
 
 class Surveyor:
-    """Reads splits one after another into a `Survey`."""
+    """Reads splits one after another into a `Findings`."""
 
     def __init__(self, data: InspectedData, wanted: str | None = None) -> None:
         """Takes the data set, and the video id or the number of a record to keep.
@@ -51,7 +51,7 @@ class Surveyor:
         """
         self._data, self._wanted = data, wanted
         self._split_of: dict[str, str] = {}
-        self.survey = Survey()
+        self.survey = Findings()
 
     def read_split(self, split: str) -> None:
         """Checks and counts the records of a split of the manifest."""

@@ -13,8 +13,8 @@ from data_pipeline.annotations.caption import TEST, Caption, Foil, make_annotati
 from data_pipeline.errors import InputError
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
 from data_pipeline.moving_shapes.scene import Scene, draw_scene, frame_features, region_features, render
-from data_pipeline.preparation.folder import Options, Source, prepare
-from data_pipeline.preparation.runner import LocalRun, Run
+from data_pipeline.preparation.prepare_folder import Options, Source, prepare
+from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.text.vocabulary import TokenizerOptions
 
 SPLITS = {"train": 3000, "val": 300, "test": 500}
@@ -131,10 +131,10 @@ MOVING_SHAPES_OPTIONS = Options(tokenizer=TokenizerOptions(vocabulary_size=200),
 
 
 def prepare_moving_shapes(
-    out: pathlib.Path, share: float = 1.0, run: Run | None = None, options: Options = MOVING_SHAPES_OPTIONS
+    out: pathlib.Path, share: float = 1.0, run: Runner | None = None, options: Options = MOVING_SHAPES_OPTIONS
 ) -> dict[str, Any]:
-    """Makes and prepares the embedded data set; see `data_pipeline.preparation.folder.prepare`."""
-    run = run or LocalRun(out.absolute().parent / "graph_cache", processes=1)
+    """Makes and prepares the embedded data set; see `data_pipeline.preparation.prepare_folder.prepare`."""
+    run = run or LocalRunner(out.absolute().parent / "graph_cache", processes=1)
     return prepare(moving_shapes_source(share=share), out, run, options)
 
 

@@ -32,8 +32,8 @@ _VIDEOS_PER_BATCH = 64
 _INPUT_ERROR = re.compile(r"data_pipeline\.errors\.InputError: (.*?)(?: \[while running|\n\n|$)", re.DOTALL)
 
 
-class BeamRun:
-    """Executes the passes on a Beam runner; see `data_pipeline.preparation.runner.Run`.
+class BeamRunner:
+    """Executes the passes on a Beam runner; see `data_pipeline.preparation.runner.Runner`.
 
     The parsed captions stay in the folder of parsed captions: the same videos are not parsed again.
     """
@@ -76,7 +76,7 @@ class BeamRun:
         self._runner: Any = _local_runner(self._options) if runner == "DirectRunner" else runner
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
-        """Parses and counts; see `Run.survey`."""
+        """Parses and counts; see `Runner.survey`."""
         texts = len({text for video in videos for text in video.unparsed()})
         folder = _write_videos(videos, minimum_videos, self._graph_cache, self.parser)
         self._parsed = folder / "parsed"
@@ -116,7 +116,7 @@ class BeamRun:
             )
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
-        """Writes each shard in one piece; see `Run.write`."""
+        """Writes each shard in one piece; see `Runner.write`."""
         out = pathlib.Path(writer.folder) / "summaries"
         with self._pipeline() as pipeline:
             _ = (

@@ -11,7 +11,7 @@ from data_pipeline.annotations.caption import TRAIN, Video
 from data_pipeline.graphs.attributes import attributes_of
 from data_pipeline.graphs.cache import GraphCache
 from data_pipeline.graphs.parser import DEFAULT_MODEL, ParallelParser, parser_identity
-from data_pipeline.host.progress import track
+from data_pipeline.host.progress_bar import track
 from data_pipeline.levels import ACTION, ENTITY
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardSummary, ShardWriter, record_key
@@ -52,7 +52,7 @@ class Survey:
     cached: int
 
 
-class Run(Protocol):
+class Runner(Protocol):
     """Executes the passes. The same videos give the same result in every kind of run.
 
     Attributes:
@@ -74,8 +74,8 @@ class Run(Protocol):
         ...
 
 
-class LocalRun:
-    """Parses in several processes and writes in this one; see `Run`."""
+class LocalRunner:
+    """Parses in several processes and writes in this one; see `Runner`."""
 
     def __init__(self, graph_cache: pathlib.Path, processes: int, model: str = DEFAULT_MODEL) -> None:
         """Says how to parse.
@@ -93,7 +93,7 @@ class LocalRun:
         self._videos: Sequence[Video] = ()
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
-        """Parses and counts; see `Run.survey`."""
+        """Parses and counts; see `Runner.survey`."""
         del minimum_videos
         texts = [text for video in videos for text in video.unparsed()]
         cache = GraphCache(self._graph_cache, self.parser)
@@ -105,7 +105,7 @@ class LocalRun:
         return Survey(counts, found.parsed, found.cached)
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
-        """Writes one shard after another; see `Run.write`."""
+        """Writes one shard after another; see `Runner.write`."""
         summaries: list[ShardSummary] = []
         for split in writer.plan.starts:
             videos = sorted(

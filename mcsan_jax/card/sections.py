@@ -15,7 +15,7 @@ from mcsan_jax.report.score_tables import compositional_section, level_section, 
 def about(facts: Facts) -> list[str]:
     """Says what the model is and does."""
     levels = ", ".join(facts.config.model.levels)
-    agreement = facts.config.similarity.attribute_weight
+    agreement = facts.config.similarity.attribute_share
     joined = f", and the agreement of attributes has a share of {agreement:g} in it" if agreement else ""
     return [
         f"# Model card: {_inline(facts.config.name)}",
@@ -118,7 +118,7 @@ def training(facts: Facts) -> list[str]:
         "epochs": f"{config.train.epochs} passes over the videos, with other captions of each in every pass",
         "steps": None if steps is None else f"{steps:,}",
         "batch": f"{config.train.batch_size} videos with {config.train.captions_per_video} caption(s) each",
-        "loss": f"{loss.ranking}, attributes {loss.attribute_weight:g}, divergence {loss.divergence_weight:g}",
+        "loss": f"{loss.ranking}, attributes {loss.focal_weight:g}, divergence {loss.divergence_weight:g}",
         "optimiser": f"AdamW, learning rate {optim.learning_rate:g}, weight decay {optim.weight_decay:g}",
         "width": config.model.width,
         "products in": config.model.compute_dtype,

@@ -17,13 +17,13 @@ class Fusion:
         name: for tables.
         without: levels that are left out.
         missing_levels: what becomes of a level that a caption lacks: renormalize, or zero.
-        attribute_weight: share of the attribute agreement.
+        attribute_share: share of the attribute agreement.
     """
 
     name: str
     without: tuple[str, ...]
     missing_levels: str
-    attribute_weight: float
+    attribute_share: float
 
     def kept(self, parts: Iterable[str]) -> list[str]:
         """The parts that go into this score."""
@@ -33,7 +33,7 @@ class Fusion:
 def ablations(config: Config) -> tuple[Fusion, ...]:
     """Each level left out, missing levels in the other way, and the attribute agreement off (or on)."""
     similarity = config.similarity
-    as_trained = Fusion("", (), similarity.missing_levels, similarity.attribute_weight)
+    as_trained = Fusion("", (), similarity.missing_levels, similarity.attribute_share)
     levels = config.model.levels if len(config.model.levels) > 1 else ()
     fusions = [dataclasses.replace(as_trained, name=f"without {level}", without=(level,)) for level in levels]
     if similarity.missing_levels == "renormalize":
@@ -44,9 +44,9 @@ def ablations(config: Config) -> tuple[Fusion, ...]:
             as_trained, name="renormalized over a caption's levels", missing_levels="renormalize"
         )
         fusions.append(other)
-    if similarity.attribute_weight > 0:
-        fusions.append(dataclasses.replace(as_trained, name="without attributes", attribute_weight=0.0))
+    if similarity.attribute_share > 0:
+        fusions.append(dataclasses.replace(as_trained, name="without attributes", attribute_share=0.0))
     else:
         name = f"with attributes ({USUAL_ATTRIBUTE_WEIGHT:g})"
-        fusions.append(dataclasses.replace(as_trained, name=name, attribute_weight=USUAL_ATTRIBUTE_WEIGHT))
+        fusions.append(dataclasses.replace(as_trained, name=name, attribute_share=USUAL_ATTRIBUTE_WEIGHT))
     return tuple(fusions)

@@ -69,8 +69,8 @@ class BlockScorer:
         )
         self._everywhere = jax.device_put(parameters, replicated(self.mesh))
         self._last_texts: tuple[slice, PreparedTexts] | None = None
-        self.block_bytes = config.evaluation.block_bytes
-        third = self.block_bytes / 3
+        self.encoded_bytes = config.evaluation.encoded_bytes
+        third = self.encoded_bytes / 3
         self._height = max(min(int(third / max(videos.bytes_per_video, 1)), len(videos)), 1)
         self._width = max(min(int(2 * third / max(texts.bytes_per_caption, 1)), len(texts)), 1)
         self._room = texts.room(self._width)
@@ -204,7 +204,7 @@ def count_ranks(
         return [ranks[part], *(others if part == FUSED else ())]
 
     kept: dict[tuple[int, int], Parts] = {}
-    room = _KEPT_SHARE * scorer.block_bytes
+    room = _KEPT_SHARE * scorer.encoded_bytes
     for strip in scorer.blocks():
         matched = [block for block in strip if any(each.has_match(*block) for each in counters(FUSED))]
         for (rows, columns), parts in scorer.scores(matched):
@@ -261,12 +261,12 @@ def _compiled_scorer(
     On a mesh, each device scores all videos with the captions that it holds.
     """
     dtype = product_dtype(compute_dtype)
-    as_trained = Fusion(FUSED, (), similarity.missing_levels, similarity.attribute_weight)
+    as_trained = Fusion(FUSED, (), similarity.missing_levels, similarity.attribute_share)
 
     def scores(
         videos: PreparedVideos, texts: PreparedTexts, parameters: ScoringParameters
     ) -> dict[str, jax.Array]:
-        with_attributes = any(fusion.attribute_weight > 0 for fusion in (as_trained, *fusions))
+        with_attributes = any(fusion.attribute_share > 0 for fusion in (as_trained, *fusions))
         parts = score_parts(videos, texts, similarity, with_attributes, dtype)
         fused = {
             fusion.name: fuse_parts(
@@ -274,7 +274,7 @@ def _compiled_scorer(
                 texts,
                 parameters,
                 fusion.missing_levels,
-                fusion.attribute_weight,
+                fusion.attribute_share,
             )
             for fusion in (as_trained, *fusions)
         }

@@ -4,14 +4,13 @@ import json
 import pathlib
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import write_text
+from mcsan_jax.config import Config
 from mcsan_jax.runs.record import EvaluationRecord, package_versions, plain
-
-if TYPE_CHECKING:
-    from mcsan_jax.config import Config
+from mcsan_jax.runs.stored_config import flatten, from_flat
 
 _FREE_TO_CHANGE = (
     "evaluation.",
@@ -20,7 +19,7 @@ _FREE_TO_CHANGE = (
     "train.compile_cache",
     "model.remat",
     "similarity.kernel",
-    "similarity.block_bytes",
+    "similarity.cosine_bytes",
     "data.dir",
     "data.prepare_hint",
     "data.test_split",
@@ -51,7 +50,7 @@ class RunFolder:
         self.history_file = folder / "metrics.jsonl"
         self._identity_file = folder / "config.json"
 
-    def claim(self, config: "Config", data_fingerprint: str, command: Sequence[str] = ()) -> None:
+    def claim(self, config: Config, data_fingerprint: str, command: Sequence[str] = ()) -> None:
         """Makes the folder, or checks that the run in it has the same configuration and data.
 
         Args:
@@ -62,13 +61,12 @@ class RunFolder:
         Raises:
             InputError: it holds another run; the message lists the fields that differ.
         """
-        # Loads JAX, which those who read results can do without.
-        from mcsan_jax.config import flatten
-
         identity = {"data_fingerprint": data_fingerprint, **plain(flatten(config))}
         if self._identity_file.is_file():
             stored = self._read_identity()
-            self._compare(stored, identity)
+            # Fields that are newer than the run have their defaults.
+            fields = plain(flatten(self.stored_config()))
+            self._compare({"data_fingerprint": stored.get("data_fingerprint"), **fields}, identity)
             if not command or stored.get("command"):
                 return
         else:
@@ -77,14 +75,12 @@ class RunFolder:
         content = {**stored, "command": list(command)} if command else stored
         write_text(self._identity_file, json.dumps(content, indent=1) + "\n")
 
-    def stored_config(self) -> "Config":
+    def stored_config(self) -> Config:
         """Returns the configuration of the run in the folder.
 
         Raises:
             InputError: there is no run, or its configuration is damaged or of another version.
         """
-        from mcsan_jax.config import from_flat
-
         return from_flat(self.stored_fields())
 
     def stored_fields(self) -> dict[str, Any]:

@@ -4,12 +4,13 @@ import json
 import pathlib
 from collections.abc import Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pydantic
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import write_text
+from mcsan_jax.config import Config
 from mcsan_jax.runs.record_fields import (
     STRICT,
     AttributePrecision,
@@ -23,9 +24,7 @@ from mcsan_jax.runs.record_fields import (
     ProtocolSummary,
     Variant,
 )
-
-if TYPE_CHECKING:
-    from mcsan_jax.config import Config
+from mcsan_jax.runs.stored_config import flatten
 
 SCHEMA_VERSION = 1
 _VERSION_KEY = "schema_version"
@@ -104,7 +103,7 @@ class EvaluationRecord(pydantic.BaseModel):
         figures: Mapping[str, Any],
         split: str,
         step: int,
-        config: "Config",
+        config: Config,
         data_fingerprint: str,
         details: Mapping[str, Any],
     ) -> "EvaluationRecord":
@@ -118,9 +117,6 @@ class EvaluationRecord(pydantic.BaseModel):
             data_fingerprint: of the prepared data.
             details: the protocol, and all that explains the figures, by the names of the fields.
         """
-        # Loads JAX, which those who read records can do without.
-        from mcsan_jax.config import flatten
-
         content = {
             _VERSION_KEY: SCHEMA_VERSION,
             "split": split,

@@ -137,7 +137,7 @@ class FocalLoss:
     @property
     def weight(self) -> float:
         """As configured."""
-        return self.config.attribute_weight
+        return self.config.focal_weight
 
     def value(self, inputs: LossInputs) -> Float[Array, ""]:
         """The loss in nats, summed over attributes."""

@@ -49,10 +49,10 @@ def score_prepared(
     """All similarity matrices of prepared videos and captions.
 
     The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the cosine of the attribute probabilities,
-    averaged over the node levels that a caption has, and μ ``config.attribute_weight``.
+    averaged over the node levels that a caption has, and μ ``config.attribute_share``.
     """
-    parts = score_parts(videos, texts, config, config.attribute_weight > 0, product_dtype)
-    fused = fuse_parts(parts, texts, parameters, config.missing_levels, config.attribute_weight)
+    parts = score_parts(videos, texts, config, config.attribute_share > 0, product_dtype)
+    fused = fuse_parts(parts, texts, parameters, config.missing_levels, config.attribute_share)
     return Scores(fused, parts)
 
 
@@ -79,10 +79,10 @@ def fuse_parts(
     texts: PreparedTexts,
     parameters: ScoringParameters,
     missing_levels: str,
-    attribute_weight: float,
+    attribute_share: float,
 ) -> Float[Array, "v t"]:
     """The fused score from level scores, mixed with the attribute score if `parts` holds it."""
     fused = fuse_levels(parts, texts.presence(), parameters.level_weights, missing_levels)
-    if attribute_weight > 0 and ATTRIBUTES in parts:
-        fused = (1.0 - attribute_weight) * fused + attribute_weight * parts[ATTRIBUTES]
+    if attribute_share > 0 and ATTRIBUTES in parts:
+        fused = (1.0 - attribute_share) * fused + attribute_share * parts[ATTRIBUTES]
     return fused

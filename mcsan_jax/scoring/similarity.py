@@ -59,8 +59,8 @@ def node_scorer(
 
 def block_budget(config: SimilarityConfig) -> int:
     """Bytes of a block: as configured, else what a core's cache holds, or what keeps an accelerator busy."""
-    if config.block_bytes:
-        return config.block_bytes
+    if config.cosine_bytes:
+        return config.cosine_bytes
     return _CACHE_BYTES if jax.default_backend() == "cpu" else _ACCELERATOR_BYTES
 
 

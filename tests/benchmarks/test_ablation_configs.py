@@ -15,13 +15,14 @@ import pytest
 from benchmarks.trained_runs import load_config
 from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS, NODE_LEVELS
-from mcsan_jax.config import Config, SimilarityConfig, defaults, flatten, from_config_dict
+from mcsan_jax.config import Config, SimilarityConfig, defaults, from_config_dict
 from mcsan_jax.config_files import config_names
 from mcsan_jax.configs import ablations
 from mcsan_jax.configs.derived import BASES
 from mcsan_jax.configs.sizes import SIZES
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.runs.stored_config import flatten
 from mcsan_jax.scoring.attribute_losses import focal_binary_cross_entropy
 from mcsan_jax.scoring.multi_level import score
 from mcsan_jax.sharding import make_mesh
@@ -79,7 +80,7 @@ def has_plain_cross_entropy(config: Config, whole: Config) -> bool:
     costs = focal_binary_cross_entropy(logits, jnp.asarray(labels), loss.focal_alpha, loss.focal_gamma)
     p = 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
     plain = -np.where(labels, np.log(p), np.log(1 - p)).sum(axis=1)
-    found, wanted = loss.attribute_weight * np.asarray(costs), whole.loss.attribute_weight * plain
+    found, wanted = loss.focal_weight * np.asarray(costs), whole.loss.focal_weight * plain
     return np.allclose(found, wanted, rtol=1e-5)
 
 
@@ -126,10 +127,10 @@ EFFECTS: dict[str, Callable[[Config, Config], bool]] = {
     "zero_missing_levels": missing_levels_are_zero,
 }
 CHANGED_FIELDS = {
-    "no_attribute_loss": {"loss.attribute_weight"},
+    "no_attribute_loss": {"loss.focal_weight"},
     "no_divergence": {"loss.divergence_weight"},
     "no_relationships": {"model.levels"},
-    "plain_bce": {"loss.attribute_weight", "loss.focal_gamma", "loss.focal_alpha"},
+    "plain_bce": {"loss.focal_weight", "loss.focal_gamma", "loss.focal_alpha"},
     "separate_projections": {"model.share_attribute_projection"},
     "zero_missing_levels": {"similarity.missing_levels"},
 }

@@ -22,8 +22,8 @@ from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES, REGIONS, Manifest
 from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, moving_shapes_source
-from data_pipeline.preparation.folder import prepare
-from data_pipeline.preparation.runner import LocalRun
+from data_pipeline.preparation.prepare_folder import prepare
+from data_pipeline.preparation.runner import LocalRunner
 from data_pipeline.records.record_files import find_record_files
 from data_pipeline.records.schema import VideoRecord
 from tests.benchmarks.programs import figures_of, refusal_of
@@ -49,7 +49,7 @@ def moving_shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     source = dataclasses.replace(
         source, annotations=dataclasses.replace(source.annotations, captions=captions), foils={}
     )
-    prepare(source, folder / "data", LocalRun(folder / "graphs", processes=1), MOVING_SHAPES_OPTIONS)
+    prepare(source, folder / "data", LocalRunner(folder / "graphs", processes=1), MOVING_SHAPES_OPTIONS)
     return folder / "data"
 
 

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from data_pipeline.host import progress
-from data_pipeline.host.progress import track
+from data_pipeline.host import progress_bar as progress
+from data_pipeline.host.progress_bar import track
 
 
 def test_one_plain_line_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

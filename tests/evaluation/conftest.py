@@ -32,7 +32,7 @@ def split() -> MemorySplit:
 
 @pytest.fixture(scope="session")
 def setting() -> Setting:
-    config = dataclasses.replace(tiny_config(), similarity=SimilarityConfig(attribute_weight=0.2))
+    config = dataclasses.replace(tiny_config(), similarity=SimilarityConfig(attribute_share=0.2))
     model = MCSAN(config, SHAPE)
     variables = random_variables(model, random_batch(2))
     return Setting(model, variables, make_encoders(model, make_mesh(jax.devices()[:1])), config)

@@ -21,7 +21,7 @@ COUNTS = {level: range(size, 0, -1) for level, size in SHAPE.attributes}
 
 
 def look(setting: Setting, split: MemorySplit, file: pathlib.Path | None, **values: object) -> EvaluatedSplit:
-    sizes = EvaluationConfig(encode_batch=8, block_bytes=9_000, **values)
+    sizes = EvaluationConfig(encode_batch=8, encoded_bytes=9_000, **values)
     config = dataclasses.replace(setting.config, evaluation=sizes)
     return evaluate_split(scored_split(setting, split, config), config, COUNTS, file, ablate=True)
 

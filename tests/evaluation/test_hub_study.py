@@ -31,7 +31,7 @@ def test_corrections_are_fitted_on_the_bank_and_chosen_on_validation(
     matrices: dict[str, np.ndarray],
     tmp_path: pathlib.Path,
 ) -> None:
-    sizes = EvaluationConfig(encode_batch=8, block_bytes=9_000, bank_captions=DRAWN)
+    sizes = EvaluationConfig(encode_batch=8, encoded_bytes=9_000, bank_captions=DRAWN)
     config = dataclasses.replace(setting.config, evaluation=sizes)
     arguments = (setting.encoders, setting.variables)
     scored = scored_split(setting, split, config)

@@ -19,8 +19,8 @@ from mcsan_jax.sharding import make_mesh
 from tests.evaluation.memory_split import CAPTIONS, PARTS, VIDEOS, MemorySplit, Setting, scored_split
 
 
-def run(setting: Setting, split: MemorySplit, block_bytes: int = 2**20) -> Evaluation:
-    sizes = EvaluationConfig(encode_batch=8, block_bytes=block_bytes)
+def run(setting: Setting, split: MemorySplit, encoded_bytes: int = 2**20) -> Evaluation:
+    sizes = EvaluationConfig(encode_batch=8, encoded_bytes=encoded_bytes)
     config = dataclasses.replace(setting.config, evaluation=sizes)
     return rank_split(scored_split(setting, split, config))
 
@@ -47,11 +47,11 @@ def test_figures_equal_those_of_the_whole_matrix(
     assert evaluation.directions[FUSED]["t2v"]["tied_fraction"] == 0
 
 
-@pytest.mark.parametrize("block_bytes", [1, 9_000, 30_000])
+@pytest.mark.parametrize("encoded_bytes", [1, 9_000, 30_000])
 def test_block_sizes_change_nothing(
-    setting: Setting, split: MemorySplit, evaluation: Evaluation, block_bytes: int
+    setting: Setting, split: MemorySplit, evaluation: Evaluation, encoded_bytes: int
 ) -> None:
-    assert run(setting, split, block_bytes) == evaluation
+    assert run(setting, split, encoded_bytes) == evaluation
 
 
 def test_foils(evaluation: Evaluation, matrices: dict[str, np.ndarray], split: MemorySplit) -> None:
@@ -85,10 +85,10 @@ def test_devices_share_the_encoding(setting: Setting, split: MemorySplit, evalua
 
 
 def scored_on(
-    setting: Setting, split: MemorySplit, devices: int, block_bytes: int
+    setting: Setting, split: MemorySplit, devices: int, encoded_bytes: int
 ) -> tuple[ScoredSplit, Config]:
     """Encoded by one device and compared by some."""
-    sizes = EvaluationConfig(encode_batch=8, block_bytes=block_bytes)
+    sizes = EvaluationConfig(encode_batch=8, encoded_bytes=encoded_bytes)
     config = dataclasses.replace(setting.config, evaluation=sizes)
     encoded = encode_split(setting.encoders, setting.variables, split, sizes.encode_batch, "test")
     mesh = make_mesh(jax.devices()[:devices])
@@ -96,13 +96,13 @@ def scored_on(
 
 
 @pytest.mark.parametrize("devices", [2, 4, 8])
-@pytest.mark.parametrize("block_bytes", [4_000, 2**20])
+@pytest.mark.parametrize("encoded_bytes", [4_000, 2**20])
 def test_devices_share_the_ranking(
-    setting: Setting, split: MemorySplit, devices: int, block_bytes: int
+    setting: Setting, split: MemorySplit, devices: int, encoded_bytes: int
 ) -> None:
     """Scores are the same to the last bit, and so are ranks and ties, whether or not the devices fill a block."""
-    alone, config = scored_on(setting, split, 1, block_bytes)
-    shared, _ = scored_on(setting, split, devices, block_bytes)
+    alone, config = scored_on(setting, split, 1, encoded_bytes)
+    shared, _ = scored_on(setting, split, devices, encoded_bytes)
     expected, found = (evaluate_split(scored, config, {}) for scored in (alone, shared))
     assert found.evaluation == expected.evaluation
     assert found.evaluation.directions[ENTITY]["t2v"]["tied_fraction"] > 0

@@ -236,7 +236,7 @@ USE = (
     ),
     Mutant(
         "unknown keys of a config are dropped in silence",
-        "data_pipeline/host/validation.py",
+        "data_pipeline/host/typed_values.py",
         'extra="forbid"',
         'extra="ignore"',
         ("test_config.py",),

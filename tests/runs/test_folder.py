@@ -57,27 +57,40 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
         RunFolder(tmp_path).claim(CONFIG, "f2")
 
 
-def test_field_of_another_version_is_named(tmp_path: Path) -> None:
+def test_a_run_of_an_earlier_version_is_continued(tmp_path: Path) -> None:
+    """A field that is newer than the run has its default, and one that was renamed is found."""
     RunFolder(tmp_path).claim(CONFIG, "f1")
     path = tmp_path / "config.json"
     content = json.loads(path.read_text())
-    del content["loss.margin"]
-    path.write_text(json.dumps({**content, "loss.gone": 3}))
+    del content["model.matmul_precision"]
+    content["loss.attribute_weight"] = content.pop("loss.focal_weight")
+    content["similarity.attribute_weight"] = content.pop("similarity.attribute_share")
+    path.write_text(json.dumps(content))
+    RunFolder(tmp_path).claim(CONFIG, "f1")
+    assert RunFolder(tmp_path).stored_config() == CONFIG
+    path.write_text(json.dumps({**content, "loss.attribute_weight": 0.7}))
     with pytest.raises(InputError) as caught:
         RunFolder(tmp_path).claim(CONFIG, "f1")
     assert str(caught.value).splitlines()[1:-1] == [
-        "  loss.gone: 3 there, '(absent)' now",
-        "  loss.margin: '(absent)' there, 0.2 now",
+        f"  loss.focal_weight: 0.7 there, {CONFIG.loss.focal_weight!r} now"
     ]
+
+
+def test_a_field_that_is_gone_is_named(tmp_path: Path) -> None:
+    RunFolder(tmp_path).claim(CONFIG, "f1")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "loss.gone": 3}))
+    with pytest.raises(InputError, match=r"config\.loss\.gone (.|\n)*another version of the program"):
+        RunFolder(tmp_path).claim(CONFIG, "f1")
 
 
 @pytest.mark.parametrize(
     "groups",
     [
-        {"evaluation": {"encode_batch": 3, "block_bytes": 5}},
+        {"evaluation": {"encode_batch": 3, "encoded_bytes": 5}},
         {"data": {"dir": "/elsewhere", "prepare_hint": "other words", "test_split": "test"}},
         {"train": {"log_every_steps": 1, "exchange": "ring"}},
-        {"similarity": {"kernel": "pallas", "block_bytes": 7}},
+        {"similarity": {"kernel": "pallas", "cosine_bytes": 7}},
     ],
 )
 def test_what_does_not_change_the_network_may_change(

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from data_pipeline.errors import InputError
-from mcsan_jax.config import Config, flatten
+from mcsan_jax.config import Config
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.runs.record_fields import Variant
+from mcsan_jax.runs.stored_config import flatten
 from tests.support.fake_run import write_run
 
 

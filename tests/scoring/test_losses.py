@@ -21,7 +21,7 @@ LEVELS = ("action", "entity")
     ("config", "expected"),
     [
         (
-            LossConfig(attribute_weight=0.25, divergence_weight=0.5),
+            LossConfig(focal_weight=0.25, divergence_weight=0.5),
             {
                 "ranking": 1.0,
                 "fbce/action": 0.25,
@@ -31,7 +31,7 @@ LEVELS = ("action", "entity")
             },
         ),
         (LossConfig(ranking="none", divergence_weight=0.0), {"fbce/action": 0.1, "fbce/entity": 0.1}),
-        (LossConfig(ranking="triplet", attribute_weight=0.0, divergence_weight=0.0), {"ranking": 1.0}),
+        (LossConfig(ranking="triplet", focal_weight=0.0, divergence_weight=0.0), {"ranking": 1.0}),
     ],
 )
 def test_losses_of_a_configuration(config: LossConfig, expected: dict[str, float]) -> None:

@@ -71,7 +71,7 @@ def test_fused_score(sides: tuple[Encoding, Encoding], missing_levels: str) -> N
 
 def test_attribute_agreement_is_averaged_over_present_levels(sides: tuple[Encoding, Encoding]) -> None:
     without = fused(sides, SimilarityConfig())
-    result = fused(sides, SimilarityConfig(attribute_weight=0.25))
+    result = fused(sides, SimilarityConfig(attribute_share=0.25))
     videos, texts = sides
     agreement = {
         level: plain.agreement(

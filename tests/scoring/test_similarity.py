@@ -50,7 +50,7 @@ def test_the_config_chooses_the_form_of_the_score() -> None:
 
 
 def test_the_budget_of_a_block_is_as_configured_or_suits_the_device() -> None:
-    assert block_budget(SimilarityConfig(block_bytes=12_345)) == 12_345
+    assert block_budget(SimilarityConfig(cosine_bytes=12_345)) == 12_345
     assert 2**20 <= block_budget(SimilarityConfig()) <= 2**24, "a core's cache"
 
 

@@ -27,7 +27,7 @@ def tiny_config(data: DataConfig = SIZES, **model: Any) -> Config:
     return Config(
         data=data,
         model=ModelConfig(**{"width": 8, "word_width": 6, "dropout": 0.0, **model}),
-        evaluation=EvaluationConfig(encode_batch=8, block_bytes=2**20),
+        evaluation=EvaluationConfig(encode_batch=8, encoded_bytes=2**20),
     )
 
 

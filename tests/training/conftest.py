@@ -31,11 +31,11 @@ def config() -> Config:
     values.name = "tested"
     values.data.update(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3)
     values.model.update(levels=(GLOBAL, ENTITY), width=16, word_width=8, dropout=0.1)
-    values.loss.update(attribute_weight=0.1, divergence_weight=0.1)
+    values.loss.update(focal_weight=0.1, divergence_weight=0.1)
     values.train.update(
         batch_size=8, epochs=3, log_every_steps=2, evaluate_every_epochs=2, checkpoint_every_steps=2
     )
-    values.evaluation.update(encode_batch=8, block_bytes=10_000)
+    values.evaluation.update(encode_batch=8, encoded_bytes=10_000)
     return from_config_dict(values)
 
 

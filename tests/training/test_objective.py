@@ -67,7 +67,7 @@ def draw_sides(dtype: type) -> Sides:
 def configured(ranking: str, exchange: str) -> Config:
     return dataclasses.replace(
         tiny_config(),
-        similarity=SimilarityConfig(attribute_weight=0.2, block_bytes=4 * FRAMES * 16),
+        similarity=SimilarityConfig(attribute_share=0.2, cosine_bytes=4 * FRAMES * 16),
         loss=LossConfig(ranking=ranking),
         train=TrainConfig(exchange=exchange),
     )

@@ -100,7 +100,7 @@ def test_switched_off_terms_are_not_computed(make_experiment: MakeExperiment, ba
         return {"/".join(name.split("/")[:2]) for name in metrics if not name.startswith("level_weight/")}
 
     always = {"loss", "temperature", "gradient_norm"}
-    assert terms(attribute_weight=0.0) == always | {"loss/ranking", "loss/kl"}
+    assert terms(focal_weight=0.0) == always | {"loss/ranking", "loss/kl"}
     assert terms(ranking="none", divergence_weight=0.0) == always | {"loss/fbce"}
 
 

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.inspection.inspection_page import attribute_chart, draw_graph, norm_chart
 from data_pipeline.inspection.integrity import open_data
-from data_pipeline.inspection.page import attribute_chart, draw_graph, norm_chart
 from data_pipeline.inspection.survey import Surveyor
 from data_pipeline.manifest import Manifest
 from data_pipeline.records.make import PhraseGraph

@@ -10,9 +10,9 @@ import pytest
 
 from data_pipeline.annotations.caption import Annotations, Caption, Foil, make_annotations
 from data_pipeline.errors import InputError
-from data_pipeline.preparation.beam import BeamRun
-from data_pipeline.preparation.folder import Options, Source, prepare
-from data_pipeline.preparation.runner import LocalRun, Run, Survey
+from data_pipeline.preparation.beam import BeamRunner
+from data_pipeline.preparation.prepare_folder import Options, Source, prepare
+from data_pipeline.preparation.runner import LocalRunner, Runner, Survey
 from data_pipeline.preparation.selection import Video
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.shards import ShardSummary, ShardWriter
@@ -56,7 +56,7 @@ def annotations(sizes: Mapping[str, int]) -> Annotations:
 class WitnessedRun:
     """A run that keeps what its shards hold, with the statistics of their features to the last bit."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Runner) -> None:
         self.parser, self._run = run.parser, run
         self.shards: list[dict[str, Any]] = []
 
@@ -71,7 +71,9 @@ class WitnessedRun:
         return shards
 
 
-def prepare_with(run: Run, given: Annotations, out: Path, notes: Path, spoiled: str = "") -> dict[str, Any]:
+def prepare_with(
+    run: Runner, given: Annotations, out: Path, notes: Path, spoiled: str = ""
+) -> dict[str, Any]:
     notes.mkdir(exist_ok=True)
     ids = {caption.video_id for caption in given.captions}
     foils = {"test0": (Foil("action", 0, "a man eats a ball"),)}
@@ -93,10 +95,10 @@ def assert_writes_what_one_process_writes(
     def beamed(name: str, spoiled: str = "") -> dict[str, Any]:
         return prepare_with(beam, given, folder / name, folder / "readers", spoiled)
 
-    beam = WitnessedRun(BeamRun(folder / "beam_cache", "DirectRunner", arguments, 1))
+    beam = WitnessedRun(BeamRunner(folder / "beam_cache", "DirectRunner", arguments, 1))
 
     given = annotations(sizes)
-    local = WitnessedRun(LocalRun(folder / "plain_cache", 1))
+    local = WitnessedRun(LocalRunner(folder / "plain_cache", 1))
     plain = prepare_with(local, given, folder / "plain", folder / "reader")
     assert beamed("beamed") == plain
     written, expected = files(folder / "beamed"), files(folder / "plain")

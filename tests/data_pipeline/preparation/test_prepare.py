@@ -18,7 +18,7 @@ from data_pipeline.levels import NODE_LEVELS
 from data_pipeline.manifest import FRAMES, REGIONS, Manifest, SplitSummary
 from data_pipeline.moving_shapes import dataset
 from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
-from data_pipeline.preparation.folder import Options
+from data_pipeline.preparation.prepare_folder import Options
 from data_pipeline.text.sentencepiece_model import UNKNOWN_ID
 from data_pipeline.text.tokenizer import PAD_ID
 from data_pipeline.text.vocabulary import load_tokenizer

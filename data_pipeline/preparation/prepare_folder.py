@@ -24,7 +24,7 @@ from data_pipeline.preparation.runner import (
     WITHOUT_ACTION,
     WITHOUT_ANY_NODE,
     WITHOUT_ENTITY,
-    Run,
+    Runner,
     Survey,
 )
 from data_pipeline.preparation.selection import (
@@ -81,7 +81,7 @@ class Options:
     overwrite: bool = False
 
 
-def prepare(source: Source, out: pathlib.Path, run: Run, options: Options) -> dict[str, Any]:
+def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) -> dict[str, Any]:
     """Prepares a data set in a temporary folder beside `out` and moves it into place when it is complete.
 
     Args:
@@ -114,7 +114,7 @@ def _write(
     videos: Sequence[Video],
     features: FeatureReader,
     survey: Survey,
-    run: Run,
+    run: Runner,
     folder: pathlib.Path,
     options: Options,
 ) -> dict[str, Any]:

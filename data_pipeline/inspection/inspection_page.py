@@ -13,11 +13,11 @@ from markupsafe import Markup
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.attributes import AttributeVocabulary
 from data_pipeline.host.files import write_text
+from data_pipeline.inspection.count_tables import all_tables, describe
 from data_pipeline.inspection.integrity import InspectedData
 from data_pipeline.inspection.split_statistics import SplitStatistics
-from data_pipeline.inspection.survey import Survey
+from data_pipeline.inspection.survey import Findings
 from data_pipeline.inspection.svg_figures import COLOURS, INK, new_figure, to_svg
-from data_pipeline.inspection.tables import all_tables, describe
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
 from data_pipeline.records.make import PhraseGraph, phrase_graph
 from data_pipeline.records.schema import EncodedCaption
@@ -38,12 +38,12 @@ def check_place(path: Path) -> None:
         raise InputError(f"--html={path}: is a folder; give the name of a file to be written")
 
 
-def write_page(path: Path, data: InspectedData, survey: Survey) -> None:
+def write_page(path: Path, data: InspectedData, survey: Findings) -> None:
     """Writes the page, in one step."""
     write_text(path, render_page(data, survey))
 
 
-def render_page(data: InspectedData, survey: Survey) -> str:
+def render_page(data: InspectedData, survey: Findings) -> str:
     """The page as HTML; all text that comes from the data set is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = importlib.resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def render_page(data: InspectedData, survey: Survey) -> str:
 
 
 def _examples(
-    data: InspectedData, survey: Survey, splits: dict[str, SplitStatistics]
+    data: InspectedData, survey: Findings, splits: dict[str, SplitStatistics]
 ) -> dict[str, list[tuple[str, Markup]]]:
     """By kind of example: captions, each with its picture."""
     first = next(iter(splits.values()), None)

@@ -21,7 +21,7 @@ Splits = Mapping[str, SplitStatistics]
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class CountTable:
     """A table.
 
     Attributes:
@@ -35,7 +35,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def describe(manifest: Manifest) -> Table:
+def describe(manifest: Manifest) -> CountTable:
     """What the data set is and where it came from."""
     tokenizer, vectors = manifest.tokenizer, manifest.word_vectors
     rows = {
@@ -50,10 +50,10 @@ def describe(manifest: Manifest) -> Table:
         "parser": ", ".join(f"{key} {value}" for key, value in manifest.parser.items()),
         "versions": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
     }
-    return Table("Data set", ("", ""), tuple(rows.items()))
+    return CountTable("Data set", ("", ""), tuple(rows.items()))
 
 
-def split_table(splits: Splits) -> Table:
+def split_table(splits: Splits) -> CountTable:
     """How much each split holds, and how many captions lack something."""
     header = (
         "split",
@@ -73,10 +73,12 @@ def split_table(splits: Splits) -> Table:
         unknown = _part(split.unknown_tokens, split.sizes[TOKENS].total)
         amounts = [f"{number:,}" for number in (split.videos, split.captions, split.foils)]
         rows.append((name, *amounts, *lacking, unknown if split.unknown_id is not None else "?"))
-    return Table("Splits: contents, captions that lack nodes, share of unknown tokens", header, tuple(rows))
+    return CountTable(
+        "Splits: contents, captions that lack nodes, share of unknown tokens", header, tuple(rows)
+    )
 
 
-def size_table(splits: Splits) -> Table:
+def size_table(splits: Splits) -> CountTable:
     """Minimum, median and maximum of all that varies in size."""
     streams = next(iter(splits.values())).frames if splits else {}
     rows = [("captions per video", *(str(split.captions_per_video) for split in splits.values()))]
@@ -87,17 +89,17 @@ def size_table(splits: Splits) -> Table:
     names = {TOKENS: "tokens", ENTITY: "entities", ACTION: "actions", RELATIONSHIP: "relationships"}
     for key, name in names.items():
         rows.append((f"{name} per caption", *(str(split.sizes[key]) for split in splits.values())))
-    return Table("Sizes: minimum / median / maximum", ("", *splits), tuple(rows))
+    return CountTable("Sizes: minimum / median / maximum", ("", *splits), tuple(rows))
 
 
-def foil_table(splits: Splits) -> Table:
+def foil_table(splits: Splits) -> CountTable:
     """Foils of each kind."""
     kinds = sorted({kind for split in splits.values() for kind in split.foil_kinds})
     rows = ((kind, *(f"{split.foil_kinds[kind]:,}" for split in splits.values())) for kind in kinds)
-    return Table("Foils by kind", ("kind", *splits), tuple(rows))
+    return CountTable("Foils by kind", ("kind", *splits), tuple(rows))
 
 
-def stream_table(manifest: Manifest, splits: Splits) -> Table:
+def stream_table(manifest: Manifest, splits: Splits) -> CountTable:
     """Shape and values of each feature stream."""
     rows = []
     for stream in manifest.streams:
@@ -107,10 +109,10 @@ def stream_table(manifest: Manifest, splits: Splits) -> Table:
         dim = f"{stream.regions} × {stream.dim}" if stream.regions else str(stream.dim)
         rows.append((stream.name, stream.kind, dim, _span(stream.mean), _span(stream.std), spread))
     header = ("stream", "kind", "dim", "means", "standard deviations", "norm: minimum / mean / maximum")
-    return Table("Feature streams", header, tuple(rows))
+    return CountTable("Feature streams", header, tuple(rows))
 
 
-def balance_table(splits: Splits) -> Table:
+def balance_table(splits: Splits) -> CountTable:
     """How unevenly the attributes of each level are spread over videos and captions."""
     rows = []
     for level in (ENTITY, ACTION, RELATIONSHIP):
@@ -131,19 +133,21 @@ def balance_table(splits: Splits) -> Table:
                 )
             )
     header = ("level", "split", "attributes", "never", "per video", "positive in videos", "in captions")
-    return Table("Attributes: balance", (*header, "most : least", "effective number"), tuple(rows))
+    return CountTable("Attributes: balance", (*header, "most : least", "effective number"), tuple(rows))
 
 
-def frequent_table(level: str, vocabulary: AttributeVocabulary, splits: Splits) -> Table:
+def frequent_table(level: str, vocabulary: AttributeVocabulary, splits: Splits) -> CountTable:
     """The most frequent attributes of a level, and the share of videos and captions that have each."""
     rows = []
     for index, name in enumerate(vocabulary.names[level][:MOST_FREQUENT]):
         shares = [_part(int(split.positive_videos[level][index]), split.videos) for split in splits.values()]
         rows.append((name, f"{vocabulary.video_counts[level][index]:,}", *shares))
-    return Table(f"Most frequent: {level}", (level, "training videos", *splits), tuple(rows))
+    return CountTable(f"Most frequent: {level}", (level, "training videos", *splits), tuple(rows))
 
 
-def all_tables(manifest: Manifest, vocabulary: AttributeVocabulary | None, splits: Splits) -> list[Table]:
+def all_tables(
+    manifest: Manifest, vocabulary: AttributeVocabulary | None, splits: Splits
+) -> list[CountTable]:
     """All tables that have rows; those of single attributes only where a vocabulary is given."""
     tables = [split_table(splits), size_table(splits), foil_table(splits), stream_table(manifest, splits)]
     tables.append(balance_table(splits))
@@ -171,14 +175,14 @@ def make_console() -> Console:
     return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
 
 
-def print_tables(console: Console, tables: Sequence[Table]) -> None:
+def print_tables(console: Console, tables: Sequence[CountTable]) -> None:
     """Prints tables one below the other."""
     for table in tables:
         console.print(rich_table(table))
         console.print()
 
 
-def rich_table(table: Table) -> RichTable:
+def rich_table(table: CountTable) -> RichTable:
     """A table in which all columns but the first are aligned to the right when they hold numbers."""
     result = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
     result.show_header = any(table.header)

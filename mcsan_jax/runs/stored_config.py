@@ -1,0 +1,41 @@
+"""The configuration as a run folder keeps it: one value for each dotted name, such as ``optim.learning_rate``."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from data_pipeline.host.typed_values import parse
+from mcsan_jax.config import Config
+
+_RENAMED = {
+    "similarity.attribute_weight": "similarity.attribute_share",
+    "similarity.block_bytes": "similarity.cosine_bytes",
+    "loss.attribute_weight": "loss.focal_weight",
+    "evaluation.block_bytes": "evaluation.encoded_bytes",
+}
+"""Fields that older runs stored under another name."""
+
+
+def from_flat(flat: Mapping[str, Any]) -> Config:
+    """The configuration that `flatten` gave, as a run's folder keeps it; fields that are newer have their defaults.
+
+    Raises:
+        InputError: like `from_config_dict`.
+    """
+    values: dict[str, Any] = {}
+    for key, value in flat.items():
+        group, dot, name = _RENAMED.get(key, key).partition(".")
+        if dot:
+            values.setdefault(group, {})[name] = value
+    values |= {key: value for key, value in flat.items() if "." not in key}
+    advice = "The configuration was stored by another version of the program; use that version."
+    return parse(Config, values, "config.", advice)
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every field by its dotted name, such as ``optim.learning_rate``."""
+    groups = dataclasses.asdict(config)
+    flat = {"name": groups.pop("name")}
+    for group, fields in groups.items():
+        flat |= {f"{group}.{name}": value for name, value in fields.items()}
+    return flat
