@@ -41,6 +41,11 @@ class Timed:
     survey_seconds: float = 0.0
     write_seconds: float = 0.0
 
+    @property
+    def parser(self) -> dict[str, str]:
+        """Names and versions of the parser."""
+        return self.run.parser
+
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
         """Parses and counts."""
         start = time.monotonic()

@@ -82,7 +82,8 @@ def test_local_processes_are_given_their_places_and_end_together(
 def test_local_processes_find_together_that_there_is_no_data(tmp_path: pathlib.Path) -> None:
     result = launch(tmp_path, "local_processes.sh", "2", f"--config={ROOT}/configs/msrvtt.py:tiny")
     assert result.returncode == 2
-    assert result.stderr.count(f"looked for manifest.json in {tmp_path}/data/msrvtt") == 2
+    assert result.stderr.count(f"looked for manifest.json in {tmp_path}/data/msrvtt") == 1
+    assert "process 1 of 2 ends because the first one (index 0) failed" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -143,7 +143,7 @@ def test_figures_are_those_of_the_evaluation(card: str, finished_run: pathlib.Pa
             for way in ("t2v", "v2t")
         ]
         assert cells(told, metric) == expected
-    levels = re.split("True caption|Mean average", told[told.index("Each part") :])[0]
+    levels = re.split("True caption|Mean average", told[told.index("Each score") :])[0]
     for part in PARTS:
         assert cells(levels, part)[1] == f"{found['directions'][part]['rsum']:.1f}"
     for level, thirds in found["attributes"].items():

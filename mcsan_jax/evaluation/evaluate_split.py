@@ -14,6 +14,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.evaluation.ablation import ablations
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.block_scores import BlockCounter, EveryBlock, count_ranks, score_file
+from mcsan_jax.evaluation.duplicates import merge, probable_false_negatives
 from mcsan_jax.evaluation.encode_split import EncodedVideos
 from mcsan_jax.evaluation.failure_cases import failure_cases
 from mcsan_jax.evaluation.metrics import whole_list_metrics
@@ -21,7 +22,7 @@ from mcsan_jax.evaluation.occurrences import Answers, TopAnswers, hub_summary
 from mcsan_jax.evaluation.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_parts
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks
-from mcsan_jax.evaluation.relevance import Matches, merge, probable_false_negatives
+from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 

@@ -10,10 +10,11 @@ from jaxtyping import Int
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.block_scores import BlockScorer, count_ranks
 from mcsan_jax.evaluation.collection import TextCollection
+from mcsan_jax.evaluation.duplicates import merge
 from mcsan_jax.evaluation.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
 from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.evaluation.relevance import Matches, merge
+from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 

@@ -1,20 +1,12 @@
-"""Which videos and captions are relevant to each other, and captions that say the same.
-
-`data_pipeline.text.same_text` says which texts are the same; training follows the same rule.
-"""
+"""The videos and captions that are relevant to each other."""
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from data_pipeline.errors import InputError
-from data_pipeline.prepared_data import text_key
-
-EXAMPLES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,82 +90,6 @@ class Matches:
         """Pairs in the order of their captions, and where each caption's begin."""
         order = np.argsort(self.texts, kind="stable")
         return order, np.searchsorted(self.texts[order], np.arange(self.text_count + 1))
-
-
-@dataclasses.dataclass(frozen=True)
-class MergedCaptions:
-    """One query for each text, and the videos that are relevant to it.
-
-    Attributes:
-        kept: index of the first caption of each text, ascending [q].
-        query_of: for each caption, the place of its text in `kept` [t]; a caption repeats an earlier one where
-            ``kept[query_of]`` is not its own index.
-        videos, queries: the relevant pairs, each once [p]: a video, and the place of a text in `kept`.
-    """
-
-    kept: Int[np.ndarray, " q"]
-    query_of: Int[np.ndarray, " t"]
-    videos: Int[np.ndarray, " p"]
-    queries: Int[np.ndarray, " p"]
-
-
-def merge(texts: Sequence[str], video_of_text: Int[np.ndarray, " t"]) -> MergedCaptions:
-    """HGR's rule: captions of the same text become one query, for which all their videos are relevant.
-
-    Args:
-        texts: of all captions.
-        video_of_text: index of each caption's video.
-    """
-    place_of: dict[str, int] = {}
-    query_of = np.array([place_of.setdefault(text_key(text), len(place_of)) for text in texts], np.int64)
-    kept = np.unique(query_of, return_index=True)[1]
-    pairs = np.unique(np.stack([query_of, video_of_text], axis=1), axis=0)
-    return MergedCaptions(kept, query_of, videos=pairs[:, 1], queries=pairs[:, 0])
-
-
-def probable_false_negatives(
-    texts: Sequence[str],
-    video_of_text: Int[np.ndarray, " t"],
-    caption_ids: Sequence[str],
-    video_ids: Sequence[str],
-    ranks: Float[np.ndarray, " t"],
-) -> dict[str, Any]:
-    """Captions whose text also belongs to another video, which a ranking wrongly counts as a wrong answer.
-
-    Args:
-        texts, caption_ids: of all captions.
-        video_of_text: index of each caption's video.
-        video_ids: of all videos.
-        ranks: expected rank of each caption's own video.
-
-    Returns:
-        ``queries`` (how many such captions), ``share`` (of all captions, in percent) and ``examples``: up to
-        `EXAMPLES` of different texts, those with the worst ranks first, each with ``query``, ``text``, ``video``,
-        ``other`` (the first other video with the text) and ``rank``.
-    """
-    merged = merge(texts, video_of_text)
-    shared = np.bincount(merged.queries)[merged.query_of] > 1
-    queries = np.nonzero(shared)[0]
-    examples: list[dict[str, Any]] = []
-    seen: set[int] = set()
-    for caption in queries[np.argsort(-ranks[queries], kind="stable")]:
-        text = int(merged.query_of[caption])
-        if text in seen:
-            continue
-        seen.add(text)
-        relevant = merged.videos[merged.queries == text]
-        examples.append(
-            {
-                "query": caption_ids[caption],
-                "text": texts[caption],
-                "video": video_ids[video_of_text[caption]],
-                "other": video_ids[relevant[relevant != video_of_text[caption]][0]],
-                "rank": float(ranks[caption]),
-            }
-        )
-        if len(examples) == EXAMPLES:
-            break
-    return {"queries": len(queries), "share": 100.0 * float(shared.mean()), "examples": examples}
 
 
 def _slots(keys: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from benchmarks.made_up_batch import make_batch
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import Config, DataConfig, from_config_dict
-from mcsan_jax.configs.peers import hgr
+from mcsan_jax.configs import peers
 from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.scoring.multi_level import Scores, score
@@ -34,7 +34,7 @@ PAIRS = 7
 
 def make_config(data: DataConfig, missing_levels: str = "zero", **model: Any) -> Config:
     """HGR's, which is said to be the peer, with other sizes."""
-    config = from_config_dict(hgr.get_config("msrvtt"))
+    config = from_config_dict(peers.get_config("hgr:msrvtt"))
     return dataclasses.replace(
         config,
         data=data,

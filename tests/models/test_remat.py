@@ -29,7 +29,13 @@ BATCH = random_batch(4, shape=SHAPE_WITH_REGIONS)
 
 def network(context: str, remat: bool) -> MCSAN:
     pretrained = BERT if context == "pretrained" else None
-    config = tiny_config(context=context, temporal="attention", dropout=0.2, remat=remat)
+    config = tiny_config(
+        context=context,
+        pretrained="tiny" if pretrained else "",
+        temporal="attention",
+        dropout=0.2,
+        remat=remat,
+    )
     return MCSAN(config, SHAPE_WITH_REGIONS, pretrained)
 
 

@@ -32,7 +32,11 @@ CHOICES: dict[str, dict[str, Any]] = {
         "context": "transformer",
         "share_attribute_projection": False,
     },
-    "states of a pretrained encoder, sentence node": {"context": "pretrained", "sentence_node": True},
+    "states of a pretrained encoder, sentence node": {
+        "context": "pretrained",
+        "pretrained": "tiny",
+        "sentence_node": True,
+    },
 }
 PRETRAINED = BertShape(
     vocabulary_size=SHAPE.vocabulary_size,

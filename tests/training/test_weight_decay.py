@@ -1,15 +1,15 @@
 """Which parameters decay, over the networks of all configs and of all choices that no config makes."""
 
 import dataclasses
-import importlib
 
 import jax
 
-from mcsan_jax.config import Config, ModelConfig, from_config_dict
+from mcsan_jax.config import Config, ModelConfig, defaults, from_config_dict
+from mcsan_jax.configs import ablations, peers
+from mcsan_jax.configs.derived import BASES
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.training.optimizers import decays
-from tests.support import ROOT
 from tests.support.tiny_model import SHAPE_WITH_REGIONS, SIZES, random_batch
 
 BERT = BertShape(20, 8, 2, 2, 12, 16, 2, 1e-12, 1, 2)
@@ -31,11 +31,9 @@ KEPT = {"bias", "recurrent_bias", "scale", "roles/embedding", "log_temperature",
 
 def networks() -> list[ModelConfig]:
     """The different networks of the config files, and those of the fields' other values."""
-    modules = [
-        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        for path in sorted((ROOT / "configs").rglob("*.py"))
-    ]
-    made = [from_config_dict(module.get_config()) for module in modules if hasattr(module, "get_config")]
+    made = [from_config_dict(module.get_config()) for module in BASES.values()]
+    tables = ((ablations, ablations.ablations_of(defaults())), (peers, peers.PEERS))
+    made += [from_config_dict(table.get_config(entry)) for table, entries in tables for entry in entries]
     assert len(made) > 10
     own = [
         ModelConfig(context="transformer"),
