@@ -2,7 +2,8 @@
 
 `python -m benchmarks.network configs/msrvtt.py:small --devices=4` compiles the step for simulated devices of this
 machine and prints, as Markdown, the bytes that each device sends in it. `traffic` is the formula;
-`benchmarks/on_paper.py` uses it for machines that are not at hand. `tests/test_network.py` holds one against the other.
+`benchmarks/on_paper.py` uses it for machines that are not at hand. `tests/benchmarks/test_network.py` holds one against
+the other.
 """
 
 import argparse

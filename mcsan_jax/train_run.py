@@ -53,6 +53,9 @@ def train_run(
     Raises:
         InputError: data, configuration or folder do not fit together.
     """
+    if mode == "eval":
+        # A folder that holds no run is not made one.
+        folder.identity()
     data = first_before_others(lambda: find_prepared_data(config.data))
     manifest = Manifest.load(data)
     _check_splits(config, manifest)

@@ -202,7 +202,8 @@ def test_a_run_of_another_configuration_is_refused(shapes: pathlib.Path, finishe
 def test_evaluating_before_training_is_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
     ended = run_main(*arguments(shapes, tmp_path), "--mode=eval")
     assert ended.status == 2
-    assert "holds no evaluated checkpoint; train first" in ended.stderr
+    assert "holds no run" in ended.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ class Clip:
     Attributes:
         video_id: split and index, as in "train_00012".
         scene: the facts.
-        frames: features of each frame, see `rendering.frame_features`.
-        regions: features of a grid of regions of each frame, see `rendering.region_features`.
+        frames: features of each frame, see `scene.frame_features`.
+        regions: features of a grid of regions of each frame, see `scene.region_features`.
         captions: true captions, pairwise different.
         foils: false captions.
     """

@@ -212,7 +212,10 @@ def study_hubs(
         ``rsum`` and ``hubs`` of both directions.
     """
     scores, banks = _matrices(scored, bank, config, folder, "evaluated")
-    chosen_on, its_banks = _matrices(validation, bank, config, folder, "validation")
+    is_validation = scored is validation
+    chosen_on, its_banks = (
+        (scores, banks) if is_validation else _matrices(validation, bank, config, folder, "validation")
+    )
     rows = [_row(NoCorrection.name, False, None, scored, scores, {})]
     for method in METHODS:
         transductive = method == DualSoftmax.name

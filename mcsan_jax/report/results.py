@@ -58,7 +58,7 @@ def read_runs(folders: Sequence[Path], split: str, merged: bool = False) -> list
             command that writes it.
     """
     if not folders:
-        raise InputError("no run was given; name the work folder of at least one")
+        raise InputError("no run was given; name the folder of at least one")
     resolved = [folder.resolve() for folder in folders]
     for number, folder in enumerate(resolved):
         if folder in resolved[:number]:

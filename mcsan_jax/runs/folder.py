@@ -186,19 +186,11 @@ class RunFolder:
         return content
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        missing = object()
         differing = [
-            key
-            for key in sorted(set(old) | set(new))
-            if key not in ("versions", "command")
-            and not key.startswith(_FREE_TO_CHANGE)
-            and old.get(key, missing) != new.get(key, missing)
+            key for key in sorted(new) if not key.startswith(_FREE_TO_CHANGE) and old[key] != new[key]
         ]
         if differing:
-            lines = "\n".join(
-                f"  {key}: {old.get(key, '(absent)')!r} there, {new.get(key, '(absent)')!r} now"
-                for key in differing
-            )
+            lines = "\n".join(f"  {key}: {old[key]!r} there, {new[key]!r} now" for key in differing)
             raise InputError(
                 f"{self.folder} holds a run of another configuration:\n{lines}\n"
                 "Choose another --workdir, or use the configuration of that run."

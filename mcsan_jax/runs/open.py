@@ -81,8 +81,8 @@ def best_checkpoint(experiment: Experiment, checkpoints: CheckpointStore) -> tup
     step = checkpoints.best_step
     if step is None:
         raise InputError(
-            f"{checkpoints.folder} holds no evaluated checkpoint; train first "
-            "(`python -m mcsan_jax.main --mode=train_and_eval`), or name the folder of a run with --workdir"
+            f"{checkpoints.folder} holds no evaluated checkpoint; train first (`mcsan train --config=CONFIG "
+            f"--workdir={checkpoints.folder.parent}`), or name the folder of a trained run"
         )
     return step, variables_of(checkpoints.restore(step, like=for_use(experiment.state_maker.abstract)))
 
@@ -115,5 +115,5 @@ def find_prepared_data(config: DataConfig) -> pathlib.Path:
     where = folder.absolute() if config.dir else "(config.data.dir is empty)"
     raise InputError(
         f"no prepared data: looked for {MANIFEST_NAME} in {where}.\n{config.prepare_hint}\n"
-        "Data prepared elsewhere is used with --config.data.dir=DIR."
+        "Data prepared elsewhere is used with --config.data.dir=DIR in training, with --data=DIR in mcsan eval."
     )

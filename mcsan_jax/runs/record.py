@@ -110,7 +110,7 @@ class EvaluationRecord(pydantic.BaseModel):
         """Makes the record of an evaluation.
 
         Args:
-            figures: the fields of an `evaluation.evaluate.Evaluation`.
+            figures: the fields of an `evaluation.rank_split.Evaluation`.
             split: the evaluated one.
             step: of the checkpoint.
             config: of the run.

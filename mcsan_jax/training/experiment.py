@@ -196,9 +196,20 @@ def variables_of(state: TrainState) -> dict[str, Any]:
 
 def for_use(state: TrainState) -> TrainState:
     """Returns the abstract state without what only training needs; `variables_of` gives the same for both."""
-    unused = {"step", "seed", "opt_state", "average" if state.average is None else "params"}
+
+    def unread(tree: Any) -> Any:
+        return jax.tree.map(lambda _: NOT_READ, tree)
+
+    params = state.params
+    if state.average is not None:
+        # A parameter without an average is used itself.
+        params = jax.tree.map(lambda own, mean: own if mean is None else NOT_READ, params, state.average)
     return dataclasses.replace(
-        state, **{name: jax.tree.map(lambda _: NOT_READ, getattr(state, name)) for name in unused}
+        state,
+        step=unread(state.step),
+        seed=unread(state.seed),
+        opt_state=unread(state.opt_state),
+        params=params,
     )
 
 

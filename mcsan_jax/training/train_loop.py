@@ -144,7 +144,7 @@ def _finite(metrics: Metrics, step: int) -> dict[str, float]:
     if broken:
         raise FloatingPointError(
             f"step {step}: {', '.join(broken)} not finite; lower config.optim.learning_rate, or check the features "
-            "(the last checkpoint in the work folder is from before this step)"
+            "(the last checkpoint in the folder of the run is from before this step)"
         )
     return values
 

@@ -127,11 +127,11 @@ def _compiled_losses(experiment: Experiment) -> Any:
 
 
 def _without_inputs(batch: PairBatch) -> PairBatch:
-    """What the objective needs beside the encodings: labels, groups and the mask. Features need not be held."""
+    """A copy of what the objective needs beside the encodings (labels, groups and the mask), not of the features."""
     videos = dataclasses.replace(
         batch.videos,
-        frames=batch.videos.frames[:, :0],
-        frame_mask=batch.videos.frame_mask[:, :0],
+        frames=batch.videos.frames[:, :0].copy(),
+        frame_mask=batch.videos.frame_mask[:, :0].copy(),
         regions=None,
     )
     return dataclasses.replace(batch, videos=videos)

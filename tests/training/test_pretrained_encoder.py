@@ -19,6 +19,7 @@ from mcsan_jax.training.experiment import (
     Experiment,
     batch_limits,
     build_experiment,
+    for_use,
     parameter_count,
     published_count,
     variables_of,
@@ -117,7 +118,9 @@ def test_the_average_leaves_a_frozen_encoder_out(
         checkpoints.save(3, state)
         checkpoints.wait()
         restored = checkpoints.restore(3, like=experiment.state_maker.abstract)
+        in_use = checkpoints.restore(3, like=for_use(experiment.state_maker.abstract))
     jax.tree.map(np.testing.assert_array_equal, *jax.device_get((restored, state)))
+    jax.tree.map(np.testing.assert_array_equal, *jax.device_get((variables_of(in_use), variables_of(state))))
 
 
 def test_an_encoder_that_learns_is_averaged_too(
