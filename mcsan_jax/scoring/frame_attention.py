@@ -2,7 +2,7 @@
 
 With frame vectors V and a node vector P (Lee et al. 2018; Chen et al. 2020):
 
-    s_f = cos(V_f, P)        r = ReLU(s)        r̂ = r / max(‖r‖₂ over f, ε), ε = 1e-4
+    s_f = cos(V_f, P)        r = ReLU(s)        r̂ = r / max(‖r‖₂ over f, ε), ε = 1e-6
     a   = softmax_f(λ r̂_f), padding excluded      S(v, n) = cos(Σ_f a_f V_f, P)
 
 ε bounds the gradient: that of r̂ is at most 1/ε, where it would grow like 1/‖r‖ for a node that is at right angles to
@@ -35,7 +35,7 @@ from mcsan_jax.scoring.vectors import TINY, direction_and_length, inverse_rounde
 SMOOTHING = 4.0
 """λ of the frame attention, the value of the published systems."""
 
-FLOOR = 1e-4
+FLOOR = 1e-6
 """ε, the least norm over frames by which positive cosines are divided."""
 
 CANCELLATION = 1 / 400

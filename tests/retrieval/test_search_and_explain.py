@@ -23,7 +23,7 @@ def test_scores_are_those_of_the_evaluation(searcher: Searcher, queries: QueryTa
         found = searcher.search(queries["text"][row], k=1000)
         assert len(found) == len(stored) == 10
         scores = [answer.score for answer in found]
-        # The gradient of the score of a node at right angles to all frames is up to 1e4 (docs/method.md), so that the
+        # The gradient of the score of a node at right angles to all frames is up to 1e6 (docs/method.md), so that the
         # rounding of a text that is encoded alone moves it by more than that of other scores.
         np.testing.assert_allclose(scores, queries["answer_scores"][row], rtol=0, atol=1e-4)
         np.testing.assert_allclose([stored[answer.video] for answer in found], scores, rtol=0, atol=1e-4)

@@ -20,7 +20,7 @@ def attended_node(frames: np.ndarray, node: np.ndarray, smoothing: float) -> flo
     if len(frames) == 0:
         return 0.0
     positive = [max(cosine(frame, node), 0.0) for frame in frames]
-    norm = max(math.sqrt(sum(value**2 for value in positive)), 1e-4)
+    norm = max(math.sqrt(sum(value**2 for value in positive)), 1e-6)
     exponentials = [math.exp(smoothing * value / norm) for value in positive]
     attended = np.zeros(frames.shape[1])
     for exponential, frame in zip(exponentials, frames, strict=True):
