@@ -2,11 +2,14 @@ import dataclasses
 import pathlib
 import shutil
 
+import pytest
+
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
 from mcsan_jax.runs.open import open_run
 from tests.support.counted_encoders import CountedEncoders
 
 
+@pytest.mark.slow
 def test_corrections_against_hubs_encode_no_split_twice(
     finished_run: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
