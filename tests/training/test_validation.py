@@ -55,7 +55,12 @@ def losses_of_training(experiment: Experiment, batches: TrainBatches) -> dict[st
 
 
 @pytest.mark.parametrize(
-    ("devices", "captions", "model"), [(1, 1, {}), (8, 1, {}), (1, 2, FOUR_LEVELS)], ids=["1", "8", "levels"]
+    ("devices", "captions", "model"),
+    [
+        pytest.param(1, 1, {}, id="1"),
+        pytest.param(8, 1, {}, id="8"),
+        pytest.param(1, 2, FOUR_LEVELS, id="levels", marks=pytest.mark.slow),
+    ],
 )
 def test_the_loss_is_that_of_training_without_dropout(
     make_experiment: MakeExperiment,
