@@ -8,7 +8,7 @@ import pathlib
 
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
-from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.graphs.attributes import open_attributes
 from data_pipeline.manifest import MANIFEST_NAME, FeatureStream, Manifest
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import published_tokenizers
@@ -18,7 +18,6 @@ from data_pipeline.text.wordpiece import CONFIG_NAME, find_pretrained
 __all__ = [
     "CONFIG_NAME",
     "MANIFEST_NAME",
-    "AttributeVocabulary",
     "FeatureStream",
     "Manifest",
     "Query",
@@ -28,6 +27,7 @@ __all__ = [
     "WordVectors",
     "find_pretrained",
     "make_embedded_data",
+    "open_attributes",
     "published_tokenizers",
     "text_key",
 ]

@@ -207,7 +207,7 @@ class TrainConfig:
     batch_size: Count = 128
     """Videos in the global batch, over all devices."""
     captions_per_video: Count = 1
-    """Captions of each video in a batch; all of them are right answers for it."""
+    """Captions of each video in a batch; all of them are relevant to it."""
     keep_states: StrictBool = False
     """What a frozen pretrained encoder makes of a caption is kept in the host's memory: 14 kB for 9 tokens of 384."""
     micro_batches: Count = 1
@@ -233,7 +233,7 @@ class EvaluationConfig:
     encoded_bytes: Count = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
     merge_duplicates: StrictBool = False
-    """Captions with the same text are one query with several right videos (HGR's rule); False keeps each."""
+    """Captions with the same text are one query with several relevant videos (HGR's rule); False keeps each."""
     answers: Count = 50
     """Best answers that are kept of every query."""
     bank_captions: Count = 10_000

@@ -2,12 +2,11 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
 import tempfile
 from collections.abc import Sequence
 
-from data_pipeline.prepared_data import AttributeVocabulary, Manifest, SplitReader
+from data_pipeline.prepared_data import Manifest, SplitReader, open_attributes
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.encode_split import encode_split
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
@@ -69,7 +68,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
         The figures by split.
 
     Raises:
-        InputError: a split does not exist or is empty.
+        InputError: a split does not exist or is empty, or the attributes of the data cannot be read.
     """
     experiment, variables = run.experiment, run.variables
     config, manifest, encoders = experiment.config, experiment.manifest, experiment.encoders
@@ -78,8 +77,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
         print(note, flush=True)
     for split in splits:
         check_split(manifest, split)
-    content = json.loads((run.data / manifest.attributes.file).read_text(encoding="utf-8"))
-    counts = AttributeVocabulary.from_json(content).video_counts
+    counts = open_attributes(run.data, manifest.attributes).video_counts
 
     def reader(split: str) -> SplitReader:
         return SplitReader(run.data, manifest, split, batch_limits(config.data))

@@ -29,7 +29,6 @@ RESUME_ME = 75
 _HEARTBEAT_SECONDS = 60
 """JAX aborts this process, wherever it is, after another one has been silent for so long."""
 
-
 SECONDS_BETWEEN_WORDS = 1.0
 """The first process tells the others so often that it still works."""
 WORKING, SUCCEEDED, FAILED = range(3)

@@ -129,7 +129,7 @@ _TIMES = ("start", "end")
 
 
 def read_table(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
-    """Reads comma-separated files, plain or gzip, or all ``*.csv`` of a folder; further columns are not read_table.
+    """Reads comma-separated files, plain or gzip, or all ``*.csv`` of a folder; further columns are not read.
 
     Raises:
         InputError: a file is missing or broken, or a row is not of the form above.

@@ -14,6 +14,8 @@ from data_pipeline.text.word_vectors import WORD_VECTORS_NAME, read_word_vectors
 from data_pipeline.text.wordpiece import JSON_NAME, KIND, VOCABULARY_NAME, WordPieceTokenizer
 
 _ENDINGS = {**dict.fromkeys(KINDS, (".model",)), KIND: (".json", ".txt")}
+_MOST_TRAINING_CAPTIONS = 10_000_000
+"""Captions of which a tokenizer is trained; more would exceed memory and change nothing."""
 
 
 def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
@@ -70,10 +72,6 @@ def open_tokenizer(folder: pathlib.Path, described: TokenizerFile) -> Tokenizer:
     if problem := checksum_problem(path, described.sha256):
         raise InputError(f"{problem}; prepare the data again, or put the file back")
     return load_tokenizer(path, described.kind)
-
-
-_MOST_TRAINING_CAPTIONS = 10_000_000
-"""Captions of which a tokenizer is trained; more would exceed memory and change nothing."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ Parts = dict[str, Float[np.ndarray, "..."]]
 """Scores by component."""
 
 _KEPT_SHARE = 4
-"""Blocks that are needed twice may take as many times the bytes of the block that is compared."""
+"""Blocks that are needed twice may take so many times `evaluation.encoded_bytes`."""
 
 
 class BlockScorer:

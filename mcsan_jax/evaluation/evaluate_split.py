@@ -18,7 +18,7 @@ from mcsan_jax.evaluation.duplicates import merge, probable_false_negatives
 from mcsan_jax.evaluation.encode_split import EncodedVideos
 from mcsan_jax.evaluation.failure_cases import failure_cases
 from mcsan_jax.evaluation.metrics import whole_list_metrics
-from mcsan_jax.evaluation.occurrences import Answers, TopAnswers, hub_summary
+from mcsan_jax.evaluation.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
 from mcsan_jax.evaluation.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_parts
 from mcsan_jax.evaluation.ranking import RankCounter, Ranks
@@ -26,8 +26,6 @@ from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
-HUB_ANSWERS = 10
-"""An item occurs where it is among so many best answers."""
 _BINS = 200
 
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from data_pipeline.batches.batch import TextBatch, VideoBatch
+from data_pipeline.batches.batch import TextBatch, VideoBatch, pad_rows
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.block_scores import BlockScorer, score_file
@@ -39,13 +39,12 @@ from mcsan_jax.evaluation.hubness import (
     fit_correction,
 )
 from mcsan_jax.evaluation.metrics import CUTOFFS, recall_sum, retrieval_metrics
-from mcsan_jax.evaluation.occurrences import BestItems, hub_summary
+from mcsan_jax.evaluation.occurrences import HUB_ANSWERS, BestItems, hub_summary
 from mcsan_jax.evaluation.rank_split import ScoredSplit
 from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-_HUB_ANSWERS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +112,7 @@ class DrawnCaptions:
         while some := list(itertools.islice(captions, batch_size)):
             ids, texts, videos, rows = zip(*some, strict=True)
             missing = batch_size - len(some)
-            batch = jax.tree.map(
-                lambda *arrays, missing=missing: _filled_up(np.stack(arrays), missing), *rows
-            )
+            batch = jax.tree.map(lambda *arrays, missing=missing: pad_rows(np.stack(arrays), missing), *rows)
             yield _Rows(ids, texts, np.array(videos)), batch
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
@@ -140,10 +137,6 @@ class _Rows:
     ids: Sequence[str]
     texts: Sequence[str]
     videos: Int[np.ndarray, " rows"]
-
-
-def _filled_up(rows: np.ndarray, missing: int) -> np.ndarray:
-    return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,7 +280,7 @@ def _best(correction: Correction, scores: np.ndarray, direction: str) -> np.ndar
     """Indices of every query's best items."""
     videos, texts = scores.shape
     queries, items = (texts, videos) if direction == T2V else (videos, texts)
-    best = BestItems(min(_HUB_ANSWERS, items), queries, items)
+    best = BestItems(min(HUB_ANSWERS, items), queries, items)
     for block, rows, columns in corrected_blocks(correction, scores, direction):
         if direction == T2V:
             best.add(block.T, columns, rows)

@@ -14,6 +14,9 @@ from jaxtyping import Float, Int
 
 from data_pipeline.errors import InputError
 
+HUB_ANSWERS = 10
+"""An item occurs where it is among so many best answers."""
+
 _BITS = np.uint64(32)
 _SIGN = np.uint32(1 << 31)
 _ALL = np.uint32((1 << 32) - 1)
