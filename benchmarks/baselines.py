@@ -25,21 +25,21 @@ from data_pipeline.levels import GLOBAL
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, DataConfig, ModelConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.evaluation.block_scores import BlockScorer, EveryBlock, count_ranks
-from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
-from mcsan_jax.evaluation.encode_split import EncodedCaptions, EncodedVideos
 from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
-from mcsan_jax.evaluation.occurrences import TopAnswers
-from mcsan_jax.evaluation.pair_ranks import PairCounter
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of
-from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.block_scores import BlockScorer, EveryBlock, count_ranks
+from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedVideos
+from mcsan_jax.ranking.occurrences import TopAnswers
+from mcsan_jax.ranking.pair_ranks import PairCounter
+from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of
+from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 
 MINIMUM_DOCUMENTS = 2
 PENALTIES = tuple(10.0**exponent for exponent in range(-1, 7))
@@ -164,8 +164,8 @@ class Ridge:
         """Ranks a split by the cosine of predicted and own TF-IDF vectors, which stand for a global level."""
         predicted = unit((split.pooled - self._mean) / self._deviation @ self._weights)
         queries = self.vectorize(split.words)
-        of_videos = PreparedVideos(jnp.asarray(predicted, jnp.float32), {}, {})
-        of_captions = PreparedTexts(jnp.asarray(queries, jnp.float32), {}, {})
+        of_videos = NormalisedVideos(jnp.asarray(predicted, jnp.float32), {}, {})
+        of_captions = NormalisedTexts(jnp.asarray(queries, jnp.float32), {}, {})
         videos = VideoCollection.gather([(len(predicted), of_videos)])
         captions = TextCollection.gather([(len(queries), of_captions)])
         parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(1))
@@ -208,7 +208,7 @@ def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -
         RunFolder(out).claim(config, manifest.fingerprint)
     ridge = Ridge(RidgeSplit.read(folder, manifest, "train"))
     scored, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split))
-    figures = {part: figures_of(counter) for part, counter in counters.items()}
+    figures = {component: figures_of(counter) for component, counter in counters.items()}
     evaluation = Evaluation(len(scored.videos.ids), len(scored.captions.ids), figures, {}, {})
     if out is not None:
         features = ", ".join(f"{one.name} [{one.dim}] from {one.source}" for one in manifest.streams)

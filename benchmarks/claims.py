@@ -12,13 +12,13 @@ import argparse
 import dataclasses
 import itertools
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.attribute_table import attribute_table, precisions
 from benchmarks.foil_tables import accuracies, foil_tables
 from benchmarks.machine import describe_machine
+from benchmarks.options import comparison_parser, run_comparison
 from benchmarks.run_tables import (
     command_lines,
     difference_table,
@@ -34,15 +34,12 @@ from benchmarks.trained_runs import (
     Model,
     ModelRuns,
     check_flags,
-    jobs_of,
-    load_config,
     run_program,
-    seeds_of,
-    split_at_dashes,
     train_all,
 )
 from data_pipeline.errors import InputError
 from mcsan_jax.config import defaults
+from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.configs.ablations import ablations_of
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.results import read_runs
@@ -61,7 +58,7 @@ def ablation_models(base: str, shared: Sequence[str], names: Sequence[str] = ABL
 def focal_models(base: str, shared: Sequence[str]) -> list[Model]:
     """The whole model with every γ and α; where they are its own it is the whole model itself."""
     flags = (_config(FULL, base), *shared)
-    own = load_config(flags).loss
+    own = config_of_flags(flags).loss
     models = []
     for gamma, alpha in itertools.product(GAMMAS, ALPHAS):
         chosen = (f"--config.loss.focal_gamma={gamma}", f"--config.loss.focal_alpha={alpha}")
@@ -146,7 +143,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
             of_part = [runs[name] for name in dict.fromkeys(model.name for model in wanted[part])]
             content[part], text = section(title, of_part, full)
             lines += text
-    loss = load_config((_config(FULL, arguments.base), *shared)).loss
+    loss = config_of_flags((_config(FULL, arguments.base), *shared)).loss
     lines += [f"{FULL} has γ {loss.focal_gamma:g} and α {loss.focal_alpha:g}.", ""]
     lines += ["## Attributes of videos", "", *attribute_table(trained), ""]
     foils = foil_tables(trained)
@@ -167,21 +164,9 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.claims",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = comparison_parser("claims", __doc__)
     parser.add_argument("base", help="experiment in configs/, with a size if wanted: demo, msrvtt-small")
     parser.add_argument("--data", type=pathlib.Path, help="prepared data; by default those of the experiment")
-    parser.add_argument("--seeds", type=seeds_of, default=(0, 1, 2), help="such as 0,1,2")
-    parser.add_argument("--split", default="val", help="split to report")
-    parser.add_argument(
-        "--jobs", type=jobs_of, default=1, help="trainings at a time: several small ones fill an accelerator"
-    )
-    parser.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("runs/claims"), help="folder of all bases"
-    )
     parser.add_argument("--parts", default=",".join(PARTS), help="what to test, with commas between")
     parser.add_argument(
         "--ablations", default=",".join(ABLATIONS), help="which of them, with commas between; all by default"
@@ -189,20 +174,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options, and what stands after ``--``."""
-    own, overrides = split_at_dashes(words)
-    return make_parser().parse_args(own), overrides
-
-
 def main(words: Sequence[str] | None = None) -> None:
-    """Entry point; bad input, or a training that failed, ends with a message and status 2."""
-    arguments, overrides = parse(sys.argv[1:] if words is None else words)
-    try:
-        run(arguments, overrides)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Entry point."""
+    run_comparison(make_parser(), run, words)
 
 
 def _config(name: str, base: str) -> str:

@@ -28,9 +28,9 @@ from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
-from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.tables import aligned
+from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.ranking.ranks import text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.runs.folder import RunFolder
 
 ROOT = pathlib.Path(__file__).parents[1]

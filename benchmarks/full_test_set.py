@@ -27,10 +27,17 @@ from benchmarks.options import at_least_one, at_least_two
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.evaluation.block_scores import Block, BlockScorer, EveryBlock, Parts, count_ranks, score_file
-from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
-from mcsan_jax.evaluation.ranking import Ranks
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.block_scores import (
+    Block,
+    BlockScorer,
+    ComponentScores,
+    EveryBlock,
+    count_ranks,
+    score_file,
+)
+from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.ranking.ranks import Ranks
+from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 MINUTES_BAR, GIGABYTES_BAR, RATIO_BAR = 6, 4, 1.5
@@ -47,11 +54,11 @@ class MeasuredScorer(BlockScorer):
         self.bare_seconds = self.aside_seconds = 0.0
         self.operations = 0
 
-    def scores(self, blocks: list[Block]) -> Iterator[tuple[Block, Parts]]:
+    def scores(self, blocks: list[Block]) -> Iterator[tuple[Block, ComponentScores]]:
         """As of the base class; between two blocks, the bare products of the first."""
-        for block, parts in super().scores(blocks):
+        for block, components in super().scores(blocks):
             self.compute_bare_products(*block)
-            yield block, parts
+            yield block, components
 
     def compute_bare_products(self, rows: slice, columns: slice) -> None:
         """The matrix products of the block's frames and real nodes, and of its pooled vectors; nothing else."""
@@ -89,7 +96,7 @@ def _compiled_product(x: tuple[int, ...], y: tuple[int, ...]) -> Any:
 
 
 def rank(scorer: BlockScorer, scores_file: pathlib.Path | None = None) -> tuple[list[Ranks], float]:
-    """Fused ranks of all captions and of all videos, and the seconds of the scores and ranks of every part."""
+    """Fused ranks of all captions and of all videos, and the seconds of the scores and ranks of every component."""
     videos, texts = scorer.shape
     matches = Matches.of_owners(np.arange(texts) // (texts // videos), videos)
     start = time.perf_counter()

@@ -22,7 +22,7 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
 from data_pipeline.errors import InputError
 from mcsan_jax.encodings import NodeSet
-from mcsan_jax.scoring.frame_attention import SMOOTHING, FrameSet, attended_similarity, prepare_frames
+from mcsan_jax.scoring.frame_attention import SMOOTHING, FrameSet, attended_similarity, normalise_frames
 from mcsan_jax.scoring.fused_kernel import fused_attended_similarity
 from mcsan_jax.scoring.vectors import normalize, product_dtype
 
@@ -76,7 +76,7 @@ def make_inputs(block: Block, seed: int) -> tuple[FrameSet, Array]:
     """Prepared frames of normally distributed vectors, and nodes of unit length."""
     frame_key, node_key = jax.random.split(jax.random.key(seed))
     vectors = jax.random.normal(frame_key, (block.videos, block.frames, block.depth))
-    frames = prepare_frames(NodeSet(vectors, jnp.ones((block.videos, block.frames), bool)))
+    frames = normalise_frames(NodeSet(vectors, jnp.ones((block.videos, block.frames), bool)))
     return frames, normalize(jax.random.normal(node_key, (block.nodes, block.depth)))
 
 

@@ -21,7 +21,6 @@ import numpy as np
 
 from benchmarks.figures import write_figures
 from benchmarks.options import at_least_one
-from benchmarks.trained_runs import load_config
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import TrainBatches
 from data_pipeline.errors import InputError
@@ -31,6 +30,7 @@ from data_pipeline.moving_shapes.scene import draw_scene
 from data_pipeline.records.record_files import find_record_files
 from data_pipeline.text.wordpiece import JSON_NAME, find_pretrained
 from mcsan_jax.config import Config
+from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
 
@@ -229,7 +229,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
     arguments, flags = parse(words)
     try:
-        config = load_config([f"--config={arguments.config}", *flags])
+        config = config_of_flags([f"--config={arguments.config}", *flags])
         with contextlib.ExitStack() as stack:
             folder = arguments.data_dir or stack.enter_context(
                 made_up_data(config.model.pretrained, arguments)

@@ -12,8 +12,8 @@ import numpy as np
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import DataConfig
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet
-from mcsan_jax.evaluation.collection import CaptionNodes, TextCollection, VideoCollection
-from mcsan_jax.scoring.prepared import PreparedVideos, prepare_videos
+from mcsan_jax.ranking.collection import CaptionNodes, TextCollection, VideoCollection
+from mcsan_jax.scoring.normalised import NormalisedVideos, normalise_videos
 
 CAPTIONS_WITH = {
     ENTITY: (9, 3984, 23249, 18350, 8608, 3351, 1355, 530, 364),
@@ -29,9 +29,9 @@ def make_videos(count: int, frames: int, width: int, seed: int) -> VideoCollecti
     """Videos with `frames` frames each."""
     draw = np.random.default_rng(seed)
     mask = np.ones((_BATCH, frames), bool)
-    prepare = jax.jit(prepare_videos)
+    prepare = jax.jit(normalise_videos)
 
-    def batches() -> Iterator[tuple[int, PreparedVideos]]:
+    def batches() -> Iterator[tuple[int, NormalisedVideos]]:
         for start in range(0, count, _BATCH):
             nodes = {
                 level: NodeSet(draw.standard_normal((_BATCH, frames, width), np.float32), mask)

@@ -211,7 +211,7 @@ def main(words: Sequence[str] | None = None) -> None:
         train = dataclasses.replace(
             config.train,
             batch_size=arguments.batch,
-            keep_states=False,
+            token_state_cache=False,
             exchange=arguments.exchange,
             micro_batches=arguments.micro_batches,
         )

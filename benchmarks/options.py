@@ -1,6 +1,11 @@
-"""Numbers of a command line that are checked."""
+"""Command lines of the benchmarks: numbers that are checked, and what all comparisons of trained models share."""
 
 import argparse
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+from data_pipeline.errors import InputError
 
 
 def at_least(smallest: int, text: str) -> int:
@@ -27,3 +32,70 @@ def at_most_one(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: expected a number above 0 and up to 1")
     return value
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Seeds as they are given on the command line: ``0,1,2``."""
+    try:
+        seeds = tuple(int(seed) for seed in text.split(","))
+    except ValueError:
+        seeds = ()
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(
+            f"expected different numbers from 0 on, such as 0,1,2, found {text!r}"
+        )
+    return seeds
+
+
+def comparison_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The options that every comparison of trained models has.
+
+    Args:
+        name: of the program in `benchmarks/`, and of the folder of its runs.
+        description: of the program.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seeds", type=seeds_of, default=(0, 1, 2), help="such as 0,1,2")
+    parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument(
+        "--jobs",
+        type=at_least_one,
+        default=1,
+        help="trainings at a time: several small ones fill an accelerator",
+    )
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=pathlib.Path("runs") / name, help="folder of all runs"
+    )
+    return parser
+
+
+def parse_comparison(
+    parser: argparse.ArgumentParser, words: Sequence[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and the flags of the config that stand after ``--``."""
+    place = list(words).index("--") if "--" in words else len(words)
+    return parser.parse_args(words[:place]), list(words[place + 1 :])
+
+
+def run_comparison(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace, Sequence[str]], None],
+    words: Sequence[str] | None = None,
+) -> None:
+    """Runs a comparison; bad input, or a training that failed, ends with a message and status 2.
+
+    Args:
+        parser: of `comparison_parser`, with the options of the program.
+        run: is given the options and what stands after ``--``.
+        words: of the command line; by default those of this process.
+    """
+    arguments, overrides = parse_comparison(parser, sys.argv[1:] if words is None else words)
+    try:
+        run(arguments, overrides)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

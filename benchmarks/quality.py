@@ -9,11 +9,11 @@ rankings of split `val`, paired over videos. Flags of the config after `--` are 
 import argparse
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import comparison_parser, run_comparison
 from benchmarks.run_tables import (
     command_lines,
     difference_table,
@@ -28,10 +28,7 @@ from benchmarks.trained_runs import (
     Model,
     ModelRuns,
     check_flags,
-    jobs_of,
     run_program,
-    seeds_of,
-    split_at_dashes,
     train_all,
 )
 from data_pipeline.errors import InputError
@@ -156,20 +153,8 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quality",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = comparison_parser("quality", __doc__)
     parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
-    parser.add_argument("--seeds", type=seeds_of, default=(0, 1, 2), help="such as 0,1,2")
-    parser.add_argument("--split", default="val", help="split to report")
-    parser.add_argument(
-        "--jobs", type=jobs_of, default=1, help="trainings at a time: several small ones fill an accelerator"
-    )
-    parser.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("runs/quality"), help="folder of all runs"
-    )
     parser.add_argument("--mcsan", default="configs/msrvtt.py:small", help="config of our own model")
     parser.add_argument(
         "--peers", default=",".join(PEERS), help="names in configs/peers.py, with commas between"
@@ -180,20 +165,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options, and what stands after ``--``."""
-    own, overrides = split_at_dashes(words)
-    return make_parser().parse_args(own), overrides
-
-
 def main(words: Sequence[str] | None = None) -> None:
-    """Entry point; bad input, or a training that failed, ends with a message and status 2."""
-    arguments, overrides = parse(sys.argv[1:] if words is None else words)
-    try:
-        run(arguments, overrides)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Entry point."""
+    run_comparison(make_parser(), run, words)
 
 
 def _base_of(arguments: argparse.Namespace) -> str:

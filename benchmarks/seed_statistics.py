@@ -12,7 +12,6 @@ import numpy as np
 
 from benchmarks.trained_runs import ModelRuns
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.metrics import CUTOFFS
 from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable
 from mcsan_jax.evaluation.significance import (
     RSUM,
@@ -25,6 +24,7 @@ from mcsan_jax.evaluation.significance import (
     query_values,
     randomisation_test,
 )
+from mcsan_jax.ranking.metrics import CUTOFFS
 from mcsan_jax.report.results import EvaluatedRun
 
 RESAMPLES, PERMUTATIONS = 2000, 10_000

@@ -27,8 +27,8 @@ from benchmarks.peer import similarity as peer
 from mcsan_jax.config import DataConfig, SimilarityConfig
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import mean_node_similarity
-from mcsan_jax.scoring.frame_attention import prepare_frames
-from mcsan_jax.scoring.packing import pack_nodes
+from mcsan_jax.scoring.frame_attention import normalise_frames
+from mcsan_jax.scoring.normalised import pack_nodes
 from mcsan_jax.scoring.similarity import block_budget, node_scorer
 
 FORWARD_BAR, BACKWARD_BAR = 10, 5
@@ -101,7 +101,7 @@ def our_scores(videos: NodeSet, levels: Sequence[NodeSet]) -> Array:
     """Sum over the levels of their scores [video, caption]."""
     config = SimilarityConfig()
     score_nodes, budget = node_scorer(config, None), block_budget(config)
-    frames = prepare_frames(videos)
+    frames = normalise_frames(videos)
     scores = [mean_node_similarity(frames, pack_nodes(nodes), score_nodes, budget) for nodes in levels]
     return functools.reduce(jnp.add, scores)
 

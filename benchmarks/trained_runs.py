@@ -1,6 +1,5 @@
 """Runs of several configs and seeds: each is trained in a process of its own unless it is finished, then read."""
 
-import argparse
 import concurrent.futures
 import dataclasses
 import math
@@ -12,12 +11,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
-
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
-from mcsan_jax.config import Config, from_config_dict
-from mcsan_jax.config_files import define_config_flag
+from mcsan_jax.config import Config
+from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import find_prepared_data
@@ -71,32 +68,6 @@ class _Planned:
     manifest: Manifest
 
 
-def seeds_of(text: str) -> tuple[int, ...]:
-    """Seeds as they are given on the command line: ``0,1,2``."""
-    try:
-        seeds = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        seeds = ()
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(
-            f"expected different numbers from 0 on, such as 0,1,2, found {text!r}"
-        )
-    return seeds
-
-
-def jobs_of(text: str) -> int:
-    """A number of trainings at a time, as it is given on the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text!r}")
-    return int(text)
-
-
-def split_at_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What stands before ``--`` on a command line, and what after it."""
-    place = list(words).index("--") if "--" in words else len(words)
-    return list(words[:place]), list(words[place + 1 :])
-
-
 def check_flags(overrides: Sequence[str]) -> tuple[str, ...]:
     """Flags that are handed to every training.
 
@@ -112,24 +83,6 @@ def check_flags(overrides: Sequence[str]) -> tuple[str, ...]:
                 f"{flag}: expected --config.GROUP.FIELD=VALUE after --, such as --config.train.epochs=20"
             )
     return tuple(overrides)
-
-
-def load_config(arguments: Sequence[str]) -> Config:
-    """The configuration that `mcsan_jax.main` would read from its flags.
-
-    Raises:
-        InputError: there is no such file, or a value in it or in a flag is wrong.
-    """
-    values = flags.FlagValues()
-    line = ["main", *arguments]
-    define_config_flag(values, line)
-    try:
-        values(line)
-        return from_config_dict(values["config"].value)
-    except (flags.Error, AttributeError, KeyError, OSError) as error:
-        # The library puts whole tracebacks into its messages; what went wrong stands at their end.
-        what = str(error).strip().splitlines()[-1].strip()
-        raise InputError(f"{' '.join(arguments)}: {what}") from error
 
 
 def train_all(
@@ -224,7 +177,7 @@ def run_program(module: str, arguments: Sequence[str], log: pathlib.Path | None 
 def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
     folder = out / model.name / f"seed{seed}"
     arguments = [*model.flags, f"--config.train.seed={seed}"]
-    config = load_config(arguments)
+    config = config_of_flags(arguments)
     if split not in (config.data.validation_split, config.data.test_split):
         arguments.append(f"--config.data.test_split={split}")
     manifest = Manifest.load(find_prepared_data(config.data))

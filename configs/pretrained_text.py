@@ -15,4 +15,4 @@ def read_captions_with_minilm(config: ml_collections.ConfigDict, size: str) -> N
         return
     config.model.context = "pretrained"
     config.model.pretrained = "minilm"
-    config.train.keep_states = size == "small"
+    config.train.token_state_cache = size == "small"

@@ -208,7 +208,7 @@ class TrainConfig:
     """Videos in the global batch, over all devices."""
     captions_per_video: Count = 1
     """Captions of each video in a batch; all of them are relevant to it."""
-    keep_states: StrictBool = False
+    token_state_cache: StrictBool = False
     """What a frozen pretrained encoder makes of a caption is kept in the host's memory: 14 kB for 9 tokens of 384."""
     micro_batches: Count = 1
     """Parts of a batch that a device encodes one after the other (GradCache): less memory, encoders that run twice."""

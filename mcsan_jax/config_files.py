@@ -65,14 +65,25 @@ def load_config(config: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         InputError: there is no such config or field, or a value has the wrong type or is out of range.
     """
-    arguments = ["", f"--config={config}", *(f"--config.{override}" for override in overrides)]
+    return config_of_flags([f"--config={config}", *(f"--config.{override}" for override in overrides)])
+
+
+def config_of_flags(arguments: Sequence[str]) -> Config:
+    """Returns the configuration that `mcsan_jax.main` reads from ``--config`` and ``--config.GROUP.FIELD=VALUE``.
+
+    Raises:
+        InputError: as `load_config`.
+    """
+    line = ["main", *arguments]
     values = flags.FlagValues()
-    define_config_flag(values, arguments)
+    define_config_flag(values, line)
     try:
-        values(arguments)
-    except flags.Error as error:
-        raise InputError(str(error)) from error
-    return from_config_dict(values["config"].value)
+        values(line)
+        return from_config_dict(values["config"].value)
+    except (flags.Error, AttributeError, KeyError, OSError) as error:
+        # The library puts whole tracebacks into its messages; what went wrong stands at their end.
+        what = str(error).strip().splitlines()[-1].strip()
+        raise InputError(f"{' '.join(arguments)}: {what}") from error
 
 
 def define_config_flag(

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 from data_pipeline.prepared_data import Manifest, SplitReader, open_attributes
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.encode_split import encode_split
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit
 from mcsan_jax.evaluation.tables import render_hubs, render_table, render_variants
 from mcsan_jax.processes import is_first
+from mcsan_jax.ranking.encode_split import encode_split
+from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit
 from mcsan_jax.report.page import write_report
 from mcsan_jax.runs.open import TrainedRun, check_split
 from mcsan_jax.runs.record import EvaluationRecord

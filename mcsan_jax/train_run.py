@@ -10,8 +10,8 @@ from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
-from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.processes import ends_with_the_others, first_before_others
+from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
 from mcsan_jax.training.checkpointing import CheckpointStore

@@ -11,8 +11,8 @@ from data_pipeline.text.sentencepiece_model import train_tokenizer
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import read_query_table, write_query_table
-from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.evaluation.trec import write_trec
+from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from tests.support.fake_evaluation import query_columns

@@ -22,7 +22,7 @@ from tests.support.command_line import config_of, run_mcsan
 from tests.support.fake_run import write_run
 from tests.support.finished_run import arguments
 
-PARTS = ("fused", "global", "entity", "action", "relationship")
+COMPONENTS = ("fused", "global", "entity", "action", "relationship")
 
 
 @pytest.fixture
@@ -144,8 +144,8 @@ def test_figures_are_those_of_the_evaluation(card: str, finished_run: pathlib.Pa
         ]
         assert cells(told, metric) == expected
     levels = re.split("True caption|Mean average", told[told.index("Each score") :])[0]
-    for part in PARTS:
-        assert cells(levels, part)[1] == f"{found['directions'][part]['rsum']:.1f}"
+    for component in COMPONENTS:
+        assert cells(levels, component)[1] == f"{found['directions'][component]['rsum']:.1f}"
     for level, thirds in found["attributes"].items():
         for third, figures in thirds.items():
             row = f"{level} {third} {figures['count']} {figures['mAP']:.1f} {figures['chance']:.1f}"
@@ -156,7 +156,7 @@ def test_foils_are_told_where_there_are_some(card: str, finished_run: pathlib.Pa
     found, told = result(finished_run, "test"), section(card, "Results on split test")
     for kind, count in found["foils"].items():
         foils = told[told.index("True caption") : told.index("Mean average precision")]
-        expected = [f"{found['compositional'][part][kind]:.1f}" for part in PARTS]
+        expected = [f"{found['compositional'][component][kind]:.1f}" for component in COMPONENTS]
         assert cells(foils, kind)[:6] == [f"{count:,}", *expected]
     assert "True caption" not in section(card, "Results on split val")
 

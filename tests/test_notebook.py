@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from mcsan_jax.runs.folder import RunFolder
 from tests.support import ROOT
 from tests.support.command_line import config_of
 
@@ -169,9 +170,9 @@ def test_stored_figures_are_reproduced(executed: dict[str, nbformat.NotebookNode
 def test_without_stored_figures_the_notebook_says_so(
     finished_run: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = {"json": json, "results_file": finished_run / "eval" / "test.json", "stored": None}
+    names = {"run": RunFolder(finished_run), "SPLIT": "test", "stored": None}
     exec(code("reproduce"), names)
-    assert capsys.readouterr().out == "The run had not been evaluated on this split before.\n"
+    assert capsys.readouterr().out == "There was no evaluation of this split by this version.\n"
 
 
 @pytest.mark.slow

@@ -11,20 +11,19 @@ from jaxtyping import Float, Int
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.ablation import ablations
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
-from mcsan_jax.evaluation.block_scores import BlockCounter, EveryBlock, count_ranks, score_file
-from mcsan_jax.evaluation.duplicates import merge, probable_false_negatives
-from mcsan_jax.evaluation.encode_split import EncodedVideos
 from mcsan_jax.evaluation.failure_cases import failure_cases
-from mcsan_jax.evaluation.metrics import whole_list_metrics
-from mcsan_jax.evaluation.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
-from mcsan_jax.evaluation.pair_ranks import PairCounter, PairRanks
-from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_parts
-from mcsan_jax.evaluation.ranking import RankCounter, Ranks
-from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+from mcsan_jax.ranking.block_scores import BlockCounter, EveryBlock, count_ranks, score_file
+from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
+from mcsan_jax.ranking.encode_split import EncodedVideos
+from mcsan_jax.ranking.metrics import whole_list_metrics
+from mcsan_jax.ranking.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
+from mcsan_jax.ranking.pair_ranks import PairCounter, PairRanks
+from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_components
+from mcsan_jax.ranking.ranks import RankCounter, Ranks
+from mcsan_jax.ranking.relevance import Matches
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, ablations
 
 _BINS = 200
 
@@ -68,7 +67,7 @@ def evaluate_split(
         config: the experiment.
         attribute_counts: for each level, how many training videos have each attribute.
         scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy.
-        ablate: whether each level is also left out, and so on (`ablation.ablations`).
+        ablate: whether each level is also left out, and so on (`multi_level.ablations`).
 
     Raises:
         ValueError: a score is not finite.
@@ -84,7 +83,7 @@ def evaluate_split(
         others += [] if write is None else [EveryBlock(write)]
         counters = count_ranks(scored.scorer, scored.matches, others)
     of_fusions = {fusion.name: counters.pop(fusion.name) for fusion in fusions}
-    evaluation = figures_of_parts(scored, counters)
+    evaluation = figures_of_components(scored, counters)
     ranks = BothWays(*(getattr(pairs, direction)() for direction in ("text_to_video", "video_to_text")))
     for direction, of_direction in (("t2v", ranks.t2v), ("v2t", ranks.v2t)):
         evaluation.directions[FUSED][direction].update(whole_list_metrics(of_direction))
@@ -168,10 +167,10 @@ def _false_negatives(scored: ScoredSplit, ranks: Ranks, forgiving: RankCounter) 
 
 
 def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]) -> list[dict[str, Any]]:
-    alone = [part for part in (*LEVELS, ATTRIBUTES) if part in evaluation.directions]
+    alone = [component for component in (*LEVELS, ATTRIBUTES) if component in evaluation.directions]
     return [
         {"name": "as trained", **evaluation.directions[FUSED]},
-        *({"name": f"only {part}", **evaluation.directions[part]} for part in alone),
+        *({"name": f"only {component}", **evaluation.directions[component]} for component in alone),
         *({"name": name, **figures_of(counter)} for name, counter in of_fusions.items()),
     ]
 
@@ -217,7 +216,7 @@ def query_columns(
 
     Args:
         scored: the split.
-        counters: ranks by each part of the score.
+        counters: ranks by each component of the score.
         ranks: of the fused score.
         answers: the best items of every query.
     """
@@ -233,10 +232,13 @@ def query_columns(
         "video": video_ids[first_videos(matches)],
         "words": words[texts],
         **{f"nodes_{level}": counts.get(level, np.zeros_like(words))[texts] for level in NODE_LEVELS},
-        "right_score": fused.best_of_text[texts],
+        "relevant_score": fused.best_of_text[texts],
         "relevant_items": _named(matches.videos_of_texts()[texts], video_ids),
         **_of_ranks(ranks.t2v),
-        **{f"rank_{part}": counter.text_to_video().expected_rank() for part, counter in counters.items()},
+        **{
+            f"rank_{component}": counter.text_to_video().expected_rank()
+            for component, counter in counters.items()
+        },
         **_answer_columns(answers.text_to_video(), texts, video_ids),
     }
     unknown = np.full(len(videos), None, object)
@@ -247,10 +249,13 @@ def query_columns(
         "video": video_ids[videos],
         "words": unknown,
         **{f"nodes_{level}": unknown for level in NODE_LEVELS},
-        "right_score": fused.best_of_video[videos],
+        "relevant_score": fused.best_of_video[videos],
         "relevant_items": _named(matches.texts_of_videos()[videos], caption_ids),
         **_of_ranks(ranks.v2t),
-        **{f"rank_{part}": counter.video_to_text().expected_rank() for part, counter in counters.items()},
+        **{
+            f"rank_{component}": counter.video_to_text().expected_rank()
+            for component, counter in counters.items()
+        },
         **_answer_columns(answers.video_to_text(), videos, caption_ids),
     }
     return {name: [*values, *clips[name]] for name, values in captions.items()}

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 from data_pipeline.levels import LEVELS
-from mcsan_jax.evaluation.rank_split import ScoredSplit
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.ranking.rank_split import ScoredSplit
+from mcsan_jax.ranking.ranks import Ranks
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
 SHOWN = 20
@@ -30,7 +30,8 @@ def failure_cases(
         weights: share of each level in the fused score.
 
     Returns:
-        Per query its id, text, video, rank, the wrong answers before it, the scores by part, and the level to blame.
+        Per query its id, text, video, rank, the wrong answers before it, its scores by component, and the level to
+        blame.
     """
     expected = ranks.expected_rank()
     captions = np.argsort(-expected, kind="stable")[:SHOWN]
@@ -55,13 +56,13 @@ def failure_cases(
         fused = {video: float(scores[FUSED][place[video], column]) for video in place}
         relevant = max(map(int, relevant_to[caption]), key=lambda video: fused[video])
         first = wrong[caption][0]
-        parts = {
-            part: {
-                "right": float(block[place[relevant], column]),
+        components = {
+            component: {
+                "relevant": float(block[place[relevant], column]),
                 "returned": float(block[place[first], column]),
             }
-            for part, block in scores.items()
-            if part in (FUSED, *LEVELS, ATTRIBUTES)
+            for component, block in scores.items()
+            if component in (FUSED, *LEVELS, ATTRIBUTES)
         }
         found.append(
             {
@@ -77,16 +78,19 @@ def failure_cases(
                     }
                     for video in wrong[caption]
                 ],
-                "parts": parts,
-                "blame": _level_to_blame(parts, weights),
+                "components": components,
+                "blame": _level_to_blame(components, weights),
             }
         )
     return found
 
 
-def _level_to_blame(parts: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> str:
-    levels = [level for level in LEVELS if level in parts]
-    return max(levels, key=lambda level: weights[level] * (parts[level]["returned"] - parts[level]["right"]))
+def _level_to_blame(components: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> str:
+    levels = [level for level in LEVELS if level in components]
+    return max(
+        levels,
+        key=lambda level: weights[level] * (components[level]["returned"] - components[level]["relevant"]),
+    )
 
 
 def _a_caption_of(scored: ScoredSplit, video: int) -> str:

@@ -14,18 +14,6 @@ from jaxtyping import Float, Int
 from data_pipeline.batches.batch import TextBatch, VideoBatch, pad_rows
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.block_scores import BlockScorer, score_file
-from mcsan_jax.evaluation.encode_split import (
-    CaptionRows,
-    EncodedCaptions,
-    EncodedVideos,
-    Encoders,
-    FoilRows,
-    Split,
-    Variables,
-    encode_captions,
-    encode_videos,
-)
 from mcsan_jax.evaluation.hubness import (
     METHODS,
     T2V,
@@ -38,10 +26,22 @@ from mcsan_jax.evaluation.hubness import (
     corrected_ranks,
     fit_correction,
 )
-from mcsan_jax.evaluation.metrics import CUTOFFS, recall_sum, retrieval_metrics
-from mcsan_jax.evaluation.occurrences import HUB_ANSWERS, BestItems, hub_summary
-from mcsan_jax.evaluation.rank_split import ScoredSplit
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.block_scores import BlockScorer, score_file
+from mcsan_jax.ranking.encode_split import (
+    CaptionRows,
+    EncodedCaptions,
+    EncodedVideos,
+    Encoders,
+    FoilRows,
+    Split,
+    Variables,
+    encode_captions,
+    encode_videos,
+)
+from mcsan_jax.ranking.metrics import CUTOFFS, recall_sum, retrieval_metrics
+from mcsan_jax.ranking.occurrences import HUB_ANSWERS, BestItems, hub_summary
+from mcsan_jax.ranking.rank_split import ScoredSplit
+from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -139,27 +139,14 @@ class _Rows:
     videos: Int[np.ndarray, " rows"]
 
 
-@dataclasses.dataclass(frozen=True)
-class TemperatureChoice:
-    """What `choose_temperature` found.
-
-    Attributes:
-        temperature: with the greatest sum of recalls.
-        recall_sums: the sum for each temperature, in percent.
-    """
-
-    temperature: float
-    recall_sums: dict[float, float]
-
-
 def choose_temperature(
     method: str,
     scores: Float[np.ndarray, "v t"],
     matches: Matches,
     banks: Mapping[str, Float[np.ndarray, "_ _"]],
     grid: Sequence[float],
-) -> TemperatureChoice:
-    """Tries temperatures on the validation split.
+) -> float:
+    """Chooses the temperature with the greatest sum of recalls on the validation split.
 
     Args:
         method: one of `METHODS` that has a temperature.
@@ -176,16 +163,15 @@ def choose_temperature(
         raise InputError(
             f"no temperature to choose for {method}: {len(grid)} temperatures and {len(banks)} banks were given"
         )
-    sums = {}
-    for temperature in grid:
+
+    def recalls(temperature: float) -> float:
         ranks = [
             corrected_ranks(fit_correction(method, bank, direction, temperature), scores, matches, direction)
             for direction, bank in banks.items()
         ]
-        sums[temperature] = sum(
-            100.0 * float(np.mean(of_direction.hit_probability(k))) for of_direction in ranks for k in CUTOFFS
-        )
-    return TemperatureChoice(max(sums, key=lambda temperature: sums[temperature]), sums)
+        return sum(float(np.mean(one.hit_probability(k))) for one in ranks for k in CUTOFFS)
+
+    return max(grid, key=recalls)
 
 
 def study_hubs(
@@ -216,9 +202,7 @@ def study_hubs(
         temperature = None
         if method != CrossDomainScaling.name:
             there = dict.fromkeys((T2V, V2T), chosen_on) if transductive else its_banks
-            temperature = choose_temperature(
-                method, chosen_on, validation.matches, there, TEMPERATURES
-            ).temperature
+            temperature = choose_temperature(method, chosen_on, validation.matches, there, TEMPERATURES)
         corrections = {
             direction: fit_correction(method, queries, direction, temperature)
             for direction, queries in own.items()
@@ -246,9 +230,9 @@ def _matrices(
 def _whole(scorer: BlockScorer, path: pathlib.Path) -> np.ndarray:
     with score_file(path, scorer.shape) as write:
         for strip in scorer.blocks():
-            for (rows, columns), parts in scorer.scores(strip):
+            for (rows, columns), components in scorer.scores(strip):
                 if write is not None:
-                    write(parts[FUSED], rows, columns)
+                    write(components[FUSED], rows, columns)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

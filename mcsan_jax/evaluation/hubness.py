@@ -22,9 +22,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.occurrences import BestItems
-from mcsan_jax.evaluation.ranking import RankCounter, Ranks
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.occurrences import BestItems
+from mcsan_jax.ranking.ranks import RankCounter, Ranks
+from mcsan_jax.ranking.relevance import Matches
 
 T2V, V2T = "t2v", "v2t"
 _CELLS = 1 << 20
@@ -274,10 +274,10 @@ def _tiles(matrix: np.ndarray) -> Iterator[tuple[np.ndarray, slice, slice]]:
     height, width = (side // 4, side * 4) if matrix.flags.c_contiguous else (side * 4, side // 4)
     for top in range(0, rows, height):
         for left in range(0, columns, width):
-            part = slice(top, min(top + height, rows)), slice(left, min(left + width, columns))
-            tile = np.asarray(matrix[part], np.float32)
-            _require_finite(tile, *part, "query of the bank")
-            yield tile, *part
+            tile_of = slice(top, min(top + height, rows)), slice(left, min(left + width, columns))
+            tile = np.asarray(matrix[tile_of], np.float32)
+            _require_finite(tile, *tile_of, "query of the bank")
+            yield tile, *tile_of
 
 
 def _require_finite(block: np.ndarray, items: slice, queries: slice, kind: str) -> None:

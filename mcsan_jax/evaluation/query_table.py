@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ from jaxtyping import Shaped
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import replacing
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.ranking.ranks import Ranks
 
 DIRECTIONS = ("t2v", "v2t")
-VERSION = 1
+VERSION = 2
+"""Of the columns; the last change is that ``right_score`` of version 1 became ``relevant_score``."""
 _VERSION_KEY = b"mcsan_jax.query_table"
-_RANK_OF_PART = "rank_"
+_RANK_OF = "rank_"
 _ANSWERS = ("answers", "answer_scores")
 
 
@@ -25,17 +26,17 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
-_BEFORE_PARTS = (
+_BEFORE_RANKS = (
     _required("direction", pa.string()),
     _required("query", pa.string()),
     pa.field("text", pa.string()),
     _required("video", pa.string()),
     *(pa.field(name, pa.int32()) for name in ("words", "nodes_entity", "nodes_action", "nodes_relationship")),
-    _required("right_score", pa.float32()),
+    _required("relevant_score", pa.float32()),
     *(_required(name, pa.int64()) for name in ("greater", "tied", "relevant")),
     _required("rank", pa.float64()),
 )
-_AFTER_PARTS = (
+_AFTER_RANKS = (
     _required("ap", pa.float64()),
     _required("ndcg10", pa.float64()),
     _required("relevant_items", pa.list_(pa.string())),
@@ -44,10 +45,10 @@ _AFTER_PARTS = (
 )
 
 
-def query_schema(parts: tuple[str, ...]) -> pa.Schema:
-    """The columns of a table whose score has these parts; ``rank_<part>`` is the expected rank by one part alone."""
-    ranks = (_required(_RANK_OF_PART + part, pa.float64()) for part in parts)
-    return pa.schema([*_BEFORE_PARTS, *ranks, *_AFTER_PARTS], metadata={_VERSION_KEY: str(VERSION).encode()})
+def query_schema(components: tuple[str, ...]) -> pa.Schema:
+    """The columns of a table; ``rank_<component>`` is the expected rank by that component of the score alone."""
+    ranks = (_required(_RANK_OF + component, pa.float64()) for component in components)
+    return pa.schema([*_BEFORE_RANKS, *ranks, *_AFTER_RANKS], metadata={_VERSION_KEY: str(VERSION).encode()})
 
 
 def write_query_table(path: pathlib.Path, columns: Mapping[str, Any]) -> None:
@@ -61,8 +62,8 @@ def write_query_table(path: pathlib.Path, columns: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a column is missing or unknown, has a null where none may be, or another length.
     """
-    parts = tuple(name.removeprefix(_RANK_OF_PART) for name in columns if name.startswith(_RANK_OF_PART))
-    schema = query_schema(parts)
+    components = _components_in(columns)
+    schema = query_schema(components)
     missing, unknown = set(schema.names) - set(columns), set(columns) - set(schema.names)
     if missing or unknown:
         raise ValueError(f"columns of {path.name}: missing {sorted(missing)}, unknown {sorted(unknown)}")
@@ -99,11 +100,9 @@ class QueryTable:
         return self.columns[column]
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """Parts of the score that have a column of ranks."""
-        return tuple(
-            name.removeprefix(_RANK_OF_PART) for name in self.columns if name.startswith(_RANK_OF_PART)
-        )
+    def components(self) -> tuple[str, ...]:
+        """Components of the score that have a column of ranks."""
+        return _components_in(self.columns)
 
     def ranks(self) -> Ranks:
         """Ranks by the fused score."""
@@ -145,6 +144,11 @@ def read_query_table(path: pathlib.Path, answers: bool = True) -> QueryTable:
     return found
 
 
+def _components_in(names: Iterable[str]) -> tuple[str, ...]:
+    """Components of the score for which one of the columns holds ranks."""
+    return tuple(name.removeprefix(_RANK_OF) for name in names if name.startswith(_RANK_OF))
+
+
 def _typed(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values.cast(kind)
@@ -162,7 +166,7 @@ def _as_numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _columns_with_holes(table: pa.Table) -> list[str]:
-    nullable = {field.name for field in (*_BEFORE_PARTS, *_AFTER_PARTS) if field.nullable}
+    nullable = {field.name for field in (*_BEFORE_RANKS, *_AFTER_RANKS) if field.nullable}
     return [name for name in table.column_names if name not in nullable and table[name].null_count]
 
 
@@ -179,8 +183,8 @@ def _checked_names(path: pathlib.Path, schema: pa.Schema) -> list[str]:
             f"{path} is a table of queries of version {version.decode(errors='replace')}, this program reads "
             f"version {VERSION}; evaluate the run on this split again"
         )
-    parts = tuple(name.removeprefix(_RANK_OF_PART) for name in schema.names if name.startswith(_RANK_OF_PART))
-    expected = query_schema(parts)
+    components = _components_in(schema.names)
+    expected = query_schema(components)
     unknown = sorted(set(schema.names) - set(expected.names))
     if unknown:
         raise InputError(f"{path}: unknown columns {', '.join(unknown)}; evaluate the run again")

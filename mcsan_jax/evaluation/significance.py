@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.ranking.ranks import Ranks
 
 Key = tuple[str, str]
 """A direction and a metric, such as ("t2v", "R@1"); Rsum is ``("", "rsum")``."""
@@ -225,11 +225,11 @@ def _estimates(directions: Directions, weights: np.ndarray) -> dict[Key, np.ndar
 def _bootstrap(directions: Directions, resamples: int, seed: int) -> dict[Key, np.ndarray]:
     directions, videos = _numbered(directions)
     rng = np.random.default_rng(seed)
-    parts = [
+    drawn = [
         _estimates(directions, rng.multinomial(videos, np.full(videos, 1 / videos), size).astype(float))
         for size in _chunks(resamples)
     ]
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return {key: np.concatenate([chunk[key] for chunk in drawn]) for key in drawn[0]}
 
 
 def _interval(drawn: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_pipeline.levels import LEVELS
-from mcsan_jax.evaluation.metrics import CUTOFFS
-from mcsan_jax.evaluation.rank_split import Evaluation
+from mcsan_jax.ranking.metrics import CUTOFFS
+from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
 
 
@@ -22,7 +22,7 @@ def aligned(rows: list[list[str]]) -> list[str]:
 def render_table(
     evaluation: Evaluation, lines_above: Sequence[str], intervals: Mapping[str, Any] | None = None
 ) -> str:
-    """One row per part of the score, the fused score last; recalls in percent.
+    """One row per component of the score, the fused score last; recalls in percent.
 
     Args:
         evaluation: the figures.
@@ -31,11 +31,13 @@ def render_table(
     """
     recalls = [f"{name} R@{k}" for name in ("T2V", "V2T") for k in CUTOFFS]
     head = ["score", *recalls[:3], "MedR", "MnR", *recalls[3:], "MedR", "MnR", "Rsum", "tied %"]
-    parts = [part for part in (*LEVELS, ATTRIBUTES, FUSED) if part in evaluation.directions]
+    components = [
+        component for component in (*LEVELS, ATTRIBUTES, FUSED) if component in evaluation.directions
+    ]
     rows = []
-    for part in parts:
-        figures = evaluation.directions[part]
-        row = [part]
+    for component in components:
+        figures = evaluation.directions[component]
+        row = [component]
         for direction in (figures["t2v"], figures["v2t"]):
             row += [f"{direction[f'R@{k}']:.1f}" for k in CUTOFFS]
             row += [f"{direction['MedR']:.1f}", f"{direction['MnR']:.1f}"]
@@ -53,7 +55,10 @@ def render_table(
             "True caption preferred to one that differs only in …, in % (chance 50): "
             + ", ".join(f"{kind} ({evaluation.foils[kind]})" for kind in kinds)
         )
-        body = [[part, *(f"{evaluation.compositional[part][kind]:.1f}" for kind in kinds)] for part in parts]
+        body = [
+            [component, *(f"{evaluation.compositional[component][kind]:.1f}" for kind in kinds)]
+            for component in components
+        ]
         lines += aligned([["score", *kinds], *body])
     return "\n".join(lines)
 

@@ -20,7 +20,6 @@ from mcsan_jax.models.layers import (
     rematerialized,
 )
 from mcsan_jax.models.recurrent import BidirectionalGRU
-from mcsan_jax.models.span_pooling import pool_spans
 
 PRETRAINED = "pretrained"
 """Name of the module whose parameters were published with a pretrained encoder."""
@@ -39,7 +38,8 @@ class TextEncoder(nn.Module):
     With ``sentence_node`` the pooled sentence is one more node of the graph, without a role. Actions attend to it, it
     attends to itself only, and the global level is what becomes of it.
 
-    The global level is [t, width], every other level [t, n, width], for t texts with room for n nodes or relationships.
+    The global level is [t, width], every other level [t, n, width], for t texts and a capacity of n nodes or
+    relationships.
 
     Attributes:
         config: the group ``model`` of the experiment.
@@ -98,8 +98,8 @@ class TextEncoder(nn.Module):
             edge_mask = jnp.asarray(texts.edge_mask)
             source = _gather_nodes(nodes, jnp.asarray(texts.edge_source))
             target = _gather_nodes(nodes, jnp.asarray(texts.edge_target))
-            parts = jnp.concatenate([source, target, source * target], axis=-1)
-            relation = Linear(config.width, config.compute_dtype, name="relationship")(parts)
+            ends = jnp.concatenate([source, target, source * target], axis=-1)
+            relation = Linear(config.width, config.compute_dtype, name="relationship")(ends)
             relation = relation * roles(texts.edge_roles)
             levels[RELATIONSHIP] = NodeSet(jnp.where(edge_mask[..., None], relation, 0.0), edge_mask)
         return LevelEmbeddings(pooled, {level: levels[level] for level in levels if level in config.levels})
@@ -182,3 +182,60 @@ def _gather_nodes(nodes: Float[Array, "t n d"], slots: Int[Array, "t r"]) -> Flo
 def _ones_with_noise(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
     """Role embeddings multiply, so they start near one: a role changes a node, it does not replace it."""
     return 1.0 + 0.1 * jax.random.normal(key, shape, dtype)
+
+
+def pool_spans(
+    states: Float[Array, "t w d"], spans: Int[Array, "t n 2"], mask: Bool[Array, "t n"]
+) -> Float[Array, "t n d"]:
+    """Maximum of the token states over each node's span of tokens; zero for padded nodes and empty spans.
+
+    Args:
+        states: of tokens.
+        spans: first token and one past the last of each node; what lies beyond the tokens is left out.
+        mask: True for real nodes.
+    """
+    start = jnp.minimum(spans[..., 0], states.shape[1] - 1)
+    size = jnp.where(mask, jnp.minimum(spans[..., 1], states.shape[1]) - start, 0)
+    return jnp.where((size > 0)[..., None], _highest(states, start, size), 0.0)
+
+
+@jax.custom_vjp
+def _highest(
+    states: Float[Array, "t w d"], start: Int[Array, "t n"], size: Int[Array, "t n"]
+) -> Float[Array, "t n d"]:
+    return _highest_forward(states, start, size)[0]
+
+
+def _highest_forward(states: Array, start: Array, size: Array) -> tuple[Array, tuple[Array, ...]]:
+    """Compares the first words of all spans, then the second ones, and so on to the end of the longest span."""
+
+    def compare(place: Array, best: tuple[Array, Array]) -> tuple[Array, Array]:
+        highest, where = best
+        states_there = _token_states(states, start + place)
+        better = (place < size)[..., None] & (states_there > highest)
+        return jnp.where(better, states_there, highest), jnp.where(better, place, where)
+
+    first = _token_states(states, start)
+    best = (first, jnp.zeros(first.shape, jnp.int32))
+    highest, where = jax.lax.fori_loop(1, jnp.max(size), compare, best)
+    return highest, (states, start, size, where)
+
+
+def _highest_backward(kept: tuple[Array, ...], gradient: Array) -> tuple[Array, None, None]:
+    """Hands the gradient of each number to the token that it comes from; of equal ones, to the first."""
+    states, start, size, where = kept
+
+    def hand_over(place: Array, total: Array) -> Array:
+        own = jnp.where(where == place, gradient, 0.0)
+        rows = jnp.minimum(start + place, states.shape[1] - 1)
+        return jax.vmap(lambda of_text, row, values: of_text.at[row].add(values))(total, rows, own)
+
+    return jax.lax.fori_loop(0, jnp.max(size), hand_over, jnp.zeros_like(states)), None, None
+
+
+_highest.defvjp(_highest_forward, _highest_backward)
+
+
+def _token_states(states: Array, row: Array) -> Array:
+    rows = jnp.minimum(row, states.shape[1] - 1)
+    return jnp.take_along_axis(states, rows[..., None], axis=1)

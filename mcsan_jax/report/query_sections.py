@@ -60,11 +60,11 @@ def _failure(case: FailureCase) -> ShownFailure:
         scores=tuple(
             (
                 name,
-                number(scores.right, 3),
+                number(scores.relevant, 3),
                 number(scores.returned, 3),
-                difference(scores.returned, scores.right, 3),
+                difference(scores.returned, scores.relevant, 3),
             )
-            for name, scores in ((name, case.parts[name]) for name in SCORES if name in case.parts)
+            for name, scores in ((name, case.components[name]) for name in SCORES if name in case.components)
         ),
         blame=case.blame,
     )

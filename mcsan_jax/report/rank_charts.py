@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcsan_jax.evaluation.query_table import QueryTable
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.ranking.ranks import Ranks
 from mcsan_jax.report.charts import GREY, Series, Words, line_chart, stair_chart
 from mcsan_jax.report.contents import DIRECTIONS, Chart, Section, Table, number
 from mcsan_jax.report.results import EvaluatedRun

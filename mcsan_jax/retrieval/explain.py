@@ -62,13 +62,13 @@ def explain(searcher: Searcher, text: str, video: str) -> Explanation:
     """
     row = searcher.row_of(video)
     (query,) = searcher.parser.parse([text])
-    prepared = searcher.videos.collection.take(np.array([row]), 1)
+    normalised = searcher.videos.collection.take(np.array([row]), 1)
     texts = searcher.encode([query])
-    frames = max((_frame_count(of_level) for of_level in prepared.frames.values()), default=0)
+    frames = max((_frame_count(of_level) for of_level in normalised.frames.values()), default=0)
     smoothing = searcher.config.similarity.smoothing
     levels = {
         level: _explain_level(
-            prepared.frames[level], texts.nodes[level].queries, query.phrases[level], smoothing, frames
+            normalised.frames[level], texts.nodes[level].queries, query.phrases[level], smoothing, frames
         )
         for level in NODE_LEVELS
         if level in texts.nodes and query.phrases[level]

@@ -12,12 +12,12 @@ from data_pipeline.levels import LEVELS
 from data_pipeline.prepared_data import Query, QueryParser, SplitReader
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.evaluation.block_scores import BlockScorer
-from mcsan_jax.evaluation.collection import TextCollection
-from mcsan_jax.evaluation.encode_split import EncodedVideos, Encoders, Variables, encode_videos
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.collection import TextCollection
+from mcsan_jax.ranking.encode_split import EncodedVideos, Encoders, Variables, encode_videos
 from mcsan_jax.runs.open import check_split, open_run
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
-from mcsan_jax.scoring.prepared import PreparedTexts
+from mcsan_jax.scoring.normalised import NormalisedTexts
 from mcsan_jax.training.experiment import batch_limits
 
 
@@ -142,11 +142,11 @@ class Searcher:
             if name in blocks[0] and name not in lacking
         }
 
-    def encode(self, queries: Sequence[Query]) -> PreparedTexts:
+    def encode(self, queries: Sequence[Query]) -> NormalisedTexts:
         """Encodes a few parsed texts, ready to be scored; rows that fill up the batch have no node."""
         rows = -(-len(queries) // self._rows) * self._rows
-        prepared, _ = self._encoders.texts(self._variables, self.parser.batch(queries, rows))
-        return prepared
+        normalised, _ = self._encoders.texts(self._variables, self.parser.batch(queries, rows))
+        return normalised
 
     def row_of(self, video: str) -> int:
         """Returns the row of a video among the scores by its id.

@@ -26,7 +26,7 @@ from mcsan_jax.runs.record_fields import (
 )
 from mcsan_jax.runs.stored_config import flatten
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _VERSION_KEY = "schema_version"
 
 _PACKAGES = ("mcsan-jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -60,7 +60,7 @@ class EvaluationRecord(pydantic.BaseModel):
 
     model_config = STRICT
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     split: str
     step: int
     merged_duplicates: bool
@@ -110,7 +110,7 @@ class EvaluationRecord(pydantic.BaseModel):
         """Makes the record of an evaluation.
 
         Args:
-            figures: the fields of an `evaluation.rank_split.Evaluation`.
+            figures: the fields of an `ranking.rank_split.Evaluation`.
             split: the evaluated one.
             step: of the checkpoint.
             config: of the run.

@@ -101,9 +101,9 @@ class WrongAnswer(_Field):
 
 
 class PairScores(_Field):
-    """It holds a level's score of the relevant video (``right``) and of the first wrong one (``returned``)."""
+    """It holds a level's score of the relevant video (``relevant``) and of the first wrong one (``returned``)."""
 
-    right: float
+    relevant: float
     returned: float
 
 
@@ -115,7 +115,7 @@ class FailureCase(_Field):
     video: str
     rank: float
     returned: list[WrongAnswer]
-    parts: dict[str, PairScores]
+    components: dict[str, PairScores]
     blame: str
 
 
@@ -130,7 +130,7 @@ class SharedCaption(_Field):
 
 
 class FalseNegatives(_Field):
-    """They are captions that other videos have, too; see `evaluation.duplicates.probable_false_negatives`."""
+    """They are captions that other videos have, too; see `ranking.duplicates.probable_false_negatives`."""
 
     queries: int
     share: float

@@ -10,6 +10,7 @@ from mcsan_jax.config import Config
 _RENAMED = {
     "similarity.attribute_weight": "similarity.attribute_share",
     "similarity.block_bytes": "similarity.cosine_bytes",
+    "train.keep_states": "train.token_state_cache",
     "loss.attribute_weight": "loss.focal_weight",
     "evaluation.block_bytes": "evaluation.encoded_bytes",
 }

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mcsan_jax.scoring.frame_attention import FrameSet
-from mcsan_jax.scoring.packing import PackedNodes
+from mcsan_jax.scoring.normalised import PackedNodes
 
 NodeScorer = Callable[[FrameSet, Float[Array, "block d"]], Float[Array, "v block"]]
 """Scores of all given videos and nodes."""
@@ -39,7 +39,7 @@ def mean_node_similarity(
     """The mean over each caption's nodes of their scores with each video; zero for captions without nodes.
 
     Args:
-        frames: prepared frames of the videos.
+        frames: normalised frames of the videos.
         nodes: packed nodes of the captions.
         score_nodes: the score of videos and nodes.
         budget: bytes of a block's cosines.

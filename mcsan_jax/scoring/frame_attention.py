@@ -58,7 +58,7 @@ class FrameSet:
     gram: Float[Array, "v f f"]
 
 
-def prepare_frames(frames: NodeSet, product_dtype: jnp.dtype | None = None) -> FrameSet:
+def normalise_frames(frames: NodeSet, product_dtype: jnp.dtype | None = None) -> FrameSet:
     """Directions, relative lengths and Gram matrices of videos' frames."""
     directions, lengths = direction_and_length(jnp.where(frames.mask[:, :, None], frames.vectors, 0))
     longest = jax.lax.stop_gradient(jnp.max(lengths, axis=1, keepdims=True))
@@ -76,7 +76,7 @@ def attended_similarity(
     """Score of every video and every node, as in the module's formula; the reference for other forms of it.
 
     Args:
-        frames: prepared frames.
+        frames: normalised frames.
         queries: node vectors of unit length, or zero.
         smoothing: λ, the inverse temperature of the attention over frames.
         product_dtype: type of the large product's inputs; sums are float32.

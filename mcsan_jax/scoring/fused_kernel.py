@@ -54,7 +54,7 @@ def fused_attended_similarity(
     """Score of every video and every node, equal to `attended_similarity` but for rounding.
 
     Args:
-        frames: prepared frames, at most `MAXIMUM_FRAMES` of a video.
+        frames: normalised frames, at most `MAXIMUM_FRAMES` of a video.
         queries: node vectors of unit length, or zero.
         smoothing: λ, the inverse temperature of the attention over frames.
         product_dtype: type of the large product's inputs; sums are float32, and float32 products are full ones.

@@ -15,8 +15,12 @@ from jaxtyping import Array, Bool, Float
 from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.config import LossConfig
 from mcsan_jax.encodings import Encoding
-from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binary_cross_entropy
-from mcsan_jax.scoring.ranking_losses import info_nce_losses, triplet_losses
+from mcsan_jax.scoring.loss_formulas import (
+    attribute_divergence,
+    focal_binary_cross_entropy,
+    info_nce_losses,
+    triplet_losses,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,23 +7,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import Encoding, ScoringParameters
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_texts, normalise_videos
 from mcsan_jax.scoring.similarity import fuse_levels, level_similarities
 from mcsan_jax.scoring.vectors import product
 
 ATTRIBUTES = "attributes"
 FUSED = "fused"
 
+USUAL_ATTRIBUTE_SHARE = 0.3
+"""Share of the attribute score that is tried where a model was trained without it."""
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Similarity matrices: the fused score, and the level scores and attribute score that it is made of (`parts`)."""
+    """Similarity matrices: the fused score, and its components, the level scores and the attribute score."""
 
     fused: Float[Array, "v t"]
-    parts: dict[str, Float[Array, "v t"]]
+    components: dict[str, Float[Array, "v t"]]
 
 
 def score(
@@ -34,55 +37,96 @@ def score(
     product_dtype: jnp.dtype | None = None,
 ) -> Scores:
     """All similarity matrices of a set of videos and a set of captions, as they come from the encoders."""
-    return score_prepared(
-        prepare_videos(videos, product_dtype), prepare_texts(texts), parameters, config, product_dtype
+    return score_normalised(
+        normalise_videos(videos, product_dtype), normalise_texts(texts), parameters, config, product_dtype
     )
 
 
-def score_prepared(
-    videos: PreparedVideos,
-    texts: PreparedTexts,
+def score_normalised(
+    videos: NormalisedVideos,
+    texts: NormalisedTexts,
     parameters: ScoringParameters,
     config: SimilarityConfig,
     product_dtype: jnp.dtype | None = None,
 ) -> Scores:
-    """All similarity matrices of prepared videos and captions.
+    """All similarity matrices of normalised videos and captions.
 
     The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the cosine of the attribute probabilities,
     averaged over the node levels that a caption has, and μ ``config.attribute_share``.
     """
-    parts = score_parts(videos, texts, config, config.attribute_share > 0, product_dtype)
-    fused = fuse_parts(parts, texts, parameters, config.missing_levels, config.attribute_share)
-    return Scores(fused, parts)
+    components = score_components(videos, texts, config, config.attribute_share > 0, product_dtype)
+    fused = fuse_components(components, texts, parameters, Fusion.as_trained(config))
+    return Scores(fused, components)
 
 
-def score_parts(
-    videos: PreparedVideos,
-    texts: PreparedTexts,
+def score_components(
+    videos: NormalisedVideos,
+    texts: NormalisedTexts,
     config: SimilarityConfig,
     with_attributes: bool,
     product_dtype: jnp.dtype | None = None,
 ) -> dict[str, Float[Array, "v t"]]:
     """The score of every level and, if it is asked for and the texts have attributes, the attribute score."""
-    parts = level_similarities(videos, texts, config, product_dtype)
+    components = level_similarities(videos, texts, config, product_dtype)
     if with_attributes and texts.attributes:
         agreement = {
             level: product("va,ta->vt", videos.attributes[level], texts.attributes[level], None)
             for level in texts.attributes
         }
-        parts[ATTRIBUTES] = fuse_levels(agreement, texts.presence(), dict.fromkeys(agreement, 1.0))
-    return parts
+        components[ATTRIBUTES] = fuse_levels(agreement, texts.presence(), dict.fromkeys(agreement, 1.0))
+    return components
 
 
-def fuse_parts(
-    parts: Mapping[str, Float[Array, "v t"]],
-    texts: PreparedTexts,
+@dataclasses.dataclass(frozen=True)
+class Fusion:
+    """A way to make one score of the level scores and the attribute score.
+
+    Attributes:
+        name: for tables.
+        without: levels that are left out.
+        missing_levels: what becomes of a level that a caption lacks: renormalize, or zero.
+        attribute_share: share of the attribute score.
+    """
+
+    name: str
+    without: tuple[str, ...]
+    missing_levels: str
+    attribute_share: float
+
+    @classmethod
+    def as_trained(cls, config: SimilarityConfig) -> "Fusion":
+        """Returns the way in which the model was trained."""
+        return cls(FUSED, (), config.missing_levels, config.attribute_share)
+
+
+def ablations(config: Config) -> tuple[Fusion, ...]:
+    """Returns other ways to fuse a trained model's scores, from which one learns what each level is worth.
+
+    Each level is left out, missing levels count in the other way, and the attribute score is off (or on).
+    """
+    as_trained = Fusion.as_trained(config.similarity)
+    levels = config.model.levels if len(config.model.levels) > 1 else ()
+    fusions = [dataclasses.replace(as_trained, name=f"without {level}", without=(level,)) for level in levels]
+    name, other = "missing levels count as zero", "zero"
+    if as_trained.missing_levels == other:
+        name, other = "renormalized over a caption's levels", "renormalize"
+    fusions.append(dataclasses.replace(as_trained, name=name, missing_levels=other))
+    name, share = "without attributes", 0.0
+    if as_trained.attribute_share == 0:
+        name, share = f"with attributes ({USUAL_ATTRIBUTE_SHARE:g})", USUAL_ATTRIBUTE_SHARE
+    return (*fusions, dataclasses.replace(as_trained, name=name, attribute_share=share))
+
+
+def fuse_components(
+    components: Mapping[str, Float[Array, "v t"]],
+    texts: NormalisedTexts,
     parameters: ScoringParameters,
-    missing_levels: str,
-    attribute_share: float,
+    fusion: Fusion,
 ) -> Float[Array, "v t"]:
-    """The fused score from level scores, mixed with the attribute score if `parts` holds it."""
-    fused = fuse_levels(parts, texts.presence(), parameters.level_weights, missing_levels)
-    if attribute_share > 0 and ATTRIBUTES in parts:
-        fused = (1.0 - attribute_share) * fused + attribute_share * parts[ATTRIBUTES]
+    """Returns the fused score from level scores, mixed with the attribute score if `components` holds it."""
+    kept = {name: scores for name, scores in components.items() if name not in fusion.without}
+    fused = fuse_levels(kept, texts.presence(), parameters.level_weights, fusion.missing_levels)
+    share = fusion.attribute_share
+    if share > 0 and ATTRIBUTES in kept:
+        fused = (1.0 - share) * fused + share * kept[ATTRIBUTES]
     return fused

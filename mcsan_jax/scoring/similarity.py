@@ -15,7 +15,7 @@ from data_pipeline.levels import GLOBAL, LEVELS
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.scoring.blocks import mean_node_similarity
 from mcsan_jax.scoring.frame_attention import attended_similarity
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.scoring.vectors import TINY, cosines_of_directions
 
 _CACHE_BYTES = 2 * 2**20
@@ -23,8 +23,8 @@ _ACCELERATOR_BYTES = 256 * 2**20
 
 
 def level_similarities(
-    videos: PreparedVideos,
-    texts: PreparedTexts,
+    videos: NormalisedVideos,
+    texts: NormalisedTexts,
     config: SimilarityConfig,
     product_dtype: jnp.dtype | None = None,
 ) -> dict[str, Float[Array, "v t"]]:

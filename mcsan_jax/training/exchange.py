@@ -18,9 +18,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mcsan_jax.encodings import Encoding, ScoringParameters
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_texts
 
-PairScorer = Callable[[PreparedVideos, PreparedTexts, ScoringParameters], Float[Array, "v t"]]
+PairScorer = Callable[[NormalisedVideos, NormalisedTexts, ScoringParameters], Float[Array, "v t"]]
 """A function that scores all given videos and captions with each other."""
 
 Leaves = list[Array]
@@ -30,7 +30,7 @@ LeafScorer = Callable[[Leaves, Leaves, Leaves, ScoringParameters], Float[Array, 
 
 
 def gathered_scores(
-    score: PairScorer, axis: str, videos: PreparedVideos, texts: Encoding, parameters: ScoringParameters
+    score: PairScorer, axis: str, videos: NormalisedVideos, texts: Encoding, parameters: ScoringParameters
 ) -> Float[Array, "own_v t"]:
     """Scores this device's videos with the captions of all devices, which it gathers.
 
@@ -45,15 +45,15 @@ def gathered_scores(
         Scores of this device's videos and all captions, in the order of the devices.
     """
     everyone = jax.lax.all_gather(texts, axis, tiled=True)
-    return score(videos, prepare_texts(everyone), parameters)
+    return score(videos, normalise_texts(everyone), parameters)
 
 
 def ring_scores(
-    score: PairScorer, axis: str, videos: PreparedVideos, texts: Encoding, parameters: ScoringParameters
+    score: PairScorer, axis: str, videos: NormalisedVideos, texts: Encoding, parameters: ScoringParameters
 ) -> Float[Array, "own_v t"]:
     """Returns what `gathered_scores` does, while the captions go round from device to device."""
     of_videos, video_kind = jax.tree.flatten(videos)
-    of_texts, text_kind = jax.tree.flatten(prepare_texts(texts))
+    of_texts, text_kind = jax.tree.flatten(normalise_texts(texts))
     # The others are indices and masks.
     has_gradient = [bool(jnp.issubdtype(leaf.dtype, jnp.floating)) for leaf in of_texts]
     vectors, rest = (

@@ -12,8 +12,8 @@ from jax.sharding import Mesh
 from data_pipeline.batches.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
 from data_pipeline.prepared_data import FeatureStream, Manifest, WordVectors
 from mcsan_jax.config import Config, DataConfig
-from mcsan_jax.evaluation.encode_split import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
+from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
 from mcsan_jax.training.checkpointing import NOT_READ
 from mcsan_jax.training.initial_parameters import find_encoder, is_pretrained

@@ -16,8 +16,8 @@ from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.losses import LossInputs, RankedQueries, make_losses
-from mcsan_jax.scoring.multi_level import score_prepared
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_videos
+from mcsan_jax.scoring.multi_level import score_normalised
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_videos
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import DATA_AXIS
 from mcsan_jax.training.exchange import gathered_scores, ring_scores
@@ -69,12 +69,12 @@ def _rank(
     dtype = product_dtype(config.model.compute_dtype)
 
     def fused(
-        videos: PreparedVideos, texts: PreparedTexts, parameters: ScoringParameters
+        videos: NormalisedVideos, texts: NormalisedTexts, parameters: ScoringParameters
     ) -> Float[Array, "v t"]:
-        return score_prepared(videos, texts, parameters, config.similarity, dtype).fused
+        return score_normalised(videos, texts, parameters, config.similarity, dtype).fused
 
     exchange = ring_scores if config.train.exchange == "ring" else gathered_scores
-    of_videos = exchange(fused, DATA_AXIS, prepare_videos(videos, dtype), texts, parameters)
+    of_videos = exchange(fused, DATA_AXIS, normalise_videos(videos, dtype), texts, parameters)
     of_texts = jax.lax.all_to_all(of_videos, DATA_AXIS, split_axis=1, concat_axis=0, tiled=True).T
 
     mask, groups = jnp.asarray(batch.example_mask), jnp.asarray(batch.texts.caption_group)

@@ -32,18 +32,18 @@ class RunLog:
     When a run is resumed, the log drops entries after the restored step.
 
     Args:
-        workdir: folder of `metrics.jsonl` and `tensorboard/`.
+        run_folder: in which ``metrics.jsonl`` and ``tensorboard/`` are written.
         start_step: step from which the run goes on.
     """
 
-    def __init__(self, workdir: pathlib.Path, start_step: int) -> None:
+    def __init__(self, run_folder: pathlib.Path, start_step: int) -> None:
         writes = is_first()
-        path = workdir / "metrics.jsonl" if writes else pathlib.Path(os.devnull)
+        path = run_folder / "metrics.jsonl" if writes else pathlib.Path(os.devnull)
         if writes:
             _drop_after(path, start_step)
         self._lines = path.open("a", encoding="utf-8")
         self._board = tensorboardX.SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=start_step + 1, write_to_disk=writes
+            str(run_folder / "tensorboard"), purge_step=start_step + 1, write_to_disk=writes
         )
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
@@ -194,8 +194,8 @@ def _loss_by_term(metrics: Mapping[str, float]) -> str:
         if name.startswith("loss/"):
             term = name.split("/")[1]
             terms[term] = terms.get(term, 0.0) + value
-    parts = ", ".join(f"{term} {value:.3f}" for term, value in terms.items())
-    return f"loss {metrics['loss']:.3f} ({parts})"
+    terms_shown = ", ".join(f"{term} {value:.3f}" for term, value in terms.items())
+    return f"loss {metrics['loss']:.3f} ({terms_shown})"
 
 
 def _drop_after(path: pathlib.Path, step: int) -> None:

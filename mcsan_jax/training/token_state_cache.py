@@ -8,9 +8,9 @@ import jax
 import numpy as np
 
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
-from mcsan_jax.evaluation.encode_split import CaptionRows, FoilRows, Split
 from mcsan_jax.models.bert import Bert, BertShape
 from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, Split
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 
@@ -98,7 +98,7 @@ class SplitWithStates:
 
 def caches_token_states(experiment: Experiment) -> bool:
     """Whether the text encoder is frozen, and what it makes of a caption is to be kept."""
-    return experiment.config.train.keep_states and experiment.config.encoder_is_frozen
+    return experiment.config.train.token_state_cache and experiment.config.encoder_is_frozen
 
 
 def make_token_state_cache(experiment: Experiment, state: TrainState) -> TokenStateCache:

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from data_pipeline.batches.batch import PairBatch
-from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.processes import Preempted, is_first, stop_requests
+from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.sharding import on_devices
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
@@ -37,7 +37,7 @@ def train(
     batches: PairStream,
     evaluator: Evaluator,
     checkpoints: CheckpointStore,
-    workdir: pathlib.Path,
+    run_folder: pathlib.Path,
     profile: bool = False,
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
@@ -50,7 +50,7 @@ def train(
         batches: of the training split.
         evaluator: evaluates a state.
         checkpoints: where states are saved.
-        workdir: folder of the logs and of the trace.
+        run_folder: in which the curves (`progress.RunLog`) and the trace, ``profile/``, are written.
         profile: whether the first process traces a few steps.
 
     Returns:
@@ -78,8 +78,8 @@ def train(
     batch = next(stream)
     print(describe_memory(experiment, state, batch), flush=True)
     with (
-        StepTrace(workdir / "profile" if profile and is_first() else None, start) as trace,
-        RunLog(workdir, start) as log,
+        StepTrace(run_folder / "profile" if profile and is_first() else None, start) as trace,
+        RunLog(run_folder, start) as log,
         TrainProgress(total, start, config.batch_size) as progress,
         stop_requests() as stops_after,
     ):

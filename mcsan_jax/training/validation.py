@@ -12,14 +12,14 @@ from jaxtyping import Int
 
 from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
-from mcsan_jax.evaluation.encode_split import (
+from mcsan_jax.ranking.encode_split import (
     EncodedCaptions,
     EncodedSplit,
     EncodedVideos,
     Split,
     encode_split,
 )
-from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
+from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, rank_split
 from mcsan_jax.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.objective import logged_losses, make_objective
@@ -139,13 +139,13 @@ def _without_inputs(batch: PairBatch) -> PairBatch:
 
 def _encoded_videos(videos: EncodedVideos, rows: Int[np.ndarray, " v"]) -> Encoding:
     """Some videos as an encoder gives them, but for the length of vectors, on which no loss depends."""
-    prepared = videos.collection.take(rows, len(rows))
+    normalised = videos.collection.take(rows, len(rows))
     nodes = {
         level: NodeSet(frames.directions * frames.lengths[:, :, None], frames.lengths > 0)
-        for level, frames in prepared.frames.items()
+        for level, frames in normalised.frames.items()
     }
     logits = {level: of_level[rows] for level, of_level in videos.logits.items()}
-    return Encoding(LevelEmbeddings(prepared.pooled, nodes), logits)
+    return Encoding(LevelEmbeddings(normalised.pooled, nodes), logits)
 
 
 def _encoded_captions(captions: EncodedCaptions, rows: Int[np.ndarray, " t"]) -> Encoding:

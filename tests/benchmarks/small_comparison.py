@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.baselines import RidgeSplit
-from benchmarks.trained_runs import load_config
 from data_pipeline.manifest import Manifest
+from mcsan_jax.config_files import config_of_flags
 from tests.support.fake_evaluation import Clips
 from tests.support.fake_run import write_run
 
@@ -33,7 +33,7 @@ def finish(
     folder: pathlib.Path, flags: Sequence[str], data: pathlib.Path, seed: int, better: int = 0, **details: Any
 ) -> float:
     """Makes a run with the configuration of these flags, finished on split val of real data. Returns its Rsum."""
-    config, manifest = load_config([*flags, f"--config.train.seed={seed}"]), Manifest.load(data)
+    config, manifest = config_of_flags([*flags, f"--config.train.seed={seed}"]), Manifest.load(data)
     steps = config.train.epochs * math.ceil(manifest.splits["train"].videos / config.train.batch_size)
     write_run(folder, _validation(data), "val", config, manifest.fingerprint, steps, better, **details)
     return float(json.loads((folder / "eval" / "val.json").read_text())["rsum"])

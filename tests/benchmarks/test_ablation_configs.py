@@ -12,18 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.trained_runs import load_config
 from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config, SimilarityConfig, defaults, from_config_dict
-from mcsan_jax.config_files import config_names
+from mcsan_jax.config_files import config_names, config_of_flags
 from mcsan_jax.configs import ablations
 from mcsan_jax.configs.derived import BASES
 from mcsan_jax.configs.sizes import SIZES
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.runs.stored_config import flatten
-from mcsan_jax.scoring.attribute_losses import focal_binary_cross_entropy
+from mcsan_jax.scoring.loss_formulas import focal_binary_cross_entropy
 from mcsan_jax.scoring.multi_level import score
 from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.objective import make_objective
@@ -171,7 +170,7 @@ def test_every_run_of_every_size_has_a_folder_of_its_own(base: str) -> None:
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 def test_the_command_line_reads_an_ablation() -> None:
     file = ROOT / "configs" / "ablations.py"
-    config = load_config([f"--config={file}:no_divergence:msrvtt_1ka-tiny", "--config.train.epochs=3"])
+    config = config_of_flags([f"--config={file}:no_divergence:msrvtt_1ka-tiny", "--config.train.epochs=3"])
     assert config.name == "ablations/msrvtt_1ka-tiny/no_divergence"
     assert (config.loss.divergence_weight, config.train.epochs) == (0.0, 3)
 

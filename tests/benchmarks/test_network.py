@@ -33,7 +33,7 @@ def experiment(levels: tuple[str, ...] = LEVELS, **train: object) -> Experiment:
         model=model,
         data=data,
         train=dataclasses.replace(
-            config.train, **{"keep_states": False, "batch_size": 32, "captions_per_video": 2, **train}
+            config.train, **{"token_state_cache": False, "batch_size": 32, "captions_per_video": 2, **train}
         ),
     )
     return build_experiment(

@@ -134,9 +134,9 @@ def test_embeddings_and_scores_are_equal(missing_levels: str) -> None:
             mask = np.array(ours.embeddings.nodes[level].mask)
             assert_close(ours.embeddings.nodes[level].vectors[mask], vectors[mask], 1e-5, level)
     fused, levels = setting.peer(pairs)
-    assert set(levels) == set(scores.parts) == set(LEVELS)
+    assert set(levels) == set(scores.components) == set(LEVELS)
     for level, matrix in levels.items():
-        assert_close(scores.parts[level], matrix, 1e-5, level)
+        assert_close(scores.components[level], matrix, 1e-5, level)
     assert_close(scores.fused, fused, 1e-5, "fused")
 
 
@@ -168,5 +168,5 @@ def test_scores_are_equal_at_the_published_size() -> None:
         fused, levels = setting.peer(weights.make_pairs(setting.batch))
     for level, matrix in levels.items():
         assert np.ptp(matrix.numpy()) > 1e-2
-        assert_close(scores.parts[level], matrix, 1e-5, level)
+        assert_close(scores.components[level], matrix, 1e-5, level)
     assert_close(scores.fused, fused, 1e-5, "fused")

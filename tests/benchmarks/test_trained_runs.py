@@ -81,7 +81,7 @@ def test_a_run_of_another_configuration_is_refused_before_any_training(
         (["--mcsan=configs/demo.py:huge"], "size 'huge' of config 'demo' is unknown"),
         (["--split=dev"], "no split 'dev' in"),
         (["--seeds=0,0"], "expected different numbers from 0 on, such as 0,1,2, found '0,0'"),
-        (["--jobs=0"], "expected 1 or more, found '0'"),
+        (["--jobs=0"], "0: expected 1 or more"),
         (["--", "--config.train.seed=3"], "--config.train.seed=3: --seeds decides that"),
         (["--", "--mode=train"], "--mode=train: expected --config.GROUP.FIELD=VALUE"),
         (["--", "--config.train.epoch=3"], "Did you mean: config.train.epochs"),

@@ -17,6 +17,7 @@ from absl.testing import flagsaver
 from packaging.requirements import Requirement
 
 from benchmarks import claims, quality
+from benchmarks.options import parse_comparison
 from benchmarks.trained_runs import check_flags
 from data_pipeline import inspect as inspection
 from data_pipeline import prepare as preparation
@@ -221,6 +222,8 @@ class Checker:
         if hasattr(module, "parse"):
             # With flags that it hands on to trainings.
             given, overrides = module.parse(arguments)
+        elif short in ("claims", "quality"):
+            given, overrides = parse_comparison(module.make_parser(), arguments)
         else:
             given, overrides = module.make_parser().parse_args(arguments), []
         for trained in _trained(short, given, overrides):

@@ -7,14 +7,13 @@ import pytest
 
 from data_pipeline.levels import ENTITY, LEVELS
 from mcsan_jax.config import EvaluationConfig
-from mcsan_jax.evaluation.ablation import ablations
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table, write_query_table
-from mcsan_jax.evaluation.rank_split import rank_split
-from mcsan_jax.evaluation.ranking import RankCounter, text_to_video_ranks, video_to_text_ranks
-from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.scoring.multi_level import FUSED
-from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
+from mcsan_jax.ranking.rank_split import rank_split
+from mcsan_jax.ranking.ranks import RankCounter, text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.ranking.relevance import Matches
+from mcsan_jax.scoring.multi_level import FUSED, ablations
+from tests.support.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
 from tests.support.tiny_model import SHAPE
 
 COUNTS = {level: range(size, 0, -1) for level, size in SHAPE.attributes}
@@ -77,7 +76,7 @@ def test_queries_carry_ranks_and_best_answers(
     np.testing.assert_allclose(captions["ap"], 1 / ranks.expected_rank())
     expected = text_to_video_ranks(matrices[ENTITY], split.owners).expected_rank()
     np.testing.assert_array_equal(captions["rank_entity"], expected)
-    np.testing.assert_array_equal(captions["right_score"], scores[split.owners, np.arange(CAPTIONS)])
+    np.testing.assert_array_equal(captions["relevant_score"], scores[split.owners, np.arange(CAPTIONS)])
     np.testing.assert_array_equal(captions["nodes_entity"] > 0, np.any(matrices[ENTITY] != 0, axis=0))
     for row in range(CAPTIONS):
         order = np.argsort(-scores[:, row], kind="stable")
@@ -106,12 +105,12 @@ def test_details_fit_the_scores(evaluated: EvaluatedSplit, split: MemorySplit, f
         assert [each["video"] for each in query["returned"]] == [f"video{video}" for video in best[:3]]
         gaps = {
             level: details["level_weights"][level]
-            * (query["parts"][level]["returned"] - query["parts"][level]["right"])
+            * (query["components"][level]["returned"] - query["components"][level]["relevant"])
             for level in LEVELS
         }
         assert query["blame"] == max(gaps, key=lambda level: gaps[level])
-        right = query["parts"]["fused"]["right"]
-        assert right == pytest.approx(scores[split.owners[caption], caption], abs=1e-6)
+        relevant = query["components"]["fused"]["relevant"]
+        assert relevant == pytest.approx(scores[split.owners[caption], caption], abs=1e-6)
     assert details["hubs"]["t2v"]["k"] == 10 and len(details["hubs"]["v2t"]["top"]) == 10
     for level, thirds in details["attributes"].items():
         assert set(thirds) <= {"frequent", "medium", "rare"}, level
@@ -122,7 +121,7 @@ def test_an_ablation_leaves_out_each_level(
     evaluated: EvaluatedSplit, matrices: dict[str, np.ndarray], split: MemorySplit
 ) -> None:
     rows = {row["name"]: row for row in evaluated.details["ablation"]}
-    names = ["as trained", *(f"only {part}" for part in (*LEVELS, "attributes"))]
+    names = ["as trained", *(f"only {name}" for name in (*LEVELS, "attributes"))]
     names += [f"without {level}" for level in LEVELS]
     names += ["missing levels count as zero", "without attributes"]
     assert list(rows) == names
@@ -134,7 +133,7 @@ def test_fusions_equal_their_formulas(
 ) -> None:
     config = setting.config
     scorer = scored_split(setting, split, config).scorer.with_fusions(ablations(config))
-    parts = scorer.scores_of(np.arange(VIDEOS), np.arange(CAPTIONS))
+    scores = scorer.scores_of(np.arange(VIDEOS), np.arange(CAPTIONS))
     present = {level: np.any(matrices[level] != 0, axis=0) for level in LEVELS}
     assert not all(of_level.all() for of_level in present.values())
     agreement = 0.2 * matrices["attributes"]
@@ -146,11 +145,11 @@ def test_fusions_equal_their_formulas(
 
     for left_out in LEVELS:
         mean = fused([level for level in LEVELS if level != left_out], present)
-        np.testing.assert_allclose(parts[f"without {left_out}"], 0.8 * mean + agreement, atol=1e-6)
+        np.testing.assert_allclose(scores[f"without {left_out}"], 0.8 * mean + agreement, atol=1e-6)
     all_present = {level: np.ones(CAPTIONS) for level in LEVELS}
     of_all = 0.8 * fused(list(LEVELS), all_present) + agreement
-    np.testing.assert_allclose(parts["missing levels count as zero"], of_all, atol=1e-6)
-    np.testing.assert_allclose(parts["without attributes"], fused(list(LEVELS), present), atol=1e-6)
+    np.testing.assert_allclose(scores["missing levels count as zero"], of_all, atol=1e-6)
+    np.testing.assert_allclose(scores["without attributes"], fused(list(LEVELS), present), atol=1e-6)
 
 
 def test_captions_of_the_same_text_can_be_one_query(

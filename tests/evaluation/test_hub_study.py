@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mcsan_jax.config import EvaluationConfig
-from mcsan_jax.evaluation.encode_split import encode_captions
 from mcsan_jax.evaluation.hub_study import TEMPERATURES, Bank, DrawnCaptions, study_hubs
-from mcsan_jax.evaluation.ranking import text_to_video_ranks
+from mcsan_jax.ranking.encode_split import encode_captions
+from mcsan_jax.ranking.ranks import text_to_video_ranks
 from mcsan_jax.scoring.multi_level import FUSED
-from tests.evaluation.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
+from tests.support.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
 from tests.support.tiny_model import random_batch
 
 BANK_VIDEOS, BANK_CAPTIONS, DRAWN = 9, 40, 20

@@ -10,7 +10,7 @@ from data_pipeline.levels import LEVELS
 from mcsan_jax.evaluation.query_table import query_schema, read_query_table, write_query_table
 from tests.support.fake_evaluation import query_columns
 
-PARTS = ("fused", *LEVELS)
+COMPONENTS = ("fused", *LEVELS)
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def test_what_was_written_is_read(path: pathlib.Path) -> None:
     write_query_table(path, columns)
     table = read_query_table(path)
     assert len(table) == 48
-    assert table.parts == PARTS
+    assert table.components == COMPONENTS
     for name, values in columns.items():
         if name in ("words", "nodes_entity", "nodes_action", "nodes_relationship"):
             assert table[name].tolist() == [*values[:36], *[-1] * 12]
-        elif name == "right_score":
+        elif name == "relevant_score":
             np.testing.assert_array_equal(table[name], np.asarray(values, np.float32))
         else:
             assert table[name].tolist() == list(values), name
@@ -38,7 +38,7 @@ def test_what_was_written_is_read(path: pathlib.Path) -> None:
 def test_types_are_those_of_the_schema(path: pathlib.Path) -> None:
     write_query_table(path, query_columns())
     schema = pq.read_schema(path)
-    assert schema.remove_metadata() == query_schema(PARTS).remove_metadata()
+    assert schema.remove_metadata() == query_schema(COMPONENTS).remove_metadata()
     assert schema.names[:4] == ["direction", "query", "text", "video"]
     assert schema.field("rank_global").type == pa.float64()
     assert schema.field("answers").type == pa.list_(pa.string())
@@ -126,8 +126,8 @@ def test_a_foreign_file(path: pathlib.Path) -> None:
 
 def test_another_version(path: pathlib.Path) -> None:
     write_query_table(path, query_columns())
-    table = pq.read_table(path).replace_schema_metadata({"mcsan_jax.query_table": "7"})
-    with pytest.raises(InputError, match="of version 7, this program reads version 1"):
+    table = pq.read_table(path).replace_schema_metadata({"mcsan_jax.query_table": "1"})
+    with pytest.raises(InputError, match="of version 1, this program reads version 2"):
         read_query_table(rewritten(path, table))
 
 

@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
-from mcsan_jax.evaluation.ranking import Ranks
 from mcsan_jax.evaluation.significance import (
     RSUM,
     QueryValues,
@@ -19,6 +17,8 @@ from mcsan_jax.evaluation.significance import (
     randomisation_test,
     weighted_medians,
 )
+from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.ranking.ranks import Ranks
 
 Places = dict[str, tuple[np.ndarray, np.ndarray]]
 """By direction: wrong items above the right one, and the video, of each query."""

@@ -1,5 +1,5 @@
-from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.evaluation.tables import render_table, render_variants
+from mcsan_jax.ranking.rank_split import Evaluation
 
 
 def figures(first: float, tied: float) -> dict[str, object]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table, write_query_table
-from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.trec import write_trec
+from mcsan_jax.ranking.metrics import retrieval_metrics
+from mcsan_jax.ranking.ranks import text_to_video_ranks, video_to_text_ranks
 
 
 def evaluated(
@@ -48,7 +48,7 @@ def evaluated(
         "rank": ranks,
         "rank_fused": ranks,
     }
-    columns |= {name: np.zeros(count) for name in ("right_score", "ap", "ndcg10")}
+    columns |= {name: np.zeros(count) for name in ("relevant_score", "ap", "ndcg10")}
     columns |= {
         name: [None] * count
         for name in ("text", "words", "nodes_entity", "nodes_action", "nodes_relationship")

@@ -30,7 +30,7 @@ COUNT = 4
 LARGER = dataclasses.replace(
     SIZES, max_frames=8, max_tokens=10, max_actions=3, max_entities=5, max_relationships=6
 )
-"""More room for everything than `SIZES`."""
+"""Larger capacities for everything than `SIZES`."""
 
 
 def padded(batch: PairBatch) -> PairBatch:
@@ -76,7 +76,7 @@ def padded(batch: PairBatch) -> PairBatch:
 
 
 def for_smaller_sizes(variables: Any) -> Any:
-    """Cuts the learned places of tokens and frames, which there are as many of as a batch has room for."""
+    """Cuts the learned places of tokens and frames, which are as many as the capacity of a batch."""
     lengths = {
         ("text_encoder", "tokens", "places"): SIZES.max_tokens,
         ("video_encoder", "action", "places"): SIZES.max_frames,

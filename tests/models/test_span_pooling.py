@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcsan_jax.models.span_pooling import pool_spans
+from mcsan_jax.models.text_encoder import pool_spans
 
 SPANS = np.array([[[0, 1], [1, 4], [2, 9], [5, 5], [3, 6]], [[0, 6], [5, 6], [4, 6], [0, 2], [7, 8]]])
 """Of six tokens: spans of all lengths, one beyond the last token, an empty one, and a padded node in the end."""

@@ -48,28 +48,28 @@ class Mutant:
 SCORING = (
     Mutant(
         "the divergence has the wrong sign",
-        "mcsan_jax/scoring/attribute_losses.py",
+        "mcsan_jax/scoring/loss_formulas.py",
         "jnp.exp(target) * (target - other)",
         "jnp.exp(target) * (other - target)",
         ("scoring/test_attribute_losses.py",),
     ),
     Mutant(
         "gamma is ignored for attributes that are there",
-        "mcsan_jax/scoring/attribute_losses.py",
+        "mcsan_jax/scoring/loss_formulas.py",
         "jnp.exp(gamma * log_not_p) * log_p",
         "jnp.exp(log_not_p) * log_p",
         ("scoring/test_attribute_losses.py",),
     ),
     Mutant(
         "the triplet's margin has the wrong sign",
-        "mcsan_jax/scoring/ranking_losses.py",
+        "mcsan_jax/scoring/loss_formulas.py",
         "jax.nn.relu(margin - matched[:, None] + scores)",
         "jax.nn.relu(-margin - matched[:, None] + scores)",
         ("scoring/test_ranking_losses.py",),
     ),
     Mutant(
         "the temperature of InfoNCE multiplies",
-        "mcsan_jax/scoring/ranking_losses.py",
+        "mcsan_jax/scoring/loss_formulas.py",
         "logits = scores / temperature",
         "logits = scores * temperature",
         ("scoring/test_ranking_losses.py",),
@@ -162,24 +162,24 @@ TRAINING = (
 EVALUATION = (
     Mutant(
         "ties are resolved in our favour",
-        "mcsan_jax/evaluation/ranking.py",
+        "mcsan_jax/ranking/ranks.py",
         "return self.greater + (self.tied + 1) / (self.relevant + 1)",
         "return self.greater + 1.0",
-        ("evaluation/test_metrics.py", "evaluation/test_ranking.py"),
+        ("ranking/test_metrics.py", "ranking/test_ranks.py"),
     ),
     Mutant(
         "what scores the same stands above",
-        "mcsan_jax/evaluation/ranking.py",
+        "mcsan_jax/ranking/ranks.py",
         "self._text_counts[0, texts] += count_in_columns(block > best)",
         "self._text_counts[0, texts] += count_in_columns(block >= best)",
-        ("evaluation/test_ranking.py",),
+        ("ranking/test_ranks.py",),
     ),
     Mutant(
         "the mean rank is the median",
-        "mcsan_jax/evaluation/metrics.py",
+        "mcsan_jax/ranking/metrics.py",
         '"MnR": float(np.mean(expected))',
         '"MnR": float(np.median(expected))',
-        ("evaluation/test_metrics.py",),
+        ("ranking/test_metrics.py",),
     ),
     Mutant(
         "Holm's correction is not monotone",
@@ -191,9 +191,9 @@ EVALUATION = (
     Mutant(
         "the bootstrap draws captions",
         "mcsan_jax/evaluation/significance.py",
-        "    directions, videos = _numbered(directions)\n    rng = np.random.default_rng(seed)\n    parts",
+        "    directions, videos = _numbered(directions)\n    rng = np.random.default_rng(seed)\n    drawn",
         "    directions, videos = _numbered({name: dataclasses.replace(each, videos=np.arange(len(each.ranks)))"
-        " for name, each in directions.items()})\n    rng = np.random.default_rng(seed)\n    parts",
+        " for name, each in directions.items()})\n    rng = np.random.default_rng(seed)\n    drawn",
         ("evaluation/test_significance.py",),
     ),
     Mutant(
@@ -215,7 +215,7 @@ EVALUATION = (
         "data_pipeline/text/same_text.py",
         'return re.sub(WHITE_SPACE, " ", text.lower())',
         'return re.sub(WHITE_SPACE, " ", text)',
-        ("evaluation/test_relevance.py",),
+        ("ranking/test_relevance.py",),
     ),
 )
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from data_pipeline.levels import LEVELS
-from mcsan_jax.evaluation.metrics import retrieval_metrics
-from mcsan_jax.evaluation.ranking import Ranks, text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.ranking.metrics import retrieval_metrics
+from mcsan_jax.ranking.ranks import Ranks, text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.report.page import write_report
 from mcsan_jax.report.rank_charts import integer_groups, recall_curve
 from mcsan_jax.report.score_charts import occurrence_groups
@@ -182,9 +182,9 @@ def test_failure_cases_name_what_came_instead_and_the_level(
         assert f"{entry['query']}: {entry['video']} at rank {entry['rank']:g}" in text
         assert entry["text"] in text
         blamed = [row for row in table if row[0] == f"{entry['blame']} ← to blame"]
-        scores = entry["parts"][entry["blame"]]
-        lead = round(scores["returned"] - scores["right"], 3)
-        assert blamed[0][1:] == [f"{scores['right']:.3f}", f"{scores['returned']:.3f}", f"{lead:+.3f}"]
+        scores = entry["components"][entry["blame"]]
+        lead = round(scores["returned"] - scores["relevant"], 3)
+        assert blamed[0][1:] == [f"{scores['relevant']:.3f}", f"{scores['returned']:.3f}", f"{lead:+.3f}"]
         for answer in entry["returned"]:
             assert f"{answer['video']} ({answer['score']:.3f})" in text
 

@@ -12,9 +12,9 @@ import pytest
 from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import EvaluationConfig
-from mcsan_jax.evaluation.metrics import retrieval_metrics
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.ranking.metrics import retrieval_metrics
+from mcsan_jax.ranking.ranks import Ranks
 from mcsan_jax.report.contents import SCORES, difference, number
 from mcsan_jax.report.page import write_report
 from mcsan_jax.runs.folder import RunFolder, choose_split
@@ -115,7 +115,7 @@ def test_a_perfect_evaluation_of_few_videos_is_shown(run: Path) -> None:
         "text": ["a dog runs", "a cat sits down", None, None],
         "video": ["a", "b", "a", "b"],
         **{name: [*values, None, None] for name, values in captions.items()},
-        **{name: [1.0] * 4 for name in ("right_score", "rank", "rank_fused", "ap", "ndcg10")},
+        **{name: [1.0] * 4 for name in ("relevant_score", "rank", "rank_fused", "ap", "ndcg10")},
         "greater": [0] * 4,
         "tied": [1] * 4,
         "relevant": [1] * 4,
@@ -284,7 +284,7 @@ def test_numbers_are_written_for_people() -> None:
     assert [difference(a, 1.0) for a in (None, 0.99, 3.5)] == ["–", "+0.0", "+2.5"]
 
 
-def test_parts_are_those_of_the_scores_in_the_order_of_tables() -> None:
+def test_components_are_those_of_the_scores_in_the_order_of_tables() -> None:
     assert (FUSED, *LEVELS, ATTRIBUTES) == SCORES
 
 

@@ -43,8 +43,8 @@ def test_levels_that_a_text_lacks_are_left_out(searcher: Searcher) -> None:
     (best, second) = searcher.search("something red", k=2)
     assert set(best.level_scores) == {"global", "entity"}
     assert best.score >= second.score
-    weights = {part: float(searcher.parameters.level_weights[part]) for part in best.level_scores}
-    mean = sum(weights[part] * best.level_scores[part] for part in weights) / sum(weights.values())
+    weights = {level: float(searcher.parameters.level_weights[level]) for level in best.level_scores}
+    mean = sum(weights[level] * best.level_scores[level] for level in weights) / sum(weights.values())
     assert best.score == pytest.approx(mean, abs=1e-5)
 
 

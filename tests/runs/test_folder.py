@@ -64,6 +64,7 @@ def test_a_run_of_an_earlier_version_is_continued(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     del content["model.matmul_precision"]
     content["loss.attribute_weight"] = content.pop("loss.focal_weight")
+    content["train.keep_states"] = content.pop("train.token_state_cache")
     content["similarity.attribute_weight"] = content.pop("similarity.attribute_share")
     path.write_text(json.dumps(content))
     RunFolder(tmp_path).claim(CONFIG, "f1")

@@ -31,7 +31,7 @@ def with_text(folder: Path, text: str) -> RunFolder:
 
 def test_a_record_says_how_it_came_about(written: str) -> None:
     content = json.loads(written)
-    assert (content["schema_version"], content["split"], content["merged_duplicates"]) == (1, "test", False)
+    assert (content["schema_version"], content["split"], content["merged_duplicates"]) == (2, "test", False)
     assert content["rsum"] == content["directions"]["fused"]["rsum"]
     assert set(content["config"]) == set(flatten(Config()))
     assert content["config"]["model.levels"] == list(Config().model.levels)
@@ -77,8 +77,8 @@ def put(value: Any, *keys: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without("schema_version"), r"has no schema version, this program reads version 1: another version"),
-        (put(2, "schema_version"), r"has schema version 2, this program reads version 1: another version"),
+        (without("schema_version"), r"has no schema version, this program reads version 2: another version"),
+        (put(1, "schema_version"), r"has schema version 1, this program reads version 2: another version"),
         (without("step"), "is damaged: key step is missing"),
         (without("protocol"), "is damaged: key protocol is missing"),
         (

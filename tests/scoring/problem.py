@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcsan_jax.encodings import NodeSet
-from mcsan_jax.scoring.frame_attention import attended_similarity, prepare_frames
+from mcsan_jax.scoring.frame_attention import attended_similarity, normalise_frames
 from mcsan_jax.scoring.vectors import normalize
 from tests.scoring import plain_formulas as plain
 
@@ -44,5 +44,5 @@ def padded_scores(
     """Scores [v, t, n] of all node slots; zero for padding."""
     captions, slots, width = nodes.vectors.shape
     queries = normalize(jnp.where(nodes.mask[..., None], nodes.vectors, 0).reshape(-1, width))
-    scores = attended_similarity(prepare_frames(frames, product_dtype), queries, smoothing, product_dtype)
+    scores = attended_similarity(normalise_frames(frames, product_dtype), queries, smoothing, product_dtype)
     return scores.reshape(-1, captions, slots)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcsan_jax.scoring.attribute_losses import attribute_divergence, focal_binary_cross_entropy
+from mcsan_jax.scoring.loss_formulas import attribute_divergence, focal_binary_cross_entropy
 from mcsan_jax.scoring.losses import mean_over_examples
 from tests.scoring import plain_formulas as plain
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import block_sizes, mean_node_similarity
-from mcsan_jax.scoring.frame_attention import attended_similarity, prepare_frames
-from mcsan_jax.scoring.packing import pack_nodes
+from mcsan_jax.scoring.frame_attention import attended_similarity, normalise_frames
+from mcsan_jax.scoring.normalised import pack_nodes
 from tests.scoring import plain_formulas as plain
 from tests.scoring.problem import Problem, draw_problem
 
@@ -21,7 +21,7 @@ BUDGETS = [1, 4 * 4 * 2, 4 * 4 * 8, WHOLE]
 
 
 def blocked(frames: NodeSet, nodes: NodeSet, budget: int) -> jax.Array:
-    return mean_node_similarity(prepare_frames(frames), pack_nodes(nodes), attended_similarity, budget)
+    return mean_node_similarity(normalise_frames(frames), pack_nodes(nodes), attended_similarity, budget)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_only_blocks_with_real_nodes_are_computed() -> None:
         jax.debug.callback(lambda: computed.append(1))
         return jnp.zeros((2, queries.shape[0]), jnp.float32)
 
-    frames = prepare_frames(NodeSet(jnp.ones((2, 1, 3), jnp.float32), jnp.ones((2, 1), bool)))
+    frames = normalise_frames(NodeSet(jnp.ones((2, 1, 3), jnp.float32), jnp.ones((2, 1), bool)))
     mask = np.zeros((8, 4), bool)
     mask[3, 1] = mask[6, 2] = mask[6, 3] = True
     nodes = pack_nodes(NodeSet(jnp.ones((8, 4, 3), jnp.float32), jnp.asarray(mask)))
@@ -143,7 +143,7 @@ def test_training_keeps_no_cosines() -> None:
     compiled = jax.jit(jax.grad(total)).lower(frames.vectors).compile()
     cosines = 4 * videos * count * captions * slots
     assert compiled.memory_analysis().temp_size_in_bytes < 0.5 * cosines
-    whole = functools.partial(attended_similarity, prepare_frames(frames))
+    whole = functools.partial(attended_similarity, normalise_frames(frames))
     at_once = jax.jit(jax.grad(lambda queries: jnp.sum(whole(queries)))).lower(
         jnp.ones((captions * slots, width))
     )

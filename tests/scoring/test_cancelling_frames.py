@@ -9,9 +9,9 @@ import pytest
 
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import mean_node_similarity
-from mcsan_jax.scoring.frame_attention import CANCELLATION, FLOOR, attended_similarity, prepare_frames
+from mcsan_jax.scoring.frame_attention import CANCELLATION, FLOOR, attended_similarity, normalise_frames
 from mcsan_jax.scoring.fused_kernel import fused_attended_similarity
-from mcsan_jax.scoring.packing import pack_nodes
+from mcsan_jax.scoring.normalised import pack_nodes
 from mcsan_jax.scoring.vectors import normalize
 from tests.scoring import plain_formulas as plain
 
@@ -22,7 +22,7 @@ DISTANCES = [10.0**-exponent for exponent in range(6)]
 
 def score(frames: jax.Array, nodes: jax.Array, smoothing: float = 4.0) -> jax.Array:
     """Scores [v, n] of frames [v, f, d], all real, and nodes [n, d]."""
-    prepared = prepare_frames(NodeSet(frames, jnp.ones(frames.shape[:2], bool)))
+    prepared = normalise_frames(NodeSet(frames, jnp.ones(frames.shape[:2], bool)))
     return attended_similarity(prepared, normalize(nodes), smoothing)
 
 
@@ -137,7 +137,7 @@ def test_other_pairs_keep_their_bits() -> None:
 @pytest.mark.parametrize("budget", [1, 4 * 4 * 3, 2**20])
 def test_frames_that_cancel_in_blocks(budget: int) -> None:
     frames, nodes = map(jnp.float32, cancelling(1.0))
-    videos = prepare_frames(NodeSet(frames, jnp.ones(frames.shape[:2], bool)))
+    videos = normalise_frames(NodeSet(frames, jnp.ones(frames.shape[:2], bool)))
     texts = pack_nodes(NodeSet(nodes[:, None], jnp.ones((len(nodes), 1), bool)))
     scorer = functools.partial(attended_similarity, smoothing=0.0)
     found = jax.jit(mean_node_similarity, static_argnums=(2, 3))(videos, texts, scorer, budget)
@@ -148,7 +148,7 @@ def test_frames_that_cancel_in_blocks(budget: int) -> None:
 
 def test_the_fused_kernel_takes_the_same_way() -> None:
     frames, nodes = map(jnp.float32, cancelling(1.0))
-    videos = prepare_frames(NodeSet(frames, jnp.ones(frames.shape[:2], bool)))
+    videos = normalise_frames(NodeSet(frames, jnp.ones(frames.shape[:2], bool)))
     kernel = functools.partial(fused_attended_similarity, smoothing=0.0, product_dtype=None, interpret=True)
     found = jax.jit(kernel)(videos, normalize(nodes))
     expected = np.asarray(score(frames, nodes, 0.0))

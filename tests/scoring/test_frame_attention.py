@@ -7,7 +7,7 @@ import pytest
 
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import NodeSet
-from mcsan_jax.scoring.frame_attention import prepare_frames
+from mcsan_jax.scoring.frame_attention import normalise_frames
 from mcsan_jax.scoring.similarity import node_scorer
 from tests.scoring import plain_formulas as plain
 from tests.scoring.problem import Problem, draw_problem, padded_scores
@@ -149,7 +149,7 @@ def test_bfloat16_scores_are_at_most_one(name: str, smoothing: float) -> None:
     """A video of one frame, or of frames that are alike, has the score 1 with its own direction."""
     draw = np.random.default_rng(5)
     vectors = draw.normal(size=(200, 1, 3)) * np.array([1.0, 2.0, 0.5])[None, :, None]
-    frames = prepare_frames(NodeSet(jnp.float32(vectors), jnp.ones((200, 3), bool)), jnp.dtype("bfloat16"))
+    frames = normalise_frames(NodeSet(jnp.float32(vectors), jnp.ones((200, 3), bool)), jnp.dtype("bfloat16"))
     form = node_scorer(SimilarityConfig(kernel=name, smoothing=smoothing), jnp.dtype("bfloat16"))
     options = {"interpret": True} if name == "pallas" else {}
     found = np.asarray(jax.jit(functools.partial(form, **options))(frames, frames.directions[:, 0]))

@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from data_pipeline.errors import InputError
 from mcsan_jax.encodings import NodeSet
-from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, prepare_frames
+from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, normalise_frames
 from mcsan_jax.scoring.fused_kernel import MAXIMUM_FRAMES, fused_attended_similarity
 from mcsan_jax.scoring.vectors import normalize
 from tests.scoring import plain_formulas as plain
@@ -46,7 +46,7 @@ def awkward(videos: int, frames: int, nodes: int, depth: int) -> tuple[NodeSet, 
 
 def prepared(*sizes: int) -> tuple[FrameSet, Array]:
     frames, queries = awkward(*sizes)
-    return jax.jit(lambda f, q: (prepare_frames(f), normalize(q)))(frames, queries)
+    return jax.jit(lambda f, q: (normalise_frames(f), normalize(q)))(frames, queries)
 
 
 def assert_close(actual: object, expected: object, tolerance: float) -> None:
@@ -87,7 +87,7 @@ def test_scores_and_gradients_are_those_of_the_xla_form(
 
 def test_scores_are_those_of_the_formula() -> None:
     frames, queries = awkward(3, 20, 6, 64)
-    scores = fused(prepare_frames(frames), normalize(jnp.asarray(queries)), SMOOTHING, None)
+    scores = fused(normalise_frames(frames), normalize(jnp.asarray(queries)), SMOOTHING, None)
     expected = plain.node_matrix(
         np.asarray(frames.vectors, np.float64),
         np.asarray(frames.mask),
@@ -103,7 +103,7 @@ def test_scores_are_those_of_the_formula() -> None:
 
 def test_double_precision_stays_double(x64: None) -> None:
     random = np.random.default_rng(2)
-    frames = prepare_frames(NodeSet(jnp.asarray(random.normal(size=(2, 33, 40))), jnp.ones((2, 33), bool)))
+    frames = normalise_frames(NodeSet(jnp.asarray(random.normal(size=(2, 33, 40))), jnp.ones((2, 33), bool)))
     queries = normalize(jnp.asarray(random.normal(size=(3, 40))))
     expected = reference(frames, queries, SMOOTHING, None)
     np.testing.assert_allclose(fused(frames, queries, SMOOTHING, None), expected, rtol=0, atol=1e-14)

@@ -7,7 +7,7 @@ from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, Scores, score
-from mcsan_jax.scoring.prepared import prepare_videos
+from mcsan_jax.scoring.normalised import normalise_videos
 from tests.scoring import plain_formulas as plain
 
 WEIGHTS = {GLOBAL: 0.5, ENTITY: 0.3, ACTION: 0.2}
@@ -42,30 +42,30 @@ def fused(sides: tuple[Encoding, Encoding], config: SimilarityConfig) -> Scores:
     return compute(*sides, ScoringParameters(weights, jnp.float32(0.07)), config, None)
 
 
-def plain_parts(sides: tuple[Encoding, Encoding]) -> dict[str, np.ndarray]:
+def plain_components(sides: tuple[Encoding, Encoding]) -> dict[str, np.ndarray]:
     videos, texts = jax.tree.map(lambda x: np.asarray(x, bool if x.dtype == bool else np.float64), sides)
-    parts = {GLOBAL: plain.cosine_matrix(videos.embeddings.pooled, texts.embeddings.pooled)}
+    components = {GLOBAL: plain.cosine_matrix(videos.embeddings.pooled, texts.embeddings.pooled)}
     for level in PRESENT:
         frames, nodes = videos.embeddings.nodes[level], texts.embeddings.nodes[level]
         whole = plain.node_matrix(frames.vectors, frames.mask, nodes.vectors, nodes.mask, 4.0)
-        parts[level] = plain.mean_over_nodes(whole, nodes.mask)
-    return parts
+        components[level] = plain.mean_over_nodes(whole, nodes.mask)
+    return components
 
 
 @pytest.mark.parametrize("missing_levels", ["renormalize", "zero"])
 def test_fused_score(sides: tuple[Encoding, Encoding], missing_levels: str) -> None:
     result = fused(sides, SimilarityConfig(missing_levels=missing_levels))
-    parts = plain_parts(sides)
-    assert set(result.parts) == set(parts)
+    components = plain_components(sides)
+    assert set(result.components) == set(components)
     expected = np.zeros((3, 3))
     for t in range(3):
         levels = [
             level for level in WEIGHTS if missing_levels == "zero" or level == GLOBAL or PRESENT[level][t]
         ]
         total = sum(WEIGHTS[level] for level in levels)
-        expected[:, t] = sum(WEIGHTS[level] * parts[level][:, t] for level in levels) / total
-    for level, value in parts.items():
-        np.testing.assert_allclose(result.parts[level], value, atol=1e-5, rtol=0)
+        expected[:, t] = sum(WEIGHTS[level] * components[level][:, t] for level in levels) / total
+    for level, value in components.items():
+        np.testing.assert_allclose(result.components[level], value, atol=1e-5, rtol=0)
     np.testing.assert_allclose(result.fused, expected, atol=1e-5, rtol=0)
 
 
@@ -88,13 +88,13 @@ def test_attribute_agreement_is_averaged_over_present_levels(sides: tuple[Encodi
         ],
         axis=1,
     )
-    np.testing.assert_allclose(result.parts[ATTRIBUTES], expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(result.components[ATTRIBUTES], expected, atol=1e-5, rtol=0)
     np.testing.assert_allclose(result.fused, 0.75 * without.fused + 0.25 * expected, atol=1e-5, rtol=0)
 
 
 def test_smoothing_comes_from_the_config(sides: tuple[Encoding, Encoding]) -> None:
-    uniform = fused(sides, SimilarityConfig(smoothing=0.0)).parts[ENTITY]
-    assert np.abs(uniform - fused(sides, SimilarityConfig()).parts[ENTITY]).max() > 1e-3
+    uniform = fused(sides, SimilarityConfig(smoothing=0.0)).components[ENTITY]
+    assert np.abs(uniform - fused(sides, SimilarityConfig()).components[ENTITY]).max() > 1e-3
 
 
 def test_agreement_of_extreme_logits_is_finite() -> None:
@@ -111,4 +111,4 @@ def test_agreement_of_extreme_logits_is_finite() -> None:
 
 
 def _directions(side: Encoding) -> jax.Array:
-    return prepare_videos(side).attributes[ENTITY]
+    return normalise_videos(side).attributes[ENTITY]

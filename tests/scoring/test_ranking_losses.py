@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mcsan_jax.scoring.loss_formulas import INSIDE, OUTSIDE, SEPARATE, info_nce_losses, triplet_losses
 from mcsan_jax.scoring.losses import mean_over_examples
-from mcsan_jax.scoring.ranking_losses import INSIDE, OUTSIDE, SEPARATE, info_nce_losses, triplet_losses
 from tests.scoring import plain_formulas as plain
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]

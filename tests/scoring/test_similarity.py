@@ -6,7 +6,7 @@ import pytest
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import Encoding, LevelEmbeddings
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_texts, normalise_videos
 from mcsan_jax.scoring.similarity import block_budget, fuse_levels, level_similarities, node_scorer
 from tests.scoring import plain_formulas as plain
 from tests.scoring.problem import Problem, draw_problem
@@ -20,8 +20,8 @@ def problem() -> Problem:
 def test_level_similarities(problem: Problem, precision: tuple[np.dtype, float]) -> None:
     dtype, tolerance = precision
     frames, nodes = problem.arrays(dtype)
-    videos = prepare_videos(Encoding(LevelEmbeddings(frames.vectors[:, 0], {ACTION: frames}), {}))
-    texts = prepare_texts(Encoding(LevelEmbeddings(nodes.vectors[:, 0], {ACTION: nodes}), {}))
+    videos = normalise_videos(Encoding(LevelEmbeddings(frames.vectors[:, 0], {ACTION: frames}), {}))
+    texts = normalise_texts(Encoding(LevelEmbeddings(nodes.vectors[:, 0], {ACTION: nodes}), {}))
     scores = jax.jit(level_similarities, static_argnums=2)(videos, texts, SimilarityConfig())
     expected = {
         GLOBAL: plain.cosine_matrix(problem.frames[:, 0], problem.nodes[:, 0]),
@@ -38,7 +38,7 @@ def test_level_similarities(problem: Problem, precision: tuple[np.dtype, float])
 def test_global_level_needs_both_sides() -> None:
     with pytest.raises(ValueError, match="global level"):
         level_similarities(
-            PreparedVideos(None, {}, {}), PreparedTexts(jnp.ones((2, 3)), {}, {}), SimilarityConfig()
+            NormalisedVideos(None, {}, {}), NormalisedTexts(jnp.ones((2, 3)), {}, {}), SimilarityConfig()
         )
 
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from data_pipeline.batches.batch import TextBatch, VideoBatch
-from mcsan_jax.evaluation.encode_split import Encoders, Variables
+from mcsan_jax.ranking.encode_split import Encoders, Variables
 
 
 @dataclasses.dataclass

@@ -7,13 +7,13 @@ import numpy as np
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.evaluation.evaluate_split import ScoreDensities
-from mcsan_jax.evaluation.metrics import whole_list_metrics
-from mcsan_jax.evaluation.occurrences import TopAnswers, hub_summary
-from mcsan_jax.evaluation.pair_ranks import PairCounter
-from mcsan_jax.evaluation.rank_split import Evaluation, figures_of
-from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.evaluation.relevance import Matches
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
+from mcsan_jax.ranking.metrics import whole_list_metrics
+from mcsan_jax.ranking.occurrences import TopAnswers, hub_summary
+from mcsan_jax.ranking.pair_ranks import PairCounter
+from mcsan_jax.ranking.rank_split import Evaluation, figures_of
+from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 ANSWERS = 10
@@ -56,9 +56,10 @@ class Ranked:
         }
         fused = np.mean(list(levels.values()), axis=0)
         self.scores = {
-            part: scores.clip(-1, 1).astype(np.float32) for part, scores in {FUSED: fused, **levels}.items()
+            component: scores.clip(-1, 1).astype(np.float32)
+            for component, scores in {FUSED: fused, **levels}.items()
         }
-        self.counters = {part: RankCounter(self.matches) for part in self.scores}
+        self.counters = {component: RankCounter(self.matches) for component in self.scores}
         self.pairs, self.densities = PairCounter(self.matches), ScoreDensities(self.matches)
         self.answers = TopAnswers(ANSWERS, *matched.shape)
         whole = slice(0, matched.shape[0]), slice(0, matched.shape[1])
@@ -90,17 +91,17 @@ def query_columns(clips: Clips = SMALL, seed: int = 0, better: int = 0) -> dict[
             f"nodes_{level}": counts.tolist() + unknown
             for level, counts in zip(NODE_LEVELS, nodes, strict=True)
         },
-        "right_score": np.concatenate([fused.best_of_text, fused.best_of_video]),
+        "relevant_score": np.concatenate([fused.best_of_text, fused.best_of_video]),
         **{
             name: np.concatenate([getattr(ranks, name) for ranks in best])
             for name in ("greater", "tied", "relevant")
         },
         "rank": np.concatenate([ranks.expected_rank() for ranks in best]),
         **{
-            f"rank_{part}": np.concatenate(
+            f"rank_{component}": np.concatenate(
                 [counter.text_to_video().expected_rank(), counter.video_to_text().expected_rank()]
             )
-            for part, counter in ranked.counters.items()
+            for component, counter in ranked.counters.items()
         },
         "ap": np.concatenate([of_direction.average_precision() for of_direction in pairs]),
         "ndcg10": np.concatenate([of_direction.ndcg(10) for of_direction in pairs]),
@@ -121,7 +122,7 @@ def query_columns(clips: Clips = SMALL, seed: int = 0, better: int = 0) -> dict[
 def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation, dict[str, Any]]:
     """The figures of ``eval/<split>.json``, and all that explains them."""
     ranked = Ranked(clips, seed, better)
-    directions = {part: figures_of(counter) for part, counter in ranked.counters.items()}
+    directions = {component: figures_of(counter) for component, counter in ranked.counters.items()}
     pairs = {"t2v": ranked.pairs.text_to_video(), "v2t": ranked.pairs.video_to_text()}
     for direction, of_direction in pairs.items():
         directions[FUSED][direction] |= whole_list_metrics(of_direction)
@@ -129,7 +130,7 @@ def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation,
         videos=len(clips.videos),
         captions=len(clips.captions),
         directions=directions,
-        compositional={part: {"action": 91.5, "entity": 73.25} for part in directions},
+        compositional={component: {"action": 91.5, "entity": 73.25} for component in directions},
         foils={"action": 200, "entity": 240},
     )
     owners = {"t2v": clips.owners, "v2t": np.arange(len(clips.videos))}
@@ -209,18 +210,21 @@ def failure_cases(ranked: Ranked) -> list[dict[str, Any]]:
     ranks = ranked.counters[FUSED].text_to_video().expected_rank()
     found = []
     for caption in np.argsort(-ranks, kind="stable")[:20]:
-        right = clips.owners[caption]
-        returned = [video for video in np.argsort(-fused[:, caption]) if video != right][:3]
-        parts = {
-            part: {"right": float(scores[right, caption]), "returned": float(scores[returned[0], caption])}
-            for part, scores in ranked.scores.items()
+        relevant = clips.owners[caption]
+        returned = [video for video in np.argsort(-fused[:, caption]) if video != relevant][:3]
+        components = {
+            component: {
+                "relevant": float(scores[relevant, caption]),
+                "returned": float(scores[returned[0], caption]),
+            }
+            for component, scores in ranked.scores.items()
         }
-        lead = {level: parts[level]["returned"] - parts[level]["right"] for level in LEVELS}
+        lead = {level: components[level]["returned"] - components[level]["relevant"] for level in LEVELS}
         found.append(
             {
                 "query": clips.captions[caption],
                 "text": clips.texts[caption],
-                "video": clips.videos[right],
+                "video": clips.videos[relevant],
                 "rank": float(ranks[caption]),
                 "returned": [
                     {
@@ -230,7 +234,7 @@ def failure_cases(ranked: Ranked) -> list[dict[str, Any]]:
                     }
                     for video in returned
                 ],
-                "parts": parts,
+                "components": components,
                 "blame": max(LEVELS, key=lead.__getitem__),
             }
         )

@@ -8,7 +8,7 @@ from typing import Any
 from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.evaluation.rank_split import Evaluation
+from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from tests.support.fake_evaluation import SMALL, Clips, evaluation_of, query_columns
@@ -75,7 +75,8 @@ def _write_history(path: pathlib.Path, evaluation: Evaluation, steps: int, rate:
         lines.append({"step": step, "kind": "train", "pairs_per_second": rate, **losses})
         if twelfth % 4 == 0:
             sums = {
-                f"rsum/{part}": both["rsum"] * step / steps for part, both in evaluation.directions.items()
+                f"rsum/{component}": both["rsum"] * step / steps
+                for component, both in evaluation.directions.items()
             }
             lines.append({"step": step, "kind": "val", **sums})
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

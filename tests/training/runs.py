@@ -11,8 +11,8 @@ import jax
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.encode_split import encode_split
-from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
+from mcsan_jax.ranking.encode_split import encode_split
+from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, rank_split
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.train_loop import PairStream, train

@@ -188,7 +188,7 @@ def test_cached_token_states_change_no_run(
     encoded: list[int],
 ) -> None:
     anew = trained(frozen, batches, frozen.total_steps)[-1]
-    keeping = with_same_programs(frozen, train={"keep_states": True})
+    keeping = with_same_programs(frozen, train={"token_state_cache": True})
     kept = run(keeping, batches, reader, workdir)
     assert encoded
     jax.tree.map(
@@ -198,17 +198,19 @@ def test_cached_token_states_change_no_run(
     )
 
 
-@pytest.mark.parametrize(("which", "keep_states"), [("frozen", False), ("learning", True)])
+@pytest.mark.parametrize(("which", "token_state_cache"), [("frozen", False), ("learning", True)])
 def test_states_are_kept_on_request_and_of_a_frozen_encoder_only(
     which: str,
-    keep_states: bool,
+    token_state_cache: bool,
     request: pytest.FixtureRequest,
     batches: TrainBatches,
     reader: SplitReader,
     workdir: pathlib.Path,
     encoded: list[int],
 ) -> None:
-    experiment = with_same_programs(request.getfixturevalue(which), train={"keep_states": keep_states})
+    experiment = with_same_programs(
+        request.getfixturevalue(which), train={"token_state_cache": token_state_cache}
+    )
     with pytest.raises(Interrupted):
         run(experiment, StopsBefore(batches, 1), reader, workdir)
     assert not encoded
@@ -222,7 +224,7 @@ def test_validations_read_each_caption_once_with_a_frozen_encoder(
     state = frozen.initial_state()
     anew = Validation(frozen, reader, "val", batches, 1)(state)
     assert not encoded
-    keeping = with_same_programs(frozen, train={"keep_states": True})
+    keeping = with_same_programs(frozen, train={"token_state_cache": True})
     validate = Validation(keeping, reader, "val", batches, 1)
     figures, losses = validate(state)
     assert 0 < sum(encoded) <= reader.captions + reader.foils

@@ -8,8 +8,8 @@ import pytest
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.encode_split import encode_split
-from mcsan_jax.evaluation.rank_split import ScoredSplit, rank_split
+from mcsan_jax.ranking.encode_split import encode_split
+from mcsan_jax.ranking.rank_split import ScoredSplit, rank_split
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
 from mcsan_jax.training.objective import make_objective

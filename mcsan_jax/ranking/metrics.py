@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mcsan_jax.evaluation.pair_ranks import PairRanks
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.ranking.pair_ranks import PairRanks
+from mcsan_jax.ranking.ranks import Ranks
 
 CUTOFFS = (1, 5, 10)
 """Of the recalls in Rsum and in their geometric mean."""

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
 
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.relevance import Matches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,21 +44,6 @@ class Ranks:
     def tied_fraction(self) -> float:
         """Share of queries whose best relevant item ties with another."""
         return float(np.mean(self.tied > self.relevant))
-
-    def optimistic(self) -> "Ranks":
-        """Ranks as if the relevant item came first in its tie group.
-
-        Only to reproduce figures of others: a model that gives all items one score reaches 100 % this way.
-        """
-        return Ranks(self.greater, np.ones_like(self.tied), np.ones_like(self.relevant))
-
-    def pessimistic(self) -> "Ranks":
-        """Ranks as if the relevant items came last in their tie group.
-
-        Only to reproduce figures of others: expectation is what a random order of equal items gives.
-        """
-        greater = self.greater + self.tied - self.relevant
-        return Ranks(greater, np.ones_like(self.tied), np.ones_like(self.relevant))
 
 
 def text_to_video_ranks(scores: Float[np.ndarray, "v t"], video_of_text: Int[np.ndarray, " t"]) -> Ranks:

@@ -1,7 +1,7 @@
 """Scores of whole collections block by block, and ranks counted from them.
 
 Only one block of the score matrix exists at a time, beside the few that hold matched pairs: those are needed twice,
-first to find the score that each query must beat, then to count, and are kept while there is room for them.
+first to find the score that each query must beat, then to count, and are kept as long as memory is left for them.
 """
 
 import collections
@@ -19,18 +19,17 @@ from jaxtyping import Float, Int
 from data_pipeline.host.files import replacing
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.evaluation.ablation import Fusion
-from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
-from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.evaluation.relevance import Matches
-from mcsan_jax.scoring.multi_level import FUSED, fuse_parts, score_parts
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
+from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.relevance import Matches
+from mcsan_jax.scoring.multi_level import FUSED, Fusion, fuse_components, score_components
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import DATA_AXIS, make_mesh, replicated, split_rows
 
 Block = tuple[slice, slice]
-Parts = dict[str, Float[np.ndarray, "..."]]
-"""Scores by component."""
+ComponentScores = dict[str, Float[np.ndarray, "..."]]
+"""Scores by component: the fused score, level scores and the attribute score by their names."""
 
 _KEPT_SHARE = 4
 """Blocks that are needed twice may take so many times `evaluation.encoded_bytes`."""
@@ -48,7 +47,7 @@ class BlockScorer:
         texts: all captions.
         parameters: level weights.
         config: the experiment.
-        fusions: other ways to make one score of the levels; each is a part of its own.
+        fusions: other ways to make one score of the levels; each is a component of its own.
         mesh: devices of this process; the first one by default.
     """
 
@@ -68,12 +67,12 @@ class BlockScorer:
             config.similarity, config.model.compute_dtype, fusions, self.mesh
         )
         self._everywhere = jax.device_put(parameters, replicated(self.mesh))
-        self._last_texts: tuple[slice, PreparedTexts] | None = None
+        self._last_texts: tuple[slice, NormalisedTexts] | None = None
         self.encoded_bytes = config.evaluation.encoded_bytes
         third = self.encoded_bytes / 3
         self._height = max(min(int(third / max(videos.bytes_per_video, 1)), len(videos)), 1)
         self._width = max(min(int(2 * third / max(texts.bytes_per_caption, 1)), len(texts)), 1)
-        self._room = texts.room(self._width)
+        self._capacity = texts.capacity(self._width)
 
     def with_fusions(self, fusions: tuple[Fusion, ...]) -> "BlockScorer":
         """The scores of the same videos and captions, fused in other ways, too."""
@@ -92,16 +91,16 @@ class BlockScorer:
             for columns in _slices(texts, self._width * self.mesh.size)
         ]
 
-    def scores(self, blocks: list[Block]) -> Iterator[tuple[Block, Parts]]:
-        """Scores of blocks that share their captions, for every part of the score."""
+    def scores(self, blocks: list[Block]) -> Iterator[tuple[Block, ComponentScores]]:
+        """Scores of blocks that share their captions, for every component of the score."""
         for rows, columns in blocks:
             videos = self.videos.on_devices(rows, self._height, self.mesh)
-            parts = self._score_block(videos, self.texts_on_devices(columns), self._everywhere)
+            components = self._score_block(videos, self.texts_on_devices(columns), self._everywhere)
             height, width = rows.stop - rows.start, columns.stop - columns.start
-            found = jax.device_get(parts)
-            yield (rows, columns), {part: block[:height, :width] for part, block in found.items()}
+            found = jax.device_get(components)
+            yield (rows, columns), {component: block[:height, :width] for component, block in found.items()}
 
-    def texts_on_devices(self, columns: slice) -> PreparedTexts:
+    def texts_on_devices(self, columns: slice) -> NormalisedTexts:
         """The captions of a block, each device with its own; kept until others are asked for."""
         if self._last_texts is None or self._last_texts[0] != columns:
             self._last_texts = None
@@ -110,7 +109,7 @@ class BlockScorer:
             shares = []
             for device, first, end in zip(self.mesh.devices.flat, bounds[:-1], bounds[1:], strict=True):
                 with jax.default_device(device):
-                    shares.append(self.texts.take(slice(first, end), self._width, self._room))
+                    shares.append(self.texts.take(slice(first, end), self._width, self._capacity))
             sharding = split_rows(self.mesh)
             joined = jax.tree.map(
                 lambda *own: jax.make_array_from_single_device_arrays(
@@ -121,22 +120,22 @@ class BlockScorer:
             self._last_texts = columns, joined
         return self._last_texts[1]
 
-    def scores_of(self, videos: Int[np.ndarray, " v"], captions: Int[np.ndarray, " t"]) -> Parts:
+    def scores_of(self, videos: Int[np.ndarray, " v"], captions: Int[np.ndarray, " t"]) -> ComponentScores:
         """Scores [v, t] of some videos with some captions, named by their indices."""
-        room = self.texts.room_for(captions)
-        parts = self._score(
+        capacity = self.texts.capacity_for(captions)
+        components = self._score(
             self.videos.take(videos, len(videos)),
-            self.texts.take(captions, len(captions), room),
+            self.texts.take(captions, len(captions), capacity),
             self.parameters,
         )
-        return {part: np.asarray(block) for part, block in parts.items()}
+        return {component: np.asarray(block) for component, block in components.items()}
 
     def margins_over(
         self,
         foils: TextCollection,
         captions: Int[np.ndarray, " foil"],
         of_captions: Int[np.ndarray, " foil"],
-    ) -> Parts:
+    ) -> ComponentScores:
         """By how much each of these captions scores above its foil, with the video to which both belong [foil].
 
         Args:
@@ -145,17 +144,20 @@ class BlockScorer:
             of_captions: the video of each.
         """
         size = self._config.evaluation.encode_batch
-        rooms = (foils.room_for(slice(None)), self.texts.room_for(captions))
-        room = {level: max(of_level[level] for of_level in rooms) for level in rooms[0]}
+        capacities = (foils.capacity_for(slice(None)), self.texts.capacity_for(captions))
+        capacity = {level: max(one[level] for one in capacities) for level in capacities[0]}
         videos = self.videos.take(of_captions, size)
-        of_true = self._score(videos, self.texts.take(captions, size, room), self.parameters)
-        of_foils = self._score(videos, foils.take(slice(None), size, room), self.parameters)
-        return {part: np.diagonal(of_true[part] - of_foils[part])[: len(captions)] for part in of_true}
+        of_true = self._score(videos, self.texts.take(captions, size, capacity), self.parameters)
+        of_foils = self._score(videos, foils.take(slice(None), size, capacity), self.parameters)
+        return {
+            component: np.diagonal(of_true[component] - of_foils[component])[: len(captions)]
+            for component in of_true
+        }
 
 
 @runtime_checkable
 class BlockCounter(Protocol):
-    """Learns from the blocks of one part of the score; see `ranking.MatchedScores` for the two rounds."""
+    """Learns from the blocks of one component of the score; see `ranks.MatchedScores` for the two rounds."""
 
     def has_match(self, videos: slice, texts: slice) -> bool:
         """Whether it needs the block in the first round."""
@@ -191,7 +193,7 @@ class EveryBlock:
 def count_ranks(
     scorer: BlockScorer, matches: Matches, others: Sequence[BlockCounter] = ()
 ) -> dict[str, RankCounter]:
-    """Ranks in both directions by every part of the score.
+    """Ranks in both directions by every component of the score.
 
     Args:
         scorer: the collections.
@@ -200,21 +202,21 @@ def count_ranks(
     """
     ranks = collections.defaultdict[str, RankCounter](lambda: RankCounter(matches))
 
-    def counters(part: str) -> list[BlockCounter]:
-        return [ranks[part], *(others if part == FUSED else ())]
+    def counters(component: str) -> list[BlockCounter]:
+        return [ranks[component], *(others if component == FUSED else ())]
 
-    kept: dict[tuple[int, int], Parts] = {}
-    room = _KEPT_SHARE * scorer.encoded_bytes
+    kept: dict[tuple[int, int], ComponentScores] = {}
+    bytes_left = _KEPT_SHARE * scorer.encoded_bytes
     for strip in scorer.blocks():
         matched = [block for block in strip if any(each.has_match(*block) for each in counters(FUSED))]
-        for (rows, columns), parts in scorer.scores(matched):
-            for part, scores in parts.items():
-                for counter in counters(part):
+        for (rows, columns), components in scorer.scores(matched):
+            for component, scores in components.items():
+                for counter in counters(component):
                     counter.see_matches(scores, rows, columns)
-            size = sum(scores.nbytes for scores in parts.values())
-            if size <= room:
-                kept[rows.start, columns.start] = parts
-                room -= size
+            size = sum(scores.nbytes for scores in components.values())
+            if size <= bytes_left:
+                kept[rows.start, columns.start] = components
+                bytes_left -= size
 
     for strip in scorer.blocks():
         missing = [(rows, columns) for rows, columns in strip if (rows.start, columns.start) not in kept]
@@ -223,9 +225,9 @@ def count_ranks(
             for rows, columns in strip
             if (rows.start, columns.start) in kept
         ]
-        for (rows, columns), parts in (*known, *scorer.scores(missing)):
-            for part, scores in parts.items():
-                for counter in counters(part):
+        for (rows, columns), components in (*known, *scorer.scores(missing)):
+            for component, scores in components.items():
+                for counter in counters(component):
                     counter.count(scores, rows, columns)
     return dict(ranks)
 
@@ -261,24 +263,17 @@ def _compiled_scorer(
     On a mesh, each device scores all videos with the captions that it holds.
     """
     dtype = product_dtype(compute_dtype)
-    as_trained = Fusion(FUSED, (), similarity.missing_levels, similarity.attribute_share)
+    all_fusions = (Fusion.as_trained(similarity), *fusions)
 
     def scores(
-        videos: PreparedVideos, texts: PreparedTexts, parameters: ScoringParameters
+        videos: NormalisedVideos, texts: NormalisedTexts, parameters: ScoringParameters
     ) -> dict[str, jax.Array]:
-        with_attributes = any(fusion.attribute_share > 0 for fusion in (as_trained, *fusions))
-        parts = score_parts(videos, texts, similarity, with_attributes, dtype)
+        with_attributes = any(fusion.attribute_share > 0 for fusion in all_fusions)
+        components = score_components(videos, texts, similarity, with_attributes, dtype)
         fused = {
-            fusion.name: fuse_parts(
-                {part: parts[part] for part in fusion.kept(parts)},
-                texts,
-                parameters,
-                fusion.missing_levels,
-                fusion.attribute_share,
-            )
-            for fusion in (as_trained, *fusions)
+            fusion.name: fuse_components(components, texts, parameters, fusion) for fusion in all_fusions
         }
-        return {**fused, **parts}
+        return {**fused, **components}
 
     if mesh is None:
         return jax.jit(scores)

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.duplicates import merge, probable_false_negatives
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
+from mcsan_jax.ranking.relevance import Matches
 
 TEXTS = ["A man  runs", "a dog", "a man runs", "a cat", "A DOG ", "a dog", "a man runs."]
 OWNERS = np.array([0, 0, 1, 1, 0, 2, 2])

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import digamma
 
-from mcsan_jax.evaluation.ranking import MatchedScores, Ranks, count_in_columns
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.ranks import MatchedScores, Ranks, count_in_columns
+from mcsan_jax.ranking.relevance import Matches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,8 @@ class PairRanks:
         before = (groups.above + 1) * reciprocals
         others = (groups.relevant - 1) / np.maximum(groups.tied - 1, 1)
         within = others * (groups.tied - (groups.greater + 1) * reciprocals)
-        parts = groups.relevant / groups.tied * (before + within)
-        return np.bincount(groups.query, parts) / np.bincount(self.query)
+        shares = groups.relevant / groups.tied * (before + within)
+        return np.bincount(groups.query, shares) / np.bincount(self.query)
 
     def ndcg(self, k: int) -> Float[np.ndarray, " q"]:
         """Expected normalised discounted cumulative gain of each query among the first `k`, from 0 to 1.
@@ -60,8 +60,8 @@ class PairRanks:
         gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
         groups = self._groups()
         first, last = np.minimum(groups.greater, k), np.minimum(groups.greater + groups.tied, k)
-        parts = groups.relevant / groups.tied * (gains[last] - gains[first])
-        return np.bincount(groups.query, parts) / gains[np.minimum(np.bincount(self.query), k)]
+        shares = groups.relevant / groups.tied * (gains[last] - gains[first])
+        return np.bincount(groups.query, shares) / gains[np.minimum(np.bincount(self.query), k)]
 
     def _groups(self) -> "_TieGroups":
         order = np.lexsort((self.greater, self.query))

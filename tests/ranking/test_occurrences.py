@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.occurrences import (
+from mcsan_jax.ranking.occurrences import (
     Answers,
     BestItems,
     TopAnswers,

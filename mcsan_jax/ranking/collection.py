@@ -13,29 +13,28 @@ from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
 from mcsan_jax.encodings import NodeSet
-from mcsan_jax.scoring.packing import PackedNodes
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, PackedNodes
 from mcsan_jax.sharding import replicated
 
 Rows = slice | Int[np.ndarray, " rows"]
 """Neighbouring rows, or the indices of any."""
 
 _NODE_MULTIPLE = 128
-"""Room for nodes is rounded up to it, so that splits of nearly the same size share a compiled program."""
+"""A capacity for nodes is rounded up to it, so that splits of nearly the same size share a compiled program."""
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoCollection:
-    """Prepared videos; each array has a row per video."""
+    """Normalised videos; each array has a row per video."""
 
     arrays: list[np.ndarray]
     kind: Any
-    _on_devices: dict[tuple[int, int, int, Mesh], PreparedVideos] = dataclasses.field(
+    _on_devices: dict[tuple[int, int, int, Mesh], NormalisedVideos] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
-    def gather(cls, batches: Iterable[tuple[int, PreparedVideos]]) -> "VideoCollection":
+    def gather(cls, batches: Iterable[tuple[int, NormalisedVideos]]) -> "VideoCollection":
         """The first rows of each batch, as many as it says, one batch after the other."""
         columns: list[list[np.ndarray]] = []
         kind = None
@@ -54,7 +53,7 @@ class VideoCollection:
         """Bytes of a video's arrays."""
         return sum(array.nbytes for array in self.arrays) / max(len(self), 1)
 
-    def on_devices(self, rows: slice, size: int, mesh: Mesh) -> PreparedVideos:
+    def on_devices(self, rows: slice, size: int, mesh: Mesh) -> NormalisedVideos:
         """Neighbouring videos on every device, filled up as by `take`.
 
         They stay there for whoever compares them next, as long as the collection takes at most half of the memory of
@@ -68,7 +67,7 @@ class VideoCollection:
             self._on_devices[key] = block
         return block
 
-    def take(self, rows: Rows, size: int) -> PreparedVideos:
+    def take(self, rows: Rows, size: int) -> NormalisedVideos:
         """Some videos on the device, filled up to `size` with videos without frames."""
         return jax.tree.unflatten(self.kind, [_take(array, rows, size) for array in self.arrays])
 
@@ -102,18 +101,18 @@ class CaptionNodes:
         nodes[mask] = self.queries[self.places(rows)]
         return NodeSet(jnp.asarray(nodes), jnp.asarray(mask))
 
-    def take(self, rows: Rows, size: int, room: int) -> PackedNodes:
-        """The nodes of some captions on the device, with room for `size` captions and `room` nodes."""
+    def take(self, rows: Rows, size: int, capacity: int) -> PackedNodes:
+        """The nodes of some captions on the device, with capacity for `size` captions and `capacity` nodes."""
         counts = self.counts[rows]
         total = int(counts.sum())
         present = np.zeros(size, bool)
         present[: len(counts)] = counts > 0
-        groups = np.full(room, size, np.int32)
+        groups = np.full(capacity, size, np.int32)
         groups[:total] = np.repeat(np.cumsum(counts > 0) - 1, counts)
-        shares = np.zeros(room, np.float32)
+        shares = np.zeros(capacity, np.float32)
         shares[:total] = np.repeat(1.0 / np.maximum(counts, 1), counts)
         return PackedNodes(
-            _take(self.queries, self.places(rows), room),
+            _take(self.queries, self.places(rows), capacity),
             jnp.asarray(groups),
             jnp.asarray(shares),
             jnp.asarray(present),
@@ -122,7 +121,7 @@ class CaptionNodes:
 
 @dataclasses.dataclass(frozen=True)
 class TextCollection:
-    """Prepared captions: unit vectors of the global level [t, d] or None, nodes, and attribute directions [t, a]."""
+    """Normalised captions: unit vectors of the global level [t, d] or None, nodes, and attribute directions [t, a]."""
 
     pooled: Float[np.ndarray, "t d"] | None
     nodes: dict[str, CaptionNodes]
@@ -130,7 +129,7 @@ class TextCollection:
     count: int
 
     @classmethod
-    def gather(cls, batches: Iterable[tuple[int, PreparedTexts]]) -> "TextCollection":
+    def gather(cls, batches: Iterable[tuple[int, NormalisedTexts]]) -> "TextCollection":
         """The first captions of each batch, as many as it says, one batch after the other."""
         pooled: list[np.ndarray] = []
         queries, counts, attributes = (collections.defaultdict(list) for _ in range(3))
@@ -148,7 +147,7 @@ class TextCollection:
         return cls(
             _joined(pooled) if pooled else None,
             {level: CaptionNodes(_joined(queries[level]), _joined(counts[level])) for level in queries},
-            {level: _joined(parts) for level, parts in attributes.items()},
+            {level: _joined(arrays) for level, arrays in attributes.items()},
             captions,
         )
 
@@ -174,25 +173,25 @@ class TextCollection:
         arrays += [] if self.pooled is None else [self.pooled]
         return sum(array.nbytes for array in arrays) / max(len(self), 1)
 
-    def room(self, size: int) -> dict[str, int]:
+    def capacity(self, size: int) -> dict[str, int]:
         """Nodes of each level that any `size` neighbouring captions have at most, rounded up."""
-        rooms = {}
+        capacities = {}
         for level, nodes in self.nodes.items():
             ends = nodes.ends
             starts = np.arange(0, len(ends), size)
             most = np.max(ends[np.minimum(starts + size, len(ends)) - 1] - (ends - nodes.counts)[starts])
-            rooms[level] = _rounded(int(most))
-        return rooms
+            capacities[level] = _rounded(int(most))
+        return capacities
 
-    def room_for(self, rows: Rows) -> dict[str, int]:
+    def capacity_for(self, rows: Rows) -> dict[str, int]:
         """Nodes of each level that these captions have, rounded up."""
         return {level: _rounded(int(nodes.counts[rows].sum())) for level, nodes in self.nodes.items()}
 
-    def take(self, rows: Rows, size: int, room: dict[str, int]) -> PreparedTexts:
+    def take(self, rows: Rows, size: int, capacity: dict[str, int]) -> NormalisedTexts:
         """Some captions on the device, filled up to `size` with captions without nodes."""
-        return PreparedTexts(
+        return NormalisedTexts(
             None if self.pooled is None else _take(self.pooled, rows, size),
-            {level: nodes.take(rows, size, room[level]) for level, nodes in self.nodes.items()},
+            {level: nodes.take(rows, size, capacity[level]) for level, nodes in self.nodes.items()},
             {level: _take(array, rows, size) for level, array in self.attributes.items()},
         )
 
@@ -220,10 +219,10 @@ def _first(array: jax.Array, rows: int) -> np.ndarray:
     return np.array(np.asarray(array)[:rows])
 
 
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    """The parts as one array; the list is emptied, so that no more than one array exists twice at a time."""
-    whole = np.concatenate(parts)
-    parts.clear()
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    """The arrays as one; the list is emptied, so that no more than one array exists twice at a time."""
+    whole = np.concatenate(arrays)
+    arrays.clear()
     return whole
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Int
 
 from mcsan_jax.config import Config
-from mcsan_jax.evaluation.block_scores import BlockScorer, count_ranks
-from mcsan_jax.evaluation.collection import TextCollection
-from mcsan_jax.evaluation.duplicates import merge
-from mcsan_jax.evaluation.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics
-from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.block_scores import BlockScorer, count_ranks
+from mcsan_jax.ranking.collection import TextCollection
+from mcsan_jax.ranking.duplicates import merge
+from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
+from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
+from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
 
@@ -24,8 +24,8 @@ class Evaluation:
 
     Attributes:
         videos, captions: how many were ranked.
-        directions: for "fused" and every part, metrics of ``t2v`` and ``v2t``, and ``rsum``.
-        compositional: for every part and kind of foil, the percentage of true captions preferred to the foil
+        directions: for "fused" and every component, metrics of ``t2v`` and ``v2t``, and ``rsum``.
+        compositional: for every component and kind of foil, the percentage of true captions preferred to the foil
             (ties count half); empty where the data has no foils.
         foils: number of foils of each kind.
     """
@@ -87,17 +87,17 @@ def rank_split(scored: ScoredSplit) -> Evaluation:
     Raises:
         ValueError: a score is not finite.
     """
-    return figures_of_parts(scored, count_ranks(scored.scorer, scored.matches))
+    return figures_of_components(scored, count_ranks(scored.scorer, scored.matches))
 
 
-def figures_of_parts(scored: ScoredSplit, ranks: Mapping[str, RankCounter]) -> Evaluation:
+def figures_of_components(scored: ScoredSplit, ranks: Mapping[str, RankCounter]) -> Evaluation:
     """The figures of every component of the score, from its ranks, and of the foils."""
     compositional, counts = _prefer_true(scored)
     return Evaluation(
         len(scored.videos.ids),
         len(scored.captions.ids),
-        {part: figures_of(counter) for part, counter in ranks.items()},
-        {part: compositional[part] for part in ranks if part in compositional},
+        {component: figures_of(counter) for component, counter in ranks.items()},
+        {component: compositional[component] for component in ranks if component in compositional},
         counts,
     )
 
@@ -118,11 +118,13 @@ def _prefer_true(scored: ScoredSplit) -> tuple[dict[str, dict[str, float]], dict
         videos = scored.video_of_caption[captions]
         difference = scored.scorer.margins_over(foils, scored.caption_of[captions], videos)
         kinds += list(info.kinds)
-        for part, margins in difference.items():
-            wins.setdefault(part, []).append(0.5 * (1.0 + np.sign(margins)))
+        for component, margins in difference.items():
+            wins.setdefault(component, []).append(0.5 * (1.0 + np.sign(margins)))
     of_kind = {kind: np.asarray(kinds) == kind for kind in sorted(set(kinds))}
     accuracies = {
-        part: {kind: 100.0 * float(np.mean(np.concatenate(values)[rows])) for kind, rows in of_kind.items()}
-        for part, values in wins.items()
+        component: {
+            kind: 100.0 * float(np.mean(np.concatenate(values)[rows])) for kind, rows in of_kind.items()
+        }
+        for component, values in wins.items()
     }
     return accuracies, {kind: int(rows.sum()) for kind, rows in of_kind.items()}

@@ -4,20 +4,20 @@ import pytest
 
 from data_pipeline.levels import ENTITY
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet
-from mcsan_jax.evaluation.collection import CaptionNodes, TextCollection, VideoCollection
-from mcsan_jax.scoring.prepared import PreparedTexts, prepare_texts, prepare_videos
+from mcsan_jax.ranking.collection import CaptionNodes, TextCollection, VideoCollection
+from mcsan_jax.scoring.normalised import NormalisedTexts, normalise_texts, normalise_videos
 
 COUNTS = np.array([2, 0, 3, 1, 0, 1])
 
 
-def batches() -> list[tuple[int, PreparedTexts]]:
+def batches() -> list[tuple[int, NormalisedTexts]]:
     """Two batches of four captions, the second filled up with two that are not there."""
     counts = np.concatenate([COUNTS, [0, 0]])
     mask = np.arange(3)[None] < counts[:, None]
     vectors = np.random.default_rng(0).normal(size=(8, 3, 4)).astype(np.float32)
     pooled = vectors[:, 0]
-    prepared = [
-        prepare_texts(
+    normalised = [
+        normalise_texts(
             Encoding(
                 LevelEmbeddings(
                     jnp.asarray(pooled[rows]),
@@ -28,7 +28,7 @@ def batches() -> list[tuple[int, PreparedTexts]]:
         )
         for rows in (slice(0, 4), slice(4, 8))
     ]
-    return [(4, prepared[0]), (2, prepared[1])]
+    return [(4, normalised[0]), (2, normalised[1])]
 
 
 def test_captions_keep_their_own_nodes_only() -> None:
@@ -55,14 +55,14 @@ def test_any_captions_can_be_taken_in_any_order() -> None:
     np.testing.assert_array_equal(taken.pooled[4:], 0)
 
 
-def test_the_room_for_neighbours_holds_every_block() -> None:
+def test_the_capacity_for_neighbours_holds_every_block() -> None:
     counts = np.array([100, 0, 50, 120, 30, 7])
     nodes = CaptionNodes(np.zeros((counts.sum(), 2), np.float32), counts)
     texts = TextCollection(None, {ENTITY: nodes}, {}, len(counts))
-    assert texts.room(2) == {ENTITY: 256}, "captions 2 and 3 have 170 nodes"
-    assert texts.room(6) == {ENTITY: 384}
-    assert texts.room_for(np.array([0, 5])) == {ENTITY: 128}
-    assert texts.room_for(np.array([1])) == {ENTITY: 128}
+    assert texts.capacity(2) == {ENTITY: 256}, "captions 2 and 3 have 170 nodes"
+    assert texts.capacity(6) == {ENTITY: 384}
+    assert texts.capacity_for(np.array([0, 5])) == {ENTITY: 128}
+    assert texts.capacity_for(np.array([1])) == {ENTITY: 128}
 
 
 def test_counts_that_do_not_fit_are_refused() -> None:
@@ -72,8 +72,8 @@ def test_counts_that_do_not_fit_are_refused() -> None:
 
 def test_videos_are_filled_up_with_videos_without_frames() -> None:
     frames = NodeSet(jnp.ones((3, 2, 4), jnp.float32), jnp.ones((3, 2), bool))
-    prepared = prepare_videos(Encoding(LevelEmbeddings(None, {ENTITY: frames}), {}))
-    videos = VideoCollection.gather([(3, prepared), (1, prepared)])
+    normalised = normalise_videos(Encoding(LevelEmbeddings(None, {ENTITY: frames}), {}))
+    videos = VideoCollection.gather([(3, normalised), (1, normalised)])
     assert len(videos) == 4
     taken = videos.take(np.array([3, 0]), 3).frames[ENTITY]
     np.testing.assert_array_equal(taken.lengths, [[1, 1], [1, 1], [0, 0]])

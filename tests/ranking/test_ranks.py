@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcsan_jax.evaluation.pair_ranks import PairCounter
-from mcsan_jax.evaluation.ranking import RankCounter, Ranks, text_to_video_ranks, video_to_text_ranks
-from mcsan_jax.evaluation.relevance import Matches
-from tests.evaluation.ranking_problems import Problem, counted, problems
+from mcsan_jax.ranking.pair_ranks import PairCounter
+from mcsan_jax.ranking.ranks import RankCounter, text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.ranking.relevance import Matches
+from tests.ranking.ranking_problems import Problem, counted, problems
 
 
 def assert_same(found: object, expected: object) -> None:
@@ -124,12 +124,3 @@ def test_blocks_that_were_left_out_raise() -> None:
         counter.count(scores, *whole)
         with pytest.raises(ValueError, match=r"12 of 12 scores were counted, and 1 of 4 matched pairs"):
             counter.video_to_text()
-
-
-def test_others_may_have_broken_ties_in_their_favour() -> None:
-    """Two right items in a tie of six, behind three others."""
-    ranks = Ranks(np.array([3]), np.array([6]), np.array([2]))
-    np.testing.assert_allclose(ranks.optimistic().hit_probability(4), [1.0])
-    np.testing.assert_allclose(ranks.pessimistic().hit_probability(7), [0.0], atol=1e-12)
-    np.testing.assert_allclose(ranks.pessimistic().hit_probability(8), [1.0])
-    assert ranks.optimistic().expected_rank() < ranks.expected_rank() < ranks.pessimistic().expected_rank()

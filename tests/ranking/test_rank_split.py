@@ -7,16 +7,16 @@ import pytest
 from data_pipeline.errors import InputError
 from data_pipeline.levels import ENTITY
 from mcsan_jax.config import Config, EvaluationConfig
-from mcsan_jax.evaluation.block_scores import BlockScorer
-from mcsan_jax.evaluation.encode_split import encode_split, make_encoders
 from mcsan_jax.evaluation.evaluate_split import evaluate_split
-from mcsan_jax.evaluation.metrics import retrieval_metrics
-from mcsan_jax.evaluation.rank_split import Evaluation, ScoredSplit, rank_split
-from mcsan_jax.evaluation.ranking import text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.evaluation.tables import render_table
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.encode_split import encode_split, make_encoders
+from mcsan_jax.ranking.metrics import retrieval_metrics
+from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, rank_split
+from mcsan_jax.ranking.ranks import text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.sharding import make_mesh
-from tests.evaluation.memory_split import CAPTIONS, PARTS, VIDEOS, MemorySplit, Setting, scored_split
+from tests.support.memory_split import CAPTIONS, COMPONENTS, VIDEOS, MemorySplit, Setting, scored_split
 
 
 def run(setting: Setting, split: MemorySplit, encoded_bytes: int = 2**20) -> Evaluation:
@@ -34,14 +34,14 @@ def test_figures_equal_those_of_the_whole_matrix(
     evaluation: Evaluation, matrices: dict[str, np.ndarray], split: MemorySplit
 ) -> None:
     assert (evaluation.videos, evaluation.captions) == (VIDEOS, CAPTIONS)
-    assert set(evaluation.directions) == PARTS
-    for part, figures in evaluation.directions.items():
-        t2v = retrieval_metrics(text_to_video_ranks(matrices[part], split.owners))
-        v2t = retrieval_metrics(video_to_text_ranks(matrices[part], split.owners))
-        assert figures["t2v"] == pytest.approx(t2v), part
-        assert figures["v2t"] == pytest.approx(v2t), part
+    assert set(evaluation.directions) == COMPONENTS
+    for component, figures in evaluation.directions.items():
+        t2v = retrieval_metrics(text_to_video_ranks(matrices[component], split.owners))
+        v2t = retrieval_metrics(video_to_text_ranks(matrices[component], split.owners))
+        assert figures["t2v"] == pytest.approx(t2v), component
+        assert figures["v2t"] == pytest.approx(v2t), component
         total = sum(direction[f"R@{k}"] for direction in (t2v, v2t) for k in (1, 5, 10))
-        assert figures["rsum"] == pytest.approx(total), part
+        assert figures["rsum"] == pytest.approx(total), component
     assert evaluation.rsum == evaluation.directions[FUSED]["rsum"]
     assert evaluation.directions[ENTITY]["t2v"]["tied_fraction"] > 0
     assert evaluation.directions[FUSED]["t2v"]["tied_fraction"] == 0
@@ -55,16 +55,18 @@ def test_block_sizes_change_nothing(
 
 
 def test_foils(evaluation: Evaluation, matrices: dict[str, np.ndarray], split: MemorySplit) -> None:
-    """A foil with the true caption's own text ties in every part, and ties count half."""
+    """A foil with the true caption's own text ties in every component, and ties count half."""
     assert evaluation.foils == {"other": 13, "same": 14}
-    assert set(evaluation.compositional) == PARTS
+    assert set(evaluation.compositional) == COMPONENTS
     true = np.arange(1, CAPTIONS, 2)
     foil = (true + 5) % CAPTIONS
-    for part, figures in evaluation.compositional.items():
+    for component, figures in evaluation.compositional.items():
         assert figures["same"] == 50.0
-        difference = matrices[part][split.owners[true], true] - matrices[part][split.owners[true], foil]
+        difference = (
+            matrices[component][split.owners[true], true] - matrices[component][split.owners[true], foil]
+        )
         wins = np.where(difference == 0, 0.5, difference > 0)
-        assert figures["other"] == pytest.approx(100 * wins.mean()), part
+        assert figures["other"] == pytest.approx(100 * wins.mean()), component
 
 
 def test_the_table_shows_every_figure(evaluation: Evaluation) -> None:
@@ -133,12 +135,12 @@ def test_videos_stay_on_the_devices(setting: Setting, split: MemorySplit, device
     scorer = scored.scorer
     first, second, *_ = scorer.blocks()
     assert len(first) > 1
-    before = [parts[FUSED] for _, parts in scorer.scores(first)]
+    before = [scores[FUSED] for _, scores in scorer.scores(first)]
     again = BlockScorer(scorer.videos, scorer.texts, scorer.parameters, config, mesh=scorer.mesh)
     for strip in (second, first):
         again.texts_on_devices(strip[0][1])
         with jax.transfer_guard_host_to_device("disallow_explicit"):
-            found = [parts[FUSED] for _, parts in again.scores(strip)]
+            found = [scores[FUSED] for _, scores in again.scores(strip)]
     for one, other in zip(before, found, strict=True):
         np.testing.assert_array_equal(one, other)
 

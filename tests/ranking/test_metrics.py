@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from mcsan_jax.evaluation.metrics import recall_sum, retrieval_metrics, whole_list_metrics
-from mcsan_jax.evaluation.pair_ranks import PairRanks
-from mcsan_jax.evaluation.ranking import Ranks
+from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics, whole_list_metrics
+from mcsan_jax.ranking.pair_ranks import PairRanks
+from mcsan_jax.ranking.ranks import Ranks
 
 
 def test_metrics_by_hand() -> None:

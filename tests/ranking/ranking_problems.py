@@ -6,9 +6,9 @@ from typing import TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
-from mcsan_jax.evaluation.pair_ranks import PairCounter
-from mcsan_jax.evaluation.ranking import RankCounter
-from mcsan_jax.evaluation.relevance import Matches
+from mcsan_jax.ranking.pair_ranks import PairCounter
+from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.relevance import Matches
 
 Counter = TypeVar("Counter", bound=RankCounter | PairCounter)
 

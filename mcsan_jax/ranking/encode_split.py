@@ -13,9 +13,9 @@ from jaxtyping import Array, Bool, Float, Int
 from data_pipeline.batches.batch import TextBatch, VideoBatch
 from data_pipeline.errors import InputError
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.evaluation.collection import TextCollection, VideoCollection
 from mcsan_jax.models.mcsan import MCSAN
-from mcsan_jax.scoring.prepared import PreparedTexts, PreparedVideos, prepare_texts, prepare_videos
+from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_texts, normalise_videos
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import make_mesh, put_whole_batch, replicated, split_rows
 
@@ -24,7 +24,7 @@ Logits = dict[str, Float[Array, "item _"]]
 """Of each level's attributes."""
 Info = TypeVar("Info")
 Batch = TypeVar("Batch", VideoBatch, TextBatch)
-Prepared = TypeVar("Prepared", PreparedVideos, PreparedTexts)
+Normalised = TypeVar("Normalised", NormalisedVideos, NormalisedTexts)
 
 
 @runtime_checkable
@@ -84,14 +84,14 @@ class Encoders:
     """The compiled encoders of a model on a mesh: batches go in from the host, encodings ready to be compared come out.
 
     Attributes:
-        videos: prepared videos, and the logits of their attributes.
-        texts: prepared captions, and the logits of their attributes.
+        videos: normalised videos, and the logits of their attributes.
+        texts: normalised captions, and the logits of their attributes.
         scoring_parameters: level weights and temperature.
         local_mesh: the devices of this process, which compare what was encoded.
     """
 
-    videos: Callable[[Variables, VideoBatch], tuple[PreparedVideos, Logits]]
-    texts: Callable[[Variables, TextBatch], tuple[PreparedTexts, Logits]]
+    videos: Callable[[Variables, VideoBatch], tuple[NormalisedVideos, Logits]]
+    texts: Callable[[Variables, TextBatch], tuple[NormalisedTexts, Logits]]
     scoring_parameters: Callable[[Variables], ScoringParameters]
     local_mesh: Mesh
 
@@ -100,13 +100,13 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
     """Compiles both encoders once for a batch size; the rows of a batch must divide by the mesh."""
     dtype = product_dtype(model.config.model.compute_dtype)
 
-    def videos(variables: Variables, batch: VideoBatch) -> tuple[PreparedVideos, Logits]:
+    def videos(variables: Variables, batch: VideoBatch) -> tuple[NormalisedVideos, Logits]:
         encoded: Any = model.apply(variables, batch, method=model.encode_videos)
-        return prepare_videos(encoded, dtype), encoded.attribute_logits
+        return normalise_videos(encoded, dtype), encoded.attribute_logits
 
-    def texts(variables: Variables, batch: TextBatch) -> tuple[PreparedTexts, Logits]:
+    def texts(variables: Variables, batch: TextBatch) -> tuple[NormalisedTexts, Logits]:
         encoded: Any = model.apply(variables, batch, method=model.encode_texts)
-        return prepare_texts(encoded), encoded.attribute_logits
+        return normalise_texts(encoded), encoded.attribute_logits
 
     def compiled(encode: Callable[..., Any]) -> Callable[[Variables, Any], Any]:
         program = jax.jit(
@@ -208,8 +208,8 @@ def encode_split(
 
     def foils() -> Iterator[tuple[FoilRows, TextCollection]]:
         for info, batch in split.foil_batches(size):
-            prepared, _ = encoders.texts(variables, batch)
-            yield info, TextCollection.gather([(len(info.kinds), prepared)])
+            normalised, _ = encoders.texts(variables, batch)
+            yield info, TextCollection.gather([(len(info.kinds), normalised)])
 
     return EncodedSplit(
         encode_videos(encoders, variables, split, size, name),
@@ -231,7 +231,7 @@ def encode_videos(
     ids: list[str] = []
     logits, labels = (collections.defaultdict[str, list[np.ndarray]](list) for _ in range(2))
 
-    def prepared() -> Iterator[tuple[int, PreparedVideos]]:
+    def normalised() -> Iterator[tuple[int, NormalisedVideos]]:
         batches = split.video_batches(size)
         source = f"videos in split {name!r}"
         for own_ids, batch, encoded, of_attributes in _encoded(encoders.videos, variables, batches, source):
@@ -241,7 +241,7 @@ def encode_videos(
                 labels[level].append(np.asarray(batch.labels[level])[: len(own_ids)])
             yield len(own_ids), encoded
 
-    collection = VideoCollection.gather(prepared())
+    collection = VideoCollection.gather(normalised())
     return EncodedVideos(ids, collection, _joined(logits), _joined(labels))
 
 
@@ -263,7 +263,7 @@ def encode_captions(
     owners: list[np.ndarray] = []
     logits = collections.defaultdict[str, list[np.ndarray]](list)
 
-    def prepared() -> Iterator[tuple[int, PreparedTexts]]:
+    def normalised() -> Iterator[tuple[int, NormalisedTexts]]:
         batches = split.caption_batches(size)
         source = f"captions in split {name!r}"
         for info, _, encoded, of_attributes in _encoded(encoders.texts, variables, batches, source):
@@ -275,22 +275,22 @@ def encode_captions(
                     logits[level].append(np.array(np.asarray(values)[: len(info.ids)]))
             yield len(info.videos), encoded
 
-    collection = TextCollection.gather(prepared())
+    collection = TextCollection.gather(normalised())
     return EncodedCaptions(ids, texts, np.concatenate(owners), collection, _joined(logits))
 
 
 def _encoded(
-    encode: Callable[[Variables, Batch], tuple[Prepared, Logits]],
+    encode: Callable[[Variables, Batch], tuple[Normalised, Logits]],
     variables: Variables,
     batches: Iterable[tuple[Info, Batch]],
     source: str,
-) -> Iterator[tuple[Info, Batch, Prepared, Logits]]:
+) -> Iterator[tuple[Info, Batch, Normalised, Logits]]:
     """What stands beside each batch, the batch, and what was made of it; raises InputError where there is no batch."""
     empty = True
     for info, batch in batches:
         empty = False
-        prepared, logits = encode(variables, batch)
-        yield info, batch, prepared, logits
+        normalised, logits = encode(variables, batch)
+        yield info, batch, normalised, logits
     if empty:
         raise InputError(f"there are no {source}; choose another split or prepare the data again")
 

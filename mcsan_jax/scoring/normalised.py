@@ -1,0 +1,105 @@
+"""Encodings made ready to be compared: unit vectors, frames with their Gram matrices, nodes without padding.
+
+Only real nodes of captions are ever compared with frames, so that their padding is left out.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from data_pipeline.levels import GLOBAL, LEVELS
+from mcsan_jax.encodings import Encoding, NodeSet
+from mcsan_jax.scoring.frame_attention import FrameSet, normalise_frames
+from mcsan_jax.scoring.vectors import normalize
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class PackedNodes:
+    """The nodes of ``t`` captions at one level, one caption after the other, real nodes first.
+
+    Attributes:
+        queries: node vectors of unit length; padding is zero.
+        groups: which of the captions that have a node here the node belongs to, counted from 0; never falls along
+            the axis, and is ``t`` for padding.
+        shares: one over the number of nodes of the node's caption; zero for padding.
+        present: whether a caption has a node here.
+    """
+
+    queries: Float[Array, "m d"]
+    groups: Int[Array, " m"]
+    shares: Float[Array, " m"]
+    present: Bool[Array, " t"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class NormalisedVideos:
+    """Videos: a unit vector for the global level, frames for the others, unit vectors of attribute probabilities."""
+
+    pooled: Float[Array, "v d"] | None
+    frames: dict[str, FrameSet]
+    attributes: dict[str, Float[Array, "v _"]]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class NormalisedTexts:
+    """Captions: a unit vector for the global level, nodes for the others, unit vectors of attribute probabilities."""
+
+    pooled: Float[Array, "t d"] | None
+    nodes: dict[str, PackedNodes]
+    attributes: dict[str, Float[Array, "t _"]]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the levels present, in the order of `LEVELS`."""
+        present = set(self.nodes) | ({GLOBAL} if self.pooled is not None else set())
+        return tuple(level for level in LEVELS if level in present)
+
+    def presence(self) -> dict[str, Bool[Array, " t"]]:
+        """For each level, whether a caption has at least one node there (every caption has a global level)."""
+        present = {level: nodes.present for level, nodes in self.nodes.items()}
+        if self.pooled is not None:
+            present[GLOBAL] = jnp.ones(self.pooled.shape[0], bool)
+        return {level: present[level] for level in self.levels}
+
+
+def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -> NormalisedVideos:
+    """What of an encoding of videos does not depend on the captions they are compared with."""
+    embeddings = videos.embeddings
+    return NormalisedVideos(
+        None if embeddings.pooled is None else normalize(embeddings.pooled),
+        {level: normalise_frames(frames, product_dtype) for level, frames in embeddings.nodes.items()},
+        _attribute_directions(videos),
+    )
+
+
+def normalise_texts(texts: Encoding) -> NormalisedTexts:
+    """Captions' unit vectors, with the nodes packed."""
+    embeddings = texts.embeddings
+    return NormalisedTexts(
+        None if embeddings.pooled is None else normalize(embeddings.pooled),
+        {level: pack_nodes(nodes) for level, nodes in embeddings.nodes.items()},
+        _attribute_directions(texts),
+    )
+
+
+def pack_nodes(nodes: NodeSet) -> PackedNodes:
+    """Moves the real nodes of padded captions to the front; the size stays, so it works under `jax.jit`."""
+    captions, slots = nodes.mask.shape
+    real = nodes.mask.reshape(-1)
+    order = jnp.argsort(~real, stable=True)
+    counts = jnp.sum(nodes.mask, axis=1)
+    present = counts > 0
+    groups = jnp.where(real, jnp.repeat(jnp.cumsum(present) - 1, slots), captions)
+    shares = jnp.where(real, jnp.repeat(1.0 / jnp.maximum(counts, 1).astype(nodes.vectors.dtype), slots), 0.0)
+    flat = jnp.where(real[:, None], nodes.vectors.reshape(captions * slots, -1), 0.0)
+    queries = normalize(flat.at[order].get(unique_indices=True))
+    return PackedNodes(queries, groups[order].astype(jnp.int32), shares[order], present)
+
+
+def _attribute_directions(encoding: Encoding) -> dict[str, Float[Array, "item _"]]:
+    return {level: normalize(jax.nn.sigmoid(logits)) for level, logits in encoding.attribute_logits.items()}
