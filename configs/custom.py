@@ -19,6 +19,7 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.data.dir = "data/custom"
     config.data.prepare_hint = PREPARE_HINT
     config.data.test_split = "test"
+    config.similarity.linear_branch = True
     config.train.batch_size = 64
     config.train.epochs = 50
     set_size(config, size)

@@ -22,6 +22,7 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.data.dir = "data/msrvtt"
     config.data.prepare_hint = PREPARE_HINT
     config.data.test_split = "test"
+    config.similarity.linear_branch = True
     config.data.max_frames = 20
     config.data.max_tokens = 24
     config.train.batch_size = 128

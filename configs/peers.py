@@ -21,6 +21,7 @@ _DUAL_ENCODER: dict[str, Any] = {
     "model.sentence_node": False,
     "similarity.learn_level_weights": False,
     "similarity.attribute_share": 0.0,
+    "similarity.linear_branch": False,
     "loss.ranking": "info_nce",
     "loss.focal_weight": 0.0,
     "loss.divergence_weight": 0.0,
@@ -37,6 +38,7 @@ _HGR_NETWORK: dict[str, Any] = {
     "similarity.learn_level_weights": False,
     "similarity.missing_levels": "zero",
     "similarity.attribute_share": 0.0,
+    "similarity.linear_branch": False,
     "loss.focal_weight": 0.0,
     "loss.divergence_weight": 0.0,
 }

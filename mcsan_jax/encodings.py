@@ -38,16 +38,30 @@ class LevelEmbeddings:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """Everything that scoring needs of one modality: level embeddings and, per node level, attribute logits."""
+    """Everything that scoring needs of one modality.
+
+    Attributes:
+        embeddings: of the levels.
+        attribute_logits: of each node level.
+        linear: vectors of the linear branch; None without one, and in training, which they have no part in.
+    """
 
     embeddings: LevelEmbeddings
     attribute_logits: dict[str, Float[Array, "item a"]]
+    linear: Float[Array, "item r"] | None = None
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ScoringParameters:
-    """The learned numbers that turn encodings into scores: a weight per level, and the temperature."""
+    """The numbers that turn encodings into scores.
+
+    Attributes:
+        level_weights: of each level; they sum to one.
+        temperature: of InfoNCE.
+        linear_share: share of the linear branch in the fused score; None without a branch.
+    """
 
     level_weights: dict[str, Float[Array, ""]]
     temperature: Float[Array, ""]
+    linear_share: Float[Array, ""] | None = None

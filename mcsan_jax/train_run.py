@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import jax
 
+from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
 from mcsan_jax.config import Config
@@ -22,7 +23,9 @@ from mcsan_jax.training.experiment import (
     parameter_count,
     published_count,
 )
-from mcsan_jax.training.train_loop import train
+from mcsan_jax.training.linear_start import fit_to_split
+from mcsan_jax.training.token_state_cache import TokenStateCache
+from mcsan_jax.training.train_loop import Starter, train
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
 
@@ -103,16 +106,16 @@ def _train(
     reader = SplitReader(data, experiment.manifest, split, limits)
     validate = Validation(experiment, reader, split, held_out, held_out.steps_per_epoch)
 
-    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, dict[str, float], str]:
+    def evaluator(state: TrainState, step: int) -> tuple[TrainState, Evaluation, dict[str, float], str]:
         start = time.monotonic()
-        evaluation, losses = validate(state)
+        state, evaluation, losses = validate(state)
         fused = evaluation.directions["fused"]
         line = (
             f"epoch {step // experiment.steps_per_epoch}/{config.train.epochs}  {split} Rsum {evaluation.rsum:.1f}  "
             f"T2V R@1 {fused['t2v']['R@1']:.1f}  V2T R@1 {fused['v2t']['R@1']:.1f}  "
             f"({time.monotonic() - start:.1f} s)"
         )
-        return evaluation, losses, line
+        return state, evaluation, losses, line
 
     batches = batches_of(config.data.train_split)
     print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
@@ -127,9 +130,23 @@ def _train(
         checkpoints,
         folder.folder,
         profile,
+        _starter(experiment, data, limits),
     )
     seconds = time.monotonic() - start
     print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+
+
+def _starter(experiment: Experiment, data: pathlib.Path, limits: BatchLimits) -> Starter | None:
+    """What fits the linear branch to the training split, where the model has one."""
+    if not experiment.config.similarity.linear_branch:
+        return None
+    split = SplitReader(data, experiment.manifest, experiment.config.data.train_split, limits)
+
+    def start(state: TrainState, states: TokenStateCache | None) -> TrainState:
+        print("fitting the linear branch", flush=True)
+        return fit_to_split(experiment, state, split, states)
+
+    return start
 
 
 def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files: int) -> str:

@@ -97,7 +97,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.sharding": WORDS,
     "mcsan_jax.processes": WORDS,
     "mcsan_jax.scoring": (*WORDS, "data_pipeline.batches.batch", "mcsan_jax.config", "mcsan_jax.encodings"),
-    "mcsan_jax.models": (*WORDS, "data_pipeline.batches.batch", "mcsan_jax.config", "mcsan_jax.encodings"),
+    "mcsan_jax.models": (
+        *WORDS,
+        "data_pipeline.batches.batch",
+        "mcsan_jax.config",
+        "mcsan_jax.encodings",
+        "mcsan_jax.scoring.vectors",
+    ),
     "mcsan_jax.pretrained": (*WORDS, "data_pipeline.prepared_data", "mcsan_jax.models"),
     "mcsan_jax.ranking": (
         *WORDS,

@@ -12,6 +12,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.layers import Linear, masked_mean
+from mcsan_jax.models.linear_branch import LinearBranch
 from mcsan_jax.models.text_encoder import TextEncoder
 from mcsan_jax.models.video_encoder import VideoEncoder
 
@@ -39,7 +40,7 @@ class MCSAN(nn.Module):
     """Both encoders return the same four levels; `scoring` compares them.
 
     The collection ``statistics`` holds the mean and standard deviation of the training features, so that a
-    checkpoint standardises features by itself.
+    checkpoint standardises features by itself, and the constants of the linear branch.
 
     Attributes:
         config: the experiment; the network reads the groups data (sizes), model, similarity and loss.
@@ -73,6 +74,12 @@ class MCSAN(nn.Module):
         self.frame_statistics = Standardization(self.shape.frame_dim)
         if self.shape.region_dim:
             self.region_statistics = Standardization(self.shape.region_dim)
+        if self.config.similarity.linear_branch:
+            # An encoder that learns would leave the map of its sentences behind.
+            frozen = self.pretrained is not None and self.config.encoder_is_frozen
+            self.linear_branch = LinearBranch(
+                self.shape.frame_dim, self.shape.vocabulary_size, self.pretrained.width if frozen else 0
+            )
         self.level_weight_logits = self.param(
             "level_weight_logits", nn.initializers.zeros, (len(model.levels),)
         )
@@ -86,18 +93,26 @@ class MCSAN(nn.Module):
         regions = None
         if self.shape.region_dim and videos.regions is not None:
             regions = self.region_statistics(jnp.asarray(videos.regions))
+        mask = jnp.asarray(videos.frame_mask)
         with jax.default_matmul_precision(self.config.model.matmul_precision):
-            embeddings = self.video_encoder(frames, jnp.asarray(videos.frame_mask), regions, train)
-            return Encoding(embeddings, self.attribute_projector(embeddings))
+            embeddings = self.video_encoder(frames, mask, regions, train)
+            logits = self.attribute_projector(embeddings)
+        if train or not self.config.similarity.linear_branch:
+            return Encoding(embeddings, logits)
+        return Encoding(embeddings, logits, self.linear_branch.encode_videos(frames, mask))
 
     def encode_texts(self, texts: TextBatch, train: bool = False) -> Encoding:
         """Tokens and graphs to levels ([t, width], [t, n, width]) and attribute logits [t, a]."""
         with jax.default_matmul_precision(self.config.model.matmul_precision):
-            embeddings: LevelEmbeddings = self.text_encoder(texts, train)
-            return Encoding(embeddings, self.text_attribute_projector(embeddings))
+            embeddings, states = self.text_encoder(texts, train)
+            logits = self.text_attribute_projector(embeddings)
+        if train or not self.config.similarity.linear_branch:
+            return Encoding(embeddings, logits)
+        ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
+        return Encoding(embeddings, logits, self.linear_branch.encode_texts(ids, mask, states))
 
     def scoring_parameters(self) -> ScoringParameters:
-        """Level weights (summing to one) and temperature; constants unless the config has them learned."""
+        """Level weights (summing to one) and temperature, constants unless the config has them learned; linear share."""
         logits, log_temperature = self.level_weight_logits, self.log_temperature
         if not self.config.similarity.learn_level_weights:
             logits = jax.lax.stop_gradient(logits)
@@ -108,6 +123,7 @@ class MCSAN(nn.Module):
             {level: weights[i] for i, level in enumerate(self.config.model.levels)},
             # InfoNCE with a vanishing temperature is unstable; 0.01 is the bound of CLIP (Radford et al. 2021).
             jnp.exp(jnp.maximum(log_temperature, jnp.log(0.01))),
+            self.linear_branch.share.value if self.config.similarity.linear_branch else None,
         )
 
     def __call__(self, batch: PairBatch, train: bool = False) -> tuple[Encoding, Encoding, ScoringParameters]:

@@ -56,10 +56,11 @@ class TextEncoder(nn.Module):
     pretrained: BertShape | None = None
 
     @nn.compact
-    def __call__(self, texts: TextBatch, train: bool) -> LevelEmbeddings:
+    def __call__(self, texts: TextBatch, train: bool) -> tuple[LevelEmbeddings, Float[Array, "t w d"] | None]:
+        """Encodes captions; what a pretrained encoder made of their tokens is returned, too."""
         config = self.config
         known = None if texts.token_states is None else jnp.asarray(texts.token_states)
-        states = TokenContext(config, self.vocabulary_size, self.pretrained, name="tokens")(
+        states, published = TokenContext(config, self.vocabulary_size, self.pretrained, name="tokens")(
             jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask), known, train
         )
         token_mask = jnp.asarray(texts.token_mask)
@@ -67,7 +68,7 @@ class TextEncoder(nn.Module):
         if GLOBAL in config.levels:
             pooled = AttentionPooling(name="global_pooling")(states, token_mask)
         if set(config.levels) == {GLOBAL} and not config.sentence_node:
-            return LevelEmbeddings(pooled, {})
+            return LevelEmbeddings(pooled, {}), published
 
         roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name=ROLES)
         node_mask = jnp.asarray(texts.node_mask)
@@ -102,7 +103,8 @@ class TextEncoder(nn.Module):
             relation = Linear(config.width, config.compute_dtype, name="relationship")(ends)
             relation = relation * roles(texts.edge_roles)
             levels[RELATIONSHIP] = NodeSet(jnp.where(edge_mask[..., None], relation, 0.0), edge_mask)
-        return LevelEmbeddings(pooled, {level: levels[level] for level in levels if level in config.levels})
+        kept = {level: levels[level] for level in levels if level in config.levels}
+        return LevelEmbeddings(pooled, kept), published
 
 
 class TokenContext(nn.Module):
@@ -128,19 +130,20 @@ class TokenContext(nn.Module):
         mask: Bool[Array, "t w"],
         states: Float[Array, "t w d"] | None,
         train: bool,
-    ) -> Float[Array, "t w width"]:
+    ) -> tuple[Float[Array, "t w width"], Float[Array, "t w d"] | None]:
+        """Returns the states, and those of the pretrained encoder where there is one."""
         config = self.config
         if self.pretrained is not None:
             if states is None:
                 bert = Bert(self.pretrained, config.compute_dtype, config.remat, name=PRETRAINED)
                 states = bert(token_ids, mask)
-            states = nn.Dropout(config.dropout, deterministic=not train)(states)
-            states = Linear(config.width, config.compute_dtype, name="project")(states)
-            return jnp.where(mask[..., None], states, 0.0)
+            dropped = nn.Dropout(config.dropout, deterministic=not train)(states)
+            projected = Linear(config.width, config.compute_dtype, name="project")(dropped)
+            return jnp.where(mask[..., None], projected, 0.0), states
         words = nn.Embed(self.vocabulary_size, config.word_width, name="embedding")(token_ids)
         words = nn.Dropout(config.dropout, deterministic=not train)(words)
         if config.context == "bigru":
-            return BidirectionalGRU(config.width, config.compute_dtype, name="recurrent")(words, mask)
+            return BidirectionalGRU(config.width, config.compute_dtype, name="recurrent")(words, mask), None
         states = Linear(config.width, config.compute_dtype, name="project")(words)
         places = self.param("places", nn.initializers.normal(0.02), (token_ids.shape[1], config.width))
         states = states + places[None]
@@ -152,7 +155,7 @@ class TokenContext(nn.Module):
                 compute_dtype=config.compute_dtype,
                 name=f"layer_{layer}",
             )(states, mask, train)
-        return jnp.where(mask[..., None], nn.LayerNorm(name="norm")(states), 0.0)
+        return jnp.where(mask[..., None], nn.LayerNorm(name="norm")(states), 0.0), None
 
 
 def _adjacency(texts: TextBatch, node_count: int) -> Bool[Array, "t n n"]:

@@ -121,23 +121,35 @@ class CaptionNodes:
 
 @dataclasses.dataclass(frozen=True)
 class TextCollection:
-    """Normalised captions: unit vectors of the global level [t, d] or None, nodes, and attribute directions [t, a]."""
+    """Normalised captions.
+
+    Attributes:
+        pooled: unit vectors of the global level; None without it.
+        nodes: of each other level.
+        attributes: directions of the attribute probabilities.
+        count: number of captions.
+        linear: vectors of the linear branch; None without it.
+    """
 
     pooled: Float[np.ndarray, "t d"] | None
     nodes: dict[str, CaptionNodes]
     attributes: dict[str, Float[np.ndarray, "t _"]]
     count: int
+    linear: Float[np.ndarray, "t r"] | None = None
 
     @classmethod
     def gather(cls, batches: Iterable[tuple[int, NormalisedTexts]]) -> "TextCollection":
         """The first captions of each batch, as many as it says, one batch after the other."""
         pooled: list[np.ndarray] = []
+        linear: list[np.ndarray] = []
         queries, counts, attributes = (collections.defaultdict(list) for _ in range(3))
         captions = 0
         for rows, batch in batches:
             captions += rows
             if batch.pooled is not None:
                 pooled.append(_first(batch.pooled, rows))
+            if batch.linear is not None:
+                linear.append(_first(batch.linear, rows))
             for level, packed in batch.nodes.items():
                 counts[level].append(_nodes_of_captions(packed)[:rows])
                 # Rows that only fill up a batch have no nodes, and would come last.
@@ -149,6 +161,7 @@ class TextCollection:
             {level: CaptionNodes(_joined(queries[level]), _joined(counts[level])) for level in queries},
             {level: _joined(arrays) for level, arrays in attributes.items()},
             captions,
+            _joined(linear) if linear else None,
         )
 
     def __len__(self) -> int:
@@ -164,13 +177,14 @@ class TextCollection:
             },
             {level: directions[rows] for level, directions in self.attributes.items()},
             len(rows),
+            None if self.linear is None else self.linear[rows],
         )
 
     @property
     def bytes_per_caption(self) -> float:
         """Bytes of a caption's arrays, on average."""
         arrays = [nodes.queries for nodes in self.nodes.values()] + list(self.attributes.values())
-        arrays += [] if self.pooled is None else [self.pooled]
+        arrays += [array for array in (self.pooled, self.linear) if array is not None]
         return sum(array.nbytes for array in arrays) / max(len(self), 1)
 
     def capacity(self, size: int) -> dict[str, int]:
@@ -193,6 +207,7 @@ class TextCollection:
             None if self.pooled is None else _take(self.pooled, rows, size),
             {level: nodes.take(rows, size, capacity[level]) for level, nodes in self.nodes.items()},
             {level: _take(array, rows, size) for level, array in self.attributes.items()},
+            None if self.linear is None else _take(self.linear, rows, size),
         )
 
 

@@ -14,6 +14,7 @@ from mcsan_jax.scoring.similarity import fuse_levels, level_similarities
 from mcsan_jax.scoring.vectors import product
 
 ATTRIBUTES = "attributes"
+LINEAR = "linear"
 FUSED = "fused"
 
 USUAL_ATTRIBUTE_SHARE = 0.3
@@ -23,7 +24,7 @@ USUAL_ATTRIBUTE_SHARE = 0.3
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Similarity matrices: the fused score, and its components, the level scores and the attribute score."""
+    """Similarity matrices: the fused score, and its components: level scores, attribute score, linear score."""
 
     fused: Float[Array, "v t"]
     components: dict[str, Float[Array, "v t"]]
@@ -52,7 +53,8 @@ def score_normalised(
     """All similarity matrices of normalised videos and captions.
 
     The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the cosine of the attribute probabilities,
-    averaged over the node levels that a caption has, and μ ``config.attribute_share``.
+    averaged over the node levels that a caption has, and μ ``config.attribute_share``. Where the encodings have vectors
+    of the linear branch, it is ``(1 − ν)`` times that plus ν times their product, with ν ``parameters.linear_share``.
     """
     components = score_components(videos, texts, config, config.attribute_share > 0, product_dtype)
     fused = fuse_components(components, texts, parameters, Fusion.as_trained(config))
@@ -66,7 +68,7 @@ def score_components(
     with_attributes: bool,
     product_dtype: jnp.dtype | None = None,
 ) -> dict[str, Float[Array, "v t"]]:
-    """The score of every level and, if it is asked for and the texts have attributes, the attribute score."""
+    """The score of every level, the linear score where there is one, and the attribute score where it is asked for."""
     components = level_similarities(videos, texts, config, product_dtype)
     if with_attributes and texts.attributes:
         agreement = {
@@ -74,16 +76,18 @@ def score_components(
             for level in texts.attributes
         }
         components[ATTRIBUTES] = fuse_levels(agreement, texts.presence(), dict.fromkeys(agreement, 1.0))
+    if videos.linear is not None and texts.linear is not None:
+        components[LINEAR] = product("vr,tr->vt", videos.linear, texts.linear, None)
     return components
 
 
 @dataclasses.dataclass(frozen=True)
 class Fusion:
-    """A way to make one score of the level scores and the attribute score.
+    """A way to make one score of the components.
 
     Attributes:
         name: for tables.
-        without: levels that are left out.
+        without: components that are left out.
         missing_levels: what becomes of a level that a caption lacks: renormalize, or zero.
         attribute_share: share of the attribute score.
     """
@@ -102,7 +106,8 @@ class Fusion:
 def ablations(config: Config) -> tuple[Fusion, ...]:
     """Returns other ways to fuse a trained model's scores, from which one learns what each level is worth.
 
-    Each level is left out, missing levels count in the other way, and the attribute score is off (or on).
+    Each level is left out, missing levels count in the other way, the linear branch is off, and the attribute score is
+    off (or on).
     """
     as_trained = Fusion.as_trained(config.similarity)
     levels = config.model.levels if len(config.model.levels) > 1 else ()
@@ -111,6 +116,8 @@ def ablations(config: Config) -> tuple[Fusion, ...]:
     if as_trained.missing_levels == other:
         name, other = "renormalized over a caption's levels", "renormalize"
     fusions.append(dataclasses.replace(as_trained, name=name, missing_levels=other))
+    if config.similarity.linear_branch:
+        fusions.append(dataclasses.replace(as_trained, name="without linear branch", without=(LINEAR,)))
     name, share = "without attributes", 0.0
     if as_trained.attribute_share == 0:
         name, share = f"with attributes ({USUAL_ATTRIBUTE_SHARE:g})", USUAL_ATTRIBUTE_SHARE
@@ -123,10 +130,12 @@ def fuse_components(
     parameters: ScoringParameters,
     fusion: Fusion,
 ) -> Float[Array, "v t"]:
-    """Returns the fused score from level scores, mixed with the attribute score if `components` holds it."""
+    """Returns the fused score: level scores, mixed with the attribute score and the linear score where there are any."""
     kept = {name: scores for name, scores in components.items() if name not in fusion.without}
     fused = fuse_levels(kept, texts.presence(), parameters.level_weights, fusion.missing_levels)
     share = fusion.attribute_share
     if share > 0 and ATTRIBUTES in kept:
         fused = (1.0 - share) * fused + share * kept[ATTRIBUTES]
+    if LINEAR in kept and parameters.linear_share is not None:
+        fused = (1.0 - parameters.linear_share) * fused + parameters.linear_share * kept[LINEAR]
     return fused

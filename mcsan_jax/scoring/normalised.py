@@ -37,21 +37,29 @@ class PackedNodes:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NormalisedVideos:
-    """Videos: a unit vector for the global level, frames for the others, unit vectors of attribute probabilities."""
+    """Videos: a unit vector for the global level, frames for the others, unit vectors of attribute probabilities.
+
+    The vectors of the linear branch are as they were encoded.
+    """
 
     pooled: Float[Array, "v d"] | None
     frames: dict[str, FrameSet]
     attributes: dict[str, Float[Array, "v _"]]
+    linear: Float[Array, "v r"] | None = None
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NormalisedTexts:
-    """Captions: a unit vector for the global level, nodes for the others, unit vectors of attribute probabilities."""
+    """Captions: a unit vector for the global level, nodes for the others, unit vectors of attribute probabilities.
+
+    The vectors of the linear branch are as they were encoded.
+    """
 
     pooled: Float[Array, "t d"] | None
     nodes: dict[str, PackedNodes]
     attributes: dict[str, Float[Array, "t _"]]
+    linear: Float[Array, "t r"] | None = None
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -74,6 +82,7 @@ def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -
         None if embeddings.pooled is None else normalize(embeddings.pooled),
         {level: normalise_frames(frames, product_dtype) for level, frames in embeddings.nodes.items()},
         _attribute_directions(videos),
+        videos.linear,
     )
 
 
@@ -84,6 +93,7 @@ def normalise_texts(texts: Encoding) -> NormalisedTexts:
         None if embeddings.pooled is None else normalize(embeddings.pooled),
         {level: pack_nodes(nodes) for level, nodes in embeddings.nodes.items()},
         _attribute_directions(texts),
+        texts.linear,
     )
 
 

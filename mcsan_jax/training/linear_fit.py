@@ -1,4 +1,3 @@
-import scipy.special
 """This module fits the linear branch in closed form: ridge regression from pooled frames to what captions say.
 
 The targets of a video are the TF-IDF vector of all its captions' tokens and, where a frozen published encoder reads
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-from jaxtyping import Float, Int
+import scipy.special
+from jaxtyping import Bool, Float, Int
 
 from mcsan_jax.models.linear_branch import LINEAR_WIDTH
 
@@ -26,6 +26,8 @@ PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-4, 4))
 """Candidates for the penalty, in units of an input's sum of squares."""
 WORD_WEIGHTS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Candidates for the weight of words against sentences, both in units of the spread of their scores."""
+TEMPERATURES = tuple(np.geomspace(0.125, 4.0, 16))
+"""Candidates for the temperature of scores whose standard deviation is one."""
 PROBES = 512
 """So many training videos, each with its first caption, choose between the candidates above."""
 _SMALL = 1e-12
@@ -152,7 +154,11 @@ def fit_map(inputs: Float[np.ndarray, "v d"], targets: Rows, captions: Rows, wid
     left, singular = _left_singular(inputs)
     if count < 3 or not len(singular):
         return RidgeMap(
-            np.zeros((inputs.shape[1], 0)), np.zeros((targets.shape[1], 0)), PENALTIES[-1], 0.0, np.zeros((0, 0))
+            np.zeros((inputs.shape[1], 0)),
+            np.zeros((targets.shape[1], 0)),
+            PENALTIES[-1],
+            0.0,
+            np.zeros((0, 0)),
         )
     mean = np.asarray(targets.mean(axis=0)).ravel()
     projected = np.asarray(left.T @ targets)
@@ -212,26 +218,27 @@ def _words_share(words: Float[np.ndarray, "p p"], sentences: Float[np.ndarray, "
     if not words.size or not sentences.size:
         return 0.5
     losses = {
-        weight: ranking_loss((weight * words / spreads[0] + sentences / spreads[1]) / np.hypot(weight, 1.0))
+        weight: ranking_loss(
+            (weight * words / spreads[0] + sentences / spreads[1]) / np.hypot(weight, 1.0),
+            np.eye(len(words), dtype=bool),
+        )
         for weight in WORD_WEIGHTS
     }
     weight = min(losses, key=lambda each: losses[each])
     return (weight / spreads[0]) / (weight / spreads[0] + 1.0 / spreads[1])
 
 
-TEMPERATURES = tuple(np.geomspace(0.125, 4.0, 16))
-"""Candidates for the temperature of standardised scores."""
-
-
-def ranking_loss(scores: Float[np.ndarray, "v v"]) -> float:
-    """Mean cross-entropy of finding the diagonal, by rows and by columns, at the temperature that suits it best."""
+def ranking_loss(scores: Float[np.ndarray, "v t"], relevant: Bool[np.ndarray, "v t"]) -> float:
+    """Mean cross-entropy of finding what is relevant, by rows and by columns, at the temperature that suits it best."""
     losses = []
     for temperature in TEMPERATURES:
         logits = scores / temperature
-        own = np.diagonal(logits)
-        by_row = scipy.special.logsumexp(logits, axis=1) - own
-        by_column = scipy.special.logsumexp(logits, axis=0) - own
-        losses.append(float(np.mean(by_row) + np.mean(by_column)) / 2.0)
+        found = np.where(relevant, logits, -np.inf)
+        sides = [
+            np.mean(scipy.special.logsumexp(logits, axis=axis) - scipy.special.logsumexp(found, axis=axis))
+            for axis in (0, 1)
+        ]
+        losses.append(float(sum(sides)) / 2.0)
     return min(losses)
 
 

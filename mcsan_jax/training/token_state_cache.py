@@ -61,6 +61,10 @@ class TokenStateCache:
         states[mask] = np.concatenate([self._states[key] for key in keys])
         return dataclasses.replace(texts, token_states=states)
 
+    def forget(self) -> None:
+        """Drops what is remembered."""
+        self._states = {b"": self._states[b""]}
+
     def _encode_rows(self, ids: np.ndarray, mask: np.ndarray, keys: list[bytes], rows: list[int]) -> None:
         filled = np.resize(rows, _CHUNK)
         rows_on_device = jax.device_put((ids[filled], mask[filled]), self._device)

@@ -15,7 +15,7 @@ from mcsan_jax.sharding import on_devices
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.progress import RunLog, StepTrace, TrainProgress, describe_memory
-from mcsan_jax.training.token_state_cache import caches_token_states, make_token_state_cache
+from mcsan_jax.training.token_state_cache import TokenStateCache, caches_token_states, make_token_state_cache
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
@@ -27,9 +27,12 @@ class PairStream(Protocol):
         ...
 
 
-Evaluator = Callable[[TrainState, int], tuple[Evaluation, dict[str, float], str]]
-"""A function that evaluates a state at a step on the validation split; it returns the figures, the loss with its terms,
-and what to print."""
+Evaluator = Callable[[TrainState, int], tuple[TrainState, Evaluation, dict[str, float], str]]
+"""A function that evaluates a state at a step on the validation split; it returns the state with what was chosen there,
+the figures, the loss with its terms, and what to print."""
+
+Starter = Callable[[TrainState, TokenStateCache | None], TrainState]
+"""A function that completes a freshly initialised state from the training split."""
 
 
 def train(
@@ -39,6 +42,7 @@ def train(
     checkpoints: CheckpointStore,
     run_folder: pathlib.Path,
     profile: bool = False,
+    starter: Starter | None = None,
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
 
@@ -52,6 +56,7 @@ def train(
         checkpoints: where states are saved.
         run_folder: in which the curves (`progress.RunLog`) and the trace, ``profile/``, are written.
         profile: whether the first process traces a few steps.
+        starter: completes the state with which a new run begins.
 
     Returns:
         The last state, on the devices.
@@ -70,10 +75,13 @@ def train(
         state = experiment.initial_state()
     if start >= total:
         return state
+    states = make_token_state_cache(experiment, state) if caches_token_states(experiment) else None
+    if starter is not None and not start:
+        state = starter(state, states)
     learning_rate = _compiled(experiment.schedule)
     host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
-    if caches_token_states(experiment):
-        host_batches = make_token_state_cache(experiment, state).attach(host_batches)
+    if states is not None:
+        host_batches = states.attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
     print(describe_memory(experiment, state, batch), flush=True)
@@ -107,7 +115,7 @@ def train(
             # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
             # is selected, and a run killed in between evaluates again.
             if evaluates:
-                evaluation, losses, lines = evaluator(state, step)
+                state, evaluation, losses, lines = evaluator(state, step)
                 progress.pause(lines)
                 log.write(step, "val", _scalars(evaluation) | losses)
                 checkpoints.save(step, state, evaluation.rsum)

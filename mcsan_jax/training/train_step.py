@@ -116,12 +116,14 @@ def make_state_maker(
             params = with_word_vectors(params, *words)
         if published is not None:
             params = with_pretrained(params, published)
-        # The map also refuses statistics that do not fit the model.
+        # The map also refuses statistics that do not fit the model; a linear branch begins with zeros.
+        initial = variables["statistics"]
         constants = jax.tree.map(
-            lambda initial, given: jnp.asarray(given, initial.dtype).reshape(initial.shape),
-            variables["statistics"],
+            lambda own, given: jnp.asarray(given, own.dtype).reshape(own.shape),
+            {name: own for name, own in initial.items() if name != "linear_branch"},
             dict(statistics),
         )
+        constants = {**initial, **constants}
         average = _learned(params, model.config) if model.config.optim.average_decay > 0 else None
         return TrainState(jnp.zeros((), jnp.int32), seed, params, constants, optimizer.init(params), average)
 

@@ -22,6 +22,7 @@ from mcsan_jax.ranking.encode_split import (
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, rank_split
 from mcsan_jax.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.experiment import Experiment, variables_of
+from mcsan_jax.training.linear_start import choose_linear_share, with_linear_share
 from mcsan_jax.training.objective import logged_losses, make_objective
 from mcsan_jax.training.token_state_cache import SplitWithStates, caches_token_states, make_token_state_cache
 from mcsan_jax.training.train_step import Metrics, TrainState
@@ -75,8 +76,11 @@ class Validation:
         self._losses = _compiled_losses(experiment)
         self._has_states = False
 
-    def __call__(self, state: TrainState) -> tuple[Evaluation, dict[str, float]]:
-        """The figures of a state; its loss and the terms of the loss, by the names ``loss`` and ``loss/<term>``."""
+    def __call__(self, state: TrainState) -> tuple[TrainState, Evaluation, dict[str, float]]:
+        """The state with the share of the linear branch that suits the split, the figures of that state, and its losses.
+
+        They are the loss and the terms of the loss, by the names ``loss`` and ``loss/<term>``.
+        """
         experiment = self._experiment
         if caches_token_states(experiment) and not self._has_states:
             self._split = SplitWithStates(self._split, make_token_state_cache(experiment, state))
@@ -90,7 +94,13 @@ class Validation:
             caption_logits=True,
         )
         losses = self.losses(encoded)
-        return rank_split(ScoredSplit.of(encoded, experiment.config)), losses
+        if experiment.config.similarity.linear_branch:
+            share = choose_linear_share(encoded, experiment)
+            state = with_linear_share(state, share)
+            parameters = dataclasses.replace(encoded.parameters, linear_share=np.float32(share))
+            encoded = dataclasses.replace(encoded, parameters=parameters)
+            losses["linear_share"] = share
+        return state, rank_split(ScoredSplit.of(encoded, experiment.config)), losses
 
     def losses(self, encoded: EncodedSplit) -> dict[str, float]:
         """The mean over the videos of the loss and its terms."""

@@ -66,11 +66,12 @@ def run(
     what is not the loop: the making of the first state, and the evaluation.
     """
 
-    def evaluator(state: TrainState, step: int) -> tuple[Evaluation, dict[str, float], str]:
+    def evaluator(state: TrainState, step: int) -> tuple[TrainState, Evaluation, dict[str, float], str]:
         size = experiment.config.evaluation.encode_batch
         with jax.transfer_guard("allow"):
             encoded = encode_split(experiment.encoders, variables_of(state), reader, size, "val")
-            return rank_split(ScoredSplit.of(encoded, experiment.config)), {}, f"step {step}"
+            figures = rank_split(ScoredSplit.of(encoded, experiment.config))
+            return state, figures, {}, f"step {step}"
 
     def create() -> TrainState:
         with jax.transfer_guard("allow"):
