@@ -12,14 +12,17 @@ is train, val or test (or a CSV file with these columns, and --dataset=csv). FEA
     --annotations=CAPTIONS.jsonl --features=FEATURES --out=data/custom"""
 
 
-def get_config(size: str = "small") -> ml_collections.ConfigDict:
-    """Sizes: small (the default, for a CPU), full (the published systems' width), tiny."""
+def get_config(size: str = "auto") -> ml_collections.ConfigDict:
+    """Sizes: auto (the default, chosen from the numbers of videos and captions), small, full, tiny."""
     config = defaults()
     config.name = "custom"
     config.data.dir = "data/custom"
     config.data.prepare_hint = PREPARE_HINT
     config.data.test_split = "test"
     config.similarity.linear_branch = True
+    if size == "auto":
+        config.train.recipe = "by_size"
+        return config
     config.train.batch_size = 64
     config.train.epochs = 50
     set_size(config, size)

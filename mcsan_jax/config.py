@@ -204,6 +204,8 @@ class TrainConfig:
 
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
     """The 32 bits with which every random stream begins."""
+    recipe: Literal["", "by_size"] = ""
+    """by_size chooses, from the numbers of videos and captions, what has its default and was not set by hand."""
     epochs: Count = 50
     """Passes over the videos; each takes other captions of every video."""
     batch_size: Count = 128

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import jax
 from absl import flags, logging
+from ml_collections.config_flags import get_override_values
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.command_line import run_program
@@ -52,7 +53,15 @@ def _program(arguments: Sequence[str]) -> None:
     command = ("python", "-m", "mcsan_jax.main", *sys.argv[1:])
     try:
         with first_speaks():
-            train_run(config, folder, _MODE.value, options, _PROFILE.value, command)
+            train_run(
+                config,
+                folder,
+                _MODE.value,
+                options,
+                _PROFILE.value,
+                command,
+                get_override_values(flags.FLAGS["config"]),
+            )
     except FloatingPointError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -2,7 +2,7 @@
 
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import jax
 
@@ -24,6 +24,7 @@ from mcsan_jax.training.experiment import (
     published_count,
 )
 from mcsan_jax.training.linear_start import fit_to_split
+from mcsan_jax.training.recipe import recipe_by_size
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train
 from mcsan_jax.training.train_step import TrainState
@@ -39,6 +40,7 @@ def train_run(
     options: EvaluationOptions = EvaluationOptions(),
     profile: bool = False,
     command: Sequence[str] = (),
+    set_by_hand: Collection[str] = (),
 ) -> dict[str, Evaluation]:
     """Trains a run, evaluates its best checkpoint on each split, or both.
 
@@ -49,6 +51,7 @@ def train_run(
         options: of the evaluations.
         profile: whether a few training steps are traced.
         command: the command line, which is stored with a run that it trains.
+        set_by_hand: dotted names of the fields that the command line set; a recipe leaves them.
 
     Returns:
         The figures by split; none where the run is only trained.
@@ -62,6 +65,11 @@ def train_run(
     data = first_before_others(lambda: find_prepared_data(config.data))
     manifest = Manifest.load(data)
     _check_splits(config, manifest)
+    config, choices = recipe_by_size(config, manifest, set_by_hand)
+    if choices and mode != "eval":
+        print(
+            "\n".join(["chosen by the size of the data:", *(f"  {choice}" for choice in choices)]), flush=True
+        )
     stored = manifest.word_vectors
     vectors = None if stored is None else WordVectors.load(data / stored.file)
     experiment = build_experiment(config, manifest, word_vectors=vectors)

@@ -6,7 +6,7 @@ from typing import Any
 from data_pipeline.levels import LEVELS
 from mcsan_jax.ranking.metrics import CUTOFFS
 from mcsan_jax.ranking.rank_split import Evaluation
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
 
 
 def aligned(rows: list[list[str]]) -> list[str]:
@@ -32,7 +32,7 @@ def render_table(
     recalls = [f"{name} R@{k}" for name in ("T2V", "V2T") for k in CUTOFFS]
     head = ["score", *recalls[:3], "MedR", "MnR", *recalls[3:], "MedR", "MnR", "Rsum", "tied %"]
     components = [
-        component for component in (*LEVELS, ATTRIBUTES, FUSED) if component in evaluation.directions
+        component for component in (*LEVELS, ATTRIBUTES, LINEAR, FUSED) if component in evaluation.directions
     ]
     rows = []
     for component in components:
