@@ -1,4 +1,4 @@
-"""The maximum over spans of tokens, without an array of all nodes and all tokens."""
+"""This module takes the maximum over spans of tokens, without an array over all nodes and all tokens."""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,11 @@ from jaxtyping import Array, Bool, Float, Int
 def pool_spans(
     states: Float[Array, "t w d"], spans: Int[Array, "t n 2"], mask: Bool[Array, "t n"]
 ) -> Float[Array, "t n d"]:
-    """Maximum of the token states over each node's span of tokens; zero for padded nodes and empty spans.
+    """Returns the maximum of token states over each node's span; it is zero for padded nodes and empty spans.
 
     Args:
-        states: of tokens.
-        spans: first token and one past the last of each node; what lies beyond the tokens is left out.
+        states: the states of t texts with w tokens each.
+        spans: the first token of each node and one past its last; tokens beyond w are left out.
         mask: True for real nodes.
     """
     start = jnp.minimum(spans[..., 0], states.shape[1] - 1)
@@ -28,7 +28,7 @@ def _highest(
 
 
 def _forward(states: Array, start: Array, size: Array) -> tuple[Array, tuple[Array, ...]]:
-    """Compares the first words of all spans, then the second ones, and so on to the end of the longest span."""
+    """Compares the first tokens of all spans, then the second ones, and so on to the end of the longest span."""
 
     def compare(place: Array, best: tuple[Array, Array]) -> tuple[Array, Array]:
         highest, where = best
@@ -43,7 +43,7 @@ def _forward(states: Array, start: Array, size: Array) -> tuple[Array, tuple[Arr
 
 
 def _backward(kept: tuple[Array, ...], gradient: Array) -> tuple[Array, None, None]:
-    """Hands the gradient of each number to the token that it comes from; of equal ones, to the first."""
+    """Adds the gradient of each number to the token that the number comes from; of equal tokens, to the first."""
     states, start, size, where = kept
 
     def hand_over(place: Array, total: Array) -> Array:
