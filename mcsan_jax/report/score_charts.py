@@ -13,7 +13,7 @@ from mcsan_jax.runs.record_fields import AttributePrecision, Densities, Hubs
 _THIRDS = ("frequent", "medium", "rare")
 
 _Attributes = Mapping[str, Mapping[str, AttributePrecision]]
-"""The precision of attributes, by level and third of the vocabulary."""
+"""Each level has the precision of the attributes of each third of the vocabulary."""
 
 
 def attribute_section(runs: Sequence[EvaluatedRun]) -> Section:

@@ -37,7 +37,7 @@ class Row:
     """A row compares one metric of two runs.
 
     Attributes:
-        metric: such as ``T2V R@1``.
+        metric: the name of the metric, such as ``T2V R@1``.
         a, b: the metric of each run.
         low, high: 95 % interval of ``b − a``.
         p, p_holm: p-value of the randomisation test, without and with Holm's correction over all rows.
@@ -104,9 +104,9 @@ def compare_runs(
 
     Args:
         run_a, run_b: folders of the runs.
-        split: whose evaluation records and tables of queries are compared.
+        split: the split whose evaluation records and tables of queries are compared.
         metrics: to compare in both directions; Rsum is always compared. Holm's correction is for all of them.
-        resamples, permutations, seed: of the paired bootstrap and of the randomisation test.
+        resamples, permutations, seed: the draws of the paired bootstrap and of the randomisation test, and their seed.
         merged: whether it compares evaluations with captions of the same text as one query.
 
     Raises:

@@ -7,15 +7,15 @@ import pydantic
 Value = TypeVar("Value")
 
 Metrics = dict[str, float]
-"""Value of each metric; recalls and means of precision are in percent."""
+"""The value of each metric; recalls and means of precision are in percent."""
 Interval = Annotated[list[float], pydantic.Field(min_length=2, max_length=2)]
-"""Low and high end."""
+"""The low and the high end."""
 
 
 STRICT = pydantic.ConfigDict(
     strict=True, extra="forbid", frozen=True, allow_inf_nan=True, ser_json_inf_nan="constants"
 )
-"""A record takes no other types and keys than its own, and does not change."""
+"""A record accepts no other types and keys than its own, and does not change."""
 
 
 class _Field(pydantic.BaseModel):
@@ -38,7 +38,7 @@ class BothDirections(_OfDirections[Metrics]):
 
 
 class ProtocolSummary(_Field):
-    """It says under which protocol the split was evaluated; see `evaluation.protocols.describe_protocol`."""
+    """This says under which protocol the split was evaluated; see `evaluation.protocols.describe_protocol`."""
 
     name: str
     source: str
@@ -57,7 +57,7 @@ class Intervals(_OfDirections[dict[str, Interval]]):
 
 
 class AttributePrecision(_Field):
-    """It holds the mean average precision of a third of a vocabulary, and what chance gets, both in percent."""
+    """This holds the mean average precision of a third of a vocabulary, and that of chance, both in percent."""
 
     count: int
     mAP: float
@@ -65,7 +65,7 @@ class AttributePrecision(_Field):
 
 
 class Densities(_Field):
-    """They count the matched and the other pairs, by fused score: [bin] between ``edges`` [bin + 1]."""
+    """Densities count the matched and the other pairs, by fused score: [bin] between ``edges`` [bin + 1]."""
 
     edges: list[float]
     matched: list[int]
@@ -73,14 +73,14 @@ class Densities(_Field):
 
 
 class Hub(_Field):
-    """A hub is an item that many queries have among their best answers, so many as it occurs."""
+    """A hub is an item that occurs among the best answers of many queries."""
 
     id: str
     occurrences: int
 
 
 class Hubs(_Field):
-    """They say how often items are among the best `k` answers; ``histogram[n]`` items occur n times."""
+    """Hubs say how often items are among the best `k` answers; ``histogram[n]`` items occur n times."""
 
     k: int
     skewness: float
@@ -89,7 +89,7 @@ class Hubs(_Field):
 
 
 class HubsOfBoth(_OfDirections[Hubs]):
-    """It holds the hubs of both directions."""
+    """This holds the hubs of both directions."""
 
 
 class WrongAnswer(_Field):
@@ -101,7 +101,7 @@ class WrongAnswer(_Field):
 
 
 class PairScores(_Field):
-    """It holds a level's score of the relevant video (``right``) and of the first wrong one (``returned``)."""
+    """This holds a level's score of the relevant video (``right``) and of the first wrong one (``returned``)."""
 
     right: float
     returned: float
@@ -120,7 +120,7 @@ class FailureCase(_Field):
 
 
 class SharedCaption(_Field):
-    """A shared caption is one that another video has, too."""
+    """A shared caption is a caption that another video also has."""
 
     query: str
     text: str
@@ -130,7 +130,7 @@ class SharedCaption(_Field):
 
 
 class FalseNegatives(_Field):
-    """They are captions that other videos have, too; see `evaluation.duplicates.probable_false_negatives`."""
+    """False negatives are captions that other videos have too; `evaluation.duplicates` counts them."""
 
     queries: int
     share: float
@@ -145,7 +145,7 @@ class Variant(BothDirections):
 
 
 class HubCorrection(Variant):
-    """It holds the figures of the same checkpoint with a correction against hubs."""
+    """A hub correction holds the figures of the same checkpoint, scored with a correction against hubs."""
 
     transductive: bool
     temperature: float | None
