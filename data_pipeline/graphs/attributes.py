@@ -85,7 +85,7 @@ def open_attributes(folder: pathlib.Path, described: AttributeFile) -> Attribute
     """The attribute vocabularies of a prepared data set.
 
     Args:
-        folder: of the data set.
+        folder: the folder of the data set.
         described: what its manifest says of them.
 
     Raises:

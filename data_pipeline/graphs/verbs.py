@@ -89,7 +89,7 @@ def _replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> lis
 
     Args:
         words: the parsed caption.
-        index: of a word that the parser does not see as a verb.
+        index: the index of a word that the parser does not see as a verb.
         verbs: the verbs before it, misread ones included.
     """
     lower = words[index].lower

@@ -89,7 +89,7 @@ def read_word_lists(name: str) -> dict[str, tuple[str, ...]]:
     """The lists of a file by the name of their section, each in the order of the file.
 
     Args:
-        name: of the file. A line ``[section]`` begins a list, and a line that begins with ``#`` is a comment.
+        name: the name of the file. A line ``[section]`` begins a list, and a line that begins with ``#`` is a comment.
     """
     lists: dict[str, list[str]] = {}
     for line in (_FOLDER / name).read_text(encoding="utf-8").splitlines():

@@ -29,7 +29,7 @@ def open_data(folder: Path, split: str | None = None) -> tuple[InspectedData, li
     """Opens a prepared data set, and tells what is wrong with its files.
 
     Args:
-        folder: of the data set.
+        folder: the folder of the data set.
         split: the only split whose record files are checked.
 
     Raises:
@@ -59,7 +59,7 @@ def manifest_checksums(manifest: Manifest, splits: Sequence[str]) -> dict[str, s
     """SHA-256 of each file that the manifest names, by path relative to the manifest's folder.
 
     Args:
-        manifest: of the data set.
+        manifest: the manifest of the data set.
         splits: whose record files are wanted.
     """
     files: list[TokenizerFile | AttributeFile | WordVectorFile] = [manifest.tokenizer, manifest.attributes]
@@ -76,7 +76,7 @@ def checksum_problems(folder: Path, checksums: Mapping[str, str]) -> list[str]:
     """The files that are missing or changed.
 
     Args:
-        folder: of the prepared data set.
+        folder: the folder of the prepared data set.
         checksums: SHA-256, hexadecimal, by path relative to the folder.
     """
     found = (checksum_problem(folder / relative, expected) for relative, expected in checksums.items())
