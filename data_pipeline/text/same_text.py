@@ -1,8 +1,8 @@
 """This module has the rule by which two captions are the same text; training, evaluation and queries follow it.
 
-In training, a video and another video's caption of the same text are not a negative pair; evaluation merges such captions
-or counts them as probable false negatives. The rule is applied when captions are read and not stored in the records,
-so that data prepared earlier follows it too.
+In training, a video and another video's caption of the same text are not a negative pair; evaluation merges such
+captions or counts them as probable false negatives. The rule is applied when captions are read and not stored in the
+records, so that data prepared earlier follows it too.
 """
 
 import re
