@@ -76,8 +76,8 @@ class VideoText(FileReaderBuilder):
     RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "First layout."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Nothing is downloaded: `python -m data_pipeline.prepare` reads annotations and features from "
-        "files on this machine and writes these records. Where to get them and what they look like is "
-        "said in docs/data.md."
+        "files on this machine and writes these records. docs/data.md says where to get them and what they "
+        "look like."
     )
 
     def __init__(

@@ -49,7 +49,7 @@ class Words:
     """Words name a chart, describe it and label its axes.
 
     Attributes:
-        id: unique in a page.
+        id: its id, unique in a page.
         title: what it shows.
         description: what is seen in it, for those who do not see it.
         x: title of the horizontal axis.

@@ -44,7 +44,7 @@ def attribute_section(runs: Sequence[EvaluatedRun]) -> Section:
         protocol_note(runs),
         "How well a video's attributes are recognised: mean average precision over the videos of the split, in "
         "percent, by thirds of the vocabulary (how many training videos have an attribute). Focal "
-        "binary cross-entropy is for the rare ones. The line across the bars is chance.",
+        "binary cross-entropy is meant for the rare ones. The line across the bars is chance.",
         *missing,
     )
     charts = tuple(_attribute_chart(runs, found, level, index) for index, level in enumerate(levels))

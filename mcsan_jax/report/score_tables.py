@@ -109,7 +109,7 @@ def hubness_section(runs: Sequence[EvaluatedRun]) -> Section:
         protocol_note(runs),
         "The difference is that of Rsum to the results above. The skewness is that of how often an item is among "
         "the first answers: hubs, which answer many queries, make it large. A transductive method looks at the other "
-        "test queries and is no search system's result.",
+        "test queries, which a search system does not have.",
         *notes,
     )
     return Section("Hubness", notes, (table,))

@@ -62,7 +62,7 @@ class Searcher:
             encoders: the encoders of the run.
             variables: the variables of the model.
             reader: the reader of the split.
-            split: whose videos are searched.
+            split: the split whose videos are searched.
             parser: the parser of texts.
             rows: size of a batch of texts, a multiple of the number of devices.
         """
@@ -79,7 +79,7 @@ class Searcher:
 
         Args:
             run: folder of the run.
-            split: whose videos are searched.
+            split: the split whose videos are searched.
             data: folder of the prepared data; None is the one that the configuration of the run names.
 
         Raises:

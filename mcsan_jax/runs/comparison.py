@@ -63,10 +63,10 @@ class Comparison:
 
     Attributes:
         a, b: the runs, with the step of the evaluated checkpoint.
-        split: on which they were evaluated.
+        split: the split on which they were evaluated.
         captions, videos: number of queries in each direction.
         protocol: sentences of the protocol; those of run B follow where they differ.
-        warnings: say in what else the evaluations differ.
+        warnings: statements of what else differs between the evaluations.
         rows: the metrics.
         resamples, permutations: how many were drawn.
     """
