@@ -88,6 +88,12 @@ class BatchLimits:
 
     Frames beyond ``max_frames`` are sampled uniformly. Nodes and relationships beyond the limits, and those whose
     words lie beyond ``max_tokens``, are dropped.
+
+    Attributes:
+        max_frames: the largest number of frames of a video.
+        max_tokens: the largest number of tokens of a caption.
+        max_actions, max_entities: the numbers of node slots of a caption for each level.
+        max_relationships: the number of relationship slots of a caption.
     """
 
     max_frames: int

@@ -25,7 +25,7 @@ _RECORDS_PER_READ = 64
 
 @dataclasses.dataclass(frozen=True)
 class CaptionInfo:
-    """The captions of a batch have ids, texts and the position of each one's video in the order of the split."""
+    """The captions of a batch have ``ids``, ``texts`` and ``videos``, the positions of their videos in the split [t]."""
 
     ids: list[str]
     texts: list[str]
@@ -34,7 +34,7 @@ class CaptionInfo:
 
 @dataclasses.dataclass(frozen=True)
 class FoilInfo:
-    """The foils of a batch have kinds, texts and the position of the true caption in the order of all captions."""
+    """The foils of a batch have ``kinds``, ``texts`` and ``captions``, the positions of their true captions [t]."""
 
     kinds: list[str]
     texts: list[str]
@@ -43,8 +43,8 @@ class FoilInfo:
 
 @dataclasses.dataclass(frozen=True)
 class PairInfo:
-    """The rows of a training batch have ids of videos, empty where a row only fills up, and the numbers of their
-    captions within the video [v, c]."""
+    """The rows of a training batch have ``videos``, ids that are empty where a row only fills up the batch, and
+    ``captions``, the numbers of each row's captions among those of its video [v, c]."""
 
     videos: list[str]
     captions: np.ndarray

@@ -21,7 +21,11 @@ _SECONDS_TO_WAIT = 600.0
 
 
 class Parser(Protocol):
-    """This is what the cache needs of a parser; `data_pipeline.graphs.parser.CaptionParser` is one."""
+    """This is what the cache needs of a parser; `data_pipeline.graphs.parser.CaptionParser` is one.
+
+    Attributes:
+        identity: names and versions of everything that decides a caption's graph.
+    """
 
     identity: dict[str, str]
 

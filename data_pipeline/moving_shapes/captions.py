@@ -88,7 +88,14 @@ _DETAIL_SHARES = {"colour": 0.55, "size and colour": 0.25, "size": 0.1, "none": 
 
 @dataclasses.dataclass(frozen=True)
 class Phrase:
-    """A noun phrase holds the properties that it states (None for one that it leaves out) and its words."""
+    """A noun phrase holds its words.
+
+    Attributes:
+        article: the article.
+        size_word: the word for the size; None where the phrase leaves it out.
+        colour: the colour; None where the phrase leaves it out.
+        noun: the word for the shape.
+    """
 
     article: str
     size_word: str | None

@@ -16,7 +16,12 @@ _PREPARE_AGAIN = "Run `python -m data_pipeline.prepare` again to write the recor
 
 @dataclasses.dataclass(frozen=True)
 class RecordFile:
-    """A record file is a TFRecord file and the number of records that it should hold."""
+    """A record file is a TFRecord file.
+
+    Attributes:
+        path: the path of the file.
+        records: the number of records that it should hold.
+    """
 
     path: Path
     records: int
