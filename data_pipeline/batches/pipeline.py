@@ -25,7 +25,7 @@ _RECORDS_PER_READ = 64
 
 @dataclasses.dataclass(frozen=True)
 class CaptionInfo:
-    """The captions of a batch have ``ids``, ``texts`` and ``videos``, the positions of their videos in the split [t]."""
+    """The captions of a batch have ``ids``, ``texts`` and ``videos``, the places of their videos in the split [t]."""
 
     ids: list[str]
     texts: list[str]

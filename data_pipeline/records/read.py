@@ -37,7 +37,7 @@ def parse_example(serialized: bytes) -> Values:
     try:
         example = tf.train.Example.FromString(serialized)
     except DecodeError as error:
-        raise InputError(f"no tf.train.Example ({error})") from error
+        raise InputError(f"not a tf.train.Example ({error})") from error
     return {key: _values_of(feature) for key, feature in example.features.feature.items()}
 
 

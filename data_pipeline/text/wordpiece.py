@@ -112,7 +112,7 @@ def _from_vocabulary(text: str, where: str) -> "tokenizers.Tokenizer":
     for number, piece in enumerate(pieces):
         if piece in ids:
             raise InputError(
-                f"{where}, line {number + 1}: token {piece!r} stands in line {ids[piece] + 1} too; "
+                f"{where}, line {number + 1}: token {piece!r} is also in line {ids[piece] + 1}; "
                 "give the vocabulary as it was published, a token a line"
             )
         ids[piece] = number

@@ -95,7 +95,7 @@ def _read_queries(run: RunFolder, record: EvaluationRecord) -> dict[str, QueryTa
         found = 100 * float(np.mean(rows.ranks().hit_probability(1)))
         if stored is not None and abs(found - stored) > _TOLERANCE:
             raise InputError(
-                f"{beside.name} and {path.name} in {path.parent} are not of one evaluation: R@1 of {direction} is "
+                f"{beside.name} and {path.name} in {path.parent} are not from one evaluation: R@1 of {direction} is "
                 f"{stored:.2f} in one and {found:.2f} in the other; write both again with: {command}"
             )
     return queries

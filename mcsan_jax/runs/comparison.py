@@ -196,8 +196,8 @@ def _require_same_records(a: _Side, b: _Side) -> None:
     pairs = [(key, *(operator.attrgetter(key)(side.record) for side in (a, b))) for key in keys]
     if differing := [f"{key}: {of_a!r} in A, {of_b!r} in B" for key, of_a, of_b in pairs if of_a != of_b]:
         raise InputError(
-            f"{a.run} (A) and {b.run} (B) cannot be compared, they were evaluated on other data or by other rules: "
-            + "; ".join(differing)
+            f"{a.run} (A) and {b.run} (B) cannot be compared, because they were evaluated on other data or by "
+            f"other rules: {'; '.join(differing)}"
         )
 
 

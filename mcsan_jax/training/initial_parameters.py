@@ -24,12 +24,12 @@ def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_si
     """
     if word_vectors.dim != word_width:
         raise InputError(
-            f"word vectors have {word_vectors.dim} dimensions, model.word_width is {word_width}; "
+            f"word vectors have {word_vectors.dim} dimensions, but model.word_width is {word_width}; "
             f"set --config.model.word_width={word_vectors.dim}"
         )
     if len(word_vectors.known) != vocabulary_size:
         raise InputError(
-            f"word vectors are of {len(word_vectors.known)} tokens, the tokenizer has {vocabulary_size}; "
+            f"there are word vectors of {len(word_vectors.known)} tokens, but the tokenizer has {vocabulary_size}; "
             "prepare the data again"
         )
 
@@ -66,7 +66,7 @@ def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
     if config.data.max_tokens + 2 > encoder.shape.places:
         raise InputError(
             f"config.data.max_tokens is {config.data.max_tokens}; the encoder {config.model.pretrained!r} reads at "
-            f"most {encoder.shape.places - 2}"
+            f"most {encoder.shape.places - 2} tokens; set a smaller --config.data.max_tokens"
         )
     return encoder
 
