@@ -138,7 +138,7 @@ class SimilarityConfig:
     attribute_share: ProperShare = 0.0
     """Share of the attribute agreement in the fused score."""
     linear_branch: StrictBool = False
-    """A closed-form linear map is fitted before training and joins the fused score, by a share that validation chooses."""
+    """A closed-form map is fitted before training and joins the fused score, with a share that validation chooses."""
     kernel: Literal["xla", "pallas"] = "xla"
     """Form of the score of frames and nodes: xla (any device), or pallas (one fused kernel; NVIDIA GPUs)."""
     cosine_bytes: Size = 0

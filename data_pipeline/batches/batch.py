@@ -1,4 +1,4 @@
-"""Containers for padded model inputs: numpy arrays on the host, sharded arrays in the step."""
+"""This module has the containers of padded model inputs: numpy arrays on the host, sharded arrays in the step."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ AnyArray = Array | np.ndarray
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class VideoBatch:
-    """Frame features of ``v`` videos.
+    """A video batch holds the frame features of ``v`` videos.
 
     Attributes:
         frames: features of all streams side by side, not yet standardised; padding is zero.
         frame_mask: True for real frames.
         regions: features of ``k`` regions of each frame, or None where the data has none.
-        labels: per node level, True where one of the video's captions has the attribute.
+        labels: by node level, True where one of the video's captions has the attribute.
     """
 
     frames: Float[AnyArray, "v f d"]
@@ -33,25 +33,25 @@ class VideoBatch:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TextBatch:
-    """Token ids and semantic graphs of ``t`` captions.
+    """A text batch holds the token ids and semantic graphs of ``t`` captions.
 
     Node slots ``0 .. max_actions-1`` hold actions, the slots after them hold entities.
 
     Attributes:
-        token_ids: ids of the tokenizer; padding is 0 and masked.
+        token_ids: the ids of the tokenizer; padding is 0 and masked.
         token_mask: True for real tokens.
-        node_spans: first token and one past the last token of each node.
-        node_roles: role id of each node (the manifest lists the roles).
+        node_spans: the first token of each node and one past its last.
+        node_roles: the role id of each node (the manifest lists the roles).
         node_mask: True for real nodes.
-        edge_source: node slot from which a relationship starts (an action, or an entity for a
-            preposition between nouns).
-        edge_target: node slot of the entity at which it ends.
-        edge_roles: role id of the relationship.
+        edge_source: the node slot from which a relationship starts (an action, or an entity for a preposition between
+            nouns).
+        edge_target: the node slot of the entity at which it ends.
+        edge_roles: the role id of the relationship.
         edge_mask: True for real relationships.
-        labels: per node level, True where the caption has the attribute.
-        caption_group: equal for captions of the same text (`data_pipeline.text.same_text`); such pairs are not
-            negatives.
-        token_states: of a frozen text encoder, where they were computed before; None lets the network compute them.
+        labels: by node level, True where the caption has the attribute.
+        caption_group: a number that captions of the same text share (`data_pipeline.text.same_text`); such pairs are
+            not negatives.
+        token_states: the states that a frozen text encoder gave to the tokens; None lets the network compute them.
     """
 
     token_ids: Int[AnyArray, "t w"]
@@ -71,11 +71,10 @@ class TextBatch:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PairBatch:
-    """A training batch: ``c`` captions of each video, those of row ``i`` of ``videos`` in the rows ``i c`` to
-    ``i c + c - 1`` of ``texts``.
+    """A pair batch is a training batch with ``c`` captions of each video; row ``i`` of ``videos`` has the rows ``i c``
+    to ``i c + c - 1`` of ``texts``.
 
-    No video occurs twice. ``example_mask`` is False for rows that only fill up the last batch of a
-    pass over the data.
+    No video occurs twice. ``example_mask`` is False for rows that only fill up the last batch of a pass over the data.
     """
 
     videos: VideoBatch
@@ -85,10 +84,16 @@ class PairBatch:
 
 @dataclasses.dataclass(frozen=True)
 class BatchLimits:
-    """Sizes to which a batch is padded or cut.
+    """Batch limits are the sizes to which a batch is padded or cut.
 
-    Frames beyond ``max_frames`` are sampled uniformly; nodes and relationships beyond the limits, and
-    those whose words lie beyond ``max_tokens``, are dropped.
+    Frames beyond ``max_frames`` are sampled uniformly. Nodes and relationships beyond the limits, and those whose
+    words lie beyond ``max_tokens``, are dropped.
+
+    Attributes:
+        max_frames: the largest number of frames of a video.
+        max_tokens: the largest number of tokens of a caption.
+        max_actions, max_entities: the numbers of node slots of a caption for each level.
+        max_relationships: the number of relationship slots of a caption.
     """
 
     max_frames: int
@@ -99,7 +104,7 @@ class BatchLimits:
 
 
 def rebatched(elements: Iterator[Element], size: int) -> Iterator[Element]:
-    """The rows of trees of arrays, so many at a time; the last have what is left."""
+    """Yields the rows of trees of arrays in groups of ``size``; the last group has the remaining rows."""
     rest: Element | None = None
     for element in elements:
         rest = element if rest is None else jax.tree.map(lambda *both: np.concatenate(both), rest, element)
@@ -111,5 +116,5 @@ def rebatched(elements: Iterator[Element], size: int) -> Iterator[Element]:
 
 
 def pad_rows(rows: np.ndarray, missing: int) -> np.ndarray:
-    """The rows with empty ones behind them."""
+    """Returns the rows with empty ones behind them."""
     return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))

@@ -1,7 +1,7 @@
-"""Serialized records → tensors, for a whole batch of records at once: features padded, captions end to end.
+"""This module decodes whole batches of serialized records: features padded, captions end to end.
 
-Only array operations, no loop over records: TensorFlow spends its time per operation, not per value.
-An empty string decodes to a row of padding.
+It uses array operations only and no loop over records, because TensorFlow spends its time per operation and not per
+value. An empty string decodes to a row of padding.
 """
 
 import math
@@ -29,9 +29,9 @@ Tensors = dict[str, Any]
 
 
 def fill_up(serialized: tf.Tensor, rows: int) -> tf.Tensor:
-    """The records followed by empty strings, ``[rows]``."""
+    """Returns the records followed by empty strings, ``[rows]``."""
     missing = rows - tf.size(serialized)
-    # To join strings is to copy all their bytes: only where there is something to join.
+    # Joining strings copies all their bytes, so it happens only where there is something to join.
     filled = tf.cond(
         missing > 0, lambda: tf.concat([serialized, tf.fill([missing], "")], axis=0), lambda: serialized
     )
@@ -39,10 +39,10 @@ def fill_up(serialized: tf.Tensor, rows: int) -> tf.Tensor:
 
 
 def decode_videos(serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits) -> Tensors:
-    """What a `VideoBatch` of all records is made of.
+    """Returns the arrays of a `VideoBatch` of all records, by name.
 
-    Features are the bits of float16 values, as uint16; ``labels`` are, per level, the attributes of all videos end to
-    end, and how many each has.
+    Features are the bits of float16 values, as uint16. For each level, ``labels`` are the attributes of all videos end
+    to end, and the number that each video has.
     """
     keys = {stream: feature_key(stream) for stream in manifest.streams}
     label_keys = {level: f"attributes/{level}" for level in manifest.attribute_sizes}
@@ -70,46 +70,46 @@ def decode_videos(serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits
 def decode_frame_times(
     serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Seconds of the frames that `decode_videos` keeps, float32 ``[v, f]``, and how many are known, ``[v]``."""
+    """Returns the seconds of the frames that `decode_videos` keeps, float32 ``[v, f]``, and how many are known."""
     keys = {stream: feature_key(stream) for stream in manifest.streams}
     parsed = _parse(serialized, [*keys.values(), "frame_times"], manifest.streams)
     times = parsed["frame_times"]
     kept = _kept_frames([_frame_count(parsed[key], stream) for stream, key in keys.items()], limits)
     known = tf.cast(times.row_lengths(), tf.int32)
     index = _uniform_indices(known, kept, limits.max_frames)
-    # Videos without times have index 0, which the padding provides.
+    # Videos without times have index 0, which points at the padding.
     padded = tf.pad(times.to_tensor(), [[0, 0], [0, 1]])
     return tf.gather(padded, index, batch_dims=1), tf.minimum(kept, known)
 
 
 def decode_video_ids(serialized: tf.Tensor) -> tf.Tensor:
-    """Video ids; empty for padding."""
+    """Returns the ids of the videos; an id is empty for padding."""
     return _parse(serialized, ["video_id"])["video_id"]
 
 
 def caption_counts(serialized: tf.Tensor, group: str = CAPTIONS) -> tf.Tensor:
-    """Captions (or foils) of each record, int32 ``[v]``."""
+    """Returns the number of captions (or foils) of each record, int32 ``[v]``."""
     key = f"{group}/token_counts"
     return tf.cast(_parse(serialized, [key])[key].row_lengths(), tf.int32)
 
 
 def decode_caption_info(serialized: tf.Tensor) -> Tensors:
-    """``ids`` and ``texts`` of all captions of the records, end to end."""
+    """Returns ``ids`` and ``texts`` of all captions of the records, end to end."""
     return _flat(serialized, CAPTIONS, ["ids", "texts"])
 
 
 def decode_foil_info(serialized: tf.Tensor) -> Tensors:
-    """``kinds``, ``texts`` and ``caption_indices`` (within the video) of all foils, end to end."""
+    """Returns ``kinds``, ``texts`` and ``caption_indices`` (within the video) of all foils, end to end."""
     return _flat(serialized, FOILS, ["kinds", "texts", "caption_indices"])
 
 
 def draw_captions(
     video_ids: tf.Tensor, counts: tf.Tensor, epoch: tf.Tensor, seed: int, per_video: int = 1
 ) -> tf.Tensor:
-    """Which of its captions each video shows in an epoch, int32 ``[v, per_video]``.
+    """Returns which of its captions each video shows in an epoch, int32 ``[v, per_video]``.
 
-    The captions of a video are put in the order of a hash of (seed, video id, number); the epochs count
-    through that order, `per_video` at a time, again and again.
+    The captions of a video are ordered by a hash of (seed, video id, number). The epochs go through that order,
+    `per_video` captions at a time, again and again.
     """
     width = tf.maximum(tf.reduce_max(counts), 1)
     number = tf.range(width)
@@ -126,7 +126,7 @@ def draw_captions(
 
 
 def decode_captions(serialized: tf.Tensor, group: str) -> tuple[Tensors, tf.Tensor]:
-    """All captions (or foils) of the records, end to end, for `data_pipeline.batches.text_layout.lay_out`.
+    """Returns all captions (or foils) of the records, end to end, for `data_pipeline.batches.text_layout.lay_out`.
 
     Returns:
         The integers of `CAPTION_FIELDS` by key, and an int32 number for each caption, equal for equal texts.
@@ -138,7 +138,7 @@ def decode_captions(serialized: tf.Tensor, group: str) -> tuple[Tensors, tf.Tens
 
 
 def text_keys(texts: tf.Tensor) -> tf.Tensor:
-    """The key of each text, ``[t]``, by the rule of `data_pipeline.text.same_text.text_key`."""
+    """Returns the key of each text, ``[t]``, by the rule of `data_pipeline.text.same_text.text_key`."""
     lower = tf.strings.lower(texts, encoding="utf-8")
     return tf.strings.strip(tf.strings.regex_replace(lower, WHITE_SPACE, " "))
 
@@ -152,12 +152,12 @@ def _bytes_per_frame(stream: FeatureStream) -> int:
 
 
 def _kept_frames(counts: Sequence[tf.Tensor], limits: BatchLimits) -> tf.Tensor:
-    """Frames of each video in the batch: those of its longest stream, up to the limit."""
+    """Returns the number of frames of each video in the batch: those of its longest stream, up to the limit."""
     return tf.minimum(tf.reduce_max(tf.stack(counts), axis=0), limits.max_frames)
 
 
 def _uniform_indices(counts: tf.Tensor, kept: tf.Tensor, width: int) -> tf.Tensor:
-    """Row i starts with ``round(linspace(0, counts[i] - 1, kept[i]))``; int32 ``[v, width]``."""
+    """Returns rows that start with ``round(linspace(0, counts[i] - 1, kept[i]))``, int32 ``[v, width]``."""
     last = tf.cast(tf.maximum(counts - 1, 0), tf.float64)
     step = last / tf.cast(tf.maximum(kept - 1, 1), tf.float64)
     positions = tf.range(width, dtype=tf.float64) * step[:, None]
@@ -167,8 +167,8 @@ def _uniform_indices(counts: tf.Tensor, kept: tf.Tensor, width: int) -> tf.Tenso
 def _sample_frames(
     encoded: tf.Tensor, counts: tf.Tensor, kept: tf.Tensor, mask: tf.Tensor, stream: FeatureStream
 ) -> tf.Tensor:
-    """Uint16 ``[v, f, dim]`` or ``[v, f, k, dim]`` from the bytes of each video; zero where not ``mask``."""
-    # One frame more than the longest video has: zero in all of them, it is what padding points at.
+    """Returns uint16 ``[v, f, dim]`` or ``[v, f, k, dim]`` from the bytes of each video; zero where not ``mask``."""
+    # The array has one frame more than the longest video has; it is zero everywhere, and padding points at it.
     padding = tf.reduce_max(counts)
     # TensorFlow has no kernel that decodes float16 with padding.
     values = tf.io.decode_raw(encoded, tf.uint16, fixed_length=(padding + 1) * _bytes_per_frame(stream))
@@ -178,7 +178,7 @@ def _sample_frames(
 
 
 def _flat(serialized: tf.Tensor, group: str, names: Iterable[str]) -> Tensors:
-    """Values of all captions (or foils) of the records, end to end."""
+    """Returns the values of all captions (or foils) of the records, end to end."""
     parsed = _parse(serialized, [f"{group}/{name}" for name in names])
     return {key.removeprefix(f"{group}/"): values.flat_values for key, values in parsed.items()}
 

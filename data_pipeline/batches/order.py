@@ -1,4 +1,4 @@
-"""In what order training reads the records of a split, and which of them each process reads."""
+"""This module says in what order training reads the records of a split, and which process reads which of them."""
 
 import dataclasses
 import math
@@ -12,12 +12,12 @@ from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.records.record_files import RecordFile
 
 MOST_PARTS = 64
-"""Of a batch; a process reads as many files at a time as it has parts."""
+"""A batch has at most this many parts; a process reads as many files at a time as it has parts."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordRun:
-    """Consecutive records of a file, the first of which is number `first`."""
+    """A record run is a run of consecutive records of a file; the first is number `first`."""
 
     path: Path
     first: int
@@ -25,15 +25,15 @@ class RecordRun:
 
 
 def count_parts(files: int, batch_size: int) -> int:
-    """Of how many equal parts a batch is made, each read from files of its own: at most one for each file.
+    """Returns the number of equal parts of a batch; each part reads its own files, so each has at least one file.
 
-    A function of data and configuration alone, so that the order is the same for any number of processes.
+    It depends on data and configuration alone, so that the order is the same for any number of processes.
     """
     return max(n for n in range(1, min(files, batch_size, MOST_PARTS) + 1) if batch_size % n == 0)
 
 
 def share_of(files: Sequence[RecordFile], part: int, parts: int) -> tuple[RecordRun, ...]:
-    """The records of a part, as many as any other has or one fewer: those from ``part/parts`` of all records on."""
+    """Returns the records of a part, from ``part/parts`` of all records on; parts differ by one record at most."""
     total = sum(file.records for file in files)
     begin, end = part * total // parts, (part + 1) * total // parts
     runs, passed = [], 0
@@ -46,15 +46,15 @@ def share_of(files: Sequence[RecordFile], part: int, parts: int) -> tuple[Record
 
 
 class RecordOrder:
-    """Serialized records of one process's rows of each batch; the order depends on the seed and the step alone.
+    """A record order yields the records of one process's rows of each batch; it depends on seed and step alone.
 
     A batch is made of parts, and each part goes through its own share of the records once an epoch: through the files
-    of the share in a new order, and through a buffer from which the next record is drawn. A process reads the
-    shares of which it has rows. What fills up an epoch's last batch is an empty string.
+    of the share in a new order, and through a buffer from which the next record is drawn. A process reads the shares
+    of the parts in which it has rows. Empty strings fill up an epoch's last batch.
 
     Attributes:
-        steps_per_epoch: batches that hold all videos, the last filled up.
-        files: those that this process reads.
+        steps_per_epoch: the number of batches that hold all videos, the last filled up.
+        files: the files that this process reads.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class RecordOrder:
         shuffle_buffer: int,
         cache: bool,
     ) -> None:
-        """Divides the records.
+        """Divides the records among parts.
 
         Args:
             files: all files of the split, in order.
-            batch_size: rows of the global batch.
-            rows: those of this process.
-            seed: of the order.
-            shuffle_buffer: records among which the next is drawn, in all parts together.
+            batch_size: the number of rows of the global batch.
+            rows: the rows of this process.
+            seed: the seed of the order.
+            shuffle_buffer: the number of records among which the next is drawn, in all parts together.
             cache: whether `from_step` reads the files once and keeps the records in memory; the order is the same.
         """
         self._tf = load_tensorflow()
@@ -90,10 +90,10 @@ class RecordOrder:
         self.files = tuple(file for file in files if file.path in used)
 
     def from_step(self, step: Any) -> Any:
-        """An endless ``tf.data.Dataset`` of string tensors ``[rows of this process]`` from a global step on.
+        """Returns an endless ``tf.data.Dataset`` of string tensors ``[rows of this process]`` from a global step on.
 
         Args:
-            step: int64 tensor, so that what is built serves any step.
+            step: an int64 tensor, so that the dataset that is built serves any step.
         """
         tf = self._tf
         if not self._cache:
@@ -108,7 +108,7 @@ class RecordOrder:
         return batches.map(lambda batch: batch[self._rows])
 
     def _batches(self, step: Any, numbered: bool = False) -> Any:
-        """The rows of all parts of which this process has rows: records, or their numbers among all that it reads."""
+        """Returns the rows of this process's parts: records, or their numbers among all that it reads."""
         tf = self._tf
         parts, counted = [], 0
         total = sum(run.records for share in self._shares.values() for run in share)
@@ -121,7 +121,7 @@ class RecordOrder:
         return tf.data.Dataset.choose_from_datasets(parts, choice).batch(len(turns))
 
     def _part(self, part: int, step: Any, numbers: np.ndarray | None, filler: int) -> Any:
-        """The endless sequence of records of a part, or of their numbers."""
+        """Returns the endless sequence of records of a part, or of their numbers."""
         tf = self._tf
         share = self._shares[part]
         lengths = [run.records for run in share]
@@ -143,12 +143,12 @@ class RecordOrder:
             skipped = tf.where(epoch == first_epoch, skipped_steps * self._rows_of_part, 0)
             return records.skip(skipped)
 
-        # One data set for all epochs: the next begins while the last batches of this one are in use.
+        # All epochs share one data set: the next epoch begins while the last batches of this one are in use.
         return tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(of_epoch)
 
 
 def _read(runs: Sequence[RecordRun], order: Any) -> Any:
-    """The serialized records of runs, one run after the other."""
+    """Returns the serialized records of runs, one run after the other."""
     import tensorflow as tf
 
     fields = ([str(run.path) for run in runs], [run.first for run in runs], [run.records for run in runs])

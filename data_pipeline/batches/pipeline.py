@@ -1,6 +1,6 @@
-"""TFRecords → padded numpy batches, in an order that depends on the seed and the step alone.
+"""This module reads TFRecords as padded numpy batches, in an order that depends on the seed and the step alone.
 
-Nothing but the step has to be saved to continue a run. TensorFlow is loaded when a reader is made.
+Only the step has to be saved to continue a run. TensorFlow is loaded when a reader is made.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ _RECORDS_PER_READ = 64
 
 @dataclasses.dataclass(frozen=True)
 class CaptionInfo:
-    """Captions of a batch: ids, texts and the position of each one's video in the order of the split."""
+    """The captions of a batch have ``ids``, ``texts`` and ``videos``, the places of their videos in the split [t]."""
 
     ids: list[str]
     texts: list[str]
@@ -34,7 +34,7 @@ class CaptionInfo:
 
 @dataclasses.dataclass(frozen=True)
 class FoilInfo:
-    """Foils of a batch: kinds, texts and the position of the true caption in the order of all captions."""
+    """The foils of a batch have ``kinds``, ``texts`` and ``captions``, the positions of their true captions [t]."""
 
     kinds: list[str]
     texts: list[str]
@@ -43,24 +43,24 @@ class FoilInfo:
 
 @dataclasses.dataclass(frozen=True)
 class PairInfo:
-    """Rows of a training batch: ids of their videos, empty for what fills up, and numbers of their captions within the
-    video [v, c]."""
+    """The rows of a training batch have ``videos``, ids that are empty where a row only fills up the batch, and
+    ``captions``, the numbers of each row's captions among those of its video [v, c]."""
 
     videos: list[str]
     captions: np.ndarray
 
 
 class TrainBatches:
-    """Batches of (video, caption) pairs, no video twice in one.
+    """The stream yields batches of (video, caption) pairs, with no video twice in one.
 
     A pass over the videos is an epoch. With one caption at a time, a video with ``n`` captions shows in epoch ``e``
     number ``p[e mod n]`` of a permutation ``p`` that depends on the seed and the video, so that ``n`` epochs show each
-    pair once; with several, each epoch takes the next ones of the permutation.
-    Videos without captions yield rows with ``example_mask`` False, as does what fills up an epoch's last batch.
+    pair once. With several captions, each epoch takes the next ones of the permutation. ``example_mask`` is False in
+    the rows of videos without captions, and in rows that fill up an epoch's last batch.
 
     Attributes:
-        steps_per_epoch: batches of an epoch.
-        files_read, files: how many files of records this process reads, and how many there are.
+        steps_per_epoch: the number of batches of an epoch.
+        files_read, files: the number of record files that this process reads, and the number of all.
     """
 
     def __init__(
@@ -80,18 +80,19 @@ class TrainBatches:
         """Opens a split.
 
         Args:
-            prepared_dir: folder that holds the manifest and the records.
-            manifest: its manifest.
-            split: name of the split.
-            batch_size: rows of the global batch, over all processes.
-            limits: sizes to which batches are padded or cut.
-            seed: of the order of videos and captions.
-            shuffle_buffer: records among which the next is drawn.
+            prepared_dir: the folder that holds the manifest and the records.
+            manifest: the folder's manifest.
+            split: the name of the split.
+            batch_size: the number of rows of the global batch, over all processes.
+            limits: the sizes to which batches are padded or cut.
+            seed: the seed of the order of videos and captions.
+            shuffle_buffer: the number of records among which the next is drawn.
             process_index, process_count: this process takes the rows of its part of each global batch, and reads
                 the files that hold them (`RecordOrder`).
             cache: whether `from_step` reads these files once, before its first batch, and keeps the serialized
                 records in memory: as many bytes as the files have. The order is the same.
-            captions_per_video: captions of each video in a batch; a video with fewer shows some of them twice.
+            captions_per_video: the number of captions of each video in a batch; a video with fewer shows some of them
+                twice.
 
         Raises:
             InputError: the records are missing or damaged, or the batch does not divide among processes.
@@ -113,16 +114,16 @@ class TrainBatches:
         self.files_read, self.files = len(self._order.files), len(self._files)
 
     def from_step(self, step: int) -> Iterator[PairBatch]:
-        """The endless sequence of batches from a global step on; step 0 is the first.
+        """Yields the batches from a global step on, without end; step 0 is the first.
 
         Raises:
-            InputError: while iterating, when a record is damaged.
+            InputError: a record is damaged, found while iterating.
         """
         for _, _, batch in self._elements(step):
             yield batch
 
     def numbered_from_step(self, step: int) -> Iterator[tuple[PairInfo, PairBatch]]:
-        """As `from_step`, with what the rows of each batch are."""
+        """Yields what `from_step` does, and what the rows of each batch are."""
         for ids, captions, batch in self._elements(step):
             yield PairInfo(_strings(ids), captions), batch
 
@@ -166,12 +167,12 @@ class TrainBatches:
 
 
 class SplitReader:
-    """All videos, captions and foils of a split, in the order of the files; for evaluation and indexing.
+    """The reader yields all videos, captions and foils of a split, in the order of the files, for evaluation.
 
-    The last batch of each kind is filled up with masked rows. The lists beside a batch have real rows only.
+    Masked rows fill up the last batch of each kind. The lists beside a batch have real rows only.
 
     Attributes:
-        videos, captions, foils: how many there are.
+        videos, captions, foils: the numbers of all videos, captions and foils.
     """
 
     def __init__(self, prepared_dir: Path, manifest: Manifest, split: str, limits: BatchLimits) -> None:
@@ -189,7 +190,7 @@ class SplitReader:
         self._built: dict[tuple[str, int], Callable[[], Any]] = {}
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[list[str], VideoBatch]]:
-        """Video ids and features; iterating raises `InputError` when a record is damaged."""
+        """Yields video ids and features; iterating raises `InputError` when a record is damaged."""
         from data_pipeline.batches import decoding
 
         def decode(_: Any, serialized: Any) -> Any:
@@ -202,7 +203,7 @@ class SplitReader:
             yield _strings(ids), _video_batch(arrays, self._manifest)
 
     def frame_times(self) -> dict[str, np.ndarray]:
-        """Per video id, the seconds of the frames in `video_batches`; empty where unknown."""
+        """Returns the seconds of the frames in `video_batches` by video id; empty where unknown."""
         from data_pipeline.batches import decoding
 
         def decode(_: Any, serialized: Any) -> Any:
@@ -218,14 +219,14 @@ class SplitReader:
         return times
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionInfo, TextBatch]]:
-        """All captions of all videos; iterating raises `InputError` when a record is damaged."""
+        """Yields all captions of all videos; iterating raises `InputError` when a record is damaged."""
         from data_pipeline.batches import decoding
 
         for info, texts in self._texts(decoding.CAPTIONS, decoding.decode_caption_info, batch_size):
             yield CaptionInfo(_strings(info["ids"]), _strings(info["texts"]), info["videos"]), texts
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilInfo, TextBatch]]:
-        """All foils of all videos; iterating raises `InputError` when a record is damaged."""
+        """Yields all foils of all videos; iterating raises `InputError` when a record is damaged."""
         from data_pipeline.batches import decoding
 
         for info, texts in self._texts(decoding.FOILS, decoding.decode_foil_info, batch_size):
@@ -234,7 +235,7 @@ class SplitReader:
 
     @functools.cached_property
     def _first_captions(self) -> np.ndarray:
-        """Per video, how many captions stand before its own."""
+        """Returns, for each video, how many captions come before its own."""
         from data_pipeline.batches import decoding
 
         def decode(_: Any, serialized: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Free text → the arrays that the text encoder takes, the same that records of that text give; no TensorFlow."""
+"""This module turns free text into the arrays that records of that text would give, without TensorFlow."""
 
 import dataclasses
 import functools
@@ -22,11 +22,11 @@ from data_pipeline.text.vocabulary import open_tokenizer
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """A text as the encoder sees it.
+    """A query is a text as the encoder sees it.
 
     Attributes:
         caption: the text in numbers.
-        phrases: per node level, the words of each node that has a place in the batch, in the order of the slots.
+        phrases: by node level, the words of each node that has a slot in the batch, in the order of the slots.
     """
 
     caption: EncodedCaption
@@ -34,16 +34,16 @@ class Query:
 
 
 class QueryParser:
-    """Parses and encodes texts with the tokenizer, attributes and roles of a prepared data set.
+    """A query parser parses and encodes texts with the tokenizer, attributes and roles of a prepared data set.
 
     Args:
-        folder: of the prepared data.
-        manifest: its manifest.
-        limits: sizes to which batches are padded or cut.
+        folder: the folder of the prepared data.
+        manifest: the folder's manifest.
+        limits: the sizes to which batches are padded or cut.
 
     Raises:
         InputError: a file of the prepared data is missing or damaged, or the spaCy model that the manifest names is
-            not installed in the same version.
+            not installed in that version.
     """
 
     def __init__(self, folder: pathlib.Path, manifest: Manifest, limits: BatchLimits) -> None:
@@ -58,10 +58,10 @@ class QueryParser:
         return CaptionParser(self._model)
 
     def parse(self, texts: Sequence[str]) -> list[Query]:
-        """Texts with their graphs.
+        """Returns the texts with their graphs.
 
         Raises:
-            InputError: a text is empty, or holds nothing that the tokenizer can read.
+            InputError: a text is empty, or the tokenizer can read nothing in it.
         """
         stripped = [text.strip() for text in texts]
         captions = [
@@ -79,9 +79,9 @@ class QueryParser:
         return [Query(caption, self._phrases(caption)) for caption in captions]
 
     def batch(self, queries: Sequence[Query], rows: int) -> TextBatch:
-        """The queries as a batch of `rows` rows; those beyond the queries are padding."""
+        """Returns the queries as a batch of `rows` rows; the rows beyond the queries are padding."""
         captions = [query.caption for query in queries]
-        # One past the last caption stands for padding.
+        # An index one past the last caption stands for padding.
         chosen = np.minimum(np.arange(rows), len(captions))
         groups = _groups([caption.text for caption in captions])
         return lay_out(flatten_captions(captions), groups, chosen, self._limits, self._attribute_sizes)
@@ -102,7 +102,7 @@ class QueryParser:
 
 
 def _groups(texts: Sequence[str]) -> np.ndarray:
-    """Equal numbers from one on for texts that are the same by `text_key`."""
+    """Returns numbers from one on, equal for texts that are the same by `text_key`."""
     keys = [text_key(text) for text in texts]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys), start=1)}
     return np.array([numbers[key] for key in keys], np.int32)

@@ -1,6 +1,6 @@
-"""Captions as records hold them → the padded arrays of a `TextBatch`: one way for stored and for free text.
+"""This module lays out captions, stored or free, as the padded arrays of a `TextBatch`.
 
-Only array operations, no loop over captions, and no TensorFlow.
+It uses array operations only, without a loop over captions and without TensorFlow.
 """
 
 import dataclasses
@@ -13,41 +13,41 @@ from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.records.schema import ACTION_NODE, CAPTION_FIELDS
 
 FlatCaptions = Mapping[str, np.ndarray]
-"""Integers of captions end to end, by key, as `data_pipeline.records.schema.flatten_captions` gives them."""
+"""The integers of captions lie end to end, by key, as `data_pipeline.records.schema.flatten_captions` gives them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ragged:
-    """Rows of different lengths, end to end: ``values`` ``[m, ...]``, ``lengths`` ``[rows]``, both integers."""
+    """Ragged rows of different lengths lie end to end: ``values`` ``[m, ...]``, ``lengths`` ``[rows]``, integers."""
 
     values: np.ndarray
     lengths: np.ndarray
 
     @staticmethod
     def of(flat: FlatCaptions, name: str) -> "Ragged":
-        """The values of a key of `CAPTION_FIELDS` that has several for a caption."""
+        """Returns the values of a key of `CAPTION_FIELDS` that has several for a caption."""
         field = CAPTION_FIELDS[name]
         assert field.counts is not None
         return Ragged(flat[name].reshape(-1, *field.columns), flat[field.counts])
 
     def rows(self, chosen: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Chosen rows, cut and zero-padded to ``width`` (default: the longest), and the mask of values.
+        """Returns the chosen rows, cut and zero-padded to ``width`` (default: the longest), and the mask of values.
 
         Returns:
-            int32 ``[t, width, ...]`` and bool ``[t, width]``; a row one past the last is empty.
+            The values, int32 ``[t, width, ...]``, and the mask, bool ``[t, width]``; a row one past the last is empty.
         """
         lengths = np.append(self.lengths, 0)
         starts = np.cumsum(lengths) - lengths
         chosen_lengths = lengths[chosen]
         column = np.arange(max(int(chosen_lengths.max(initial=0)), 1) if width is None else width)
         mask = column < chosen_lengths[:, None]
-        # The appended zero is what padding points at.
+        # Padding points at the appended zero.
         values = np.concatenate([self.values, np.zeros((1, *self.values.shape[1:]), self.values.dtype)])
         index = np.where(mask, starts[chosen][:, None] + column, len(self.values))
         return values[index].astype(np.int32), mask
 
     def multi_hot(self, chosen: np.ndarray, size: int) -> Bool[np.ndarray, "t size"]:
-        """True at the values of each chosen row."""
+        """Returns True at the values of each chosen row."""
         values, mask = self.rows(chosen)
         labels = np.zeros((len(values), size), bool)
         labels[np.nonzero(mask)[0], values[mask]] = True
@@ -56,12 +56,12 @@ class Ragged:
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """What stands in the node slots and relationship slots of a batch.
+    """Places say which node or relationship is in each slot of a batch.
 
     Attributes:
-        nodes: which of its caption's nodes is in each slot: actions first, in the order of the text, then entities.
+        nodes: the caption's node in each slot: actions first, in the order of the text, then entities.
         node_mask: True for slots that hold a node.
-        slots: the slot of each of the caption's nodes; meaningless for those that have none.
+        slots: the slot of each of the caption's nodes; meaningless for nodes without one.
         edges, edge_mask: the same for relationships.
     """
 
@@ -76,9 +76,9 @@ def place_graphs(flat: FlatCaptions, chosen: np.ndarray, limits: BatchLimits) ->
     """Gives nodes and relationships their slots; those beyond the limits get none.
 
     Args:
-        flat: captions.
-        chosen: ``[t]``, indices into the captions; one past the last stands for a row of padding.
-        limits: numbers of slots and of tokens.
+        flat: the captions.
+        chosen: indices into the captions ``[t]``; one past the last stands for a row of padding.
+        limits: the numbers of slots and of tokens.
     """
     level, real = Ragged.of(flat, "node_levels").rows(chosen)
     span, _ = Ragged.of(flat, "node_spans").rows(chosen)
@@ -102,14 +102,14 @@ def lay_out(
     limits: BatchLimits,
     attribute_sizes: Mapping[str, int],
 ) -> TextBatch:
-    """The batch of chosen captions.
+    """Returns the batch of chosen captions.
 
     Args:
-        flat: captions.
+        flat: the captions.
         groups: a number for each caption, equal for equal texts.
         chosen: indices into the captions; one past the last stands for a row of padding.
-        limits: sizes to pad and cut to.
-        attribute_sizes: number of attributes of each node level.
+        limits: the sizes to pad and cut to.
+        attribute_sizes: the number of attributes of each node level.
     """
     tokens, token_mask = Ragged.of(flat, "token_ids").rows(chosen, limits.max_tokens)
     places = place_graphs(flat, chosen, limits)
@@ -142,16 +142,16 @@ def lay_out(
 
 
 def _take(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Of each row, the values at its indices."""
+    """Returns, for each row, the values at its indices."""
     return np.take_along_axis(values, index, axis=1)
 
 
 def _rank(kept: np.ndarray) -> np.ndarray:
-    """How many kept items stand before each, along the last axis."""
+    """Returns how many kept items come before each, along the last axis."""
     return np.cumsum(kept, axis=1) - kept
 
 
 def _invert(slot: np.ndarray, kept: np.ndarray, slots: int) -> tuple[np.ndarray, np.ndarray]:
-    """From the slot of each kept item ``[t, n]`` to the item of each slot ``[t, slots]``, and its mask."""
+    """Turns the slot of each kept item ``[t, n]`` into the item of each slot ``[t, slots]``, and its mask."""
     matches = kept[:, None, :] & (slot[:, None, :] == np.arange(slots)[:, None])
     return matches.argmax(axis=2), matches.any(axis=2)

@@ -1,4 +1,4 @@
-"""What a phrase belongs to: prepositions and their roles, repairs of what the parser attached, and subjects."""
+"""This module says what a phrase belongs to: it finds prepositions, their roles and subjects, and repairs the parse."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ _SYNONYMS = {
 
 
 def whole_preposition(words: Sequence[Word], index: int) -> tuple[str, ...]:
-    """The words of the preposition that ends at ``index``."""
+    """Returns the words of the preposition that ends at ``index``."""
     for length in (3, 2):
         lowers = tuple(word.lower for word in words[max(index + 1 - length, 0) : index + 1])
         if lowers in _MULTIWORD:
@@ -58,7 +58,7 @@ def whole_preposition(words: Sequence[Word], index: int) -> tuple[str, ...]:
 
 
 def prepositions(words: Sequence[Word]) -> dict[int, str]:
-    """The role that each preposition with an object gives to it, by the index of its last word."""
+    """Returns the role that each preposition with an object gives to it, by the index of its last word."""
     return {
         i: preposition_role(words, i)
         for i, word in enumerate(words)
@@ -67,7 +67,7 @@ def prepositions(words: Sequence[Word]) -> dict[int, str]:
 
 
 def preposition_role(words: Sequence[Word], index: int) -> str:
-    """The role that the preposition which ends at ``index`` gives."""
+    """Returns the role that the preposition which ends at ``index`` gives."""
     word = words[index]
     if word.dep == "agent":
         return AGENT
@@ -77,7 +77,7 @@ def preposition_role(words: Sequence[Word], index: int) -> str:
     return role if role in PREPOSITIONS else OTHER
 
 
-# Words that stay prepositions before a noun, unlike "up" in "picks up a box".
+# These words stay prepositions before a noun, unlike "up" in "picks up a box".
 _PREPOSITIONS_NOT_PARTICLES = word_set(
     "behind past around across along under through inside outside near beside between above below into in"
 )
@@ -93,7 +93,7 @@ _ACTORS = PERSONS | ANIMALS | VEHICLES
 
 
 def make_preposition(words: Sequence[Word], index: int) -> None:
-    """ "Passes behind a triangle", "jumps off a ramp": the noun is not what is passed."""
+    """Makes a preposition of a particle: in "passes behind a triangle" the triangle is not what is passed."""
     word = words[index]
     verb = word.head
     if word.dep in ("prt", "advmod"):
@@ -147,7 +147,7 @@ def _belongs_to_verb(verb: str, preposition: str) -> bool:
 
 
 def _person_at(words: Sequence[Word], noun: int) -> int | None:
-    """The person who is where a noun says, or does something with it: "a lady on the road"."""
+    """Returns the person who is at or does something with a noun ("a lady on the road"); None where there is none."""
     holder = words[noun].head
     if words[noun].dep == "pobj":
         holder = words[holder].head
@@ -187,7 +187,7 @@ def attach_participle(words: Sequence[Word], verb: int) -> None:
 
 
 def _attach_purpose(words: Sequence[Word], verb: int) -> None:
-    """ "Uses a hammer to break a stone": who uses it breaks the stone."""
+    """Gives a purpose to its subject: in "uses a hammer to break a stone", who uses it breaks the stone."""
     noun = words[verb].head
     user = words[noun].head
     if (
@@ -201,21 +201,21 @@ def _attach_purpose(words: Sequence[Word], verb: int) -> None:
 RELATIVE_TAGS = frozenset({"WP", "WDT", "WP$", "WRB"})
 _SUBJECT_DEPS = ("nsubj", "nsubjpass")
 _SHARED_DEPS = frozenset({"conj", "xcomp", "ccomp", "advcl", "dep", "parataxis", "prep", "acomp", "advmod"})
-# "After eating" is done by the subject of the sentence; "a video about cooking" is not.
+# "After eating": the subject of the sentence eats. "A video about cooking": the video does not cook.
 _SHARING_PREPOSITIONS = word_set("by after before while without when since until from")
 # "Asks a boy to run": the boy runs.
 OBJECT_CONTROL = word_set("ask tell help teach force make let allow train get watch see film order hear")
 
 
 def subjects(words: Sequence[Word], verb: int) -> list[int]:
-    """The nouns that a verb or a copula is said of.
+    """Returns the nouns that are the subjects of a verb or a copula.
 
     Args:
         words: the parsed caption.
-        verb: index of the verb.
+        verb: the index of the verb.
 
     Returns:
-        Indices of nouns, in order; empty where the caption does not say.
+        The indices of nouns, in order; empty where the caption does not say.
     """
     while True:
         own = children(words, verb, _SUBJECT_DEPS)
@@ -241,14 +241,14 @@ def subjects(words: Sequence[Word], verb: int) -> list[int]:
 
 
 def antecedent(words: Sequence[Word], verb: int) -> int:
-    """The noun that the relative clause of ``verb`` describes."""
+    """Returns the noun that the relative clause of ``verb`` describes."""
     while words[verb].dep == "conj" and words[verb].head != verb:
         verb = words[verb].head
     return words[verb].head
 
 
 def is_passive(words: Sequence[Word], verb: int) -> bool:
-    """Whether the subject of a verb is what the verb acts on."""
+    """Returns whether the verb acts on its subject."""
     while True:
         word = words[verb]
         deps = {words[i].dep for i in word.children}
@@ -264,7 +264,7 @@ def is_passive(words: Sequence[Word], verb: int) -> bool:
 
 
 def _subject_of_list(words: Sequence[Word], verb: int) -> list[int]:
-    """Who does the last of "he takes a cup, fills it": parsers take what comes first for a complement."""
+    """Returns who does the last of "he takes a cup, fills it": parsers take what comes first for a complement."""
     for clause in children(words, verb, ("ccomp",)):
         if clause < verb and children(words, clause, _SUBJECT_DEPS):
             return subjects(words, clause)
@@ -272,7 +272,7 @@ def _subject_of_list(words: Sequence[Word], verb: int) -> list[int]:
 
 
 def _described(words: Sequence[Word], verb: int) -> list[int]:
-    """The nouns before a participle: in "a man and a woman talking", both."""
+    """Returns the nouns before a participle: in "a man and a woman talking", both."""
     noun = first = words[verb].head
     while words[first].dep == "conj":
         first = words[first].head

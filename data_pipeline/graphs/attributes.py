@@ -1,4 +1,4 @@
-"""Attribute vocabularies: the frequent lemmas and relationships of the training captions."""
+"""This module makes attribute vocabularies: the frequent lemmas and relationships of the training captions."""
 
 import dataclasses
 import json
@@ -14,11 +14,11 @@ from data_pipeline.manifest import AttributeFile
 
 @dataclasses.dataclass(frozen=True)
 class AttributeVocabulary:
-    """Attributes of each node level; an attribute's id is its place in the level's tuple.
+    """A vocabulary has the attributes of each node level; an attribute's id is its place in the level's tuple.
 
     Attributes:
-        names: per level the attributes: lemmas for entity and action, ``source|role|target`` for relationship.
-        video_counts: per level, in the same order, the number of training videos that have the attribute.
+        names: the attributes by level: lemmas for entity and action, ``source|role|target`` for relationship.
+        video_counts: the number of training videos that have each attribute, by level and in the same order.
     """
 
     names: dict[str, tuple[str, ...]]
@@ -32,11 +32,11 @@ class AttributeVocabulary:
         object.__setattr__(self, "_ids", ids)
 
     def labels(self, graph: SemanticGraph) -> dict[str, list[int]]:
-        """Ids of a caption's attributes per level, ascending, each once; unknown ones are passed over."""
+        """Returns the ids of a caption's attributes by level, ascending, each once; it skips unknown ones."""
         return self.video_labels([graph])
 
     def video_labels(self, graphs: Iterable[SemanticGraph]) -> dict[str, list[int]]:
-        """Ids per level of all attributes of a video's captions, ascending, each once."""
+        """Returns the ids of all attributes of a video's captions by level, ascending, each once."""
         found: dict[str, set[int]] = {level: set() for level in NODE_LEVELS}
         for graph in graphs:
             for level in NODE_LEVELS:
@@ -45,7 +45,7 @@ class AttributeVocabulary:
         return {level: sorted(ids) for level, ids in found.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Per level a list of ``[attribute, number of videos]``; the inverse of `from_json`."""
+        """Returns a list of ``[attribute, number of videos]`` for each level, which `from_json` reads."""
         return {
             level: [list(pair) for pair in zip(self.names[level], self.video_counts[level], strict=True)]
             for level in NODE_LEVELS
@@ -82,11 +82,11 @@ class AttributeVocabulary:
 
 
 def open_attributes(folder: pathlib.Path, described: AttributeFile) -> AttributeVocabulary:
-    """The attribute vocabularies of a prepared data set.
+    """Opens the attribute vocabularies of a prepared data set.
 
     Args:
-        folder: of the data set.
-        described: what its manifest says of them.
+        folder: the folder of the data set.
+        described: the manifest's description of them.
 
     Raises:
         InputError: the file is missing or damaged, or does not hold what the manifest describes.
@@ -109,7 +109,7 @@ def open_attributes(folder: pathlib.Path, described: AttributeFile) -> Attribute
 
 
 def attributes_of(graphs: Iterable[SemanticGraph]) -> set[tuple[str, str]]:
-    """(Node level, attribute) of all graphs of a video."""
+    """Returns (node level, attribute) of all graphs of a video."""
     return {(level, name) for graph in graphs for level in NODE_LEVELS for name in _attributes(graph, level)}
 
 
@@ -119,13 +119,13 @@ def select_attributes(
     """Keeps the frequent attributes.
 
     Args:
-        video_counts: in how many *training* videos each (node level, attribute) occurs; others would leak into
-            the labels.
-        minimum_videos: an attribute of fewer videos is dropped.
-        maximum: per node level, the largest number of attributes.
+        video_counts: the number of *training* videos in which each (node level, attribute) occurs; other videos would
+            leak into the labels.
+        minimum_videos: the smallest number of videos of an attribute that is kept.
+        maximum: the largest number of attributes of each node level.
 
     Returns:
-        Attributes by number of videos, descending, then alphabetically.
+        The attributes by number of videos, descending, then alphabetically.
     """
     names: dict[str, tuple[str, ...]] = {}
     counts: dict[str, tuple[int, ...]] = {}

@@ -1,4 +1,4 @@
-"""Parsed captions on disk: each distinct caption is parsed once per version of the parser."""
+"""This module keeps parsed captions on disk, so that each distinct caption is parsed once per version of the parser."""
 
 import contextlib
 import dataclasses
@@ -17,11 +17,15 @@ from data_pipeline.host.progress_bar import track
 SCHEMA_VERSION = 2
 _CHUNK = 2000
 _SECONDS_TO_WAIT = 600.0
-"""How long a process waits for another one to finish writing a chunk."""
+"""A process waits this long, in seconds, for another one to finish writing a chunk."""
 
 
 class Parser(Protocol):
-    """What the cache needs of a parser; `data_pipeline.graphs.parser.CaptionParser` is one."""
+    """This is what the cache needs of a parser; `data_pipeline.graphs.parser.CaptionParser` is one.
+
+    Attributes:
+        identity: names and versions of everything that decides a caption's graph.
+    """
 
     identity: dict[str, str]
 
@@ -31,12 +35,12 @@ class Parser(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class CachedGraphs:
-    """Graphs of a set of captions.
+    """Cached graphs are the graphs of a set of captions.
 
     Attributes:
-        graphs: one graph per distinct caption.
-        cached: how many of them were in the cache.
-        parsed: how many were parsed now.
+        graphs: the graph of each distinct caption.
+        cached: the number of graphs that were in the cache.
+        parsed: the number of captions that were parsed now.
     """
 
     graphs: dict[str, SemanticGraph]
@@ -45,7 +49,7 @@ class CachedGraphs:
 
 
 class GraphCache:
-    """A SQLite database with a caption and its graph, as JSON, in each row of the table ``graphs``.
+    """The cache is a SQLite database with a caption and its graph, as JSON, in each row of the table ``graphs``.
 
     Graphs are committed in chunks, so that a run that was stopped keeps what it parsed. Several processes may use
     the same file at once.
@@ -68,12 +72,12 @@ class GraphCache:
 
         Args:
             texts: captions; repetitions are parsed once.
-            parser_factory: makes the parser; not called when the file holds every caption.
+            parser_factory: makes the parser; it is not called when the file holds every caption.
             show_progress: whether parsing shows a progress bar.
 
         Raises:
-            InputError: the file is damaged or cannot be used, or ``parser_factory`` makes a parser other than
-                the cache's.
+            InputError: the file is damaged or cannot be used, or ``parser_factory`` makes another parser than the
+                cache's.
         """
         wanted = list(dict.fromkeys(texts))
         with self._database() as database:
@@ -114,7 +118,7 @@ class GraphCache:
             ) from error
 
     def _read(self, database: sqlite3.Connection, wanted: Iterable[str]) -> dict[str, SemanticGraph]:
-        """The graphs that the file has."""
+        """Returns the graphs that the file has."""
         graphs: dict[str, SemanticGraph] = {}
         for text in wanted:
             row = database.execute("SELECT graph FROM graphs WHERE text = ?", [text]).fetchone()

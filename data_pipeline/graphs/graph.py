@@ -1,7 +1,7 @@
-"""The semantic graph of a caption, its entities, actions and relationships, and captions with exchanged roles.
+"""This module holds the semantic graph of a caption, and makes captions with exchanged roles.
 
-A graph speaks of characters of the caption's text, never of tokens, so that it is parsed once and used
-with any tokenizer. On disk it is one line of JSON.
+A graph refers to characters of the caption's text, never to tokens, so that it is parsed once and used with any
+tokenizer. On disk it is one line of JSON.
 """
 
 import dataclasses
@@ -24,20 +24,20 @@ PREPOSITIONS = (
 ).split()
 
 ROLES = (NO_ROLE, AGENT, PATIENT, RECIPIENT, ATTRIBUTE, *PREPOSITIONS, OTHER)
-"""All roles, in the order of their ids. `OTHER` stands for any preposition not listed."""
+"""These are all roles, in the order of their ids; `OTHER` stands for any preposition not listed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """An entity or an action.
+    """A node is an entity or an action.
 
     Attributes:
         level: `data_pipeline.levels.ENTITY` or `ACTION`.
-        span: first character and one past the last character of the phrase in the caption: for an
-            entity its head noun with the adjectives, numbers and nouns before it, for an action the verb
-            (with a particle that follows at once).
+        span: the first character of the phrase in the caption and one past its last. The phrase of an entity is its
+            head noun with the adjectives, numbers and nouns before it; that of an action is the verb, with a particle
+            that follows at once.
         head: the head word as written, lower case.
-        lemma: its dictionary form, lower case.
+        lemma: the dictionary form of the head word, lower case.
         role: the role of an entity towards its action or noun (one of `ROLES`); `NO_ROLE` otherwise.
     """
 
@@ -50,9 +50,10 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Relationship:
-    """A directed edge: ``source`` (an action, or an entity for a preposition between nouns) has an entity
-    ``target`` in ``role``. "A dog chases a cat" holds (chase, agent, dog) and (chase, patient, cat); "a man
-    in a hat" holds (man, in, hat). Both ends are indices into the graph's nodes.
+    """A relationship is a directed edge: ``source``, an action or an entity, has the entity ``target`` in ``role``.
+
+    "A dog chases a cat" holds (chase, agent, dog) and (chase, patient, cat); "a man in a hat" holds (man, in, hat).
+    Both ends are indices into the graph's nodes.
     """
 
     source: int
@@ -62,24 +63,24 @@ class Relationship:
 
 @dataclasses.dataclass(frozen=True)
 class SemanticGraph:
-    """Nodes in the order of their head words in the caption, and the relationships between them."""
+    """A graph has nodes in the order of their head words in the caption, and the relationships between them."""
 
     nodes: tuple[Node, ...]
     relationships: tuple[Relationship, ...]
 
     def lemmas(self, level: str) -> list[str]:
-        """Lemmas of the nodes of a level, in order, with repetitions."""
+        """Returns the lemmas of the nodes of a level, in order, with repetitions."""
         return [node.lemma for node in self.nodes if node.level == level]
 
     def triples(self) -> list[str]:
-        """Relationships as ``source|role|target`` of lemmas, in order, with repetitions."""
+        """Returns the relationships as ``source|role|target`` of lemmas, in order, with repetitions."""
         return [
             f"{self.nodes[edge.source].lemma}|{edge.role}|{self.nodes[edge.target].lemma}"
             for edge in self.relationships
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of plain values, readable by people; the inverse of `from_json`."""
+        """Returns a dictionary of plain values, readable by people, which `from_json` reads."""
         return dataclasses.asdict(self)
 
     @staticmethod
@@ -95,7 +96,7 @@ class SemanticGraph:
 
 
 ROLE = "role"
-"""Kind of the false captions that are made so."""
+"""False captions that are made in this way have this kind."""
 
 _DETERMINER = re.compile(r"\b(?:a|an|the|another|some|this|that|these|those)\s+$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"(?:\b(?:my|your|his|her|its|our|their|whose)|'s?)\s+$", re.IGNORECASE)
@@ -108,7 +109,7 @@ _PRONOUNS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class _Phrase:
-    """A node with the characters that move with it: its own and those of its determiner."""
+    """A phrase is a node with the characters that move with it: its own and those of its determiner."""
 
     place: int
     node: Node
@@ -117,18 +118,19 @@ class _Phrase:
 
 
 def swap_roles(text: str, graph: SemanticGraph) -> tuple[str, SemanticGraph] | None:
-    """The caption with agent and patient of its first action exchanged, and the graph of that caption.
+    """Exchanges agent and patient of a caption's first action, and returns the caption with its graph.
 
-    Everything else stays: what a phrase is followed by ("in a hat") belongs to the place, not to the phrase. The graph
-    has the same relationships, whose ends have changed places.
+    Everything else stays: the words after a phrase ("in a hat") belong to the place, not to the phrase. The graph has
+    the same relationships, whose ends have changed places.
 
     Args:
         text: the caption.
         graph: its graph.
 
     Returns:
-        None where no action has exactly one agent and one patient, where one of them is a pronoun or belongs to
-        somebody ("his dog"), where they are the same, or where the verb would not agree with its new subject.
+        The caption and its graph; None where no action has exactly one agent and one patient, where one of them is a
+        pronoun or belongs to somebody ("his dog"), where they are the same, or where the verb would not agree with its
+        new subject.
     """
     for action, node in enumerate(graph.nodes):
         if node.level == ACTION:

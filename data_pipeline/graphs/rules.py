@@ -1,4 +1,4 @@
-"""Rules from the dependency parse of a caption to its semantic graph."""
+"""This module makes the semantic graph of a caption from its dependency parse, by rules."""
 
 from collections.abc import Iterator, Sequence
 
@@ -34,21 +34,21 @@ _ARTICLES = frozenset({"a", "an", "the"})
 _RECIPROCALS = frozenset({("each", "other"), ("one", "another")})
 
 Edge = tuple[int, str, int]
-"""Source word, role, target word."""
+"""An edge is a source word, a role and a target word."""
 
 
 def graph_of_words(words: Sequence[Word]) -> SemanticGraph:
-    """The semantic graph of a parsed caption; corrects ``words`` in place on the way.
+    """Returns the semantic graph of a parsed caption, and corrects ``words`` in place on the way.
 
     Args:
         words: the words of the caption with their dependencies; may be empty.
 
     Returns:
-        Nodes in the order of their head words; relationships by source, then target.
+        The graph, with nodes in the order of their head words, and relationships by source, then target.
     """
     repair(words)
     roles = prepositions(words)
-    # "front" in "in front of" is a part of the preposition and names no thing.
+    # "Front" in "in front of" is a part of the preposition and names no thing.
     parts = {i - 1 for i in roles if whole_preposition(words, i)[2:]}
     entities = {i for i in range(len(words)) if i not in parts and _is_entity(words, i)}
     actions = {i for i in range(len(words)) if _is_action(words, i)}
@@ -95,7 +95,7 @@ def _is_entity(words: Sequence[Word], i: int) -> bool:
 
 def _is_action(words: Sequence[Word], i: int) -> bool:
     word = words[i]
-    # A "has" that helps no other verb is one, whatever its part of speech.
+    # A "has" that is not an auxiliary is a verb, whatever its part of speech.
     return (
         (word.pos == "VERB" or (word.pos == "AUX" and word.lemma in ("have", "do")))
         and not is_copula(word)
@@ -106,7 +106,7 @@ def _is_action(words: Sequence[Word], i: int) -> bool:
 
 
 def _is_direction(words: Sequence[Word], i: int) -> bool:
-    """Whether the word is the adverb of "moves left", which is tagged as a verb, a noun or an adjective."""
+    """Returns whether the word is the adverb of "moves left", which is tagged as a verb, a noun or an adjective."""
     return words[i].lower in ("left", "right") and i > 0 and words[i - 1].pos == "VERB"
 
 
@@ -168,7 +168,7 @@ def _action_edges(words: Sequence[Word], i: int) -> Iterator[Edge]:
 
 
 def _shared_objects(words: Sequence[Word], i: int) -> list[int]:
-    """The object of a verb joined to the next one ("peels and cuts a potato"), or of "watches him dance"."""
+    """Returns the object that a verb shares with the next one ("peels and cuts a potato", "watches him dance")."""
     if words[i].lemma in OBJECT_CONTROL or words[i].lemma == "show":
         clauses = (j for j in children(words, i, ("ccomp",)) if words[j].tag in ("VB", "VBG"))
         seen = (j for clause in clauses if clause > i for j in children(words, clause, ("nsubj",)))
@@ -183,7 +183,7 @@ def _shared_objects(words: Sequence[Word], i: int) -> list[int]:
 
 
 def _acts_on_antecedent(words: Sequence[Word], verb: int) -> bool:
-    """Whether the noun before a relative clause is the object of its verb ("the ball that he kicks")."""
+    """Returns whether the noun before a relative clause is the object of its verb ("the ball that he kicks")."""
     objects = children(words, verb, ("dobj",))
     if objects:
         return any(words[i].tag in RELATIVE_TAGS for i in objects)
@@ -199,7 +199,7 @@ def _is_bare_clause(words: Sequence[Word], verb: int) -> bool:
 
 
 def _stranded_roles(words: Sequence[Word], verb: int) -> list[str]:
-    """Roles of prepositions that the noun before a relative clause belongs to ("the toy he plays with")."""
+    """Returns the roles of prepositions whose object is the noun before a clause ("the toy he plays with")."""
     if words[verb].dep != "relcl" or not _is_bare_clause(words, verb):
         return []
     last = [i for i in children(words, verb, ("prep",)) if i > verb and not words[i].children]
@@ -207,7 +207,7 @@ def _stranded_roles(words: Sequence[Word], verb: int) -> list[str]:
 
 
 def _attached_to(words: Sequence[Word], preposition: int, nodes: set[int]) -> list[int]:
-    """The action or entity that a preposition belongs to; the subject where a copula stands between."""
+    """Returns the action or entity that a preposition belongs to; the subject where a copula stands between."""
     i = preposition
     while words[i].head != i:
         i = words[i].head
@@ -219,7 +219,7 @@ def _attached_to(words: Sequence[Word], preposition: int, nodes: set[int]) -> li
 
 
 def _objects(words: Sequence[Word], preposition: int) -> list[int]:
-    """The nouns after a preposition; the noun described where it is "which" or "whom"."""
+    """Returns the nouns after a preposition; the noun described where the noun is "which" or "whom"."""
     targets = []
     for i in children(words, preposition, ("pobj",)):
         verb = words[preposition].head
@@ -231,7 +231,7 @@ def _objects(words: Sequence[Word], preposition: int) -> list[int]:
 
 
 def _owners(words: Sequence[Word], owner: int) -> list[int]:
-    """Whose a thing is; the noun described where it is "whose"."""
+    """Returns the owners of a thing; the noun described where the owner is "whose"."""
     if words[owner].tag != "WP$":
         return conjuncts(words, owner)
     verb = words[owner].head

@@ -1,4 +1,4 @@
-"""Words of a caption as the parser should see them: split, joined and spelt correctly."""
+"""This module turns the words of a caption into those that the parser should see: split, joined and spelt correctly."""
 
 import string
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ _RANKS = {
         )
     )
 }
-"""Words that misspelt ones are taken for, the most frequent first."""
+"""Misspelt words are taken for these, the most frequent first."""
 _REAL_WORDS = {
     "teh": "the",
     "thier": "their",
@@ -35,7 +35,7 @@ _REAL_WORDS = {
     "betwen": "between",
     "televison": "television",
 }
-"""Slips that a dictionary may know as words of their own, but captions do not."""
+"""A dictionary may know these slips as words of their own, but captions do not."""
 _CONTRACTED = frozenset("doesn didn isn aren wasn weren couldn wouldn hasn haven shouldn".split())
 _VOWELS = frozenset("aeiou")
 _MINIMUM_LETTERS = 4
@@ -53,15 +53,15 @@ _ENDINGS = (
 
 
 class Spelling:
-    """Corrects words, given the words that are right."""
+    """This corrects words, given the words that are right."""
 
     def __init__(self, dictionary: Collection[str]) -> None:
-        """Takes all correct words, in lower case; inflections of them count as correct, too."""
+        """Takes all correct words, in lower case; their inflections count as correct, too."""
         self._dictionary = dictionary
         self._corrections: dict[str, str] = {}
 
     def correct(self, word: str) -> str:
-        """The frequent word that a lower-case word is one slip away from; the word itself if it is correct.
+        """Returns the frequent word that is one slip away from a lower-case word; the word itself if it is correct.
 
         A slip is a letter too many, too few, wrong, or exchanged with the next one, after the first letter.
         """
@@ -106,7 +106,7 @@ def _exchanges(word: str) -> Iterator[str]:
 
 
 def _slips(word: str) -> Iterator[str]:
-    """All words with a letter more, less or changed; of a short word only those with a letter more."""
+    """Yields all words with a letter more, less or changed; of a short word only those with a letter more."""
     for place in range(1, len(word) + 1):
         before, after = word[:place], word[place:]
         yield from (before + letter + after for letter in string.ascii_lowercase)
@@ -116,11 +116,11 @@ def _slips(word: str) -> Iterator[str]:
 
 
 class Token(NamedTuple):
-    """A word for the parser.
+    """A token is a word for the parser.
 
     Attributes:
-        form: what the parser sees, lower case.
-        span: first character and one past the last character in the text; empty for an added word.
+        form: the word that the parser sees, lower case.
+        span: the first character in the text and one past the last; empty for an added word.
         written: the word as written, lower case.
     """
 
@@ -131,7 +131,7 @@ class Token(NamedTuple):
 
 _PARTICLES = word_set("up ups down in ins out outs off offs on over by")
 _PLURAL_PARTICLES = word_set("ups outs ins offs")
-# "They make up" and "make up a story" are verbs; without such a neighbour it is what one puts on one's face.
+# "They make up" and "make up a story" have verbs; without such a neighbour "make up" is what one puts on one's face.
 _SUBJECTS_OF_MAKE = word_set("to can will they we you i that who and people")
 _ARTICLES = word_set("a an the")
 _REPEATED_BY_MISTAKE = _ARTICLES | word_set("is are was were and in on at to of with for by")
@@ -146,12 +146,12 @@ _SPLIT = {
 _SINGULARS = {"women": "woman", "men": "man", "mens": "man", "womens": "woman"}
 _CONTRACTIONS = {("they", "re"): "'re", ("we", "re"): "'re", ("you", "re"): "'re", ("i", "m"): "'m"}
 _CLITIC = "s"
-# Data sets without punctuation have "it s" for both; a noun follows the possessive.
+# Data sets without punctuation have "it s" for both "it's" and "its"; a noun follows the possessive.
 _AFTER_IT_IS = _ARTICLES | word_set("in on at not very going been so too just")
 
 
 def lower_case(text: str) -> str:
-    """Lower case of the same length; a lone surrogate, which cannot be stored as UTF-8, becomes "?"."""
+    """Returns the lower case of the same length; a lone surrogate, which UTF-8 cannot store, becomes "?"."""
     text = text.encode("utf-8", "replace").decode("utf-8")
     lower = text.lower()
     if len(lower) == len(text):
@@ -165,10 +165,10 @@ def normalize(words: Iterable[tuple[str, int]], spelling: Spelling) -> list[Toke
 
     Args:
         words: each lower-case word with its first character in the text, in order.
-        spelling: corrects single words.
+        spelling: the corrector of single words.
 
     Returns:
-        The tokens, in order; usually one per word.
+        The tokens, in order; there is usually one for each word.
     """
     tokens: list[Token] = []
     for word, start in words:
@@ -210,7 +210,7 @@ def _is_noun_place(tokens: Sequence[Token]) -> bool:
 
 
 def _possessives(tokens: list[Token]) -> list[Token]:
-    """A lone "s" stands for "'s": "a man s hat"; "it s" before a noun for "its"."""
+    """Restores possessives: a lone "s" stands for "'s" ("a man s hat"), and "it s" before a noun for "its"."""
     mended: list[Token] = []
     for index, token in enumerate(tokens):
         if token.form != _CLITIC or not mended or not mended[-1].form.isalpha():

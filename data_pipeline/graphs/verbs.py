@@ -1,4 +1,4 @@
-"""Verbs of video captions that a general tagger often takes for nouns, and how to say them unmistakably.
+"""This module finds verbs of captions that a general tagger often takes for nouns, and says them unmistakably.
 
 "A red ball bounces" reads like "ball bounces" to a tagger trained on news. The sentence "a red ball is
 bouncing" says the same and cannot be misread, so a caption in which a known verb was not seen as one is
@@ -45,7 +45,7 @@ LEMMAS = {
     **{third_person(base): base for base in BASE_FORMS},
     **{form: base for base in _E_VERBS for form in (third_person(base), gerund(base), base + "d")},
 }
-"""Base form of known verbs, for those that a lemmatizer confuses with another ("riding" is not of "rid")."""
+"""These are the base forms of verbs that a lemmatizer may confuse with another ("riding" is not of "rid")."""
 
 _GERUNDS = frozenset(GERUND_OF_BASE.values())
 _MOVING = frozenset(map(third_person, MOTIONS))
@@ -55,15 +55,14 @@ _NOUN_LIKE_BASES = frozenset(base for base in BASE_FORMS if third_person(base) i
 def misread_verbs(words: Sequence[Word]) -> dict[int, list[str]]:
     """Finds known verbs that the parser did not see as verbs.
 
-    A present form ("spins", or "dance" after a plural) counts where a noun could not stand or where the
-    caption would otherwise have no verb before it.
+    A present form ("spins", or "dance" after a plural) counts where a noun could not stand, or where the caption would
+    otherwise have no verb before it.
 
     Args:
         words: the parsed caption.
 
     Returns:
-        For the index of each such verb, the words that say the same unmistakably ("is", "spinning"); the
-        last one is the verb.
+        The words that say each such verb unmistakably ("is", "spinning"), by its index; the last one is the verb.
     """
     found: dict[int, list[str]] = {}
     verbs: list[int] = []
@@ -85,11 +84,11 @@ def _is_seen_as_verb(word: Word) -> bool:
 
 
 def _replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
-    """The unmistakable form of the word at ``index``; empty where it is no misread verb.
+    """Returns the unmistakable form of the word at ``index``; it is empty where the word is no misread verb.
 
     Args:
         words: the parsed caption.
-        index: of a word that the parser does not see as a verb.
+        index: the index of a word that the parser does not see as a verb.
         verbs: the verbs before it, misread ones included.
     """
     lower = words[index].lower
@@ -104,7 +103,7 @@ def _replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> lis
 
 
 def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
-    """Whether a base form is a verb with a plural subject ("girls dance on stage")."""
+    """Returns whether a base form is a verb with a plural subject ("girls dance on stage")."""
     word, previous, following = words[index], words[index - 1], _following(words, index)
     if previous.pos == "CCONJ" and verbs and following is not None and following.tag in _PHRASE_STARTS:
         return words[verbs[-1]].tag in ("VBP", "VBD")
@@ -117,7 +116,7 @@ def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> 
 
 
 def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
-    """For a participle that is taken for a noun ("band playing"), the words that make it a verb."""
+    """Returns the words that make a verb of a participle that is taken for a noun ("band playing")."""
     word, previous = words[index], words[index - 1]
     if previous.pos in ("CCONJ", "PUNCT") and verbs:
         verb = words[verbs[-1]]
@@ -130,7 +129,7 @@ def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int])
         word.lower in _GERUNDS or _is_rare_participle(words, index)
     ):
         return []
-    # "A video of a man singing": the video does not sing.
+    # In "a video of a man singing" the video does not sing.
     pictured = any(
         one.lower in _PICTURES and after.lower == "of" for one, after in itertools.pairwise(words[:index])
     )
@@ -142,7 +141,7 @@ def _is_existential(words: Sequence[Word], verb: int) -> bool:
 
 
 def _governs_finite_verb(words: Sequence[Word], index: int) -> bool:
-    """Whether a finite verb follows in the same clause, so that the word may be a part of its subject."""
+    """Returns whether a finite verb follows in the same clause, so that the word may be a part of its subject."""
     for word in words[index + 1 :]:
         if word.pos in ("CCONJ", "PUNCT", "SCONJ"):
             return False
@@ -152,7 +151,7 @@ def _governs_finite_verb(words: Sequence[Word], index: int) -> bool:
 
 
 def _is_rare_participle(words: Sequence[Word], index: int) -> bool:
-    """Whether a word in "-ing" that is not in the list is a verb ("dogs chilling in a room")."""
+    """Returns whether a word in "-ing" that is not in the list is a verb ("dogs chilling in a room")."""
     previous, following = words[index - 1], _following(words, index)
     acts = previous.tag in ("NNS", "PRP") or previous.lemma in PERSONS
     return len(words[index].lower) > 5 and acts and (following is None or following.pos in _AFTER_VERB)
@@ -163,7 +162,7 @@ def _following(words: Sequence[Word], index: int) -> Word | None:
 
 
 def _follows_singular_phrase(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
-    """Whether a noun phrase ends before ``index`` that cannot go on with a plural noun, or the verb is missing."""
+    """Returns whether a noun phrase before ``index`` cannot go on with a plural noun, or the verb is missing."""
     lower, previous, start = words[index].lower, words[index - 1], index
     while start > 0 and _is_inside_phrase(words[start - 1]):
         start -= 1
@@ -185,7 +184,7 @@ def _follows_singular_phrase(words: Sequence[Word], index: int, verbs: Sequence[
 
 
 def _lacks_main_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
-    """Whether only verbs that describe the subject stand before ("a man who sells cars talks about it")."""
+    """Returns whether only verbs that describe the subject come before ("a man who sells cars talks about it")."""
     previous, following = words[index - 1], _following(words, index)
     described = previous.tag == "NNS" or (previous.pos == "ADJ" and index > 1 and is_copula(words[index - 2]))
     return (
@@ -199,7 +198,7 @@ def _lacks_main_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) ->
 
 
 def _stands_for_noun(words: Sequence[Word], index: int, opener: Word | None, start: int) -> bool:
-    """Whether the word before ``index`` is a noun though it is not tagged so ("in blue", "the square")."""
+    """Returns whether the word before ``index`` is a noun though not tagged so ("in blue", "the square")."""
     previous = words[index - 1]
     if opener is None:
         return index == 1 and previous.pos in ("ADV", "X")
@@ -213,7 +212,7 @@ def _is_inside_phrase(word: Word) -> bool:
 
 
 def _joins_verb(words: Sequence[Word], index: int, verbs: Collection[int]) -> bool:
-    """Whether "and" or a comma joins the word to a verb in the same form ("sings, jumps and dances")."""
+    """Returns whether "and" or a comma joins the word to a verb in the same form ("sings, jumps and dances")."""
     before = index - 1
     while before >= 0 and words[before].pos in _JOINING:
         before -= 1
@@ -228,10 +227,10 @@ def _joins_verb(words: Sequence[Word], index: int, verbs: Collection[int]) -> bo
     following = _following(words, index)
     if not thirds or following is None:
         return False
-    # In "near mounds and drifts" both are nouns.
+    # In "near mounds and drifts" both words are nouns.
     if words[before].tag == "NNS" and words[before].dep == "pobj":
         return False
-    # "And throws it", "and lands in a pit", "and hands tools": a noun could not be followed by these.
+    # In "and throws it", "and lands in a pit" and "and hands tools", a noun could not be followed by these words.
     moves = words[index].lower in _MOVING and following.tag == "IN" and following.lower != "of"
     return moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
 
@@ -242,7 +241,7 @@ def _follows_plural(words: Sequence[Word], index: int) -> bool:
 
 
 def _is_coordinated(words: Sequence[Word], index: int) -> bool:
-    """Whether the noun at ``index`` is joined to a noun before it by "and" ("a man and a young woman")."""
+    """Returns whether "and" joins the noun at ``index`` to a noun before it ("a man and a young woman")."""
     position = index
     while position > 0 and (_is_inside_phrase(words[position]) or words[position].pos == "DET"):
         position -= 1

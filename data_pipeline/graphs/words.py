@@ -1,4 +1,4 @@
-"""Words of a parsed caption, free of the library that parsed them, and the lists of words that the rules go by."""
+"""This module holds the words of a parsed caption, free of the parser's library, and lists of words for the rules."""
 
 import dataclasses
 import pathlib
@@ -7,19 +7,19 @@ from collections.abc import Collection, Sequence
 
 @dataclasses.dataclass(slots=True)
 class Word:
-    """One word of a parsed caption.
+    """A word is one word of a parsed caption.
 
     Attributes:
         lower: the word as it was parsed, lower case and spelt correctly.
         written: the word as written, lower case.
-        span: first character and one past the last character in the caption; empty for a word that a
-            rephrased caption has in addition.
-        lemma: dictionary form, lower case.
-        pos: universal part of speech.
-        tag: Penn Treebank tag.
-        dep: label of the dependency on the head.
-        head: index of the head; a root is its own head.
-        children: indices of the dependents, in order.
+        span: the first character in the caption and one past the last; empty for a word that only a rephrased caption
+            has.
+        lemma: the dictionary form, lower case.
+        pos: the universal part of speech.
+        tag: the Penn Treebank tag.
+        dep: the label of the dependency on the head.
+        head: the index of the head; a root is its own head.
+        children: the indices of the dependents, in order.
     """
 
     lower: str
@@ -43,7 +43,7 @@ def link_children(words: Sequence[Word]) -> None:
 def attach(words: Sequence[Word], index: int, head: int, dep: str) -> None:
     """Moves a word below another head, in place; a word below itself is a root.
 
-    Does nothing where the head is below the word, so that a tree stays a tree.
+    It does nothing where the head is below the word, so that a tree stays a tree.
     """
     above = head
     while above != words[above].head:
@@ -60,12 +60,12 @@ def attach(words: Sequence[Word], index: int, head: int, dep: str) -> None:
 
 
 def children(words: Sequence[Word], index: int, deps: Collection[str]) -> list[int]:
-    """The dependents of a word with one of the labels, in order."""
+    """Returns the dependents of a word with one of the labels, in order."""
     return [child for child in words[index].children if words[child].dep in deps]
 
 
 def conjuncts(words: Sequence[Word], index: int) -> list[int]:
-    """The word and all those joined to it by "and", directly or through one another, in order."""
+    """Returns the word and all words that "and" joins to it, directly or through one another, in order."""
     found = [index]
     for position in found:
         found.extend(children(words, position, ("conj",)))
@@ -73,12 +73,12 @@ def conjuncts(words: Sequence[Word], index: int) -> list[int]:
 
 
 def is_copula(word: Word) -> bool:
-    """Whether the word is a form of "be"."""
+    """Returns whether the word is a form of "be"."""
     return word.lemma == "be"
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The set of the words of a text, for lists that people read and extend."""
+    """Returns the set of the words of a text; people read and extend such lists."""
     return frozenset(text.split())
 
 
@@ -86,10 +86,10 @@ _FOLDER = pathlib.Path(__file__).with_name("word_lists")
 
 
 def read_word_lists(name: str) -> dict[str, tuple[str, ...]]:
-    """The lists of a file by the name of their section, each in the order of the file.
+    """Returns the lists of a file by the names of their sections, each in the order of the file.
 
     Args:
-        name: of the file. A line ``[section]`` begins a list, and a line that begins with ``#`` is a comment.
+        name: the name of the file. A line ``[section]`` begins a list, and a line that begins with ``#`` is a comment.
     """
     lists: dict[str, list[str]] = {}
     for line in (_FOLDER / name).read_text(encoding="utf-8").splitlines():
@@ -116,14 +116,14 @@ TRANSITIVES, INTRANSITIVES = _VERBS["transitives"], _VERBS["intransitives"]
 
 
 def third_person(base: str) -> str:
-    """ "Carries" of "carry"."""
+    """Returns the third person singular, as "carries" of "carry"."""
     if base.endswith("y") and base[-2] not in "aeiou":
         return base[:-1] + "ies"
     return base + ("es" if base.endswith(("s", "sh", "ch", "x", "z")) else "s")
 
 
 def gerund(base: str) -> str:
-    """ "Carrying" of "carry"."""
+    """Returns the gerund, as "carrying" of "carry"."""
     if base.endswith("ie"):
         return base[:-2] + "ying"
     if base.endswith("ic"):

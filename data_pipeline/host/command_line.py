@@ -1,4 +1,4 @@
-"""Starts programs whose flags are absl's, and ends every program in the same way where its input is wrong."""
+"""This module starts programs with absl's flags, and ends every program in the same way on wrong input."""
 
 import contextlib
 import sys
@@ -12,10 +12,10 @@ from data_pipeline.errors import InputError
 def run_program(program: Callable[[Sequence[str]], None]) -> None:
     """Parses the command line by the flags that the program's module defines, and runs the program.
 
-    Where a flag is wrong, the program ends as `ends_with_a_message` says; where help is asked for, its flags are shown.
+    A wrong flag ends the program as `ends_with_a_message` does; a request for help shows its flags.
 
     Args:
-        program: takes the name of the program and the words of the command line that are no flags.
+        program: the function that takes the program's name and the words of the command line that are no flags.
     """
     if {"-h", "-help", "--help"} & set(sys.argv[1:]):
         module = sys.modules[program.__module__]

@@ -1,4 +1,4 @@
-"""Files that appear whole: who reads meanwhile has the old one or the new one, never half of one; and checksums."""
+"""This module writes files that readers see whole, either old or new, and computes checksums of files."""
 
 import contextlib
 import hashlib
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 
 def sha256_of(path: pathlib.Path) -> str:
-    """SHA-256 of a file's content, hexadecimal."""
+    """Returns the SHA-256 of a file's content, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checksum_problem(path: pathlib.Path, expected: str) -> str | None:
-    """What is wrong with a file that should have a SHA-256, hexadecimal; None where it has that one."""
+    """Returns what is wrong with a file that should have a SHA-256, hexadecimal; None where nothing is."""
     try:
         found = sha256_of(path)
     except OSError as error:
@@ -30,7 +30,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     The file lies in the same folder, under a name that begins with a dot; it is removed where the block raises.
 
     Args:
-        path: the name that the file gets; its folder must exist.
+        path: the final name of the file; its folder must exist.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:

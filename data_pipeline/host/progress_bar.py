@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a few plain lines anywhere else."""
+"""This module shows the progress of long work: a bar on a terminal, and a few plain lines anywhere else."""
 
 import sys
 import time
@@ -13,13 +13,13 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[Item]:
-    """Yields the items and tells on standard error how many are done, how fast, and the time left.
+    """Yields the items and shows on standard error how many are done, how fast, and the time left.
 
     Args:
-        items: what is worked on.
-        total: how many there are.
-        what: the work, such as "parsing captions".
-        unit: what one item is, in the plural.
+        items: the items of the work.
+        total: the number of items.
+        what: the name of the work, such as "parsing captions".
+        unit: the name of the items, in the plural.
     """
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=what, unit=f" {unit}", mininterval=0.5, dynamic_ncols=True)

@@ -1,4 +1,4 @@
-"""TensorFlow on the host's processors only, quiet while it loads, and its graphs built once."""
+"""This module loads TensorFlow quietly, on the host's processors only, and builds its graphs once."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def load_tensorflow() -> Any:
-    """The tensorflow module, told to leave accelerators and their memory to JAX."""
+    """Returns the tensorflow module, which leaves accelerators and their memory to JAX."""
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with contextlib.nullcontext() if level == "0" else _silent_errors():
         import tensorflow as tf
@@ -20,7 +20,7 @@ def load_tensorflow() -> Any:
 
 @contextlib.contextmanager
 def _silent_errors() -> Iterator[None]:
-    """Sends the process's standard error nowhere: what TensorFlow says while it loads heeds no log level."""
+    """Discards the process's standard error, because TensorFlow heeds no log level while it loads."""
     sys.stderr.flush()
     saved = os.dup(2)
     try:
@@ -33,11 +33,12 @@ def _silent_errors() -> Iterator[None]:
 
 
 def built_once(build: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
-    """A function that makes a ``tf.data.Dataset``, traced here and only here: each later call runs its graph.
+    """Returns a function that makes a ``tf.data.Dataset``; it is traced only here, and each later call runs its graph.
 
     Args:
-        build: the function; its code is taken as it is, because AutoGraph takes over a second to read it.
-        arguments: a ``tf.TensorSpec`` of each of its arguments.
+        build: the function that makes the dataset; its code is not converted by AutoGraph, which would take over a
+            second.
+        arguments: the ``tf.TensorSpec`` of each of its arguments.
     """
     import tensorflow as tf
 

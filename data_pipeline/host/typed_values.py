@@ -1,7 +1,7 @@
-"""Values from outside become typed: a field's type holds its bounds, the string below it says what it means.
+"""This module types values from outside: a field's type holds its bounds, the string below it says what it means.
 
-A dataclass of `pydantic.dataclasses` with the configuration `RULES` checks its values wherever it is made;
-`parse` makes one of what a file or a command line says, and names everything that does not fit.
+A dataclass of `pydantic.dataclasses` with the configuration `RULES` checks its values wherever it is made. `parse`
+makes one from the values of a file or a command line, and names everything that does not fit.
 """
 
 import difflib
@@ -31,23 +31,23 @@ _KINDS = {
     "object": "a group of fields",
     "string": "a string",
 }
-"""The types of JSON Schema in words."""
+"""The types of JSON Schema have these names in messages."""
 
 _T = TypeVar("_T")
 
 
 def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T:
-    """Plain values as an instance of a pydantic dataclass.
+    """Returns plain values as an instance of a pydantic dataclass.
 
     Args:
         kind: the dataclass.
         values: nested dictionaries and lists; a field with a default may be absent.
-        prefix: what a message writes before the name of a field, such as ``config.`` or the name of a file.
+        prefix: the text that a message writes before the name of a field, such as ``config.`` or the name of a file.
         advice: the last line of a message.
 
     Raises:
-        InputError: the message has a line for everything that does not fit, such as ``config.loss.focal_alpha is 2;
-            expected a number in [0, 1]: Weight of ...``. An unknown key is answered with the nearest name.
+        InputError: a value does not fit. The message has a line for each fault, such as ``config.loss.focal_alpha is
+            2; expected a number in [0, 1]: Weight of ...``, and names the known key that is nearest to an unknown one.
     """
     adapter = TypeAdapter(kind)
     try:
@@ -72,13 +72,13 @@ def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T
 
 
 class _Schema:
-    """The JSON Schema of a dataclass, in which the place of a fault is looked up."""
+    """The JSON Schema of a dataclass is where the place of a fault is looked up."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
 
     def expected(self, place: Sequence[str | int]) -> str:
-        """What belongs at a place: its type, its range or choices, and its meaning."""
+        """Returns what belongs at a place: its type, its range or choices, and its meaning."""
         node = self._at(place)
         meaning = f": {' '.join(node['description'].split())}" if "description" in node else ""
         node = self._resolved(node)
@@ -91,7 +91,7 @@ class _Schema:
         return f"{_KINDS[node['type']]} in {low}, {high}{meaning}"
 
     def known(self, place: Sequence[str | int]) -> str:
-        """The known name that is nearest to an unknown one, or the names at its place where none is near."""
+        """Returns the known name that is nearest to an unknown one, or all names at its place where none is near."""
         deep_enough = [name for name in self._names(self._root) if name.count(".") >= len(place) - 1]
         nearest = difflib.get_close_matches(".".join(map(str, place)), deep_enough, n=1)
         if nearest:
@@ -106,7 +106,7 @@ class _Schema:
         return node
 
     def _resolved(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The definition behind a reference; of an optional value, what it is when it is there."""
+        """Returns the definition behind a reference; of an optional value, that of the value."""
         node = node["anyOf"][0] if "anyOf" in node else node
         return self._root["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
 

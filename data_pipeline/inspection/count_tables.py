@@ -1,4 +1,4 @@
-"""Tables of what was counted, and how they are printed."""
+"""This module makes the tables of what was counted, and prints them."""
 
 import dataclasses
 import sys
@@ -22,12 +22,12 @@ Splits = Mapping[str, SplitStatistics]
 
 @dataclasses.dataclass(frozen=True)
 class CountTable:
-    """A table.
+    """A count table holds texts in rows and columns.
 
     Attributes:
         title: what it shows.
         header: a title for each column.
-        rows: texts of each column.
+        rows: the texts of each column.
     """
 
     title: str
@@ -36,7 +36,7 @@ class CountTable:
 
 
 def describe(manifest: Manifest) -> CountTable:
-    """What the data set is and where it came from."""
+    """Says what the data set is and where it came from."""
     tokenizer, vectors = manifest.tokenizer, manifest.word_vectors
     rows = {
         "data set": manifest.dataset,
@@ -54,7 +54,7 @@ def describe(manifest: Manifest) -> CountTable:
 
 
 def split_table(splits: Splits) -> CountTable:
-    """How much each split holds, and how many captions lack something."""
+    """Shows how much each split holds, and how many captions lack something."""
     header = (
         "split",
         "videos",
@@ -79,7 +79,7 @@ def split_table(splits: Splits) -> CountTable:
 
 
 def size_table(splits: Splits) -> CountTable:
-    """Minimum, median and maximum of all that varies in size."""
+    """Shows minimum, median and maximum of everything that varies in size."""
     streams = next(iter(splits.values())).frames if splits else {}
     rows = [("captions per video", *(str(split.captions_per_video) for split in splits.values()))]
     for stream in streams:
@@ -93,14 +93,14 @@ def size_table(splits: Splits) -> CountTable:
 
 
 def foil_table(splits: Splits) -> CountTable:
-    """Foils of each kind."""
+    """Shows the number of foils of each kind."""
     kinds = sorted({kind for split in splits.values() for kind in split.foil_kinds})
     rows = ((kind, *(f"{split.foil_kinds[kind]:,}" for split in splits.values())) for kind in kinds)
     return CountTable("Foils by kind", ("kind", *splits), tuple(rows))
 
 
 def stream_table(manifest: Manifest, splits: Splits) -> CountTable:
-    """Shape and values of each feature stream."""
+    """Shows the shape and the values of each feature stream."""
     rows = []
     for stream in manifest.streams:
         arrays = [norms for split in splits.values() for norms in split.norms[stream.name]]
@@ -113,7 +113,7 @@ def stream_table(manifest: Manifest, splits: Splits) -> CountTable:
 
 
 def balance_table(splits: Splits) -> CountTable:
-    """How unevenly the attributes of each level are spread over videos and captions."""
+    """Shows how unevenly the attributes of each level are spread over videos and captions."""
     rows = []
     for level in (ENTITY, ACTION, RELATIONSHIP):
         for name, split in splits.items():
@@ -137,7 +137,7 @@ def balance_table(splits: Splits) -> CountTable:
 
 
 def frequent_table(level: str, vocabulary: AttributeVocabulary, splits: Splits) -> CountTable:
-    """The most frequent attributes of a level, and the share of videos and captions that have each."""
+    """Shows the most frequent attributes of a level, and the share of videos and captions that have each."""
     rows = []
     for index, name in enumerate(vocabulary.names[level][:MOST_FREQUENT]):
         shares = [_part(int(split.positive_videos[level][index]), split.videos) for split in splits.values()]
@@ -148,7 +148,7 @@ def frequent_table(level: str, vocabulary: AttributeVocabulary, splits: Splits) 
 def all_tables(
     manifest: Manifest, vocabulary: AttributeVocabulary | None, splits: Splits
 ) -> list[CountTable]:
-    """All tables that have rows; those of single attributes only where a vocabulary is given."""
+    """Returns all tables that have rows; those of single attributes need a vocabulary."""
     tables = [split_table(splits), size_table(splits), foil_table(splits), stream_table(manifest, splits)]
     tables.append(balance_table(splits))
     if vocabulary is not None:
@@ -169,9 +169,9 @@ _WIDTH_OF_FILES = 120
 
 
 def make_console() -> Console:
-    """Standard output; as wide as the terminal, and of a fixed width where it is none."""
+    """Returns standard output, as wide as the terminal; its width is fixed where there is no terminal."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
-    # What captions and file names hold is no markup.
+    # Captions and file names may look like markup, but they are plain text.
     return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
 
 
@@ -183,7 +183,7 @@ def print_tables(console: Console, tables: Sequence[CountTable]) -> None:
 
 
 def rich_table(table: CountTable) -> RichTable:
-    """A table in which all columns but the first are aligned to the right when they hold numbers."""
+    """Returns a table whose columns of numbers, except the first column, are aligned to the right."""
     result = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
     result.show_header = any(table.header)
     for column, name in enumerate(table.header):
@@ -195,7 +195,7 @@ def rich_table(table: CountTable) -> RichTable:
 
 
 def print_problems(console: Console, problems: Sequence[str], records: int, seconds: float) -> None:
-    """Says how much was read, and everything that is wrong."""
+    """Prints how much was read, and everything that is wrong."""
     rate = f"{records:,} records read in {seconds:.1f} s ({records / max(seconds, 1e-9):,.0f}/s)"
     if not problems:
         console.print(f"All checks passed; {rate}.")

@@ -1,4 +1,4 @@
-"""A page that shows a prepared data set, complete in one file, with charts and pictures of graphs."""
+"""This module writes a page that shows a prepared data set in one file, with charts and pictures of graphs."""
 
 import html
 import importlib.resources
@@ -23,14 +23,14 @@ from data_pipeline.records.make import PhraseGraph, phrase_graph
 from data_pipeline.records.schema import EncodedCaption
 
 _LEVEL_COLOURS = {ENTITY: "#3b82c4", ACTION: "#d9772b", RELATIONSHIP: "#4da06a"}
-"""Colours of the levels, legible on white and on black."""
+"""Levels have these colours, which are legible on white and on black."""
 
 
 def check_place(path: Path) -> None:
     """Refuses a path at which no page can be written.
 
     Raises:
-        InputError: its folder does not exist, or it is a folder itself.
+        InputError: its folder does not exist, or the path is a folder.
     """
     if not path.absolute().parent.is_dir():
         raise InputError(f"--html={path}: the folder {path.absolute().parent} does not exist; make it first")
@@ -44,7 +44,7 @@ def write_page(path: Path, data: InspectedData, survey: Findings) -> None:
 
 
 def render_page(data: InspectedData, survey: Findings) -> str:
-    """The page as HTML; all text that comes from the data set is escaped."""
+    """Renders the page as HTML; all text that comes from the data set is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = importlib.resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     splits = {name: split for name, split in survey.statistics.items() if split.videos}
@@ -64,7 +64,7 @@ def render_page(data: InspectedData, survey: Findings) -> str:
 def _examples(
     data: InspectedData, survey: Findings, splits: dict[str, SplitStatistics]
 ) -> dict[str, list[tuple[str, Markup]]]:
-    """By kind of example: captions, each with its picture."""
+    """Returns captions by the kind of example, each with its picture."""
     first = next(iter(splits.values()), None)
     median = first.sizes[RELATIONSHIP].quantile(0.5) if first else 0
     chosen = survey.examples.chosen(median)
@@ -93,7 +93,7 @@ _LONGEST_NAME = 34
 
 
 def attribute_chart(level: str, vocabulary: AttributeVocabulary, colour: str) -> str:
-    """The most frequent attributes of a level, and the numbers of training videos of all of them by rank."""
+    """Draws the most frequent attributes of a level, and the numbers of training videos of all of them by rank."""
     counts = np.array(vocabulary.video_counts[level])
     names = [_shortened(name) for name in vocabulary.names[level][:_MOST_FREQUENT]]
     figure = new_figure(height=1.1 + 0.19 * max(len(names), 10))
@@ -105,7 +105,7 @@ def attribute_chart(level: str, vocabulary: AttributeVocabulary, colour: str) ->
     bars.grid(axis="x", alpha=0.25)
     tail.plot(np.arange(1, len(counts) + 1), counts, color=colour, linewidth=2)
     tail.set_yscale("log")
-    # A whole decade below, else flat counts would leave the axis without a number.
+    # The axis begins at a whole decade; flat counts would otherwise leave it without a number.
     tail.set_ylim(bottom=10 ** np.floor(np.log10(counts.min())))
     tail.set_xlabel(f"rank among all {len(counts):,}")
     tail.set_ylabel("training videos")
@@ -117,7 +117,7 @@ def attribute_chart(level: str, vocabulary: AttributeVocabulary, colour: str) ->
 
 
 def norm_chart(stream: str, splits: Mapping[str, SplitStatistics]) -> str:
-    """How the norms of a stream's vectors are distributed in each split."""
+    """Draws how the norms of a stream's vectors are distributed in each split."""
     norms = {
         name: np.concatenate(split.norms[stream]) for name, split in splits.items() if split.norms[stream]
     }
@@ -159,7 +159,7 @@ def draw_graph(graph: PhraseGraph, colours: Mapping[str, str]) -> str:
 
     Args:
         graph: the graph.
-        colours: CSS colour of each level; arrows have the colour of the text around the picture.
+        colours: the CSS colour of each level; arrows have the colour of the text around the picture.
     """
     widths = [max(_NARROWEST, len(phrase) * _CHARACTER + _GAP) for phrase in graph.phrases]
     ends = list(itertools.accumulate(widths))
@@ -167,7 +167,7 @@ def draw_graph(graph: PhraseGraph, colours: Mapping[str, str]) -> str:
     heights = _heights(graph.relationships)
     ground = max(heights.values(), default=0) * _LEVEL + 18
     width, height = round(ends[-1]), ground + _FOOT
-    # Where it would become too small to read, the reader scrolls.
+    # The reader scrolls where the picture would otherwise be too small to read.
     style = f"max-width: 100%; min-width: {width * _SMALLEST_SCALE:.0f}px; height: auto"
     parts = [f'<svg viewBox="0 0 {width} {height}" width="{width}" style="{style}" font-size="14">']
     for phrase, level, centre in zip(graph.phrases, graph.levels, centres, strict=True):
@@ -185,7 +185,7 @@ def draw_graph(graph: PhraseGraph, colours: Mapping[str, str]) -> str:
 
 
 def _heights(relationships: tuple[Edge, ...]) -> dict[Edge, int]:
-    """How high each arrow runs, from 1 on: above all shorter ones between its ends."""
+    """Returns how high each arrow runs, from 1 on: above all shorter ones between its ends."""
     highest: dict[int, int] = {}
     heights = {}
     for edge in sorted(relationships, key=lambda edge: (abs(edge[0] - edge[2]), edge)):
@@ -196,7 +196,7 @@ def _heights(relationships: tuple[Edge, ...]) -> dict[Edge, int]:
 
 
 def _ports(heights: Mapping[Edge, int], centres: list[float]) -> dict[tuple[Edge, int], float]:
-    """Where each arrow meets each of its nodes, so that arrows at a node do not cross."""
+    """Returns where each arrow meets each of its nodes, so that arrows at a node do not cross."""
     ports = {}
     for node, centre in enumerate(centres):
         touching = [edge for edge in heights if node in (edge[0], edge[2])]

@@ -1,4 +1,4 @@
-"""Checks of a prepared folder: its files against the manifest, and each record against what the manifest promises."""
+"""This module checks a prepared folder: its files, and each record against what the manifest promises."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from data_pipeline.text.vocabulary import open_tokenizer
 
 @dataclasses.dataclass(frozen=True)
 class InspectedData:
-    """A prepared data set; the tokenizer or the vocabulary is None where its file cannot be used."""
+    """Inspected data is a prepared data set; its tokenizer or vocabulary is None where the file cannot be used."""
 
     folder: Path
     manifest: Manifest
@@ -26,14 +26,14 @@ class InspectedData:
 
 
 def open_data(folder: Path, split: str | None = None) -> tuple[InspectedData, list[str]]:
-    """Opens a prepared data set, and tells what is wrong with its files.
+    """Opens a prepared data set, and says what is wrong with its files.
 
     Args:
-        folder: of the data set.
-        split: the only split whose record files are checked.
+        folder: the folder of the data set.
+        split: the only split whose record files are checked; None checks all.
 
     Raises:
-        InputError: there is no manifest, it was changed, or it has no such split.
+        InputError: there is no manifest, the manifest was changed, or it has no such split.
     """
     manifest = Manifest.load(folder)
     if split is not None and split not in manifest.splits:
@@ -45,7 +45,7 @@ def open_data(folder: Path, split: str | None = None) -> tuple[InspectedData, li
     try:
         tokenizer = open_tokenizer(folder, manifest.tokenizer)
     except InputError as error:
-        # Its checksum was found wrong before.
+        # The check of checksums has already reported the file.
         if not any(problem.startswith(f"{folder / manifest.tokenizer.file}:") for problem in problems):
             problems.append(str(error))
     try:
@@ -56,11 +56,11 @@ def open_data(folder: Path, split: str | None = None) -> tuple[InspectedData, li
 
 
 def manifest_checksums(manifest: Manifest, splits: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of each file that the manifest names, by path relative to the manifest's folder.
+    """Returns the SHA-256 of each file that the manifest names, by path relative to the manifest's folder.
 
     Args:
-        manifest: of the data set.
-        splits: whose record files are wanted.
+        manifest: the manifest of the data set.
+        splits: the splits whose record files are wanted.
     """
     files: list[TokenizerFile | AttributeFile | WordVectorFile] = [manifest.tokenizer, manifest.attributes]
     if manifest.word_vectors is not None:
@@ -73,18 +73,18 @@ def manifest_checksums(manifest: Manifest, splits: Sequence[str]) -> dict[str, s
 
 
 def checksum_problems(folder: Path, checksums: Mapping[str, str]) -> list[str]:
-    """The files that are missing or changed.
+    """Returns messages about the files that are missing or changed.
 
     Args:
-        folder: of the prepared data set.
-        checksums: SHA-256, hexadecimal, by path relative to the folder.
+        folder: the folder of the prepared data set.
+        checksums: the SHA-256, hexadecimal, by path relative to the folder.
     """
     found = (checksum_problem(folder / relative, expected) for relative, expected in checksums.items())
     return [problem for problem in found if problem]
 
 
 def surplus_files(folder: Path, manifest: Manifest) -> list[str]:
-    """Record files that the manifest does not name, such as those of an older preparation."""
+    """Returns messages about record files that the manifest does not name, such as those of an older preparation."""
     found = sorted((folder / manifest.records).glob("*.tfrecord*"))
     return [
         f"{path}: the manifest names no such file" for path in found if path.name not in manifest.checksums
@@ -92,7 +92,7 @@ def surplus_files(folder: Path, manifest: Manifest) -> list[str]:
 
 
 Problem = tuple[str, str]
-"""The key under which something wrong is stored, and what is wrong."""
+"""A problem is the key under which something wrong is stored, and what is wrong."""
 
 
 def record_problems(record: VideoRecord, manifest: Manifest, tokenizer: Tokenizer | None) -> Iterator[str]:
@@ -100,8 +100,8 @@ def record_problems(record: VideoRecord, manifest: Manifest, tokenizer: Tokenize
 
     Args:
         record: a record of the data set.
-        manifest: what the records should be like.
-        tokenizer: the tokenizer that should have made the token ids; None where it cannot be read.
+        manifest: the description that records must fit.
+        tokenizer: the tokenizer that made the token ids; None where it cannot be read.
     """
     for key, message in _video_problems(record, manifest):
         yield f"{key}: {message}"

@@ -1,4 +1,4 @@
-"""A single record on the terminal: its features, captions and graphs."""
+"""This module shows a single record on the terminal: its features, captions and graphs."""
 
 import numpy as np
 from rich.console import Console
@@ -19,7 +19,7 @@ _STYLES = {ENTITY: "blue", ACTION: "bold dark_orange3"}
 
 
 def print_record(console: Console, record: VideoRecord, data: InspectedData) -> None:
-    """Prints all that is stored of a video."""
+    """Prints everything that is stored of a video."""
     console.print(f"Video {record.video_id}", style="bold")
     console.print(_times(record.frame_times))
     console.print(rich_table(_feature_table(record)))
@@ -35,7 +35,7 @@ def print_record(console: Console, record: VideoRecord, data: InspectedData) -> 
 
 
 def sparkline(values: np.ndarray) -> str:
-    """Numbers ``[any]`` as bars between the smallest and the largest; long series are sampled evenly."""
+    """Draws numbers ``[any]`` as bars between the smallest and the largest; long series are sampled evenly."""
     if len(values) > _LONGEST_LINE:
         values = values[np.linspace(0, len(values) - 1, _LONGEST_LINE).round().astype(int)]
     span = float(values.max() - values.min())
@@ -53,7 +53,7 @@ def _feature_table(record: VideoRecord) -> CountTable:
     rows = []
     for name, values in (record.frames | record.regions).items():
         norms = vector_norms(values)
-        # A frame with regions counts with their mean.
+        # The mean over its regions stands for a frame.
         per_frame = norms if norms.ndim == 1 else norms.mean(axis=1)
         spread = " / ".join(f"{value:.3g}" for value in (norms.min(), norms.mean(), norms.max()))
         rows.append((name, " × ".join(map(str, values.shape)), spread, sparkline(per_frame)))

@@ -1,4 +1,4 @@
-"""What is counted in the records of a split, with examples of captions."""
+"""This module counts the records of a split, and keeps examples of captions."""
 
 import collections
 import dataclasses
@@ -14,7 +14,7 @@ EXAMPLES_PER_KIND = 4
 
 
 class CaptionExamples:
-    """Keeps the first captions of each number of relationships, each from another video."""
+    """It keeps the first captions of each number of relationships, each from another video."""
 
     def __init__(self) -> None:
         self._by_size: dict[int, list[EncodedCaption]] = {}
@@ -32,7 +32,7 @@ class CaptionExamples:
                 kept.append(caption)
 
     def chosen(self, median: int) -> dict[str, list[EncodedCaption]]:
-        """Captions by what they are examples of; ``median`` is the median number of relationships."""
+        """Returns captions by what they exemplify; ``median`` is the median number of relationships."""
         without = self._by_size.get(0, [])
         sizes = sorted(size for size in self._by_size if size)
         largest = [caption for size in reversed(sizes) for caption in self._by_size[size]]
@@ -50,7 +50,7 @@ TOKENS = "tokens"
 
 
 class Distribution:
-    """How often each whole number was seen."""
+    """A distribution says how often each whole number was seen."""
 
     def __init__(self) -> None:
         self._counts: collections.Counter[int] = collections.Counter()
@@ -60,16 +60,16 @@ class Distribution:
         self._counts[value] += 1
 
     def times(self, value: int) -> int:
-        """How often a number was seen."""
+        """Returns how often a number was seen."""
         return self._counts[value]
 
     @property
     def total(self) -> int:
-        """The sum of all numbers seen."""
+        """Returns the sum of all numbers seen."""
         return sum(value * count for value, count in self._counts.items())
 
     def quantile(self, share: float) -> int:
-        """The smallest number seen that at least a share of all do not exceed; 0 where none was seen."""
+        """Returns the smallest number seen that at least a share of all do not exceed; 0 where none was seen."""
         wanted, seen, value = share * self._counts.total(), 0, 0
         for value in sorted(self._counts):
             seen += self._counts[value]
@@ -78,24 +78,24 @@ class Distribution:
         return value
 
     def __str__(self) -> str:
-        """Minimum, median and maximum."""
+        """Writes minimum, median and maximum."""
         return " / ".join(str(self.quantile(share)) for share in (0.0, 0.5, 1.0))
 
 
 @dataclasses.dataclass
 class SplitStatistics:
-    """Counts over a split.
+    """Split statistics hold the counts of a split.
 
     Attributes:
-        videos, captions, foils: how many there are.
-        foil_kinds: foils of each kind.
-        unknown_id: the token of what the tokenizer does not know; None where there is no tokenizer.
-        unknown_tokens: how many of them captions have.
-        captions_per_video: as it says.
-        frames: per stream, frames per video.
-        sizes: per caption: `TOKENS`, and nodes or relationships of each node level.
-        norms: per stream, a float32 array per video: the Euclidean norm of each frame's (or region's) vector.
-        positive_videos, positive_captions: per node level ``[a]``, how many have the attribute.
+        videos, captions, foils: the numbers of videos, captions and foils.
+        foil_kinds: the number of foils of each kind.
+        unknown_id: the token of text that the tokenizer does not know; None where there is no tokenizer.
+        unknown_tokens: the number of these tokens in captions.
+        captions_per_video: the numbers of captions of a video.
+        frames: the numbers of frames of a video, by stream.
+        sizes: the numbers of `TOKENS`, and of nodes or relationships of each node level, in a caption.
+        norms: by stream, a float32 array per video: the Euclidean norm of each frame's (or region's) vector.
+        positive_videos, positive_captions: the numbers of those that have each attribute ``[a]``, by node level.
     """
 
     videos: int = 0
@@ -113,7 +113,7 @@ class SplitStatistics:
 
     @staticmethod
     def empty(manifest: Manifest, tokenizer: Tokenizer | None) -> "SplitStatistics":
-        """Statistics of no record of a data set."""
+        """Returns statistics of no record of a data set."""
         names = [stream.name for stream in manifest.streams]
         levels = manifest.attribute_sizes.items()
         return SplitStatistics(
@@ -152,11 +152,11 @@ class SplitStatistics:
 
 
 def vector_norms(values: np.ndarray) -> np.ndarray:
-    """Euclidean norms of vectors ``[..., dim]``, float32 ``[...]``."""
+    """Returns the Euclidean norms of vectors ``[..., dim]``, float32 ``[...]``."""
     return np.asarray(np.linalg.norm(values.astype(np.float32), axis=-1))
 
 
 def effective_number(counts: np.ndarray) -> float:
-    """How many equally frequent attributes have the same entropy: ``exp(-Σ p ln p)``; 0 without any."""
+    """Returns how many equally frequent attributes have the same entropy: ``exp(-Σ p ln p)``; 0 without any."""
     shares = counts[counts > 0] / max(counts.sum(), 1)
     return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0

@@ -1,4 +1,4 @@
-"""One pass over a prepared data set: everything is read once, checked and counted."""
+"""This module passes once over a prepared data set: it reads, checks and counts everything."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -19,19 +19,19 @@ from data_pipeline.records.record_files import RecordFile, find_record_files, nu
 from data_pipeline.records.schema import VideoRecord
 
 _STATISTICS_TOLERANCE = 1e-3
-"""Allowed difference of the manifest's feature statistics, in standard deviations."""
+"""The manifest's feature statistics may differ by this much, in standard deviations."""
 
 
 @dataclasses.dataclass
 class Findings:
-    """What a pass over splits found.
+    """Findings are what a pass over splits found.
 
     Attributes:
-        problems: all that is wrong, with file, record and key.
-        statistics: per split that could be read; records with problems are not in it.
-        examples: captions to show.
-        records: how many records were read.
-        shown: the record that was asked for, if there is such a one and nothing is wrong with it.
+        problems: everything that is wrong, with file, record and key.
+        statistics: the statistics of each split that could be read; they leave out records with problems.
+        examples: the captions to show.
+        records: the number of records read.
+        shown: the record that was asked for, if it exists and nothing is wrong with it.
     """
 
     problems: list[str] = dataclasses.field(default_factory=list)
@@ -42,12 +42,12 @@ class Findings:
 
 
 class Surveyor:
-    """Reads splits one after another into a `Findings`."""
+    """A surveyor reads splits one after another into `Findings`."""
 
     def __init__(self, data: InspectedData, wanted: str | None = None) -> None:
         """Takes the data set, and the video id or the number of a record to keep.
 
-        A number counts the records of all splits that are read, from 1 on; a video of that name goes first.
+        A number counts the records of all splits that are read, from 1 on; a video of that name takes precedence.
         """
         self._data, self._wanted = data, wanted
         self._split_of: dict[str, str] = {}
@@ -77,7 +77,7 @@ class Surveyor:
             if split == TRAIN and not problems:
                 for name, values in (record.frames | record.regions).items():
                     features[name].update(values)
-        # The records counted below are not all there when one of them is broken.
+        # Where a record is broken the counts lack it, so they are compared only if none is.
         if len(survey.problems) == before:
             survey.problems += self._count_problems(split, SplitSummary(videos, captions, foils))
         if len(survey.problems) == before and split == TRAIN:
@@ -85,7 +85,7 @@ class Surveyor:
             survey.problems += _feature_statistics_problems(features, manifest.streams)
 
     def _records(self, files: Sequence[RecordFile]) -> Iterator[tuple[str, VideoRecord]]:
-        """Readable records and where each lies; those that cannot be read become problems."""
+        """Yields readable records and where each lies; those that cannot be read become problems."""
         tf = load_tensorflow()
         for file in files:
             dataset = tf.data.TFRecordDataset(str(file.path)).prefetch(tf.data.AUTOTUNE)
@@ -124,7 +124,7 @@ class Surveyor:
 
 
 def _vocabulary_problems(statistics: SplitStatistics, vocabulary: AttributeVocabulary | None) -> list[str]:
-    """Attributes that other numbers of training videos have than the vocabulary says."""
+    """Returns messages about attributes whose numbers of training videos differ from those of the vocabulary."""
     if vocabulary is None:
         return []
     return [

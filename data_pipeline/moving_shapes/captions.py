@@ -1,4 +1,4 @@
-"""Captions of a scene and false captions made from them."""
+"""This module draws captions of a scene, and false captions made from them."""
 
 import dataclasses
 import functools
@@ -25,15 +25,15 @@ SIZE_WORDS = {"small": ("small", "tiny"), "large": ("large", "big")}
 
 @dataclasses.dataclass(frozen=True)
 class Wording:
-    """Ways to say an action.
+    """A wording has the ways to say an action.
 
-    A general tagger takes many present forms for nouns ("a ball slides"), so only those are here that it
-    reads as verbs; the progressive is always safe.
+    A general tagger takes many present forms for nouns ("a ball slides"). Only those that it reads as verbs are here;
+    the progressive is always safe.
 
     Attributes:
-        active: verbs with what belongs to them, such as "is moving away from".
-        passive: participles with their auxiliary, such as "is pushed"; none if the action has no passive.
-        alone: whole patterns that name one of two shapes only, beside those with "something".
+        active: the verbs with the words that belong to them, such as "is moving away from".
+        passive: the participles with their auxiliary, such as "is pushed"; none if the action has no passive.
+        alone: the whole patterns that name only one of two shapes, besides those with "something".
     """
 
     active: tuple[str, ...]
@@ -74,7 +74,7 @@ WORDINGS = {
         passive=("is approached", "is being approached"),
     ),
 }
-"""For each action and relationship, how a caption says it."""
+"""Each action and relationship has the ways in which a caption says it."""
 
 ACTIVE = "active"
 PASSIVE = "passive"
@@ -88,7 +88,14 @@ _DETAIL_SHARES = {"colour": 0.55, "size and colour": 0.25, "size": 0.1, "none": 
 
 @dataclasses.dataclass(frozen=True)
 class Phrase:
-    """A noun phrase: the properties it states (None where it leaves one out) and its words."""
+    """A noun phrase holds its words.
+
+    Attributes:
+        article: the article.
+        size_word: the word for the size; None where the phrase leaves it out.
+        colour: the colour; None where the phrase leaves it out.
+        noun: the word for the shape.
+    """
 
     article: str
     size_word: str | None
@@ -102,11 +109,11 @@ class Phrase:
 
 @dataclasses.dataclass(frozen=True)
 class Sentence:
-    """A caption before it becomes text.
+    """A sentence is a caption before it becomes text.
 
     Attributes:
         form: `ACTIVE`, `PASSIVE`, `SOMETHING` (an active form in which the other is "something") or `ALONE`.
-        pattern: the words around the noun phrases; ``{0}`` is the one who acts, ``{1}`` the other.
+        pattern: the words around the noun phrases; ``{0}`` stands for the one who acts, ``{1}`` for the other.
         phrases: one noun phrase for each shape of the scene, in the order of its looks.
     """
 
@@ -116,7 +123,7 @@ class Sentence:
 
     @property
     def mentioned(self) -> tuple[int, ...]:
-        """Indices of the phrases that the text contains."""
+        """Returns the indices of the phrases that the text contains."""
         return tuple(index for index in range(len(self.phrases)) if f"{{{index}}}" in self.pattern)
 
     def __str__(self) -> str:
@@ -124,7 +131,7 @@ class Sentence:
 
 
 def draw_sentences(scene: Scene, count: int, rng: np.random.Generator) -> tuple[Sentence, ...]:
-    """Draws true sentences with pairwise different texts; each phrase fits one shape of the scene only."""
+    """Draws true sentences with pairwise different texts; each phrase fits only one shape of the scene."""
     sentences: dict[str, Sentence] = {}
     while len(sentences) < count:
         sentence = _draw_sentence(scene, rng)
@@ -171,7 +178,7 @@ def _fits(look: Look, size: str | None, colour: str | None, shape: str) -> bool:
 
 
 def pick(items: Sequence[Item], rng: np.random.Generator) -> Item:
-    """Draws one of the items, all equally likely."""
+    """Draws one of the items; all are equally likely."""
     return items[int(rng.integers(len(items)))]
 
 
@@ -184,7 +191,7 @@ ACTION = "action"
 KINDS = (ENTITY, ACTION, ROLE)
 
 _ACTION_FORMS = (ACTIVE, SOMETHING)
-"""Forms that exist for every action, so that the form does not give the foil away."""
+"""These forms exist for every action, so that the form does not reveal the foil."""
 
 
 def draw_foils(scene: Scene, sentences: tuple[Sentence, ...], rng: np.random.Generator) -> tuple[Foil, ...]:
@@ -193,7 +200,7 @@ def draw_foils(scene: Scene, sentences: tuple[Sentence, ...], rng: np.random.Gen
     Args:
         scene: the facts; no foil is true of them.
         sentences: true sentences of the scene, in the order of the clip's captions.
-        rng: source of the choices.
+        rng: the source of the choices.
     """
     foils = []
     for index, sentence in enumerate(sentences):
@@ -232,10 +239,10 @@ def _with_other_action(scene: Scene, sentence: Sentence, rng: np.random.Generato
 
 @functools.cache
 def _replacement_shares(family: tuple[str, ...]) -> np.ndarray:
-    """How often each action (row) is replaced by each other one (column).
+    """Returns how often each action (row) is replaced by each other one (column), float [action, action].
 
-    Only actions that exclude each other replace each other. Rows and columns sum to one, so that in foils
-    every action is as frequent as in true captions and the text alone gives nothing away.
+    Only actions that exclude each other replace each other. Rows and columns sum to one, so that in foils every action
+    is as frequent as in true captions, and the text alone reveals nothing.
     """
     allowed = [[motion.exclude_each_other(action, other) for other in family] for action in family]
     shares = np.array(allowed, np.float64)

@@ -1,4 +1,4 @@
-"""The embedded data set: clips of moving shapes with their captions, made and prepared on the spot."""
+"""This module makes and prepares the embedded data set: clips of moving shapes with their captions."""
 
 import dataclasses
 import functools
@@ -18,22 +18,22 @@ from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.text.vocabulary import TokenizerOptions
 
 SPLITS = {"train": 3000, "val": 300, "test": 500}
-"""The splits and their usual numbers of clips."""
+"""The splits have these numbers of clips by default."""
 
 CAPTIONS_PER_CLIP = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A clip, ready for the model.
+    """A clip is ready for the model.
 
     Attributes:
-        video_id: split and index, as in "train_00012".
+        video_id: its split and index, as in "train_00012".
         scene: the facts.
-        frames: features of each frame, see `scene.frame_features`.
-        regions: features of a grid of regions of each frame, see `scene.region_features`.
-        captions: true captions, pairwise different.
-        foils: false captions.
+        frames: the features of each frame; see `scene.frame_features`.
+        regions: the features of a grid of regions of each frame; see `scene.region_features`.
+        captions: the true captions, which differ pairwise.
+        foils: the false captions.
     """
 
     video_id: str
@@ -45,10 +45,10 @@ class Clip:
 
 
 def clips(split: str, count: int, seed: int) -> Iterator[Clip]:
-    """The first ``count`` clips of a split.
+    """Yields the first ``count`` clips of a split.
 
     Raises:
-        InputError: unknown split, or a negative count or seed.
+        InputError: the split is unknown, or the count or the seed is negative.
     """
     if count < 0:
         raise InputError(f"moving shapes: count must be 0 or more, found {count}")
@@ -57,10 +57,10 @@ def clips(split: str, count: int, seed: int) -> Iterator[Clip]:
 
 
 def clip(split: str, index: int, seed: int) -> Clip:
-    """One clip with its captions and foils.
+    """Makes one clip with its captions and foils.
 
     Raises:
-        InputError: unknown split, or a negative index or seed.
+        InputError: the split is unknown, or the index or the seed is negative.
     """
     rng = _clip_rng(split, index, seed)
     scene = draw_scene(rng)
@@ -77,10 +77,10 @@ def clip(split: str, index: int, seed: int) -> Clip:
 
 
 def pixels(split: str, index: int, seed: int) -> UInt8[np.ndarray, "f 32 32 3"]:
-    """The frames of a clip as images, red-green-blue.
+    """Draws the frames of a clip as images, red-green-blue.
 
     Raises:
-        InputError: unknown split, or a negative index or seed.
+        InputError: the split is unknown, or the index or the seed is negative.
     """
     return render(draw_scene(_clip_rng(split, index, seed)))
 
@@ -94,11 +94,11 @@ def _clip_rng(split: str, index: int, seed: int) -> np.random.Generator:
 
 
 def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
-    """All splits of the embedded data set.
+    """Returns all splits of the embedded data set.
 
     Args:
-        seed: another seed gives other clips.
-        share: part of the usual number of clips, at least one of each split.
+        seed: the seed of the clips; another seed gives other clips.
+        share: the part of the usual number of clips; each split has at least one.
     """
     clips = _Clips(seed)
     captions: list[Caption] = []
@@ -112,7 +112,7 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
                 for number, text in enumerate(made.captions)
             ]
             ids.append(made.video_id)
-            # The compositional test is made on the test split; other foils would be parsed for nothing.
+            # The compositional test is made on the test split; foils of other splits would be parsed for nothing.
             if split == TEST:
                 foils[made.video_id] = made.foils
     annotations = make_annotations(
@@ -127,7 +127,7 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
 
 
 MOVING_SHAPES_OPTIONS = Options(tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10)
-"""The grammar has few words and the clips are many."""
+"""The options suit a grammar of few words and a set of many clips."""
 
 
 def prepare_moving_shapes(
@@ -139,14 +139,14 @@ def prepare_moving_shapes(
 
 
 class _Clips:
-    """Clips by id. A clip is made again when it is needed again; both streams of a video share one making."""
+    """It makes clips by id and keeps the last few, so that both streams of a video share one making."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self.get = functools.lru_cache(maxsize=4)(self._make)
 
     def __reduce__(self) -> tuple[type["_Clips"], tuple[int]]:
-        # What is remembered stays behind when another process takes over.
+        # Another process that gets the object makes its own clips.
         return _Clips, (self._seed,)
 
     def _make(self, split: str, index: int) -> Clip:
@@ -158,7 +158,7 @@ class _Clips:
 
 
 class _Frames:
-    """Pooled pixels of each frame."""
+    """These features are the pooled pixels of each frame."""
 
     description = "moving shapes, frames pooled to 8x8x3"
 
@@ -172,11 +172,11 @@ class _Frames:
         return self._clips.by_id(video_id).frames
 
     def times(self, video_id: str, frames: int) -> None:
-        """Unknown: the frames of a clip are in order, but no clock says how far apart."""
+        """Returns None: the frames of a clip are in order, but no clock says how far apart they are."""
 
 
 class _Regions(_Frames):
-    """A 4x4 grid of regions of each frame."""
+    """These features are a 4x4 grid of regions of each frame."""
 
     description = "moving shapes, 4x4 regions of each frame"
 

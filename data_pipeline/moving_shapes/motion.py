@@ -1,8 +1,8 @@
-"""Where the shapes of a clip are in every frame.
+"""This module says where the shapes of a clip are in every frame.
 
-Positions are in pixels from the centre of the picture, (x to the right, y down). Paths are laid out from left
-to right and then turned or mirrored at random, so that no direction goes with a relationship. ``a`` is the
-shape that acts, ``b`` the one to which it is done; ``s`` shapes, ``f`` frames.
+Positions are in pixels from the centre of the picture, (x to the right, y down). Paths are laid out from left to right
+and then turned or mirrored at random, so that no direction goes with a relationship. Shape ``a`` acts, and ``b`` is
+acted on. Axes: ``s`` shapes, ``f`` frames.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from jaxtyping import Float
 FRAMES = 12
 HALF = 16.0
 OVERHANG = 2.5
-"""Pixels by which a shape may be outside the picture at the start or the end of its path."""
+"""A shape may be this many pixels outside the picture at the start or the end of its path."""
 
 Path = Float[np.ndarray, "f 2"]
 _TIME = np.linspace(0.0, 1.0, FRAMES)
@@ -22,7 +22,7 @@ _TIME = np.linspace(0.0, 1.0, FRAMES)
 
 @dataclasses.dataclass(frozen=True)
 class Tracks:
-    """Positions ``centre`` [s, f, 2], half widths ``radius`` [s, f] in pixels, ``angle`` [s, f] in radians."""
+    """Tracks are ``centre`` [s, f, 2] and half width ``radius`` [s, f] in pixels, and ``angle`` [s, f] in radians."""
 
     centre: Float[np.ndarray, "s f 2"]
     radius: Float[np.ndarray, "s f"]
@@ -30,19 +30,19 @@ class Tracks:
 
 
 def relationship_tracks(action: str, radius_a: float, radius_b: float, rng: np.random.Generator) -> Tracks:
-    """Tracks of ``a`` and ``b`` for a key of `RELATIONSHIPS`."""
+    """Draws the tracks of ``a`` and ``b`` for a key of `RELATIONSHIPS`."""
     paths = np.stack(RELATIONSHIPS[action](radius_a, radius_b, rng))
     radius = np.repeat([[radius_a], [radius_b]], FRAMES, axis=1)
     return Tracks(paths @ _draw_symmetry(rng), radius, np.zeros((2, FRAMES)))
 
 
 def action_tracks(action: str, radius: float, rng: np.random.Generator) -> Tracks:
-    """Tracks of a single shape for a key of `ACTIONS`."""
+    """Draws the tracks of a single shape for a key of `ACTIONS`."""
     return ACTIONS[action](radius, rng)
 
 
 def _draw_symmetry(rng: np.random.Generator) -> Float[np.ndarray, "2 2"]:
-    """One of the eight turns and mirrorings of a square."""
+    """Draws one of the eight turns and mirrorings of a square."""
     signs = np.diag(rng.choice([-1.0, 1.0], size=2))
     return signs[::-1] if rng.random() < 0.5 else signs
 
@@ -52,12 +52,12 @@ def _path(x: np.ndarray | float, y: np.ndarray | float) -> Path:
 
 
 def _draw_lane(radius: float, rng: np.random.Generator) -> float:
-    """A height at which a shape of this half width is inside the picture."""
+    """Draws a height at which a shape of this half width is inside the picture."""
     return float(rng.uniform(-1.0, 1.0) * (HALF - radius))
 
 
 def _push(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[Path, Path]:
-    """``a`` runs up to ``b``, which is still until it is touched and then goes along."""
+    """``a`` runs up to ``b``, which is still until it is touched and then moves along."""
     room = 2 * (HALF + OVERHANG - radius_a - radius_b)
     run_up = rng.uniform(0.35, 0.45) * room
     contact = 0.92 * (radius_a + radius_b)
@@ -107,7 +107,7 @@ def _move_away(radius_a: float, radius_b: float, rng: np.random.Generator) -> tu
 
 
 def _move_toward(radius_a: float, radius_b: float, rng: np.random.Generator) -> tuple[Path, Path]:
-    """The same backwards: only the order of the frames tells it from `_move_away`."""
+    """``a`` moves as in `_move_away` but backwards: only the order of the frames tells them apart."""
     a, b = _move_away(radius_a, radius_b, rng)
     return a[::-1], b
 
@@ -123,7 +123,7 @@ def _move(radius: float, rng: np.random.Generator) -> Tracks:
 
 
 def _spin(radius: float, rng: np.random.Generator) -> Tracks:
-    # At most 23 degrees between frames: a square and a star look the same after 90.
+    # Turns are at most 23 degrees between frames: a square and a star look the same after 90.
     turn = rng.choice([-1.0, 1.0]) * rng.uniform(0.9, 1.4) * np.pi
     angle = rng.uniform(0, np.pi) + turn * _TIME
     return _single(_draw_place(rng), radius, angle[None])
@@ -140,7 +140,7 @@ def _shrink(radius: float, rng: np.random.Generator) -> Tracks:
 
 
 def _bounce(radius: float, rng: np.random.Generator) -> Tracks:
-    """Two and a half arcs over the lower edge: down is down, so this path is only mirrored."""
+    """The shape makes two and a half arcs over the lower edge; down is down, so this path is only mirrored."""
     floor = HALF - radius
     height = 0.8 * (floor + HALF - radius)
     y = floor - height * np.abs(np.sin(np.pi * (2.5 * _TIME + rng.uniform(0, 0.3))))
@@ -170,7 +170,7 @@ RELATIONSHIPS: dict[str, Callable[[float, float, np.random.Generator], tuple[Pat
 }
 RESIZING = ("grow", "shrink")
 TOP_SHAPE = {"pass_behind": 1, "pass_in_front": 0}
-"""Index of the shape drawn over the other, where the action fixes it."""
+"""Where the action decides which shape is drawn over the other, this is its index."""
 
 _ALSO_TRUE = {
     "push": {"follow", "move_toward"},
@@ -182,6 +182,6 @@ _ALSO_TRUE = {
 
 
 def exclude_each_other(action: str, other: str) -> bool:
-    """True if nobody could say that both happen, in a clip of either."""
+    """Returns whether nobody could say that both happen, in a clip of either."""
     also_true = other in _ALSO_TRUE.get(action, ()) or action in _ALSO_TRUE.get(other, ())
     return action != other and not also_true

@@ -1,4 +1,4 @@
-"""Scenes of moving shapes, their pictures and the features of those."""
+"""This module draws scenes of moving shapes, their pictures and the features of the pictures."""
 
 import dataclasses
 
@@ -12,15 +12,15 @@ SHAPES = ("circle", "square", "triangle", "star")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
 SIZES = ("small", "large")
 RADIUS = {"small": 3.5, "large": 5.75}
-"""Half the width of a circle in pixels; the other shapes are about as wide."""
+"""A circle has this half width in pixels; the other shapes are about as wide."""
 
 RELATIONAL_SHARE = 0.8
-"""Share of the clips in which one shape does something to another."""
+"""In this share of the clips one shape does something to another."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What a shape looks like: one of `SHAPES`, of `COLOURS` and of `SIZES`."""
+    """A look is what a shape looks like: one of `SHAPES`, one of `COLOURS` and one of `SIZES`."""
 
     shape: str
     colour: str
@@ -29,15 +29,15 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """The facts of a clip.
+    """A scene holds the facts of a clip.
 
     Attributes:
         action: a key of `motion.ACTIONS` (one shape) or of `motion.RELATIONSHIPS` (two shapes).
-        looks: the shape that does it, then, in a relationship, the one to which it is done. Their
-            colours differ, so that it can be seen which covers which.
-        tracks: where the shapes are in every frame.
-        top: index of the shape drawn over the other.
-        brightness: factor on the colour of each shape.
+        looks: the shape that acts, then, in a relationship, the one that is acted on. Their colours differ, so that
+            one can see which covers which.
+        tracks: the positions of the shapes in every frame.
+        top: the index of the shape that is drawn over the other.
+        brightness: a factor on the colour of each shape.
     """
 
     action: str
@@ -48,7 +48,7 @@ class Scene:
 
     @property
     def sizes_are_constant(self) -> bool:
-        """False where a shape grows or shrinks, so that neither "small" nor "large" describes it."""
+        """Returns False where a shape grows or shrinks, so that neither "small" nor "large" describes it."""
         return self.action not in motion.RESIZING
 
 
@@ -81,7 +81,7 @@ def _draw_action(rng: np.random.Generator) -> Scene:
 
 
 def visible_actions(shape: str) -> tuple[str, ...]:
-    """The actions that can be seen on a shape: nobody can tell whether a circle spins."""
+    """Returns the actions that can be seen on a shape: nobody can tell whether a circle spins."""
     return tuple(action for action in motion.ACTIONS if not (shape == "circle" and action == "spin"))
 
 
@@ -123,7 +123,7 @@ def render(scene: Scene) -> UInt8[np.ndarray, "f row column 3"]:
 
 
 def coverage(scene: Scene, index: int) -> np.ndarray:
-    """Pixels that a shape takes up where nothing lies over it, as booleans [f, row, column]."""
+    """Returns the pixels that a shape covers where nothing lies over it, as booleans [f, row, column]."""
     tracks = scene.tracks
     x0, y0 = tracks.centre[index].T[:, :, None, None]
     radius = tracks.radius[index][:, None, None]
@@ -133,25 +133,25 @@ def coverage(scene: Scene, index: int) -> np.ndarray:
 
 
 def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether points lie in the shape around the origin, its centre of gravity (y points down)."""
+    """Returns whether points lie in the shape around the origin, its centre of gravity (y points down)."""
     if shape == "circle":
         return x**2 + y**2 <= 1.0
     if shape == "square":
         return np.maximum(np.abs(x), np.abs(y)) <= 0.85
     if shape == "triangle":
         return (y <= 0.6) & (1.84 * np.abs(x) - y <= 1.15)
-    # A star of four arms, two crossed narrow diamonds: thin where the other shapes are full, also when pooled.
+    # A star has four arms, two crossed narrow diamonds: it is thin where other shapes are full, also when pooled.
     long, short = np.maximum(np.abs(x), np.abs(y)), np.minimum(np.abs(x), np.abs(y))
     return long + 2.4 * short <= 1.1
 
 
 def frame_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.ndarray, "f 192"]:
-    """Means over 8 by 8 cells of 4 by 4 pixels, in [0, 1]; order (row, column, colour)."""
+    """Returns means over 8 by 8 cells of 4 by 4 pixels, in [0, 1], in the order (row, column, colour)."""
     return _pool(pixels, FRAME_CELLS).reshape(len(pixels), FRAME_DIM).astype(np.float16)
 
 
 def region_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.ndarray, "f k 50"]:
-    """Features of a 4 by 4 grid of regions, row by row.
+    """Returns the features of a 4 by 4 grid of regions, row by row.
 
     Each region is pooled to 4 by 4 cells (48 numbers) and followed by its row and column, all in [0, 1].
     """

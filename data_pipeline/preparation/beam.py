@@ -1,6 +1,6 @@
-"""Both passes as Apache Beam pipelines, on this machine or on a cluster. This module alone imports Beam.
+"""This module runs both passes as Apache Beam pipelines, locally or on a cluster; it alone imports Beam.
 
-All paths must lead to the same files on every worker: a shared file system. Workers need this package.
+All paths must lead to the same files on every worker, as on a shared file system. Workers need this package.
 """
 
 import contextlib
@@ -33,9 +33,9 @@ _INPUT_ERROR = re.compile(r"data_pipeline\.errors\.InputError: (.*?)(?: \[while 
 
 
 class BeamRunner:
-    """Executes the passes on a Beam runner; see `data_pipeline.preparation.runner.Runner`.
+    """This runner executes the passes on a Beam runner; see `data_pipeline.preparation.runner.Runner`.
 
-    The parsed captions stay in the folder of parsed captions: the same videos are not parsed again.
+    The folder of parsed captions keeps the graphs, so that the same videos are not parsed again.
     """
 
     def __init__(
@@ -49,22 +49,22 @@ class BeamRunner:
         """Takes a runner's name and Beam's own arguments.
 
         Args:
-            graph_cache: folder of parsed captions.
-            runner: such as ``DirectRunner`` (processes on this machine), ``FlinkRunner``, ``DataflowRunner``.
+            graph_cache: the folder of parsed captions.
+            runner: the name of the runner, such as ``DirectRunner`` (processes on this machine) or ``FlinkRunner``.
             arguments: Beam's pipeline options, such as ``--parallelism=8``.
-            processes: how many the direct runner uses unless the arguments say so.
+            processes: the number of processes of the direct runner, unless the arguments state it.
             model: one of `data_pipeline.graphs.parser.MODELS`.
 
         Raises:
             InputError: the model is not installed.
         """
         self.parser, self._model = parser_identity(model), model
-        # Beam tells how it is built up, at length.
+        # Beam describes at length how it builds the pipeline.
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         self._graph_cache = graph_cache
         self._parsed = graph_cache
         local = [f"--direct_num_workers={processes}", "--direct_running_mode=multi_processing"]
-        # What comes later in the list counts.
+        # Later entries of the list take precedence.
         self._options = PipelineOptions(
             [
                 "--default_sdk_harness_log_level=ERROR",
@@ -72,7 +72,7 @@ class BeamRunner:
                 *arguments,
             ]
         )
-        # By the name of the direct runner Beam would look for a program to download.
+        # Given the name of the direct runner, Beam would look for a program to download.
         self._runner: Any = _local_runner(self._options) if runner == "DirectRunner" else runner
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
@@ -135,10 +135,10 @@ class BeamRunner:
 
     @contextlib.contextmanager
     def _pipeline(self) -> Iterator[beam.Pipeline]:
-        """A pipeline that has run when the block ends.
+        """Yields a pipeline that has run when the block ends.
 
         Raises:
-            InputError: a worker found the input unfit.
+            InputError: a worker found that the input does not fit.
         """
         try:
             with beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
@@ -151,7 +151,7 @@ class BeamRunner:
 
 
 def _local_runner(options: PipelineOptions) -> FnApiRunner:
-    """Processes on this machine that are told the options."""
+    """Returns a runner whose processes on this machine are told the options."""
     told = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=told)
     return FnApiRunner(provision_info=ExtendedProvisionInfo(provision))
@@ -193,7 +193,7 @@ def _write_shard(
 def _write_videos(
     videos: Sequence[Video], minimum_videos: int, graph_cache: pathlib.Path, parser: dict[str, str]
 ) -> pathlib.Path:
-    """Writes the videos as JSON lines into a folder that is named by their content; returns the folder."""
+    """Writes the videos as JSON lines into a folder that is named by their content, and returns the folder."""
     identity = {"parser": parser, "minimum_videos": minimum_videos}
     content = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
     graph_cache.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def _write_videos(
 
 
 def _lines(folder: pathlib.Path, name: str) -> Iterator[Any]:
-    """JSON values of the lines of all files of a name."""
+    """Yields the JSON values of the lines of all files of a name."""
     for path in sorted(folder.glob(f"{name}*")):
         for line in path.read_text(encoding="utf-8").splitlines():
             yield json.loads(line)

@@ -1,4 +1,4 @@
-"""Who executes the two passes of the preparation: what is asked of them all, and the passes on this machine."""
+"""This module says what executes the two passes of the preparation, and executes them on this machine."""
 
 import collections
 import dataclasses
@@ -22,11 +22,11 @@ WITHOUT_ACTION = "without_action"
 WITHOUT_ANY_NODE = "without_any_node"
 
 Count = tuple[str, str]
-"""What is counted: (node level, attribute) over training videos, or (`CAPTIONS`, a kind of caption)."""
+"""A count is of (node level, attribute) over training videos, or of (`CAPTIONS`, a kind of caption)."""
 
 
 def survey(video: Video) -> collections.Counter[Count]:
-    """Counts of one video: its attributes, each once and only in training, and its captions that lack nodes."""
+    """Counts, in one video, its attributes (once each, only in training) and its captions that lack nodes."""
     graphs = [video.graphs[caption.text] for caption in video.captions]
     counts: collections.Counter[Count] = collections.Counter(
         attributes_of(graphs) if video.split == TRAIN else ()
@@ -39,12 +39,12 @@ def survey(video: Video) -> collections.Counter[Count]:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """The result of the first pass.
+    """A survey is the result of the first pass.
 
     Attributes:
-        counts: `survey` of all videos; attributes of too few videos may be missing.
-        parsed: texts that were parsed now.
-        cached: texts whose graphs were found from an earlier run.
+        counts: the sum of `survey` over all videos; attributes of too few videos may be missing.
+        parsed: the number of texts that were parsed now.
+        cached: the number of texts whose graphs an earlier run had parsed.
     """
 
     counts: Mapping[Count, int]
@@ -53,16 +53,16 @@ class Survey:
 
 
 class Runner(Protocol):
-    """Executes the passes. The same videos give the same result in every kind of run.
+    """A runner executes the passes; the same videos give the same result with every runner.
 
     Attributes:
-        parser: names and versions of the parser; see `data_pipeline.graphs.parser.parser_identity`.
+        parser: the names and versions of the parser; see `data_pipeline.graphs.parser.parser_identity`.
     """
 
     parser: dict[str, str]
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
-        """Parses what has no graph yet and counts; attributes of fewer videos than the minimum may be left out."""
+        """Parses texts without a graph and counts; attributes of fewer videos than the minimum may be left out."""
         ...
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> Sequence[ShardSummary]:
@@ -75,14 +75,14 @@ class Runner(Protocol):
 
 
 class LocalRunner:
-    """Parses in several processes and writes in this one; see `Runner`."""
+    """This runner parses in several processes and writes in this one; see `Runner`."""
 
     def __init__(self, graph_cache: pathlib.Path, processes: int, model: str = DEFAULT_MODEL) -> None:
-        """Says how to parse.
+        """Takes the settings of the parser.
 
         Args:
-            graph_cache: folder of parsed captions, in which nothing is parsed again.
-            processes: how many parse.
+            graph_cache: the folder of parsed captions, in which nothing is parsed again.
+            processes: the number of processes that parse.
             model: one of `data_pipeline.graphs.parser.MODELS`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Captions to numbers and back to words, and a video's features, captions, foils and labels to its record."""
+"""This module turns captions into numbers and back into words, and a whole video into its record."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from data_pipeline.text.tokenizer import Tokenizer, token_span
 
 
 class CaptionEncoder:
-    """Encodes captions with one tokenizer, one attribute vocabulary and one list of roles."""
+    """This encoder numericalises captions with one tokenizer, one attribute vocabulary and one list of roles."""
 
     def __init__(
         self, tokenizer: Tokenizer, vocabulary: AttributeVocabulary, roles: Sequence[str] = ROLES
@@ -23,7 +23,7 @@ class CaptionEncoder:
         self._role_ids = {role: index for index, role in enumerate(roles)}
 
     def encode(self, caption_id: str, text: str, graph: SemanticGraph) -> EncodedCaption:
-        """The caption in numbers. A node that no token overlaps is left out, and its relationships with it."""
+        """Returns the caption in numbers; a node that no token overlaps is left out, with its relationships."""
         tokens = self._tokenizer.encode(text)
         place: dict[int, int] = {}
         spans: list[tuple[int, int]] = []
@@ -51,7 +51,7 @@ class CaptionEncoder:
 
 @dataclasses.dataclass(frozen=True)
 class RecordMaker:
-    """Makes records one by one; can be sent to another process.
+    """A record maker makes records one by one; it can be sent to another process.
 
     Attributes:
         features: reads the features of all streams.
@@ -64,7 +64,7 @@ class RecordMaker:
     swapped_splits: frozenset[str] = frozenset()
 
     def record(self, video: Video) -> VideoRecord:
-        """The record of a video whose texts all have graphs.
+        """Returns the record of a video whose texts all have graphs.
 
         Raises:
             InputError: its features cannot be used.
@@ -105,12 +105,12 @@ class RecordMaker:
 
 @dataclasses.dataclass(frozen=True)
 class PhraseGraph:
-    """A graph to be shown.
+    """A phrase graph is a graph in the caption's own words, to be shown.
 
     Attributes:
-        phrases: words of each node.
-        levels: level of each node.
-        relationships: source node, name of the role, target node; each once.
+        phrases: the words of each node.
+        levels: the level of each node.
+        relationships: source node, name of the role and target node of each relationship, once.
     """
 
     phrases: tuple[str, ...]
@@ -119,18 +119,18 @@ class PhraseGraph:
 
     @property
     def unattached(self) -> list[int]:
-        """Nodes without a relationship."""
+        """Returns the nodes without a relationship."""
         attached = {node for source, _, target in self.relationships for node in (source, target)}
         return [node for node in range(len(self.phrases)) if node not in attached]
 
 
 def phrase_graph(caption: EncodedCaption, tokenizer: Tokenizer | None, roles: Sequence[str]) -> PhraseGraph:
-    """The graph with the caption's own words; a caption that passed the checks has one.
+    """Returns the graph in the caption's own words; a caption that passed the checks has one.
 
     Args:
         caption: the caption.
-        tokenizer: made its token ids; without it, nodes are called by the places of their tokens.
-        roles: names of the roles by id.
+        tokenizer: the tokenizer that made its token ids; without it, nodes are named by the numbers of their tokens.
+        roles: the names of the roles by id.
     """
     return PhraseGraph(
         phrases=tuple(_phrases(caption, tokenizer)),
@@ -142,7 +142,7 @@ def phrase_graph(caption: EncodedCaption, tokenizer: Tokenizer | None, roles: Se
 
 
 def token_texts(caption: EncodedCaption, tokenizer: Tokenizer | None) -> list[str]:
-    """The caption's text cut into its tokens; ``▁`` for a space alone; ids where there is no tokenizer."""
+    """Returns the caption's text cut into its tokens: ``▁`` for a lone space, and ids without a tokenizer."""
     if tokenizer is None:
         return [str(token) for token in caption.token_ids]
     offsets = tokenizer.encode(caption.text).offsets

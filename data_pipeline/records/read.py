@@ -1,4 +1,4 @@
-"""Records as they lie on disk back into `VideoRecord`s, whole: for looking at them, not for training."""
+"""This module reads stored records back as whole `VideoRecord`s, to look at them and not for training."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from data_pipeline.records.schema import (
 )
 
 Values = Mapping[str, Sequence[bytes] | np.ndarray]
-"""Values by key, such as ``captions/token_ids``: byte strings, or an array of one dimension."""
+"""Values have keys such as ``captions/token_ids``; they are byte strings or an array of one dimension."""
 
 
 def parse_example(serialized: bytes) -> Values:
-    """All values of a serialized ``tf.train.Example``.
+    """Returns all values of a serialized ``tf.train.Example``.
 
     Raises:
         InputError: the bytes are something else.
@@ -37,16 +37,16 @@ def parse_example(serialized: bytes) -> Values:
     try:
         example = tf.train.Example.FromString(serialized)
     except DecodeError as error:
-        raise InputError(f"no tf.train.Example ({error})") from error
+        raise InputError(f"not a tf.train.Example ({error})") from error
     return {key: _values_of(feature) for key, feature in example.features.feature.items()}
 
 
 def unflatten_record(values: Values, streams: Sequence[FeatureStream]) -> VideoRecord:
-    """The record that `data_pipeline.records.schema.flatten_record` took apart.
+    """Returns the record that `data_pipeline.records.schema.flatten_record` took apart.
 
     Args:
-        values: all values by key, nested keys joined with ``/``.
-        streams: feature streams that a record should have.
+        values: all values by key; nested keys are joined with ``/``.
+        streams: the feature streams that a record should have.
 
     Raises:
         InputError: the values do not make a record; the message names every key that does not fit.
@@ -76,7 +76,7 @@ def unflatten_record(values: Values, streams: Sequence[FeatureStream]) -> VideoR
 
 
 class _ValueReader:
-    """Takes values by key; what does not fit is noted, and an empty value given in its place."""
+    """The reader takes values by key; it notes what does not fit and returns an empty value in its place."""
 
     def __init__(self, values: Values) -> None:
         self._values = values
@@ -84,13 +84,13 @@ class _ValueReader:
         self._problems: dict[str, str] = {}
 
     def problems(self) -> list[str]:
-        """What was found wrong; call it when everything is read."""
+        """Returns what was found wrong; it is called once everything is read."""
         unknown = sorted(set(self._values) - self._used)
         found = [f"{key}: {message}" for key, message in self._problems.items()]
         return found + [f"{key}: no such key is expected" for key in unknown]
 
     def features(self, stream: FeatureStream) -> np.ndarray:
-        """Float16 ``[f, dim]`` or ``[f, k, dim]``."""
+        """Returns the features of a stream, float16 ``[f, dim]`` or ``[f, k, dim]``."""
         key, shape = feature_key(stream), frame_shape(stream)
         frame_bytes = 2 * int(np.prod(shape))
         content = next(iter(self._byte_strings(key, 1)), b"")
@@ -102,7 +102,7 @@ class _ValueReader:
         return np.frombuffer(content, "<f2").reshape(-1, *shape)
 
     def captions(self, group: str) -> list[EncodedCaption]:
-        """Captions or foils."""
+        """Returns the captions or the foils."""
         ids = self.texts(f"{group}/ids")
         rows = len(ids)
         texts = self.texts(f"{group}/texts", rows)
@@ -128,7 +128,7 @@ class _ValueReader:
         ]
 
     def texts(self, key: str, rows: int | None = None) -> list[str]:
-        """Texts; ``rows`` is how many are expected."""
+        """Returns the texts of a key; ``rows`` is the number expected."""
         try:
             return [value.decode() for value in self._byte_strings(key, rows)]
         except UnicodeDecodeError as error:
@@ -136,7 +136,7 @@ class _ValueReader:
             return []
 
     def integers(self, key: str, columns: tuple[int, ...] = (), rows: int | None = None) -> np.ndarray:
-        """Int64 ``[rows, *columns]``."""
+        """Returns the integers of a key, int64 ``[rows, *columns]``."""
         array = self._array(key, "i")
         width = math.prod(columns)
         if len(array) % width or rows not in (None, len(array) // width):
@@ -146,11 +146,11 @@ class _ValueReader:
         return array.reshape(-1, *columns)
 
     def numbers(self, key: str) -> np.ndarray:
-        """Float32 ``[any]``."""
+        """Returns the numbers of a key, float32 ``[any]``."""
         return self._array(key, "f").astype(np.float32)
 
     def _lists(self, group: str, name: str, field: Field, rows: int) -> list[np.ndarray]:
-        """An array per caption, from values end to end and the number of them in each."""
+        """Returns one array for each caption, from values end to end and the number of them in each."""
         key, counts_key = f"{group}/{name}", f"{group}/{field.counts}"
         counts = self.integers(counts_key, rows=rows)
         values = self.integers(key, field.columns)
@@ -188,7 +188,7 @@ class _ValueReader:
         return self._values[key]
 
     def _note(self, key: str, message: str) -> None:
-        # What else is wrong with a key follows from the first.
+        # Other faults of the same key follow from the first.
         self._problems.setdefault(key, message)
 
 

@@ -1,4 +1,4 @@
-"""The TFRecord files of a split: finding them, reading them, and saying what is wrong with a broken one."""
+"""This module finds and reads the TFRecord files of a split, and says what is wrong with a broken one."""
 
 import dataclasses
 import json
@@ -16,18 +16,23 @@ _PREPARE_AGAIN = "Run `python -m data_pipeline.prepare` again to write the recor
 
 @dataclasses.dataclass(frozen=True)
 class RecordFile:
-    """A TFRecord file and the number of records it should hold."""
+    """A record file is a TFRecord file.
+
+    Attributes:
+        path: the path of the file.
+        records: the number of records that it should hold.
+    """
 
     path: Path
     records: int
 
 
 def find_record_files(prepared_dir: Path, manifest: Manifest, split: str) -> tuple[RecordFile, ...]:
-    """The files of a split, in order, after a check of their names and sizes.
+    """Returns the files of a split in order, after a check of their names and sizes.
 
     Raises:
-        InputError: the split is unknown, a file is missing, or the files are not as long as when they
-            were written.
+        InputError: the split is unknown, a file is missing, or the files do not have the sizes with which they were
+            written.
     """
     if split not in manifest.splits:
         raise InputError(
@@ -43,7 +48,7 @@ def find_record_files(prepared_dir: Path, manifest: Manifest, split: str) -> tup
             f"The manifest in {prepared_dir} counts {manifest.splits[split].videos} videos in split {split!r}, "
             f"but {folder / _METADATA_NAME} counts {records}. {_PREPARE_AGAIN}"
         )
-    # A file cut off between two records reads without an error, hence the check of sizes.
+    # A file that is cut off between two records reads without an error, so sizes are checked.
     if sum(file.path.stat().st_size for file in files) != content_bytes + _FRAMING_BYTES * records:
         raise damage_report(files)
     return files
@@ -52,7 +57,7 @@ def find_record_files(prepared_dir: Path, manifest: Manifest, split: str) -> tup
 def damage_report(files: Sequence[RecordFile]) -> InputError:
     """Reads the files one by one and returns an error that names the first bad record or file.
 
-    Called only after something went wrong, for it reads everything.
+    It reads everything, so it is called only after something went wrong.
     """
     import tensorflow as tf
 
@@ -79,7 +84,7 @@ def damage_report(files: Sequence[RecordFile]) -> InputError:
 
 
 def _read_metadata(folder: Path, split: str) -> tuple[tuple[RecordFile, ...], int]:
-    """Files of a split and the bytes of their records, from the metadata that lies beside them."""
+    """Returns the files of a split and the bytes of their records, from the metadata in the same folder."""
     path = folder / _METADATA_NAME
     try:
         metadata = json.loads(path.read_text())
@@ -99,10 +104,10 @@ def _read_metadata(folder: Path, split: str) -> tuple[tuple[RecordFile, ...], in
 
 
 def numpy_elements(dataset: Any, files: Sequence[RecordFile]) -> Iterator[Any]:
-    """Elements of a ``tf.data.Dataset`` that reads record files, as (nested) numpy arrays.
+    """Yields the elements of a ``tf.data.Dataset`` that reads record files, as (nested) numpy arrays.
 
     Raises:
-        InputError: while iterating, when one of the files is damaged; it names the file and the record.
+        InputError: one of the files is damaged, found while iterating; the message names the file and the record.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What is stored of one video: features, captions with their graphs, attributes. TensorFlow is not loaded here."""
+"""This module says what is stored of a video: features, captions with graphs, attributes; it needs no TensorFlow."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,17 +16,17 @@ ACTION_NODE = 1
 
 @dataclasses.dataclass(frozen=True)
 class EncodedCaption:
-    """A caption in numbers.
+    """An encoded caption is a caption in numbers.
 
     Attributes:
-        caption_id: unique in the data set.
-        text: as the annotation has it.
-        token_ids: ids of the tokenizer.
-        node_levels: per graph node, in text order, `ENTITY_NODE` or `ACTION_NODE`.
-        node_spans: per node, its first token and one past its last.
-        node_roles: per node, a role id.
-        edges: (source node, target node, role id) of each relationship.
-        attributes: per node level, ids of the caption's attributes.
+        caption_id: its id, unique in the data set.
+        text: the text, as in the annotation.
+        token_ids: the ids of the tokenizer.
+        node_levels: `ENTITY_NODE` or `ACTION_NODE` for each graph node, in the order of the text.
+        node_spans: the first token of each node and one past its last.
+        node_roles: the role id of each node.
+        edges: source node, target node and role id of each relationship.
+        attributes: the ids of the caption's attributes, by node level.
     """
 
     caption_id: str
@@ -41,11 +41,11 @@ class EncodedCaption:
 
 @dataclasses.dataclass(frozen=True)
 class EncodedFoil:
-    """A caption that is false for its video, made from a true one.
+    """An encoded foil is a caption that is false for its video and made from a true one.
 
     Attributes:
-        kind: how it was made false.
-        caption_index: which of the video's captions it was made from.
+        kind: the way in which it was made false.
+        caption_index: the index of the caption, among the video's, from which it was made.
         caption: the false caption.
     """
 
@@ -56,16 +56,16 @@ class EncodedFoil:
 
 @dataclasses.dataclass(frozen=True)
 class VideoRecord:
-    """All that is stored of a video.
+    """A video record is all that is stored of a video.
 
     Attributes:
-        video_id: unique in its split.
-        frames: per stream, float16 ``[f, dim]``; streams may differ in ``f``.
-        regions: per stream (at most one), float16 ``[f, k, dim]``.
+        video_id: its id, unique in its split.
+        frames: float16 ``[f, dim]`` by stream; streams may differ in ``f``.
+        regions: float16 ``[f, k, dim]`` by stream, of which there is at most one.
         frame_times: float32 seconds of the frames of the longest stream, or empty where unknown.
-        captions: true captions.
-        foils: false ones.
-        attributes: per node level, ids of the attributes of any of its captions.
+        captions: the true captions.
+        foils: the false captions.
+        attributes: the ids of the attributes of any of its captions, by node level.
     """
 
     video_id: str
@@ -79,14 +79,14 @@ class VideoRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """How the values of one key of a record are stored.
+    """A field says how the values of one key of a record are stored.
 
     Attributes:
-        dtype: numpy's name of their type; `TEXT` for texts.
-        columns: shape of one entry; empty for plain values.
+        dtype: the name of their type in numpy, or `TEXT` for texts.
+        columns: the shape of one entry; empty for plain values.
         single: whether a record has exactly one entry.
-        counts: where the entries of several captions are stored end to end, the key beside this one that says how
-            many each caption has.
+        counts: the key beside this one that says how many entries each caption has, where the entries of several
+            captions are stored end to end.
     """
 
     dtype: str = "int32"
@@ -97,7 +97,7 @@ class Field:
 
 TEXT = "text"
 FEATURE = "float16"
-"""Type of features, which are stored as one string of bytes for each stream."""
+"""Features have this type; they are stored as one string of bytes for each stream."""
 
 CAPTION_FIELDS: dict[str, Field] = {
     "ids": Field(TEXT),
@@ -113,8 +113,8 @@ CAPTION_FIELDS: dict[str, Field] = {
     **{f"attribute_counts/{level}": Field() for level in NODE_LEVELS},
     **{f"attributes/{level}": Field(counts=f"attribute_counts/{level}") for level in NODE_LEVELS},
 }
-"""What is stored of captions. A reader decodes a whole batch of records with a few array operations, for lists of
-lists are stored as their values end to end and the length of each."""
+"""Captions store these fields. Lists of lists are stored as their values end to end and the length of each, so that a
+reader decodes a whole batch of records with a few array operations."""
 
 FOIL_FIELDS: dict[str, Field] = {**CAPTION_FIELDS, "kinds": Field(TEXT), "caption_indices": Field()}
 CAPTIONS = "captions"
@@ -122,10 +122,10 @@ FOILS = "foils"
 
 
 def record_fields(streams: Iterable[FeatureStream] = ()) -> dict[str, Field]:
-    """All that a record stores, by key; parts of a key are joined with ``/``. Writer and readers go by it.
+    """Returns all that a record stores, by key; ``/`` joins the parts of a key. Writer and readers follow it.
 
     Args:
-        streams: feature streams of the record.
+        streams: the feature streams of the record.
     """
     return {
         "video_id": Field(TEXT, single=True),
@@ -138,17 +138,17 @@ def record_fields(streams: Iterable[FeatureStream] = ()) -> dict[str, Field]:
 
 
 def feature_key(stream: FeatureStream) -> str:
-    """The key of a stream's features in a record."""
+    """Returns the key of a stream's features in a record."""
     return f"{stream.kind}/{stream.name}"
 
 
 def frame_shape(stream: FeatureStream) -> tuple[int, ...]:
-    """Shape of one frame's features: ``(dim,)``, or ``(k, dim)`` of a stream of regions."""
+    """Returns the shape of one frame's features: ``(dim,)``, or ``(k, dim)`` of a stream of regions."""
     return (stream.dim,) if stream.kind == FRAMES else (stream.regions, stream.dim)
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by the parts of their keys, as TensorFlow Datasets wants them."""
+    """Returns the values nested by the parts of their keys, as TensorFlow Datasets wants them."""
     # A record without a stream of a kind has an empty group of that kind.
     result: dict[str, Any] = {FRAMES: {}, REGIONS: {}}
     for key, value in values.items():
@@ -161,7 +161,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dataset_features(streams: Iterable[FeatureStream]) -> Any:
-    """The fields of a record as a ``FeaturesDict`` of TensorFlow Datasets, which is loaded here."""
+    """Returns a record's fields as a ``FeaturesDict`` of TensorFlow Datasets, which is loaded only here."""
     import tensorflow_datasets as tfds
 
     def feature(field: Field) -> Any:
@@ -179,7 +179,7 @@ def dataset_features(streams: Iterable[FeatureStream]) -> Any:
 
 
 def flatten_record(record: VideoRecord, streams: Sequence[FeatureStream]) -> dict[str, Any]:
-    """A record as nested dictionaries of plain arrays (`record_fields`), which is how it lies on disk.
+    """Returns a record as nested dictionaries of plain arrays (`record_fields`), as it is stored.
 
     Raises:
         InputError: a stream is missing or does not have the shape that ``streams`` says.
@@ -212,7 +212,7 @@ def flatten_record(record: VideoRecord, streams: Sequence[FeatureStream]) -> dic
 
 
 def flatten_captions(captions: Sequence[EncodedCaption]) -> dict[str, Any]:
-    """The values of `CAPTION_FIELDS`: lists of texts, and int32 arrays of all else."""
+    """Returns the values of `CAPTION_FIELDS`: lists of texts, and int32 arrays of everything else."""
     lists = [_lists_of(caption) for caption in captions]
     flat: dict[str, Any] = {
         "ids": [caption.caption_id for caption in captions],
@@ -227,7 +227,7 @@ def flatten_captions(captions: Sequence[EncodedCaption]) -> dict[str, Any]:
 
 
 def _lists_of(caption: EncodedCaption) -> dict[str, Sequence[Any]]:
-    """By key, the values of a caption that are stored end to end with those of other captions."""
+    """Returns, by key, the values of a caption that are stored end to end with those of other captions."""
     return {
         "token_ids": caption.token_ids,
         "node_levels": caption.node_levels,

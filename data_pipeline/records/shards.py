@@ -1,7 +1,7 @@
-"""Which records go into which file, in what order, and the writing of one such file (a shard).
+"""This module says which records go into which file and in what order, and writes one such file (a shard).
 
-A shard is written by one process from beginning to end. Its content depends on the records alone, so that any
-number of processes in any order writes the same files. TensorFlow is loaded by the writer, not by the import.
+One process writes a shard from beginning to end. Its content depends on the records alone, so that any number of
+processes in any order writes the same files. Only writing loads TensorFlow, the import does not.
 """
 
 import bisect
@@ -21,18 +21,18 @@ from data_pipeline.manifest import FeatureStream, SplitSummary
 from data_pipeline.records.schema import VideoRecord, flatten_record
 
 SHARD_BYTES = 2**27
-"""About the size of a file: small enough to be one worker's portion, large enough to be read in one go."""
+"""A file has about this size: small enough for one worker at a time, large enough to be read in one go."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardPlan:
-    """How the records of each split are divided among files.
+    """A shard plan says how the records of each split are divided among files.
 
     Records are in the order of a hash of their video id (that of TensorFlow Datasets, salted with the split);
     shards are runs of equal length in that order.
 
     Attributes:
-        starts: per split, the hash at which each shard begins.
+        starts: the hash at which each shard begins, by split.
     """
 
     starts: Mapping[str, tuple[int, ...]]
@@ -44,12 +44,12 @@ class ShardPlan:
         """Plans the files.
 
         Args:
-            videos_of: ids of the videos of each split, at least one.
-            record_bytes: about the size of a record.
-            shard_bytes: about the size of a file.
+            videos_of: the ids of the videos of each split, at least one.
+            record_bytes: the approximate size of a record.
+            shard_bytes: the approximate size of a file.
 
         Raises:
-            InputError: a split has no videos, or one twice.
+            InputError: a split has no videos, or has one twice.
         """
         for split, ids in videos_of.items():
             if not ids:
@@ -68,30 +68,30 @@ class ShardPlan:
         )
 
     def count(self, split: str) -> int:
-        """Number of files of a split."""
+        """Returns the number of files of a split."""
         return len(self.starts[split])
 
     def shard_of(self, split: str, video_id: str) -> int:
-        """Number of the file that holds a video."""
+        """Returns the number of the file that holds a video."""
         return bisect.bisect_right(self.starts[split], record_key(split, video_id)) - 1
 
 
 def record_key(split: str, video_id: str) -> int:
-    """The number by which the records of a split are sorted; 128 bits."""
+    """Returns the number of 128 bits by which the records of a split are sorted."""
     return int(hashlib.md5(f"{split}{video_id}".encode(), usedforsecurity=False).hexdigest(), 16)
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardSummary:
-    """What was written into a file.
+    """A shard summary says what was written into a file.
 
     Attributes:
-        split, index: which shard.
-        file: its name.
-        videos, captions, foils: how many it holds.
-        content_bytes: size of its records.
-        sha256: of the file, hexadecimal.
-        statistics: per stream, statistics of its features; empty unless for training.
+        split, index: the split, and the number of the shard in it.
+        file: the name of the file.
+        videos, captions, foils: the numbers of those that it holds.
+        content_bytes: the size of its records in bytes.
+        sha256: the SHA-256 of the file, hexadecimal.
+        statistics: the statistics of the features of each stream; empty unless the split is for training.
     """
 
     split: str
@@ -105,7 +105,7 @@ class ShardSummary:
     statistics: Mapping[str, RunningStatistics]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; the inverse of `from_json`."""
+        """Returns plain values, from which `from_json` rebuilds the summary."""
         statistics = {name: one.to_json() for name, one in self.statistics.items()}
         return {**vars(self), "statistics": statistics}
 
@@ -118,13 +118,13 @@ class ShardSummary:
 
 @dataclasses.dataclass(frozen=True)
 class ShardWriter:
-    """Writes shards into a folder; can be sent to another process.
+    """A shard writer writes shards into a folder; it can be sent to another process.
 
     Attributes:
-        name: of the data set, with which file names begin.
-        folder: where the files go.
-        streams: feature streams that every record has.
-        plan: how many files there are.
+        name: the name of the data set, with which file names begin.
+        folder: the folder of the files.
+        streams: the feature streams that every record has.
+        plan: the division of the records among files.
     """
 
     name: str
@@ -136,7 +136,7 @@ class ShardWriter:
         """Writes one file, in one step.
 
         Args:
-            split, index: which file.
+            split, index: the split, and the number of the shard in it.
             records: its records, in the order of `record_key`.
 
         Raises:
@@ -158,7 +158,7 @@ class ShardWriter:
         return ShardSummary(split, index, path.name, sha256=sha256_of(path), statistics=statistics, **counts)
 
     def path(self, split: str, index: int) -> pathlib.Path:
-        """The file of a shard."""
+        """Returns the path of the file of a shard."""
         count = self.plan.count(split)
         return pathlib.Path(self.folder) / f"{self.name}-{split}.tfrecord-{index:05d}-of-{count:05d}"
 
@@ -172,13 +172,13 @@ class ShardWriter:
         serializer = ExampleSerializer(features.get_serialized_info())
         for record in records:
             example = features.encode_example(flatten_record(record, self.streams))
-            # Protocol buffers leave the order of map entries open, and it differs from process to process.
+            # Protocol buffers leave the order of map entries open, and it differs between processes.
             ordered = tf.train.Example.FromString(serializer.serialize_example(example))
             yield record, ordered.SerializeToString(deterministic=True)
 
 
 def count_splits(shards: Sequence[ShardSummary]) -> dict[str, SplitSummary]:
-    """What each split holds in all its files."""
+    """Returns what each split holds in all its files."""
     return {
         split: SplitSummary(
             videos=sum(shard.videos for shard in shards if shard.split == split),

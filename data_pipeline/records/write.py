@@ -1,4 +1,4 @@
-"""Writes records as a data set of TensorFlow Datasets."""
+"""This module writes records as a data set of TensorFlow Datasets."""
 
 import contextlib
 import shutil
@@ -18,7 +18,7 @@ from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter
 RECORDS_FOLDER = "records"
 
 WriteShards = Callable[[ShardWriter], Sequence[ShardSummary]]
-"""Makes the records and has the writer write each shard of the writer's plan, here or on many machines."""
+"""Makes the records and lets the writer write each shard of its plan, on this machine or on many."""
 
 
 def write_records(
@@ -38,13 +38,13 @@ def write_records(
 
     Args:
         write_shards: writes the shards.
-        plan: how many there are.
-        streams: feature streams; every record must have all of them.
-        data_dir: folder of the prepared data set.
-        description, homepage, citation, license_text: of the source, stored in the metadata.
+        plan: the division of the records among files.
+        streams: the feature streams; every record must have all of them.
+        data_dir: the folder of the prepared data set.
+        description, homepage, citation, license_text: texts about the source, which the metadata keeps.
 
     Returns:
-        The folder of the TFRecords relative to ``data_dir``, and what each shard holds, in the order of the plan's
+        The folder of the TFRecords relative to ``data_dir``, and the summary of each shard, in the order of the plan's
         splits and of their shards.
 
     Raises:
@@ -53,7 +53,7 @@ def write_records(
     _check_streams(streams)
     root = data_dir / RECORDS_FOLDER
     root.mkdir(parents=True, exist_ok=True)
-    # The builder takes over old metadata when it finds some.
+    # The builder would reuse old metadata if it found some.
     shutil.rmtree(root / VideoText.name, ignore_errors=True)
     metadata = {
         "description": description,
@@ -70,14 +70,14 @@ def write_records(
 
 
 class VideoText(FileReaderBuilder):
-    """Videos as frame features, with captions as tokens and semantic graphs."""
+    """Videos are stored as frame features, with captions as tokens and semantic graphs."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "First layout."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Nothing is downloaded: `python -m data_pipeline.prepare` reads annotations and features from "
-        "files on this machine and writes these records. Where to get them and what they look like is "
-        "said in docs/data.md."
+        "files on this machine and writes these records. docs/data.md says where to get them and what they "
+        "look like."
     )
 
     def __init__(
@@ -89,7 +89,7 @@ class VideoText(FileReaderBuilder):
         *,
         data_dir: Path,
     ) -> None:
-        """See `write_records`; ``shards`` is filled when the records are written."""
+        """Takes the arguments of `write_records`; ``shards`` is filled when the records are written."""
         self._write_shards = write_shards
         self._plan = plan
         self._streams = tuple(streams)
@@ -117,14 +117,14 @@ class VideoText(FileReaderBuilder):
         )
 
     def _log_download_bytes(self) -> None:
-        """Says nothing, for nothing is downloaded."""
+        """Prints nothing, because nothing is downloaded."""
 
     def _log_download_done(self) -> None:
-        """Says nothing; the caller reports what was written."""
+        """Prints nothing; the caller reports what was written."""
 
 
 def _split_info(summaries: Sequence[ShardSummary], writer: ShardWriter) -> tfds.core.SplitInfo:
-    """TensorFlow Datasets' description of the files of a split."""
+    """Returns the description of a split's files for TensorFlow Datasets."""
     first = min(summaries, key=lambda summary: summary.index)
     return tfds.core.SplitInfo(
         name=first.split,
@@ -141,7 +141,7 @@ def _split_info(summaries: Sequence[ShardSummary], writer: ShardWriter) -> tfds.
 
 @contextlib.contextmanager
 def _only_warnings() -> Iterator[None]:
-    """Keeps the log lines about folders and file patterns off the terminal."""
+    """Keeps log lines about folders and file patterns off the terminal."""
     before = logging.get_verbosity()
     logging.set_verbosity(logging.WARNING)
     try:

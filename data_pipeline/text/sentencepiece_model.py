@@ -1,4 +1,4 @@
-"""Subword or word tokenizer trained on the training captions (sentencepiece)."""
+"""This module trains and reads sentencepiece tokenizers, of subwords or words, on the training captions."""
 
 import hashlib
 import io
@@ -14,15 +14,15 @@ from data_pipeline.text.tokenizer import PAD_ID, TokenizedText
 KINDS = ("unigram", "bpe", "word")
 UNKNOWN_ID = 1
 WORD_START = "▁"
-"""Sentencepiece's mark of the white space before a word."""
+"""Sentencepiece marks the white space before a word in this way."""
 
 _WORD = re.compile(r"\S+")
 
 
 class SentencePieceTokenizer:
-    """A trained tokenizer. Text is normalised (NFKC) and folded to lower case before it is cut.
+    """This is a trained tokenizer; text is normalised (NFKC) and folded to lower case before it is cut.
 
-    Attributes: see `Tokenizer`; ``kind`` is one of `KINDS`.
+    Attributes: `Tokenizer` has them; ``kind`` is one of `KINDS`.
     """
 
     file_name = "tokenizer.model"
@@ -33,8 +33,8 @@ class SentencePieceTokenizer:
 
         Args:
             model: the file's bytes.
-            kind: one of `KINDS`, for which it was trained.
-            where: names the file in messages.
+            kind: one of `KINDS`, the one for which it was trained.
+            where: the name of the file in messages.
 
         Raises:
             InputError: it is not a model that `train_tokenizer` wrote.
@@ -43,7 +43,7 @@ class SentencePieceTokenizer:
 
         self._processor: Any = sentencepiece.SentencePieceProcessor()
         try:
-            # Not the constructor's argument: it takes an empty model in silence.
+            # The constructor's argument would accept an empty model without an error.
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError as error:
             raise InputError(
@@ -63,7 +63,7 @@ class SentencePieceTokenizer:
         """Cuts a text into tokens."""
         if self.kind != "word":
             return self._encode(text, 0)
-        # One word at a time: sentencepiece would join unknown words that follow each other into one token.
+        # This goes one word at a time: sentencepiece would join consecutive unknown words into one token.
         parts = [self._encode(match.group(), match.start()) for match in _WORD.finditer(text)]
         return TokenizedText(
             [token for part in parts for token in part.ids], [span for part in parts for span in part.offsets]
@@ -76,11 +76,11 @@ class SentencePieceTokenizer:
         )
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of tokens, as normalised; padding vanishes and unknown words become ``⁇``."""
+        """Returns the normalised text of tokens; padding vanishes and unknown words become ``⁇``."""
         return str(self._processor.decode([token for token in ids if token != PAD_ID]))
 
     def pieces(self) -> list[str]:
-        """The token of every id; one that begins a word starts with `WORD_START`. Words come by frequency."""
+        """Returns the token of every id, by frequency of words; one that begins a word starts with `WORD_START`."""
         return [str(self._processor.id_to_piece(token)) for token in range(self.size)]
 
 
@@ -91,9 +91,9 @@ def train_tokenizer(
 
     Args:
         texts: training captions.
-        model_path: where to write the model.
+        model_path: the path of the model file to write.
         kind: one of `KINDS`.
-        vocabulary_size: largest number of ids; few texts give fewer.
+        vocabulary_size: the largest number of ids; few texts give fewer.
 
     Raises:
         InputError: the kind is unknown, there is no text, or the vocabulary is too small for its characters.
@@ -110,7 +110,7 @@ def train_tokenizer(
             model_type=kind,
             vocab_size=vocabulary_size,
             hard_vocab_limit=False,
-            # The default, 0.9995, would make digits unknown: captions hold few.
+            # The default, 0.9995, would make digits unknown, because captions have few of them.
             character_coverage=1.0,
             normalization_rule_name="nmt_nfkc_cf",
             pad_id=PAD_ID,

@@ -1,4 +1,4 @@
-"""What every tokenizer does, and how its tokens meet spans of characters."""
+"""This module says what every tokenizer does, and which of its tokens a span of characters covers."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ PAD_ID = 0
 
 @dataclasses.dataclass(frozen=True)
 class TokenizedText:
-    """Tokens of a text.
+    """A tokenized text holds the tokens of a text.
 
     Attributes:
         ids: one id per token; never `PAD_ID`.
-        offsets: first character and one past the last character of each token in the original text. A
-            token may begin with the white space before it, and one that stands for no character of its
-            own (such as all but the last part of a ligature) is empty.
+        offsets: the first character of each token in the original text and one past its last. A token may begin with
+            the white space before it, and a token for no character of its own (such as all but the last part of a
+            ligature) is empty.
     """
 
     ids: list[int]
@@ -23,15 +23,15 @@ class TokenizedText:
 
 
 class Tokenizer(Protocol):
-    """Cuts captions into tokens.
+    """A tokenizer cuts captions into tokens.
 
     Attributes:
         kind: ``unigram``, ``bpe`` or ``word`` (trained on the captions) or ``wordpiece`` (given).
-        size: number of ids, with `PAD_ID`; every id is below it.
-        unknown_id: id of what the vocabulary lacks.
-        file_name: name under which the file is kept in a prepared data set; `load_tokenizer` goes by it.
+        size: the number of ids, with `PAD_ID`; every id is below it.
+        unknown_id: the id of text that the vocabulary lacks.
+        file_name: the name of the tokenizer's file in prepared data.
         content: the file's bytes.
-        sha256: their hash, hexadecimal.
+        sha256: the SHA-256 of these bytes, hexadecimal.
     """
 
     kind: str
@@ -46,23 +46,23 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of tokens, as normalised; padding vanishes and unknown words become a mark."""
+        """Returns the normalised text of tokens; padding vanishes and unknown words become a mark."""
         ...
 
     def pieces(self) -> list[str]:
-        """The token of every id, as the file writes it; empty for an id that stands for none."""
+        """Returns the token of every id, as the file writes it; it is empty for an id without a token."""
         ...
 
 
 def token_span(offsets: Sequence[tuple[int, int]], char_span: tuple[int, int]) -> tuple[int, int] | None:
-    """First token and one past the last token that overlap a span of characters.
+    """Returns the first token that overlaps a span of characters, and one past the last.
 
     Args:
         offsets: as in `TokenizedText`, possibly cut short.
-        char_span: first character and one past the last one.
+        char_span: the first character and one past the last one.
 
     Returns:
-        The span in tokens, or None where no token overlaps (such as after a cut).
+        The span in tokens, or None where no token overlaps, as after a cut.
     """
     first, end = char_span
     inside = [index for index, (begin, stop) in enumerate(offsets) if max(begin, first) < min(stop, end)]

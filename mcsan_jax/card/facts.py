@@ -24,10 +24,10 @@ class PreparedFacts:
     """These facts come from the prepared data.
 
     Attributes:
-        folder: of the prepared data.
+        folder: the folder of the prepared data.
         manifest: its manifest.
         licence: the terms of the annotations, as their reader stated them; empty where none are stored.
-        parameters: says in words how many parameters the network has that the configuration builds for this data.
+        parameters: the number of parameters of the network that the configuration builds for this data, in words.
     """
 
     folder: pathlib.Path
@@ -41,13 +41,12 @@ class Facts:
     """The facts are all that is known of a run.
 
     Attributes:
-        folder: of the run.
+        folder: the folder of the run.
         config: the configuration it was trained with.
-        versions: of the packages that trained it.
-        fingerprint: of the prepared data that it was trained on.
-        command: the command line that trained it; empty where an earlier version did, which stored none.
-        evaluations: of its splits, the test split first where it was evaluated; those with captions of the same text
-            as one query come last.
+        versions: the versions of the packages that trained it.
+        fingerprint: the fingerprint of the prepared data that it was trained on.
+        command: the command line that trained it; empty where an earlier version trained it, which stored none.
+        evaluations: its evaluated splits, the test split first; those with merged duplicates come last.
         prepared: the data; None where it was not found.
     """
 

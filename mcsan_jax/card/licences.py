@@ -17,7 +17,7 @@ _ENCODERS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, as i
 
 
 def licence_facts(facts: Facts) -> dict[str, str]:
-    """Returns the licence of each kind of input; one that the run cannot know says that it is to be filled in."""
+    """Returns the licence of each kind of input; one that the run cannot know is marked as to be filled in."""
     if facts.prepared and facts.prepared.manifest.dataset == EMBEDDED:
         found = {"captions and features": "none needed: made on the spot by this package (Apache-2.0)"}
     else:

@@ -11,8 +11,8 @@ def limits(facts: Facts) -> list[str]:
     """Returns the limits of the figures, then those of the model."""
     sentences = [sentence for run in facts.evaluations for sentence in _of_evaluation(facts, run)]
     sentences.append(
-        f"One seed ({facts.config.train.seed}): the intervals resample videos; how much another seed would move the "
-        "figures is not in them."
+        f"One seed ({facts.config.train.seed}): the intervals resample videos and do not show how much another "
+        "seed would change the figures."
     )
     evaluations = len(facts.entries("val"))
     if evaluations > 1:
@@ -26,13 +26,13 @@ def _of_evaluation(facts: Facts, run: EvaluatedRun) -> Iterator[str]:
         yield f"Split {split} chose the checkpoint that is reported on it: its figures are optimistic."
     if record.protocol.official is False:
         yield (
-            f"Split {split} does not have the counts of {record.protocol.name}: its figures compare with no published "
-            "ones."
+            f"Split {split} does not have the counts of {record.protocol.name}: its figures cannot be compared with "
+            "published ones."
         )
     elif record.protocol.official is None:
         yield (
-            f"No published protocol is known for split {split}: its figures compare only with figures on the very "
-            "same videos and captions."
+            f"No published protocol is known for split {split}: its figures can only be compared with figures on "
+            "the same videos and captions."
         )
     width = ""
     if record.intervals:
@@ -53,7 +53,7 @@ def _of_model(facts: Facts) -> Iterator[str]:
     yield (
         f"It reads {data.max_frames} frames of a video (more are sampled evenly), {data.max_tokens} tokens, "
         f"{data.max_actions} actions, {data.max_entities} entities and {data.max_relationships} relationships of a "
-        "caption; what is beyond is not seen."
+        "caption, and does not see the rest."
     )
     if facts.prepared is None:
         return
@@ -62,7 +62,7 @@ def _of_model(facts: Facts) -> Iterator[str]:
     named = f" ({', '.join(f'{key} {value}' for key, value in sorted(parser.items()))})" if parser else ""
     yield (
         f"Actions, entities and relationships come from a parser for English{named} or with the data; captions in "
-        "other languages, and words that it misreads, have fewer levels to be found by."
+        "other languages, and captions with words that it misreads, are compared on fewer levels."
     )
     train = manifest.splits[data.train_split]
     sizes = ", ".join(f"{size} at level {level}" for level, size in manifest.attribute_sizes.items())

@@ -1,4 +1,4 @@
-"""BERT (Devlin et al. 2019): token ids to contextual states, with the parameters of a published encoder."""
+"""This module is BERT (Devlin et al. 2019): it turns token ids into states, with published parameters if wanted."""
 
 import dataclasses
 
@@ -12,18 +12,18 @@ from mcsan_jax.models.layers import Linear, rematerialized
 
 @dataclasses.dataclass(frozen=True)
 class BertShape:
-    """Sizes of an encoder, as its ``config.json`` has them, and its two special tokens.
+    """These are the sizes of an encoder, as its ``config.json`` has them, and its two special tokens.
 
     Attributes:
-        vocabulary_size: rows of the word embedding.
-        width: of the states.
-        layers: how many.
-        heads: of each layer's attention.
-        inner_width: of the feed-forward part.
-        places: longest input, with both special tokens.
-        segments: rows of the segment embedding, of which the first is used.
-        norm_epsilon: of LayerNorm.
-        first_token, last_token: ids put before and after every text ([CLS] and [SEP]).
+        vocabulary_size: the number of rows of the word embedding.
+        width: the size of a state.
+        layers: the number of layers.
+        heads: the number of attention heads of a layer.
+        inner_width: the width of the feed-forward part.
+        places: the number of tokens of the longest input, with both special tokens.
+        segments: the number of rows of the segment embedding, of which the first is used.
+        norm_epsilon: the epsilon of LayerNorm.
+        first_token, last_token: the ids that stand before and after every text ([CLS] and [SEP]).
     """
 
     vocabulary_size: int
@@ -39,15 +39,15 @@ class BertShape:
 
 
 class Bert(nn.Module):
-    """States of a text's own tokens; the special tokens are put around them and their states left out.
+    """BERT computes the states of a text's own tokens; special tokens stand around them and their states are dropped.
 
-    Post-norm transformer layers with exact GELU, as in the original. There is no dropout: the encoder is used as it
+    It has post-norm transformer layers with exact GELU, as in the original. It has no dropout: it is used as it
     is, or tuned a little. Axes: t texts, w tokens without the special ones, width of the encoder.
 
     Attributes:
-        shape: sizes of the encoder.
-        compute_dtype: type of the inputs of its products, float32 or bfloat16.
-        remat: whether layers are computed again for the gradient instead of being kept.
+        shape: the sizes of the encoder.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
+        remat: whether layers are computed again for the gradient, so that their results need not be kept.
     """
 
     shape: BertShape
@@ -70,13 +70,13 @@ class Bert(nn.Module):
 
 
 class BertLayer(nn.Module):
-    """Self-attention and feed-forward, each followed by a residual connection and LayerNorm.
+    """This layer has self-attention and a feed-forward part; a residual connection and LayerNorm follow each.
 
     Axes of input and output: t texts, w tokens with the special ones, width of the encoder.
 
     Attributes:
-        shape: sizes of the encoder.
-        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+        shape: the sizes of the encoder.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
     """
 
     shape: BertShape
@@ -102,7 +102,7 @@ class BertLayer(nn.Module):
 def with_special_tokens(
     token_ids: Int[Array, "t w"], mask: Bool[Array, "t w"], first: int, last: int
 ) -> tuple[Int[Array, "t w_plus_2"], Bool[Array, "t w_plus_2"]]:
-    """Each text between two special tokens, the second right after its last real token; and which are real."""
+    """Returns each text between two special tokens, the second right after its last token, and which are real."""
     count = jnp.sum(mask, axis=1, keepdims=True)
     padded = jnp.pad(token_ids, ((0, 0), (1, 1)))
     place = jnp.arange(padded.shape[1])[None]

@@ -1,4 +1,4 @@
-"""The few blocks that both encoders share. Parameters, norms and softmax are float32 throughout."""
+"""This module holds the blocks that both encoders share; parameters, norms and softmax are float32 throughout."""
 
 import functools
 import inspect
@@ -14,13 +14,13 @@ from data_pipeline.batches.batch import AnyArray
 Block = TypeVar("Block", bound=nn.Module)
 
 _LOWEST = -1e30
-"""Added to masked attention logits: finite, so that a fully masked row has a finite softmax."""
+"""Masked attention logits have this value; it is finite, so that a fully masked row has a finite softmax."""
 
 
 def rematerialized(block: type[Block], wanted: bool) -> type[Block]:
-    """The block, which computes what its gradient needs again instead of keeping it, where that is wanted.
+    """Returns the block, which recomputes for its gradient what it would otherwise keep, where that is wanted.
 
-    The block's arguments are arrays (or None) but for a last one, ``train``, if it has that.
+    The block's arguments are arrays or None; a last one may be the flag ``train``.
     """
     if not wanted:
         return block
@@ -30,13 +30,13 @@ def rematerialized(block: type[Block], wanted: bool) -> type[Block]:
 
 
 class Linear(nn.Module):
-    """An affine map ``x K + b`` whose product takes inputs in `compute_dtype`; sums and result are float32.
+    """A linear layer computes ``x K + b``; its product takes inputs in `compute_dtype`, sums and result are float32.
 
     Its parameters have the names and the initial values of a `flax.linen.Dense` inside it.
 
     Attributes:
-        features: size of the last axis of the result.
-        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+        features: the size of the last axis of the result.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
     """
 
     features: int
@@ -49,15 +49,15 @@ class Linear(nn.Module):
 
     @nn.compact
     def weights(self, inputs: int) -> tuple[Float[AnyArray, "d features"], Float[AnyArray, " features"]]:
-        """Kernel and bias for so many inputs, for a product that is made elsewhere."""
+        """Returns kernel and bias for so many inputs, for a product that is computed elsewhere."""
         return _DenseWeights(self.features, name="Dense_0")(inputs)
 
 
 class _DenseWeights(nn.Module):
-    """The weights of a `flax.linen.Dense`, which itself rounds products and biases to the type of its inputs.
+    """These weights have the names and initial values of a `flax.linen.Dense`, which would round products and biases.
 
     Attributes:
-        features: columns of the kernel.
+        features: the number of columns of the kernel.
     """
 
     features: int
@@ -69,7 +69,7 @@ class _DenseWeights(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """``Σ_i softmax_i(w · h_i) h_i`` over real items; zero where there is none.
+    """Attention pooling computes ``Σ_i softmax_i(w · h_i) h_i`` over real items; it is zero where there is none.
 
     Axes: b rows, n items of a row, d numbers of an item. The module has no fields.
     """
@@ -81,14 +81,14 @@ class AttentionPooling(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Scaled dot-product attention with learned queries and keys of half the width; values are the keys' inputs.
+    """This scaled dot-product attention learns queries and keys of half the width; the values are the keys' inputs.
 
-    ``c_i = Σ_j softmax_j(q(x_i) · k(y_j) / √(d/2)) y_j`` over allowed pairs; zero where none is allowed.
+    It computes ``c_i = Σ_j softmax_j(q(x_i) · k(y_j) / √(d/2)) y_j`` over allowed pairs, and zero where none is.
     Axes: n queries of dx numbers, m keys of d numbers; the result has a vector of d numbers for each query.
 
     Attributes:
-        width: d; queries and keys are mapped to half of it.
-        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+        width: d; queries and keys have half of it.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
     """
 
     width: int
@@ -106,15 +106,15 @@ class CrossAttention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward, each with a residual connection.
+    """This layer has pre-norm self-attention and a feed-forward part, each with a residual connection.
 
     Axes of input and output: b rows, n items, d = width.
 
     Attributes:
-        width: of the states; the feed-forward part is four times as wide.
-        heads: of the attention, which divide the width.
-        dropout: share of both results that is dropped in training.
-        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+        width: the size of a state; the feed-forward part is four times as wide.
+        heads: the number of attention heads, which divides the width.
+        dropout: the share of both results that is dropped in training.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
     """
 
     width: int
@@ -142,7 +142,7 @@ class TransformerLayer(nn.Module):
 def _product(
     x: Float[Array, "*batch d"], kernel: Float[Array, "d features"], compute_dtype: str
 ) -> Float[Array, "*batch features"]:
-    """``x K`` in float32, with both factors rounded to `compute_dtype`; so are the factors of its gradients."""
+    """Returns ``x K`` in float32; both factors, and those of its gradients, are rounded to `compute_dtype`."""
     if compute_dtype == "float32":
         return _contract(x, kernel, (-1,), (0,))
     return _rounded_product(x, kernel, compute_dtype)
@@ -159,7 +159,7 @@ def _forward(x: Array, kernel: Array, compute_dtype: str) -> tuple[Array, tuple[
 
 
 def _backward(compute_dtype: str, factors: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    """Without it JAX would round both gradients to `compute_dtype`, and not the factors of their products."""
+    """Rounds the factors of the gradients' products; JAX would round the gradients themselves instead."""
     x, kernel = factors
     rounded = gradient.astype(compute_dtype)
     rows = tuple(range(x.ndim - 1))
@@ -170,7 +170,7 @@ _rounded_product.defvjp(_forward, _backward)
 
 
 def _contract(x: Array, y: Array, axes_of_x: tuple[int, ...], axes_of_y: tuple[int, ...]) -> Array:
-    """The product over these axes of both, with sums in float32."""
+    """Returns the product over these axes of both, with sums in float32."""
     axes = tuple(axis % x.ndim for axis in axes_of_x), axes_of_y
     return jax.lax.dot_general(x, y, (axes, ((), ())), preferred_element_type=jnp.float32)
 
@@ -178,13 +178,13 @@ def _contract(x: Array, y: Array, axes_of_x: tuple[int, ...], axes_of_y: tuple[i
 def masked_softmax(
     logits: Float[Array, "*batch n"], mask: Bool[Array, "*batch n"]
 ) -> Float[Array, "*batch n"]:
-    """Softmax over the last axis among unmasked entries; all zero where everything is masked."""
+    """Returns the softmax over the unmasked entries of the last axis; it is zero where all are masked."""
     weights = jax.nn.softmax(jnp.where(mask, logits, _LOWEST), axis=-1)
     return jnp.where(mask, weights, 0.0)
 
 
 def masked_mean(x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:
-    """Mean over real items; zero where there is none."""
+    """Returns the mean over real items; it is zero where there is none."""
     weights = mask.astype(x.dtype)
     total = jnp.einsum("bn,bnd->bd", weights, x)
     return total / jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1.0)

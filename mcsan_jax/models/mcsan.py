@@ -1,4 +1,4 @@
-"""The network: a video encoder, a text encoder and one attribute projector that both use."""
+"""This module is the network: a video encoder, a text encoder and an attribute projector that both use."""
 
 import dataclasses
 
@@ -19,13 +19,13 @@ from mcsan_jax.models.video_encoder import VideoEncoder
 
 @dataclasses.dataclass(frozen=True)
 class DataShape:
-    """What the network must know about the data: it comes from the manifest of the prepared data.
+    """These are the sizes that the network takes from the data; the manifest of the prepared data states them.
 
     Attributes:
-        vocabulary_size: number of tokens.
-        role_count: number of roles.
-        frame_dim: numbers in a frame's features.
-        region_dim: numbers in a region's features; 0 where there are no regions.
+        vocabulary_size: the number of tokens.
+        role_count: the number of roles.
+        frame_dim: the size of a frame's features.
+        region_dim: the size of a region's features; 0 where there are no regions.
         attributes: pairs of a node level and the number of its attributes.
     """
 
@@ -37,15 +37,15 @@ class DataShape:
 
 
 class MCSAN(nn.Module):
-    """Both encoders return the same four levels; `scoring` compares them.
+    """The network encodes videos and captions on the same four levels; `mcsan_jax.scoring` compares them.
 
     The collection ``statistics`` holds the mean and standard deviation of the training features, so that a
     checkpoint standardises features by itself, and the constants of the linear branch.
 
     Attributes:
-        config: the experiment; the network reads the groups data (sizes), model, similarity and loss.
-        shape: sizes that come from the data.
-        pretrained: sizes of the pretrained text encoder; None where the text encoder learns its own words.
+        config: the experiment; the network reads its groups ``data`` (sizes), ``model``, ``similarity`` and ``loss``.
+        shape: the sizes that come from the data.
+        pretrained: the sizes of the pretrained text encoder; None where the text encoder learns its own words.
     """
 
     config: Config
@@ -88,7 +88,7 @@ class MCSAN(nn.Module):
         )
 
     def encode_videos(self, videos: VideoBatch, train: bool = False) -> Encoding:
-        """Frame features as stored [v, f, d] to levels ([v, width], [v, f, width]) and attribute logits [v, a]."""
+        """Encodes stored features [v, f, d] as levels ([v, width], [v, f, width]) and attribute logits [v, a]."""
         frames = self.frame_statistics(jnp.asarray(videos.frames))
         regions = None
         if self.shape.region_dim and videos.regions is not None:
@@ -102,7 +102,7 @@ class MCSAN(nn.Module):
         return Encoding(embeddings, logits, self.linear_branch.encode_videos(frames, mask))
 
     def encode_texts(self, texts: TextBatch, train: bool = False) -> Encoding:
-        """Tokens and graphs to levels ([t, width], [t, n, width]) and attribute logits [t, a]."""
+        """Encodes tokens and graphs as levels ([t, width], [t, n, width]) and attribute logits [t, a]."""
         with jax.default_matmul_precision(self.config.model.matmul_precision):
             embeddings, states = self.text_encoder(texts, train)
             logits = self.text_attribute_projector(embeddings)
@@ -112,7 +112,10 @@ class MCSAN(nn.Module):
         return Encoding(embeddings, logits, self.linear_branch.encode_texts(ids, mask, states))
 
     def scoring_parameters(self) -> ScoringParameters:
-        """Level weights (summing to one) and temperature, constants unless the config has them learned; linear share."""
+        """Returns the level weights, which sum to one, the temperature, and the share of the linear branch.
+
+        Weights and temperature are constants unless they are learned.
+        """
         logits, log_temperature = self.level_weight_logits, self.log_temperature
         if not self.config.similarity.learn_level_weights:
             logits = jax.lax.stop_gradient(logits)
@@ -127,7 +130,7 @@ class MCSAN(nn.Module):
         )
 
     def __call__(self, batch: PairBatch, train: bool = False) -> tuple[Encoding, Encoding, ScoringParameters]:
-        """Both encodings and the scoring parameters."""
+        """Returns the encodings of the videos, those of the texts, and the scoring parameters."""
         return (
             self.encode_videos(batch.videos, train),
             self.encode_texts(batch.texts, train),
@@ -136,13 +139,13 @@ class MCSAN(nn.Module):
 
 
 class AttributeProjector(nn.Module):
-    """The cross-modal parameter-share attribute projection: the mean of a level's vectors to logits over attributes.
+    """The cross-modal parameter-share attribute projection maps the mean of a level's vectors to attribute logits.
 
-    There is one affine map for each level. Input vectors are [b, n, width], logits of a level [b, a].
+    Each level has its own affine map, from vectors [b, n, width] of b items to logits [b, a] over a attributes.
 
     Attributes:
         sizes: pairs of a node level and the number of its attributes.
-        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
     """
 
     sizes: tuple[tuple[str, int], ...]
@@ -159,10 +162,10 @@ class AttributeProjector(nn.Module):
 
 
 class Standardization(nn.Module):
-    """``(x − mean) / standard deviation`` with constants that are stored, not learned.
+    """This layer computes ``(x − mean) / standard deviation`` with constants that are stored, not learned.
 
     Attributes:
-        dim: numbers in a vector, the size of the last axis of input and output.
+        dim: the size of a vector, which is the last axis of input and output.
     """
 
     dim: int

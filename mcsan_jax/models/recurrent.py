@@ -1,7 +1,7 @@
-"""Gated recurrent units in both directions, over the real tokens only.
+"""This module runs gated recurrent units in both directions, over the real tokens only.
 
-It is our own instead of `flax.linen.RNN` and `Bidirectional`, which scan over all tokens, padding included, and add to
-the gradients of the weights at every step. By `benchmarks/recurrent.py` such a plain scan takes 2.4 times as long
+It does not use `flax.linen.RNN` and `Bidirectional`, which scan over all tokens, padding included, and add to the
+gradients of the weights at every step. By `benchmarks/recurrent.py` such a plain scan takes 2.4 times as long
 forward and 2.1 times with gradients on two CPU cores (`docs/results.md`); on accelerators nothing was measured.
 """
 
@@ -18,14 +18,14 @@ from mcsan_jax.models.sequence_packing import Packing, over_used_slots, pack, to
 
 
 class BidirectionalGRU(nn.Module):
-    """Gated recurrent units in both directions, averaged (Cho et al. 2014).
+    """This layer averages gated recurrent units that run in both directions (Cho et al. 2014).
 
     Padding must come last; it is not read, and the output there is zero. Products run in `compute_dtype`, sums in
     float32. Axes: b rows, n tokens, d numbers of a token; the result has ``width`` numbers for each token.
 
     Attributes:
-        width: of the states.
-        compute_dtype: type of the inputs of its products, float32 or bfloat16.
+        width: the size of a state.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
     """
 
     width: int
@@ -46,7 +46,7 @@ class BidirectionalGRU(nn.Module):
 
 
 class GRUWeights(NamedTuple):
-    """Weights of both directions; the gates stand side by side as reset, update and new.
+    """These are the weights of both directions; the gates stand side by side in the order reset, update, new.
 
     Attributes:
         kernel: W, for the inputs.
@@ -62,7 +62,7 @@ class GRUWeights(NamedTuple):
 
 
 class _Trace(NamedTuple):
-    """What the backward pass needs of each step, one row for each slot of the packing."""
+    """A trace keeps what the backward pass needs of each step, in one row for each slot of the packing."""
 
     gates: Array
     before: Array
@@ -73,7 +73,7 @@ class _Trace(NamedTuple):
 def bidirectional_gru(
     x: Float[Array, "b n d"], mask: Bool[Array, "b n"], weights: GRUWeights, compute_dtype: str
 ) -> Float[Array, "b n width"]:
-    """The mean of the states of both directions; zero at padding, which must come last.
+    """Returns the mean of the states of both directions; it is zero at padding, which must come last.
 
     With ``a = x W + b`` and ``u = h U``, a step is
 
@@ -84,8 +84,8 @@ def bidirectional_gru(
         ∂a_n = ∂h' (1 - z) (1 - q²)     ∂a_z = ∂h' (h - q) z (1 - z)     ∂a_r = ∂a_n m r (1 - r)
         ∂u = (∂a_r, ∂a_z, r ∂a_n)       ∂h = z ∂h' + ∂u Uᵀ
 
-    The gradients of the weights, sums over all steps, are made after the last step, each as one product over all
-    tokens: to add to them at each step would move them through memory as often.
+    The gradients of the weights are sums over all steps. Each is computed after the last step, as one product over
+    all tokens; adding to it at each step would move it through memory at each step.
     """
     return _forward(x, mask, weights, compute_dtype)[0]
 
@@ -149,7 +149,7 @@ def _backward(compute_dtype: str, residuals: tuple, gradient: Array) -> tuple[Ar
 def _after_last_step(
     packing: Packing, inputs: Array, trace: _Trace, d_a: Array, weights: GRUWeights, compute_dtype: str
 ) -> tuple[Array, GRUWeights]:
-    """Gradients of the inputs in their slots and of the weights, from those of ``a``."""
+    """Returns the gradients of the inputs in their slots, and of the weights, from those of ``a``."""
     width = trace.before.shape[-1]
 
     def compute(count: int) -> tuple[Array, GRUWeights]:
@@ -176,7 +176,7 @@ bidirectional_gru.defvjp(_forward, _backward)
 
 
 def _product(axes: str, x: Array, fast: Array) -> Array:
-    """A product in the type of its second factor, with sums in at least float32."""
+    """Returns a product in the type of its second factor, with sums in at least float32."""
     sums = jnp.float64 if fast.dtype == jnp.float64 else jnp.float32
     return jnp.einsum(axes, x.astype(fast.dtype), fast, preferred_element_type=sums)
 
@@ -198,7 +198,7 @@ def _put_rows(slots: Array, rows: Array, start: Array) -> Array:
 
 
 def _orthogonal_gates(key: Array, shape: tuple[int, int, int]) -> Array:
-    """One orthogonal matrix per direction and gate."""
+    """Returns one orthogonal matrix for each direction and gate."""
     directions, width, gates = shape
     keys = jax.random.split(key, directions * gates // width)
     blocks = [nn.initializers.orthogonal()(one, (width, width)) for one in keys]

@@ -1,4 +1,4 @@
-"""The order in which a recurrent layer reads sequences of different lengths: few empty steps, and fixed shapes.
+"""This module packs sequences of different lengths for a recurrent layer: few empty steps, and fixed shapes.
 
 Rows are sorted by length, longest first, and both directions start at a sequence's own first token, so that after
 some steps only the first rows are still going. A step computes as many rows as are going, rounded up to one of
@@ -20,22 +20,22 @@ from jaxtyping import Array, Bool, Float, Int
 Result = TypeVar("Result")
 
 _LEAST_ROWS = 8
-"""A product with fewer rows takes as long: it spends its time on reading the weights."""
+"""A product with fewer rows takes as long as one with so many: reading the weights takes its time."""
 _LEAST_SLOTS = 128
-"""Fewer slots are not worth another version of the products over all of them."""
+"""Fewer slots than these are not worth another version of the products over all of them."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Packing:
-    """Where each token stands. Axes: 2 directions, `g` shares of `r` rows, `n` tokens, `p = r n` slots.
+    """A packing says where each token stands. Axes: 2 directions, `g` shares of `r` rows, `n` tokens, `p = r n` slots.
 
     Attributes:
-        sizes: numbers of rows that a step may compute, the largest first.
-        ends: for each size the number of steps with at least so many rows.
-        starts: first slot of each step.
-        count: number of slots that are in use, the first ones.
-        tokens: the token of each slot, counted through its share.
+        sizes: the numbers of rows that a step may compute, the largest first.
+        ends: for each size, the number of steps with at least so many rows.
+        starts: the first slot of each step.
+        count: the number of slots in use, which are the first ones.
+        tokens: the token of each slot, by its number in its share.
         filled: True for slots of real tokens.
         slots: the slot of each token.
         real: True for real tokens.
@@ -52,7 +52,7 @@ class Packing:
 
 
 def pack(mask: Bool[Array, "b n"]) -> Packing:
-    """The packing of sequences that have their padding last."""
+    """Packs sequences whose padding comes last."""
     batch, length = mask.shape
     shares = _shares(batch)
     rows = batch // shares
@@ -88,7 +88,7 @@ def pack(mask: Bool[Array, "b n"]) -> Packing:
 
 
 def to_slots(packing: Packing, values: Float[Array, "b n d"]) -> Float[Array, "2 g p d"]:
-    """Values of the tokens in the order of each direction; zero in slots without a real token."""
+    """Returns the values of the tokens in the order of each direction; slots without a token are zero."""
     shares, slots = packing.filled.shape
     shared = values.reshape(1, shares, slots, -1)
     taken = jnp.take_along_axis(shared, packing.tokens[..., None], axis=2)
@@ -96,7 +96,7 @@ def to_slots(packing: Packing, values: Float[Array, "b n d"]) -> Float[Array, "2
 
 
 def to_tokens(packing: Packing, values: Float[Array, "2 g p d"]) -> Float[Array, "b n d"]:
-    """The transpose of `to_slots`: the sum of both directions at each token; zero at padding."""
+    """Returns the transpose of `to_slots`: the sum of both directions at each token, and zero at padding."""
     taken = jnp.take_along_axis(values, packing.slots[..., None], axis=2)
     return jnp.where(packing.real[..., None], (taken[0] + taken[1]).reshape(*packing.real.shape, -1), 0.0)
 
@@ -105,8 +105,8 @@ def over_used_slots(packing: Packing, compute: Callable[[int], Result]) -> Resul
     """Runs `compute` with a fixed number of slots that holds all slots in use.
 
     Args:
-        packing: tells how many are in use.
-        compute: a function of the first so many slots; its results have the same shapes for all numbers.
+        packing: says how many slots are in use.
+        compute: a function of a number of slots, the first ones; its results have the same shapes for every number.
     """
     sizes = sorted(_fixed_sizes(packing.filled.shape[1], _LEAST_SLOTS))
     branches = [lambda size=size: compute(size) for size in sizes]
@@ -114,7 +114,7 @@ def over_used_slots(packing: Packing, compute: Callable[[int], Result]) -> Resul
 
 
 def _shares(batch: int) -> int:
-    """Over how many devices the rows of an array are split.
+    """Returns the number of devices over which the rows of an array are split.
 
     Inside `jax.shard_map` an array has the rows of its own device only, which need no further division: shares of a
     few rows each would all wait for the longest of any of them.
@@ -125,9 +125,9 @@ def _shares(batch: int) -> int:
 
 
 def _fixed_sizes(largest: int, least: int) -> tuple[int, ...]:
-    """All eighths of the largest size that are not below `least`, and the largest itself.
+    """Returns all eighths of the largest size that are not below `least`, and the largest itself.
 
-    Fewer rows save time on a processor only: an accelerator takes as long for them, and waits for each decision.
+    Fewer rows save time on a processor only: an accelerator takes as long for them, and must wait for each branch.
     """
     if jax.default_backend() != "cpu":
         return (largest,)

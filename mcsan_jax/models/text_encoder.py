@@ -1,4 +1,4 @@
-"""The text side: token states, then the semantic graph over them."""
+"""This module is the text encoder: states of tokens, then the semantic graph over them."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ from mcsan_jax.models.layers import (
 from mcsan_jax.models.recurrent import BidirectionalGRU
 
 PRETRAINED = "pretrained"
-"""Name of the module whose parameters were published with a pretrained encoder."""
+"""This is the name of the module whose parameters were published with a pretrained encoder."""
 ROLES = "roles"
-"""Name of the embedding of roles, by which nodes and relationships are multiplied."""
+"""This is the name of the embedding of roles, by which nodes and relationships are multiplied."""
 
 
 class TextEncoder(nn.Module):
-    """Captions to four levels.
+    """The text encoder turns captions into four levels.
 
     * global: attention pooling over token states;
     * entity and action: max-pooling over a node's tokens, times a role embedding, then graph attention along the
@@ -36,17 +36,16 @@ class TextEncoder(nn.Module):
     * relationship: a function of both ends of an edge and the embedding of its role.
 
     With ``sentence_node`` the pooled sentence is one more node of the graph, without a role. Actions attend to it, it
-    attends to itself only, and the global level is what becomes of it.
+    attends to itself only, and its state after the graph attention is the global level.
 
-    The global level is [t, width], every other level [t, n, width], for t texts and a capacity of n nodes or
-    relationships.
+    The global level is [t, width] and every other level [t, n, width], for t texts with n node or edge slots.
 
     Attributes:
         config: the group ``model`` of the experiment.
-        vocabulary_size: number of tokens.
-        role_count: number of roles.
-        max_actions: slots of actions; they come before those of entities.
-        pretrained: sizes of the pretrained encoder; None where there is none.
+        vocabulary_size: the number of tokens.
+        role_count: the number of roles.
+        max_actions: the number of slots for actions, which come before those for entities.
+        pretrained: the sizes of the pretrained encoder; None where there is none.
     """
 
     config: ModelConfig
@@ -108,15 +107,15 @@ class TextEncoder(nn.Module):
 
 
 class TokenContext(nn.Module):
-    """Token ids to contextual states of the model's width.
+    """This module turns token ids into contextual states of the model's width.
 
-    Axes: t texts, w tokens; the result has ``width`` numbers for each token. The optional ``states`` of d numbers are
-    what a frozen pretrained encoder made of the tokens.
+    Axes: t texts, w tokens; the result has ``width`` numbers for each token. The optional ``states``, of d numbers
+    each, are those that a frozen pretrained encoder gave to the tokens.
 
     Attributes:
         config: the group ``model`` of the experiment.
-        vocabulary_size: number of tokens.
-        pretrained: sizes of the pretrained encoder; None where there is none.
+        vocabulary_size: the number of tokens.
+        pretrained: the sizes of the pretrained encoder; None where there is none.
     """
 
     config: ModelConfig
@@ -159,7 +158,7 @@ class TokenContext(nn.Module):
 
 
 def _adjacency(texts: TextBatch, node_count: int) -> Bool[Array, "t n n"]:
-    """Pairs of nodes joined by a relationship, in both directions, and each real node with itself."""
+    """Returns which nodes attend to which: both ends of a relationship to each other, and each node to itself."""
     real = jnp.asarray(texts.edge_mask, jnp.float32)[..., None]
     source = jax.nn.one_hot(texts.edge_source, node_count, dtype=jnp.float32) * real
     target = jax.nn.one_hot(texts.edge_target, node_count, dtype=jnp.float32) * real
@@ -171,7 +170,7 @@ def _adjacency(texts: TextBatch, node_count: int) -> Bool[Array, "t n n"]:
 def _with_sentence(
     allowed: Bool[Array, "t n n"], real: Bool[Array, "t m"], max_actions: int
 ) -> Bool[Array, "t m m"]:
-    """The pairs once the sentence is the last node: every action attends to it, and it to itself."""
+    """Adds the sentence as the last node to the pairs: every action attends to it, and it attends to itself."""
     slots = jnp.arange(real.shape[1])
     listens = (slots < max_actions) | (slots == slots[-1])
     to_sentence = real & real[:, -1:] & listens[None]

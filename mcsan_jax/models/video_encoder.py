@@ -1,4 +1,4 @@
-"""The video side: one spatial or temporal structure per level."""
+"""This module is the video encoder, with one spatial or temporal structure for each level."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from mcsan_jax.models.recurrent import BidirectionalGRU
 
 
 class VideoEncoder(nn.Module):
-    """Frame features, already standardised, to four levels.
+    """The video encoder turns standardised frame features into four levels.
 
     * global: attention pooling over projected frames, or their mean;
     * entity (spatial): each frame by itself, with attention over its regions where there are any;
@@ -79,9 +79,10 @@ class VideoEncoder(nn.Module):
 
 
 class SpatialStructure(nn.Module):
-    """What is in each frame: a projection of the frame plus attention over its regions with a query from the frame.
+    """The spatial structure says what is in each frame.
 
-    A learned embedding tells the regions' places apart (grid cells, or ranks of detections).
+    It is a projection of the frame plus attention over its regions, with a query from the frame. A learned
+    embedding tells the regions' places apart (grid cells, or ranks of detections).
     Axes: v videos, f frames, k regions of a frame.
 
     Attributes:
@@ -107,10 +108,10 @@ class SpatialStructure(nn.Module):
 
 
 class RegionMotion(nn.Module):
-    """How each region changes from frame to frame, whatever its place; the strongest response of all regions counts.
+    """Region motion says how regions change from frame to frame, whatever their place; the strongest response counts.
 
-    One convolution of width 5 over time, shared by all regions, then the maximum over regions of its response plus a
-    learned embedding of the place. Axes: v videos, f frames, k regions of a frame.
+    All regions share one convolution of width 5 over time; the result is the maximum over regions of its response
+    plus a learned embedding of the place. Axes: v videos, f frames, k regions of a frame.
 
     Attributes:
         config: the group ``model`` of the experiment.
@@ -135,9 +136,9 @@ class RegionMotion(nn.Module):
 
 
 class TemporalStructure(nn.Module):
-    """How the frames change: a structure over time with a residual connection from each projected frame.
+    """The temporal structure says how frames change; a residual connection adds each projected frame.
 
-    With ``temporal = "none"`` the projected frame is all there is. Axes: v videos, f frames, k regions of a frame.
+    With ``temporal = "none"`` the projected frame is the result. Axes: v videos, f frames, k regions of a frame.
 
     Attributes:
         config: the group ``model`` of the experiment.
@@ -177,7 +178,7 @@ class TemporalStructure(nn.Module):
 
 
 def _neighbours(x: Float[Array, "v f d"], reach: int) -> Float[Array, "v f many_d"]:
-    """Each frame beside those up to `reach` before and after it (zero outside): a convolution's window."""
+    """Returns each frame beside those up to `reach` before and after it, which are zero outside the video."""
     length = x.shape[1]
     padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
     return jnp.concatenate([padded[:, i : i + length] for i in range(2 * reach + 1)], axis=-1)

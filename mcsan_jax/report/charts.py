@@ -1,6 +1,6 @@
 """This module draws the kinds of charts of a report.
 
-No text that comes from data is drawn: names are in the key beside a chart.
+No text that comes from data is drawn: names stand in the key beside a chart.
 """
 
 import dataclasses
@@ -27,8 +27,9 @@ class Series:
     """A series is drawn in one colour.
 
     Attributes:
-        name: for the key; series of the same name and colour share an entry, none has an empty name.
-        colour: of its lines or bars.
+        name: its name in the key; series of the same name and colour share an entry, and a series without a name has
+            none.
+        colour: the colour of its lines or bars.
         y: values [n].
         x: horizontal coordinates of the values [n]; for stairs their edges [n + 1]; bars do not use it.
         dashed: whether its line is dashed.
@@ -48,7 +49,7 @@ class Words:
     """Words name a chart, describe it and label its axes.
 
     Attributes:
-        id: unique in a page.
+        id: its id, unique in a page.
         title: what it shows.
         description: what is seen in it, for those who do not see it.
         x: title of the horizontal axis.
@@ -75,7 +76,7 @@ def line_chart(
     """Draws lines.
 
     Args:
-        words: of the chart.
+        words: the title, description and labels of the chart.
         series: the lines.
         ticks: names of the categories 0, 1, 2, … on the horizontal axis.
         logarithmic: whether the horizontal axis is logarithmic.
@@ -126,8 +127,8 @@ def bar_chart(
     """Draws groups of bars, one group for each category.
 
     Args:
-        words: of the chart.
-        series: a bar of each group.
+        words: the title, description and labels of the chart.
+        series: the bars, one of each group.
         ticks: names of the groups.
         levels: a height for each group at which a line crosses it.
         logarithmic: whether the vertical axis is logarithmic; a height of one is then visible, and zero is not.

@@ -66,7 +66,7 @@ class ShownFailure:
         query: id of the caption.
         text: the caption.
         video: id of the relevant video.
-        rank: of the relevant video.
+        rank: the rank of the relevant video.
         answers: the first wrong ones.
         scores: rows of the name of a score, that of the relevant video, that of the first answer, and the difference.
         blame: the level to blame.

@@ -51,7 +51,7 @@ def write_report(
 
     Args:
         runs: folders of runs; several have their columns side by side and their curves in one chart.
-        split: that was evaluated in all of them; by default the test split, else the validation split.
+        split: the split, which was evaluated in all of them; by default the test split, else the validation split.
         out: the HTML file; by default ``eval/<split>_report.html`` in the folder of the run, and for several
             ``eval/<split>_report_with_<names of the others>.html`` in that of the first.
         merged: whether it shows the evaluations with captions of the same text as one query.

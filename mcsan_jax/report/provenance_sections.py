@@ -9,7 +9,7 @@ from mcsan_jax.report.results import EvaluatedRun
 
 _OFFICIAL: dict[bool | None, str] = {
     True: "the official counts",
-    False: "NOT the official counts: does not compare with published numbers",
+    False: "NOT the official counts: cannot be compared with published numbers",
 }
 
 

@@ -29,7 +29,7 @@ def failure_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def false_negative_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Shows captions that another video has as well."""
+    """Shows captions that another video also has."""
     missing = missing_notes(
         runs, "false_negatives", "Captions that several videos share were not counted by this evaluation."
     )

@@ -54,7 +54,7 @@ def slice_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 def recall_curve(ranks: Ranks, largest: int) -> np.ndarray:
     """Returns the recall in percent at K = 1 … `largest`, float64 [largest]."""
-    # Few triples are different, and a query's chances depend on nothing else.
+    # Few triples differ, and the recall of a query depends on nothing else.
     triples, counts = np.unique(
         np.stack([ranks.greater, ranks.tied, ranks.relevant]), axis=1, return_counts=True
     )

@@ -1,4 +1,4 @@
-"""This module reads the results of runs: evaluation record, table of queries, and training curves."""
+"""This module reads the results of runs: the evaluation record, the table of queries and the training curves."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 
 _TOLERANCE = 0.01
-"""The recall at 1 of the queries may differ from the stored one by so many points."""
+"""The recall at 1 of the queries may differ by this many points from the stored one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +24,11 @@ class EvaluatedRun:
     """An evaluated run holds one evaluation of a run, and its training curves.
 
     Attributes:
-        name: for people, different from those of other runs in the same report.
-        colour: in charts.
-        folder: of the run.
+        name: the name to show, which differs from those of other runs in the same report.
+        colour: the colour in charts.
+        folder: the folder of the run.
         record: the evaluation record.
-        queries: by direction, the rows of the table of queries.
+        queries: the rows of the table of queries, by direction.
         history: entries of ``metrics.jsonl``; empty where there is no such file.
     """
 
@@ -49,8 +49,8 @@ def read_runs(folders: Sequence[Path], split: str, merged: bool = False) -> list
     """Reads the results of runs on a split.
 
     Args:
-        folders: of the runs.
-        split: that was evaluated in all of them.
+        folders: the folders of the runs.
+        split: the split, which was evaluated in all of them.
         merged: whether it reads the evaluation with captions of the same text as one query.
 
     Raises:
@@ -95,7 +95,7 @@ def _read_queries(run: RunFolder, record: EvaluationRecord) -> dict[str, QueryTa
         found = 100 * float(np.mean(rows.ranks().hit_probability(1)))
         if stored is not None and abs(found - stored) > _TOLERANCE:
             raise InputError(
-                f"{beside.name} and {path.name} in {path.parent} are not of one evaluation: R@1 of {direction} is "
+                f"{beside.name} and {path.name} in {path.parent} are not from one evaluation: R@1 of {direction} is "
                 f"{stored:.2f} in one and {found:.2f} in the other; write both again with: {command}"
             )
     return queries

@@ -13,7 +13,7 @@ from mcsan_jax.runs.record_fields import AttributePrecision, Densities, Hubs
 _THIRDS = ("frequent", "medium", "rare")
 
 _Attributes = Mapping[str, Mapping[str, AttributePrecision]]
-"""The precision of attributes, by level and third of the vocabulary."""
+"""Each level has the precision of the attributes of each third of the vocabulary."""
 
 
 def attribute_section(runs: Sequence[EvaluatedRun]) -> Section:
@@ -44,7 +44,7 @@ def attribute_section(runs: Sequence[EvaluatedRun]) -> Section:
         protocol_note(runs),
         "How well a video's attributes are recognised: mean average precision over the videos of the split, in "
         "percent, by thirds of the vocabulary (how many training videos have an attribute). Focal "
-        "binary cross-entropy is for the rare ones. The line across the bars is chance.",
+        "binary cross-entropy is meant for the rare ones. The line across the bars is chance.",
         *missing,
     )
     charts = tuple(_attribute_chart(runs, found, level, index) for index, level in enumerate(levels))

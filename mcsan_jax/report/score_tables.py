@@ -10,7 +10,7 @@ from mcsan_jax.runs.record_fields import BothDirections, HubCorrection
 _METRICS = ("R@1", "R@5", "R@10", "R@50", "gmean", "MedR", "MnR", "mAP", "nDCG@10")
 _IN_TABLES = ("R@1", "R@5", "R@10", "MedR")
 _SIDE_BY_SIDE = ("R@1", "R@10")
-"""These metrics of several runs are shown, so that the columns are seen together."""
+"""Reports of several runs show these metrics, so that all columns fit in view."""
 _MANY_TIES = 0.01
 
 
@@ -109,7 +109,7 @@ def hubness_section(runs: Sequence[EvaluatedRun]) -> Section:
         protocol_note(runs),
         "The difference is that of Rsum to the results above. The skewness is that of how often an item is among "
         "the first answers: hubs, which answer many queries, make it large. A transductive method looks at the other "
-        "test queries and is no search system's result.",
+        "test queries, which a search system does not have.",
         *notes,
     )
     return Section("Hubness", notes, (table,))

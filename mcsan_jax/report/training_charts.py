@@ -1,4 +1,4 @@
-"""The section of the training: losses, their terms, and the validation."""
+"""This module makes the section of the training: losses, their terms, and the validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _TITLES = {
     "loss/fbce": "Focal binary cross-entropy",
     "loss/kl": "KL divergence",
 }
-"""Losses with a title, in the order of their charts; others follow under the names in the log."""
+"""These losses have a title, in the order of their charts; others follow under the names in the log."""
 _SCORE_COLOURS = {
     "global": "#a06bc9",
     "entity": "#3b82c4",
@@ -28,7 +28,7 @@ _FUSED_COLOUR = "#cf3f5c"
 
 
 def training_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Curves of the training."""
+    """Draws the curves of the training."""
     lacking = missing_notes(
         runs, "", "No training curves: the folder has no metrics.jsonl.", has=lambda run: run.history
     )
@@ -51,19 +51,19 @@ def _entries(run: EvaluatedRun, kind: str) -> list[Mapping[str, Any]]:
 
 
 def _logged(run: EvaluatedRun) -> list[str]:
-    """Names of the scalars of training, in the order in which they were logged."""
+    """Returns the names of the scalars of training, in the order in which they were logged."""
     return list(dict.fromkeys(name for entry in _entries(run, "train") for name in entry))
 
 
 def _terms(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """What was logged of the losses in training: the total, and each loss once for all its levels."""
+    """Returns which losses were logged in training: the total, and each loss once for all its levels."""
     parts = [name.split("/") for run in runs for name in _logged(run)]
     found = dict.fromkeys("/".join(part[:2]) for part in parts if part[0] == "loss")
     return [*(term for term in _TITLES if term in found), *(term for term in found if term not in _TITLES)]
 
 
 def _curve(run: EvaluatedRun, kind: str, term: str) -> list[tuple[float, float]]:
-    """Steps and values of a term; one that is stored by level is summed over the levels."""
+    """Returns the steps and values of a term; a term that is stored by level is summed over the levels."""
     points = []
     for entry in _entries(run, kind):
         levels = [name for name in entry if name.startswith(f"{term}/")]
@@ -75,7 +75,7 @@ def _curve(run: EvaluatedRun, kind: str, term: str) -> list[tuple[float, float]]
 
 
 def _loss_chart(runs: Sequence[EvaluatedRun], term: str) -> Chart:
-    """A term in training and, where it was computed, in validation."""
+    """Draws a term in training and, where it was computed, in validation."""
     series, described = [], []
     for run in runs:
         for kind, title in (("train", run.name), ("val", f"{run.name}, validation")):
@@ -110,7 +110,7 @@ def _validation_chart(runs: Sequence[EvaluatedRun]) -> Chart:
 def _series(
     run: EvaluatedRun, curve: Sequence[tuple[float, float]], marked: bool, dashed: bool = False
 ) -> Series:
-    """A curve in the colour of its run; points are shown where they are rare, or only one."""
+    """Makes a curve in the colour of its run; points are marked where they are few, or only one."""
     steps, values = np.array(curve, float).T
     return Series(run.name, run.colour, values, steps, dashed=dashed, marked=marked or len(curve) == 1)
 

@@ -11,11 +11,11 @@ def missing_notes(
 ) -> tuple[str, ...]:
     """Returns the sentence for the runs that lack something; none if all have it.
 
-    Args:
-        runs: of the report.
+    runs: the runs of the report.
+        runs: the runs of the report.
         key: the field of the evaluation record that a run lacks.
         sentence: says that it is missing, and why.
-        has: says whether a run has it, where it is no field of the record.
+        has: the function that says whether a run has it, where it is no field of the record.
     """
     lacking = [run.name for run in runs if not (has(run) if has else getattr(run.record, key))]
     if not lacking:

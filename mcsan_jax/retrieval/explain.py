@@ -16,10 +16,10 @@ class LevelExplanation:
     """A level's explanation says how its nodes of a text met the frames of a video.
 
     Attributes:
-        phrases: of the text's nodes [n].
-        scores: of each node with the video [n]; their mean is the level's score.
-        cosines: of each node and each frame [n, f].
-        attention: share of each frame in a node's attention [n, f]; each row sums to one.
+        phrases: the words of the text's nodes [n].
+        scores: the score of each node with the video [n]; their mean is the level's score.
+        cosines: the cosine of each node and each frame [n, f].
+        attention: the share of each frame in a node's attention [n, f]; each row sums to one.
     """
 
     phrases: list[str]

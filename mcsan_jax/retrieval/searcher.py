@@ -40,9 +40,9 @@ class Searcher:
     """A searcher holds the videos of a split, encoded once, and the trained text encoder.
 
     Attributes:
-        config: of the run.
+        config: the configuration of the run.
         videos: the encoded videos.
-        parser: of texts.
+        parser: the parser of texts.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Searcher:
         """Encodes the videos; `open` makes all that is needed from the folder of a run.
 
         Args:
-            config: of the run.
-            encoders: of the run.
-            variables: of the model.
-            reader: of the split.
-            split: whose videos are searched.
-            parser: of texts.
+            config: the configuration of the run.
+            encoders: the encoders of the run.
+            variables: the variables of the model.
+            reader: the reader of the split.
+            split: the split whose videos are searched.
+            parser: the parser of texts.
             rows: size of a batch of texts, a multiple of the number of devices.
         """
         self.config, self.parser = config, parser
@@ -79,7 +79,7 @@ class Searcher:
 
         Args:
             run: folder of the run.
-            split: whose videos are searched.
+            split: the split whose videos are searched.
             data: folder of the prepared data; None is the one that the configuration of the run names.
 
         Raises:

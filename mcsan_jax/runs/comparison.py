@@ -37,7 +37,7 @@ class Row:
     """A row compares one metric of two runs.
 
     Attributes:
-        metric: such as ``T2V R@1``.
+        metric: the name of the metric, such as ``T2V R@1``.
         a, b: the metric of each run.
         low, high: 95 % interval of ``b − a``.
         p, p_holm: p-value of the randomisation test, without and with Holm's correction over all rows.
@@ -63,10 +63,10 @@ class Comparison:
 
     Attributes:
         a, b: the runs, with the step of the evaluated checkpoint.
-        split: on which they were evaluated.
+        split: the split on which they were evaluated.
         captions, videos: number of queries in each direction.
         protocol: sentences of the protocol; those of run B follow where they differ.
-        warnings: say in what else the evaluations differ.
+        warnings: statements of what else differs between the evaluations.
         rows: the metrics.
         resamples, permutations: how many were drawn.
     """
@@ -104,9 +104,9 @@ def compare_runs(
 
     Args:
         run_a, run_b: folders of the runs.
-        split: whose evaluation records and tables of queries are compared.
+        split: the split whose evaluation records and tables of queries are compared.
         metrics: to compare in both directions; Rsum is always compared. Holm's correction is for all of them.
-        resamples, permutations, seed: of the paired bootstrap and of the randomisation test.
+        resamples, permutations, seed: the draws of the paired bootstrap and of the randomisation test, and their seed.
         merged: whether it compares evaluations with captions of the same text as one query.
 
     Raises:
@@ -196,8 +196,8 @@ def _require_same_records(a: _Side, b: _Side) -> None:
     pairs = [(key, *(operator.attrgetter(key)(side.record) for side in (a, b))) for key in keys]
     if differing := [f"{key}: {of_a!r} in A, {of_b!r} in B" for key, of_a, of_b in pairs if of_a != of_b]:
         raise InputError(
-            f"{a.run} (A) and {b.run} (B) cannot be compared, they were evaluated on other data or by other rules: "
-            + "; ".join(differing)
+            f"{a.run} (A) and {b.run} (B) cannot be compared, because they were evaluated on other data or by "
+            f"other rules: {'; '.join(differing)}"
         )
 
 

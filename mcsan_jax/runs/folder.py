@@ -54,8 +54,8 @@ class RunFolder:
         """Makes the folder, or checks that the run in it has the same configuration and data.
 
         Args:
-            config: of the run.
-            data_fingerprint: of its prepared data.
+            config: the configuration of the run.
+            data_fingerprint: the fingerprint of its prepared data.
             command: the command line that trains it; stored with the run unless one is there already.
 
         Raises:
@@ -206,7 +206,7 @@ def choose_split(folders: Sequence[pathlib.Path], merged: bool = False) -> str:
     """Chooses the split to read where none is named: one that all runs evaluated, the test split if possible.
 
     Args:
-        folders: of the runs.
+        folders: the folders of the runs.
         merged: whether it looks for evaluations with captions of the same text as one query, or for the others.
 
     Raises:

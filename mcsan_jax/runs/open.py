@@ -19,11 +19,11 @@ class TrainedRun:
     """A trained run holds its best checkpoint, ready to encode.
 
     Attributes:
-        folder: of the run.
+        folder: the folder of the run.
         experiment: the model, with the configuration of the run.
         data: folder of the prepared data.
-        step: of the checkpoint with the best validation Rsum.
-        variables: of the model at that step.
+        step: the step of the checkpoint with the best validation Rsum.
+        variables: the variables of the model at that step.
     """
 
     folder: RunFolder
@@ -39,7 +39,7 @@ def open_run(
     """Opens a run with the configuration that it was trained with.
 
     Args:
-        folder: of the run.
+        folder: the folder of the run.
         data: folder of the prepared data; None is the one that the configuration of the run names.
         merge_duplicates: whether an evaluation takes captions of the same text as one query with several relevant
             videos.

@@ -36,26 +36,26 @@ class EvaluationRecord(pydantic.BaseModel):
     """An evaluation record is all that is known of an evaluated split.
 
     Attributes:
-        schema_version: of this class.
+        schema_version: the schema version of this class.
         split, step: the split, and the step of the checkpoint.
         merged_duplicates: whether captions of the same text were one query.
-        videos, captions: how many were ranked.
-        rsum: of the fused score.
+        videos, captions: the numbers of ranked videos and captions.
+        rsum: the Rsum of the fused score, from 0 to 600.
         directions: the figures of the fused score and of each of its components.
-        compositional: per score and kind of foil, the percentage of true captions preferred to the foil.
-        foils: number of foils of each kind.
-        protocol: what a reader of the figures must know.
-        intervals: of the fused figures; None where none were computed.
-        level_weights: share of each level in the fused score.
-        attributes: per level and third of the vocabulary, how well attributes are recognised.
-        densities, hubs, false_negatives: explain the figures; None where they were not computed.
+        compositional: by score and kind of foil, the percentage of true captions preferred to the foil.
+        foils: the number of foils of each kind.
+        protocol: the protocol under which the split was evaluated.
+        intervals: the intervals of the fused figures; None where none were computed.
+        level_weights: the share of each level in the fused score.
+        attributes: by level and third of the vocabulary, how well attributes are recognised.
+        densities, hubs, false_negatives: explanations of the figures; None where they were not computed.
         failure_cases: captions whose video was ranked badly, the worst first.
         ablation: the figures of other ways to fuse the levels; empty unless asked for.
         hubness: the figures of corrections against hubs; empty unless asked for.
-        ties: says how equal scores count.
-        data_fingerprint: of the prepared data.
-        config: of the run, by dotted names.
-        versions: of the packages.
+        ties: the rule by which equal scores count.
+        data_fingerprint: the fingerprint of the prepared data.
+        config: the configuration of the run, by dotted names.
+        versions: the versions of the packages that evaluated it.
     """
 
     model_config = STRICT
@@ -111,10 +111,10 @@ class EvaluationRecord(pydantic.BaseModel):
 
         Args:
             figures: the fields of an `ranking.rank_split.Evaluation`.
-            split: the evaluated one.
-            step: of the checkpoint.
-            config: of the run.
-            data_fingerprint: of the prepared data.
+            split: the evaluated split.
+            step: the step of the checkpoint.
+            config: the configuration of the run.
+            data_fingerprint: the fingerprint of the prepared data.
             details: the protocol, and all that explains the figures, by the names of the fields.
         """
         content = {
@@ -142,8 +142,8 @@ class EvaluationRecord(pydantic.BaseModel):
         """Reads what `write` wrote.
 
         Args:
-            path: of the file.
-            command: the one that writes the file anew, for messages.
+            path: the path of the file.
+            command: the command that writes the file anew, for messages.
 
         Raises:
             InputError: the file is damaged, or of another schema version.

@@ -7,15 +7,15 @@ import pydantic
 Value = TypeVar("Value")
 
 Metrics = dict[str, float]
-"""Value of each metric; recalls and means of precision are in percent."""
+"""The value of each metric; recalls and means of precision are in percent."""
 Interval = Annotated[list[float], pydantic.Field(min_length=2, max_length=2)]
-"""Low and high end."""
+"""The low and the high end."""
 
 
 STRICT = pydantic.ConfigDict(
     strict=True, extra="forbid", frozen=True, allow_inf_nan=True, ser_json_inf_nan="constants"
 )
-"""A record takes no other types and keys than its own, and does not change."""
+"""A record accepts no other types and keys than its own, and does not change."""
 
 
 class _Field(pydantic.BaseModel):
@@ -38,7 +38,18 @@ class BothDirections(_OfDirections[Metrics]):
 
 
 class ProtocolSummary(_Field):
-    """It says under which protocol the split was evaluated; see `evaluation.protocols.describe_protocol`."""
+    """This says under which protocol the split was evaluated; see `evaluation.protocols.describe_protocol`.
+
+    Attributes:
+        name: the name of the protocol.
+        source: the origin of the splits, in words.
+        lines: the sentences that are printed above every table.
+        official: True where the published counts are met, False where they are not, None where none are known.
+        duplicate_captions: the rule for captions of the same text, in words.
+        selection: what chose the checkpoint, in words.
+        expected: the published numbers of ``videos`` and ``captions``; None where there is no such number.
+        features: the streams of features, in words.
+    """
 
     name: str
     source: str
@@ -57,7 +68,13 @@ class Intervals(_OfDirections[dict[str, Interval]]):
 
 
 class AttributePrecision(_Field):
-    """It holds the mean average precision of a third of a vocabulary, and what chance gets, both in percent."""
+    """This says how well the attributes of a third of a vocabulary are recognised.
+
+    Attributes:
+        count: the number of these attributes that the split has.
+        mAP: the mean average precision in percent.
+        chance: the mean share of videos that have one of these attributes, in percent.
+    """
 
     count: int
     mAP: float
@@ -65,7 +82,13 @@ class AttributePrecision(_Field):
 
 
 class Densities(_Field):
-    """They count the matched and the other pairs, by fused score: [bin] between ``edges`` [bin + 1]."""
+    """Densities count the matched and the other pairs by fused score.
+
+    Attributes:
+        edges: the fused scores between which the bins lie [bin + 1].
+        matched: the number of matched pairs in each bin [bin].
+        others: the number of all other pairs in each bin [bin].
+    """
 
     edges: list[float]
     matched: list[int]
@@ -73,14 +96,26 @@ class Densities(_Field):
 
 
 class Hub(_Field):
-    """A hub is an item that many queries have among their best answers, so many as it occurs."""
+    """A hub is an item that occurs among the best answers of many queries.
+
+    Attributes:
+        id: the id of the video or caption.
+        occurrences: the number of queries that have it among their best answers.
+    """
 
     id: str
     occurrences: int
 
 
 class Hubs(_Field):
-    """They say how often items are among the best `k` answers; ``histogram[n]`` items occur n times."""
+    """Hubs say how often items are among the best answers of queries.
+
+    Attributes:
+        k: the number of best answers of a query that count.
+        skewness: the skewness of the numbers of occurrences; about 0 without hubs.
+        top: the worst hubs, the worst first.
+        histogram: the number of items with each number of occurrences [occurrences].
+    """
 
     k: int
     skewness: float
@@ -89,11 +124,17 @@ class Hubs(_Field):
 
 
 class HubsOfBoth(_OfDirections[Hubs]):
-    """It holds the hubs of both directions."""
+    """This holds the hubs of both directions."""
 
 
 class WrongAnswer(_Field):
-    """A wrong answer is a video that came before the relevant one, with its fused score and one of its captions."""
+    """A wrong answer is a video that came before the relevant one, with its fused score and one of its captions.
+
+    Attributes:
+        video: the id of the video.
+        score: the fused score.
+        text: one of the video's captions.
+    """
 
     video: str
     score: float
@@ -101,14 +142,24 @@ class WrongAnswer(_Field):
 
 
 class PairScores(_Field):
-    """It holds a level's score of the relevant video (``relevant``) and of the first wrong one (``returned``)."""
+    """This holds a level's score of the relevant video (``relevant``) and of the first wrong one (``returned``)."""
 
     relevant: float
     returned: float
 
 
 class FailureCase(_Field):
-    """A failure case is a caption whose video was ranked badly."""
+    """A failure case is a caption whose video was ranked badly.
+
+    Attributes:
+        query: the id of the caption.
+        text: the caption.
+        video: the id of the relevant video.
+        rank: the expected rank of the relevant video.
+        returned: the wrong answers that came before it, the best first.
+        parts: the scores of both videos by score name.
+        blame: the level to blame: there the wrong answer leads by most, times the level's weight.
+    """
 
     query: str
     text: str
@@ -120,7 +171,15 @@ class FailureCase(_Field):
 
 
 class SharedCaption(_Field):
-    """A shared caption is one that another video has, too."""
+    """A shared caption is a caption that another video also has.
+
+    Attributes:
+        query: the id of the caption.
+        text: the caption.
+        video: the id of its video.
+        other: the id of another video with the same caption.
+        rank: the expected rank of its video.
+    """
 
     query: str
     text: str
@@ -130,7 +189,14 @@ class SharedCaption(_Field):
 
 
 class FalseNegatives(_Field):
-    """They are captions that other videos have, too; see `ranking.duplicates.probable_false_negatives`."""
+    """False negatives are captions that other videos have too; `ranking.duplicates` counts them.
+
+    Attributes:
+        queries: the number of such captions.
+        share: their share of all captions in percent.
+        examples: some of them, those with the worst ranks first.
+        rsum_merged: the Rsum, from 0 to 600, if every video with the caption counted as relevant.
+    """
 
     queries: int
     share: float
@@ -139,13 +205,23 @@ class FalseNegatives(_Field):
 
 
 class Variant(BothDirections):
-    """A variant holds the figures of the same checkpoint, scored in another way."""
+    """A variant holds the figures of the same checkpoint, scored in another way.
+
+    Attributes:
+        name: the name of the way.
+    """
 
     name: str
 
 
 class HubCorrection(Variant):
-    """It holds the figures of the same checkpoint with a correction against hubs."""
+    """A hub correction holds the figures of the same checkpoint, scored with a correction against hubs.
+
+    Attributes:
+        transductive: whether it looks at the other test queries.
+        temperature: the temperature chosen on the validation split; None for a method without one.
+        hubs: the hubs after the correction.
+    """
 
     transductive: bool
     temperature: float | None

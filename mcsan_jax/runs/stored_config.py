@@ -1,4 +1,4 @@
-"""The configuration as a run folder keeps it: one value for each dotted name, such as ``optim.learning_rate``."""
+"""This module turns a configuration into one value for each dotted name, as a run folder keeps it, and back."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ _RENAMED = {
     "loss.attribute_weight": "loss.focal_weight",
     "evaluation.block_bytes": "evaluation.encoded_bytes",
 }
-"""Fields that older runs stored under another name."""
+"""Older runs stored these fields under another name."""
 
 
 def from_flat(flat: Mapping[str, Any]) -> Config:
-    """The configuration that `flatten` gave, as a run's folder keeps it; fields that are newer have their defaults.
+    """Returns the configuration that `flatten` wrote; fields that are newer than the file have their defaults.
 
     Raises:
-        InputError: like `from_config_dict`.
+        InputError: a field is unknown or has a value that does not fit, as in `from_config_dict`.
     """
     values: dict[str, Any] = {}
     for key, value in flat.items():
@@ -34,7 +34,7 @@ def from_flat(flat: Mapping[str, Any]) -> Config:
 
 
 def flatten(config: Config) -> dict[str, Any]:
-    """Every field by its dotted name, such as ``optim.learning_rate``."""
+    """Returns every field by its dotted name, such as ``optim.learning_rate``."""
     groups = dataclasses.asdict(config)
     flat = {"name": groups.pop("name")}
     for group, fields in groups.items():

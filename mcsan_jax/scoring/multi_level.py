@@ -130,7 +130,7 @@ def fuse_components(
     parameters: ScoringParameters,
     fusion: Fusion,
 ) -> Float[Array, "v t"]:
-    """Returns the fused score: level scores, mixed with the attribute score and the linear score where there are any."""
+    """Returns the fused score: level scores, mixed with the attribute score and the linear score if there are any."""
     kept = {name: scores for name, scores in components.items() if name not in fusion.without}
     fused = fuse_levels(kept, texts.presence(), parameters.level_weights, fusion.missing_levels)
     share = fusion.attribute_share

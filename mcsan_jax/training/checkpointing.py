@@ -1,4 +1,4 @@
-"""This module keeps two checkpoints on disk, the best by validation Rsum and the last; no other one uses Orbax."""
+"""This module keeps two checkpoints on disk, the best by validation Rsum and the last; it alone uses Orbax."""
 
 import contextlib
 import pathlib
@@ -67,12 +67,12 @@ class CheckpointStore:
         """Starts to write a checkpoint and returns as soon as the state was copied.
 
         Args:
-            step: of the state.
+            step: the step of the state.
             state: a tree of arrays on the devices.
-            rsum: the validation Rsum, from 0 to 600, which makes the checkpoint eligible as the best; None does not.
+            rsum: the validation Rsum, from 0 to 600; without one, the checkpoint cannot become the best.
 
         Raises:
-            InputError: the disk is too full for this checkpoint or the one before; those before them are whole.
+            InputError: the disk is too full for this checkpoint or for the one before; earlier ones are whole.
         """
         metrics = None if rsum is None else {SELECTION_METRIC: rsum}
         with self._says_if_full():

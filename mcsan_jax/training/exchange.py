@@ -21,12 +21,12 @@ from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_texts
 
 PairScorer = Callable[[NormalisedVideos, NormalisedTexts, ScoringParameters], Float[Array, "v t"]]
-"""A function that scores all given videos and captions with each other."""
+"""Scores all given videos and captions with each other."""
 
 Leaves = list[Array]
 
 LeafScorer = Callable[[Leaves, Leaves, Leaves, ScoringParameters], Float[Array, "v t"]]
-"""The same function of arrays: those of the videos, and those of the captions with a gradient and without one."""
+"""Does the same with arrays: those of the videos, and those of the captions with a gradient and without one."""
 
 
 def gathered_scores(
@@ -35,14 +35,14 @@ def gathered_scores(
     """Scores this device's videos with the captions of all devices, which it gathers.
 
     Args:
-        score: scores videos and captions.
-        axis: of the mesh, over which both are split.
-        videos: those of this device [own_v].
-        texts: those of this device.
-        parameters: of the score.
+        score: the function that scores videos and captions.
+        axis: the axis of the mesh, over which both are split.
+        videos: the videos of this device [own_v].
+        texts: the captions of this device.
+        parameters: the level weights and the temperature.
 
     Returns:
-        Scores of this device's videos and all captions, in the order of the devices.
+        The scores of this device's videos and all captions, in the order of the devices.
     """
     everyone = jax.lax.all_gather(texts, axis, tiled=True)
     return score(videos, normalise_texts(everyone), parameters)
@@ -128,9 +128,9 @@ def _pass_on(texts: Any, axis: str) -> Any:
 
 
 def _hops(axis: str) -> Array:
-    """Returns after how many hops the captions of each device are here, int32 [devices].
+    """Returns after how many hops the captions of each device arrive here, int32 [devices].
 
-    The same numbers say whose captions are here after each hop.
+    Read the other way, the same numbers say whose captions are here after each hop.
     """
     devices = jax.lax.axis_size(axis)
     return (jax.lax.axis_index(axis) - jnp.arange(devices, dtype=jnp.int32)) % devices

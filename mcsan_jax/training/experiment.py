@@ -28,7 +28,7 @@ class Experiment:
 
     Attributes:
         config: the configuration.
-        manifest: of the prepared data.
+        manifest: the manifest of the prepared data.
         mesh: the devices.
         model: the network.
         schedule: gives the learning rate of a step.
@@ -36,7 +36,7 @@ class Experiment:
         state_maker: makes training states.
         train_step: the compiled step.
         encoders: the compiled encoders and the parameters of the score, for evaluation.
-        steps_per_epoch: of the training split, the last step with a batch that may not be full.
+        steps_per_epoch: the number of steps in a pass over the training split; the last batch may not be full.
     """
 
     config: Config
@@ -67,9 +67,9 @@ def build_experiment(
 
     Args:
         config: the experiment.
-        manifest: of the prepared data.
-        mesh: where it runs; all devices by default.
-        word_vectors: of the prepared data; None where it has none.
+        manifest: the manifest of the prepared data.
+        mesh: the devices on which it runs; all devices by default.
+        word_vectors: the word vectors of the prepared data; None where it has none.
 
     Raises:
         InputError: the batch sizes or the kernel do not fit the devices, or the word vectors or the pretrained text

@@ -1,4 +1,4 @@
-"""This module gives parameters their start: word embeddings from pretrained vectors, a published text encoder.
+"""This module sets the first values of parameters: pretrained word vectors, or a published text encoder.
 
 It also tells the parameters of the published encoder from all others.
 """
@@ -20,16 +20,16 @@ def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_si
     """Refuses vectors that do not fit the embedding ``[vocabulary_size, word_width]``.
 
     Raises:
-        InputError: their dimension or their number differs.
+        InputError: the size or the number of the vectors differs.
     """
     if word_vectors.dim != word_width:
         raise InputError(
-            f"word vectors have {word_vectors.dim} dimensions, model.word_width is {word_width}; "
+            f"word vectors have {word_vectors.dim} dimensions, but model.word_width is {word_width}; "
             f"set --config.model.word_width={word_vectors.dim}"
         )
     if len(word_vectors.known) != vocabulary_size:
         raise InputError(
-            f"word vectors are of {len(word_vectors.known)} tokens, the tokenizer has {vocabulary_size}; "
+            f"there are word vectors of {len(word_vectors.known)} tokens, but the tokenizer has {vocabulary_size}; "
             "prepare the data again"
         )
 
@@ -39,9 +39,9 @@ def with_word_vectors(
 ) -> Any:
     """Returns the network's parameters with the vectors in the known rows of its word embedding.
 
-    The vectors are not rescaled, though they are longer than the random rows (GloVe's 5 or so, against 1): a step of
-    AdamW has the same size for all, and so changes the meaning of a long vector less, while a word without a vector
-    begins near nothing and is soon formed by its captions.
+    The vectors are not rescaled, though they are longer than the random rows (about 5 with GloVe, against 1). A step of
+    AdamW has the same size for all rows, so it changes the meaning of a long vector less; a word without a vector
+    begins near zero, and its captions soon shape it.
     """
     table = params["text_encoder"]["tokens"]["embedding"]["embedding"]
     start = jnp.where(known[:, None], vectors, table)
@@ -52,7 +52,7 @@ def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
     """Returns the pretrained encoder of an experiment; None where it has none.
 
     Raises:
-        InputError: it is missing, the data were prepared with another tokenizer, or texts may be too long for it.
+        InputError: the encoder is missing, its tokenizer is not that of the data, or texts may be too long for it.
     """
     if not config.model.pretrained:
         return None
@@ -66,7 +66,7 @@ def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
     if config.data.max_tokens + 2 > encoder.shape.places:
         raise InputError(
             f"config.data.max_tokens is {config.data.max_tokens}; the encoder {config.model.pretrained!r} reads at "
-            f"most {encoder.shape.places - 2}"
+            f"most {encoder.shape.places - 2} tokens; set a smaller --config.data.max_tokens"
         )
     return encoder
 

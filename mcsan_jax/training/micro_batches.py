@@ -1,8 +1,8 @@
-"""This module encodes a large batch as micro-batches: the encoders never hold more than one of them at a time.
+"""This module encodes a large batch as micro-batches, so that the encoders never hold more than one of them.
 
 The loss still sees the whole batch, with all of its negatives: this is GradCache (Gao et al. 2021). Each
-micro-batch is encoded and everything else that the encoders made is dropped; when the gradient of the loss has come
-back to the encodings, each micro-batch is encoded once more and its share of the gradient of the parameters is added.
+micro-batch is encoded, and everything but the encodings is dropped. Once the gradient of the loss with respect to the
+encodings is known, each micro-batch is encoded once more, and its share of the parameters' gradient is added.
 In JAX that is `jax.checkpoint` inside `jax.lax.map`.
 """
 
@@ -20,7 +20,7 @@ from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import DATA_AXIS
 
 Encode = Callable[[Any, PairBatch, jax.Array], tuple[Encoding, Encoding]]
-"""A function that encodes videos and captions of a batch, given the model's variables and the key of the dropout."""
+"""Encodes videos and captions of a batch, given the model's variables and the random key of the dropout."""
 
 
 def encode_whole(model: MCSAN) -> Encode:
@@ -40,7 +40,7 @@ def encode_in_micro_batches(model: MCSAN, mesh: Mesh, count: int) -> Encode:
 
     Args:
         model: the network.
-        mesh: over which the rows of batches are split.
+        mesh: the devices over which the rows of batches are split.
         count: the number of micro-batches, which divides the rows of each device.
     """
 
@@ -59,8 +59,8 @@ def encode_in_micro_batches(model: MCSAN, mesh: Mesh, count: int) -> Encode:
         return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), encoded)
 
     split, everywhere = PartitionSpec(DATA_AXIS), PartitionSpec()
-    # Without the check, the network may begin its loops with constants, and the gradient of what is the same everywhere
-    # is summed over devices once, at the end, and not in every micro-batch.
+    # Without the check, the network may begin its loops with constants, and the gradient of a value that is the same
+    # everywhere is summed over devices once, at the end, and not in every micro-batch.
     return jax.shard_map(
         encode_own,
         mesh=mesh,

@@ -1,7 +1,6 @@
-"""The training objective: the weighted sum of the losses that the config switches on (`mcsan_jax.scoring.losses`).
-
-It is over the global batch, which is split over the devices of a mesh. What passes between them is written out:
-captions (`exchange`), the columns of the similarity matrix (all-to-all), and sums of losses.
+"""This module makes the training objective: the weighted sum of the losses that the config switches on.
+The objective is over the global batch, which is split over the devices of a mesh. The devices pass each other
+captions (`exchange`), columns of the similarity matrix (all-to-all), and sums of losses; all of this is written out.
 """
 
 import functools
@@ -27,10 +26,10 @@ Objective = Callable[[Encoding, Encoding, ScoringParameters, PairBatch], tuple[F
 
 
 def make_objective(config: Config, mesh: Mesh) -> Objective:
-    """The total loss of a batch and its terms, from both encodings, the scoring parameters and the batch.
+    """Returns the function that computes the loss of a batch and its terms from encodings and scoring parameters.
 
-    Terms have the names of the losses and are not weighed yet; the total weighs them. A loss whose weight is zero is
-    not computed. Encodings and batch are split by rows over the mesh.
+    The terms have the names of the losses (`mcsan_jax.scoring.losses`) and no weights yet; the total weighs them. A
+    loss whose weight is zero is not computed. Encodings and batch are split by rows over the mesh.
     """
 
     def objective(
@@ -55,14 +54,14 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
 
 
 def logged_losses(total: Float[Array, ""], terms: Terms) -> Terms:
-    """The total as ``loss`` and each term as ``loss/<name>``, the names of metrics."""
+    """Returns the total as ``loss`` and each term as ``loss/<name>``, which are the names of metrics."""
     return {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
 
 
 def _rank(
     videos: Encoding, texts: Encoding, parameters: ScoringParameters, batch: PairBatch, config: Config
 ) -> tuple[RankedQueries, RankedQueries]:
-    """This device's videos, and its captions, with all candidates of the global batch.
+    """Returns this device's videos, and its captions, as queries with all candidates of the global batch.
 
     The captions of a video, and every caption of the batch that has the text of one of them, are relevant to it.
     """
@@ -102,7 +101,7 @@ def _rank(
 
 
 def _same_text(of_videos: Int[Array, "v n"], of_texts: Int[Array, " t"]) -> Bool[Array, "v t"]:
-    """Whether a caption has the text of one of the video's captions, by their groups."""
+    """Returns whether a caption has the text of one of the video's captions, as their groups say."""
     return jnp.any(of_videos[:, :, None] == of_texts[None, None], axis=1)
 
 

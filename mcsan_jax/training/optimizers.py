@@ -1,4 +1,4 @@
-"""This module makes the optimiser (AdamW, warm-up, cosine decay, gradient clipping) and averages what it finds."""
+"""This module makes the optimiser (AdamW, warm-up, cosine decay, clipping) and averages the parameters."""
 
 from typing import Any
 
@@ -49,9 +49,9 @@ def make_optimizer(
     The parameters of a pretrained encoder have their own learning rate and their own clipping, or stay as they are.
 
     Args:
-        config: of the optimiser.
-        schedule: learning rate by step, of all parameters but those of a pretrained encoder.
-        total_steps: of the whole run.
+        config: the configuration of the optimiser.
+        schedule: the learning rate by step, of all parameters but those of a pretrained encoder.
+        total_steps: the number of steps of the whole run.
         has_pretrained: whether there is a pretrained encoder.
     """
     own = _adamw(config, schedule)

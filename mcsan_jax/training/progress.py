@@ -1,6 +1,6 @@
-"""This module tells how a training goes: on the terminal, in `metrics.jsonl`, to TensorBoard, and in a trace.
+"""This module shows how a training goes: on the terminal, in `metrics.jsonl`, in TensorBoard and in a trace.
 
-It also says how much memory of a device a step needs.
+It also says how much memory a step needs on a device.
 """
 
 import json
@@ -22,7 +22,7 @@ from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 
 _WARM = 3
-"""So many steps of this call come before the first that is traced, because the first compiles."""
+"""This many steps of a call come before the first that is traced, because the first compiles."""
 _TRACED = 3
 
 
@@ -32,8 +32,8 @@ class RunLog:
     When a run is resumed, the log drops entries after the restored step.
 
     Args:
-        run_folder: in which ``metrics.jsonl`` and ``tensorboard/`` are written.
-        start_step: step from which the run goes on.
+        run_folder: the folder of `metrics.jsonl` and `tensorboard/`.
+        start_step: the step from which the run goes on.
     """
 
     def __init__(self, run_folder: pathlib.Path, start_step: int) -> None:
@@ -67,9 +67,9 @@ class TrainProgress:
     It is a context manager.
 
     Args:
-        total_steps: of the whole run.
-        start_step: step from which the run goes on.
-        batch_size: pairs of a step, over all processes.
+        total_steps: the number of steps of the whole run.
+        start_step: the step from which the run goes on.
+        batch_size: the number of pairs of a step, over all processes.
     """
 
     def __init__(self, total_steps: int, start_step: int, batch_size: int) -> None:
@@ -118,14 +118,14 @@ class TrainProgress:
 
 
 class StepTrace:
-    """A trace of some steps of a run goes into a folder; it is a context manager around the loop.
+    """A trace records some steps of a run in a folder; it is a context manager around the loop.
 
-    The folder gets ``plugins/profile/<time>/``, with ``perfetto_trace.json.gz`` (for https://ui.perfetto.dev) beside
-    what XProf and TensorBoard's profile plugin read.
+    The folder gets ``plugins/profile/<time>/`` with the files that XProf and TensorBoard's profile plugin read, and
+    with ``perfetto_trace.json.gz`` for https://ui.perfetto.dev.
 
     Args:
-        folder: where to write; None traces nothing.
-        start_step: step from which the run goes on.
+        folder: the folder to write; None traces nothing.
+        start_step: the step from which the run goes on.
     """
 
     def __init__(self, folder: pathlib.Path | None, start_step: int) -> None:
@@ -134,13 +134,13 @@ class StepTrace:
         self._running = False
 
     def begin_step(self, step: int) -> None:
-        """Is to be called before a step is started."""
+        """Starts the trace where it is due; the loop calls it before a step."""
         if self._folder is not None and step == self._first:
             jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
             self._running = True
 
     def end_step(self, step: int, results: Any) -> None:
-        """Is to be called after a step was started; the trace waits for its results."""
+        """Stops the trace where it is due; the loop calls it after a step, and the trace waits for its results."""
         if self._running and step == self._first + _TRACED - 1:
             jax.block_until_ready(results)
             self._stop()
@@ -159,13 +159,13 @@ class StepTrace:
 
 
 def describe_memory(experiment: Experiment, state: TrainState, batch: PairBatch) -> str:
-    """Returns a line with XLA's estimate for one device, and with how much the device has where it says so.
+    """Returns a line with XLA's estimate for one device, and with the device's memory where that is known.
 
     It compiles the step, so that the first call of the step need not.
 
     Args:
-        experiment: whose step it is.
-        state: of the training.
+        experiment: the experiment whose step it is.
+        state: the state of the training.
         batch: any batch, on the devices.
     """
     needs = experiment.train_step.lower(state, batch).compile().memory_analysis()
@@ -175,7 +175,7 @@ def describe_memory(experiment: Experiment, state: TrainState, batch: PairBatch)
         sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(tree))
         for tree in (state, batch)
     )
-    # The new state is held beside the old one, unless that one is donated.
+    # The new state is held beside the old one, unless the old one is donated.
     results = needs.output_size_in_bytes - needs.alias_size_in_bytes
     batches = (1 + experiment.config.data.prefetch) * of_batch
     total = of_state + batches + results + needs.temp_size_in_bytes
@@ -188,7 +188,7 @@ def describe_memory(experiment: Experiment, state: TrainState, batch: PairBatch)
 
 
 def _loss_by_term(metrics: Mapping[str, float]) -> str:
-    """Returns the loss and its terms in words: before they are weighted, summed over levels."""
+    """Returns the loss and its terms in words; terms are not weighted, and summed over levels."""
     terms: dict[str, float] = {}
     for name, value in metrics.items():
         if name.startswith("loss/"):

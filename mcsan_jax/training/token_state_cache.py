@@ -1,4 +1,4 @@
-"""This module computes the token states of a frozen text encoder once a caption, and keeps them on the host."""
+"""This module computes the token states of a frozen text encoder once for each caption, and keeps them on the host."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,17 +15,17 @@ from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 
 _CHUNK = 64
-"""So many captions are encoded at a time: one shape gives a caption the same states whatever is encoded beside it."""
+"""This many captions are encoded at a time: with one shape, a caption's states do not depend on its neighbours."""
 
 
 class TokenStateCache:
     """A cache encodes a caption with a frozen encoder the first time it is seen, and then remembers its states.
 
     Args:
-        shape: of the encoder.
-        params: its parameters, wherever they are.
-        compute_dtype: of its products.
-        matmul_precision: of its products in float32, as of `jax.default_matmul_precision`.
+        shape: the sizes of the encoder.
+        params: its parameters, on the host or on devices.
+        compute_dtype: the type of the inputs of its products.
+        matmul_precision: the precision of its float32 products, as in `jax.default_matmul_precision`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class TokenStateCache:
                 return encoder.apply({"params": params}, ids, mask)
 
         self._encode = jax.jit(encode)
-        # Rows that fill up a batch have no token.
+        # Rows that only fill up a batch have no token.
         self._states = {b"": np.zeros((0, self._width), np.float32)}
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
@@ -86,27 +86,27 @@ class SplitWithStates:
     cache: TokenStateCache
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
-        """All videos."""
+        """Yields all videos."""
         return self.split.video_batches(batch_size)
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        """All captions, with states."""
+        """Yields all captions, with states."""
         return (
             (info, self.cache.with_states(texts)) for info, texts in self.split.caption_batches(batch_size)
         )
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
-        """All foils, with states."""
+        """Yields all foils, with states."""
         return ((info, self.cache.with_states(texts)) for info, texts in self.split.foil_batches(batch_size))
 
 
 def caches_token_states(experiment: Experiment) -> bool:
-    """Whether the text encoder is frozen, and what it makes of a caption is to be kept."""
+    """Returns whether the text encoder is frozen and the config lets its states be kept."""
     return experiment.config.train.token_state_cache and experiment.config.encoder_is_frozen
 
 
 def make_token_state_cache(experiment: Experiment, state: TrainState) -> TokenStateCache:
-    """Keeps what the frozen text encoder of an experiment makes of captions; no step changes its parameters."""
+    """Makes a cache of the states of an experiment's frozen text encoder; no step changes its parameters."""
     assert experiment.model.pretrained is not None
     params = state.params["text_encoder"]["tokens"][PRETRAINED]
     model = experiment.config.model

@@ -28,11 +28,11 @@ class PairStream(Protocol):
 
 
 Evaluator = Callable[[TrainState, int], tuple[TrainState, Evaluation, dict[str, float], str]]
-"""A function that evaluates a state at a step on the validation split; it returns the state with what was chosen there,
-the figures, the loss with its terms, and what to print."""
+"""Evaluates a state at a step on the validation split; returns the state with what was chosen there, the figures, the
+losses, and what to print."""
 
 Starter = Callable[[TrainState, TokenStateCache | None], TrainState]
-"""A function that completes a freshly initialised state from the training split."""
+"""Completes a freshly initialised state from the training split."""
 
 
 def train(
@@ -46,15 +46,15 @@ def train(
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch.
 
-    Batches and random streams are functions of (seed, step) alone, so a resumed run goes through bit for bit the same
+    Batches and random streams are functions of (seed, step) alone, so a resumed run goes bit for bit through the same
     states as one that was never interrupted.
 
     Args:
-        experiment: model, optimiser and compiled step.
-        batches: of the training split.
-        evaluator: evaluates a state.
-        checkpoints: where states are saved.
-        run_folder: in which the curves (`progress.RunLog`) and the trace, ``profile/``, are written.
+        experiment: the model, the optimiser and the compiled step.
+        batches: the batches of the training split.
+        evaluator: the function that evaluates a state.
+        checkpoints: the store that keeps the states.
+        run_folder: the folder of the logs and of the trace.
         profile: whether the first process traces a few steps.
         starter: completes the state with which a new run begins.
 
@@ -97,7 +97,7 @@ def train(
                 state, metrics = experiment.train_step(state, batch)
             trace.end_step(step, metrics)
             if step < total:
-                # Made and copied while the devices still compute the step.
+                # These are made and copied while the devices still compute the step.
                 batch = next(stream)
 
             last = step == total
@@ -106,14 +106,14 @@ def train(
             stops = stops_after(step) and not last
             saves = evaluates or stops or step % config.checkpoint_every_steps == 0
             if logs or saves:
-                # Before any checkpoint: a broken state must not take the place of a good one.
+                # This comes before any checkpoint: a broken state must not replace a good one.
                 values = _finite(metrics, step)
             if logs:
                 values["learning_rate"] = learning_rate(step - 1)
                 log.write(step, "train", progress.report(step, values))
 
-            # Evaluation comes before the checkpoint of its step: a checkpoint is written with the figure by which it
-            # is selected, and a run killed in between evaluates again.
+            # Evaluation comes before the checkpoint of its step: the checkpoint is written with the figure that
+            # selects it, and a run that is killed in between evaluates again.
             if evaluates:
                 state, evaluation, losses, lines = evaluator(state, step)
                 progress.pause(lines)
@@ -145,7 +145,7 @@ def _finite(metrics: Metrics, step: int) -> dict[str, float]:
     """Returns the metrics on the host.
 
     Raises:
-        FloatingPointError: names the step and the terms that are not finite.
+        FloatingPointError: a metric is not finite; the message names the step and the terms.
     """
     values = {name: float(value) for name, value in jax.device_get(metrics).items()}
     broken = [name for name, value in values.items() if not np.isfinite(value)]
@@ -158,7 +158,7 @@ def _finite(metrics: Metrics, step: int) -> dict[str, float]:
 
 
 def _scalars(evaluation: Evaluation) -> dict[str, float]:
-    """Returns the figures that are worth a curve, by name."""
+    """Returns the figures that the curves show, by name."""
     values = {f"rsum/{score}": figures["rsum"] for score, figures in evaluation.directions.items()}
     fused = evaluation.directions["fused"]
     for direction in ("t2v", "v2t"):

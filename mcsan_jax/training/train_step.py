@@ -31,7 +31,7 @@ from mcsan_jax.training.optimizers import moving_average
 
 Metrics = dict[str, jax.Array]
 TrainStep = jax.stages.Wrapped
-"""The compiled step ``(state, batch) → (state, metrics)``, of `TrainState`, `PairBatch` and `Metrics`."""
+"""This is the compiled step ``(state, batch) → (state, metrics)``, of `TrainState`, `PairBatch` and `Metrics`."""
 
 
 @jax.tree_util.register_dataclass
@@ -40,11 +40,11 @@ class TrainState:
     """A state holds everything that training changes, and the constants that it needs.
 
     Attributes:
-        step: how many steps were taken.
-        seed: of all random streams; as part of the state, it lets runs that differ in nothing else share programs.
+        step: the number of steps taken.
+        seed: the seed of all random streams; as it is in the state, runs that differ in nothing else share programs.
         params: the parameters of the network.
         statistics: the feature statistics, which training does not change.
-        opt_state: of the optimiser.
+        opt_state: the state of the optimiser.
         average: the moving average of the parameters; None where the config asks for none, and for each parameter of
             an encoder that stays as it was published.
     """
@@ -92,8 +92,8 @@ def make_state_maker(
         example: any batch; only its shapes matter.
         statistics: mean and standard deviation of features, in the model's ``statistics`` collection.
         optimizer: gives the optimiser state.
-        mesh: where the state lives.
-        word_vectors: where the word embedding starts; None leaves it random.
+        mesh: the devices where the state lives.
+        word_vectors: the first values of the word embedding; None leaves it random.
         published: parameters of the pretrained text encoder; None where the model has none.
 
     Raises:
@@ -152,9 +152,9 @@ def make_train_step(
         model: the network.
         optimizer: turns gradients into updates.
         config: the experiment.
-        mesh: where it runs.
-        donate: whether the memory of the state given is donated to the step; None donates it on accelerators only. On
-            a processor XLA then copies every parameter several times, which takes a tenth of the step.
+        mesh: the devices on which it runs.
+        donate: whether the given state is donated to the step; None donates it on accelerators only. On a processor
+            XLA would then copy every parameter several times, which takes a tenth of the step.
     """
     if donate is None:
         donate = mesh.devices.flat[0].platform != "cpu"

@@ -1,4 +1,4 @@
-"""What training learns of a state from the validation split: ranks and losses, from one encoding of each item."""
+"""This module computes what training learns from the validation split: ranks and losses, from one encoding."""
 
 import dataclasses
 import itertools
@@ -30,39 +30,39 @@ from mcsan_jax.training.train_step import Metrics, TrainState
 
 @runtime_checkable
 class PairRows(Protocol):
-    """Which videos and captions the rows of a batch are."""
+    """These rows say which videos and captions a batch holds."""
 
     @property
     def videos(self) -> Sequence[str]:
-        """Id of each row's video; empty where the row only fills up the batch."""
+        """Returns the id of each row's video; it is empty where the row only fills up the batch."""
         ...
 
     @property
     def captions(self) -> Int[np.ndarray, "v c"]:
-        """Numbers of each row's captions among those of its video."""
+        """Returns the numbers of each row's captions among those of its video."""
         ...
 
 
 class NumberedPairStream(Protocol):
-    """Batches whose order is a pure function of the step, and what their rows are."""
+    """The stream yields batches whose order is a pure function of the step, and says what their rows are."""
 
     def numbered_from_step(self, step: int) -> Iterator[tuple[PairRows, PairBatch]]:
-        """Batches from a global step on, without end."""
+        """Yields batches from a global step on, without end."""
         ...
 
 
 class Validation:
-    """Ranks the validation split, and computes the loss that training has on it, without dropout.
+    """A validation ranks the validation split, and computes the loss of training on it, without dropout.
 
     The loss is that of the first batches of a stream, the same ones every time; their rows are taken from the
     encodings that were ranked. Token states of a frozen text encoder are computed once for all validations.
 
     Args:
-        experiment: model, objective and mesh.
+        experiment: the model, the objective and the mesh.
         split: the validation split.
-        name: of the split, for errors.
-        batches: pairs of the split, in batches of a size that the mesh divides.
-        steps: number of batches, usually one pass over the videos; each counts by its real videos.
+        name: the name of the split, for errors.
+        batches: the pairs of the split, in batches of a size that the mesh divides.
+        steps: the number of batches, usually one pass over the videos; each counts by its real videos.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class Validation:
         self._has_states = False
 
     def __call__(self, state: TrainState) -> tuple[TrainState, Evaluation, dict[str, float]]:
-        """The state with the share of the linear branch that suits the split, the figures of that state, and its losses.
+        """Returns a state with the linear share that suits the split, its figures, and its loss and terms.
 
-        They are the loss and the terms of the loss, by the names ``loss`` and ``loss/<term>``.
+        The names of the losses are ``loss`` and ``loss/<term>``.
         """
         experiment = self._experiment
         if caches_token_states(experiment) and not self._has_states:
@@ -103,14 +103,14 @@ class Validation:
         return state, rank_split(ScoredSplit.of(encoded, experiment.config)), losses
 
     def losses(self, encoded: EncodedSplit) -> dict[str, float]:
-        """The mean over the videos of the loss and its terms."""
+        """Returns the means over the videos of the loss and its terms."""
         places = {video: place for place, video in enumerate(encoded.videos.ids)}
         first_captions = np.searchsorted(encoded.captions.video_of_text, np.arange(len(places)))
         sums: dict[str, float] = {}
         total = 0.0
         for rows, batch in self._batches:
             real = np.asarray(batch.example_mask)
-            # Rows that are not real hang on nothing; they take the place of the first.
+            # The result does not depend on rows that are not real; the first row takes their places.
             videos = np.array([places.get(video, 0) for video in rows.videos])
             captions = np.where(real[:, None], first_captions[videos][:, None] + rows.captions, 0).ravel()
             local = (_encoded_videos(encoded.videos, videos), _encoded_captions(encoded.captions, captions))
@@ -137,7 +137,7 @@ def _compiled_losses(experiment: Experiment) -> Any:
 
 
 def _without_inputs(batch: PairBatch) -> PairBatch:
-    """A copy of what the objective needs beside the encodings (labels, groups and the mask), not of the features."""
+    """Returns what the objective needs beside the encodings (labels, groups and the mask), without the features."""
     videos = dataclasses.replace(
         batch.videos,
         frames=batch.videos.frames[:, :0].copy(),
@@ -148,7 +148,7 @@ def _without_inputs(batch: PairBatch) -> PairBatch:
 
 
 def _encoded_videos(videos: EncodedVideos, rows: Int[np.ndarray, " v"]) -> Encoding:
-    """Some videos as an encoder gives them, but for the length of vectors, on which no loss depends."""
+    """Returns some videos as an encoder gives them, except the lengths of vectors, on which no loss depends."""
     normalised = videos.collection.take(rows, len(rows))
     nodes = {
         level: NodeSet(frames.directions * frames.lengths[:, :, None], frames.lengths > 0)
@@ -159,7 +159,7 @@ def _encoded_videos(videos: EncodedVideos, rows: Int[np.ndarray, " v"]) -> Encod
 
 
 def _encoded_captions(captions: EncodedCaptions, rows: Int[np.ndarray, " t"]) -> Encoding:
-    """Some captions as an encoder gives them, but for the length of vectors, on which no loss depends."""
+    """Returns some captions as an encoder gives them, except the lengths of vectors, on which no loss depends."""
     collection = captions.collection
     pooled = None if collection.pooled is None else collection.pooled[rows]
     nodes = {level: of_level.padded(rows) for level, of_level in collection.nodes.items()}

@@ -208,7 +208,7 @@ DAMAGE = {
     ),
     "files of two evaluations": (
         lambda run: write_query_table(run / "eval" / "test_queries.parquet", query_columns(CLIPS, seed=7)),
-        r"are not of one evaluation: R@1 of t2v is [0-9.]+ in one and [0-9.]+ in the other",
+        r"are not from one evaluation: R@1 of t2v is [0-9.]+ in one and [0-9.]+ in the other",
     ),
     "an evaluation that was deleted": (
         lambda run: (run / "eval" / "test.json").unlink(),

@@ -143,7 +143,7 @@ def test_texts_longer_than_the_encoder_reads_are_refused(
     prepared: Prepared, config: Config, encoder: pathlib.Path
 ) -> None:
     longer = dataclasses.replace(config, data=dataclasses.replace(config.data, max_tokens=11))
-    with pytest.raises(InputError, match=r"max_tokens is 11; .* reads at most 10"):
+    with pytest.raises(InputError, match=r"max_tokens is 11; .* reads at most 10 tokens"):
         build(prepared, longer, encoder)
 
 

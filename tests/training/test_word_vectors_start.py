@@ -75,9 +75,9 @@ def test_a_resumed_run_does_not_start_from_them_again(
     [
         (
             some_vectors(0, width=50),
-            r"word vectors have 50 dimensions, model\.word_width is 8; set --config\.model\.word_width=50",
+            r"word vectors have 50 dimensions, but model\.word_width is 8; set --config\.model\.word_width=50",
         ),
-        (some_vectors(0, tokens=49), "word vectors are of 49 tokens, the tokenizer has 50"),
+        (some_vectors(0, tokens=49), "word vectors of 49 tokens, but the tokenizer has 50"),
     ],
 )
 def test_vectors_that_do_not_fit_are_refused(

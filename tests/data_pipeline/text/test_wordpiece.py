@@ -98,7 +98,7 @@ def test_other_special_tokens_are_refused(tmp_path, name, special, message):
         ("tokenizer.json", b"{}", "not a tokenizer of the Hugging Face library"),
         ("tokenizer.json", b"\xff", "expected UTF-8 text, found byte 0xff at offset 0"),
         ("vocab.txt", b"", r"expected \[PAD\] with id 0, .* there is none and id 0 is ''"),
-        ("vocab.txt", b"[PAD]\n[UNK]\na\na\n", "line 4: token 'a' stands in line 3 too"),
+        ("vocab.txt", b"[PAD]\n[UNK]\na\na\n", "line 4: token 'a' is also in line 3"),
         ("vocab.txt", b"[PAD]\r\n[UNK]\r\n\xe9\r\n", "found byte 0xe9 at offset 14"),
     ],
 )
