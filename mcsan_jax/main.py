@@ -53,15 +53,8 @@ def _program(arguments: Sequence[str]) -> None:
     command = ("python", "-m", "mcsan_jax.main", *sys.argv[1:])
     try:
         with first_speaks():
-            train_run(
-                config,
-                folder,
-                _MODE.value,
-                options,
-                _PROFILE.value,
-                command,
-                get_override_values(flags.FLAGS["config"]),
-            )
+            by_hand = get_override_values(flags.FLAGS["config"])
+            train_run(config, folder, _MODE.value, options, _PROFILE.value, command, by_hand)
     except FloatingPointError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -66,9 +66,7 @@ def recipe_by_size(
             -(-epochs // evaluations),
             f"{held_out} validation videos; "
             + (
-                "three evaluations"
-                if evaluations > 1
-                else f"below {_FEW_VIDEOS} they choose by chance: the last state is taken"
+                "three evaluations" if evaluations > 1 else "so few choose by chance: the last state is taken"
             ),
         ),
         "optim.warmup_epochs": (epochs / 20, "a twentieth of the training"),
