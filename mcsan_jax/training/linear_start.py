@@ -17,7 +17,7 @@ from mcsan_jax.training.train_step import TrainState
 
 WEIGHTS = tuple(np.geomspace(0.02, 4.0, 24))
 """Candidates for the weight of the linear score, where both scores have the standard deviation one."""
-_DOUBT = 0.5
+_DOUBT = 0.75
 """Standard deviation of the logarithm of the weight, before a validation split has been seen."""
 
 
