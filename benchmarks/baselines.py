@@ -1,19 +1,20 @@
 """Ridge regression on prepared data: what a model without any network reaches on the same features.
 
-`python -m benchmarks.baselines DIR` maps the mean and the maximum over a video's frames to the TF-IDF
-vector of its training captions by ridge regression in closed form, and ranks by cosine. The penalty is chosen by
-leave-one-out error on the training videos; nothing is chosen on the split that is reported. `--out=RUN` also writes
-the results as those of a trained run, so that `mcsan compare` takes them.
+`python -m benchmarks.baselines DIR` maps the mean of a video's frames to what its training captions say, by ridge
+regression in closed form (`mcsan_jax.training.linear_fit`): to the TF-IDF vector of their tokens and, where the data
+was prepared with MiniLM's tokenizer, to the mean of their sentence vectors, unless `--words_only` is given. Penalties
+are chosen by leaving out training videos; nothing is chosen on the split that is reported. `--out=RUN` also writes the
+results as those of a trained run, so that `mcsan compare` takes them.
 """
 
 import argparse
-import collections
 import dataclasses
 import pathlib
-import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -28,6 +29,8 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
+from mcsan_jax.models.linear_branch import LinearBranch
+from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.ranking.block_scores import BlockScorer, EveryBlock, count_ranks
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
 from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedVideos
@@ -40,35 +43,12 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
+from mcsan_jax.training.linear_fit import TrainingSplit, fit_linear_branch
+from mcsan_jax.training.token_state_cache import TokenStateCache
 
-MINIMUM_DOCUMENTS = 2
-PENALTIES = tuple(10.0**exponent for exponent in range(-1, 7))
-# Frames are not cut; captions are read as text, so that the other limits do not matter.
-LIMITS = BatchLimits(max_frames=200, max_tokens=1, max_actions=1, max_entities=1, max_relationships=1)
-
-
-class TfIdf:
-    """Unit-length TF-IDF vectors over the words of training documents."""
-
-    def __init__(self, documents: list[list[str]]) -> None:
-        counts = collections.Counter(word for document in documents for word in set(document))
-        kept = sorted(word for word, count in counts.items() if count >= MINIMUM_DOCUMENTS)
-        self._index = {word: place for place, word in enumerate(kept)}
-        self._idf = np.log(len(documents) / np.array([counts[word] for word in kept])) + 1.0
-
-    def __call__(self, documents: list[list[str]]) -> np.ndarray:
-        """Vectors [document, word]; a document of unknown words is zero."""
-        vectors = np.zeros((len(documents), len(self._index)))
-        for row, document in enumerate(documents):
-            for word in document:
-                if word in self._index:
-                    vectors[row, self._index[word]] += 1.0
-        return unit(vectors * self._idf)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of unit length; zero rows stay zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+ENCODER = "minilm"
+# Frames are not cut. Graphs are not read.
+LIMITS = BatchLimits(max_frames=200, max_tokens=64, max_actions=1, max_entities=1, max_relationships=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,20 +57,32 @@ class RidgeSplit:
 
     Attributes:
         ids: of the videos.
-        pooled: mean and maximum of each video's frames [video, 2 d].
         caption_ids, texts: of the captions.
         owners: index of each caption's video [caption].
+        frames: mean of each video's frames, divided by the standard deviation of training frames [video, d].
+        tokens: ids of each caption's tokens [caption, token], and which are real.
+        states: mean token state of each caption [caption, s]; None without an encoder.
     """
 
     ids: list[str]
-    pooled: np.ndarray
     caption_ids: list[str]
     texts: list[str]
     owners: np.ndarray
+    frames: np.ndarray
+    tokens: tuple[np.ndarray, np.ndarray]
+    states: np.ndarray | None
 
     @classmethod
-    def read(cls, folder: pathlib.Path, manifest: Manifest, split: str) -> "RidgeSplit":
+    def read(
+        cls, folder: pathlib.Path, manifest: Manifest, split: str, encoder: TokenStateCache | None = None
+    ) -> "RidgeSplit":
         """Reads a split of prepared data.
+
+        Args:
+            folder: of the data.
+            manifest: of the data.
+            split: to be read.
+            encoder: reads the captions, if any.
 
         Raises:
             InputError: there is no such split, or no video or caption in it, or a record is damaged.
@@ -103,69 +95,92 @@ class RidgeSplit:
                 f"split {split!r} of {folder} has {reader.videos} videos and {reader.captions} captions; expected some "
                 "of both, choose another split or prepare the data again"
             )
+        deviation = np.concatenate([np.asarray(stream.std) for stream in manifest.frame_streams])
         ids, pooled = [], []
         for own_ids, batch in reader.video_batches(64):
             frames, mask = np.asarray(batch.frames, np.float64), np.asarray(batch.frame_mask)
             for row in range(len(own_ids)):
-                real = frames[row][mask[row]]
-                pooled.append(np.concatenate([real.mean(axis=0), real.max(axis=0)]))
+                pooled.append(frames[row][mask[row]].mean(axis=0) / deviation)
             ids += own_ids
-        infos = [info for info, _ in reader.caption_batches(256)]
+        infos, tokens, masks, states = [], [], [], []
+        for info, captions in reader.caption_batches(64):
+            rows = len(info.ids)
+            mask = np.asarray(captions.token_mask)
+            infos.append(info)
+            tokens.append(np.asarray(captions.token_ids)[:rows])
+            masks.append(mask[:rows])
+            if encoder is not None:
+                of_tokens = np.asarray(encoder.with_states(captions).token_states)
+                states.append((of_tokens.sum(axis=1) / np.maximum(mask.sum(axis=1), 1)[:, None])[:rows])
+                encoder.forget()
         return cls(
             ids,
-            np.stack(pooled),
             [caption for info in infos for caption in info.ids],
             [text for info in infos for text in info.texts],
             np.concatenate([info.videos for info in infos]),
+            np.stack(pooled),
+            (np.concatenate(tokens), np.concatenate(masks)),
+            np.concatenate(states) if states else None,
         )
 
-    @property
-    def words(self) -> list[list[str]]:
-        """The words of each caption."""
-        return [re.findall(r"\w+", text.lower()) for text in self.texts]
 
-
-def fit_ridge(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights [d, word] of the penalty with the least leave-one-out error, and that penalty."""
-    u, s, vt = np.linalg.svd(inputs, full_matrices=False)
-    projected = u.T @ targets
-    errors = []
-    for penalty in PENALTIES:
-        shrink = s**2 / (s**2 + penalty)
-        residual = targets - u @ (shrink[:, None] * projected)
-        leverage = np.einsum("nk,k,nk->n", u, shrink, u)
-        errors.append(np.mean((residual / (1.0 - leverage)[:, None]) ** 2))
-    best = PENALTIES[int(np.argmin(errors))]
-    return vt.T @ ((s / (s**2 + best))[:, None] * projected), best
+def read_encoder(manifest: Manifest) -> TokenStateCache | None:
+    """MiniLM, where it is installed and the captions were prepared with its tokenizer; otherwise None."""
+    try:
+        encoder = read_bert(ENCODER)
+    except InputError:
+        return None
+    if manifest.tokenizer.sha256 not in encoder.tokenizer_sha256:
+        return None
+    return TokenStateCache(encoder.shape, encoder.params(), "float32")
 
 
 class Ridge:
-    """From pooled frames to the TF-IDF vector of a video's captions.
+    """From pooled frames to what the captions say: the closed form of the model's linear branch, alone.
 
     Args:
         train: the videos and captions to fit.
+        vocabulary_size: number of tokens.
 
     Attributes:
-        vectorize: TF-IDF vectors of documents.
-        penalty: the chosen one.
+        words_share: share of the words in the score, against sentence vectors.
     """
 
-    def __init__(self, train: RidgeSplit) -> None:
-        documents: list[list[str]] = [[] for _ in train.ids]
-        for words, video in zip(train.words, train.owners, strict=True):
-            documents[video] += words
-        self.vectorize = TfIdf(documents)
-        targets = self.vectorize(documents)
-        self._mean, self._deviation = train.pooled.mean(axis=0), train.pooled.std(axis=0) + 1e-6
-        inputs = (train.pooled - self._mean) / self._deviation
-        self._weights, self.penalty = fit_ridge(inputs, targets - targets.mean(axis=0))
+    def __init__(self, train: RidgeSplit, vocabulary_size: int) -> None:
+        ids, masks = train.tokens
+        tokens = [own[real] for own, real in zip(ids, masks, strict=True)]
+        fitted = fit_linear_branch(
+            TrainingSplit(train.frames, tokens, train.owners, train.states, vocabulary_size)
+        )
+        self.words_share = float(fitted["words_share"])
+        self._constants = {
+            "statistics": {name: jnp.asarray(value, jnp.float32) for name, value in fitted.items()}
+        }
+        sentence_dim = 0 if train.states is None else train.states.shape[1]
+        self._branch = LinearBranch(train.frames.shape[1], vocabulary_size, sentence_dim)
+
+    def _encoded(self, split: RidgeSplit) -> tuple[jax.Array, jax.Array]:
+        """Vectors of videos and captions, whose products are scores."""
+        frames = jnp.asarray(split.frames[:, None], jnp.float32)
+        states = None
+        if split.states is not None:
+            states = jnp.broadcast_to(
+                jnp.asarray(split.states, jnp.float32)[:, None],
+                (*split.tokens[0].shape, split.states.shape[1]),
+            )
+        videos: Any = self._branch.apply(
+            self._constants, frames, jnp.ones(frames.shape[:2], bool), method=self._branch.encode_videos
+        )
+        texts: Any = self._branch.apply(
+            self._constants, *map(jnp.asarray, split.tokens), states, method=self._branch.encode_texts
+        )
+        return videos, texts
 
     def rank(self, split: RidgeSplit) -> tuple[ScoredSplit, dict[str, RankCounter], PairCounter, TopAnswers]:
-        """Ranks a split by the cosine of predicted and own TF-IDF vectors, which stand for a global level."""
-        predicted = unit((split.pooled - self._mean) / self._deviation @ self._weights)
-        queries = self.vectorize(split.words)
-        of_videos = NormalisedVideos(jnp.asarray(predicted, jnp.float32), {}, {})
-        of_captions = NormalisedTexts(jnp.asarray(queries, jnp.float32), {}, {})
+        """Ranks a split by the products of predictions and captions, which stand for a global level."""
+        predicted, queries = self._encoded(split)
+        of_videos = NormalisedVideos(predicted, {}, {})
+        of_captions = NormalisedTexts(queries, {}, {})
         videos = VideoCollection.gather([(len(predicted), of_videos)])
         captions = TextCollection.gather([(len(queries), of_captions)])
         parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(1))
@@ -191,13 +206,16 @@ def run_config(folder: pathlib.Path) -> Config:
     return Config(name="ridge", data=data, model=ModelConfig(levels=(GLOBAL,)))
 
 
-def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -> tuple[Ridge, Evaluation]:
+def evaluate_ridge(
+    folder: pathlib.Path, split: str, out: pathlib.Path | None = None, words_only: bool = False
+) -> tuple[Ridge, Evaluation]:
     """Fits on the training split and ranks another one.
 
     Args:
         folder: of the prepared data.
         split: to be ranked.
         out: folder of the run that is written, if any.
+        words_only: whether sentence vectors are left out.
 
     Raises:
         InputError: the data is missing or damaged, or the folder holds another run.
@@ -206,8 +224,9 @@ def evaluate_ridge(folder: pathlib.Path, split: str, out: pathlib.Path | None) -
     config = run_config(folder)
     if out is not None:
         RunFolder(out).claim(config, manifest.fingerprint)
-    ridge = Ridge(RidgeSplit.read(folder, manifest, "train"))
-    scored, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split))
+    encoder = None if words_only else read_encoder(manifest)
+    ridge = Ridge(RidgeSplit.read(folder, manifest, "train", encoder), manifest.tokenizer.size)
+    scored, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split, encoder))
     figures = {component: figures_of(counter) for component, counter in counters.items()}
     evaluation = Evaluation(len(scored.videos.ids), len(scored.captions.ids), figures, {}, {})
     if out is not None:
@@ -234,6 +253,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("dir", type=pathlib.Path, help="folder written by python -m data_pipeline.prepare")
     parser.add_argument("--split", default="val", help="split to report")
+    parser.add_argument("--words_only", action="store_true", help="leave out MiniLM's sentence vectors")
     parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--out", type=pathlib.Path, help="folder of a run, to write ranks and figures to")
     return parser
@@ -243,12 +263,14 @@ def main(words: Sequence[str] | None = None) -> None:
     """Fits on the training split and prints the metrics of another one; bad input ends with status 2."""
     arguments = make_parser().parse_args(words)
     try:
-        ridge, evaluation = evaluate_ridge(arguments.dir, arguments.split, arguments.out)
+        ridge, evaluation = evaluate_ridge(
+            arguments.dir, arguments.split, arguments.out, arguments.words_only
+        )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     print(
-        f"ridge regression, penalty {ridge.penalty:g}; split {arguments.split}: "
+        f"ridge regression, share of words {ridge.words_share:.2f}; split {arguments.split}: "
         f"{evaluation.videos} videos, {evaluation.captions} captions"
     )
     fused = evaluation.directions[FUSED]
@@ -259,7 +281,7 @@ def main(words: Sequence[str] | None = None) -> None:
     write_figures(
         arguments.json,
         {
-            "penalty": ridge.penalty,
+            "words_share": ridge.words_share,
             "split": arguments.split,
             "videos": evaluation.videos,
             "captions": evaluation.captions,

@@ -18,6 +18,7 @@ from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import find_prepared_data
+from mcsan_jax.training.recipe import recipe_by_size
 
 CONFIGS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parents[1] / "configs"))
 """Seen from the current folder, so that the commands that are shown hold on every machine."""
@@ -185,6 +186,8 @@ def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
         raise InputError(
             f"no split {split!r} in {config.data.dir}; it has {', '.join(sorted(manifest.splits))}"
         )
+    by_hand = [flag.partition("=")[0].removeprefix("--config.") for flag in arguments]
+    config, _ = recipe_by_size(config, manifest, by_hand)
     if folder.is_dir():
         RunFolder(folder).claim(config, manifest.fingerprint)
     return _Planned(folder, [*arguments, f"--workdir={folder}"], config, manifest)

@@ -33,7 +33,7 @@ def test_what_is_missing_is_trained(trained: tuple[pathlib.Path, str]) -> None:
     out, told = trained
     assert re.search(rf"run 1 of 4: \S+{PEER}/seed0$", told, re.MULTILINE)
     assert told.count("is finished") == 3
-    assert "trained " in told and "ridge regression, penalty" in told
+    assert "trained " in told and "ridge regression, share of words" in told
     content = json.loads((out / "quality.json").read_text())
     rsums = {model["name"]: model["rsums"] for model in content["models"]}
     for name, seeds in (("ridge", ["."]), (PEER, ["seed0", "seed1"]), ("mcsan", ["seed0", "seed1"])):
