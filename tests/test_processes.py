@@ -40,6 +40,8 @@ def flags_for(shapes: pathlib.Path, run: pathlib.Path) -> list[str]:
         "--config.train.log_every_steps=1",
         f"--config.train.evaluate_every_epochs={COMPARED // 4}",
         "--config.train.checkpoint_every_steps=6",
+        # Captions are ranked in several blocks, which the processes share.
+        "--config.evaluation.encoded_bytes=3_000",
         # Compiles faster; what is tested here does not depend on it.
         "--config.model.levels=('entity',)",
         f"--workdir={run}",

@@ -1,5 +1,6 @@
 """Evaluation of a split: its figures with all that explains them, from intervals to failure cases."""
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -14,14 +15,14 @@ from mcsan_jax.config import Config
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.failure_cases import failure_cases
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
-from mcsan_jax.ranking.block_scores import BlockCounter, EveryBlock, count_ranks, score_file
+from mcsan_jax.ranking.counting import BlockCounter, count_ranks, score_file
 from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
 from mcsan_jax.ranking.encode_split import EncodedVideos
 from mcsan_jax.ranking.metrics import whole_list_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
 from mcsan_jax.ranking.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_components
-from mcsan_jax.ranking.ranks import RankCounter, Ranks
+from mcsan_jax.ranking.ranks import Gather, RankCounter, Ranks, SecondRoundCounter
 from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, ablations
 
@@ -66,7 +67,8 @@ def evaluate_split(
         scored: the split.
         config: the experiment.
         attribute_counts: for each level, how many training videos have each attribute.
-        scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy.
+        scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy; each
+            of several processes writes all of them, and must be given another file.
         ablate: whether each level is also left out, and so on (`multi_level.ablations`).
 
     Raises:
@@ -78,9 +80,10 @@ def evaluate_split(
     pairs, densities = PairCounter(scored.matches), ScoreDensities(scored.matches)
     forgiving = RankCounter(_same_text_is_relevant(scored))
     answers = TopAnswers(config.evaluation.answers, videos, texts)
-    others: list[BlockCounter] = [pairs, forgiving, EveryBlock(densities.count), EveryBlock(answers.count)]
-    with score_file(scores_file, (videos, texts)) as write:
-        others += [] if write is None else [EveryBlock(write)]
+    others: list[BlockCounter] = [pairs, forgiving, densities, answers]
+    with contextlib.ExitStack() as files:
+        if scores_file is not None:
+            others.append(files.enter_context(score_file(scores_file, (videos, texts))))
         counters = count_ranks(scored.scorer, scored.matches, others)
     of_fusions = {fusion.name: counters.pop(fusion.name) for fusion in fusions}
     evaluation = figures_of_components(scored, counters)
@@ -175,7 +178,7 @@ def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]
     ]
 
 
-class ScoreDensities:
+class ScoreDensities(SecondRoundCounter):
     """Counts scores in bins over [-1, 1], block by block.
 
     Args:
@@ -194,6 +197,10 @@ class ScoreDensities:
         pairs = self._matches.inside(videos, texts)
         matched = bins[self._matches.videos[pairs] - videos.start, self._matches.texts[pairs] - texts.start]
         self._matched += np.bincount(matched, minlength=_BINS)
+
+    def share_counts(self, gather: Gather) -> None:
+        """Adds what other processes counted, each of which was given other blocks."""
+        self._all, self._matched = gather(np.stack([self._all, self._matched])).sum(axis=0)
 
     def summary(self) -> dict[str, list[float] | list[int]]:
         """Edges of the bins, and how many matched and other pairs are in each."""

@@ -26,7 +26,8 @@ from mcsan_jax.evaluation.hubness import (
     corrected_ranks,
     fit_correction,
 )
-from mcsan_jax.ranking.block_scores import BlockScorer, score_file
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.counting import write_scores
 from mcsan_jax.ranking.encode_split import (
     CaptionRows,
     EncodedCaptions,
@@ -42,7 +43,6 @@ from mcsan_jax.ranking.metrics import CUTOFFS, recall_sum, retrieval_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, BestItems, hub_summary
 from mcsan_jax.ranking.rank_split import ScoredSplit
 from mcsan_jax.ranking.relevance import Matches
-from mcsan_jax.scoring.multi_level import FUSED
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -228,11 +228,7 @@ def _matrices(
 
 
 def _whole(scorer: BlockScorer, path: pathlib.Path) -> np.ndarray:
-    with score_file(path, scorer.shape) as write:
-        for strip in scorer.blocks():
-            for (rows, columns), components in scorer.scores(strip):
-                if write is not None:
-                    write(components[FUSED], rows, columns)
+    write_scores(scorer, path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

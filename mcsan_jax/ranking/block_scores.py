@@ -1,27 +1,17 @@
-"""Scores of whole collections block by block, and ranks counted from them.
+"""Scores of whole collections, of which only one block exists at a time."""
 
-Only one block of the score matrix exists at a time, beside the few that hold matched pairs: those are needed twice,
-first to find the score that each query must beat, then to count, and are kept as long as memory is left for them.
-"""
-
-import collections
-import contextlib
 import functools
-import pathlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Float, Int
 
-from data_pipeline.host.files import replacing
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
-from mcsan_jax.ranking.ranks import RankCounter
-from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED, Fusion, fuse_components, score_components
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.scoring.vectors import product_dtype
@@ -30,9 +20,6 @@ from mcsan_jax.sharding import DATA_AXIS, make_mesh, replicated, split_rows
 Block = tuple[slice, slice]
 ComponentScores = dict[str, Float[np.ndarray, "..."]]
 """Scores by component: the fused score, level scores and the attribute score by their names."""
-
-_KEPT_SHARE = 4
-"""Blocks that are needed twice may take so many times `evaluation.encoded_bytes`."""
 
 
 class BlockScorer:
@@ -82,6 +69,14 @@ class BlockScorer:
     def shape(self) -> tuple[int, int]:
         """Number of videos and of captions."""
         return len(self.videos), len(self.texts)
+
+    @functools.cached_property
+    def components(self) -> list[str]:
+        """Names of the components of the score, the fused score first."""
+        one = slice(0, 1)
+        videos, texts = self.videos.take(one, 1), self.texts.take(one, 1, self.texts.capacity_for(one))
+        names = jax.eval_shape(self._score, videos, texts, self.parameters)
+        return [FUSED, *(name for name in names if name != FUSED)]
 
     def blocks(self) -> list[list[Block]]:
         """All blocks, those of the same captions together."""
@@ -153,105 +148,6 @@ class BlockScorer:
             component: np.diagonal(of_true[component] - of_foils[component])[: len(captions)]
             for component in of_true
         }
-
-
-@runtime_checkable
-class BlockCounter(Protocol):
-    """Learns from the blocks of one component of the score; see `ranks.MatchedScores` for the two rounds."""
-
-    def has_match(self, videos: slice, texts: slice) -> bool:
-        """Whether it needs the block in the first round."""
-        ...
-
-    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """First round: a block that holds a caption with its video."""
-        ...
-
-    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Second round: every block once."""
-        ...
-
-
-class EveryBlock:
-    """A counter of the second round alone.
-
-    Args:
-        take: is given each block [videos, texts] and where it stands.
-    """
-
-    def __init__(self, take: Callable[[np.ndarray, slice, slice], None]) -> None:
-        self.count = take
-
-    def has_match(self, videos: slice, texts: slice) -> bool:
-        """Never."""
-        return False
-
-    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Does nothing."""
-
-
-def count_ranks(
-    scorer: BlockScorer, matches: Matches, others: Sequence[BlockCounter] = ()
-) -> dict[str, RankCounter]:
-    """Ranks in both directions by every component of the score.
-
-    Args:
-        scorer: the collections.
-        matches: which captions and videos belong together.
-        others: counters that are shown the fused scores, too.
-    """
-    ranks = collections.defaultdict[str, RankCounter](lambda: RankCounter(matches))
-
-    def counters(component: str) -> list[BlockCounter]:
-        return [ranks[component], *(others if component == FUSED else ())]
-
-    kept: dict[tuple[int, int], ComponentScores] = {}
-    bytes_left = _KEPT_SHARE * scorer.encoded_bytes
-    for strip in scorer.blocks():
-        matched = [block for block in strip if any(each.has_match(*block) for each in counters(FUSED))]
-        for (rows, columns), components in scorer.scores(matched):
-            for component, scores in components.items():
-                for counter in counters(component):
-                    counter.see_matches(scores, rows, columns)
-            size = sum(scores.nbytes for scores in components.values())
-            if size <= bytes_left:
-                kept[rows.start, columns.start] = components
-                bytes_left -= size
-
-    for strip in scorer.blocks():
-        missing = [(rows, columns) for rows, columns in strip if (rows.start, columns.start) not in kept]
-        known = [
-            ((rows, columns), kept.pop((rows.start, columns.start)))
-            for rows, columns in strip
-            if (rows.start, columns.start) in kept
-        ]
-        for (rows, columns), components in (*known, *scorer.scores(missing)):
-            for component, scores in components.items():
-                for counter in counters(component):
-                    counter.count(scores, rows, columns)
-    return dict(ranks)
-
-
-@contextlib.contextmanager
-def score_file(
-    path: pathlib.Path | None, shape: tuple[int, int]
-) -> Iterator[Callable[[Float[np.ndarray, "v t"], slice, slice], None] | None]:
-    """Yields what writes a block of a matrix [v, t] to disk, or None without a path.
-
-    The file appears under its name at the end, when it is complete.
-    """
-    if path is None:
-        yield None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        matrix = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-
-        def write(block: Float[np.ndarray, "v t"], rows: slice, columns: slice) -> None:
-            matrix[rows, columns] = block
-
-        yield write
-        matrix.flush()
 
 
 @functools.cache

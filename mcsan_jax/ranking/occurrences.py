@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data_pipeline.errors import InputError
+from mcsan_jax.ranking.ranks import Gather, SecondRoundCounter
 
 HUB_ANSWERS = 10
 """An item occurs where it is among so many best answers."""
@@ -89,6 +90,12 @@ class BestItems:
         self._keys[touched] = merged[:, width:]
         self._worst[touched] = _scores(merged[:, width])
 
+    def share_counts(self, gather: Gather) -> None:
+        """Takes over the best items of other processes, each of which was given other blocks."""
+        self._seen = int(gather(np.array([self._seen])).sum())
+        keys = np.concatenate(gather(self._keys), axis=1)
+        self._keys = np.sort(keys, axis=1)[:, -self._k :]
+
     def answers(self) -> Answers:
         """The best items of every query, after every score was given once.
 
@@ -103,7 +110,7 @@ class BestItems:
         return Answers(np.where(np.isfinite(scores), items, -1), scores)
 
 
-class TopAnswers:
+class TopAnswers(SecondRoundCounter):
     """The best videos of every text and the best texts of every video, from blocks of the score matrix.
 
     Args:
@@ -124,6 +131,11 @@ class TopAnswers:
         """
         self._of_videos.add(block, videos, texts)
         self._of_texts.add(block.T, texts, videos)
+
+    def share_counts(self, gather: Gather) -> None:
+        """Takes over the best answers of other processes."""
+        self._of_texts.share_counts(gather)
+        self._of_videos.share_counts(gather)
 
     def text_to_video(self) -> Answers:
         """The best videos of every text, after all blocks."""

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Int
 
 from mcsan_jax.config import Config
-from mcsan_jax.ranking.block_scores import BlockScorer, count_ranks
+from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
+from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.duplicates import merge
 from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics

@@ -7,6 +7,7 @@ random, the first relevant item is among the first m of the group with probabili
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
 
 from mcsan_jax.ranking.relevance import Matches
+
+Gather = Callable[[np.ndarray], np.ndarray]
+"""A function that all processes call, each with an array of the same shape; it returns them stacked [process, …]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +64,15 @@ class MatchedScores:
     """The first of the two rounds in which a score matrix is counted that never exists as a whole.
 
     `see_matches` must be given every block that holds a matched pair; then a subclass' ``count`` must be given every
-    block once. A block must have bit for bit the same scores in both rounds.
+    block once. A block must have bit for bit the same scores in both rounds. Where several processes have a share of
+    the blocks each, they must all call `share_matches` after the first round and `share_counts` after the second.
 
     Args:
         matches: the pairs that belong together.
     """
+
+    _text_counts: Int[np.ndarray, "2 _"]
+    _video_counts: Int[np.ndarray, "2 _"]
 
     def __init__(self, matches: Matches) -> None:
         self.matches = matches
@@ -81,6 +89,16 @@ class MatchedScores:
         pairs = self.matches.inside(videos, texts)
         rows, columns = self.matches.videos[pairs] - videos.start, self.matches.texts[pairs] - texts.start
         self._scores[pairs] = block[rows, columns]
+
+    def share_matches(self, gather: Gather) -> None:
+        """Takes over the scores of matched pairs that other processes saw."""
+        self._scores = np.fmax.reduce(gather(self._scores))
+
+    def share_counts(self, gather: Gather) -> None:
+        """Adds what other processes counted."""
+        self._cells = int(gather(np.array([self._cells])).sum())
+        self._text_counts = gather(self._text_counts).sum(axis=0)
+        self._video_counts = gather(self._video_counts).sum(axis=0)
 
     def _counted(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
         """A block that `count` takes."""
@@ -108,6 +126,20 @@ class MatchedScores:
             )
 
 
+class SecondRoundCounter:
+    """What counts the blocks of a score matrix in the second round alone; see `MatchedScores`."""
+
+    def has_match(self, videos: slice, texts: slice) -> bool:
+        """Never."""
+        return False
+
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
+        """Does nothing."""
+
+    def share_matches(self, gather: Gather) -> None:
+        """Does nothing."""
+
+
 class RankCounter(MatchedScores):
     """Counts the ranks of the best relevant items in both directions.
 
@@ -132,6 +164,12 @@ class RankCounter(MatchedScores):
         pairs = self.matches.inside(videos, texts)
         np.maximum.at(self.best_of_text, self.matches.texts[pairs], self._scores[pairs])
         np.maximum.at(self.best_of_video, self.matches.videos[pairs], self._scores[pairs])
+
+    def share_matches(self, gather: Gather) -> None:
+        """Takes over the best scores that other processes saw, too."""
+        super().share_matches(gather)
+        self.best_of_text = gather(self.best_of_text).max(axis=0)
+        self.best_of_video = gather(self.best_of_video).max(axis=0)
 
     def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Counts, for a block [videos, texts], what scores above or equal to the best matched pairs."""
