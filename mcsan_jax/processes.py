@@ -192,16 +192,14 @@ def first_before_others(work: Callable[[], Result]) -> Result:
 
 
 def share_of(items: Sequence[Item]) -> Iterator[Item]:
-    """Yields this process's share of some items: every n-th one in each of n processes.
+    """Yields every n-th of some items in each of n processes.
 
-    All processes must go through the same items. None of them begins its next item before all have done their last
-    one, so that none waits long for the others at what they do together afterwards: a collective waits half a minute
-    at most.
+    All processes must go through the same items. Afterwards they may call `from_all_processes`, which waits for the
+    others as long as it takes.
     """
-    count = jax.process_count()
-    for first in range(0, len(items), count):
-        yield from items[first + jax.process_index() : first + count][:1]
-        from_all_processes(np.zeros(1))
+    # The first collective among some devices waits half a minute at most: here, where all processes begin together.
+    from_all_processes(np.zeros(1))
+    yield from items[jax.process_index() :: jax.process_count()]
 
 
 def from_all_processes(array: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Evaluation of a split: its figures with all that explains them, from intervals to failure cases."""
+"""This module evaluates a split: it makes its figures and all that explains them, from intervals to failure cases."""
 
 import contextlib
 import dataclasses
@@ -31,7 +31,7 @@ _BINS = 200
 
 @dataclasses.dataclass(frozen=True)
 class BothWays:
-    """Ranks of every relevant pair by the fused score, text-to-video and video-to-text."""
+    """They are the ranks of every relevant pair by the fused score, text-to-video and video-to-text."""
 
     t2v: PairRanks
     v2t: PairRanks
@@ -39,7 +39,7 @@ class BothWays:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatedSplit:
-    """What is known of a split after it was ranked.
+    """It holds what is known of a split after it was ranked.
 
     Attributes:
         evaluation: the figures.
@@ -104,7 +104,7 @@ def evaluate_split(
 
 
 def _intervals(matches: Matches, ranks: BothWays) -> dict[str, Any]:
-    """95 % intervals of the fused figures."""
+    """Returns the 95 % intervals of the fused figures."""
     sides = {"t2v": (ranks.t2v, first_videos(matches)), "v2t": (ranks.v2t, matches.queried_videos)}
     values = {
         direction: query_values(pairs.best(), videos, pairs.average_precision(), pairs.ndcg(10))
@@ -142,7 +142,7 @@ def _from_answers(scored: ScoredSplit, ranks: Ranks, answers: TopAnswers) -> dic
 
 
 def _same_text_is_relevant(scored: ScoredSplit) -> Matches:
-    """The matches if every video that has a caption of the same text were relevant."""
+    """Returns the matches if every video that has a caption of the same text were relevant."""
     merged = merge(scored.captions.texts, scored.captions.video_of_text)
     if len(merged.kept) == len(scored.captions.ids):
         return scored.matches
@@ -179,7 +179,7 @@ def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]
 
 
 class ScoreDensities(SecondRoundCounter):
-    """Counts scores in bins over [-1, 1], block by block.
+    """They count scores in bins over [-1, 1], block by block.
 
     Args:
         matches: which captions and videos belong together.
@@ -191,7 +191,7 @@ class ScoreDensities(SecondRoundCounter):
         self._matched = np.zeros(_BINS, np.int64)
 
     def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Takes a block [videos, texts]; every block must be given once."""
+        """Takes a block; every block must be given once."""
         bins = np.clip((block + 1) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
         self._all += np.bincount(bins.ravel(), minlength=_BINS)
         pairs = self._matches.inside(videos, texts)
@@ -203,7 +203,7 @@ class ScoreDensities(SecondRoundCounter):
         self._all, self._matched = gather(np.stack([self._all, self._matched])).sum(axis=0)
 
     def summary(self) -> dict[str, list[float] | list[int]]:
-        """Edges of the bins, and how many matched and other pairs are in each."""
+        """Returns the edges of the bins, and how many matched and other pairs are in each."""
         return {
             "edges": np.linspace(-1, 1, _BINS + 1).round(6).tolist(),
             "matched": self._matched.tolist(),
@@ -212,14 +212,14 @@ class ScoreDensities(SecondRoundCounter):
 
 
 def first_videos(matches: Matches) -> Int[np.ndarray, " q"]:
-    """The first relevant video of every caption that has one."""
+    """Returns the first relevant video of every caption that has one."""
     return matches.videos_of_texts()[matches.queried_texts, 0]
 
 
 def query_columns(
     scored: ScoredSplit, counters: Mapping[str, RankCounter], ranks: BothWays, answers: TopAnswers
 ) -> dict[str, Any]:
-    """The columns of `query_table.query_schema`: first all captions, then all videos.
+    """Returns the columns of `query_table.query_schema`, first of all captions, then of all videos.
 
     Args:
         scored: the split.
@@ -289,5 +289,5 @@ def _answer_columns(answers: Answers, queries: np.ndarray, names: np.ndarray) ->
 
 
 def _named(items: np.ndarray, names: np.ndarray) -> list[list[str]]:
-    """Names of the items of each row; -1 stands for none."""
+    """Returns the names of the items of each row; −1 stands for none."""
     return [names[row[row >= 0]].tolist() for row in items]

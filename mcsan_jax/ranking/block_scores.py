@@ -1,4 +1,4 @@
-"""Scores of whole collections, of which only one block exists at a time."""
+"""This module scores whole collections; only one block of the scores exists at a time."""
 
 import functools
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ ComponentScores = dict[str, Float[np.ndarray, "..."]]
 
 
 class BlockScorer:
-    """Scores blocks of two collections; all blocks have the same shape, so that one program serves them.
+    """A scorer scores blocks of two collections; all blocks have the same shape, so that one program serves them.
 
     The captions of a block are split over the devices, each of which scores its own with the videos of the block. What
     a device computes has the same shape for any number of devices, and so the same bits. Videos stay on the devices
@@ -62,24 +62,24 @@ class BlockScorer:
         self._capacity = texts.capacity(self._width)
 
     def with_fusions(self, fusions: tuple[Fusion, ...]) -> "BlockScorer":
-        """The scores of the same videos and captions, fused in other ways, too."""
+        """Returns a scorer of the same videos and captions that also fuses in other ways."""
         return BlockScorer(self.videos, self.texts, self.parameters, self._config, fusions, self.mesh)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of videos and of captions."""
+        """Returns the number of videos and of captions."""
         return len(self.videos), len(self.texts)
 
     @functools.cached_property
     def components(self) -> list[str]:
-        """Names of the components of the score, the fused score first."""
+        """Returns the names of the components of the score, the fused score first."""
         one = slice(0, 1)
         videos, texts = self.videos.take(one, 1), self.texts.take(one, 1, self.texts.capacity_for(one))
         names = jax.eval_shape(self._score, videos, texts, self.parameters)
         return [FUSED, *(name for name in names if name != FUSED)]
 
     def blocks(self) -> list[list[Block]]:
-        """All blocks, those of the same captions together."""
+        """Returns all blocks as rows and columns, those of the same captions together."""
         videos, texts = self.shape
         return [
             [(rows, columns) for rows in _slices(videos, self._height)]
@@ -87,7 +87,7 @@ class BlockScorer:
         ]
 
     def scores(self, blocks: list[Block]) -> Iterator[tuple[Block, ComponentScores]]:
-        """Scores of blocks that share their captions, for every component of the score."""
+        """Yields the scores of blocks that share their captions, by every component [v, t]."""
         for rows, columns in blocks:
             videos = self.videos.on_devices(rows, self._height, self.mesh)
             components = self._score_block(videos, self.texts_on_devices(columns), self._everywhere)
@@ -96,7 +96,7 @@ class BlockScorer:
             yield (rows, columns), {component: block[:height, :width] for component, block in found.items()}
 
     def texts_on_devices(self, columns: slice) -> NormalisedTexts:
-        """The captions of a block, each device with its own; kept until others are asked for."""
+        """Returns the captions of a block, a share on each device; they stay there until others are asked for."""
         if self._last_texts is None or self._last_texts[0] != columns:
             self._last_texts = None
             size = self.mesh.size
@@ -116,7 +116,7 @@ class BlockScorer:
         return self._last_texts[1]
 
     def scores_of(self, videos: Int[np.ndarray, " v"], captions: Int[np.ndarray, " t"]) -> ComponentScores:
-        """Scores [v, t] of some videos with some captions, named by their indices."""
+        """Returns the scores [v, t] of some videos with some captions, which are named by their indices."""
         capacity = self.texts.capacity_for(captions)
         components = self._score(
             self.videos.take(videos, len(videos)),
@@ -131,7 +131,7 @@ class BlockScorer:
         captions: Int[np.ndarray, " foil"],
         of_captions: Int[np.ndarray, " foil"],
     ) -> ComponentScores:
-        """By how much each of these captions scores above its foil, with the video to which both belong [foil].
+        """Returns by how much each of these captions scores above its foil, with the video to which both belong [foil].
 
         Args:
             foils: a false caption for each of the captions, at most as many as are encoded at a time.
@@ -154,7 +154,7 @@ class BlockScorer:
 def _compiled_scorer(
     similarity: SimilarityConfig, compute_dtype: str, fusions: tuple[Fusion, ...], mesh: Mesh | None
 ) -> Any:
-    """The scoring function; kept, so that the next evaluation does not compile it again.
+    """Returns the scoring function, which is kept so that the next evaluation does not compile it again.
 
     On a mesh, each device scores all videos with the captions that it holds.
     """

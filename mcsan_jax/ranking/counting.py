@@ -1,4 +1,4 @@
-"""Ranks that are counted from blocks of scores, of which several processes have a share each.
+"""This module counts ranks from blocks of scores, of which several processes have a share each.
 
 Blocks that hold matched pairs are needed twice, first to find the score that each query must beat, then to count, and
 are kept as long as memory is left for them.
@@ -29,33 +29,33 @@ _GATHERED_BYTES = 2**26
 
 @runtime_checkable
 class BlockCounter(Protocol):
-    """Learns from the blocks of one component of the score; see `ranks.MatchedScores` for the two rounds."""
+    """A counter learns from the blocks of one component of the score; see `ranks.MatchedScores` for its two rounds."""
 
     def has_match(self, videos: slice, texts: slice) -> bool:
-        """Whether it needs the block in the first round."""
+        """Returns whether it needs the block in the first round."""
         ...
 
     def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """First round: a block that holds a caption with its video."""
+        """Takes, in the first round, a block that holds a caption with its video."""
         ...
 
     def share_matches(self, gather: Gather) -> None:
-        """After the first round, where several processes have a share of the blocks each."""
+        """Takes over what other processes saw in the first round, in which each was given other blocks."""
         ...
 
     def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Second round: every block once."""
+        """Takes, in the second round, every block once."""
         ...
 
     def share_counts(self, gather: Gather) -> None:
-        """After the second round, where several processes have a share of the blocks each."""
+        """Takes over what other processes counted in the second round, in which each was given other blocks."""
         ...
 
 
 def count_ranks(
     scorer: BlockScorer, matches: Matches, others: Sequence[BlockCounter] = ()
 ) -> dict[str, RankCounter]:
-    """Ranks in both directions by every component of the score.
+    """Counts ranks in both directions by every component of the score.
 
     Each of several processes scores and counts its share of the captions; all of them end with all counts.
 
@@ -103,7 +103,7 @@ def count_ranks(
 
 
 class ScoreMatrix(SecondRoundCounter):
-    """A matrix of scores in a file that is mapped to memory.
+    """It is a matrix of scores in a file that is mapped to memory.
 
     Args:
         path: of the file, which is made.

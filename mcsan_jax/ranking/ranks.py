@@ -1,4 +1,4 @@
-"""Where the first relevant item stands in a ranking, with ties resolved by expectation.
+"""This module finds where the first relevant item stands in a ranking; ties count by expectation.
 
 For a query, ``greater`` counts the items that score strictly above its best relevant item, and the tie group is every
 item with exactly that score: ``tied`` items, ``relevant`` of them relevant. If the order inside the group is
@@ -22,7 +22,7 @@ Gather = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Ranks:
-    """Where the best relevant item of each query stands.
+    """They say where the best relevant item of each query stands.
 
     Attributes:
         greater: items that score above it.
@@ -35,33 +35,33 @@ class Ranks:
     relevant: Int[np.ndarray, " q"]
 
     def expected_rank(self) -> Float[np.ndarray, " q"]:
-        """Expected place of the first relevant item, counted from 1."""
+        """Returns the expected place of the first relevant item, counted from 1."""
         return self.greater + (self.tied + 1) / (self.relevant + 1)
 
     def hit_probability(self, k: int) -> Float[np.ndarray, " q"]:
-        """Probability that a relevant item is among the first `k`."""
+        """Returns the probability that a relevant item is among the first `k`."""
         places = np.clip(k - self.greater, 0, self.tied)
         wrong = self.tied - self.relevant
         misses = np.exp(_log_choose(wrong, places) - _log_choose(self.tied, places))
         return np.where(places > wrong, 1.0, 1.0 - np.where(places > wrong, 0.0, misses))
 
     def tied_fraction(self) -> float:
-        """Share of queries whose best relevant item ties with another."""
+        """Returns the share of queries whose best relevant item ties with another, from 0 to 1."""
         return float(np.mean(self.tied > self.relevant))
 
 
 def text_to_video_ranks(scores: Float[np.ndarray, "v t"], video_of_text: Int[np.ndarray, " t"]) -> Ranks:
-    """Ranks of each caption's video among all videos, from a whole score matrix [v, t]."""
+    """Returns the ranks of each caption's video among all videos, from a whole score matrix."""
     return _count_whole(scores, video_of_text).text_to_video()
 
 
 def video_to_text_ranks(scores: Float[np.ndarray, "v t"], video_of_text: Int[np.ndarray, " t"]) -> Ranks:
-    """Ranks of each video's best caption among all captions, from a whole score matrix [v, t]."""
+    """Returns the ranks of each video's best caption among all captions, from a whole score matrix."""
     return _count_whole(scores, video_of_text).video_to_text()
 
 
 class MatchedScores:
-    """The first of the two rounds in which a score matrix is counted that never exists as a whole.
+    """It does the first of the two rounds in which a score matrix is counted that never exists as a whole.
 
     `see_matches` must be given every block that holds a matched pair; then a subclass' ``count`` must be given every
     block once. A block must have bit for bit the same scores in both rounds. Where several processes have a share of
@@ -80,7 +80,7 @@ class MatchedScores:
         self._cells = 0
 
     def has_match(self, videos: slice, texts: slice) -> bool:
-        """Whether the block holds a matched pair."""
+        """Returns whether the block holds a matched pair."""
         return len(self.matches.inside(videos, texts)) > 0
 
     def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
@@ -101,12 +101,12 @@ class MatchedScores:
         self._video_counts = gather(self._video_counts).sum(axis=0)
 
     def _counted(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
-        """A block that `count` takes."""
+        """Returns a block that `count` takes, and notes its size."""
         self._cells += block.size
         return self._checked(block, videos, texts)
 
     def _checked(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
-        """The block in float32, so that a matched score equals itself when it is met again."""
+        """Returns the block in float32, so that a matched score equals itself when it is met again."""
         if not np.all(np.isfinite(block)):
             row, column = (int(i[0]) for i in np.nonzero(~np.isfinite(block)))
             raise ValueError(
@@ -116,7 +116,7 @@ class MatchedScores:
         return np.asarray(block, np.float32)
 
     def _require_all(self) -> None:
-        """Blocks that were left out, or counted twice, would give plausible ranks."""
+        """Refuses ranks of which a block was left out, or counted twice: they would look plausible."""
         unseen = int(np.sum(np.isnan(self._scores)))
         cells = self.matches.video_count * self.matches.text_count
         if unseen or self._cells != cells:
@@ -127,10 +127,10 @@ class MatchedScores:
 
 
 class SecondRoundCounter:
-    """What counts the blocks of a score matrix in the second round alone; see `MatchedScores`."""
+    """It needs the blocks of a score matrix in the second round alone; see `MatchedScores`."""
 
     def has_match(self, videos: slice, texts: slice) -> bool:
-        """Never."""
+        """Returns False."""
         return False
 
     def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
@@ -141,7 +141,7 @@ class SecondRoundCounter:
 
 
 class RankCounter(MatchedScores):
-    """Counts the ranks of the best relevant items in both directions.
+    """It counts the ranks of the best relevant items in both directions.
 
     Args:
         matches: the pairs that belong together.
@@ -182,11 +182,11 @@ class RankCounter(MatchedScores):
         self._video_counts[1, videos] += count_in_rows(block == best)
 
     def text_to_video(self) -> Ranks:
-        """Ranks of all captions that have a video, after all blocks were counted."""
+        """Returns the ranks of all captions that have a video, after all blocks were counted."""
         return self._ranks(self.matches.texts, self.best_of_text, self._text_counts)
 
     def video_to_text(self) -> Ranks:
-        """Ranks of all videos that have a caption, after all blocks were counted."""
+        """Returns the ranks of all videos that have a caption, after all blocks were counted."""
         return self._ranks(self.matches.videos, self.best_of_video, self._video_counts)
 
     def _ranks(self, queries: np.ndarray, best: np.ndarray, counts: np.ndarray) -> Ranks:
@@ -197,12 +197,12 @@ class RankCounter(MatchedScores):
 
 
 def count_in_columns(mask: Bool[np.ndarray, "v t"]) -> Int[np.ndarray, " t"]:
-    """How many of each column are true, faster than numpy's own sum of booleans."""
+    """Counts how many of each column are true, faster than numpy's own sum of booleans."""
     return mask.sum(axis=0, dtype=np.int32)
 
 
 def count_in_rows(mask: Bool[np.ndarray, "v t"]) -> Int[np.ndarray, " v"]:
-    """How many of each row are true, faster than numpy's own sum of booleans."""
+    """Counts how many of each row are true, faster than numpy's own sum of booleans."""
     return np.bitwise_count(np.packbits(mask, axis=1)).sum(axis=1, dtype=np.int64)
 
 
@@ -215,6 +215,6 @@ def _count_whole(scores: np.ndarray, video_of_text: np.ndarray) -> RankCounter:
 
 
 def _log_choose(n: np.ndarray, m: np.ndarray) -> Any:
-    """log C(n, m); the caller handles m > n."""
+    """Returns log C(n, m); the caller handles m > n."""
     m = np.minimum(m, n)
     return gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)
