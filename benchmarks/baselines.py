@@ -28,8 +28,9 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.ranking.block_scores import BlockScorer, EveryBlock, count_ranks
+from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedVideos
 from mcsan_jax.ranking.occurrences import TopAnswers
 from mcsan_jax.ranking.pair_ranks import PairCounter
@@ -181,7 +182,7 @@ class Ridge:
         )
         pairs = PairCounter(matches)
         answers = TopAnswers(Config().evaluation.answers, len(predicted), len(queries))
-        counters = count_ranks(scored.scorer, matches, [pairs, EveryBlock(answers.count)])
+        counters = count_ranks(scored.scorer, matches, [pairs, answers])
         return scored, counters, pairs, answers
 
 

@@ -23,7 +23,8 @@ from benchmarks.processes import EVALUATION, STEP
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.ranking.block_scores import BlockScorer, count_ranks
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.relevance import Matches
 
 VIDEOS, FRAMES = 1000, 20

@@ -12,7 +12,7 @@ import pathlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import jax
@@ -22,6 +22,7 @@ from jax.experimental import multihost_utils
 from data_pipeline.errors import InputError
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 RESUME_ME = 75
 """Exit status of a run that ended early and can go on: ``EX_TEMPFAIL`` of sysexits.h."""
@@ -188,6 +189,30 @@ def first_before_others(work: Callable[[], Result]) -> Result:
             "what it does before the others; its output says why. Mend that and start all of them again"
         )
     return work()
+
+
+def share_of(items: Sequence[Item]) -> Iterator[Item]:
+    """Yields every n-th of some items in each of n processes.
+
+    All processes must go through the same items. Afterwards they may call `from_all_processes`, which waits for the
+    others as long as it takes.
+    """
+    # The first collective among some devices waits half a minute at most: here, where all processes begin together.
+    from_all_processes(np.zeros(1))
+    yield from items[jax.process_index() :: jax.process_count()]
+
+
+def from_all_processes(array: np.ndarray) -> np.ndarray:
+    """Returns the arrays of all processes, which have the same shape and type, stacked [process, …].
+
+    All processes must call it at the same place of the program.
+    """
+    if jax.process_count() == 1:
+        return array[None]
+    # As bytes, because JAX would round 64 bits to 32.
+    own = np.frombuffer(array.tobytes(), np.uint8)
+    everyone = np.ascontiguousarray(multihost_utils.process_allgather(own))
+    return everyone.view(array.dtype).reshape(-1, *array.shape)
 
 
 def _work_and_tell(work: Callable[[], Result]) -> Result:

@@ -107,6 +107,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.config",
         "mcsan_jax.encodings",
         "mcsan_jax.sharding",
+        "mcsan_jax.processes",
         "mcsan_jax.scoring",
         "mcsan_jax.models",
     ),

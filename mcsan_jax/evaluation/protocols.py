@@ -1,4 +1,4 @@
-"""Under which protocol a split was evaluated: what it should hold, and what a reader of its numbers must know.
+"""This module knows protocols: what a split should hold, and what a reader of its figures must know.
 
 Published counts are checked, because a split that lacks a few videos gives numbers that look comparable and are not.
 """
@@ -13,7 +13,7 @@ MERGED_CAPTIONS = "captions of the same text are one query with several correct 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """A data set, how it is split and how its numbers are to be read.
+    """A protocol says how a data set is split and how its figures are to be read.
 
     Attributes:
         name: for people, such as ``MSR-VTT 1k-A``.
@@ -40,7 +40,7 @@ _HGR_REMARK = (
 
 
 def _thousand_tests(name: str, source: str, training: int) -> Protocol:
-    """A protocol of MSR-VTT with a list of 1,000 test videos."""
+    """Makes a protocol of MSR-VTT with a list of 1,000 test videos."""
     return Protocol(
         name=name,
         source=source,
@@ -55,7 +55,7 @@ def _thousand_tests(name: str, source: str, training: int) -> Protocol:
 
 
 def _vatex(name: str, captions_each: int, captions_in_words: str, remark: str) -> Protocol:
-    """A protocol on HGR's split of VATEX."""
+    """Makes a protocol on HGR's split of VATEX."""
     videos = {"train": 25_991, "val": 1500, "test": 1500}
     return Protocol(
         name=name,
@@ -116,7 +116,7 @@ PROTOCOLS: dict[tuple[str, str], Protocol] = {
 
 
 def find_protocol(dataset: str, protocol: str) -> Protocol:
-    """The known protocol of these names, or one without counts for data of the user's own."""
+    """Returns the known protocol of these names, or one without counts for data of the user's own."""
     known = PROTOCOLS.get((dataset, protocol))
     return known or Protocol(
         name=f"{dataset} ({protocol})",
@@ -137,7 +137,7 @@ def describe_protocol(
     step: int,
     features: str,
 ) -> dict[str, Any]:
-    """What is printed above every table and stored with the numbers.
+    """Returns what is printed above every table and stored with the figures.
 
     Args:
         dataset, protocol: names in the manifest.

@@ -1,4 +1,4 @@
-"""Rankings and relevant items in the format of TREC, for `trec_eval` and the programs that follow it.
+"""This module writes rankings and relevant items in the format of TREC, for `trec_eval` and programs like it.
 
 ``S_t2v.qrels`` and ``S_v2t.qrels`` hold the relevant items of split S, a line ``query 0 item 1`` each; ``S_t2v.run``
 and ``S_v2t.run`` the best answers of each query, a line ``query Q0 item rank score mcsan_jax`` each.
