@@ -24,7 +24,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "data_pipeline.manifest": (*WORDS, "data_pipeline.host"),
     "data_pipeline.graphs": (*WORDS, "data_pipeline.host", "data_pipeline.manifest"),
     "data_pipeline.annotations": (*WORDS, "data_pipeline.graphs"),
-    "data_pipeline.features": (*WORDS, "data_pipeline.manifest", "data_pipeline.annotations"),
+    "data_pipeline.features": (
+        *WORDS,
+        "data_pipeline.host",
+        "data_pipeline.manifest",
+        "data_pipeline.annotations",
+    ),
     "data_pipeline.text": (*WORDS, "data_pipeline.host", "data_pipeline.manifest"),
     "data_pipeline.records": (
         *WORDS,
