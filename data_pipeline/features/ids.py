@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from data_pipeline.annotations.reading import first_few
 from data_pipeline.errors import InputError
 from data_pipeline.features.source import FeatureSource
 
@@ -21,9 +20,9 @@ _RULES: Mapping[str, Callable[[str], str]] = {
     "in Unicode's normal form NFC": lambda name: unicodedata.normalize("NFC", name),
     "without white space at their ends": str.strip,
     "without folders before the name": lambda name: re.sub(r"^.*[/\\]", "", name, flags=re.DOTALL),
-    "without the number of a caption (#enc#0)": lambda name: re.sub(r"#(enc#)?\d+$", "", name),
+    "without the number of a caption (#enc#0)": lambda name: re.sub(r"(#(enc#)?\d+)+$", "", name),
     "without the ending of a file (.mp4)": lambda name: re.sub(_ENDINGS, "", name, flags=re.IGNORECASE),
-    "without v_ before them": lambda name: name.removeprefix("v_"),
+    "without v_ before them": lambda name: re.sub(r"^(v_)+", "", name),
     "without zeros before numbers": lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name),
     "in lower case": str.casefold,
 }
@@ -200,9 +199,9 @@ def nearest_pairs(ids: Collection[str], others: Collection[str]) -> str:
     candidates = sorted(others)[:5000]
     pairs = []
     for each in sorted(ids)[:3]:
-        found = difflib.get_close_matches(each, candidates, n=1, cutoff=0.0)
+        found = difflib.get_close_matches(each, candidates, n=1, cutoff=0.5)
         pairs += [f"{_shown(each)} and {_shown(other)}" for other in found]
-    return ", ".join(pairs) or first_few([_shown(each) for each in sorted(ids)])
+    return ", ".join(pairs) or "none are similar"
 
 
 def _shown(name: str) -> str:

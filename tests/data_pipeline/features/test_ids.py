@@ -73,6 +73,11 @@ def test_ids_that_are_the_same_are_left_alone(tmp_path: pathlib.Path) -> None:
     assert matched["x"].ids() == {"a", "b", "c"} and "1 ids" in note
 
 
+def test_an_id_that_begins_like_the_prefix_matches_too(tmp_path: pathlib.Path) -> None:
+    matched, _ = match_ids(["v_a", "b"], {"x": write(tmp_path, ["v_v_a", "v_b"])})
+    assert matched["x"].ids() == {"v_a", "b"}
+
+
 @pytest.mark.parametrize(
     ("annotated", "stored", "twins"),
     [
