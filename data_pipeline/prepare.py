@@ -43,6 +43,11 @@ _OUT = flags.DEFINE_string("out", None, "Folder to be made.")
 _FRAME_RATE = flags.DEFINE_multi_string(
     "frame_rate", [], "Frames per second of a stream, NAME=RATE, or of all streams, RATE."
 )
+_REGIONS = flags.DEFINE_multi_string(
+    "regions",
+    [],
+    "Stream that holds [frames, regions, dim] though each video has one frame, or one region a frame.",
+)
 _ALIGNMENT = flags.DEFINE_enum(
     "frame_alignment", INDEX, ALIGNMENTS, "Join streams by relative position, or by time."
 )
@@ -115,7 +120,7 @@ def _prepare_from_flags() -> dict[str, Any]:
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
-        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _ROLE_FOILS):
+        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _REGIONS, _ROLE_FOILS):
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
         return prepare_moving_shapes(out, 1.0, _run(out), _options(MOVING_SHAPES_OPTIONS))
@@ -128,6 +133,10 @@ def _prepare_from_flags() -> dict[str, Any]:
         annotations = apply_split_files(annotations, _split_files(_SPLIT_FILE.value))
     paths = stream_names(_FEATURES.value)
     rates = frame_rates(_FRAME_RATE.value, paths)
+    if unknown := [name for name in _REGIONS.value if name not in paths]:
+        raise InputError(
+            f"--regions={unknown[0]}: no stream of that name; expected one of {', '.join(paths)}"
+        )
     features = {name: open_features(path, rates.get(name)) for name, path in paths.items()}
     return prepare(Source(annotations, features), out, _run(out), _options(Options()))
 
@@ -164,6 +173,7 @@ def _options(defaults: Options) -> Options:
     return dataclasses.replace(
         defaults,
         tokenizer=tokenizer,
+        region_streams=_REGIONS.value,
         frames=FrameOptions(_ALIGNMENT.value, _FRAME_COUNT.value),
         attribute_minimum_videos=_MINIMUM.value or defaults.attribute_minimum_videos,
         max_words=_MAX_WORDS.value,

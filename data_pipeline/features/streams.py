@@ -10,6 +10,7 @@ import numpy as np
 from data_pipeline.annotations.caption import Segment
 from data_pipeline.errors import InputError
 from data_pipeline.features import hdf5, numpy_files
+from data_pipeline.features.foreign_files import foreign_folder, is_archive_of_arrays
 from data_pipeline.features.frames import TIME, FrameOptions, check_times, frames_within, nearest_frames
 from data_pipeline.features.source import FeatureSource, FrameShape, check_features
 from data_pipeline.features.statistics import RunningStatistics
@@ -242,10 +243,8 @@ def open_features(path: pathlib.Path, frame_rate: float | None = None) -> Featur
             f"{path}: no such file or folder; give an HDF5 file, an .npz archive or a folder of such files or of "
             ".npy files"
         )
-    if path.suffix == numpy_files.NPZ:
+    if path.suffix == numpy_files.NPZ or is_archive_of_arrays(path):
         return numpy_files.NpzFileFeatures(path, frame_rate)
-    if path.suffix == numpy_files.NPY:
-        raise InputError(f"{path}: the features of one video; give the folder of the <video_id>.npy files")
     return hdf5.Hdf5Features(path, frame_rate)
 
 
@@ -256,7 +255,7 @@ def _open_folder(folder: pathlib.Path, frame_rate: float | None) -> FeatureSourc
     if not found:
         raise InputError(
             f"{folder}: no {', '.join(_FOLDERS)} files in this folder; expected one <video_id>.npy or "
-            f"<video_id>.npz per video, or HDF5 files, found {', '.join(names[:5]) or 'nothing'}"
+            f"<video_id>.npz per video, or HDF5 files, {foreign_folder(folder, names)}"
         )
     if len(found) > 1:
         raise InputError(

@@ -126,8 +126,10 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     return Source(annotations, {"pixels": _Frames(clips, known), "grid": _Regions(clips, known)}, foils)
 
 
-MOVING_SHAPES_OPTIONS = Options(tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10)
-"""The options suit a grammar of few words and a set of many clips."""
+MOVING_SHAPES_OPTIONS = Options(
+    read_first=False, tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10
+)
+"""Nothing can be wrong with features that are made here, the grammar has few words, and the clips are many."""
 
 
 def prepare_moving_shapes(

@@ -12,6 +12,8 @@ from typing import Any
 from data_pipeline.annotations.caption import TRAIN, Annotations, Foil
 from data_pipeline.errors import InputError
 from data_pipeline.features.frames import FrameOptions
+from data_pipeline.features.ids import match_ids
+from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
@@ -59,6 +61,9 @@ class Options:
     Attributes:
         tokenizer: how captions are cut into tokens.
         frames: which frames are stored, and how streams of different frame rates go together.
+        region_streams: streams that hold regions even if each video has one frame or one region.
+        read_first: whether all features are read before any caption is parsed, so that what is wrong with them is
+            said early and together; without it, the first fault is said when it is written.
         attribute_minimum_videos: an attribute must occur in that many training videos.
         max_attributes: most attributes of each level.
         max_words: words of a caption beyond these are cut off.
@@ -70,6 +75,8 @@ class Options:
 
     tokenizer: TokenizerOptions = dataclasses.field(default_factory=TokenizerOptions)
     frames: FrameOptions = dataclasses.field(default_factory=FrameOptions)
+    region_streams: Sequence[str] = ()
+    read_first: bool = True
     attribute_minimum_videos: int = 5
     max_attributes: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: {ENTITY: 1000, ACTION: 500, RELATIONSHIP: 1000}
@@ -96,17 +103,38 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
     Raises:
         InputError: the input cannot be used, or something was left out in strict mode.
     """
-    videos, report = select_videos(source.annotations, source.features, source.foils, options.max_words)
+    annotations = source.annotations
+    segments = annotations.segments.values()
+    whole = {caption.video_id for caption in annotations.captions} - annotations.segments.keys()
+    streams, matches = match_ids(whole | {segment.video_id for segment in segments}, source.features)
+    videos, report = select_videos(annotations, streams, source.foils, options.max_words)
+    report["warnings"] += matches
     if options.strict:
         refuse_omissions(report)
-    first = first_training_video(videos)
-    stored_as = first.segment.video_id if first.segment else first.video_id
-    features = FeatureReader(source.features, stored_as, options.frames)
     with new_folder(out.absolute(), options.overwrite) as folder:
+        stored_as = [video.segment.video_id if video.segment else video.video_id for video in videos]
+        if options.read_first:
+            report |= _profile(streams, list(dict.fromkeys(stored_as)), report["warnings"], options)
+        first = stored_as[videos.index(first_training_video(videos))]
+        features = FeatureReader(streams, first, options.frames)
         survey = run.survey(videos, options.attribute_minimum_videos)
-        report |= _write(source.annotations, videos, features, survey, run, folder, options)
+        report |= _write(annotations, videos, features, survey, run, folder, options)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def _profile(
+    streams: Mapping[str, FeatureSource],
+    video_ids: Sequence[str],
+    warnings: Sequence[str],
+    options: Options,
+) -> dict[str, Any]:
+    """Reads all features and prints what they are like; returns their part of the report."""
+    profiles = profile_streams(streams, video_ids, options.region_streams)
+    notes = [note for profile in profiles for note in profile.notes]
+    print(*profiles, *(f"note: {warning}" for warning in [*warnings, *notes]), sep="\n", flush=True)
+    described = [dataclasses.asdict(profile) for profile in profiles]
+    return {"warnings": [*warnings, *notes], "streams": described}
 
 
 def _write(
