@@ -19,6 +19,7 @@ from data_pipeline.host.files import sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
+from data_pipeline.preparation.advice import advice_on
 from data_pipeline.preparation.runner import (
     CAPTIONS,
     WITHOUT_ACTION,
@@ -30,6 +31,8 @@ from data_pipeline.preparation.runner import (
 from data_pipeline.preparation.selection import (
     Video,
     first_training_video,
+    leave_out_empty_parts,
+    refuse_losses,
     refuse_omissions,
     select_videos,
     videos_by_split,
@@ -65,6 +68,7 @@ class Options:
         shard_bytes: about the size of a file of records.
         role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
         strict: whether anything left out or cut off is an error.
+        allow_missing: whether a split may lose more than a tenth of its videos.
         overwrite: whether a prepared data set may be replaced.
     """
 
@@ -78,6 +82,7 @@ class Options:
     shard_bytes: int = SHARD_BYTES
     role_foils: bool = False
     strict: bool = False
+    allow_missing: bool = False
     overwrite: bool = False
 
 
@@ -94,17 +99,21 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
         The report that is also written to ``prepare_report.json``.
 
     Raises:
-        InputError: the input cannot be used, or something was left out in strict mode.
+        InputError: the input cannot be used, too much of a split would be left out, or anything in strict mode.
     """
     videos, report = select_videos(source.annotations, source.features, source.foils, options.max_words)
-    if options.strict:
-        refuse_omissions(report)
     first = first_training_video(videos)
     stored_as = first.segment.video_id if first.segment else first.video_id
     features = FeatureReader(source.features, stored_as, options.frames)
+    videos = leave_out_empty_parts(videos, features, report)
+    if options.strict:
+        refuse_omissions(report)
+    if not options.allow_missing:
+        refuse_losses(source.annotations, videos)
     with new_folder(out.absolute(), options.overwrite) as folder:
         survey = run.survey(videos, options.attribute_minimum_videos)
         report |= _write(source.annotations, videos, features, survey, run, folder, options)
+        report["advice"] = advice_on(videos, survey.counts)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
