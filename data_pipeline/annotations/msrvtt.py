@@ -30,7 +30,7 @@ from data_pipeline.annotations.reading import (
     read_json,
     read_lines,
 )
-from data_pipeline.annotations.tables import read_table_rows
+from data_pipeline.annotations.text_tables import read_table_rows
 from data_pipeline.errors import InputError, first_few
 
 OFFICIAL_IDS = {

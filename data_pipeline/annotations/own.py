@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from data_pipeline.annotations.caption import SPLITS, Annotations, Caption, Segment, make_annotations
 from data_pipeline.annotations.reading import JSON, check_protocol, field, find_files, not_json, read_text
 from data_pipeline.annotations.repetition import repetition_notes
-from data_pipeline.annotations.tables import TextTable
+from data_pipeline.annotations.text_tables import TextTable
 from data_pipeline.errors import Faults, InputError, first_few, shown
 
 PROTOCOLS = ("custom",)

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from data_pipeline.annotations.tables import TextTable, read_table_rows
+from data_pipeline.annotations.text_tables import TextTable, read_table_rows
 from data_pipeline.errors import Faults, InputError
 
 COLUMNS = ["video_id", "caption", "split"]
