@@ -9,9 +9,8 @@ from typing import Any
 
 from absl import flags
 
-from data_pipeline.annotations.reading import first_few
 from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, first_few
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
@@ -110,7 +109,12 @@ _BEAM_ARGUMENT = flags.DEFINE_multi_string(
 _STRICT = flags.DEFINE_bool(
     "strict",
     False,
-    "Whether videos without features, features without captions, blank and truncated captions are an error.",
+    "Whether anything that is left out or cut off is an error, such as videos without features or blank captions.",
+)
+_ALLOW_MISSING = flags.DEFINE_bool(
+    "allow_missing",
+    False,
+    "Whether to go on where more than a tenth of a split's videos have no features, no frame or no caption.",
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data set prepared before.")
 
@@ -180,6 +184,7 @@ def _options(defaults: Options) -> Options:
         shard_bytes=_SHARD_MEGABYTES.value << 20,
         role_foils=_ROLE_FOILS.value,
         strict=_STRICT.value,
+        allow_missing=_ALLOW_MISSING.value,
         overwrite=_OVERWRITE.value,
     )
 
@@ -211,7 +216,9 @@ def summarize(report: dict[str, Any]) -> str:
     ]
     if missing := report["words_without_vector"]:
         lines.insert(3, f"words without a vector: {first_few(missing)}")
-    return "\n".join(lines + [f"note: {warning}" for warning in report["warnings"]])
+    lines += [f"{key.replace('_', ' ')}: {first_few(report[key])}" for key in OMISSIONS if report[key]]
+    lines += [f"note: {warning}" for warning in report["warnings"]]
+    return "\n".join(lines + [f"advice: {advice}" for advice in report["advice"]])
 
 
 def _program(arguments: Sequence[str]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from data_pipeline.annotations import hgr, msrvtt, msvd, own, vatex
 from data_pipeline.annotations.caption import SPLITS, TEST, TRAIN, VALIDATION, Annotations
-from data_pipeline.annotations.reading import first_few, read_lines
-from data_pipeline.errors import InputError
+from data_pipeline.annotations.reading import read_lines
+from data_pipeline.errors import Faults, InputError, first_few
 
 READERS: dict[str, Callable[[Sequence[pathlib.Path], str], Annotations]] = {
     "msrvtt": msrvtt.read,
@@ -69,25 +69,29 @@ def apply_split_files(annotations: Annotations, files: Mapping[str, pathlib.Path
 
     Raises:
         InputError: no or an unknown split is named, a list is empty or unreadable, names a video that
-            has no annotation, or shares a video with another list.
+            has no annotation, or shares a video with another list; all faults are named.
     """
     if not files:
         raise InputError(f"no split files given; name a list of video ids for some of {', '.join(SPLITS)}")
-    known = {caption.video_id for caption in annotations.captions}
+    without = annotations.videos_without_captions
+    known = {caption.video_id for caption in annotations.captions} | without.keys()
     split_of: dict[str, str] = {}
+    faults = Faults()
     for split, path in files.items():
-        if split not in SPLITS:
-            raise InputError(f"{path}: no split {split!r}; expected one of {', '.join(SPLITS)}")
-        line_of: dict[str, int] = {}
-        for number, video_id in read_lines(path):
-            line_of.setdefault(video_id, number)
-        _check_list(path, line_of, known, annotations.name)
-        if shared := [video_id for video_id in line_of if video_id in split_of]:
-            raise InputError(
-                f"{path}, line {line_of[shared[0]]}: already in {files[split_of[shared[0]]]}: "
-                f"{first_few(shared)}; a video belongs to one split, remove it from one list"
-            )
-        split_of.update(dict.fromkeys(line_of, split))
+        with faults.gathered():
+            if split not in SPLITS:
+                raise InputError(f"{path}: no split {split!r}; expected one of {', '.join(SPLITS)}")
+            line_of: dict[str, int] = {}
+            for number, video_id in read_lines(path):
+                line_of.setdefault(video_id, number)
+            _check_list(path, line_of, known, annotations.name)
+            if shared := [video_id for video_id in line_of if video_id in split_of]:
+                raise InputError(
+                    f"{path}, line {line_of[shared[0]]}: already in {files[split_of[shared[0]]]}: "
+                    f"{first_few(shared)}; a video belongs to one split, remove it from one list"
+                )
+            split_of.update(dict.fromkeys(line_of, split))
+    faults.check()
     left_out = len(known) - len(split_of)
     notes = [f"{left_out} videos on no split list were left out"] if left_out else []
     return dataclasses.replace(
@@ -99,6 +103,7 @@ def apply_split_files(annotations: Annotations, files: Mapping[str, pathlib.Path
             if caption.video_id in split_of
         ),
         notes=(*annotations.notes, *notes),
+        videos_without_captions={each: split_of[each] for each in without if each in split_of},
         official_ids={},
     )
 

@@ -148,6 +148,21 @@ class FeatureReader:
             times=np.zeros(0, np.float32) if seconds is None else seconds[chosen[longest]],
         )
 
+    def covered(self, video_id: str, segments: Iterable[Segment]) -> list[bool]:
+        """For each segment of a longer video, whether every stream has a frame in it.
+
+        Raises:
+            InputError: features are missing or broken, or the times of their frames are unknown.
+        """
+        arrays = {name: self._array(name, video_id) for name in self._sources}
+        times = {
+            name: self._known(
+                name, video_id, self._times(name, video_id, len(array)), "a part of a longer video"
+            )
+            for name, array in arrays.items()
+        }
+        return [all(len(frames_within(known, segment)) for known in times.values()) for segment in segments]
+
     def new_statistics(self) -> dict[str, RunningStatistics]:
         """Empty statistics of each stream, to be updated with the arrays of the videos that count."""
         return {name: RunningStatistics() for name in self._sources}

@@ -8,6 +8,7 @@ import numpy as np
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import Manifest
 from data_pipeline.records.schema import ACTION_NODE, EncodedCaption, VideoRecord
+from data_pipeline.text.same_text import text_key
 from data_pipeline.text.tokenizer import Tokenizer
 
 EXAMPLES_PER_KIND = 4
@@ -88,6 +89,7 @@ class SplitStatistics:
 
     Attributes:
         videos, captions, foils: the numbers of videos, captions and foils.
+        texts: the texts of captions as `text_key` makes them alike, each once.
         foil_kinds: the number of foils of each kind.
         unknown_id: the token of text that the tokenizer does not know; None where there is no tokenizer.
         unknown_tokens: the number of these tokens in captions.
@@ -103,6 +105,7 @@ class SplitStatistics:
     foils: int = 0
     unknown_id: int | None = None
     unknown_tokens: int = 0
+    texts: set[str] = dataclasses.field(default_factory=set)
     foil_kinds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     captions_per_video: Distribution = dataclasses.field(default_factory=Distribution)
     frames: dict[str, Distribution] = dataclasses.field(default_factory=dict)
@@ -141,6 +144,7 @@ class SplitStatistics:
             self._add_caption(caption)
 
     def _add_caption(self, caption: EncodedCaption) -> None:
+        self.texts.add(text_key(caption.text))
         actions = caption.node_levels.count(ACTION_NODE)
         self.sizes[TOKENS].add(len(caption.token_ids))
         self.sizes[ACTION].add(actions)

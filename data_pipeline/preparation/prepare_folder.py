@@ -21,6 +21,7 @@ from data_pipeline.host.files import sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
+from data_pipeline.preparation.advice import advice_on
 from data_pipeline.preparation.runner import (
     CAPTIONS,
     WITHOUT_ACTION,
@@ -32,6 +33,8 @@ from data_pipeline.preparation.runner import (
 from data_pipeline.preparation.selection import (
     Video,
     first_training_video,
+    leave_out_empty_parts,
+    refuse_losses,
     refuse_omissions,
     select_videos,
     videos_by_split,
@@ -70,6 +73,7 @@ class Options:
         shard_bytes: about the size of a file of records.
         role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
         strict: whether anything left out or cut off is an error.
+        allow_missing: whether a split may lose more than a tenth of its videos.
         overwrite: whether a prepared data set may be replaced.
     """
 
@@ -85,6 +89,7 @@ class Options:
     shard_bytes: int = SHARD_BYTES
     role_foils: bool = False
     strict: bool = False
+    allow_missing: bool = False
     overwrite: bool = False
 
 
@@ -101,7 +106,7 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
         The report that is also written to ``prepare_report.json``.
 
     Raises:
-        InputError: the input cannot be used, or something was left out in strict mode.
+        InputError: the input cannot be used, too much of a split would be left out, or anything in strict mode.
     """
     annotations = source.annotations
     segments = annotations.segments.values()
@@ -109,18 +114,26 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
     streams, matches = match_ids(whole | {segment.video_id for segment in segments}, source.features)
     videos, report = select_videos(annotations, streams, source.foils, options.max_words)
     report["warnings"] += matches
-    if options.strict:
-        refuse_omissions(report)
     with new_folder(out.absolute(), options.overwrite) as folder:
-        stored_as = [video.segment.video_id if video.segment else video.video_id for video in videos]
         if options.read_first:
-            report |= _profile(streams, list(dict.fromkeys(stored_as)), report["warnings"], options)
-        first = stored_as[videos.index(first_training_video(videos))]
-        features = FeatureReader(streams, first, options.frames)
+            stored = list(dict.fromkeys(map(_stored_as, videos)))
+            report |= _profile(streams, stored, report["warnings"], options)
+        features = FeatureReader(streams, _stored_as(first_training_video(videos)), options.frames)
+        videos = leave_out_empty_parts(videos, features, report)
+        if options.strict:
+            refuse_omissions(report)
+        if not options.allow_missing:
+            refuse_losses(annotations, videos)
         survey = run.survey(videos, options.attribute_minimum_videos)
         report |= _write(annotations, videos, features, survey, run, folder, options)
+        report["advice"] = advice_on(videos, survey.counts)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def _stored_as(video: Video) -> str:
+    """The id under which the features of a video lie."""
+    return video.segment.video_id if video.segment else video.video_id
 
 
 def _profile(

@@ -35,7 +35,7 @@ def test_a_sound_data_set_passes_and_is_counted(shapes: Path, capsys: pytest.Cap
     assert "All checks passed; 76 records read" in printed
     records = read_values(shapes, "test")
     foils = sum(len(values["foils/ids"].bytes_list.value) for values in records)
-    assert row(printed, "test ")[:4] == ["10", "50", str(foils), "0.00%"]
+    assert row(printed, "test ")[:5] == ["10", "50", "50", str(foils), "0.00%"]
     tokens = sorted(count for values in records for count in values["captions/token_counts"].int64_list.value)
     assert row(printed, "tokens per caption")[-5:] == [
         str(tokens[0]),

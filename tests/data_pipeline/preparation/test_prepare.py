@@ -162,7 +162,7 @@ def test_streams_and_regions(corpus: Corpus) -> None:
         f"--features=motion={motion}",
         f"--features=objects={write_hdf5(corpus.folder / 'o.h5', objects)}",
     )
-    arguments = corpus.arguments(*streams, features=f"appearance={corpus.features}")
+    arguments = corpus.arguments(*streams, "--allow_missing", features=f"appearance={corpus.features}")
     assert run_prepare(arguments) == 0
     manifest, report = Manifest.load(corpus.out), read_report(corpus.out)
     shapes = [(stream.name, stream.kind, stream.dim, stream.regions) for stream in manifest.streams]

@@ -41,12 +41,14 @@ def test_what_is_left_out_is_listed(corpus: Corpus, capsys: pytest.CaptureFixtur
     features["stranger"] = features.pop("val1")
     del features["train7"]
     write_hdf5(corpus.features, features)
-    assert run_prepare(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments("--allow_missing")) == 0
     report = read_report(corpus.out)
     assert report["videos_without_features"] == ["train7", "val1"]
     assert report["features_without_captions"] == ["stranger"]
     assert report["splits"]["train"]["videos"] == 7
-    assert "videos without features 2, features without captions 1" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "videos without features 2, parts without frames 0, features without captions 1" in printed
+    assert "\nvideos without features: train7, val1\n" in printed
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_blank_caption_is_left_out_and_listed(corpus: Corpus, capsys: pytest.Cap
 
 def test_video_with_blank_captions_only(corpus: Corpus) -> None:
     corpus.annotations.write_text(official_json({"val0": ["", "  "]}))
-    assert run_prepare(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments("--allow_missing")) == 0
     report = read_report(corpus.out)
     assert len(report["blank_captions"]) == 2 and report["features_without_captions"] == ["val0"]
     assert report["splits"]["val"]["videos"] == 2
