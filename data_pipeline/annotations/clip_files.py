@@ -121,6 +121,8 @@ _EXPERT_LISTS = {
 }
 """Names of the lists of each protocol; where there is one beside that for training, it is the test split."""
 COLLABORATIVE_EXPERTS_PROTOCOLS = tuple(_EXPERT_LISTS)
+_ONE_CAPTION = {"jsfusion": "1k-A", "miech": "1k-B"}
+"""Protocols of MSR-VTT that publish one caption of each test video, by the source `msrvtt`'s name."""
 _RAW_CAPTIONS = "raw-captions*.json"
 
 
@@ -137,9 +139,16 @@ def read_collaborative_experts(paths: Sequence[pathlib.Path], protocol: str) -> 
     check_given(paths)
     for path in paths:
         _refuse_pickle(path)
-    texts_of = _raw_captions(find_files(paths, [_RAW_CAPTIONS]))
+    # The lists may be given, too; they are found by their names.
+    captions = [path for path in paths if not path.name.removesuffix(".gz").endswith(".txt")]
+    texts_of = _raw_captions(find_files(captions, [_RAW_CAPTIONS]))
     split_of = _read_expert_lists(paths, protocol, texts_of)
     split_of, notes = hold_out(split_of)
+    if protocol in _ONE_CAPTION:
+        notes.append(
+            "test videos keep all their captions, the published protocol takes one of each: use --dataset=msrvtt "
+            f"--protocol={_ONE_CAPTION[protocol]} for comparable results"
+        )
     unlisted = [video_id for video_id in texts_of if video_id not in split_of]
     if unlisted:
         notes.append(f"{len(unlisted)} videos are on no list and were left out: {first_few(unlisted)}")

@@ -83,6 +83,9 @@ def test_collaborative_experts(tmp_path):
         "video3#0": ("test", "x"),
     }
     assert annotations.notes == () and count_warnings(annotations) == []
+    names = ("raw-captions.json", "train_list.txt", "val_list.txt", "test_list.txt")
+    one_by_one = read_annotations("collaborative_experts", [tmp_path / name for name in names])
+    assert one_by_one == annotations
 
 
 def test_collaborative_experts_with_two_lists_tests_on_the_second(tmp_path):
@@ -96,6 +99,8 @@ def test_collaborative_experts_with_two_lists_tests_on_the_second(tmp_path):
     }
     assert annotations.notes == (
         "there is no validation split: 1 of 2 training videos were made one",
+        "test videos keep all their captions, the published protocol takes one of each: use --dataset=msrvtt "
+        "--protocol=1k-A for comparable results",
         "1 videos are on no list and were left out: video3",
     )
     assert split_mismatches(annotations)["test"]["missing"] == ["video7"]
