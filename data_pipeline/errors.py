@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 _SHOWN_IDS = 5
 _SHOWN_FAULTS = 10
 _SHOWN_CHARACTERS = 60
+_ID_CHARACTERS = 240
 
 
 class InputError(ValueError):
@@ -30,9 +31,9 @@ def shown(value: object) -> str:
 def first_few(ids: Collection[object]) -> str:
     """The first ids or keys of a collection for a message, and how many there are if not all are shown."""
     texts = [str(each) for each, _ in zip(ids, range(_SHOWN_IDS), strict=False)]
-    cut = [text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…" for text in texts]
+    cut = [text if len(text) <= _ID_CHARACTERS else f"{text[:_ID_CHARACTERS]}…" for text in texts]
     listed = ", ".join(cut)
-    return f"{listed}, … ({len(ids):,} in all)" if len(ids) > _SHOWN_IDS else listed
+    return f"{listed}, … ({len(ids)} in all)" if len(ids) > _SHOWN_IDS else listed
 
 
 def did_you_mean(name: str, found: Iterable[object]) -> str:
