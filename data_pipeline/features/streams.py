@@ -9,7 +9,7 @@ import numpy as np
 
 from data_pipeline.annotations.caption import Segment
 from data_pipeline.errors import InputError
-from data_pipeline.features import hdf5, numpy_files
+from data_pipeline.features import bigfile, hdf5, numpy_files
 from data_pipeline.features.foreign_files import foreign_folder, is_archive_of_arrays
 from data_pipeline.features.frames import TIME, FrameOptions, check_times, frames_within, nearest_frames
 from data_pipeline.features.source import FeatureSource, FrameShape, check_features
@@ -265,6 +265,8 @@ def open_features(path: pathlib.Path, frame_rate: float | None = None) -> Featur
 
 def _open_folder(folder: pathlib.Path, frame_rate: float | None) -> FeatureSource:
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if bigfile.FEATURES in names:
+        return bigfile.BigFileFeatures(folder, frame_rate)
     # One file of each kind, to name it.
     found = {_FOLDERS[ending]: name for name in names if (ending := pathlib.Path(name).suffix) in _FOLDERS}
     if not found:
