@@ -42,6 +42,7 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.config import defaults
 from mcsan_jax.configs.ablations import ablations_of
 from mcsan_jax.evaluation.tables import aligned
@@ -195,14 +196,11 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return make_parser().parse_args(own), overrides
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input, or a training that failed, ends with a message and status 2."""
     arguments, overrides = parse(sys.argv[1:] if words is None else words)
-    try:
-        run(arguments, overrides)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(arguments, overrides)
 
 
 def _config(name: str, base: str) -> str:

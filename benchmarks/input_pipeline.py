@@ -25,6 +25,7 @@ from benchmarks.trained_runs import load_config
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import TrainBatches
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from data_pipeline.moving_shapes.captions import draw_sentences
 from data_pipeline.moving_shapes.scene import draw_scene
@@ -225,19 +226,14 @@ def parse(words: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return arguments, flags
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
     arguments, flags = parse(words)
-    try:
-        config = load_config([f"--config={arguments.config}", *flags])
-        with contextlib.ExitStack() as stack:
-            folder = arguments.data_dir or stack.enter_context(
-                made_up_data(config.model.pretrained, arguments)
-            )
-            figures = report(folder, config, arguments)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    config = load_config([f"--config={arguments.config}", *flags])
+    with contextlib.ExitStack() as stack:
+        folder = arguments.data_dir or stack.enter_context(made_up_data(config.model.pretrained, arguments))
+        figures = report(folder, config, arguments)
     write_figures(arguments.json, figures)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import define_config_flag
@@ -230,7 +230,8 @@ def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
     manifest = Manifest.load(find_prepared_data(config.data))
     if split not in manifest.splits:
         raise InputError(
-            f"no split {split!r} in {config.data.dir}; it has {', '.join(sorted(manifest.splits))}"
+            f"no split {split!r} in {config.data.dir}; {nearest_name(split, manifest.splits)}it has "
+            f"{', '.join(sorted(manifest.splits))}"
         )
     if folder.is_dir():
         RunFolder(folder).claim(config, manifest.fingerprint)

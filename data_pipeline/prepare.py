@@ -16,7 +16,7 @@ from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.host.command_line import run_program
-from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, prepare
+from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.preparation.selection import OMISSIONS
 from data_pipeline.records.shards import SHARD_BYTES
@@ -112,6 +112,8 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data se
 
 def _prepare_from_flags() -> dict[str, Any]:
     out = pathlib.Path(_OUT.value).absolute()
+    # Before anything is read, which takes minutes where files are large.
+    check_out(out, _OVERWRITE.value)
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 

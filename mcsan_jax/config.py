@@ -11,6 +11,7 @@ import ml_collections
 from pydantic import Field, StrictBool, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
+from data_pipeline.errors import nearest_name
 from data_pipeline.host.typed_values import (
     RULES,
     Count,
@@ -93,8 +94,10 @@ class ModelConfig:
     def _each_level_once(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
         if levels and set(levels) <= set(LEVELS) and len(set(levels)) == len(levels):
             return levels
+        unknown = next((level for level in levels if level not in LEVELS), "")
+        hint = nearest_name(unknown, LEVELS)
         known = ", ".join(LEVELS)
-        raise ValueError(f"config.model.levels is {levels!r}; expected some of {known}, each once")
+        raise ValueError(f"config.model.levels is {levels!r}; {hint}expected some of {known}, each once")
 
     @field_validator("sentence_node")
     @classmethod
@@ -229,7 +232,7 @@ class EvaluationConfig:
     """How a split is evaluated; the sizes bound memory and change nothing else."""
 
     encode_batch: Count = 64
-    """Videos, and captions, encoded at a time."""
+    """Videos, and captions, encoded at a time; rounded up to a multiple of the devices."""
     encoded_bytes: Count = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
     merge_duplicates: StrictBool = False

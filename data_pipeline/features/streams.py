@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from data_pipeline.annotations.caption import Segment
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.features import hdf5, numpy_files
 from data_pipeline.features.frames import TIME, FrameOptions, check_times, frames_within, nearest_frames
 from data_pipeline.features.source import FeatureSource, FrameShape, check_features
@@ -58,7 +58,8 @@ def frame_rates(given: Iterable[str], streams: Iterable[str]) -> dict[str, float
         name, separator, rate = value.rpartition("=")
         if separator and name not in known:
             raise InputError(
-                f"--frame_rate={value}: no stream named {name!r}; expected one of {', '.join(known)}"
+                f"--frame_rate={value}: no stream named {name!r}; {nearest_name(name, known)}expected one of "
+                f"{', '.join(known)}"
             )
         rates, names = (named, [name]) if separator else (general, known)
         if any(one in rates for one in names):

@@ -1,12 +1,29 @@
-"""Starts programs whose flags are absl's, and ends every program in the same way where its input is wrong."""
+"""Starts programs whose flags are absl's, and ends every program in the same way when it cannot go on."""
 
+import _thread
+import atexit
 import contextlib
+import errno
+import os
+import pathlib
+import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
+
+INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended: 128 and the number of SIGINT, as a shell has it."""
+
+_ADVICE = {
+    errno.ENOSPC: "free some space on that disk, or name a folder on another one",
+    errno.EDQUOT: "free some space on that disk, or name a folder on another one",
+    errno.EROFS: "name a folder that can be written",
+}
+"""What helps against an error of the file system, where that does not depend on the program."""
 
 
 def run_program(program: Callable[[Sequence[str]], None]) -> None:
@@ -17,20 +34,87 @@ def run_program(program: Callable[[Sequence[str]], None]) -> None:
     Args:
         program: takes the name of the program and the words of the command line that are no flags.
     """
-    if {"-h", "-help", "--help"} & set(sys.argv[1:]):
-        module = sys.modules[program.__module__]
-        _, _, listed = flags.FLAGS.module_help(module).partition(":\n")
-        print(f"{module.__doc__}\n\n{listed}")
-        return
     with ends_with_a_message():
+        if {"-h", "-help", "--help"} & set(sys.argv[1:]):
+            module = sys.modules[program.__module__]
+            _, _, listed = flags.FLAGS.module_help(module).partition(":\n")
+            print(f"{module.__doc__}\n\n{listed}")
+            return
         program(flags.FLAGS(sys.argv))
 
 
 @contextlib.contextmanager
 def ends_with_a_message() -> Iterator[None]:
-    """Ends the program with a message and status 2 where a flag or input is wrong or a file cannot be used."""
+    """Ends the program with one message on the standard error output, and without a traceback.
+
+    The status is 2 where a flag or input is wrong, or a file cannot be read or written (a full disk, a folder that is
+    read-only), and `INTERRUPTED` after Ctrl-C. It also decorates the main function of a program.
+    """
+    try:
+        try:
+            with _interruptions_that_last():
+                yield
+        finally:
+            # Here and not when Python ends, which would print a traceback where the output's disk is full.
+            _flush_output()
+    except flags.Error as error:
+        _end(f"error: {_with_nearest_value(str(error))}", 2)
+    except InputError as error:
+        _end(f"error: {error}", 2)
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0)
+        _end(f"error: {error}{f'; {advice}' if advice else ''}", 2)
+    except (KeyboardInterrupt, Exception) as error:
+        if not _is_interruption(error):
+            raise
+        print("interrupted", file=sys.stderr, flush=True)
+        # Without Python's own end, in which threads of libraries that still work would crash, or make it wait.
+        atexit._run_exitfuncs()
+        os._exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _interruptions_that_last() -> Iterator[None]:
+    """Raises a Ctrl-C again that came where Python ignores exceptions, such as a callback of the garbage collector."""
+    before = sys.unraisablehook
+
+    def again(ignored: "sys.UnraisableHookArgs") -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(0.1, _thread.interrupt_main).start()
+        else:
+            before(ignored)
+
+    sys.unraisablehook = again
     try:
         yield
-    except (flags.Error, InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    finally:
+        sys.unraisablehook = before
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether Ctrl-C raised it, or what led to it, such as the ImportError of a library that was being loaded."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What could not be written is given up, so that nothing tries again.
+        with pathlib.Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise
+
+
+def _end(message: str, status: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def _with_nearest_value(message: str) -> str:
+    """The message of absl on a wrong value, with the nearest of the values that it lists."""
+    refused = re.search(r"=(.*): value should be one of <(.*)>", message)
+    hint = nearest_name(refused[1], refused[2].split("|")) if refused else ""
+    return f"{message}; {hint}".rstrip("; ")

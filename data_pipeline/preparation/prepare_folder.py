@@ -15,7 +15,7 @@ from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
-from data_pipeline.host.files import sha256_of
+from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
@@ -66,6 +66,7 @@ class Options:
         role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
         strict: whether anything left out or cut off is an error.
         overwrite: whether a prepared data set may be replaced.
+        out_flag: flag of the command line with which another folder is named, for messages.
     """
 
     tokenizer: TokenizerOptions = dataclasses.field(default_factory=TokenizerOptions)
@@ -79,6 +80,7 @@ class Options:
     role_foils: bool = False
     strict: bool = False
     overwrite: bool = False
+    out_flag: str = "--out"
 
 
 def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
     first = first_training_video(videos)
     stored_as = first.segment.video_id if first.segment else first.video_id
     features = FeatureReader(source.features, stored_as, options.frames)
-    with new_folder(out.absolute(), options.overwrite) as folder:
+    with new_folder(out.absolute(), options.overwrite, options.out_flag) as folder:
         survey = run.survey(videos, options.attribute_minimum_videos)
         report |= _write(source.annotations, videos, features, survey, run, folder, options)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -192,26 +194,22 @@ def _save_attributes(attributes: AttributeVocabulary, folder: pathlib.Path) -> A
 
 
 @contextlib.contextmanager
-def new_folder(out: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]:
+def new_folder(out: pathlib.Path, overwrite: bool, flag: str = "--out") -> Iterator[pathlib.Path]:
     """Yields a temporary folder beside ``out`` that takes its place when the block ends without an error.
 
     Args:
         out: where the folder will be; only a prepared data set may be there.
         overwrite: whether it may be replaced.
+        flag: with which another folder is named, for messages.
 
     Raises:
         InputError: something else is there or must not be replaced, or no folder can be made.
     """
-    _check_free(out, overwrite)
+    check_out(out, overwrite, flag)
     unfinished = out.with_name(f".{out.name}.unfinished")
     # What a killed run left.
     shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(
-            f"{unfinished.parent}: no folder can be made in it ({error.strerror}); choose another --out"
-        ) from error
+    unfinished.mkdir(parents=True)
     try:
         yield unfinished
         _move_into_place(unfinished, out)
@@ -219,14 +217,16 @@ def new_folder(out: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _check_free(out: pathlib.Path, overwrite: bool) -> None:
-    """Refuses to replace anything but a prepared data set, and that only on demand."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / MANIFEST_NAME).is_file():
-        raise InputError(f"{out} exists already and is not a prepared data set; choose another --out")
-    if not overwrite:
-        raise InputError(f"{out} exists already; choose another --out, or give --overwrite to replace it")
+def check_out(out: pathlib.Path, overwrite: bool = False, flag: str = "--out") -> None:
+    """Refuses, before long work, a folder that could not be made in the end; see `new_folder`."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if not (out / MANIFEST_NAME).is_file():
+            raise InputError(f"{out} exists already and is not a prepared data set; choose another {flag}")
+        if not overwrite:
+            raise InputError(
+                f"{out} exists already; choose another {flag}, or give --overwrite to replace it"
+            )
+    check_writable(out.parent, f"choose another {flag}")
 
 
 def _move_into_place(complete: pathlib.Path, out: pathlib.Path) -> None:

@@ -243,7 +243,13 @@ def score_file(
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        matrix = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+        # Written to the end first: where a mapped file has no room on the disk, the process is killed without a word.
+        with partial.open("wb") as file:
+            header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for _ in range(shape[0]):
+                file.write(bytes(4 * shape[1]))
+        matrix = np.lib.format.open_memmap(partial, "r+")
 
         def write(block: Float[np.ndarray, "v t"], rows: slice, columns: slice) -> None:
             matrix[rows, columns] = block

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_pipeline.errors import InputError
-from data_pipeline.host.files import write_text
+from data_pipeline.errors import InputError, nearest_name
+from data_pipeline.host.files import check_writable, write_text
 from mcsan_jax.config import Config
 from mcsan_jax.runs.record import EvaluationRecord, package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
@@ -74,6 +74,14 @@ class RunFolder:
             stored = {**identity, "versions": package_versions()}
         content = {**stored, "command": list(command)} if command else stored
         write_text(self._identity_file, json.dumps(content, indent=1) + "\n")
+
+    def check_writable(self, advice: str = "name another folder with --workdir") -> None:
+        """Tries whether the folder can be made or written, before long work, and leaves nothing behind.
+
+        Raises:
+            InputError: it cannot; the message ends with the advice.
+        """
+        check_writable(self.folder, advice)
 
     def stored_config(self) -> Config:
         """Returns the configuration of the run in the folder.
@@ -144,10 +152,10 @@ class RunFolder:
         """
         path, command = self.record_file(split, merged), self.evaluate_command(split, merged)
         if not path.is_file():
-            others = ", ".join(self.evaluated_splits(merged)) or "none"
+            others = self.evaluated_splits(merged)
             raise InputError(
-                f"{path}: no such file, split {split!r} was never evaluated{_in_this_way(merged)} (evaluated: "
-                f"{others}); do so with: {command}"
+                f"{path}: no such file, split {split!r} was never evaluated{_in_this_way(merged)} "
+                f"({nearest_name(split, others)}evaluated: {', '.join(others) or 'none'}); do so with: {command}"
             )
         record = EvaluationRecord.read(path, command)
         if (record.split, record.merged_duplicates) != (split, merged):
