@@ -33,6 +33,7 @@ from data_pipeline.records.record_files import find_record_files
 from data_pipeline.text.wordpiece import JSON_NAME, find_pretrained
 from mcsan_jax.config import Config
 from mcsan_jax.sharding import put_batch
+from mcsan_jax.training.caption_limits import with_derived_limits
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -141,6 +142,7 @@ def report(folder: pathlib.Path, config: Config, arguments: argparse.Namespace) 
         InputError: data and configuration do not fit together.
     """
     manifest = Manifest.load(folder)
+    config = with_derived_limits(config, manifest)
     split = config.data.train_split
     files = find_record_files(folder, manifest, split)
     summary, size = manifest.splits[split], sum(file.path.stat().st_size for file in files)

@@ -21,6 +21,7 @@ from mcsan_jax.config_files import define_config_flag
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import find_prepared_data
+from mcsan_jax.training.caption_limits import with_derived_limits
 
 CONFIGS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parents[1] / "configs"))
 """Seen from the current folder, so that the commands that are shown hold on every machine."""
@@ -233,6 +234,7 @@ def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
             f"no split {split!r} in {config.data.dir}; {nearest_name(split, manifest.splits)}it has "
             f"{', '.join(sorted(manifest.splits))}"
         )
+    config = with_derived_limits(RunFolder(folder).with_stored_limits(config), manifest)
     if folder.is_dir():
         RunFolder(folder).claim(config, manifest.fingerprint)
     return _Planned(folder, [*arguments, f"--workdir={folder}"], config, manifest)

@@ -194,15 +194,17 @@ def summarize(report: dict[str, Any]) -> str:
     )
     attributes = ", ".join(f"{size} {level}" for level, size in report["attributes"].items())
     omitted = ", ".join(f"{key.replace('_', ' ')} {len(report[key])}" for key in OMISSIONS)
+    longest = ", ".join(f"{most} {part}" for part, most in report["longest_caption"].items())
     lines = [
         f"{report['dataset']} ({report['protocol']}): {splits}",
         f"captions parsed now {report['captions_parsed_now']}, from the cache {report['captions_from_cache']}; "
         f"without entity {report['captions_without_entity']}, without action {report['captions_without_action']}",
+        f"a caption has at most {longest}; training cuts longer ones than --config.data.max_tokens and so on",
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
         f"{omitted} (ids in {REPORT_NAME})",
     ]
     if missing := report["words_without_vector"]:
-        lines.insert(3, f"words without a vector: {first_few(missing)}")
+        lines.insert(4, f"words without a vector: {first_few(missing)}")
     return "\n".join(lines + [f"note: {warning}" for warning in report["warnings"]])
 
 

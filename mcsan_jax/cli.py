@@ -145,7 +145,10 @@ def export(
     from mcsan_jax.runs.folder import RunFolder, choose_split, evaluation_name
 
     chosen = split or choose_split([run], merge_duplicates)
-    table = read_query_table(RunFolder(run).queries_file(chosen, merge_duplicates))
+    folder = RunFolder(run)
+    # Says which splits there are, where this one was not evaluated.
+    folder.read_record(chosen, merge_duplicates)
+    table = read_query_table(folder.queries_file(chosen, merge_duplicates))
     for path in write_trec(table, evaluation_name(chosen, merge_duplicates), out):
         typer.echo(f"written to {path}")
 

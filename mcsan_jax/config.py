@@ -42,13 +42,13 @@ class DataConfig:
     """Split evaluated at the end with the best checkpoint; empty for none, and left out where the data has none."""
     max_frames: Count = 20
     """Frames of a video in a batch; of longer videos a uniform sample."""
-    max_tokens: Count = 30
-    """Tokens of a caption in a batch; longer captions are cut."""
-    max_actions: Count = 4
+    max_tokens: Size = 30
+    """Tokens of a caption in a batch; longer captions are cut. 0 here and below: what 99 of 100 captions need."""
+    max_actions: Size = 4
     """Action nodes of a caption in a batch; others are left out."""
-    max_entities: Count = 6
+    max_entities: Size = 6
     """Entity nodes of a caption in a batch; others are left out."""
-    max_relationships: Count = 8
+    max_relationships: Size = 8
     """Edges of a caption's graph in a batch; others are left out."""
     shuffle_buffer: Count = 4096
     """Records held in memory to be shuffled."""

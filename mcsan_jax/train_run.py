@@ -14,6 +14,7 @@ from mcsan_jax.evaluation.rank_split import Evaluation
 from mcsan_jax.processes import ends_with_the_others, first_before_others, is_first
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
+from mcsan_jax.training.caption_limits import describe_limits, with_derived_limits
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
@@ -64,12 +65,14 @@ def train_run(
         _check_negatives(config, manifest)
     stored = manifest.word_vectors
     vectors = None if stored is None else WordVectors.load(data / stored.file)
+    given = folder.with_stored_limits(config)
+    config = with_derived_limits(given, manifest)
     experiment = build_experiment(config, manifest, word_vectors=vectors, trains=trains)
     trained_by = command if trains else ()
     first_before_others(lambda: folder.claim(config, manifest.fingerprint, trained_by))
     with CheckpointStore(folder.checkpoints) as checkpoints, ends_with_the_others():
         if trains:
-            _train(experiment, data, checkpoints, folder, profile)
+            _train(experiment, given, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
         run = TrainedRun(folder, experiment, data, *best_checkpoint(experiment, checkpoints))
@@ -78,6 +81,7 @@ def train_run(
 
 def _train(
     experiment: Experiment,
+    given: Config,
     data: pathlib.Path,
     checkpoints: CheckpointStore,
     folder: RunFolder,
@@ -119,8 +123,13 @@ def _train(
 
     batches = batches_of(config.data.train_split)
     print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
-    _, note = splits_to_evaluate(config, experiment.manifest)
-    for one in (note, large_batch_note(experiment)):
+    evaluated, note = splits_to_evaluate(config, experiment.manifest)
+    splits = [config.data.train_split, *evaluated]
+    for one in (
+        describe_limits(given, config, experiment.manifest, splits),
+        note,
+        large_batch_note(experiment),
+    ):
         if one:
             print(one, flush=True)
     start = time.monotonic()

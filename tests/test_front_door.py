@@ -95,6 +95,15 @@ def check_message(status: int, stderr: str, said: str) -> None:
     assert line.startswith("error: ") and said in line
 
 
+@pytest.mark.parametrize("verb", ["export", "report", "compare"])
+def test_a_slip_in_a_split_gets_the_nearest_name(verb: str, finished_run: pathlib.Path) -> None:
+    others = {"export": ["--out=absent"], "report": [], "compare": [finished_run]}[verb]
+    ended = run_mcsan(verb, finished_run, *others, "--split=tets")
+    check_message(
+        ended.status, ended.stderr, "split 'tets' was never evaluated (did you mean 'test'? evaluated: "
+    )
+
+
 def test_a_file_that_cannot_be_written_ends_with_a_message(
     finished_run: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -1,12 +1,12 @@
 """Starts programs whose flags are absl's, and ends every program in the same way when it cannot go on."""
 
-import _thread
 import atexit
 import contextlib
 import errno
 import os
 import pathlib
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +80,7 @@ def _interruptions_that_last() -> Iterator[None]:
 
     def again(ignored: "sys.UnraisableHookArgs") -> None:
         if issubclass(ignored.exc_type, KeyboardInterrupt):
-            threading.Timer(0.1, _thread.interrupt_main).start()
+            threading.Timer(0.1, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
         else:
             before(ignored)
 

@@ -46,7 +46,8 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         partial.replace(path)
     except OSError as error:
         # Python names no file where a disk is full.
-        error.filename = error.filename or str(path)
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
     finally:
         partial.unlink(missing_ok=True)

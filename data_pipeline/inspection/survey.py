@@ -80,6 +80,8 @@ class Surveyor:
         # The records counted below are not all there when one of them is broken.
         if len(survey.problems) == before:
             survey.problems += self._count_problems(split, SplitSummary(videos, captions, foils))
+            if written := manifest.caption_sizes.get(split):
+                survey.problems += [f"split {split!r}: {one}" for one in statistics.size_problems(written)]
         if len(survey.problems) == before and split == TRAIN:
             survey.problems += _vocabulary_problems(statistics, self._data.vocabulary)
             survey.problems += _feature_statistics_problems(features, manifest.streams)

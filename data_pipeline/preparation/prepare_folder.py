@@ -18,7 +18,7 @@ from data_pipeline.graphs.attributes import AttributeVocabulary, select_attribut
 from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
-from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
+from data_pipeline.manifest import CAPTION_PARTS, MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
 from data_pipeline.preparation.runner import (
     CAPTIONS,
     WITHOUT_ACTION,
@@ -35,7 +35,7 @@ from data_pipeline.preparation.selection import (
     videos_by_split,
 )
 from data_pipeline.records.make import CaptionEncoder, RecordMaker
-from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits
+from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits, sizes_of_captions
 from data_pipeline.text.vocabulary import TokenizerOptions, make_vocabulary
 
 REPORT_NAME = "prepare_report.json"
@@ -164,6 +164,7 @@ def _write(
         records=records,
         checksums={shard.file: shard.sha256 for shard in sorted(shards, key=lambda shard: shard.file)},
         versions={name: metadata.version(name) for name in _PACKAGES},
+        caption_sizes=sizes_of_captions(shards),
     )
     manifest.save(folder)
     return {
@@ -173,6 +174,10 @@ def _write(
         "captions_without_entity": survey.counts.get((CAPTIONS, WITHOUT_ENTITY), 0),
         "captions_without_action": survey.counts.get((CAPTIONS, WITHOUT_ACTION), 0),
         "captions_without_any_node": survey.counts.get((CAPTIONS, WITHOUT_ANY_NODE), 0),
+        "longest_caption": {
+            part: max(sizes.longest(part) for sizes in manifest.caption_sizes.values())
+            for part in CAPTION_PARTS
+        },
         "tokenizer": {"kind": vocabulary.tokenizer.kind, "size": vocabulary.tokenizer.size},
         "words_without_vector": vocabulary.words_without_vector,
         "attributes": manifest.attribute_sizes,

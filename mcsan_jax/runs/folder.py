@@ -11,6 +11,7 @@ from data_pipeline.host.files import check_writable, write_text
 from mcsan_jax.config import Config
 from mcsan_jax.runs.record import EvaluationRecord, package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
+from mcsan_jax.training.caption_limits import limits_of, with_limits
 
 _FREE_TO_CHANGE = (
     "evaluation.",
@@ -61,6 +62,7 @@ class RunFolder:
         Raises:
             InputError: it holds another run; the message lists the fields that differ.
         """
+        config = self.with_stored_limits(config)
         identity = {"data_fingerprint": data_fingerprint, **plain(flatten(config))}
         if self._identity_file.is_file():
             stored = self._read_identity()
@@ -82,6 +84,18 @@ class RunFolder:
             InputError: it cannot; the message ends with the advice.
         """
         check_writable(self.folder, advice)
+
+    def with_stored_limits(self, config: Config) -> Config:
+        """Returns the configuration with the run's own limits of a caption where it leaves them to the data.
+
+        A folder without a run leaves them open.
+
+        Raises:
+            InputError: the run's configuration is damaged or of another version.
+        """
+        if not self._identity_file.is_file():
+            return config
+        return with_limits(config, limits_of(self.stored_config().data))
 
     def stored_config(self) -> Config:
         """Returns the configuration of the run in the folder.
@@ -184,12 +198,13 @@ class RunFolder:
             content = json.loads(self._identity_file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(
-                f"{self._identity_file} is damaged ({error}); choose another --workdir, or delete {self.folder}"
+                f"{self._identity_file} is damaged ({error}); restore it from a copy, or delete {self.folder} and "
+                "train again"
             ) from error
         if not isinstance(content, dict):
             raise InputError(
-                f"{self._identity_file} is damaged: expected an object, found {content!r:.60}; choose another "
-                f"--workdir, or delete {self.folder}"
+                f"{self._identity_file} is damaged: expected an object, found {content!r:.60}; restore it from a copy, "
+                f"or delete {self.folder} and train again"
             )
         return content
 

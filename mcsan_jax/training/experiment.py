@@ -15,6 +15,7 @@ from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.evaluation.encode_split import Encoders, make_encoders
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
+from mcsan_jax.training.caption_limits import with_derived_limits
 from mcsan_jax.training.checkpointing import NOT_READ
 from mcsan_jax.training.initial_parameters import find_encoder, is_pretrained
 from mcsan_jax.training.micro_batches import check_micro_batches
@@ -85,6 +86,7 @@ def build_experiment(
     if trains:
         check_batch_size(config.train.batch_size, mesh, "train.batch_size")
         check_micro_batches(config.train.batch_size, config.train.micro_batches, mesh)
+    config = with_derived_limits(config, manifest)
     # Nothing but time and memory depends on it.
     encode_batch = -(-config.evaluation.encode_batch // mesh.size) * mesh.size
     config = dataclasses.replace(

@@ -197,6 +197,9 @@ WRITTEN = {
     "records": "records/video_text/1.0.0",
     "checksums": {"video_text-train.tfrecord-00000-of-00001": "12" * 32},
     "versions": {"numpy": "2"},
+    "caption_sizes": {
+        "train": {"tokens": [0, 1, 2], "actions": [0, 3], "entities": [1, 2], "relationships": [3]}
+    },
     "streams": [
         {
             "name": "appearance",

@@ -8,6 +8,7 @@ import pytest
 from data_pipeline.batches.pipeline import TrainBatches
 from mcsan_jax.sharding import make_mesh, put_batch, replicated
 from mcsan_jax.training.checkpointing import CheckpointStore
+from tests.support.disks import python_on_a_disk
 from tests.training.runs import MakeExperiment
 
 
