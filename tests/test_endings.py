@@ -197,17 +197,28 @@ with ends_with_a_message():
     time.sleep(60)
 """
 INTERRUPTED_LIBRARY = """
+import signal
 from data_pipeline.host.command_line import ends_with_a_message
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with ends_with_a_message():
     try:
-        raise KeyboardInterrupt
-    except KeyboardInterrupt as error:
-        raise ImportError("while initializing the extension") from error
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        pass
+    raise ImportError("while initializing the extension")
+"""
+
+INTERRUPTED_IMPORT = """
+import signal
+import data_pipeline.host.command_line
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.raise_signal(signal.SIGINT)
 """
 
 
-@pytest.mark.parametrize("code", [INTERRUPTED_COLLECTOR, INTERRUPTED_LIBRARY])
+@pytest.mark.parametrize("code", [INTERRUPTED_COLLECTOR, INTERRUPTED_LIBRARY, INTERRUPTED_IMPORT])
 def test_an_interruption_that_becomes_another_exception_ends_with_one_line(code: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -9,7 +9,9 @@ import re
 import signal
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 from absl import flags
 
@@ -52,50 +54,87 @@ def ends_with_a_message() -> Iterator[None]:
     """
     try:
         try:
-            with _interruptions_that_last():
+            with _interruptions() as interrupted:
                 yield
         finally:
             # Here and not when Python ends, which would print a traceback where the output's disk is full.
             _flush_output()
-    except flags.Error as error:
-        _end(f"error: {_with_nearest_value(str(error))}", 2)
-    except InputError as error:
-        _end(f"error: {error}", 2)
-    except OSError as error:
-        advice = _ADVICE.get(error.errno or 0)
-        _end(f"error: {error}{f'; {advice}' if advice else ''}", 2)
-    except (KeyboardInterrupt, Exception) as error:
-        if not _is_interruption(error):
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except Exception as error:
+        if interrupted():
+            _end_interrupted()
+        message = _message_of(error)
+        if message is None:
             raise
-        print("interrupted", file=sys.stderr, flush=True)
-        # Without Python's own end, in which threads of libraries that still work would crash, or make it wait.
-        atexit._run_exitfuncs()
-        os._exit(INTERRUPTED)
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _message_of(error: Exception) -> str | None:
+    """What is said of an error that is not the program's; None of any other."""
+    if isinstance(error, flags.Error):
+        return _with_nearest_value(str(error))
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError):
+        advice = _ADVICE.get(error.errno or 0)
+        return f"{error}; {advice}" if advice else str(error)
+    return None
 
 
 @contextlib.contextmanager
-def _interruptions_that_last() -> Iterator[None]:
-    """Raises a Ctrl-C again that came where Python ignores exceptions, such as a callback of the garbage collector."""
-    before = sys.unraisablehook
+def _interruptions() -> Iterator[Callable[[], bool]]:
+    """Notes each Ctrl-C, because the exception that it raises may be lost or become another.
+
+    A library that is being loaded makes an ImportError of it; a callback of the garbage collector loses it, and it is
+    raised again.
+
+    Yields:
+        A function that tells whether there was one.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: types.FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
 
     def again(ignored: "sys.UnraisableHookArgs") -> None:
         if issubclass(ignored.exc_type, KeyboardInterrupt):
             threading.Timer(0.1, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
         else:
-            before(ignored)
+            unraisable(ignored)
 
+    unraisable, handler = sys.unraisablehook, signal.getsignal(signal.SIGINT)
+    listens = threading.current_thread() is threading.main_thread() and handler is signal.default_int_handler
     sys.unraisablehook = again
+    if listens:
+        signal.signal(signal.SIGINT, note)
     try:
-        yield
+        yield lambda: bool(noted)
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = unraisable
+        if listens:
+            signal.signal(signal.SIGINT, handler)
 
 
-def _is_interruption(error: BaseException | None) -> bool:
-    """Whether Ctrl-C raised it, or what led to it, such as the ImportError of a library that was being loaded."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
+def _end_interrupted() -> NoReturn:
+    print("interrupted", file=sys.stderr, flush=True)
+    # Without Python's own end, in which threads of libraries that still work would crash, or make it wait.
+    atexit._run_exitfuncs()
+    os._exit(INTERRUPTED)
+
+
+def _end_of_program(
+    kind: type[BaseException], error: BaseException, traceback: types.TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        _end_interrupted()
+    sys.__excepthook__(kind, error, traceback)
+
+
+# Programs import what they need after this module, which takes a while.
+sys.excepthook = _end_of_program
 
 
 def _flush_output() -> None:
@@ -106,11 +145,6 @@ def _flush_output() -> None:
         with pathlib.Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         raise
-
-
-def _end(message: str, status: int) -> None:
-    print(message, file=sys.stderr)
-    sys.exit(status)
 
 
 def _with_nearest_value(message: str) -> str:
