@@ -5,7 +5,8 @@ dataclasses, or refuses it with the bounds and the meaning of every field that i
 """
 
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import ml_collections
 from pydantic import Field, StrictBool, ValidationInfo, field_validator
@@ -56,6 +57,17 @@ class DataConfig:
     """Keeps the training records that a process reads in memory, as many bytes as they have on disk; same order."""
     prefetch: Size = 2
     """Batches that are on the devices already while a step runs."""
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """How much of a caption is read, by `data_pipeline.manifest.CAPTION_PARTS`; 0 leaves it to the data."""
+        names = ("tokens", "actions", "entities", "relationships")
+        return {name: getattr(self, f"max_{name}") for name in names}
+
+    def with_limits(self, limits: Mapping[str, int]) -> "DataConfig":
+        """The same with these limits where they are left to the data."""
+        chosen: dict[str, Any] = {f"max_{name}": own or limits[name] for name, own in self.limits.items()}
+        return dataclasses.replace(self, **chosen)
 
 
 @dataclass(frozen=True, config=RULES)

@@ -1,5 +1,6 @@
 """This module knows the folder of a run: where its files are, and whether it fits the configuration at hand."""
 
+import dataclasses
 import json
 import pathlib
 import shlex
@@ -11,7 +12,6 @@ from data_pipeline.host.files import check_writable, write_text
 from mcsan_jax.config import Config
 from mcsan_jax.runs.record import EvaluationRecord, package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
-from mcsan_jax.training.caption_limits import limits_of, with_limits
 
 _FREE_TO_CHANGE = (
     "evaluation.",
@@ -95,7 +95,7 @@ class RunFolder:
         """
         if not self._identity_file.is_file():
             return config
-        return with_limits(config, limits_of(self.stored_config().data))
+        return dataclasses.replace(config, data=config.data.with_limits(self.stored_config().data.limits))
 
     def stored_config(self) -> Config:
         """Returns the configuration of the run in the folder.

@@ -2,27 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from data_pipeline.prepared_data import CAPTION_PARTS, Manifest
+from data_pipeline.prepared_data import Manifest
 from mcsan_jax.config import Config, DataConfig
 
 _SHARE = 0.99
 """Share of the training captions that a derived limit does not cut."""
 _MOST = {"tokens": 64, "actions": 8, "entities": 16, "relationships": 16}
 """A derived limit is not larger, because a batch has room for it in every caption."""
-
-
-def limits_of(config: DataConfig) -> dict[str, int]:
-    """Returns the limit of each of `CAPTION_PARTS`; 0 leaves it to the data."""
-    return {part: getattr(config, f"max_{part}") for part in CAPTION_PARTS}
-
-
-def with_limits(config: Config, limits: Mapping[str, int]) -> Config:
-    """Returns the configuration with these limits where it leaves them to the data."""
-    own = limits_of(config.data)
-    chosen: dict[str, Any] = {f"max_{part}": own[part] or limit for part, limit in limits.items()}
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, **chosen))
 
 
 def with_derived_limits(config: Config, manifest: Manifest) -> Config:
@@ -32,11 +19,12 @@ def with_derived_limits(config: Config, manifest: Manifest) -> Config:
     at most. Data of an earlier version does not know it; the default is taken there.
     """
     sizes = manifest.caption_sizes.get(config.data.train_split)
-    if sizes is None:
-        return with_limits(config, limits_of(DataConfig()))
-    return with_limits(
-        config, {part: min(max(sizes.quantile(part, _SHARE), 1), most) for part, most in _MOST.items()}
+    limits = (
+        DataConfig().limits
+        if sizes is None
+        else {part: min(max(sizes.quantile(part, _SHARE), 1), most) for part, most in _MOST.items()}
     )
+    return dataclasses.replace(config, data=config.data.with_limits(limits))
 
 
 def describe_limits(given: Config, config: Config, manifest: Manifest, splits: Sequence[str]) -> str:
@@ -48,7 +36,7 @@ def describe_limits(given: Config, config: Config, manifest: Manifest, splits: S
         manifest: of the data.
         splits: that are trained on or evaluated.
     """
-    limits = limits_of(config.data)
+    limits = config.data.limits
     known = {split: manifest.caption_sizes[split] for split in splits if split in manifest.caption_sizes}
     lines = [f"of a caption {_listed(limits)} are read"]
     if not known:
@@ -56,7 +44,7 @@ def describe_limits(given: Config, config: Config, manifest: Manifest, splits: S
             "; whether any has more is not known: an earlier version prepared the data, prepare them again"
         )
         return lines[0]
-    if not all(limits_of(given.data).values()):
+    if not all(given.data.limits.values()):
         lines[0] += (
             f"; what the configuration leaves open is enough for {100 * _SHARE:.0f} of 100 training captions (at most "
             f"{_listed(_MOST)})"
