@@ -11,7 +11,6 @@ import collections
 import dataclasses
 import pathlib
 import re
-import sys
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -21,6 +20,7 @@ from benchmarks.figures import write_figures
 from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import GLOBAL
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, DataConfig, ModelConfig
@@ -240,14 +240,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Fits on the training split and prints the metrics of another one; bad input ends with status 2."""
     arguments = make_parser().parse_args(words)
-    try:
-        ridge, evaluation = evaluate_ridge(arguments.dir, arguments.split, arguments.out)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    ridge, evaluation = evaluate_ridge(arguments.dir, arguments.split, arguments.out)
     print(
         f"ridge regression, penalty {ridge.penalty:g}; split {arguments.split}: "
         f"{evaluation.videos} videos, {evaluation.captions} captions"

@@ -25,6 +25,7 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one, at_least_two
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.encodings import ScoringParameters
@@ -130,6 +131,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = make_parser().parse_args(words)

@@ -19,6 +19,8 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.data.dir = "data/custom"
     config.data.prepare_hint = PREPARE_HINT
     config.data.test_split = "test"
+    # Derived from the captions.
+    config.data.update(max_tokens=0, max_actions=0, max_entities=0, max_relationships=0)
     config.train.batch_size = 64
     config.train.epochs = 50
     set_size(config, size)

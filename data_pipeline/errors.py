@@ -36,11 +36,16 @@ def first_few(ids: Collection[object]) -> str:
     return f"{listed}, … ({len(ids)} in all)" if len(ids) > _SHOWN_IDS else listed
 
 
-def did_you_mean(name: str, found: Iterable[object]) -> str:
-    """A question about the one of some names that is most like another, to follow a message; empty if none is."""
-    names = {str(each).lower(): str(each) for each in found}
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.7)
-    return f"; did you mean {shown(names[near[0]])}?" if near else ""
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """What a message says of a misspelled name: ``did you mean 'NAME'? ``, or nothing where no known name is near.
+
+    Case does not count, and a name is near where one is the beginning of the other.
+    """
+    by_key = {one.lower(): one for one in known}
+    key = name.lower()
+    near = difflib.get_close_matches(key, by_key, 1)
+    near = near or [one for one in by_key if one and key and (one.startswith(key) or key.startswith(one))]
+    return f"did you mean {by_key[near[0]]!r}? " if near else ""
 
 
 class Faults:

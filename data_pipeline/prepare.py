@@ -15,7 +15,7 @@ from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.host.command_line import run_program
-from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, prepare
+from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.preparation.selection import OMISSIONS
 from data_pipeline.records.shards import SHARD_BYTES
@@ -121,6 +121,8 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data se
 
 def _prepare_from_flags() -> dict[str, Any]:
     out = pathlib.Path(_OUT.value).absolute()
+    # Before anything is read, which takes minutes where files are large.
+    check_out(out, _OVERWRITE.value)
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
@@ -207,15 +209,17 @@ def summarize(report: dict[str, Any]) -> str:
     )
     attributes = ", ".join(f"{size} {level}" for level, size in report["attributes"].items())
     omitted = ", ".join(f"{key.replace('_', ' ')} {len(report[key])}" for key in OMISSIONS)
+    longest = ", ".join(f"{most} {part}" for part, most in report["longest_caption"].items())
     lines = [
         f"{report['dataset']} ({report['protocol']}): {splits}",
         f"captions parsed now {report['captions_parsed_now']}, from the cache {report['captions_from_cache']}; "
         f"without entity {report['captions_without_entity']}, without action {report['captions_without_action']}",
+        f"a caption has at most {longest}; training cuts longer ones than --config.data.max_tokens and so on",
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
         f"{omitted} (ids in {REPORT_NAME})",
     ]
     if missing := report["words_without_vector"]:
-        lines.insert(3, f"words without a vector: {first_few(missing)}")
+        lines.insert(4, f"words without a vector: {first_few(missing)}")
     lines += [f"{key.replace('_', ' ')}: {first_few(report[key])}" for key in OMISSIONS if report[key]]
     lines += [f"note: {warning}" for warning in report["warnings"]]
     return "\n".join(lines + [f"advice: {advice}" for advice in report["advice"]])

@@ -77,6 +77,8 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
         print(note, flush=True)
     for split in splits:
         check_split(manifest, split)
+    if is_first():
+        run.folder.check_writable("copy the run to a folder that can be written, and evaluate it there")
     counts = open_attributes(run.data, manifest.attributes).video_counts
 
     def reader(split: str) -> SplitReader:

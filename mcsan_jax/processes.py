@@ -27,6 +27,9 @@ Item = TypeVar("Item")
 RESUME_ME = 75
 """Exit status of a run that ended early and can go on: ``EX_TEMPFAIL`` of sysexits.h."""
 
+_STATUS_AFTER: dict[int, int] = {signal.SIGTERM: RESUME_ME, signal.SIGINT: 130}
+"""Exit status of a run that a signal asked to stop; 130 is that of every program that Ctrl-C ended."""
+
 _HEARTBEAT_SECONDS = 60
 """JAX aborts this process, wherever it is, after another one has been silent for so long."""
 
@@ -120,36 +123,57 @@ def ends_with_the_others() -> Iterator[None]:
 
 
 class Preempted(Exception):
-    """The run was asked to stop, and the checkpoint of this step is written."""
+    """The run was asked to stop, and the checkpoint of this step is written.
 
-    def __init__(self, step: int) -> None:
+    Attributes:
+        status: the exit status, `RESUME_ME` after SIGTERM and 130 after Ctrl-C.
+    """
+
+    def __init__(self, step: int, status: int) -> None:
         super().__init__(
             f"asked to stop: the checkpoint of step {step} is written, the same command goes on from it"
         )
+        self.status = status
 
 
 @contextlib.contextmanager
-def stop_requests() -> Iterator[Callable[[int], bool]]:
-    """Listens for SIGTERM.
+def stop_requests() -> Iterator[Callable[[int], int]]:
+    """Listens for SIGTERM and Ctrl-C (SIGINT); a second Ctrl-C is not awaited and raises `KeyboardInterrupt`.
+
+    A signal that arrives after the last question is sent again when the block ends, to what listened before.
 
     Yields:
-        A function that tells whether to stop after the step given. Several processes ask it after every step and get
-        the same answer: it is enough that one of them was sent the signal.
+        A function that tells whether to stop after the step given: the exit status, or 0 to go on. Several processes
+        ask it after every step and stop after the same one: it is enough that one of them was sent a signal.
     """
-    if jax.process_count() > 1:
-        # `jax.distributed` listens by itself, and lets all processes agree on a step.
-        yield multihost_utils.reached_preemption_sync_point
-        return
+    several = jax.process_count() > 1
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if several:
+                # `jax.distributed` listens for SIGTERM by itself, and lets all processes agree on a step.
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def stops_after(step: int) -> int:
+        if several and not multihost_utils.reached_preemption_sync_point(step):
+            return 0
+        return _STATUS_AFTER[asked[0]] if asked else RESUME_ME if several else 0
+
+    listened: tuple[signal.Signals, ...] = (signal.SIGINT,) if several else (signal.SIGINT, signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread can listen.
-        yield lambda step: False
-        return
-    asked = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+        listened = ()
+    before = {number: signal.signal(number, note) for number in listened}
     try:
-        yield lambda step: asked.is_set()
+        yield stops_after
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked and not several:
+        signal.raise_signal(asked[0])
 
 
 def is_first() -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
 from data_pipeline.annotations.file_formats import refuse_other_formats
-from data_pipeline.errors import Faults, InputError, did_you_mean, first_few, shown
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 
 Value = TypeVar("Value")
 
@@ -134,8 +134,8 @@ def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...],
         raise InputError(f"{where}: expected an object with key {key!r}, found {type(record).__name__}")
     if key not in record:
         raise InputError(
-            f"{where}: key {key!r} is missing (found: {first_few(record) or 'no keys'}); use the official file or "
-            f"add the key{did_you_mean(key, record)}"
+            f"{where}: key {key!r} is missing (found: {first_few(record) or 'no keys'}); "
+            f"{nearest_name(key, record)}use the official file or add the key"
         )
     value = record[key]
     if not isinstance(value, kind):

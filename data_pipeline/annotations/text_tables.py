@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Collection, Iterator, Sequence
 
 from data_pipeline.annotations.reading import read_text, split_lines
-from data_pipeline.errors import Faults, InputError, did_you_mean, first_few, shown
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
@@ -41,12 +41,12 @@ class TextTable:
         self._separator = max(headers, key=lambda each: len(set(columns) & set(headers[each])))
         self.header = headers[self._separator]
         if missing := [column for column in columns if column not in self.header]:
-            hint = did_you_mean(missing[0], self.header)
+            hint = nearest_name(missing[0], self.header)
             if self._lines and self._lines[0][1].lstrip()[0] in "{[":
-                hint = ", or give JSON with --dataset=jsonl"
+                hint = "if it is JSON, give --dataset=jsonl; "
             raise InputError(
                 f"{path}: expected a header line with {', '.join(columns)}, found "
-                f"{first_few(self.header) or 'nothing'}; add the column {missing[0]!r}{hint}"
+                f"{first_few(self.header) or 'nothing'}; {hint}add the column {missing[0]!r}"
             )
         for column in dict.fromkeys((*columns, *may_be_empty)):
             if self.header.count(column) > 1:

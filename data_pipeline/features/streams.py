@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from data_pipeline.annotations.caption import Segment
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.features import bigfile, hdf5, numpy_files
 from data_pipeline.features.foreign_files import foreign_folder, is_archive_of_arrays
 from data_pipeline.features.frames import TIME, FrameOptions, check_times, frames_within, nearest_frames
@@ -59,7 +59,8 @@ def frame_rates(given: Iterable[str], streams: Iterable[str]) -> dict[str, float
         name, separator, rate = value.rpartition("=")
         if separator and name not in known:
             raise InputError(
-                f"--frame_rate={value}: no stream named {name!r}; expected one of {', '.join(known)}"
+                f"--frame_rate={value}: no stream named {name!r}; {nearest_name(name, known)}expected one of "
+                f"{', '.join(known)}"
             )
         rates, names = (named, [name]) if separator else (general, known)
         if any(one in rates for one in names):

@@ -17,10 +17,10 @@ from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
-from data_pipeline.host.files import sha256_of
+from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
-from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
+from data_pipeline.manifest import CAPTION_PARTS, MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
 from data_pipeline.preparation.advice import advice_on
 from data_pipeline.preparation.runner import (
     CAPTIONS,
@@ -40,7 +40,7 @@ from data_pipeline.preparation.selection import (
     videos_by_split,
 )
 from data_pipeline.records.make import CaptionEncoder, RecordMaker
-from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits
+from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits, sizes_of_captions
 from data_pipeline.text.vocabulary import TokenizerOptions, make_vocabulary
 
 REPORT_NAME = "prepare_report.json"
@@ -75,6 +75,7 @@ class Options:
         strict: whether anything left out or cut off is an error.
         allow_missing: whether a split may lose more than a tenth of its videos.
         overwrite: whether a prepared data set may be replaced.
+        out_flag: flag of the command line with which another folder is named, for messages.
     """
 
     tokenizer: TokenizerOptions = dataclasses.field(default_factory=TokenizerOptions)
@@ -91,6 +92,7 @@ class Options:
     strict: bool = False
     allow_missing: bool = False
     overwrite: bool = False
+    out_flag: str = "--out"
 
 
 def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
     streams, matches = match_ids(whole | {segment.video_id for segment in segments}, source.features)
     videos, report = select_videos(annotations, streams, source.foils, options.max_words)
     report["warnings"] += matches
-    with new_folder(out.absolute(), options.overwrite) as folder:
+    with new_folder(out.absolute(), options.overwrite, options.out_flag) as folder:
         if options.read_first:
             stored = list(dict.fromkeys(map(_stored_as, videos)))
             report |= _profile(streams, stored, report["warnings"], options)
@@ -203,6 +205,7 @@ def _write(
         records=records,
         checksums={shard.file: shard.sha256 for shard in sorted(shards, key=lambda shard: shard.file)},
         versions={name: metadata.version(name) for name in _PACKAGES},
+        caption_sizes=sizes_of_captions(shards),
     )
     manifest.save(folder)
     return {
@@ -212,6 +215,10 @@ def _write(
         "captions_without_entity": survey.counts.get((CAPTIONS, WITHOUT_ENTITY), 0),
         "captions_without_action": survey.counts.get((CAPTIONS, WITHOUT_ACTION), 0),
         "captions_without_any_node": survey.counts.get((CAPTIONS, WITHOUT_ANY_NODE), 0),
+        "longest_caption": {
+            part: max(sizes.longest(part) for sizes in manifest.caption_sizes.values())
+            for part in CAPTION_PARTS
+        },
         "tokenizer": {"kind": vocabulary.tokenizer.kind, "size": vocabulary.tokenizer.size},
         "words_without_vector": vocabulary.words_without_vector,
         "attributes": manifest.attribute_sizes,
@@ -233,26 +240,22 @@ def _save_attributes(attributes: AttributeVocabulary, folder: pathlib.Path) -> A
 
 
 @contextlib.contextmanager
-def new_folder(out: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]:
+def new_folder(out: pathlib.Path, overwrite: bool, flag: str = "--out") -> Iterator[pathlib.Path]:
     """Yields a temporary folder beside ``out`` that takes its place when the block ends without an error.
 
     Args:
         out: where the folder will be; only a prepared data set may be there.
         overwrite: whether it may be replaced.
+        flag: with which another folder is named, for messages.
 
     Raises:
         InputError: something else is there or must not be replaced, or no folder can be made.
     """
-    _check_free(out, overwrite)
+    check_out(out, overwrite, flag)
     unfinished = out.with_name(f".{out.name}.unfinished")
     # What a killed run left.
     shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(
-            f"{unfinished.parent}: no folder can be made in it ({error.strerror}); choose another --out"
-        ) from error
+    unfinished.mkdir(parents=True)
     try:
         yield unfinished
         _move_into_place(unfinished, out)
@@ -260,14 +263,16 @@ def new_folder(out: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _check_free(out: pathlib.Path, overwrite: bool) -> None:
-    """Refuses to replace anything but a prepared data set, and that only on demand."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / MANIFEST_NAME).is_file():
-        raise InputError(f"{out} exists already and is not a prepared data set; choose another --out")
-    if not overwrite:
-        raise InputError(f"{out} exists already; choose another --out, or give --overwrite to replace it")
+def check_out(out: pathlib.Path, overwrite: bool = False, flag: str = "--out") -> None:
+    """Refuses, before long work, a folder that could not be made in the end; see `new_folder`."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if not (out / MANIFEST_NAME).is_file():
+            raise InputError(f"{out} exists already and is not a prepared data set; choose another {flag}")
+        if not overwrite:
+            raise InputError(
+                f"{out} exists already; choose another {flag}, or give --overwrite to replace it"
+            )
+    check_writable(out.parent, f"choose another {flag}")
 
 
 def _move_into_place(complete: pathlib.Path, out: pathlib.Path) -> None:

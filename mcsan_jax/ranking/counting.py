@@ -111,7 +111,13 @@ class ScoreMatrix(SecondRoundCounter):
     """
 
     def __init__(self, path: pathlib.Path, shape: tuple[int, int]) -> None:
-        self._matrix = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        # It is written to the end first: a mapped file that outgrows its disk kills the process without a word.
+        with path.open("wb") as file:
+            header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for _ in range(shape[0]):
+                file.write(bytes(4 * shape[1]))
+        self._matrix = np.lib.format.open_memmap(path, "r+")
 
     def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Writes a block."""

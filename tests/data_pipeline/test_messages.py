@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_pipeline.errors import Faults, InputError, did_you_mean, first_few, shown
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 
 
 def test_long_lists_are_cut() -> None:
@@ -25,14 +25,14 @@ def test_short_values_are_whole() -> None:
 @pytest.mark.parametrize(
     ("name", "found", "expected"),
     [
-        ("video_id", ["VideoID", "caption"], "; did you mean 'VideoID'?"),
-        ("caption", ["Captions", "id"], "; did you mean 'Captions'?"),
+        ("video_id", ["VideoID", "caption"], "did you mean 'VideoID'? "),
+        ("caption", ["Captions", "id"], "did you mean 'Captions'? "),
         ("split", ["caption", "set"], ""),
         ("split", [], ""),
     ],
 )
 def test_the_nearest_name_is_asked_for(name: str, found: list[str], expected: str) -> None:
-    assert did_you_mean(name, found) == expected
+    assert nearest_name(name, found) == expected
 
 
 def test_one_fault_is_said_alone() -> None:

@@ -108,8 +108,8 @@ def test_columns_that_are_not_read_may_have_any_name(tmp_path):
     [
         ("", "found nothing; add the column 'x'"),
         ("x\n1\n", "found x; add the column 'y'"),
-        ("X,y\n1,2\n", r"add the column 'x'; did you mean 'X'\?"),
-        ('{"x": 1, "y": 2}\n', "or give JSON with --dataset=jsonl"),
+        ("X,y\n1,2\n", r"did you mean 'X'\? add the column 'x'"),
+        ('{"x": 1, "y": 2}\n', "if it is JSON, give --dataset=jsonl"),
         ("x," + ",".join(f"column{number}" for number in range(900)), r"column3, … \(901 in all\)"),
         ("x\n" + "1" * 200_000, "add the column 'y'"),
     ],

@@ -86,7 +86,9 @@ def test_folder_without_annotations(corpus: Corpus, capsys: pytest.CaptureFixtur
 
 def test_result_cannot_be_made(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     said = _message(corpus, capsys, out=corpus.annotations / "data")
-    assert f"{corpus.annotations}: no folder can be made in it" in said
+    assert (
+        f"{corpus.annotations}: nothing can be written there (Not a directory); choose another --out" in said
+    )
 
 
 def test_result_is_a_file(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
