@@ -10,7 +10,6 @@ results as those of a trained run, so that `mcsan compare` takes them.
 import argparse
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from benchmarks.figures import write_figures
 from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import GLOBAL
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, DataConfig, ModelConfig
@@ -31,8 +31,9 @@ from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.models.linear_branch import LinearBranch
 from mcsan_jax.pretrained.bert_files import read_bert
-from mcsan_jax.ranking.block_scores import BlockScorer, EveryBlock, count_ranks
+from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedVideos
 from mcsan_jax.ranking.occurrences import TopAnswers
 from mcsan_jax.ranking.pair_ranks import PairCounter
@@ -196,7 +197,7 @@ class Ridge:
         )
         pairs = PairCounter(matches)
         answers = TopAnswers(Config().evaluation.answers, len(predicted), len(queries))
-        counters = count_ranks(scored.scorer, matches, [pairs, EveryBlock(answers.count)])
+        counters = count_ranks(scored.scorer, matches, [pairs, answers])
         return scored, counters, pairs, answers
 
 
@@ -259,16 +260,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Fits on the training split and prints the metrics of another one; bad input ends with status 2."""
     arguments = make_parser().parse_args(words)
-    try:
-        ridge, evaluation = evaluate_ridge(
-            arguments.dir, arguments.split, arguments.out, arguments.words_only
-        )
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    ridge, evaluation = evaluate_ridge(arguments.dir, arguments.split, arguments.out, arguments.words_only)
     print(
         f"ridge regression, share of words {ridge.words_share:.2f}; split {arguments.split}: "
         f"{evaluation.videos} videos, {evaluation.captions} captions"

@@ -27,6 +27,7 @@ from data_pipeline.annotations.caption import VALIDATION
 from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
@@ -163,18 +164,15 @@ def parse(words: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return arguments, flags
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; a failure ends with a message and status 2."""
     arguments, flags = parse(words)
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            out = (arguments.out or pathlib.Path(scratch)).absolute()
-            if arguments.out and out.exists():
-                raise InputError(f"{arguments.out} exists; name a new folder with --out")
-            outcomes = compare(arguments.dir.absolute(), arguments.config, out, flags, arguments.seed)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = (arguments.out or pathlib.Path(scratch)).absolute()
+        if arguments.out and out.exists():
+            raise InputError(f"{arguments.out} exists; name a new folder with --out")
+        outcomes = compare(arguments.dir.absolute(), arguments.config, out, flags, arguments.seed)
     print("\n".join(table(outcomes)))
     write_figures(
         arguments.json, {"trained": [{**dataclasses.asdict(one), "place": one.place} for one in outcomes]}

@@ -15,7 +15,6 @@ import argparse
 import dataclasses
 import pathlib
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +25,7 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.options import at_least_one, at_most_one
-from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count
@@ -173,18 +172,13 @@ def time_table(times: Sequence[Times]) -> list[str]:
     return aligned(rows)
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
     arguments = make_parser().parse_args(words)
-    try:
-        config = read_config(arguments.config, arguments.compute_dtype)
-        manifest = made_up_manifest(
-            config, arguments.videos, arguments.captions_per_video, arguments.frame_dim
-        )
-        experiment = build_experiment(config, manifest, make_mesh(jax.devices()))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    config = read_config(arguments.config, arguments.compute_dtype)
+    manifest = made_up_manifest(config, arguments.videos, arguments.captions_per_video, arguments.frame_dim)
+    experiment = build_experiment(config, manifest, make_mesh(jax.devices()))
     print(describe_machine(), flush=True)
     found = measure(experiment, arguments.steps)
     print("\n".join(report(experiment, found, arguments)))

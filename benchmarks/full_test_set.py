@@ -8,6 +8,7 @@ similarity and the ranks cost. Then the same with bfloat16 products, and how man
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -24,18 +25,13 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one, at_least_two
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.ranking.block_scores import (
-    Block,
-    BlockScorer,
-    ComponentScores,
-    EveryBlock,
-    count_ranks,
-    score_file,
-)
+from mcsan_jax.ranking.block_scores import Block, BlockScorer, ComponentScores
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.ranking.counting import count_ranks, score_file
 from mcsan_jax.ranking.ranks import Ranks
 from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
@@ -100,8 +96,9 @@ def rank(scorer: BlockScorer, scores_file: pathlib.Path | None = None) -> tuple[
     videos, texts = scorer.shape
     matches = Matches.of_owners(np.arange(texts) // (texts // videos), videos)
     start = time.perf_counter()
-    with score_file(scores_file, scorer.shape) as write:
-        counter = count_ranks(scorer, matches, [] if write is None else [EveryBlock(write)])[FUSED]
+    with contextlib.ExitStack() as files:
+        others = [] if scores_file is None else [files.enter_context(score_file(scores_file, scorer.shape))]
+        counter = count_ranks(scorer, matches, others)[FUSED]
     ranks = [counter.text_to_video(), counter.video_to_text()]
     return ranks, time.perf_counter() - start
 
@@ -134,6 +131,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = make_parser().parse_args(words)

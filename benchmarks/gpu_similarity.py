@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import pathlib
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -21,6 +20,7 @@ from jax import Array
 from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.frame_attention import SMOOTHING, FrameSet, attended_similarity, normalise_frames
 from mcsan_jax.scoring.fused_kernel import fused_attended_similarity
@@ -178,13 +178,10 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Reads the command line and measures; without a GPU, says so and ends with status 2."""
-    try:
-        run(make_parser().parse_args(words))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(make_parser().parse_args(words))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from benchmarks.options import at_least_one
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import TrainBatches
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from data_pipeline.moving_shapes.captions import draw_sentences
 from data_pipeline.moving_shapes.scene import draw_scene
@@ -32,6 +33,7 @@ from data_pipeline.text.wordpiece import JSON_NAME, find_pretrained
 from mcsan_jax.config import Config
 from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.sharding import put_batch
+from mcsan_jax.training.caption_limits import with_derived_limits
 from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -140,6 +142,7 @@ def report(folder: pathlib.Path, config: Config, arguments: argparse.Namespace) 
         InputError: data and configuration do not fit together.
     """
     manifest = Manifest.load(folder)
+    config = with_derived_limits(config, manifest)
     split = config.data.train_split
     files = find_record_files(folder, manifest, split)
     summary, size = manifest.splits[split], sum(file.path.stat().st_size for file in files)
@@ -225,19 +228,14 @@ def parse(words: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return arguments, flags
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
     arguments, flags = parse(words)
-    try:
-        config = config_of_flags([f"--config={arguments.config}", *flags])
-        with contextlib.ExitStack() as stack:
-            folder = arguments.data_dir or stack.enter_context(
-                made_up_data(config.model.pretrained, arguments)
-            )
-            figures = report(folder, config, arguments)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    config = config_of_flags([f"--config={arguments.config}", *flags])
+    with contextlib.ExitStack() as stack:
+        folder = arguments.data_dir or stack.enter_context(made_up_data(config.model.pretrained, arguments))
+        figures = report(folder, config, arguments)
     write_figures(arguments.json, figures)
 
 

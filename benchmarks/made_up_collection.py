@@ -29,7 +29,7 @@ def make_videos(count: int, frames: int, width: int, seed: int) -> VideoCollecti
     """Videos with `frames` frames each."""
     draw = np.random.default_rng(seed)
     mask = np.ones((_BATCH, frames), bool)
-    prepare = jax.jit(normalise_videos)
+    normalise = jax.jit(normalise_videos)
 
     def batches() -> Iterator[tuple[int, NormalisedVideos]]:
         for start in range(0, count, _BATCH):
@@ -38,7 +38,7 @@ def make_videos(count: int, frames: int, width: int, seed: int) -> VideoCollecti
                 for level in NODE_LEVELS
             }
             pooled = draw.standard_normal((_BATCH, width), np.float32)
-            yield min(_BATCH, count - start), prepare(Encoding(LevelEmbeddings(pooled, nodes), {}))
+            yield min(_BATCH, count - start), normalise(Encoding(LevelEmbeddings(pooled, nodes), {}))
 
     return VideoCollection.gather(batches())
 
@@ -59,7 +59,7 @@ def make_texts(count: int, width: int, seed: int) -> TextCollection:
 
 def _unit_vectors(draw: np.random.Generator, count: int, width: int) -> np.ndarray:
     vectors = draw.standard_normal((count, width), np.float32)
-    # In parts: the squares of all vectors would take as much memory again.
-    for part in np.array_split(vectors, -(-count // 4096)):
-        np.divide(part, np.sqrt(np.einsum("md,md->m", part, part))[:, None], out=part)
+    # Some at a time: the squares of all vectors would take as much memory again.
+    for some in np.array_split(vectors, -(-count // 4096)):
+        np.divide(some, np.sqrt(np.einsum("md,md->m", some, some))[:, None], out=some)
     return vectors

@@ -20,10 +20,12 @@ from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one
 from benchmarks.our_step import Sizes, Training, four_level_config
 from benchmarks.processes import EVALUATION, STEP
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.ranking.block_scores import BlockScorer, count_ranks
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.relevance import Matches
 
 VIDEOS, FRAMES = 1000, 20
@@ -64,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = make_parser().parse_args(words)

@@ -9,7 +9,6 @@ the other.
 import argparse
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from benchmarks.compiled_collectives import bytes_sent
 from benchmarks.figures import write_figures
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.options import at_least_one
-from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.tables import aligned
@@ -174,18 +173,15 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
     arguments = make_parser().parse_args(words)
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", arguments.devices)
-    try:
-        config = read_config(arguments.config)
-        manifest = made_up_manifest(config, 6513, 20, arguments.frame_dim)
-        experiment = build_experiment(config, manifest, make_mesh(jax.devices()))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    config = read_config(arguments.config)
+    manifest = made_up_manifest(config, 6513, 20, arguments.frame_dim)
+    experiment = build_experiment(config, manifest, make_mesh(jax.devices()))
     train = config.train
     print(
         f"{config.name}: {arguments.devices} devices, batch {train.batch_size} with {train.captions_per_video} "

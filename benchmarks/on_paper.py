@@ -12,7 +12,6 @@ A step takes as long as the slowest of four that overlap: computing, sending, re
 import argparse
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -22,7 +21,7 @@ from benchmarks.figures import write_figures
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.network import node_slots, summed_count, traffic
 from benchmarks.options import at_least_one, at_most_one
-from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.tables import aligned
@@ -202,27 +201,22 @@ def report(
     ]
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; bad input ends with a message and status 2."""
     arguments = make_parser().parse_args(words)
     jax.config.update("jax_platforms", "cpu")
-    try:
-        config = read_config(arguments.config, "bfloat16")
-        train = dataclasses.replace(
-            config.train,
-            batch_size=arguments.batch,
-            token_state_cache=False,
-            exchange=arguments.exchange,
-            micro_batches=arguments.micro_batches,
-        )
-        config = dataclasses.replace(config, train=train)
-        manifest = made_up_manifest(
-            config, arguments.clips, arguments.captions_per_video, arguments.frame_dim
-        )
-        summed = summed_count(build_experiment(config, manifest, make_mesh(jax.devices()[:1])))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    config = read_config(arguments.config, "bfloat16")
+    train = dataclasses.replace(
+        config.train,
+        batch_size=arguments.batch,
+        token_state_cache=False,
+        exchange=arguments.exchange,
+        micro_batches=arguments.micro_batches,
+    )
+    config = dataclasses.replace(config, train=train)
+    manifest = made_up_manifest(config, arguments.clips, arguments.captions_per_video, arguments.frame_dim)
+    summed = summed_count(build_experiment(config, manifest, make_mesh(jax.devices()[:1])))
     work = measure_work(config, manifest, arguments.frames_on_disk)
     shape = data_shape(manifest)
     found = {

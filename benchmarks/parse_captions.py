@@ -20,6 +20,7 @@ from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.graphs.attributes import attributes_of
 from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import ParallelParser
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.host.progress_bar import track
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS
 
@@ -40,6 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     given = make_parser().parse_args(words)

@@ -19,6 +19,7 @@ from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, Video, make_annotations
 from data_pipeline.annotations.own import read_json_lines
 from data_pipeline.features.streams import open_features
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from data_pipeline.preparation.beam import BeamRunner
 from data_pipeline.preparation.prepare_folder import Options, Source, prepare
@@ -96,6 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     given = make_parser().parse_args(words)

@@ -18,6 +18,7 @@ from jax import Array
 from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
 from benchmarks.made_up_batch import WORDS, WORDS_SHAPE
+from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.models.recurrent import GRUWeights, bidirectional_gru
 
 Layer = Callable[[Array, Array, GRUWeights, str], Array]
@@ -114,6 +115,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Prints the comparison."""
     arguments = make_parser().parse_args(words)

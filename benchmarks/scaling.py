@@ -7,7 +7,6 @@ logarithmic axes, with the exponents of the lines fitted to the measurements. Ca
 import argparse
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +17,8 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine
 from benchmarks.our_step import Sizes
 from benchmarks.processes import EVALUATION, STEP, run_measured
-from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
+from data_pipeline.host.files import replacing
 
 BATCHES = (64, 128, 256, 512, 1024, 2048)
 CAPTIONS = (1000, 3000, 10_000, 30_000, 100_000)
@@ -88,6 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; a size that cannot be measured ends with a message and status 2."""
     arguments = make_parser().parse_args(words)
@@ -100,18 +101,15 @@ def main(words: Sequence[str] | None = None) -> None:
     panels = tuple(panel for panel in panels if panel[1])
     figure = Figure(figsize=(5.5 * len(panels), 4.5), layout="constrained")
     curves = {}
-    try:
-        for axes, (work, numbers, title, unit) in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-        ):
-            curves[work] = curve = measure(work, numbers, sizes)
-            exponents = [f"{curve.exponent(name):.2f} of {name}" for name in _COLOURS]
-            print(f"exponents of {work}: {', '.join(exponents)}", flush=True)
-            draw(axes, curve, title, unit)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    figure.savefig(arguments.out, dpi=150)
+    for axes, (work, numbers, title, unit) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
+        curves[work] = curve = measure(work, numbers, sizes)
+        exponents = [f"{curve.exponent(name):.2f} of {name}" for name in _COLOURS]
+        print(f"exponents of {work}: {', '.join(exponents)}", flush=True)
+        draw(axes, curve, title, unit)
+    with replacing(arguments.out) as partial:
+        figure.savefig(partial, dpi=150, format=arguments.out.suffix[1:])
     print(f"written to {arguments.out}")
     write_figures(
         arguments.json,

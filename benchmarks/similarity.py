@@ -24,6 +24,7 @@ from benchmarks.machine import alternate, describe_machine, fastest_ratio, media
 from benchmarks.made_up_batch import draw_node_masks
 from benchmarks.options import at_least_one
 from benchmarks.peer import similarity as peer
+from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.config import DataConfig, SimilarityConfig
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import mean_node_similarity
@@ -194,6 +195,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = make_parser().parse_args(words)

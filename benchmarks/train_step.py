@@ -8,7 +8,6 @@ four-level step at a large batch. All run on the CPU in float32; the batch is ma
 import argparse
 import pathlib
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from benchmarks.our_step import Sizes, Training, four_level_config, three_level_
 from benchmarks.peer.model import train_step
 from benchmarks.peer.weights import make_model, make_pairs
 from benchmarks.processes import STEP, run_measured
-from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.config import Config
 
 THREE_LEVEL_BAR, FOUR_LEVEL_BAR = 3, 2
@@ -103,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point; a failure ends with a message and status 2."""
     arguments = make_parser().parse_args(words)
@@ -110,12 +110,8 @@ def main(words: Sequence[str] | None = None) -> None:
     jax.config.update("jax_platforms", "cpu")
     print(describe_machine())
     print(f"float32, {' '.join(sizes.words())}, {torch.get_num_threads()} threads of PyTorch", flush=True)
-    try:
-        steps = measure(arguments.batch, arguments.rounds, sizes)
-        memory = measure_memory(arguments.large_batch, sizes)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    steps = measure(arguments.batch, arguments.rounds, sizes)
+    memory = measure_memory(arguments.large_batch, sizes)
     write_figures(arguments.json, {"steps": steps, "memory": memory})
 
 

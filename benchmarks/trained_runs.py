@@ -11,13 +11,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import find_prepared_data
+from mcsan_jax.training.caption_limits import with_derived_limits
 from mcsan_jax.training.recipe import recipe_by_size
 
 CONFIGS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parents[1] / "configs"))
@@ -184,10 +185,12 @@ def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
     manifest = Manifest.load(find_prepared_data(config.data))
     if split not in manifest.splits:
         raise InputError(
-            f"no split {split!r} in {config.data.dir}; it has {', '.join(sorted(manifest.splits))}"
+            f"no split {split!r} in {config.data.dir}; {nearest_name(split, manifest.splits)}it has "
+            f"{', '.join(sorted(manifest.splits))}"
         )
     by_hand = [flag.partition("=")[0].removeprefix("--config.") for flag in arguments]
     config, _ = recipe_by_size(config, manifest, by_hand)
+    config = with_derived_limits(RunFolder(folder).with_stored_limits(config), manifest)
     if folder.is_dir():
         RunFolder(folder).claim(config, manifest.fingerprint)
     return _Planned(folder, [*arguments, f"--workdir={folder}"], config, manifest)

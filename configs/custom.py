@@ -20,6 +20,8 @@ def get_config(size: str = "auto") -> ml_collections.ConfigDict:
     config.data.prepare_hint = PREPARE_HINT
     config.data.test_split = "test"
     config.similarity.linear_branch = True
+    # Derived from the captions.
+    config.data.update(max_tokens=0, max_actions=0, max_entities=0, max_relationships=0)
     if size == "auto":
         config.train.recipe = "by_size"
         return config

@@ -1,12 +1,11 @@
 """Configs that differ from an experiment's in some fields: what `configs/ablations.py` and `configs/peers.py` share."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from mcsan_jax.configs import custom, demo, msrvtt, msrvtt_1ka, msvd, vatex
 
 BASES = {
@@ -64,6 +63,4 @@ def _config_of(base: str, table: str) -> ml_collections.ConfigDict:
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    nearest = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return f"{name!r} is unknown; {hint}expected one of {', '.join(known)}"
+    return f"{name!r} is unknown; {nearest_name(name, known)}expected one of {', '.join(known)}"

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 
 SIZES = {
     # The published systems' width; for an accelerator.
@@ -22,7 +22,8 @@ def set_size(config: ml_collections.ConfigDict, size: str) -> None:
     """
     if size not in SIZES:
         raise InputError(
-            f"size {size!r} of config {config.name!r} is unknown; expected one of {', '.join(SIZES)}"
+            f"size {size!r} of config {config.name!r} is unknown; {nearest_name(size, SIZES)}expected one of "
+            f"{', '.join(SIZES)}"
         )
     config.model.update(SIZES[size])
     if size != "full":

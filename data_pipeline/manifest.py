@@ -1,7 +1,10 @@
 """The manifest of a prepared data set: what its records hold and where all of it came from."""
 
+import dataclasses
 import hashlib
+import itertools
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -56,6 +59,44 @@ class SplitSummary:
     videos: Size
     captions: Size
     foils: Size
+
+
+@dataclass(frozen=True, config=RULES)
+class CaptionSizes:
+    """How long the captions of a split are: entry ``n`` of a list is the number of captions that have ``n``."""
+
+    tokens: tuple[Size, ...] = ()
+    actions: tuple[Size, ...] = ()
+    entities: tuple[Size, ...] = ()
+    relationships: tuple[Size, ...] = ()
+
+    @staticmethod
+    def total(parts: Iterable["CaptionSizes"]) -> "CaptionSizes":
+        """Those of all captions of several sets of them."""
+
+        def added(lists: Iterable[Sequence[int]]) -> tuple[int, ...]:
+            return tuple(map(sum, itertools.zip_longest(*lists, fillvalue=0)))
+
+        counted = list(parts)
+        return CaptionSizes(**{part: added(getattr(one, part) for one in counted) for part in CAPTION_PARTS})
+
+    def longer(self, part: str, limit: int) -> int:
+        """How many captions have more than `limit` of one of `CAPTION_PARTS`."""
+        return sum(getattr(self, part)[limit + 1 :])
+
+    def longest(self, part: str) -> int:
+        """The most that a caption has."""
+        return max(len(getattr(self, part)) - 1, 0)
+
+    def quantile(self, part: str, share: float) -> int:
+        """The smallest number that at least this share of the captions do not exceed."""
+        counts = getattr(self, part)
+        passed = itertools.accumulate(counts)
+        return next((number for number, below in enumerate(passed) if below >= share * sum(counts)), 0)
+
+
+CAPTION_PARTS = tuple(field.name for field in dataclasses.fields(CaptionSizes))
+"""What is counted of a caption."""
 
 
 @dataclass(frozen=True, config=RULES)
@@ -134,6 +175,8 @@ class Manifest:
     """SHA-256 of every file of records, by name."""
     versions: dict[str, str]
     """Versions of the packages that prepared the data."""
+    caption_sizes: dict[str, CaptionSizes] = dataclasses.field(default_factory=dict)
+    """How long the captions of each split are; empty in data of an earlier version."""
     # Their statistics fill thousands of lines: what people look for comes before them.
     streams: tuple[FeatureStream, ...]
     """Feature streams in the order in which the frames of a batch concatenate them."""
@@ -170,9 +213,9 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that the manifest says, except package versions and the place of the records."""
+        """SHA-256 of all that the manifest says, except package versions and what the records themselves say."""
         content = self._to_json()
-        for key in ("records", "versions"):
+        for key in ("records", "versions", "caption_sizes"):
             del content[key]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

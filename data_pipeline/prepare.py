@@ -9,14 +9,13 @@ from typing import Any
 
 from absl import flags
 
-from data_pipeline.annotations.reading import first_few
 from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, first_few
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.host.command_line import run_program
-from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, prepare
+from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.preparation.selection import OMISSIONS
 from data_pipeline.records.shards import SHARD_BYTES
@@ -42,6 +41,11 @@ _SPLIT_FILE = flags.DEFINE_multi_string(
 _OUT = flags.DEFINE_string("out", None, "Folder to be made.")
 _FRAME_RATE = flags.DEFINE_multi_string(
     "frame_rate", [], "Frames per second of a stream, NAME=RATE, or of all streams, RATE."
+)
+_REGIONS = flags.DEFINE_multi_string(
+    "regions",
+    [],
+    "Stream that holds [frames, regions, dim] though each video has one frame, or one region a frame.",
 )
 _ALIGNMENT = flags.DEFINE_enum(
     "frame_alignment", INDEX, ALIGNMENTS, "Join streams by relative position, or by time."
@@ -105,17 +109,24 @@ _BEAM_ARGUMENT = flags.DEFINE_multi_string(
 _STRICT = flags.DEFINE_bool(
     "strict",
     False,
-    "Whether videos without features, features without captions, blank and truncated captions are an error.",
+    "Whether anything that is left out or cut off is an error, such as videos without features or blank captions.",
+)
+_ALLOW_MISSING = flags.DEFINE_bool(
+    "allow_missing",
+    False,
+    "Whether to go on where more than a tenth of a split's videos have no features, no frame or no caption.",
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data set prepared before.")
 
 
 def _prepare_from_flags() -> dict[str, Any]:
     out = pathlib.Path(_OUT.value).absolute()
+    # Before anything is read, which takes minutes where files are large.
+    check_out(out, _OVERWRITE.value)
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
-        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _ROLE_FOILS):
+        for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _REGIONS, _ROLE_FOILS):
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
         return prepare_moving_shapes(out, 1.0, _run(out), _options(MOVING_SHAPES_OPTIONS))
@@ -128,6 +139,10 @@ def _prepare_from_flags() -> dict[str, Any]:
         annotations = apply_split_files(annotations, _split_files(_SPLIT_FILE.value))
     paths = stream_names(_FEATURES.value)
     rates = frame_rates(_FRAME_RATE.value, paths)
+    if unknown := [name for name in _REGIONS.value if name not in paths]:
+        raise InputError(
+            f"--regions={unknown[0]}: no stream of that name; expected one of {', '.join(paths)}"
+        )
     features = {name: open_features(path, rates.get(name)) for name, path in paths.items()}
     return prepare(Source(annotations, features), out, _run(out), _options(Options()))
 
@@ -164,12 +179,14 @@ def _options(defaults: Options) -> Options:
     return dataclasses.replace(
         defaults,
         tokenizer=tokenizer,
+        region_streams=_REGIONS.value,
         frames=FrameOptions(_ALIGNMENT.value, _FRAME_COUNT.value),
         attribute_minimum_videos=_MINIMUM.value or defaults.attribute_minimum_videos,
         max_words=_MAX_WORDS.value,
         shard_bytes=_SHARD_MEGABYTES.value << 20,
         role_foils=_ROLE_FOILS.value,
         strict=_STRICT.value,
+        allow_missing=_ALLOW_MISSING.value,
         overwrite=_OVERWRITE.value,
     )
 
@@ -192,16 +209,20 @@ def summarize(report: dict[str, Any]) -> str:
     )
     attributes = ", ".join(f"{size} {level}" for level, size in report["attributes"].items())
     omitted = ", ".join(f"{key.replace('_', ' ')} {len(report[key])}" for key in OMISSIONS)
+    longest = ", ".join(f"{most} {part}" for part, most in report["longest_caption"].items())
     lines = [
         f"{report['dataset']} ({report['protocol']}): {splits}",
         f"captions parsed now {report['captions_parsed_now']}, from the cache {report['captions_from_cache']}; "
         f"without entity {report['captions_without_entity']}, without action {report['captions_without_action']}",
+        f"a caption has at most {longest}; training cuts longer ones than --config.data.max_tokens and so on",
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
         f"{omitted} (ids in {REPORT_NAME})",
     ]
     if missing := report["words_without_vector"]:
-        lines.insert(3, f"words without a vector: {first_few(missing)}")
-    return "\n".join(lines + [f"note: {warning}" for warning in report["warnings"]])
+        lines.insert(4, f"words without a vector: {first_few(missing)}")
+    lines += [f"{key.replace('_', ' ')}: {first_few(report[key])}" for key in OMISSIONS if report[key]]
+    lines += [f"note: {warning}" for warning in report["warnings"]]
+    return "\n".join(lines + [f"advice: {advice}" for advice in report["advice"]])
 
 
 def _program(arguments: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ A model takes its data from here, and beside it only words (`errors`, `levels`),
 (`batches.batch`), and what any program needs to check typed input, write files and draw figures.
 """
 
+import dataclasses
 import pathlib
 
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
@@ -33,16 +34,17 @@ __all__ = [
 ]
 
 
-def make_embedded_data(folder: pathlib.Path) -> None:
+def make_embedded_data(folder: pathlib.Path, flag: str) -> None:
     """Makes and prepares the embedded data set of moving shapes, all or nothing.
 
     Args:
         folder: to be made.
+        flag: of the command line, with which another folder is named.
 
     Raises:
         InputError: something else is there, or no folder can be made.
     """
     # Making it needs the libraries of the preparation, which reading does without.
-    from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
+    from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
-    prepare_moving_shapes(folder)
+    prepare_moving_shapes(folder, options=dataclasses.replace(MOVING_SHAPES_OPTIONS, out_flag=flag))

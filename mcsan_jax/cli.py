@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from data_pipeline.host.command_line import ends_with_a_message
+from data_pipeline.host.command_line import INTERRUPTED, ends_with_a_message
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -145,16 +145,23 @@ def export(
     from mcsan_jax.runs.folder import RunFolder, choose_split, evaluation_name
 
     chosen = split or choose_split([run], merge_duplicates)
-    table = read_query_table(RunFolder(run).queries_file(chosen, merge_duplicates))
+    folder = RunFolder(run)
+    # Says which splits there are, where this one was not evaluated.
+    folder.read_record(chosen, merge_duplicates)
+    table = read_query_table(folder.queries_file(chosen, merge_duplicates))
     for path in write_trec(table, evaluation_name(chosen, merge_duplicates), out):
         typer.echo(f"written to {path}")
 
 
 def main() -> None:
-    """Entry point; bad input ends with a message and status 2."""
+    """Entry point; bad input ends with a message and status 2, Ctrl-C with status 130."""
     try:
         with ends_with_a_message():
-            sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+            status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+            if status == INTERRUPTED:
+                # Typer made a status of the exception.
+                raise KeyboardInterrupt
+            sys.exit(status)
     except typer.TyperException as error:
         print(f"error: {error.format_message()}", file=sys.stderr)
         sys.exit(error.exit_code)

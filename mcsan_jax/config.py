@@ -5,12 +5,14 @@ dataclasses, or refuses it with the bounds and the meaning of every field that i
 """
 
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import ml_collections
 from pydantic import Field, StrictBool, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
+from data_pipeline.errors import nearest_name
 from data_pipeline.host.typed_values import (
     RULES,
     Count,
@@ -41,13 +43,13 @@ class DataConfig:
     """Split evaluated at the end with the best checkpoint; empty for none, and left out where the data has none."""
     max_frames: Count = 20
     """Frames of a video in a batch; of longer videos a uniform sample."""
-    max_tokens: Count = 30
-    """Tokens of a caption in a batch; longer captions are cut."""
-    max_actions: Count = 4
+    max_tokens: Size = 30
+    """Tokens of a caption in a batch; longer captions are cut. 0 here and below: what 99 of 100 captions need."""
+    max_actions: Size = 4
     """Action nodes of a caption in a batch; others are left out."""
-    max_entities: Count = 6
+    max_entities: Size = 6
     """Entity nodes of a caption in a batch; others are left out."""
-    max_relationships: Count = 8
+    max_relationships: Size = 8
     """Edges of a caption's graph in a batch; others are left out."""
     shuffle_buffer: Count = 4096
     """Records held in memory to be shuffled."""
@@ -55,6 +57,17 @@ class DataConfig:
     """Keeps the training records that a process reads in memory, as many bytes as they have on disk; same order."""
     prefetch: Size = 2
     """Batches that are on the devices already while a step runs."""
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """How much of a caption is read, by `data_pipeline.manifest.CAPTION_PARTS`; 0 leaves it to the data."""
+        names = ("tokens", "actions", "entities", "relationships")
+        return {name: getattr(self, f"max_{name}") for name in names}
+
+    def with_limits(self, limits: Mapping[str, int]) -> "DataConfig":
+        """The same with these limits where they are left to the data."""
+        chosen: dict[str, Any] = {f"max_{name}": own or limits[name] for name, own in self.limits.items()}
+        return dataclasses.replace(self, **chosen)
 
 
 @dataclass(frozen=True, config=RULES)
@@ -93,8 +106,10 @@ class ModelConfig:
     def _each_level_once(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
         if levels and set(levels) <= set(LEVELS) and len(set(levels)) == len(levels):
             return levels
+        unknown = next((level for level in levels if level not in LEVELS), "")
+        hint = nearest_name(unknown, LEVELS)
         known = ", ".join(LEVELS)
-        raise ValueError(f"config.model.levels is {levels!r}; expected some of {known}, each once")
+        raise ValueError(f"config.model.levels is {levels!r}; {hint}expected some of {known}, each once")
 
     @field_validator("sentence_node")
     @classmethod
@@ -233,7 +248,7 @@ class EvaluationConfig:
     """How a split is evaluated; the sizes bound memory and change nothing else."""
 
     encode_batch: Count = 64
-    """Videos, and captions, encoded at a time."""
+    """Videos, and captions, encoded at a time; rounded up to a multiple of the devices."""
     encoded_bytes: Count = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
     merge_duplicates: StrictBool = False

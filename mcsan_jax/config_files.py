@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from mcsan_jax.config import Config, from_config_dict
 
 # The flag belongs to the program that asks for it, whose --help shows it.
@@ -47,11 +47,9 @@ def find_config(value: str) -> str:
     own = path.parent.as_posix() in _PLACES and path.suffix in ("", ".py")
     if own and path.stem in names:
         return f"{_FOLDER / path.stem}.py{colon}{argument}"
-    nearest = difflib.get_close_matches(path.stem, names, 1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     raise InputError(
-        f"there is no config {value!r}; {hint}expected one of {', '.join(names)}, or the path of a Python "
-        "file that defines get_config"
+        f"there is no config {value!r}; {nearest_name(path.stem, names)}expected one of {', '.join(names)}, or "
+        "the path of a Python file that defines get_config"
     )
 
 

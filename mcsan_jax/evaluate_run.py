@@ -77,6 +77,8 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
         print(note, flush=True)
     for split in splits:
         check_split(manifest, split)
+    if is_first():
+        run.folder.check_writable("copy the run to a folder that can be written, and evaluate it there")
     counts = open_attributes(run.data, manifest.attributes).video_counts
 
     def reader(split: str) -> SplitReader:
@@ -97,18 +99,17 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
 
     evaluations = {}
     for split in splits:
-        scores_file = (
-            run.folder.scores_file(split, config.evaluation.merge_duplicates)
-            if options.save_scores and is_first()
-            else None
-        )
         is_kept = options.hubness and split == config.data.validation_split
         of_split = validation() if is_kept else scored(split)
-        evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate)
-        if options.hubness:
-            with tempfile.TemporaryDirectory(dir=run.folder.folder, prefix=".hubs-") as scratch:
+        with tempfile.TemporaryDirectory(dir=run.folder.folder, prefix=".scores-") as scratch:
+            scores_file = None
+            if options.save_scores:
+                own = run.folder.scores_file(split, config.evaluation.merge_duplicates)
+                scores_file = own if is_first() else pathlib.Path(scratch) / own.name
+            evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate)
+            if options.hubness:
                 rows = study_hubs(of_split, validation(), bank(), config, pathlib.Path(scratch))
-            evaluated.details["hubness"] = rows
+                evaluated.details["hubness"] = rows
         if is_first():
             print(f"\n{_write(evaluated, run, split)}", flush=True)
         evaluations[split] = evaluated.evaluation

@@ -4,7 +4,6 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-import jax
 from absl import flags, logging
 from ml_collections.config_flags import get_override_values
 
@@ -12,14 +11,12 @@ from data_pipeline.errors import InputError
 from data_pipeline.host.command_line import run_program
 from mcsan_jax.config import from_config_dict
 from mcsan_jax.config_files import config_names, define_config_flag
-from mcsan_jax.evaluate_run import EvaluationOptions
-from mcsan_jax.processes import RESUME_ME, Preempted, first_speaks, join, process_address
-from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.train_run import MODES, train_run
+
+# What takes seconds to load is loaded by the program, so that a wrong flag and Ctrl-C end it at once.
 
 _CONFIG = define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/<name of the config> by default.")
-_MODE = flags.DEFINE_enum("mode", MODES[0], MODES, "What to do.")
+_MODE = flags.DEFINE_enum("mode", "train_and_eval", ("train_and_eval", "train", "eval"), "What to do.")
 _SAVE_SCORES = flags.DEFINE_bool(
     "save_scores", False, "Also writes the fused score of every video and caption of the evaluated splits."
 )
@@ -41,9 +38,17 @@ def _program(arguments: Sequence[str]) -> None:
         raise InputError(f"unexpected arguments: {' '.join(arguments[1:])}")
     if _CONFIG.value is None:
         raise InputError(f"--config is missing; expected one of {', '.join(config_names())}, or a file")
+    config = from_config_dict(_CONFIG.value)
+
+    import jax
+
+    from mcsan_jax.evaluate_run import EvaluationOptions
+    from mcsan_jax.processes import Preempted, first_speaks, join, process_address
+    from mcsan_jax.runs.folder import RunFolder
+    from mcsan_jax.train_run import train_run
+
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
-    config = from_config_dict(_CONFIG.value)
     if config.train.compile_cache:
         jax.config.update("jax_compilation_cache_dir", config.train.compile_cache)
     address = process_address(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
@@ -60,14 +65,14 @@ def _program(arguments: Sequence[str]) -> None:
         sys.exit(2)
     except Preempted as stopped:
         print(stopped, file=sys.stderr)
-        sys.exit(RESUME_ME)
+        sys.exit(stopped.status)
 
 
 def main() -> None:
     """Entry point.
 
-    Bad input, a full disk, and a loss that is not finite end with a message and status 2; a run that was asked to stop
-    ends with `RESUME_ME`.
+    Bad input, a full disk, and a loss that is not finite end with a message and status 2. A training that was asked to
+    stop saves a checkpoint and ends with the status of `mcsan_jax.processes.Preempted`.
     """
     run_program(_program)
 

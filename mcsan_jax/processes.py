@@ -12,7 +12,7 @@ import pathlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import jax
@@ -22,9 +22,13 @@ from jax.experimental import multihost_utils
 from data_pipeline.errors import InputError
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 RESUME_ME = 75
 """Exit status of a run that ended early and can go on: ``EX_TEMPFAIL`` of sysexits.h."""
+
+_STATUS_AFTER: dict[int, int] = {signal.SIGTERM: RESUME_ME, signal.SIGINT: 130}
+"""Exit status of a run that a signal asked to stop; 130 is that of every program that Ctrl-C ended."""
 
 _HEARTBEAT_SECONDS = 60
 """JAX aborts this process, wherever it is, after another one has been silent for so long."""
@@ -119,36 +123,57 @@ def ends_with_the_others() -> Iterator[None]:
 
 
 class Preempted(Exception):
-    """The run was asked to stop, and the checkpoint of this step is written."""
+    """The run was asked to stop, and the checkpoint of this step is written.
 
-    def __init__(self, step: int) -> None:
+    Attributes:
+        status: the exit status, `RESUME_ME` after SIGTERM and 130 after Ctrl-C.
+    """
+
+    def __init__(self, step: int, status: int) -> None:
         super().__init__(
             f"asked to stop: the checkpoint of step {step} is written, the same command goes on from it"
         )
+        self.status = status
 
 
 @contextlib.contextmanager
-def stop_requests() -> Iterator[Callable[[int], bool]]:
-    """Listens for SIGTERM.
+def stop_requests() -> Iterator[Callable[[int], int]]:
+    """Listens for SIGTERM and Ctrl-C (SIGINT); a second Ctrl-C is not awaited and raises `KeyboardInterrupt`.
+
+    A signal that arrives after the last question is sent again when the block ends, to what listened before.
 
     Yields:
-        A function that tells whether to stop after the step given. Several processes ask it after every step and get
-        the same answer: it is enough that one of them was sent the signal.
+        A function that tells whether to stop after the step given: the exit status, or 0 to go on. Several processes
+        ask it after every step and stop after the same one: it is enough that one of them was sent a signal.
     """
-    if jax.process_count() > 1:
-        # `jax.distributed` listens by itself, and lets all processes agree on a step.
-        yield multihost_utils.reached_preemption_sync_point
-        return
+    several = jax.process_count() > 1
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if several:
+                # `jax.distributed` listens for SIGTERM by itself, and lets all processes agree on a step.
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def stops_after(step: int) -> int:
+        if several and not multihost_utils.reached_preemption_sync_point(step):
+            return 0
+        return _STATUS_AFTER[asked[0]] if asked else RESUME_ME if several else 0
+
+    listened: tuple[signal.Signals, ...] = (signal.SIGINT,) if several else (signal.SIGINT, signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread can listen.
-        yield lambda step: False
-        return
-    asked = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+        listened = ()
+    before = {number: signal.signal(number, note) for number in listened}
     try:
-        yield lambda step: asked.is_set()
+        yield stops_after
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked and not several:
+        signal.raise_signal(asked[0])
 
 
 def is_first() -> bool:
@@ -188,6 +213,30 @@ def first_before_others(work: Callable[[], Result]) -> Result:
             "what it does before the others; its output says why. Mend that and start all of them again"
         )
     return work()
+
+
+def share_of(items: Sequence[Item]) -> Iterator[Item]:
+    """Yields every n-th of some items in each of n processes.
+
+    All processes must go through the same items. Afterwards they may call `from_all_processes`, which waits for the
+    others as long as it takes.
+    """
+    # The first collective among some devices waits half a minute at most: here, where all processes begin together.
+    from_all_processes(np.zeros(1))
+    yield from items[jax.process_index() :: jax.process_count()]
+
+
+def from_all_processes(array: np.ndarray) -> np.ndarray:
+    """Returns the arrays of all processes, which have the same shape and type, stacked [process, …].
+
+    All processes must call it at the same place of the program.
+    """
+    if jax.process_count() == 1:
+        return array[None]
+    # As bytes, because JAX would round 64 bits to 32.
+    own = np.frombuffer(array.tobytes(), np.uint8)
+    everyone = np.ascontiguousarray(multihost_utils.process_allgather(own))
+    return everyone.view(array.dtype).reshape(-1, *array.shape)
 
 
 def _work_and_tell(work: Callable[[], Result]) -> Result:

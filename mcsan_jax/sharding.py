@@ -48,14 +48,19 @@ def check_batch_size(batch_size: int, mesh: Mesh, key: str) -> None:
         )
 
 
+def runs_kernel(kernel: str, mesh: Mesh) -> bool:
+    """Returns whether the devices can run a form of the similarity."""
+    return kernel != "pallas" or mesh.devices.flat[0].platform == "gpu"
+
+
 def check_kernel(kernel: str, mesh: Mesh) -> None:
     """Refuses a form of the similarity that the devices cannot run.
 
     Raises:
         InputError: names the config key and the devices.
     """
-    platform = mesh.devices.flat[0].platform
-    if kernel == "pallas" and platform != "gpu":
+    if not runs_kernel(kernel, mesh):
+        platform = mesh.devices.flat[0].platform
         raise InputError(
             f"config.similarity.kernel is 'pallas', which needs an NVIDIA GPU, but the devices are {platform}; "
             "use 'xla'"

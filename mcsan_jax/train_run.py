@@ -7,14 +7,15 @@ from collections.abc import Collection, Sequence
 import jax
 
 from data_pipeline.batches.batch import BatchLimits
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
-from mcsan_jax.processes import ends_with_the_others, first_before_others
+from mcsan_jax.processes import ends_with_the_others, first_before_others, is_first
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
+from mcsan_jax.training.caption_limits import describe_limits, with_derived_limits
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
@@ -29,8 +30,6 @@ from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
-
-MODES = ("train_and_eval", "train", "eval")
 
 
 def train_run(
@@ -47,7 +46,7 @@ def train_run(
     Args:
         config: the experiment.
         folder: of the run.
-        mode: one of `MODES`.
+        mode: "train_and_eval", "train" or "eval".
         options: of the evaluations.
         profile: whether a few training steps are traced.
         command: the command line, which is stored with a run that it trains.
@@ -59,25 +58,32 @@ def train_run(
     Raises:
         InputError: data, configuration or folder do not fit together.
     """
-    if mode == "eval":
+    trains = mode != "eval"
+    if not trains:
         # A folder that holds no run is not made one.
         folder.identity()
+    if is_first():
+        folder.check_writable()
     data = first_before_others(lambda: find_prepared_data(config.data))
     manifest = Manifest.load(data)
     _check_splits(config, manifest)
     config, choices = recipe_by_size(config, manifest, set_by_hand)
-    if choices and mode != "eval":
+    if choices and trains:
         print(
             "\n".join(["chosen by the size of the data:", *(f"  {choice}" for choice in choices)]), flush=True
         )
+    if trains:
+        _check_negatives(config, manifest)
     stored = manifest.word_vectors
     vectors = None if stored is None else WordVectors.load(data / stored.file)
-    experiment = build_experiment(config, manifest, word_vectors=vectors)
-    trained_by = () if mode == "eval" else command
+    given = folder.with_stored_limits(config)
+    config = with_derived_limits(given, manifest)
+    experiment = build_experiment(config, manifest, word_vectors=vectors, trains=trains)
+    trained_by = command if trains else ()
     first_before_others(lambda: folder.claim(config, manifest.fingerprint, trained_by))
     with CheckpointStore(folder.checkpoints) as checkpoints, ends_with_the_others():
-        if mode != "eval":
-            _train(experiment, data, checkpoints, folder, profile)
+        if trains:
+            _train(experiment, given, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
         run = TrainedRun(folder, experiment, data, *best_checkpoint(experiment, checkpoints))
@@ -86,6 +92,7 @@ def train_run(
 
 def _train(
     experiment: Experiment,
+    given: Config,
     data: pathlib.Path,
     checkpoints: CheckpointStore,
     folder: RunFolder,
@@ -127,9 +134,15 @@ def _train(
 
     batches = batches_of(config.data.train_split)
     print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
-    _, note = splits_to_evaluate(config, experiment.manifest)
-    if note:
-        print(note, flush=True)
+    evaluated, note = splits_to_evaluate(config, experiment.manifest)
+    splits = [config.data.train_split, *evaluated]
+    for one in (
+        describe_limits(given, config, experiment.manifest, splits),
+        note,
+        large_batch_note(experiment),
+    ):
+        if one:
+            print(one, flush=True)
     start = time.monotonic()
     state = train(
         experiment,
@@ -187,5 +200,40 @@ def _check_splits(config: Config, manifest: Manifest) -> None:
         may_be_missing = key == "test_split" and split in ("", "test")
         if split not in manifest.splits and not may_be_missing:
             raise InputError(
-                f"config.data.{key} is {split!r}, but the prepared data has {', '.join(sorted(manifest.splits))}"
+                f"config.data.{key} is {split!r}; {nearest_name(split, manifest.splits)}the prepared data has "
+                f"{', '.join(sorted(manifest.splits))}"
             )
+
+
+def _check_negatives(config: Config, manifest: Manifest) -> None:
+    """Refuses steps of one video: a ranking loss compares the videos of a step with each other's captions."""
+    videos = manifest.splits[config.data.train_split].videos
+    if config.loss.ranking == "none" or min(config.train.batch_size, videos) > 1:
+        return
+    found = (
+        f"config.train.batch_size is {config.train.batch_size}"
+        if videos > 1
+        else f"split {config.data.train_split!r} of the prepared data, which is trained on, has {videos} video(s)"
+    )
+    remedy = (
+        f"use 2 or more, such as --config.train.batch_size={min(videos, 64)}"
+        if videos > 1
+        else "prepare more"
+    )
+    raise InputError(
+        f"{found}, so that a step has one video, no other to tell it from, and nothing to learn; {remedy}"
+    )
+
+
+def large_batch_note(experiment: Experiment) -> str | None:
+    """What happens where a batch has more rows than there are videos."""
+    config, devices = experiment.config, experiment.mesh.size
+    videos = experiment.manifest.splits[config.data.train_split].videos
+    fits = -(-videos // devices) * devices
+    if config.train.batch_size <= fits:
+        return None
+    return (
+        f"note: the batch has {config.train.batch_size} rows and the training split {videos} videos: every step takes "
+        f"all of them, an epoch is one step, and the other rows are computed for nothing; "
+        f"--config.train.batch_size={fits} trains the same in less time"
+    )

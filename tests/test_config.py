@@ -86,8 +86,12 @@ def test_levels_may_be_a_list() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("model.widht", 8, r"config\.model\.widht is no known key; did you mean model\.width\?"),
-        ("learning_rate", 1.0, r"config\.learning_rate is no known key; did you mean optim\.learning_rate\?"),
+        ("model.widht", 8, r"config\.model\.widht is no known key; did you mean 'model\.width'\?"),
+        (
+            "learning_rate",
+            1.0,
+            r"config\.learning_rate is no known key; did you mean 'optim\.learning_rate'\?",
+        ),
         ("colour", "red", r"config\.colour is no known key; expected one of name, data, model, "),
         ("loss.colour", "red", r"config\.loss\.colour is no known key; expected one of ranking, positives, "),
         ("model.width", "8", r"config\.model\.width is '8'; expected a whole number in \[1, ∞\): Size of"),

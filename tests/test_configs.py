@@ -41,9 +41,10 @@ def build(prepared: Prepared) -> Callable[[str], tuple[Experiment, TrainBatches]
         values = importlib.import_module(f"mcsan_jax.configs.{name}").get_config(size)
         values.train.batch_size = 8
         config = from_config_dict(values)
-        limits = batch_limits(config.data)
+        experiment = build_experiment(config, prepared.manifest, make_mesh(jax.devices()[:1]))
+        limits = batch_limits(experiment.config.data)
         batches = TrainBatches(prepared.folder, prepared.manifest, "train", 8, limits, seed=0)
-        return build_experiment(config, prepared.manifest, make_mesh(jax.devices()[:1])), batches
+        return experiment, batches
 
     return build
 

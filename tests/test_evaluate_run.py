@@ -1,12 +1,71 @@
 import dataclasses
+import json
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
+import jax
 import pytest
 
+from data_pipeline.errors import InputError
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
 from mcsan_jax.runs.open import open_run
+from mcsan_jax.sharding import make_mesh
+from mcsan_jax.training.experiment import build_experiment
+from tests.support import ROOT
 from tests.support.counted_encoders import CountedEncoders
+from tests.support.finished_run import arguments
+
+
+def test_the_training_batch_plays_no_part_in_an_evaluation(
+    finished_run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Three devices divide neither the batch of 16 nor the 64 that are encoded at a time; the run had eight."""
+    run = open_run(pathlib.Path(shutil.copytree(finished_run, tmp_path / "run")))
+    mesh = make_mesh(jax.devices()[:3])
+    with pytest.raises(InputError, match=r"config\.train\.batch_size is 16, which 3 devices do not divide"):
+        build_experiment(run.experiment.config, run.experiment.manifest, mesh)
+    experiment = build_experiment(run.experiment.config, run.experiment.manifest, mesh, trains=False)
+    elsewhere = dataclasses.replace(run, experiment=experiment, variables=jax.device_get(run.variables))
+    evaluate_run(elsewhere, EvaluationOptions(splits=["test"]))
+    before, after = (
+        json.loads((folder / "eval" / "test.json").read_text()) for folder in (finished_run, tmp_path / "run")
+    )
+    for figures in ("directions", "compositional", "videos", "captions"):
+        assert after[figures] == before[figures]
+    assert (before["config"]["evaluation.encode_batch"], after["config"]["evaluation.encode_batch"]) == (
+        64,
+        66,
+    )
+
+
+@pytest.mark.slow
+def test_any_number_of_devices_evaluates_by_either_command(
+    finished_run: pathlib.Path, shapes: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    run = pathlib.Path(shutil.copytree(finished_run, tmp_path / "run"))
+    rsums = []
+    for devices in (1, 3):
+        for words in (
+            ("mcsan_jax.cli", "eval", str(run)),
+            ("mcsan_jax.main", *arguments(shapes, run), "--mode=eval"),
+        ):
+            shutil.rmtree(run / "eval")
+            done = subprocess.run(
+                [sys.executable, "-m", *words],
+                cwd=ROOT,
+                env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            rsums.append(
+                [json.loads((run / "eval" / f"{s}.json").read_text())["directions"] for s in ("val", "test")]
+            )
+    assert rsums[1:] == rsums[:1] * 3
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ PREPARED = ("--dataset=moving_shapes", "--out=absent")
         ("prepare", ("--datset=msrvtt",), "'datset'. Did you mean: dataset"),
         ("prepare", ("--role",), "'role'. Did you mean: role_foils"),
         ("prepare", ("--dataset=msrvt", "--out=x"), "should be one of <msrvtt|"),
+        ("prepare", ("--dataset=msrvt", "--out=x"), "; did you mean 'msrvtt'?"),
         ("prepare", ("--dataset=msrvtt",), "--out is missing; --help shows the flags"),
         ("prepare", (), "--dataset is missing"),
         ("prepare", (*PREPARED, "stray", "words"), "unexpected arguments: stray words"),
@@ -36,6 +37,11 @@ PREPARED = ("--dataset=moving_shapes", "--out=absent")
         ("train", (), "--config is missing; expected one of "),
         ("train", ("--confg=demo",), "'confg'. Did you mean: config"),
         ("train", ("--config=dmeo",), "did you mean 'demo'?"),
+        ("train", ("--config=demo:tny",), "size 'tny' of config 'demo' is unknown; did you mean 'tiny'?"),
+        ("train", ("--config=demo:Ful",), "did you mean 'full'?"),
+        ("train", (DEMO, "--mode=evaluate"), "; did you mean 'eval'?"),
+        ("train", (DEMO, "--config.model.levels=('global', 'entty')"), "did you mean 'entity'?"),
+        ("train", (DEMO, "--config.model.context=trasformer"), "did you mean 'transformer'?"),
         ("train", (DEMO, "--work=x"), "'work'. Did you mean: workdir"),
         ("train", (DEMO, "stray"), "unexpected arguments: stray"),
         (
@@ -87,6 +93,15 @@ def check_message(status: int, stderr: str, said: str) -> None:
     assert status == 2
     [line] = stderr.splitlines()
     assert line.startswith("error: ") and said in line
+
+
+@pytest.mark.parametrize("verb", ["export", "report", "compare"])
+def test_a_slip_in_a_split_gets_the_nearest_name(verb: str, finished_run: pathlib.Path) -> None:
+    others = {"export": ["--out=absent"], "report": [], "compare": [finished_run]}[verb]
+    ended = run_mcsan(verb, finished_run, *others, "--split=tets")
+    check_message(
+        ended.status, ended.stderr, "split 'tets' was never evaluated (did you mean 'test'? evaluated: "
+    )
 
 
 def test_a_file_that_cannot_be_written_ends_with_a_message(

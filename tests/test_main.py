@@ -16,7 +16,8 @@ import pytest
 
 from data_pipeline.manifest import Manifest
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.train_run import train_run
+from mcsan_jax.runs.open import open_experiment
+from mcsan_jax.train_run import large_batch_note, train_run
 from tests.support import ROOT
 from tests.support.command_line import config_of, run_main, run_mcsan
 from tests.support.finished_run import arguments
@@ -228,7 +229,39 @@ def test_wrong_flags_end_with_a_message(flags: tuple[str, ...], message: str) ->
 def test_an_unknown_split_is_refused(key: str, shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
     ended = run_main(*arguments(shapes, tmp_path), f"--config.data.{key}=dev")
     assert ended.status == 2
-    assert f"{key} is 'dev', but the prepared data has test, train, val" in ended.stderr
+    assert f"{key} is 'dev'; the prepared data has test, train, val" in ended.stderr
+
+
+def test_steps_of_one_video_are_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    ended = run_main(*arguments(shapes, tmp_path / "run"), "--config.train.batch_size=1")
+    assert ended.status == 2
+    assert "config.train.batch_size is 1, so that a step has one video" in ended.stderr
+    assert "use 2 or more, such as --config.train.batch_size=60" in ended.stderr
+
+    manifest = Manifest.load(shapes)
+    alone = dataclasses.replace(manifest.splits["train"], videos=1)
+    dataclasses.replace(manifest, splits={**manifest.splits, "train": alone}).save(tmp_path / "data")
+    ended = run_main(*arguments(tmp_path / "data", tmp_path / "run"))
+    assert ended.status == 2
+    assert "split 'train' of the prepared data, which is trained on, has 1 video(s)" in ended.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_is_larger_than_the_training_split_is_told(finished_run: pathlib.Path) -> None:
+    """Sixty videos on eight devices."""
+    experiment, _ = open_experiment(RunFolder(finished_run))
+
+    def note(batch_size: int) -> str | None:
+        train = dataclasses.replace(experiment.config.train, batch_size=batch_size)
+        config = dataclasses.replace(experiment.config, train=train)
+        return large_batch_note(dataclasses.replace(experiment, config=config))
+
+    assert note(16) is None and note(64) is None
+    told = note(128)
+    assert told is not None and told.startswith(
+        "note: the batch has 128 rows and the training split 60 videos"
+    )
+    assert "--config.train.batch_size=64" in told
 
 
 def test_missing_data_ends_with_what_to_do(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,16 @@ from jax.experimental import multihost_utils
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import MANIFEST_NAME
 from mcsan_jax import processes
-from mcsan_jax.processes import FAILED, RESUME_ME, SUCCEEDED, WORKING, first_before_others, process_address
+from mcsan_jax.processes import (
+    FAILED,
+    RESUME_ME,
+    SUCCEEDED,
+    WORKING,
+    first_before_others,
+    from_all_processes,
+    process_address,
+    share_of,
+)
 from tests.support import ROOT
 from tests.support.processes import ADDRESS, MAIN, run_all, said, started
 
@@ -40,6 +49,8 @@ def flags_for(shapes: pathlib.Path, run: pathlib.Path) -> list[str]:
         "--config.train.log_every_steps=1",
         f"--config.train.evaluate_every_epochs={COMPARED // 4}",
         "--config.train.checkpoint_every_steps=6",
+        # Captions are ranked in several blocks, which the processes share.
+        "--config.evaluation.encoded_bytes=3_000",
         # Compiles faster; what is tested here does not depend on it.
         "--config.model.levels=('entity',)",
         f"--workdir={run}",
@@ -291,3 +302,34 @@ def test_an_address_is_given_whole_or_not_at_all() -> None:
     for count, index in ((2, 2), (2, -1), (0, 0)):
         with pytest.raises(InputError, match=f"--process_index is {index} and --process_count {count}"):
             process_address("localhost:1", count, index)
+
+
+SHARE = """
+import sys, time
+import numpy as np
+from mcsan_jax.processes import ProcessAddress, from_all_processes, join, share_of
+
+index = int(sys.argv[2])
+join(ProcessAddress(sys.argv[1], 2, index), discover=False)
+own = []
+for item in share_of(range(5)):
+    own.append(item)
+    if index == 1:
+        time.sleep(18)
+print("share", own, *from_all_processes(np.array([len(own), 2**40 + index, -1])).tolist())
+"""
+
+
+@pytest.mark.slow
+def test_a_process_waits_for_the_share_of_another(tmp_path: pathlib.Path) -> None:
+    """For longer than the half minute that the first collective of some devices takes at most."""
+    found = run_all(2, 2, ["-c", SHARE, "COORDINATOR", "INDEX"], tmp_path)
+    both = f"[3, {2**40}, -1] [2, {2**40 + 1}, -1]"
+    for output, own in zip(found, ([0, 2, 4], [1, 3]), strict=True):
+        assert f"share {own} {both}" in output.splitlines()
+
+
+def test_one_process_has_all_shares() -> None:
+    assert list(share_of("abc")) == ["a", "b", "c"]
+    array = np.arange(3)
+    np.testing.assert_array_equal(from_all_processes(array), [array])

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import Faults, InputError, shown
 from data_pipeline.graphs.graph import ROLES, SemanticGraph
 
 TRAIN = "train"
@@ -74,6 +74,8 @@ class Annotations:
         captions: at least one per video.
         notes: what the reader left out and why, a sentence each; empty when all was used.
         blank_captions: ids of captions without text, which were left out.
+        unusable_captions: a sentence for each further caption that was left out because it cannot be used.
+        videos_without_captions: split of each video all of whose captions were left out.
         homepage: where the source is published.
         segments: for videos that are parts of longer ones, by video id, what part of which.
         graphs: semantic graphs that the source itself provides, by text; captions without one are parsed.
@@ -88,6 +90,8 @@ class Annotations:
     captions: tuple[Caption, ...]
     notes: tuple[str, ...] = ()
     blank_captions: tuple[str, ...] = ()
+    unusable_captions: tuple[str, ...] = ()
+    videos_without_captions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     homepage: str = ""
     segments: Mapping[str, Segment] = dataclasses.field(default_factory=dict)
     graphs: Mapping[str, SemanticGraph] = dataclasses.field(default_factory=dict)
@@ -112,38 +116,55 @@ def make_annotations(
     graphs: Mapping[str, SemanticGraph] | None = None,
     roles: Iterable[str] = ROLES,
     official_ids: Mapping[str, Sequence[str]] | None = None,
+    unusable: Mapping[str, str] | None = None,
 ) -> Annotations:
-    """Strips the texts, leaves out blank captions (and lists them) and checks what all readers promise.
+    """Strips the texts, leaves out what cannot be used (and lists it) and checks what all readers promise.
+
+    Args:
+        captions: all captions of the source, blank ones too.
+        name, protocol, licence, citation, homepage, notes, segments, graphs, roles, official_ids: see `Annotations`.
+        unusable: by the ids of captions that are to be left out, a sentence that says where each stands and why.
 
     Raises:
-        InputError: no caption is left, a caption id occurs twice, a video is in two splits, or a text is not
-            valid Unicode.
+        InputError: no caption is left, a caption id occurs twice, a video is in two splits, or its id is not valid
+            Unicode; all faults are named.
     """
     kept: dict[str, Caption] = {}
     split_of: dict[str, str] = {}
     blank: list[str] = []
+    reasons: list[str] = []
+    faults = Faults()
     for caption in captions:
-        text = caption.text.strip()
-        if not text:
-            blank.append(caption.caption_id)
-            continue
-        _check_unicode(caption, name)
         first_split = split_of.setdefault(caption.video_id, caption.split)
-        if first_split != caption.split:
-            raise InputError(
-                f"{name}: video {caption.video_id!r} is in split {first_split!r} and in split "
+        text = caption.text.strip()
+        reason = (unusable or {}).get(caption.caption_id) or _unusable_character(caption)
+        if not _is_unicode(caption.video_id):
+            faults.add(f"{name}: video id {caption.video_id!r} holds what is no character; correct the id")
+        elif first_split != caption.split:
+            faults.add(
+                f"{name}: video {shown(caption.video_id)} is in split {first_split!r} and in split "
                 f"{caption.split!r}; a video belongs to one split, remove its captions from the other"
             )
-        if caption.caption_id in kept:
-            raise InputError(
-                f"{name}: caption id {caption.caption_id!r} occurs twice (videos "
-                f"{kept[caption.caption_id].video_id!r} and {caption.video_id!r}); give each annotation file once"
+        elif caption.caption_id in kept:
+            faults.add(
+                f"{name}: caption id {shown(caption.caption_id)} occurs twice (videos "
+                f"{shown(kept[caption.caption_id].video_id)} and {shown(caption.video_id)}); give each annotation file "
+                "once"
             )
-        kept[caption.caption_id] = dataclasses.replace(caption, text=text)
+        elif not text:
+            blank.append(caption.caption_id)
+        elif reason:
+            reasons.append(reason)
+        else:
+            kept[caption.caption_id] = dataclasses.replace(caption, text=text)
+    faults.check()
     if not kept:
+        left_out = f", {len(blank):,} are blank" if blank else ""
+        left_out += f", {len(reasons):,} cannot be used ({reasons[0]})" if reasons else ""
         raise InputError(
-            f"{name}, protocol {protocol}: no caption found; check the paths of the annotation files"
+            f"{name}, protocol {protocol}: no caption found{left_out}; check the paths of the annotation files"
         )
+    with_captions = {caption.video_id for caption in kept.values()}
     return Annotations(
         name=name,
         protocol=protocol,
@@ -152,6 +173,10 @@ def make_annotations(
         captions=tuple(kept.values()),
         notes=tuple(notes),
         blank_captions=tuple(blank),
+        unusable_captions=tuple(reasons),
+        videos_without_captions={
+            video_id: split for video_id, split in split_of.items() if video_id not in with_captions
+        },
         homepage=homepage,
         segments=segments or {},
         graphs=graphs or {},
@@ -160,15 +185,16 @@ def make_annotations(
     )
 
 
-def _check_unicode(caption: Caption, name: str) -> None:
-    try:
-        f"{caption.video_id} {caption.text}".encode()
-    except UnicodeEncodeError as error:
-        # JSON can spell half of a surrogate pair; such a text can be neither tokenized nor written.
-        raise InputError(
-            f"{name}: caption {caption.caption_id!r} of video {caption.video_id!r} holds "
-            f"{error.object[error.start]!r}, which is no character; correct the text"
-        ) from error
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written; JSON can spell half of a surrogate pair, which cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _unusable_character(caption: Caption) -> str:
+    """A sentence about a character with which a text can be neither tokenized nor written; empty if it has none."""
+    if _is_unicode(caption.text) and "\0" not in caption.text:
+        return ""
+    return f"caption {shown(caption.caption_id)}: {shown(caption.text)} holds what is no character"
 
 
 @dataclasses.dataclass(frozen=True)

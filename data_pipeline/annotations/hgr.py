@@ -35,11 +35,10 @@ from data_pipeline.annotations.reading import (
     check_protocol,
     field,
     find_beside,
-    first_few,
     read_json,
     texts_field,
 )
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, first_few, shown
 from data_pipeline.graphs.graph import (
     AGENT,
     NO_ROLE,
@@ -75,9 +74,7 @@ def to_semantic_graph(sentence: str, value: object, where: str) -> SemanticGraph
         InputError: the role graph is not of that form, or its words are not those of the sentence.
     """
     if not isinstance(value, list) or len(value) != 2:
-        raise InputError(
-            f"{where}: expected a list of nodes and edges, found {str(value)[:60]!r}; correct it"
-        )
+        raise InputError(f"{where}: expected a list of nodes and edges, found {shown(value)}; correct it")
     nodes, edges = value
     root = field(nodes, _ROOT, dict, where)
     words = texts_field(root, "words", f"{where}, node {_ROOT!r}")
@@ -118,7 +115,7 @@ def _align(words: Sequence[str], sentence: str, where: str) -> list[tuple[int, i
         if start < 0 or not word:
             raise InputError(
                 f"{where}: word {index} of the role graph, {word!r}, is not in the rest of the sentence, "
-                f"{sentence[end:]!r}; correct its words or remove the role graph"
+                f"{shown(sentence[end:])}; correct its words or remove the role graph"
             )
         end = start + len(word)
         places.append((start, end))
@@ -130,7 +127,7 @@ def _indices(node: object, count: int, where: str) -> list[int]:
     spans = field(node, "spans", list, where)
     if not spans or not all(type(index) is int and 0 <= index < count for index in spans):
         raise InputError(
-            f"{where}: 'spans' must be indices of the root's {count} words, found {str(spans)[:60]}; correct them"
+            f"{where}: 'spans' must be indices of the root's {count} words, found {shown(spans)}; correct them"
         )
     return sorted(spans)
 
@@ -138,15 +135,18 @@ def _indices(node: object, count: int, where: str) -> list[int]:
 def _read_edges(edges: object, levels: dict[str, str], where: str) -> list[tuple[str, str, str]]:
     """Source, target and role, by our names, of each edge."""
     if not isinstance(edges, list):
-        raise InputError(f"{where}: expected a list of edges, found {str(edges)[:60]!r}; correct it")
+        raise InputError(f"{where}: expected a list of edges, found {shown(edges)}; correct it")
     triples = []
     for edge in edges:
         if not isinstance(edge, list) or len(edge) != 3 or not all(isinstance(each, str) for each in edge):
-            raise InputError(f"{where}: expected an edge [verb, argument, role], found {edge!r}; correct it")
+            raise InputError(
+                f"{where}: expected an edge [verb, argument, role], found {shown(edge)}; correct it"
+            )
         source, target, role = edge
         if levels.get(source) != ACTION or levels.get(target) != ENTITY:
             raise InputError(
-                f"{where}: edge {edge!r} must lead from a node of role {_VERB!r} to one of another role; correct it"
+                f"{where}: edge {shown(edge)} must lead from a node of role {_VERB!r} to one of another role; "
+                "correct it"
             )
         triples.append((source, target, SHARED_ROLES.get(role) or role))
     return triples
@@ -254,7 +254,7 @@ def _read_graphs(
         if not text or text in graphs:
             continue
         if caption.text in content:
-            graphs[text] = to_semantic_graph(text, content[caption.text], f"{path}, {caption.text!r}")
+            graphs[text] = to_semantic_graph(text, content[caption.text], f"{path}, {shown(caption.text)}")
         else:
             without.append(caption.caption_id)
     return graphs, without

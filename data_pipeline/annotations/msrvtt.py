@@ -27,12 +27,11 @@ from data_pipeline.annotations.reading import (
     field,
     find_beside,
     find_files,
-    first_few,
-    read_csv,
     read_json,
     read_lines,
 )
-from data_pipeline.errors import InputError
+from data_pipeline.annotations.text_tables import read_table_rows
+from data_pipeline.errors import InputError, first_few
 
 OFFICIAL_IDS = {
     TRAIN: tuple(f"video{number}" for number in range(6513)),
@@ -211,7 +210,7 @@ def _read_list(path: pathlib.Path, columns: Sequence[str], corpus: Corpus) -> di
     if path.name.removesuffix(".gz").endswith(".txt"):
         rows = [(number, {"video_id": line}) for number, line in read_lines(path)]
     else:
-        rows = list(read_csv(path, columns, [each for each in ("key", "sentence") if each not in columns]))
+        rows = read_table_rows(path, columns, [each for each in ("key", "sentence") if each not in columns])
     found: dict[str, dict[str, str]] = {}
     for number, row in rows:
         video_id = row["video_id"]

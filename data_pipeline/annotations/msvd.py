@@ -18,8 +18,8 @@ from data_pipeline.annotations.caption import (
     Caption,
     make_annotations,
 )
-from data_pipeline.annotations.reading import check_protocol, find_files, first_few, look_beside, read_lines
-from data_pipeline.errors import InputError
+from data_pipeline.annotations.reading import check_protocol, find_files, look_beside, read_lines
+from data_pipeline.errors import InputError, first_few
 
 PROTOCOLS = ("official",)
 HOMEPAGE = "https://www.cs.utexas.edu/~ml/clamp/videoDescription/"

@@ -1,69 +1,168 @@
-"""Any data set, as JSON lines or as comma-separated values.
+"""Any data set, as JSON or as a table.
 
-A line is ``{"video_id": "clip7", "caption": "a dog runs", "split": "train"}``; a file of comma-separated values has the
-header ``video_id,caption,split``. A caption of a part of a longer video has ``start`` and ``end`` too, in seconds; in a
-file of comma-separated values they are empty for a whole video."""
+A row is ``{"video_id": "clip7", "caption": "a dog runs", "split": "train"}``, an object a line or in an array; a table
+has the header ``video_id,caption,split``. A caption of a part of a longer video has ``start`` and ``end`` too, in
+seconds; in a table they are empty for a whole video."""
 
+import functools
 import pathlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from data_pipeline.annotations.caption import SPLITS, Annotations, Caption, Segment, make_annotations
-from data_pipeline.annotations.reading import (
-    check_protocol,
-    field,
-    find_files,
-    first_few,
-    parse_json,
-    read_csv,
-    read_lines,
-)
-from data_pipeline.errors import InputError
+from data_pipeline.annotations.reading import JSON, check_protocol, field, find_files, not_json, read_text
+from data_pipeline.annotations.repetition import repetition_notes
+from data_pipeline.annotations.text_tables import TextTable
+from data_pipeline.errors import Faults, InputError, first_few, shown
 
 PROTOCOLS = ("custom",)
 LICENCE = "As stated by the owner of the data."
 CITATION = "As asked for by the owner of the data."
 
+_NEEDED = ("video_id", "caption", "split")
+_TIMES = ("start", "end")
 
-def annotations_of(rows: Iterable[tuple[str, object]], name: str) -> Annotations:
+
+def annotations_of(
+    rows: Iterable[tuple[str, object]], name: str, faults: Faults | None = None
+) -> Annotations:
     """Annotations of a data set of the user's own.
 
     A row holds ``video_id``, ``caption``, ``split`` and, for a caption of a part of a longer video, ``start``
-    and ``end`` in seconds. Each part becomes a video of its own, named ``video_id@start-end``.
+    and ``end`` in seconds. Each part becomes a video of its own, named ``video_id@start-end``. Captions of parts that
+    do not last, and keys that are not read, are listed in the result.
 
     Args:
-        rows: where each row stands (for messages), and the row.
+        rows: where each row stands (for messages: the file, a comma and the place in it), and the row.
         name: of the source.
+        faults: those that were or will be found while the rows are read.
 
     Raises:
-        InputError: a row is not of this form.
+        InputError: rows are not of this form, or a file repeats another; all faults are named.
     """
-    captions: list[Caption] = []
-    counts: dict[str, int] = {}
-    segments: dict[str, Segment | None] = {}
+    faults = Faults() if faults is None else faults
+    reader = _RowReader()
     for where, row in rows:
-        video_id, segment = _video(row, where)
-        if segments.setdefault(video_id, segment) != segment:
-            raise InputError(
-                f"{where}: {video_id!r} is already the name of {segments[video_id] or 'a whole video'}, found "
-                f"{segment or 'a whole video'}; round 'start' and 'end' to six digits or rename the video"
-            )
-        split = field(row, "split", str, where)
-        if split not in SPLITS:
-            raise InputError(f"{where}: 'split' must be one of {', '.join(SPLITS)}, found {split!r}")
-        index = counts.get(video_id, 0)
-        counts[video_id] = index + 1
-        captions.append(Caption(video_id, f"{video_id}#{index}", field(row, "caption", str, where), split))
-    parts = {video_id: segment for video_id, segment in segments.items() if segment is not None}
+        with faults.gathered():
+            reader.read(row, where)
+    faults.check()
+    repeated = repetition_notes(reader.captions, reader.places)
     return make_annotations(
-        captions,
+        reader.captions,
         name=name,
         protocol=PROTOCOLS[0],
         licence=LICENCE,
         citation=CITATION,
-        notes=_shared_videos(captions, parts),
-        segments=parts,
+        notes=[*reader.unread_notes(), *repeated, *_shared_videos(reader.captions, reader.parts)],
+        segments=reader.parts,
+        unusable=reader.unusable,
     )
+
+
+class _RowReader:
+    """Reads rows one after another.
+
+    Attributes:
+        captions: one of each row.
+        places: where each caption stands.
+        parts: the videos that are parts of longer ones.
+        unusable: why captions cannot be used, by their ids.
+    """
+
+    def __init__(self) -> None:
+        self.captions: list[Caption] = []
+        self.places: list[str] = []
+        self.unusable: dict[str, str] = {}
+        self._segments: dict[str, Segment | None] = {}
+        self._split_of: dict[str, tuple[str, str]] = {}
+        self._counts: dict[str, int] = {}
+        self._unread: dict[str, str] = {}
+        self._asked: set[str] = set()
+
+    @property
+    def parts(self) -> dict[str, Segment]:
+        return {video_id: segment for video_id, segment in self._segments.items() if segment is not None}
+
+    def read(self, row: object, where: str) -> None:
+        """Reads a row.
+
+        Raises:
+            InputError: it is not of the form.
+        """
+        self._note_unread(row, where)
+        video_id, segment = _video(row, where)
+        if self._segments.setdefault(video_id, segment) != segment:
+            raise InputError(
+                f"{where}: {shown(video_id)} is already the name of {self._segments[video_id] or 'a whole video'}, "
+                f"found {segment or 'a whole video'}; round 'start' and 'end' to six digits or rename the video"
+            )
+        split = field(row, "split", str, where)
+        if split not in SPLITS:
+            raise InputError(f"{where}: 'split' must be one of {', '.join(SPLITS)}, found {shown(split)}")
+        first, place = self._split_of.setdefault(video_id, (split, where))
+        if first != split:
+            raise InputError(
+                f"{where}: video {shown(video_id)} is in split {first!r} ({place}) and in split {split!r}; a video "
+                "belongs to one split, remove its captions from the other"
+            )
+        index = self._counts.get(video_id, 0)
+        self._counts[video_id] = index + 1
+        caption = Caption(video_id, f"{video_id}#{index}", field(row, "caption", str, where), split)
+        if segment is not None and not 0 <= segment.start < segment.end:
+            self.unusable[caption.caption_id] = (
+                f"{where}: expected 0 <= 'start' < 'end' in seconds, found {segment.start:g} and {segment.end:g}"
+            )
+        self.captions.append(caption)
+        self.places.append(where)
+
+    def _note_unread(self, row: object, where: str) -> None:
+        """Remembers keys that are not read.
+
+        Raises:
+            InputError: one of them tells the time of a part by another name; it is said once.
+        """
+        if not isinstance(row, dict):
+            return
+        asked: dict[str, list[str]] = {}
+        for key, value in row.items():
+            if key in (*_NEEDED, *_TIMES) or value in (None, ""):
+                continue
+            self._unread.setdefault(key, where)
+            times = [each for each in _times_meant(key, isinstance(value, list)) if each not in row]
+            if times and key not in self._asked:
+                asked[key] = times
+        self._asked.update(asked)
+        if asked:
+            meant = dict.fromkeys(time for times in asked.values() for time in times)
+            raise InputError(
+                f"{where}: not read: {first_few(asked)}; did you mean {' and '.join(meant)}? Give start and end, in "
+                "seconds, if the caption speaks of a part of a longer video; remove the others if video_id has the "
+                "features of this part alone"
+            )
+
+    def unread_notes(self) -> list[str]:
+        """A sentence about the keys that are not read, if there are any."""
+        if not self._unread:
+            return []
+        names = [key or "(a column without a name)" for key in self._unread]
+        return [f"not read: {first_few(names)} (first at {next(iter(self._unread.values()))})"]
+
+
+_TIME_WORDS = {
+    "start": re.compile(r"(start|begin)\w*|onset"),
+    "end": re.compile(r"end(s|ing|time|sec\w*)?|stop\w*|offset"),
+}
+_PAIR_WORDS = re.compile(r"times?|(time)?stamps?|segments?|intervals?|spans?")
+
+
+@functools.cache
+def _times_meant(key: str, holds_list: bool) -> list[str]:
+    """The keys of times that a name such as ``startTime`` or ``t_end`` means, or a list named ``timestamps``."""
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", key)]
+    if holds_list and any(map(_PAIR_WORDS.fullmatch, words)):
+        return list(_TIMES)
+    return [time for time, pattern in _TIME_WORDS.items() if any(map(pattern.fullmatch, words))]
 
 
 def _video(row: object, where: str) -> tuple[str, Segment | None]:
@@ -79,10 +178,6 @@ def _video(row: object, where: str) -> tuple[str, Segment | None]:
         raise InputError(
             f"{where}: {lacking!r} is missing; give both 'start' and 'end' in seconds, or neither"
         )
-    if not 0 <= start < end:
-        raise InputError(
-            f"{where}: expected 0 <= 'start' < 'end' in seconds, found {start:g} and {end:g}; correct them"
-        )
     return f"{video_id}@{start:g}-{end:g}", Segment(video_id, start, end)
 
 
@@ -93,7 +188,7 @@ def _seconds(row: object, key: str, where: str) -> float | None:
     # JSON's true would pass as a number; neither NaN nor a number too large for a float is below the maximum.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not abs(value) <= sys.float_info.max:
-        raise InputError(f"{where}: {key!r} must be a number of seconds, found {value!r}; correct it")
+        raise InputError(f"{where}: {key!r} must be a number of seconds, found {shown(value)}; correct it")
     return float(value)
 
 
@@ -109,40 +204,82 @@ def _shared_videos(captions: Iterable[Caption], parts: dict[str, Segment]) -> li
 
 
 def read_json_lines(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
-    """Reads files of JSON lines, plain or gzip, or all ``*.jsonl`` of a folder; blank lines are allowed.
+    """Reads files of JSON objects, plain or gzip, or all ``*.jsonl`` of a folder.
+
+    The objects stand one a line, below each other in any layout, or in an array.
 
     Raises:
-        InputError: a file is missing or broken, or a line is not of the form above.
+        InputError: a file is missing or broken, or objects are not of the form above.
     """
     check_protocol("jsonl", protocol, PROTOCOLS)
-    return annotations_of(_json_lines(find_files(paths, ["*.jsonl"])), "jsonl")
+    faults = Faults()
+    files = find_files(paths, ["*.jsonl"])
+    return annotations_of((row for path in files for row in _json_rows(path, faults)), "jsonl", faults)
 
 
-def _json_lines(files: Sequence[pathlib.Path]) -> Iterator[tuple[str, object]]:
-    for path in files:
-        for number, line in read_lines(path):
-            where = f"{path}, line {number}"
-            yield where, parse_json(line, where)
+def _json_rows(path: pathlib.Path, faults: Faults) -> Iterator[tuple[str, object]]:
+    """Where each object stands, and the object; text between them that is no JSON becomes a fault."""
+    text = read_text(path)
+    if text.strip() and text.lstrip()[0] not in "{[":
+        faults.add(
+            f"{path}, line 1: not JSON, found {shown(text.lstrip()[:200])}; write an object a line, or give a table "
+            "with --dataset=csv"
+        )
+        return
+    line, counted = 1, 0
+    place = _next_value(text, 0)
+    while place < len(text):
+        line, counted = line + text.count("\n", counted, place), place
+        where = f"{path}, line {line}"
+        try:
+            value, end = JSON.raw_decode(text, place)
+        except (ValueError, RecursionError) as error:
+            faults.add(str(not_json(error, where)))
+            # The rest of a broken array is as broken.
+            end = len(text) if text[place] == "[" else _next_line(text, place)
+        else:
+            yield from _rows_in(value, where, path)
+        place = _next_value(text, end)
 
 
-_TIMES = ("start", "end")
+def _rows_in(value: object, where: str, path: pathlib.Path) -> Iterator[tuple[str, object]]:
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        yield from ((f"{path}, item {number}", each) for number, each in enumerate(value, start=1))
+    else:
+        yield where, value
+
+
+def _next_value(text: str, start: int) -> int:
+    """Index of the first character from ``start`` on that is no white space of JSON."""
+    found = re.compile(r"[ \t\r\n]*").match(text, start)
+    assert found is not None
+    return found.end()
+
+
+def _next_line(text: str, start: int) -> int:
+    """Index of the next line that begins with an object, after a value that cannot be read."""
+    found = re.compile(r"[\r\n]+(?=\{)").search(text, start)
+    return found.end() if found else len(text)
 
 
 def read_table(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
-    """Reads comma-separated files, plain or gzip, or all ``*.csv`` of a folder; further columns are not read.
+    """Reads tables (`TextTable`), plain or gzip, or all ``*.csv`` and ``*.tsv`` of a folder.
 
     Raises:
-        InputError: a file is missing or broken, or a row is not of the form above.
+        InputError: a file is missing or broken, or rows are not of the form above.
     """
     check_protocol("csv", protocol, PROTOCOLS)
-    return annotations_of(_table_rows(find_files(paths, ["*.csv"])), "csv")
+    faults = Faults()
+    files = find_files(paths, ["*.csv", "*.tsv"])
+    return annotations_of((row for path in files for row in _table_rows(path, faults)), "csv", faults)
 
 
-def _table_rows(files: Sequence[pathlib.Path]) -> Iterator[tuple[str, object]]:
-    for path in files:
-        for number, row in read_csv(path, ["video_id", "caption", "split"], ["caption", *_TIMES]):
-            where = f"{path}, line {number}"
-            yield where, {**row, **{column: _number(row[column], column, where) for column in _TIMES}}
+def _table_rows(path: pathlib.Path, faults: Faults) -> Iterator[tuple[str, object]]:
+    for number, row in TextTable(path, _NEEDED, ["caption", *_TIMES]).rows(faults):
+        where = f"{path}, line {number}"
+        with faults.gathered():
+            times = {column: _number(row[column], column, where) for column in _TIMES if column in row}
+            yield where, {**row, **times}
 
 
 def _number(text: str, column: str, where: str) -> float | None:
@@ -152,5 +289,5 @@ def _number(text: str, column: str, where: str) -> float | None:
         return float(text)
     except ValueError:
         raise InputError(
-            f"{where}: column {column!r} must be a number of seconds, found {text!r}; correct it or leave it empty"
+            f"{where}: column {column!r} must be a number of seconds, found {shown(text)}; correct it or leave it empty"
         ) from None

@@ -1,25 +1,51 @@
 """Files of annotations: finding them, reading them, and saying what is wrong with one."""
 
-import csv
+import codecs
 import gzip
-import io
+import hashlib
 import json
 import pathlib
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
-from data_pipeline.errors import InputError
+from data_pipeline.annotations.file_formats import refuse_other_formats
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 
 Value = TypeVar("Value")
 
+_GZIP = b"\x1f\x8b"
+
 
 def read_text(path: pathlib.Path) -> str:
-    """The text of a UTF-8 file; a name that ends in ``.gz`` is unpacked.
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark; a gzip archive is unpacked.
 
     Raises:
-        InputError: the file is missing, unreadable, a broken gzip archive or not UTF-8.
+        InputError: the file is missing, unreadable, a broken gzip archive, of a kind that is no text or in another
+            encoding.
     """
+    data = _read_bytes(path)
+    refuse_other_formats(path, data)
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}, line {line}: expected UTF-8 text, found byte {data[error.start]:#04x} at offset {error.start}; "
+            "convert the file to UTF-8, such as with `iconv -f LATIN1 -t UTF-8`"
+        ) from error
+    if (place := text.find("\0")) >= 0:
+        line = text.count("\n", 0, place) + 1
+        raise InputError(
+            f"{path}, line {line}: expected UTF-8 text, found a NUL character; convert the file to UTF-8 (it may be "
+            "UTF-16), or copy it again"
+        )
+    return text
+
+
+def _read_bytes(path: pathlib.Path) -> bytes:
+    """The content of a file, unpacked if it is a gzip archive."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -28,18 +54,12 @@ def read_text(path: pathlib.Path) -> str:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); give the path of a readable file"
         ) from error
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: broken gzip archive ({error}); download or copy it again") from error
+    if path.suffix != ".gz" and not data.startswith(_GZIP):
+        return data
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: expected UTF-8 text, found byte {data[error.start]:#04x} at offset {error.start}; "
-            "convert the file to UTF-8 (a gzip archive must have a name that ends in .gz)"
-        ) from error
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: broken gzip archive ({error}); download or copy it again") from error
 
 
 def read_json(path: pathlib.Path) -> Any:
@@ -57,23 +77,40 @@ def parse_json(text: str, where: str) -> Any:
     Raises:
         InputError: the text is not JSON, or an object has a key twice.
     """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        record = dict(pairs)
-        if len(record) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for index, key in enumerate(keys) if key in keys[:index])
-            raise InputError(
-                f"{where}: key {twice!r} occurs twice in one object; remove or rename one of them"
-            )
-        return record
-
     try:
-        return json.loads(text, object_pairs_hook=unique)
-    except InputError:
-        raise
+        return JSON.decode(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON ({error}); download or write the file again") from error
+        raise not_json(error, where) from error
+
+
+class _RepeatedKey(ValueError):
+    """A key stands twice in one object."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise _RepeatedKey(f"key {shown(twice)} occurs twice in one object; remove or rename one of them")
+    return record
+
+
+JSON = json.JSONDecoder(object_pairs_hook=_unique)
+"""Decodes JSON; refuses an object that has a key twice."""
+
+
+def not_json(error: Exception, where: str) -> InputError:
+    """The error for text at ``where`` that `JSON` cannot decode."""
+    if isinstance(error, _RepeatedKey):
+        return InputError(f"{where}: {error}")
+    return InputError(f"{where}: not JSON ({error}); download or write the file again")
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text that ends them with a line feed, a carriage return or both."""
+    # Not str.splitlines: it also cuts at characters that may stand inside a caption, such as U+2028.
+    return text.split("\n") if "\n" in text else text.split("\r")
 
 
 def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
@@ -82,45 +119,9 @@ def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
     Raises:
         InputError: the file cannot be read (`read_text`).
     """
-    # Not str.splitlines: it also cuts at characters that may stand inside a caption, such as U+2028.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(split_lines(read_text(path)), start=1):
         if line.strip():
             yield number, line.strip()
-
-
-def read_csv(
-    path: pathlib.Path, columns: Sequence[str], may_be_empty: Sequence[str] = ()
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line numbers and rows ``{column: value}`` of a comma-separated file with a header.
-
-    Args:
-        path: the file; its further columns are not read.
-        columns: must stand in the header and have a value in every row.
-        may_be_empty: columns whose values may be missing; only those named in ``columns`` too must stand in
-            the header.
-
-    Raises:
-        InputError: the file cannot be read (`read_text`), or a column or a value is missing.
-    """
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    try:
-        header = reader.fieldnames or []
-        if missing := [column for column in columns if column not in header]:
-            raise InputError(
-                f"{path}: expected a header line with {', '.join(columns)}, found {', '.join(header) or 'nothing'}; "
-                f"add the column {missing[0]!r}"
-            )
-        for row in reader:
-            values = {
-                each: (row.get(each) or "").strip() for each in dict.fromkeys((*columns, *may_be_empty))
-            }
-            empty = [each for each, value in values.items() if not value and each not in may_be_empty]
-            if empty or None in row:
-                fault = f"no value for {empty[0]!r}" if empty else "more values than the header has columns"
-                raise InputError(f"{path}, line {reader.line_num}: {fault}; repair the line (quote commas)")
-            yield reader.line_num, values
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not comma-separated values ({error})") from error
 
 
 def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...], where: str) -> Value:
@@ -132,16 +133,16 @@ def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...],
     if not isinstance(record, dict):
         raise InputError(f"{where}: expected an object with key {key!r}, found {type(record).__name__}")
     if key not in record:
-        found = ", ".join(map(str, record)) or "no keys"
         raise InputError(
-            f"{where}: key {key!r} is missing (found: {found}); use the official file or add the key"
+            f"{where}: key {key!r} is missing (found: {first_few(record) or 'no keys'}); "
+            f"{nearest_name(key, record)}use the official file or add the key"
         )
     value = record[key]
     if not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         expected = " or ".join(each.__name__ for each in kinds)
         raise InputError(
-            f"{where}: key {key!r} must be {expected}, found {type(value).__name__} ({str(value)[:60]!r}); "
+            f"{where}: key {key!r} must be {expected}, found {type(value).__name__} ({shown(value)}); "
             "use the official file or correct the value"
         )
     return value
@@ -157,7 +158,7 @@ def texts_field(record: object, key: str, where: str) -> list[str]:
     if wrong := [index for index, text in enumerate(texts) if not isinstance(text, str)]:
         found = texts[wrong[0]]
         raise InputError(
-            f"{where}: key {key!r} must be a list of texts, found {type(found).__name__} ({str(found)[:60]!r}) at "
+            f"{where}: key {key!r} must be a list of texts, found {type(found).__name__} ({shown(found)}) at "
             f"index {wrong[0]}; use the official file or correct the value"
         )
     return texts
@@ -171,12 +172,6 @@ def check_protocol(source: str, protocol: str, known: Collection[str]) -> None:
     """
     if protocol not in known:
         raise InputError(f"{source}: no protocol {protocol!r}; expected one of {', '.join(known)}")
-
-
-def first_few(ids: Collection[str]) -> str:
-    """The first ids of a collection for a message, and how many there are."""
-    shown = ", ".join(list(ids)[:5])
-    return f"{shown}, … ({len(ids)} in all)" if len(ids) > 5 else shown
 
 
 def check_given(paths: Sequence[pathlib.Path]) -> None:
@@ -198,7 +193,8 @@ def find_files(paths: Sequence[pathlib.Path], patterns: Sequence[str]) -> list[p
     Where a folder holds a file both plain and as gzip, the plain one is taken.
 
     Raises:
-        InputError: no paths were given, one does not exist, or a folder has no such file.
+        InputError: no paths were given, one does not exist, a folder has no such file, or a file or a copy
+            of it was found twice.
     """
     check_given(paths)
     found = []
@@ -214,7 +210,26 @@ def find_files(paths: Sequence[pathlib.Path], patterns: Sequence[str]) -> list[p
                 f"{path}: no file named {' or '.join(patterns)} (or .gz) in this folder; put it there"
             )
         found += [matches[name] for name in sorted(matches)]
+    _refuse_copies(found)
     return found
+
+
+def _refuse_copies(files: Sequence[pathlib.Path]) -> None:
+    """Refuses a file that is given twice, by one path or several, and files of the same content."""
+    if len(files) < 2:
+        return
+    first: dict[bytes, pathlib.Path] = {}
+    faults = Faults()
+    for path in files:
+        data = _read_bytes(path)
+        content = hashlib.sha256(data).digest()
+        if data and content in first:
+            faults.add(
+                f"{path}: the file {first[content]} again, or a copy of it; give each annotation file once, and keep "
+                "copies in another folder"
+            )
+        first.setdefault(content, path)
+    faults.check()
 
 
 def look_beside(paths: Sequence[pathlib.Path], *names: str) -> pathlib.Path | None:

@@ -1,19 +1,28 @@
 """All annotation sources by name, the sizes of their published splits, and splits of the user's own."""
 
+import collections
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from data_pipeline.annotations import hgr, msrvtt, msvd, own, vatex
+from data_pipeline.annotations import clip_files, hgr, moment_files, msrvtt, msvd, own, vatex
 from data_pipeline.annotations.caption import SPLITS, TEST, TRAIN, VALIDATION, Annotations
-from data_pipeline.annotations.reading import first_few, read_lines
-from data_pipeline.errors import InputError
+from data_pipeline.annotations.moments import LEVELS, PARAGRAPH, SENTENCE
+from data_pipeline.annotations.reading import read_lines
+from data_pipeline.errors import Faults, InputError, first_few
 
 READERS: dict[str, Callable[[Sequence[pathlib.Path], str], Annotations]] = {
     "msrvtt": msrvtt.read,
     "vatex": vatex.read,
     "msvd": msvd.read,
     "hgr": hgr.read,
+    "activitynet": moment_files.read_activitynet,
+    "youcook2": moment_files.read_youcook2,
+    "didemo": moment_files.read_didemo,
+    "charades_sta": moment_files.read_charades_sta,
+    "lsmdc": clip_files.read_lsmdc,
+    "hybrid_space": clip_files.read_hybrid_space,
+    "collaborative_experts": clip_files.read_collaborative_experts,
     "jsonl": own.read_json_lines,
     "csv": own.read_table,
 }
@@ -23,6 +32,13 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "vatex": vatex.PROTOCOLS,
     "msvd": msvd.PROTOCOLS,
     "hgr": hgr.PROTOCOLS,
+    "activitynet": moment_files.ACTIVITYNET_PROTOCOLS,
+    "youcook2": LEVELS,
+    "didemo": LEVELS,
+    "charades_sta": moment_files.CHARADES_STA_PROTOCOLS,
+    "lsmdc": clip_files.LSMDC_PROTOCOLS,
+    "hybrid_space": clip_files.HYBRID_SPACE_PROTOCOLS,
+    "collaborative_experts": clip_files.COLLABORATIVE_EXPERTS_PROTOCOLS,
     "jsonl": own.PROTOCOLS,
     "csv": own.PROTOCOLS,
 }
@@ -55,9 +71,28 @@ OFFICIAL_COUNTS: dict[tuple[str, str], dict[str, int]] = {
     ("vatex", "hgr"): {TRAIN: 25991, VALIDATION: 1500, TEST: 1500},
     ("vatex", "hgr-bilingual"): {TRAIN: 25991, VALIDATION: 1500, TEST: 1500},
     ("msvd", "official"): {TRAIN: 1200, VALIDATION: 100, TEST: 670},
+    ("activitynet", PARAGRAPH): {TRAIN: 9709, VALIDATION: 300, TEST: 4917},
+    ("activitynet", "paragraph-val_2"): {TRAIN: 9709, VALIDATION: 300, TEST: 4885},
+    ("youcook2", PARAGRAPH): {TRAIN: 1200, VALIDATION: 133, TEST: 457},
+    ("didemo", PARAGRAPH): {TRAIN: 8395, VALIDATION: 1065, TEST: 1004},
+    ("charades_sta", PARAGRAPH): {TRAIN: 5038, VALIDATION: 300, TEST: 1334},
+    ("hybrid_space", "msrvtt10k"): {TRAIN: 6513, VALIDATION: 497, TEST: 2990},
+    ("hybrid_space", "vatex"): {TRAIN: 25991, VALIDATION: 1500, TEST: 1500},
 }
-"""Videos per split by (source, protocol). The 300 for validation of MSR-VTT's protocols with 1,000 test videos are
-taken from their published 9,000, 7,010 and 6,656 for training."""
+"""Videos per split by (source, protocol). Where a published protocol has no validation split, one is taken from
+training: from 9,000, 7,010 and 6,656 videos of MSR-VTT, 10,009 of ActivityNet, 1,333 of YouCook2 and 5,338 of
+Charades-STA."""
+
+OFFICIAL_CAPTIONS: dict[tuple[str, str], dict[tuple[str, ...], int]] = {
+    ("activitynet", SENTENCE): {(TRAIN, VALIDATION): 37417, (TEST,): 17505},
+    ("activitynet", "sentence-val_2"): {(TRAIN, VALIDATION): 37417, (TEST,): 17031},
+    ("youcook2", SENTENCE): {(TRAIN, VALIDATION): 10337, (TEST,): 3492},
+    ("didemo", SENTENCE): {(TRAIN,): 33005, (VALIDATION,): 4180, (TEST,): 4021},
+    ("charades_sta", SENTENCE): {(TRAIN, VALIDATION): 12408, (TEST,): 3720},
+    ("lsmdc", "official"): {(TRAIN,): 101079, (VALIDATION,): 7408, (TEST,): 1000},
+}
+"""Captions by (source, protocol) and splits, where their number is published and that of videos, or of parts, is not. A
+validation split that is taken from training is counted with it."""
 
 
 def apply_split_files(annotations: Annotations, files: Mapping[str, pathlib.Path]) -> Annotations:
@@ -69,25 +104,29 @@ def apply_split_files(annotations: Annotations, files: Mapping[str, pathlib.Path
 
     Raises:
         InputError: no or an unknown split is named, a list is empty or unreadable, names a video that
-            has no annotation, or shares a video with another list.
+            has no annotation, or shares a video with another list; all faults are named.
     """
     if not files:
         raise InputError(f"no split files given; name a list of video ids for some of {', '.join(SPLITS)}")
-    known = {caption.video_id for caption in annotations.captions}
+    without = annotations.videos_without_captions
+    known = {caption.video_id for caption in annotations.captions} | without.keys()
     split_of: dict[str, str] = {}
+    faults = Faults()
     for split, path in files.items():
-        if split not in SPLITS:
-            raise InputError(f"{path}: no split {split!r}; expected one of {', '.join(SPLITS)}")
-        line_of: dict[str, int] = {}
-        for number, video_id in read_lines(path):
-            line_of.setdefault(video_id, number)
-        _check_list(path, line_of, known, annotations.name)
-        if shared := [video_id for video_id in line_of if video_id in split_of]:
-            raise InputError(
-                f"{path}, line {line_of[shared[0]]}: already in {files[split_of[shared[0]]]}: "
-                f"{first_few(shared)}; a video belongs to one split, remove it from one list"
-            )
-        split_of.update(dict.fromkeys(line_of, split))
+        with faults.gathered():
+            if split not in SPLITS:
+                raise InputError(f"{path}: no split {split!r}; expected one of {', '.join(SPLITS)}")
+            line_of: dict[str, int] = {}
+            for number, video_id in read_lines(path):
+                line_of.setdefault(video_id, number)
+            _check_list(path, line_of, known, annotations.name)
+            if shared := [video_id for video_id in line_of if video_id in split_of]:
+                raise InputError(
+                    f"{path}, line {line_of[shared[0]]}: already in {files[split_of[shared[0]]]}: "
+                    f"{first_few(shared)}; a video belongs to one split, remove it from one list"
+                )
+            split_of.update(dict.fromkeys(line_of, split))
+    faults.check()
     left_out = len(known) - len(split_of)
     notes = [f"{left_out} videos on no split list were left out"] if left_out else []
     return dataclasses.replace(
@@ -99,6 +138,7 @@ def apply_split_files(annotations: Annotations, files: Mapping[str, pathlib.Path
             if caption.video_id in split_of
         ),
         notes=(*annotations.notes, *notes),
+        videos_without_captions={each: split_of[each] for each in without if each in split_of},
         official_ids={},
     )
 
@@ -132,21 +172,35 @@ def split_mismatches(annotations: Annotations) -> dict[str, dict[str, list[str]]
 
 def count_warnings(annotations: Annotations) -> list[str]:
     """One sentence for each split that is not that of the published protocol, in its size or in its ids."""
+    return [*_video_warnings(annotations), *_caption_warnings(annotations)]
+
+
+def _caption_warnings(annotations: Annotations) -> Iterator[str]:
+    per_split = collections.Counter(caption.split for caption in annotations.captions)
+    key = (annotations.name, annotations.protocol)
+    for splits, count in OFFICIAL_CAPTIONS.get(key, {}).items():
+        found = sum(per_split[split] for split in splits)
+        if found != count:
+            yield (
+                f"{annotations.name}, protocol {annotations.protocol}: {found:,} {' and '.join(splits)} captions, the "
+                f"published protocol has {count:,}; results are not comparable with published ones"
+            )
+
+
+def _video_warnings(annotations: Annotations) -> Iterator[str]:
     official_ids = annotations.official_ids
     counts = {split: len(ids) for split, ids in official_ids.items()}
     counts |= OFFICIAL_COUNTS.get((annotations.name, annotations.protocol), {})
     mismatches = split_mismatches(annotations)
-    warnings = []
     for split, count in counts.items():
         found = len(annotations.video_ids(split))
         mismatch = mismatches.get(split)
         if found == count and not (mismatch and any(mismatch.values())):
             continue
-        warnings.append(
+        yield (
             f"{annotations.name}, protocol {annotations.protocol}: {found:,} {split} videos, the published "
             f"protocol has {count:,} ({_differences(mismatch)}); results are not comparable with published ones"
         )
-    return warnings
 
 
 def _differences(mismatch: Mapping[str, list[str]] | None) -> str:

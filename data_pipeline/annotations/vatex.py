@@ -14,12 +14,11 @@ from data_pipeline.annotations.reading import (
     field,
     find_beside,
     find_files,
-    first_few,
     read_json,
     read_lines,
     texts_field,
 )
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, first_few
 
 BILINGUAL = "hgr-bilingual"
 PROTOCOLS = ("hgr", BILINGUAL)

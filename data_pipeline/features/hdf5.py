@@ -7,31 +7,35 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.annotations.reading import first_few
 from data_pipeline.errors import InputError
+from data_pipeline.features.foreign_files import foreign_file
 from data_pipeline.features.frames import RATE, TIMES, resolve_times
-from data_pipeline.features.source import no_features
+from data_pipeline.features.source import FEATURES, no_features
 
 ENDINGS = (".h5", ".hdf5")
 
 
 class Hdf5Features:
-    """One HDF5 file, ``{video_id: [frames, dim]}``.
+    """One HDF5 file, ``{video_id: [frames, dim]}``, or with groups of videos ``{group: {video_id: [frames, dim]}}``.
 
-    Attributes ``times`` (seconds of the frames) or ``fps`` (frames per second) of a data set or of the file tell
-    the times of the frames.
+    A group that holds a data set ``features`` is itself a video. Attributes ``times`` (seconds of the frames) or
+    ``fps`` (frames per second) of a data set, of its group or of the file tell the times of the frames, as do data
+    sets of these names beside ``features``.
     """
 
     def __init__(self, path: pathlib.Path, frame_rate: float | None = None) -> None:
         """Opens the file for reading; ``frame_rate`` is in frames per second.
 
         Raises:
-            InputError: it is missing or not an HDF5 file.
+            InputError: it is missing or not an HDF5 file, its groups hold groups, or two hold the same video.
         """
         self.path = path
         self.description = f"HDF5 file {path.name}"
         self._frame_rate = frame_rate
         self._opened: Any = None
-        self._file()
+        with _refuse_damage(str(path)):
+            self._places = _places(self._file(), path)
 
     def __getstate__(self) -> dict[str, Any]:
         # A handle belongs to its process.
@@ -39,8 +43,7 @@ class Hdf5Features:
 
     def ids(self) -> set[str]:
         """Ids of the videos that have features."""
-        with _refuse_damage(str(self.path)):
-            return set(self._file())
+        return set(self._places)
 
     def read(self, video_id: str) -> np.ndarray:
         """Features of a video, as stored; see `FeatureSource.read`."""
@@ -53,6 +56,12 @@ class Hdf5Features:
         with _refuse_damage(where):
             entry = self._entry(video_id)
             stored = {"the data set": _time_attributes(entry), "the file": _time_attributes(self._file())}
+            if "/" in self._places[video_id]:
+                group = entry.parent
+                stored["the group"] = _time_attributes(group)
+                if self._places[video_id].endswith(f"/{FEATURES}"):
+                    beside = {name: group[name][()] for name in (TIMES, RATE) if name in group}
+                    stored["the group's data sets"] = beside
         return resolve_times(frames, stored, self._frame_rate, where)
 
     def _file(self) -> Any:
@@ -62,25 +71,52 @@ class Hdf5Features:
             try:
                 self._opened = h5py.File(self.path, "r")
             except OSError as error:
-                raise InputError(
-                    f"{self.path}: cannot be opened as HDF5 ({error}); download or copy it again"
-                ) from error
+                raise foreign_file(self.path, "HDF5", error) from error
+            # MATLAB 7.3 writes HDF5 behind a header of its own, with the axes in reverse order.
+            if self._opened.userblock_size and _begins_with(self.path, b"MATLAB"):
+                raise foreign_file(self.path, "HDF5", "written by MATLAB")
         return self._opened
 
     def _entry(self, video_id: str) -> Any:
         import h5py
 
-        file = self._file()
-        if video_id not in file:
+        if video_id not in self._places:
             raise no_features(self.path, video_id)
-        entry = file[video_id]
+        entry = self._file()[self._places[video_id]]
         if isinstance(entry, h5py.Dataset):
             return entry
-        held = f", which holds {', '.join(sorted(entry)[:5])}" if isinstance(entry, h5py.Group) else ""
         raise InputError(
-            f"{self.path}, {video_id!r}: expected a data set [frames, dim], found a "
-            f"{type(entry).__name__.lower()}{held}; store each video's array under its id"
+            f"{self.path}, {video_id!r}: expected a data set [frames, dim], found a {type(entry).__name__.lower()}; "
+            "store each video's array under its id"
         )
+
+
+def _places(file: Any, path: pathlib.Path) -> dict[str, str]:
+    """Where in the file each video's array is, by the video's id."""
+    import h5py
+
+    places: dict[str, str] = {}
+    for name in file:
+        found = {name: name}
+        if file.get(name, getclass=True) is h5py.Group:
+            group = file[name]
+            inner = {each: group.get(each, getclass=True) for each in group}
+            found = {each: f"{name}/{each}" for each in inner}
+            if inner.get(FEATURES) is h5py.Dataset:
+                found = {name: f"{name}/{FEATURES}"}
+            elif deeper := [each for each, kind in inner.items() if kind is h5py.Group]:
+                raise InputError(
+                    f"{path}: group {name!r} holds groups ({first_few(deeper)}); expected {{video_id: array}} or "
+                    "{group: {video_id: array}}, copy the arrays to the top level, each under its video's id"
+                )
+        for video_id, place in found.items():
+            if video_id in places:
+                raise InputError(
+                    f"{path}: the id {video_id!r} occurs twice, at {places[video_id]!r} and at {place!r}; keep one of "
+                    f"them, or, if the groups are the videos, name the array in each of them {FEATURES!r}"
+                )
+            places[video_id] = place
+    return places
 
 
 class Hdf5FolderFeatures:
@@ -101,7 +137,7 @@ class Hdf5FolderFeatures:
             raise InputError(
                 f"{folder}: no HDF5 files ({', '.join(ENDINGS)}) in this folder; check the path of the features"
             )
-        self.description = f"folder {folder.name} of HDF5 files {', '.join(path.name for path in paths)}"
+        self.description = f"folder {folder.name} of HDF5 files {first_few([path.name for path in paths])}"
         self._folder = folder
         self._file_of: dict[str, Hdf5Features] = {}
         for path in paths:
@@ -130,6 +166,11 @@ class Hdf5FolderFeatures:
         if video_id not in self._file_of:
             raise no_features(self._folder, video_id)
         return self._file_of[video_id]
+
+
+def _begins_with(path: pathlib.Path, signature: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(signature)) == signature
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.errors import InputError
+from data_pipeline.features.foreign_files import foreign_file
 from data_pipeline.features.frames import RATE, TIMES, resolve_times
-from data_pipeline.features.source import VideoFiles, no_features
+from data_pipeline.features.source import FEATURES, VideoFiles, no_features
 
 NPY = ".npy"
 
@@ -53,7 +54,6 @@ class NpyFolderFeatures:
 
 
 NPZ = ".npz"
-FEATURES = "features"
 
 _BROKEN_NPZ = (*_BROKEN_NPY, RuntimeError, zipfile.BadZipFile, zlib.error)
 """`RuntimeError` and its kinds stand for compression and encryption that are not supported."""
@@ -149,9 +149,7 @@ def _open(path: pathlib.Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except _BROKEN_NPZ as error:
-        raise InputError(
-            f"{path}: cannot be opened as an archive of arrays ({error}); save it with np.savez"
-        ) from error
+        raise foreign_file(path, "an archive of arrays", error) from error
 
 
 def _features(archive: zipfile.ZipFile, path: pathlib.Path) -> np.ndarray:

@@ -8,6 +8,9 @@ import numpy as np
 
 from data_pipeline.errors import InputError
 
+FEATURES = "features"
+"""Name of the array where a file or a group holds one video."""
+
 
 class FeatureSource(Protocol):
     """Features of many videos; any number of frames, any dimension.
@@ -110,34 +113,56 @@ def check_features(
             float16, in which records hold them.
     """
     where = f"{source}, video {video_id!r}"
+    check_layout(array, where)
+    expected = expected_dim or FrameShape(array.shape[1:], video_id)
+    if array.shape[1:] != expected.shape:
+        raise another_shape(array.shape, expected, where)
+    check_values(array, where)
+    return expected
+
+
+def check_layout(array: np.ndarray, where: str) -> None:
+    """Checks type and rank of a video's features, whatever the dimension and the values.
+
+    Raises:
+        InputError: no floating-point numbers, another rank than 2 or 3, or no frames.
+    """
     if array.dtype.kind != "f":
         raise InputError(
             f"{where}: expected floating-point features, found dtype {array.dtype}; store them as float16 or float32"
         )
     if array.ndim not in (2, 3):
+        squeezed = [size for size in array.shape if size != 1]
+        remedy = "store one row per frame"
+        if array.ndim == 1:
+            remedy += f", such as [1, {len(array)}] if this is the vector of a whole video"
+        elif len(squeezed) == 2:
+            remedy += f", such as {squeezed} without the axes of length 1"
         raise InputError(
-            f"{where}: expected [frames, dim] or [frames, regions, dim], found shape {list(array.shape)}; "
-            "store one row per frame"
+            f"{where}: expected [frames, dim] or [frames, regions, dim], found shape {list(array.shape)}; {remedy}"
         )
     if array.size == 0:
         raise InputError(
             f"{where}: no frames (shape {list(array.shape)}); extract it again or leave the video out"
         )
-    expected = expected_dim or FrameShape(array.shape[1:], video_id)
-    if array.shape[1:] != expected.shape:
-        # Some extractors keep the axis of a batch of one video.
-        squeezed = (
-            "; store arrays [1, frames, dim] as [frames, dim]" if len(array) == 1 < array.ndim - 1 else ""
-        )
-        raise InputError(
-            f"{where}: a frame has dimension {_spoken(array.shape[1:])}, but {_spoken(expected.shape)} in video "
-            f"{expected.video_id!r}; all videos of a source need features of the same network{squeezed}"
-        )
-    _check_values(array, where)
-    return expected
 
 
-def _check_values(array: np.ndarray, where: str) -> None:
+def another_shape(shape: tuple[int, ...], expected: FrameShape, where: str) -> InputError:
+    """The error for features ``[frames, ...]`` of which a frame is not as expected."""
+    # Some extractors keep the axis of a batch of one video.
+    squeezed = "; store arrays [1, frames, dim] as [frames, dim]" if shape[0] == 1 < len(shape) - 1 else ""
+    return InputError(
+        f"{where}: a frame has dimension {_spoken(shape[1:])}, but {_spoken(expected.shape)} in video "
+        f"{expected.video_id!r}; all videos of a source need features of the same network{squeezed}"
+    )
+
+
+def check_values(array: np.ndarray, where: str) -> None:
+    """Checks that float16 can hold a video's features.
+
+    Raises:
+        InputError: values that are NaN, infinite or too large.
+    """
     finite = np.isfinite(array)
     if not finite.all():
         raise InputError(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from data_pipeline.annotations.caption import Segment
-from data_pipeline.errors import InputError
-from data_pipeline.features import hdf5, numpy_files
+from data_pipeline.errors import InputError, nearest_name
+from data_pipeline.features import bigfile, hdf5, numpy_files
+from data_pipeline.features.foreign_files import foreign_folder, is_archive_of_arrays
 from data_pipeline.features.frames import TIME, FrameOptions, check_times, frames_within, nearest_frames
 from data_pipeline.features.source import FeatureSource, FrameShape, check_features
 from data_pipeline.features.statistics import RunningStatistics
@@ -58,7 +59,8 @@ def frame_rates(given: Iterable[str], streams: Iterable[str]) -> dict[str, float
         name, separator, rate = value.rpartition("=")
         if separator and name not in known:
             raise InputError(
-                f"--frame_rate={value}: no stream named {name!r}; expected one of {', '.join(known)}"
+                f"--frame_rate={value}: no stream named {name!r}; {nearest_name(name, known)}expected one of "
+                f"{', '.join(known)}"
             )
         rates, names = (named, [name]) if separator else (general, known)
         if any(one in rates for one in names):
@@ -146,6 +148,21 @@ class FeatureReader:
             regions={name: array for name, array in values.items() if self._has_regions(name)},
             times=np.zeros(0, np.float32) if seconds is None else seconds[chosen[longest]],
         )
+
+    def covered(self, video_id: str, segments: Iterable[Segment]) -> list[bool]:
+        """For each segment of a longer video, whether every stream has a frame in it.
+
+        Raises:
+            InputError: features are missing or broken, or the times of their frames are unknown.
+        """
+        arrays = {name: self._array(name, video_id) for name in self._sources}
+        times = {
+            name: self._known(
+                name, video_id, self._times(name, video_id, len(array)), "a part of a longer video"
+            )
+            for name, array in arrays.items()
+        }
+        return [all(len(frames_within(known, segment)) for known in times.values()) for segment in segments]
 
     def new_statistics(self) -> dict[str, RunningStatistics]:
         """Empty statistics of each stream, to be updated with the arrays of the videos that count."""
@@ -242,21 +259,21 @@ def open_features(path: pathlib.Path, frame_rate: float | None = None) -> Featur
             f"{path}: no such file or folder; give an HDF5 file, an .npz archive or a folder of such files or of "
             ".npy files"
         )
-    if path.suffix == numpy_files.NPZ:
+    if path.suffix == numpy_files.NPZ or is_archive_of_arrays(path):
         return numpy_files.NpzFileFeatures(path, frame_rate)
-    if path.suffix == numpy_files.NPY:
-        raise InputError(f"{path}: the features of one video; give the folder of the <video_id>.npy files")
     return hdf5.Hdf5Features(path, frame_rate)
 
 
 def _open_folder(folder: pathlib.Path, frame_rate: float | None) -> FeatureSource:
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if bigfile.FEATURES in names:
+        return bigfile.BigFileFeatures(folder, frame_rate)
     # One file of each kind, to name it.
     found = {_FOLDERS[ending]: name for name in names if (ending := pathlib.Path(name).suffix) in _FOLDERS}
     if not found:
         raise InputError(
             f"{folder}: no {', '.join(_FOLDERS)} files in this folder; expected one <video_id>.npy or "
-            f"<video_id>.npz per video, or HDF5 files, found {', '.join(names[:5]) or 'nothing'}"
+            f"<video_id>.npz per video, or HDF5 files, {foreign_folder(folder, names)}"
         )
     if len(found) > 1:
         raise InputError(

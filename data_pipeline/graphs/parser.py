@@ -8,6 +8,8 @@ import importlib.util
 import itertools
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -249,7 +251,9 @@ class ParallelParser:
         portions = _portions(itertools.chain(first, remaining))
         # Processes are not forked: threads of other libraries may hold locks, which a fork would copy.
         processes = multiprocessing.get_context("spawn")
-        with _single_threaded_products(), processes.Pool(self._processes, _load, [self._model]) as pool:
+        with _settings_of_workers():
+            pool = processes.Pool(self._processes, _load, [self._model])
+        with pool:
             for graphs in pool.imap(_parse, portions):
                 yield from graphs
 
@@ -272,13 +276,20 @@ def _portions(texts: Iterator[str]) -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def _single_threaded_products() -> Iterator[None]:
-    """Lets processes that start inside use one thread each for matrix products; each core has a process already."""
+def _settings_of_workers() -> Iterator[None]:
+    """Lets processes that start inside use one thread each for matrix products; each core has a process already.
+
+    They do not hear Ctrl-C, at which each would print a traceback; this process ends them.
+    """
     before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
     os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
+    listens = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if listens else None
     try:
         yield
     finally:
+        if listens:
+            signal.signal(signal.SIGINT, handler)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -1,9 +1,17 @@
 """This module writes files that readers see whole, either old or new, and computes checksums of files."""
 
 import contextlib
+import errno
 import hashlib
+import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
+
+from data_pipeline.errors import InputError
+
+_TRIED_BYTES = 2**14
+"""More than a full disk takes."""
 
 
 def sha256_of(path: pathlib.Path) -> str:
@@ -36,6 +44,11 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         yield partial
         partial.replace(path)
+    except OSError as error:
+        # Python names no file where a disk is full.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -44,3 +57,25 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text as UTF-8, in one step; its folder must exist."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_writable(folder: pathlib.Path, advice: str) -> None:
+    """Tries whether files can be written into a folder, or whether it can be made, and leaves nothing behind.
+
+    Programs call it before long work whose result they would not be able to write.
+
+    Args:
+        folder: where files will be written; it need not exist.
+        advice: what to do where that is impossible, the end of the message.
+
+    Raises:
+        InputError: the folder cannot be made or written, or its disk is full.
+    """
+    place = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    try:
+        if not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(_TRIED_BYTES))
+    except OSError as error:
+        raise InputError(f"{folder}: nothing can be written there ({error.strerror}); {advice}") from error

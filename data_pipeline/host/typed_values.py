@@ -4,14 +4,13 @@ A dataclass of `pydantic.dataclasses` with the configuration `RULES` checks its 
 makes one from the values of a file or a command line, and names everything that does not fit.
 """
 
-import difflib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Size = Annotated[int, Field(strict=True, ge=0)]
@@ -67,7 +66,7 @@ def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T
             lines.append(f"{key} is missing; expected {schema.expected(place)}")
         else:
             found = textwrap.shorten(repr(fault["input"]), 200, placeholder="…")
-            lines.append(f"{key} is {found}; expected {schema.expected(place)}")
+            lines.append(f"{key} is {found}; {schema.nearest(fault)}expected {schema.expected(place)}")
     raise InputError("\n".join([*lines, advice] if advice else lines))
 
 
@@ -93,10 +92,14 @@ class _Schema:
     def known(self, place: Sequence[str | int]) -> str:
         """Returns the known name that is nearest to an unknown one, or all names at its place where none is near."""
         deep_enough = [name for name in self._names(self._root) if name.count(".") >= len(place) - 1]
-        nearest = difflib.get_close_matches(".".join(map(str, place)), deep_enough, n=1)
-        if nearest:
-            return f"did you mean {nearest[0]}?"
+        if nearest := nearest_name(".".join(map(str, place)), deep_enough):
+            return nearest.strip()
         return f"expected one of {', '.join(self._resolved(self._at(place[:-1]))['properties'])}"
+
+    def nearest(self, fault: Mapping[str, Any]) -> str:
+        """The choice that is nearest to a wrong one, as `nearest_name` says it; nothing where there are no choices."""
+        choices = self._resolved(self._at(fault["loc"])).get("enum", [])
+        return nearest_name(str(fault["input"]), choices)
 
     def _at(self, place: Sequence[str | int]) -> Mapping[str, Any]:
         node = self._root

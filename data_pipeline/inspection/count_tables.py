@@ -59,6 +59,7 @@ def split_table(splits: Splits) -> CountTable:
         "split",
         "videos",
         "captions",
+        "distinct texts",
         "foils",
         "no entity",
         "no action",
@@ -71,7 +72,7 @@ def split_table(splits: Splits) -> CountTable:
             _part(split.sizes[level].times(0), split.captions) for level in (ENTITY, ACTION, RELATIONSHIP)
         ]
         unknown = _part(split.unknown_tokens, split.sizes[TOKENS].total)
-        amounts = [f"{number:,}" for number in (split.videos, split.captions, split.foils)]
+        amounts = [f"{number:,}" for number in (split.videos, split.captions, len(split.texts), split.foils)]
         rows.append((name, *amounts, *lacking, unknown if split.unknown_id is not None else "?"))
     return CountTable(
         "Splits: contents, captions that lack nodes, share of unknown tokens", header, tuple(rows)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.host.files import write_text
+from data_pipeline.host.files import check_writable, write_text
 from data_pipeline.inspection.count_tables import all_tables, describe
 from data_pipeline.inspection.integrity import InspectedData
 from data_pipeline.inspection.split_statistics import SplitStatistics
@@ -30,12 +30,13 @@ def check_place(path: Path) -> None:
     """Refuses a path at which no page can be written.
 
     Raises:
-        InputError: its folder does not exist, or the path is a folder.
+        InputError: its folder does not exist or cannot be written, or the path is a folder.
     """
     if not path.absolute().parent.is_dir():
         raise InputError(f"--html={path}: the folder {path.absolute().parent} does not exist; make it first")
     if path.is_dir():
         raise InputError(f"--html={path}: is a folder; give the name of a file to be written")
+    check_writable(path.absolute().parent, "name another file with --html")
 
 
 def write_page(path: Path, data: InspectedData, survey: Findings) -> None:

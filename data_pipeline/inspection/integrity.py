@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.graphs.attributes import AttributeVocabulary, open_attributes
 from data_pipeline.host.files import checksum_problem
 from data_pipeline.manifest import AttributeFile, Manifest, TokenizerFile, WordVectorFile
@@ -37,7 +37,10 @@ def open_data(folder: Path, split: str | None = None) -> tuple[InspectedData, li
     """
     manifest = Manifest.load(folder)
     if split is not None and split not in manifest.splits:
-        raise InputError(f"{folder} has no split {split!r}; it has {', '.join(manifest.splits)}")
+        raise InputError(
+            f"{folder} has no split {split!r}; {nearest_name(split, manifest.splits)}it has "
+            f"{', '.join(manifest.splits)}"
+        )
     problems = checksum_problems(
         folder, manifest_checksums(manifest, [split] if split else list(manifest.splits))
     )

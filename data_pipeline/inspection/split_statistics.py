@@ -6,8 +6,9 @@ import dataclasses
 import numpy as np
 
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
-from data_pipeline.manifest import Manifest
-from data_pipeline.records.schema import ACTION_NODE, EncodedCaption, VideoRecord
+from data_pipeline.manifest import CAPTION_PARTS, CaptionSizes, Manifest
+from data_pipeline.records.schema import EncodedCaption, VideoRecord
+from data_pipeline.text.same_text import text_key
 from data_pipeline.text.tokenizer import Tokenizer
 
 EXAMPLES_PER_KIND = 4
@@ -49,6 +50,10 @@ class CaptionExamples:
 TOKENS = "tokens"
 
 
+_NAMES = dict(zip(CAPTION_PARTS, (TOKENS, ACTION, ENTITY, RELATIONSHIP), strict=True))
+"""Under which name the sizes of each part of a caption are counted."""
+
+
 class Distribution:
     """A distribution says how often each whole number was seen."""
 
@@ -62,6 +67,10 @@ class Distribution:
     def times(self, value: int) -> int:
         """Returns how often a number was seen."""
         return self._counts[value]
+
+    def histogram(self) -> tuple[int, ...]:
+        """How often 0, 1, 2 and so on up to the largest number were seen."""
+        return tuple(self._counts[value] for value in range(max(self._counts, default=-1) + 1))
 
     @property
     def total(self) -> int:
@@ -88,6 +97,7 @@ class SplitStatistics:
 
     Attributes:
         videos, captions, foils: the numbers of videos, captions and foils.
+        texts: the texts of captions as `text_key` makes them alike, each once.
         foil_kinds: the number of foils of each kind.
         unknown_id: the token of text that the tokenizer does not know; None where there is no tokenizer.
         unknown_tokens: the number of these tokens in captions.
@@ -103,6 +113,7 @@ class SplitStatistics:
     foils: int = 0
     unknown_id: int | None = None
     unknown_tokens: int = 0
+    texts: set[str] = dataclasses.field(default_factory=set)
     foil_kinds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     captions_per_video: Distribution = dataclasses.field(default_factory=Distribution)
     frames: dict[str, Distribution] = dataclasses.field(default_factory=dict)
@@ -140,12 +151,18 @@ class SplitStatistics:
         for caption in record.captions:
             self._add_caption(caption)
 
+    def size_problems(self, written: CaptionSizes) -> list[str]:
+        """Parts of captions of which the manifest has other numbers, in words."""
+        return [
+            f"the captions have other numbers of {part} than the manifest says"
+            for part, name in _NAMES.items()
+            if self.sizes[name].histogram() != getattr(written, part)
+        ]
+
     def _add_caption(self, caption: EncodedCaption) -> None:
-        actions = caption.node_levels.count(ACTION_NODE)
-        self.sizes[TOKENS].add(len(caption.token_ids))
-        self.sizes[ACTION].add(actions)
-        self.sizes[ENTITY].add(len(caption.node_levels) - actions)
-        self.sizes[RELATIONSHIP].add(len(caption.edges))
+        self.texts.add(text_key(caption.text))
+        for part, size in caption.sizes().items():
+            self.sizes[_NAMES[part]].add(size)
         self.unknown_tokens += sum(token == self.unknown_id for token in caption.token_ids)
         for level, ids in caption.attributes.items():
             self.positive_captions[level][ids] += 1

@@ -80,6 +80,8 @@ class Surveyor:
         # Where a record is broken the counts lack it, so they are compared only if none is.
         if len(survey.problems) == before:
             survey.problems += self._count_problems(split, SplitSummary(videos, captions, foils))
+            if written := manifest.caption_sizes.get(split):
+                survey.problems += [f"split {split!r}: {one}" for one in statistics.size_problems(written)]
         if len(survey.problems) == before and split == TRAIN:
             survey.problems += _vocabulary_problems(statistics, self._data.vocabulary)
             survey.problems += _feature_statistics_problems(features, manifest.streams)

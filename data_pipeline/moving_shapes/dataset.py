@@ -13,7 +13,7 @@ from data_pipeline.annotations.caption import TEST, Caption, Foil, make_annotati
 from data_pipeline.errors import InputError
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
 from data_pipeline.moving_shapes.scene import Scene, draw_scene, frame_features, region_features, render
-from data_pipeline.preparation.prepare_folder import Options, Source, prepare
+from data_pipeline.preparation.prepare_folder import Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.text.vocabulary import TokenizerOptions
 
@@ -126,14 +126,18 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     return Source(annotations, {"pixels": _Frames(clips, known), "grid": _Regions(clips, known)}, foils)
 
 
-MOVING_SHAPES_OPTIONS = Options(tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10)
-"""The options suit a grammar of few words and a set of many clips."""
+MOVING_SHAPES_OPTIONS = Options(
+    read_first=False, tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10
+)
+"""Nothing can be wrong with features that are made here, the grammar has few words, and the clips are many."""
 
 
 def prepare_moving_shapes(
     out: pathlib.Path, share: float = 1.0, run: Runner | None = None, options: Options = MOVING_SHAPES_OPTIONS
 ) -> dict[str, Any]:
     """Makes and prepares the embedded data set; see `data_pipeline.preparation.prepare_folder.prepare`."""
+    # Before the clips are drawn, which takes a while.
+    check_out(out.absolute(), options.overwrite, options.out_flag)
     run = run or LocalRunner(out.absolute().parent / "graph_cache", processes=1)
     return prepare(moving_shapes_source(share=share), out, run, options)
 

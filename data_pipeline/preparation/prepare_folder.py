@@ -12,13 +12,16 @@ from typing import Any
 from data_pipeline.annotations.caption import TRAIN, Annotations, Foil
 from data_pipeline.errors import InputError
 from data_pipeline.features.frames import FrameOptions
+from data_pipeline.features.ids import match_ids
+from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
-from data_pipeline.host.files import sha256_of
+from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
-from data_pipeline.manifest import MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
+from data_pipeline.manifest import CAPTION_PARTS, MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
+from data_pipeline.preparation.advice import advice_on
 from data_pipeline.preparation.runner import (
     CAPTIONS,
     WITHOUT_ACTION,
@@ -30,12 +33,14 @@ from data_pipeline.preparation.runner import (
 from data_pipeline.preparation.selection import (
     Video,
     first_training_video,
+    leave_out_empty_parts,
+    refuse_losses,
     refuse_omissions,
     select_videos,
     videos_by_split,
 )
 from data_pipeline.records.make import CaptionEncoder, RecordMaker
-from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits
+from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits, sizes_of_captions
 from data_pipeline.text.vocabulary import TokenizerOptions, make_vocabulary
 
 REPORT_NAME = "prepare_report.json"
@@ -59,17 +64,24 @@ class Options:
     Attributes:
         tokenizer: how captions are cut into tokens.
         frames: which frames are stored, and how streams of different frame rates go together.
+        region_streams: streams that hold regions even if each video has one frame or one region.
+        read_first: whether all features are read before any caption is parsed, so that what is wrong with them is
+            said early and together; without it, the first fault is said when it is written.
         attribute_minimum_videos: an attribute must occur in that many training videos.
         max_attributes: most attributes of each level.
         max_words: words of a caption beyond these are cut off.
         shard_bytes: about the size of a file of records.
         role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
         strict: whether anything left out or cut off is an error.
+        allow_missing: whether a split may lose more than a tenth of its videos.
         overwrite: whether a prepared data set may be replaced.
+        out_flag: flag of the command line with which another folder is named, for messages.
     """
 
     tokenizer: TokenizerOptions = dataclasses.field(default_factory=TokenizerOptions)
     frames: FrameOptions = dataclasses.field(default_factory=FrameOptions)
+    region_streams: Sequence[str] = ()
+    read_first: bool = True
     attribute_minimum_videos: int = 5
     max_attributes: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: {ENTITY: 1000, ACTION: 500, RELATIONSHIP: 1000}
@@ -78,7 +90,9 @@ class Options:
     shard_bytes: int = SHARD_BYTES
     role_foils: bool = False
     strict: bool = False
+    allow_missing: bool = False
     overwrite: bool = False
+    out_flag: str = "--out"
 
 
 def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) -> dict[str, Any]:
@@ -94,19 +108,48 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
         The report that is also written to ``prepare_report.json``.
 
     Raises:
-        InputError: the input cannot be used, or something was left out in strict mode.
+        InputError: the input cannot be used, too much of a split would be left out, or anything in strict mode.
     """
-    videos, report = select_videos(source.annotations, source.features, source.foils, options.max_words)
-    if options.strict:
-        refuse_omissions(report)
-    first = first_training_video(videos)
-    stored_as = first.segment.video_id if first.segment else first.video_id
-    features = FeatureReader(source.features, stored_as, options.frames)
-    with new_folder(out.absolute(), options.overwrite) as folder:
+    annotations = source.annotations
+    segments = annotations.segments.values()
+    whole = {caption.video_id for caption in annotations.captions} - annotations.segments.keys()
+    streams, matches = match_ids(whole | {segment.video_id for segment in segments}, source.features)
+    videos, report = select_videos(annotations, streams, source.foils, options.max_words)
+    report["warnings"] += matches
+    with new_folder(out.absolute(), options.overwrite, options.out_flag) as folder:
+        if options.read_first:
+            stored = list(dict.fromkeys(map(_stored_as, videos)))
+            report |= _profile(streams, stored, report["warnings"], options)
+        features = FeatureReader(streams, _stored_as(first_training_video(videos)), options.frames)
+        videos = leave_out_empty_parts(videos, features, report)
+        if options.strict:
+            refuse_omissions(report)
+        if not options.allow_missing:
+            refuse_losses(annotations, videos)
         survey = run.survey(videos, options.attribute_minimum_videos)
-        report |= _write(source.annotations, videos, features, survey, run, folder, options)
+        report |= _write(annotations, videos, features, survey, run, folder, options)
+        report["advice"] = advice_on(videos, survey.counts)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def _stored_as(video: Video) -> str:
+    """The id under which the features of a video lie."""
+    return video.segment.video_id if video.segment else video.video_id
+
+
+def _profile(
+    streams: Mapping[str, FeatureSource],
+    video_ids: Sequence[str],
+    warnings: Sequence[str],
+    options: Options,
+) -> dict[str, Any]:
+    """Reads all features and prints what they are like; returns their part of the report."""
+    profiles = profile_streams(streams, video_ids, options.region_streams)
+    notes = [note for profile in profiles for note in profile.notes]
+    print(*profiles, *(f"note: {warning}" for warning in [*warnings, *notes]), sep="\n", flush=True)
+    described = [dataclasses.asdict(profile) for profile in profiles]
+    return {"warnings": [*warnings, *notes], "streams": described}
 
 
 def _write(
@@ -162,6 +205,7 @@ def _write(
         records=records,
         checksums={shard.file: shard.sha256 for shard in sorted(shards, key=lambda shard: shard.file)},
         versions={name: metadata.version(name) for name in _PACKAGES},
+        caption_sizes=sizes_of_captions(shards),
     )
     manifest.save(folder)
     return {
@@ -171,6 +215,10 @@ def _write(
         "captions_without_entity": survey.counts.get((CAPTIONS, WITHOUT_ENTITY), 0),
         "captions_without_action": survey.counts.get((CAPTIONS, WITHOUT_ACTION), 0),
         "captions_without_any_node": survey.counts.get((CAPTIONS, WITHOUT_ANY_NODE), 0),
+        "longest_caption": {
+            part: max(sizes.longest(part) for sizes in manifest.caption_sizes.values())
+            for part in CAPTION_PARTS
+        },
         "tokenizer": {"kind": vocabulary.tokenizer.kind, "size": vocabulary.tokenizer.size},
         "words_without_vector": vocabulary.words_without_vector,
         "attributes": manifest.attribute_sizes,
@@ -192,26 +240,22 @@ def _save_attributes(attributes: AttributeVocabulary, folder: pathlib.Path) -> A
 
 
 @contextlib.contextmanager
-def new_folder(out: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]:
+def new_folder(out: pathlib.Path, overwrite: bool, flag: str = "--out") -> Iterator[pathlib.Path]:
     """Yields a temporary folder beside ``out`` that takes its place when the block ends without an error.
 
     Args:
         out: where the folder will be; only a prepared data set may be there.
         overwrite: whether it may be replaced.
+        flag: with which another folder is named, for messages.
 
     Raises:
         InputError: something else is there or must not be replaced, or no folder can be made.
     """
-    _check_free(out, overwrite)
+    check_out(out, overwrite, flag)
     unfinished = out.with_name(f".{out.name}.unfinished")
     # What a killed run left.
     shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(
-            f"{unfinished.parent}: no folder can be made in it ({error.strerror}); choose another --out"
-        ) from error
+    unfinished.mkdir(parents=True)
     try:
         yield unfinished
         _move_into_place(unfinished, out)
@@ -219,14 +263,16 @@ def new_folder(out: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _check_free(out: pathlib.Path, overwrite: bool) -> None:
-    """Refuses to replace anything but a prepared data set, and that only on demand."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / MANIFEST_NAME).is_file():
-        raise InputError(f"{out} exists already and is not a prepared data set; choose another --out")
-    if not overwrite:
-        raise InputError(f"{out} exists already; choose another --out, or give --overwrite to replace it")
+def check_out(out: pathlib.Path, overwrite: bool = False, flag: str = "--out") -> None:
+    """Refuses, before long work, a folder that could not be made in the end; see `new_folder`."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if not (out / MANIFEST_NAME).is_file():
+            raise InputError(f"{out} exists already and is not a prepared data set; choose another {flag}")
+        if not overwrite:
+            raise InputError(
+                f"{out} exists already; choose another {flag}, or give --overwrite to replace it"
+            )
+    check_writable(out.parent, f"choose another {flag}")
 
 
 def _move_into_place(complete: pathlib.Path, out: pathlib.Path) -> None:

@@ -5,20 +5,24 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from data_pipeline.annotations.caption import ENGLISH, TRAIN, Annotations, Caption, Foil, Video
-from data_pipeline.annotations.reading import first_few
+from data_pipeline.annotations.caption import ENGLISH, SPLITS, TRAIN, Annotations, Caption, Foil, Video
 from data_pipeline.annotations.sources import count_warnings, split_mismatches
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, first_few
 from data_pipeline.features.source import FeatureSource
+from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.graph import SemanticGraph
 
 OMISSIONS = (
     "videos_without_features",
+    "parts_without_frames",
     "features_without_captions",
     "blank_captions",
+    "unusable_captions",
     "truncated_captions",
 )
-"""Keys of the report's lists of ids: what was left out or cut off."""
+"""Keys of the report's lists: what was left out or cut off, by ids (`unusable_captions`: with the reasons)."""
+
+_LOST_SHARE = 10
 
 
 def select_videos(
@@ -54,10 +58,69 @@ def select_videos(
         "warnings": [*annotations.notes, *count_warnings(annotations)],
         "split_mismatches": split_mismatches(annotations),
         "videos_without_features": [each for each in captions_of if stored[each] not in in_all],
+        "parts_without_frames": [],
         "features_without_captions": sorted(in_any - set(stored.values())),
         "blank_captions": list(annotations.blank_captions),
+        "unusable_captions": list(annotations.unusable_captions),
         "truncated_captions": truncated,
     }
+
+
+def leave_out_empty_parts(
+    videos: Sequence[Video], features: FeatureReader, report: dict[str, Any]
+) -> list[Video]:
+    """The videos but for parts of longer ones in which some stream has no frame; these are listed in the report.
+
+    Raises:
+        InputError: the times of frames are needed and unknown, features cannot be used, or no training video is left.
+    """
+    parts: dict[str, list[Video]] = collections.defaultdict(list)
+    for video in videos:
+        if video.segment is not None:
+            parts[video.segment.video_id].append(video)
+    empty = {
+        part.video_id
+        for stored_as, its_parts in parts.items()
+        for part, covered in zip(
+            its_parts,
+            features.covered(stored_as, [part.segment for part in its_parts if part.segment]),
+            strict=True,
+        )
+        if not covered
+    }
+    report["parts_without_frames"] = [video.video_id for video in videos if video.video_id in empty]
+    kept = [video for video in videos if video.video_id not in empty]
+    if not any(video.split == TRAIN for video in kept):
+        raise InputError(
+            f"no training video has a frame: in all {len(empty):,} parts of longer videos there is none, such as in "
+            f"{first_few(report['parts_without_frames'])}; correct 'start' and 'end' (seconds) or the frame rate"
+        )
+    return kept
+
+
+def refuse_losses(annotations: Annotations, kept: Iterable[Video]) -> None:
+    """Refuses to leave out more than a tenth of a split's videos, or a whole split.
+
+    Raises:
+        InputError: a split loses as many.
+    """
+    wanted: dict[str, dict[str, None]] = {
+        split: dict.fromkeys(annotations.video_ids(split)) for split in SPLITS
+    }
+    for video_id, split in annotations.videos_without_captions.items():
+        wanted[split][video_id] = None
+    found = {video.video_id for video in kept}
+    losses = []
+    for split, ids in wanted.items():
+        lost = [video_id for video_id in ids if video_id not in found]
+        if len(lost) * _LOST_SHARE > len(ids):
+            losses.append(f"{split}: {len(lost):,} of {len(ids):,} videos cannot be used: {first_few(lost)}")
+    if losses:
+        raise InputError(
+            "a split would lose more than a tenth of its videos, which have no features, no frame between their "
+            "'start' and 'end', or no caption; add what is missing, or go on without them with --allow_missing:\n  "
+            + "\n  ".join(losses)
+        )
 
 
 def videos_by_split(videos: Iterable[Video]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.manifest import Manifest
 
 _METADATA_NAME = "dataset_info.json"
@@ -36,7 +36,8 @@ def find_record_files(prepared_dir: Path, manifest: Manifest, split: str) -> tup
     """
     if split not in manifest.splits:
         raise InputError(
-            f"The prepared data set in {prepared_dir} has no split {split!r}; it has {sorted(manifest.splits)}."
+            f"The prepared data set in {prepared_dir} has no split {split!r}; "
+            f"{nearest_name(split, manifest.splits)}it has {', '.join(sorted(manifest.splits))}."
         )
     folder = prepared_dir / manifest.records
     files, content_bytes = _read_metadata(folder, split)

@@ -38,6 +38,16 @@ class EncodedCaption:
     edges: list[tuple[int, int, int]]
     attributes: dict[str, list[int]]
 
+    def sizes(self) -> dict[str, int]:
+        """How many it has of each of `data_pipeline.manifest.CAPTION_PARTS`."""
+        actions = self.node_levels.count(ACTION_NODE)
+        return {
+            "tokens": len(self.token_ids),
+            "actions": actions,
+            "entities": len(self.node_levels) - actions,
+            "relationships": len(self.edges),
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class EncodedFoil:

@@ -17,7 +17,7 @@ from data_pipeline.errors import InputError
 from data_pipeline.features.statistics import RunningStatistics
 from data_pipeline.host.files import replacing, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
-from data_pipeline.manifest import FeatureStream, SplitSummary
+from data_pipeline.manifest import CaptionSizes, FeatureStream, SplitSummary
 from data_pipeline.records.schema import VideoRecord, flatten_record
 
 SHARD_BYTES = 2**27
@@ -91,6 +91,7 @@ class ShardSummary:
         videos, captions, foils: the numbers of those that it holds.
         content_bytes: the size of its records in bytes.
         sha256: the SHA-256 of the file, hexadecimal.
+        caption_sizes: the lengths of the captions.
         statistics: the statistics of the features of each stream; empty unless the split is for training.
     """
 
@@ -102,18 +103,24 @@ class ShardSummary:
     foils: int
     content_bytes: int
     sha256: str
+    caption_sizes: CaptionSizes
     statistics: Mapping[str, RunningStatistics]
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values, from which `from_json` rebuilds the summary."""
         statistics = {name: one.to_json() for name, one in self.statistics.items()}
-        return {**vars(self), "statistics": statistics}
+        return {
+            **vars(self),
+            "caption_sizes": dataclasses.asdict(self.caption_sizes),
+            "statistics": statistics,
+        }
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> "ShardSummary":
         """Rebuilds a summary from `to_json`'s values."""
         statistics = {name: RunningStatistics.from_json(one) for name, one in value["statistics"].items()}
-        return ShardSummary(**{**value, "statistics": statistics})
+        sizes = CaptionSizes(**value["caption_sizes"])
+        return ShardSummary(**{**value, "caption_sizes": sizes, "statistics": statistics})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +151,7 @@ class ShardWriter:
         """
         tf = load_tensorflow()
         counts = {"videos": 0, "captions": 0, "foils": 0, "content_bytes": 0}
+        sizes: dict[str, collections.Counter[int]] = collections.defaultdict(collections.Counter)
         statistics = {stream.name: RunningStatistics() for stream in self.streams} if split == TRAIN else {}
         path = self.path(split, index)
         with replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as file:
@@ -153,9 +161,21 @@ class ShardWriter:
                 counts["captions"] += len(record.captions)
                 counts["foils"] += len(record.foils)
                 counts["content_bytes"] += len(content)
+                for caption in record.captions:
+                    for part, size in caption.sizes().items():
+                        sizes[part][size] += 1
                 for name, one in statistics.items():
                     one.update(record.frames[name] if name in record.frames else record.regions[name])
-        return ShardSummary(split, index, path.name, sha256=sha256_of(path), statistics=statistics, **counts)
+        histograms = {part: tuple(of[n] for n in range(max(of) + 1)) for part, of in sizes.items()}
+        return ShardSummary(
+            split,
+            index,
+            path.name,
+            sha256=sha256_of(path),
+            caption_sizes=CaptionSizes(**histograms),
+            statistics=statistics,
+            **counts,
+        )
 
     def path(self, split: str, index: int) -> pathlib.Path:
         """Returns the path of the file of a shard."""
@@ -185,5 +205,13 @@ def count_splits(shards: Sequence[ShardSummary]) -> dict[str, SplitSummary]:
             captions=sum(shard.captions for shard in shards if shard.split == split),
             foils=sum(shard.foils for shard in shards if shard.split == split),
         )
+        for split in dict.fromkeys(shard.split for shard in shards)
+    }
+
+
+def sizes_of_captions(shards: Sequence[ShardSummary]) -> dict[str, CaptionSizes]:
+    """How long the captions of each split are."""
+    return {
+        split: CaptionSizes.total(shard.caption_sizes for shard in shards if shard.split == split)
         for split in dict.fromkeys(shard.split for shard in shards)
     }

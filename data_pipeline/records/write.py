@@ -11,6 +11,7 @@ from absl import logging
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.manifest import FRAMES, REGIONS, FeatureStream
 from data_pipeline.records.schema import dataset_features
 from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter
@@ -48,7 +49,7 @@ def write_records(
         splits and of their shards.
 
     Raises:
-        InputError: a record does not fit the streams, or there are no streams.
+        InputError: a record does not fit the streams, there are no streams, or the disk is full.
     """
     _check_streams(streams)
     root = data_dir / RECORDS_FOLDER
@@ -65,7 +66,14 @@ def write_records(
     with tempfile.TemporaryDirectory() as unused:
         config = tfds.download.DownloadConfig(try_download_gcs=False)
         with _only_warnings():
-            builder.download_and_prepare(download_dir=unused, download_config=config)
+            try:
+                builder.download_and_prepare(download_dir=unused, download_config=config)
+            except load_tensorflow().errors.OpError as error:
+                reason = error.message.rpartition("; ")[2]
+                raise InputError(
+                    f"{data_dir.parent}: the records cannot be written ({reason}); free some space there, or choose "
+                    "another --out"
+                ) from error
     return Path(builder.data_dir).relative_to(data_dir.absolute()).as_posix(), builder.shards
 
 

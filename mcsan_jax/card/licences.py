@@ -10,6 +10,11 @@ _ANNOTATIONS = {
     "msrvtt": "owner's terms (Microsoft), research use; the videos belong to their uploaders",
     "vatex": "owner's terms, CC BY 4.0 as they state; the videos belong to their uploaders, research use",
     "msvd": "owner's terms (Microsoft Research Video Description Corpus), research use",
+    "activitynet": "owner's terms (ActivityNet Captions); the videos belong to their uploaders, research use",
+    "youcook2": "owner's terms (YouCook2); the videos belong to their uploaders, research use",
+    "didemo": "BSD 2-Clause as they state; the videos belong to their uploaders, research use",
+    "charades_sta": "owner's terms (Charades, Allen Institute for AI), non-commercial research use",
+    "lsmdc": "owner's terms (LSMDC, Max Planck Institute for Informatics), research use",
 }
 
 _ENCODERS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, as its publisher states"}

@@ -3,9 +3,10 @@
 import pathlib
 
 from data_pipeline.errors import InputError
-from data_pipeline.host.files import write_text
+from data_pipeline.host.files import check_writable, write_text
 from mcsan_jax.card import sections
 from mcsan_jax.card.facts import Facts, gather_facts
+from mcsan_jax.runs.folder import RunFolder
 
 CARD_NAME = "model_card.md"
 
@@ -27,11 +28,12 @@ def write_card(
         InputError: the folder is no run, or was never evaluated, a file is damaged, `data` is not what the run was
             trained on, or the card cannot be written there.
     """
-    content = render_card(gather_facts(run, data))
+    RunFolder(run).identity()
     path = out or run / CARD_NAME
     if not path.absolute().parent.is_dir() or path.is_dir():
         raise InputError(f"{path}: expected the name of a file in a folder that exists; give another --out")
-    write_text(path, content)
+    check_writable(path.absolute().parent, "name another file with --out")
+    write_text(path, render_card(gather_facts(run, data)))
     return path
 
 

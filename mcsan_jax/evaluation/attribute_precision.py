@@ -1,4 +1,4 @@
-"""How well attributes are recognised: average precision over the videos of a split, for frequent and rare ones."""
+"""This module measures how well frequent and rare attributes are recognised, by average precision over videos."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _AT_A_TIME = 64
 
 @dataclasses.dataclass(frozen=True)
 class AttributePrecisions:
-    """Average precision of the attributes that some video of the split has.
+    """It holds the average precision of the attributes that some video of the split has.
 
     Attributes:
         ids: place of each attribute in the vocabulary, ascending.
@@ -32,7 +32,7 @@ class AttributePrecisions:
 def average_precisions(
     probabilities: Float[np.ndarray, "v a"], labels: Bool[np.ndarray, "v a"]
 ) -> AttributePrecisions:
-    """Average precision of every attribute; attributes that no video has are left out.
+    """Returns the average precision of every attribute that some video has.
 
     Average precision is the mean, over the videos that have the attribute, of the share of such videos among all down
     to that one. Videos of the same probability count by expectation over all their orders, as ranks do elsewhere
@@ -63,7 +63,7 @@ def average_precisions(
 
 
 def _of_rows(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Average precision of each row [a, v] that has a positive."""
+    """Returns the average precision of each row [a, v]; every row has a positive."""
     order = np.argsort(-values, axis=1)
     values = np.take_along_axis(values, order, axis=1)
     labels = np.take_along_axis(labels, order, axis=1)
@@ -87,7 +87,7 @@ def _of_rows(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def by_frequency(
     precisions: AttributePrecisions, training_counts: Sequence[int]
 ) -> dict[str, dict[str, int | float]]:
-    """Mean average precision of the frequent, the medium and the rare third of a vocabulary.
+    """Returns the mean average precision of the frequent, the medium and the rare third of a vocabulary.
 
     Args:
         precisions: of the attributes that the split has.

@@ -1,5 +1,6 @@
-"""Evaluation of a split: its figures with all that explains them, from intervals to failure cases."""
+"""This module evaluates a split: it makes its figures and all that explains them, from intervals to failure cases."""
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -14,14 +15,14 @@ from mcsan_jax.config import Config
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.failure_cases import failure_cases
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
-from mcsan_jax.ranking.block_scores import BlockCounter, EveryBlock, count_ranks, score_file
+from mcsan_jax.ranking.counting import BlockCounter, count_ranks, score_file
 from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
 from mcsan_jax.ranking.encode_split import EncodedVideos
 from mcsan_jax.ranking.metrics import whole_list_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
 from mcsan_jax.ranking.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_components
-from mcsan_jax.ranking.ranks import RankCounter, Ranks
+from mcsan_jax.ranking.ranks import Gather, RankCounter, Ranks, SecondRoundCounter
 from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, ablations
 
@@ -30,7 +31,7 @@ _BINS = 200
 
 @dataclasses.dataclass(frozen=True)
 class BothWays:
-    """Ranks of every relevant pair by the fused score, text-to-video and video-to-text."""
+    """They are the ranks of every relevant pair by the fused score, text-to-video and video-to-text."""
 
     t2v: PairRanks
     v2t: PairRanks
@@ -38,7 +39,7 @@ class BothWays:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatedSplit:
-    """What is known of a split after it was ranked.
+    """It holds what is known of a split after it was ranked.
 
     Attributes:
         evaluation: the figures.
@@ -66,7 +67,8 @@ def evaluate_split(
         scored: the split.
         config: the experiment.
         attribute_counts: for each level, how many training videos have each attribute.
-        scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy.
+        scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy; each
+            of several processes writes all of them, and must be given another file.
         ablate: whether each level is also left out, and so on (`multi_level.ablations`).
 
     Raises:
@@ -78,9 +80,10 @@ def evaluate_split(
     pairs, densities = PairCounter(scored.matches), ScoreDensities(scored.matches)
     forgiving = RankCounter(_same_text_is_relevant(scored))
     answers = TopAnswers(config.evaluation.answers, videos, texts)
-    others: list[BlockCounter] = [pairs, forgiving, EveryBlock(densities.count), EveryBlock(answers.count)]
-    with score_file(scores_file, (videos, texts)) as write:
-        others += [] if write is None else [EveryBlock(write)]
+    others: list[BlockCounter] = [pairs, forgiving, densities, answers]
+    with contextlib.ExitStack() as files:
+        if scores_file is not None:
+            others.append(files.enter_context(score_file(scores_file, (videos, texts))))
         counters = count_ranks(scored.scorer, scored.matches, others)
     of_fusions = {fusion.name: counters.pop(fusion.name) for fusion in fusions}
     evaluation = figures_of_components(scored, counters)
@@ -101,7 +104,7 @@ def evaluate_split(
 
 
 def _intervals(matches: Matches, ranks: BothWays) -> dict[str, Any]:
-    """95 % intervals of the fused figures."""
+    """Returns the 95 % intervals of the fused figures."""
     sides = {"t2v": (ranks.t2v, first_videos(matches)), "v2t": (ranks.v2t, matches.queried_videos)}
     values = {
         direction: query_values(pairs.best(), videos, pairs.average_precision(), pairs.ndcg(10))
@@ -139,7 +142,7 @@ def _from_answers(scored: ScoredSplit, ranks: Ranks, answers: TopAnswers) -> dic
 
 
 def _same_text_is_relevant(scored: ScoredSplit) -> Matches:
-    """The matches if every video that has a caption of the same text were relevant."""
+    """Returns the matches if every video that has a caption of the same text were relevant."""
     merged = merge(scored.captions.texts, scored.captions.video_of_text)
     if len(merged.kept) == len(scored.captions.ids):
         return scored.matches
@@ -175,8 +178,8 @@ def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]
     ]
 
 
-class ScoreDensities:
-    """Counts scores in bins over [-1, 1], block by block.
+class ScoreDensities(SecondRoundCounter):
+    """They count scores in bins over [-1, 1], block by block.
 
     Args:
         matches: which captions and videos belong together.
@@ -188,15 +191,19 @@ class ScoreDensities:
         self._matched = np.zeros(_BINS, np.int64)
 
     def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Takes a block [videos, texts]; every block must be given once."""
+        """Takes a block; every block must be given once."""
         bins = np.clip((block + 1) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
         self._all += np.bincount(bins.ravel(), minlength=_BINS)
         pairs = self._matches.inside(videos, texts)
         matched = bins[self._matches.videos[pairs] - videos.start, self._matches.texts[pairs] - texts.start]
         self._matched += np.bincount(matched, minlength=_BINS)
 
+    def share_counts(self, gather: Gather) -> None:
+        """Adds what other processes counted, each of which was given other blocks."""
+        self._all, self._matched = gather(np.stack([self._all, self._matched])).sum(axis=0)
+
     def summary(self) -> dict[str, list[float] | list[int]]:
-        """Edges of the bins, and how many matched and other pairs are in each."""
+        """Returns the edges of the bins, and how many matched and other pairs are in each."""
         return {
             "edges": np.linspace(-1, 1, _BINS + 1).round(6).tolist(),
             "matched": self._matched.tolist(),
@@ -205,14 +212,14 @@ class ScoreDensities:
 
 
 def first_videos(matches: Matches) -> Int[np.ndarray, " q"]:
-    """The first relevant video of every caption that has one."""
+    """Returns the first relevant video of every caption that has one."""
     return matches.videos_of_texts()[matches.queried_texts, 0]
 
 
 def query_columns(
     scored: ScoredSplit, counters: Mapping[str, RankCounter], ranks: BothWays, answers: TopAnswers
 ) -> dict[str, Any]:
-    """The columns of `query_table.query_schema`: first all captions, then all videos.
+    """Returns the columns of `query_table.query_schema`, first of all captions, then of all videos.
 
     Args:
         scored: the split.
@@ -282,5 +289,5 @@ def _answer_columns(answers: Answers, queries: np.ndarray, names: np.ndarray) ->
 
 
 def _named(items: np.ndarray, names: np.ndarray) -> list[list[str]]:
-    """Names of the items of each row; -1 stands for none."""
+    """Returns the names of the items of each row; −1 stands for none."""
     return [names[row[row >= 0]].tolist() for row in items]

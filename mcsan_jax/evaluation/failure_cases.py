@@ -1,4 +1,4 @@
-"""Failure cases: captions whose relevant video was ranked far down, what came first instead, and the level to blame."""
+"""This module finds captions whose relevant video has a bad rank, what came first instead, and the level to blame."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _RETURNED = 3
 def failure_cases(
     scored: ScoredSplit, ranks: Ranks, answers: Int[np.ndarray, "t k"], weights: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """The queries with the greatest expected rank, the worst first.
+    """Returns the queries with the greatest expected rank, the worst first.
 
     The level to blame is the one at which the first wrong answer leads by most, times the level's weight; a level
     that the caption lacks scores both the same.
@@ -94,6 +94,6 @@ def _level_to_blame(components: Mapping[str, Mapping[str, float]], weights: Mapp
 
 
 def _a_caption_of(scored: ScoredSplit, video: int) -> str:
-    """The first of a video's captions; empty where it has none."""
+    """Returns the first of a video's captions, empty where it has none."""
     texts = scored.matches.texts[scored.matches.videos == video]
     return scored.captions.texts[int(texts[0])] if len(texts) else ""

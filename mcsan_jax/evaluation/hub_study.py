@@ -1,4 +1,4 @@
-"""What corrections against hubs do to a split: metrics and hubs before and after each of `hubness.METHODS`."""
+"""This module compares the metrics and hubs of a split before and after each correction of `hubness.METHODS`."""
 
 import dataclasses
 import functools
@@ -26,7 +26,8 @@ from mcsan_jax.evaluation.hubness import (
     corrected_ranks,
     fit_correction,
 )
-from mcsan_jax.ranking.block_scores import BlockScorer, score_file
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.counting import write_scores
 from mcsan_jax.ranking.encode_split import (
     CaptionRows,
     EncodedCaptions,
@@ -42,14 +43,13 @@ from mcsan_jax.ranking.metrics import CUTOFFS, recall_sum, retrieval_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, BestItems, hub_summary
 from mcsan_jax.ranking.rank_split import ScoredSplit
 from mcsan_jax.ranking.relevance import Matches
-from mcsan_jax.scoring.multi_level import FUSED
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 @dataclasses.dataclass(frozen=True)
 class Bank:
-    """Videos and captions of the training split, against which hubs are told."""
+    """A bank holds videos and captions of the training split, by which hubs are recognised."""
 
     videos: EncodedVideos
     captions: EncodedCaptions
@@ -81,7 +81,7 @@ class Bank:
 
 @dataclasses.dataclass(frozen=True)
 class DrawnCaptions:
-    """A split with only some of its captions, drawn from all of them without replacement.
+    """It is a split with only some of its captions, drawn from all of them without replacement.
 
     The draw depends on the two numbers alone, so that runs on the same data have the same bank. Captions are read in
     their order, and no more of them are held at a time than are read to fill one batch.
@@ -98,16 +98,16 @@ class DrawnCaptions:
 
     @functools.cached_property
     def places(self) -> Int[np.ndarray, " drawn"]:
-        """Places of the drawn captions among all, ascending."""
+        """Returns the places of the drawn captions among all, ascending."""
         rng = np.random.default_rng(0)
         return np.sort(rng.choice(self.captions, min(self.drawn, self.captions), replace=False))
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
-        """All videos."""
+        """Yields all videos, in padded batches."""
         return self.split.video_batches(batch_size)
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        """The drawn captions, in padded batches."""
+        """Yields the drawn captions, in padded batches."""
         captions = self._one_by_one(batch_size)
         while some := list(itertools.islice(captions, batch_size)):
             ids, texts, videos, rows = zip(*some, strict=True)
@@ -116,11 +116,11 @@ class DrawnCaptions:
             yield _Rows(ids, texts, np.array(videos)), batch
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
-        """All foils."""
+        """Yields all foils, in padded batches."""
         return self.split.foil_batches(batch_size)
 
     def _one_by_one(self, batch_size: int) -> Iterator[tuple[str, str, int, TextBatch]]:
-        """Id, text, video and row of each drawn caption."""
+        """Yields the id, text, video and row of each drawn caption."""
         first = 0
         for info, batch in self.split.caption_batches(batch_size):
             begin, end = np.searchsorted(self.places, (first, first + len(info.ids)))
@@ -132,7 +132,7 @@ class DrawnCaptions:
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """Drawn captions: see `encode_split.CaptionRows`."""
+    """They say which drawn captions the rows of a batch are, as `encode_split.CaptionRows` does."""
 
     ids: Sequence[str]
     texts: Sequence[str]
@@ -177,7 +177,7 @@ def choose_temperature(
 def study_hubs(
     scored: ScoredSplit, validation: ScoredSplit, bank: Bank, config: Config, folder: pathlib.Path
 ) -> list[dict[str, Any]]:
-    """Scores without and with each correction.
+    """Scores a split without and with each correction.
 
     Args:
         scored: the evaluated split.
@@ -214,7 +214,7 @@ def study_hubs(
 def _matrices(
     scored: ScoredSplit, bank: Bank, config: Config, folder: pathlib.Path, name: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Fused scores of a split [v, t], and of its two galleries with the bank, mapped from files."""
+    """Returns the fused scores of a split [v, t], and of its two galleries with the bank, mapped from files."""
     scorer = scored.scorer
     of_captions = BlockScorer(
         scorer.videos, bank.captions.collection, scorer.parameters, config, mesh=scorer.mesh
@@ -228,11 +228,7 @@ def _matrices(
 
 
 def _whole(scorer: BlockScorer, path: pathlib.Path) -> np.ndarray:
-    with score_file(path, scorer.shape) as write:
-        for strip in scorer.blocks():
-            for (rows, columns), components in scorer.scores(strip):
-                if write is not None:
-                    write(components[FUSED], rows, columns)
+    write_scores(scorer, path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
@@ -261,7 +257,7 @@ def _row(
 
 
 def _best(correction: Correction, scores: np.ndarray, direction: str) -> np.ndarray:
-    """Indices of every query's best items."""
+    """Returns the indices of every query's best items [q, k]."""
     videos, texts = scores.shape
     queries, items = (texts, videos) if direction == T2V else (videos, texts)
     best = BestItems(min(HUB_ANSWERS, items), queries, items)

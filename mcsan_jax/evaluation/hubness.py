@@ -1,4 +1,4 @@
-"""Corrections of scores against hubs, the gallery items that are near to too many queries.
+"""This module corrects scores against hubs, the gallery items that are near to too many queries.
 
 A gallery item is judged by how near it is to a *bank* of queries of the training split, and marked down by that: for
 text-to-video the scores of training captions with the gallery's videos, for video-to-text those of training videos
@@ -33,7 +33,7 @@ _CELLS = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Correction(abc.ABC):
-    """Turns scores into corrected ones, whose order within a query is what counts.
+    """A correction turns scores into others, whose order within a query is what counts.
 
     Attributes:
         penalties: of the gallery's items [gallery].
@@ -48,7 +48,7 @@ class Correction(abc.ABC):
     temperature: float | None
 
     def __call__(self, scores: Float[np.ndarray, "gallery q"]) -> Float[np.ndarray, "gallery q"]:
-        """Corrected scores in float32, for some queries and the whole gallery [gallery, queries]."""
+        """Returns corrected scores in float32, for some queries and the whole gallery."""
         return self._corrected(scores).astype(np.float32)
 
     @abc.abstractmethod
@@ -57,13 +57,13 @@ class Correction(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class NoCorrection(Correction):
-    """The scores as they are."""
+    """It leaves the scores as they are."""
 
     name = "no correction"
 
     @classmethod
     def of(cls, gallery: int) -> "NoCorrection":
-        """For a gallery of so many items."""
+        """Makes one for a gallery of so many items."""
         return cls(np.zeros(gallery), None)
 
     def _corrected(self, scores: np.ndarray) -> np.ndarray:
@@ -71,13 +71,13 @@ class NoCorrection(Correction):
 
 
 class InvertedSoftmax(Correction):
-    """``log softmax`` over the bank instead of the gallery: ``s − τ log mean_b exp(s_b / τ)``."""
+    """It is a log softmax over the bank instead of the gallery: ``s − τ log mean_b exp(s_b / τ)``."""
 
     name = "inverted softmax"
 
     @classmethod
     def fit(cls, bank: Float[np.ndarray, "gallery bank"], temperature: float) -> "InvertedSoftmax":
-        """Learns the penalties from the scores of a bank [gallery, bank]."""
+        """Learns the penalties from the scores of a bank."""
         return cls(_soft_maxima(bank, temperature), temperature)
 
     def _corrected(self, scores: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ class InvertedSoftmax(Correction):
 
 @dataclasses.dataclass(frozen=True)
 class QueryBankNorm(Correction):
-    """Inverted softmax for those queries only whose best answer is in the bank's activation set.
+    """It is the inverted softmax for those queries only whose best answer is in the bank's activation set.
 
     Attributes:
         activated: items that are the best answer of a query of the bank [gallery].
@@ -99,7 +99,7 @@ class QueryBankNorm(Correction):
     def fit(
         cls, bank: Float[np.ndarray, "gallery bank"], temperature: float, best: int = 1
     ) -> "QueryBankNorm":
-        """Learns from the scores of a bank [gallery, bank], whose `best` answers make the activation set."""
+        """Learns from the scores of a bank, whose `best` answers make the activation set."""
         answers = BestItems(best, bank.shape[1], bank.shape[0])
         for tile, items, queries in _tiles(bank):
             answers.add(tile.T, queries, items)
@@ -114,7 +114,7 @@ class QueryBankNorm(Correction):
 
 
 class CrossDomainScaling(Correction):
-    """CSLS: ``2 s − r``, halved, where r is an item's mean score with its nearest queries of the bank.
+    """CSLS gives ``2 s − r``, halved, where r is an item's mean score with its nearest queries of the bank.
 
     The query's own mean score with its nearest items is left out: it is the same for all its items.
     """
@@ -123,7 +123,7 @@ class CrossDomainScaling(Correction):
 
     @classmethod
     def fit(cls, bank: Float[np.ndarray, "gallery bank"], neighbours: int = 10) -> "CrossDomainScaling":
-        """Learns from the scores of a bank [gallery, bank]; of a smaller bank, all are neighbours."""
+        """Learns from the scores of a bank; of a smaller one, all queries are neighbours."""
         nearest = BestItems(min(neighbours, bank.shape[1]), *bank.shape)
         for tile, items, queries in _tiles(bank):
             nearest.add(tile, items, queries)
@@ -136,7 +136,7 @@ class CrossDomainScaling(Correction):
 
 @dataclasses.dataclass(frozen=True)
 class DualSoftmax(Correction):
-    """DSL: scores times their softmax over the test queries, ``s · exp(s / τ) / Σ_q exp(s_q / τ)``; transductive.
+    """DSL gives scores times their softmax over the test queries, ``s exp(s / τ) / Σ_q exp(s_q / τ)``: transductive.
 
     The product p would underflow, so sign(p) · (log |p| + c) is given, which has the same order: c is such that the
     bracket is at least 1 for all items of a query.
@@ -149,7 +149,7 @@ class DualSoftmax(Correction):
 
     @classmethod
     def fit(cls, scores: Float[np.ndarray, "gallery q"], temperature: float) -> "DualSoftmax":
-        """Learns from all test scores [gallery, queries]."""
+        """Learns from all test scores."""
         return cls(_soft_maxima(scores, temperature), temperature)
 
     def _corrected(self, scores: np.ndarray) -> np.ndarray:
@@ -202,7 +202,7 @@ def fit_correction(
 def corrected_blocks(
     correction: Correction, scores: Float[np.ndarray, "v t"], direction: str
 ) -> Iterator[tuple[Float[np.ndarray, "_ _"], slice, slice]]:
-    """Corrected scores block by block, each with its videos and texts; every block holds some queries' whole gallery.
+    """Yields corrected scores in blocks, each with its videos and texts; a block holds some queries' whole gallery.
 
     Args:
         correction: fitted for this direction and gallery.
@@ -233,7 +233,7 @@ def corrected_blocks(
 def corrected_ranks(
     correction: Correction, scores: Float[np.ndarray, "v t"], matches: Matches, direction: str
 ) -> Ranks:
-    """Ranks of one direction after a correction; see `corrected_blocks`."""
+    """Returns the ranks of one direction after a correction; see `corrected_blocks`."""
     counter = RankCounter(matches)
     for block, videos, texts in corrected_blocks(correction, scores, direction):
         # A block holds all that its queries are compared with, so no other is needed before it is counted.
@@ -243,7 +243,7 @@ def corrected_ranks(
 
 
 def _seen_by_queries(matrix: np.ndarray, direction: str) -> np.ndarray:
-    """A view [gallery, queries] of scores [videos, texts]."""
+    """Returns scores [v, t] as a view [gallery, q]."""
     if direction not in (T2V, V2T):
         raise ValueError(f"direction must be {T2V!r} or {V2T!r}, found {direction!r}")
     return matrix if direction == T2V else matrix.T
@@ -254,7 +254,7 @@ def _lowered(scores: np.ndarray, penalties: np.ndarray) -> np.ndarray:
 
 
 def _soft_maxima(bank: np.ndarray, temperature: float) -> np.ndarray:
-    """``τ log mean exp(s / τ)`` over the bank, between its mean and its maximum, for every item [gallery]."""
+    """Returns ``τ log mean exp(s / τ)`` over the bank, between its mean and its maximum, for every item [gallery]."""
     maxima = np.full(len(bank), -np.inf)
     sums = np.zeros(len(bank))
     for tile, items, _ in _tiles(bank):
@@ -268,7 +268,7 @@ def _soft_maxima(bank: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _tiles(matrix: np.ndarray) -> Iterator[tuple[np.ndarray, slice, slice]]:
-    """Pieces in float32 with their rows and columns, long in the direction in which the matrix lies in memory."""
+    """Yields tiles in float32 with their rows and columns, long in the direction in which the matrix lies in memory."""
     rows, columns = matrix.shape
     side = math.isqrt(_CELLS)
     height, width = (side // 4, side * 4) if matrix.flags.c_contiguous else (side * 4, side // 4)

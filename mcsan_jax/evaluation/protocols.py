@@ -1,4 +1,4 @@
-"""Under which protocol a split was evaluated: what it should hold, and what a reader of its numbers must know.
+"""This module knows protocols: what a split should hold, and what a reader of its figures must know.
 
 Published counts are checked, because a split that lacks a few videos gives numbers that look comparable and are not.
 """
@@ -13,12 +13,12 @@ MERGED_CAPTIONS = "captions of the same text are one query with several correct 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """A data set, how it is split and how its numbers are to be read.
+    """A protocol says how a data set is split and how its figures are to be read.
 
     Attributes:
         name: for people, such as ``MSR-VTT 1k-A``.
         source: where the splits come from.
-        videos: number of videos of each split; empty where every user has another.
+        videos: number of videos of each split; empty where it is not published, or every user has another.
         captions: number of captions of the splits for which it is fixed.
         captions_in_words: the captions of a video.
         selection: what is to choose the checkpoint; empty where that is up to the user.
@@ -40,7 +40,7 @@ _HGR_REMARK = (
 
 
 def _thousand_tests(name: str, source: str, training: int) -> Protocol:
-    """A protocol of MSR-VTT with a list of 1,000 test videos."""
+    """Makes a protocol of MSR-VTT with a list of 1,000 test videos."""
     return Protocol(
         name=name,
         source=source,
@@ -48,14 +48,12 @@ def _thousand_tests(name: str, source: str, training: int) -> Protocol:
         captions={"test": 1000},
         captions_in_words="one caption for each test video, 20 for the others",
         selection="300 validation videos carved from the training list choose the checkpoint, not the test file",
-        remarks=(
-            "Much of the literature chooses its best epoch on the test file, which flatters its numbers.",
-        ),
+        remarks=(_SELECTION_REMARK,),
     )
 
 
 def _vatex(name: str, captions_each: int, captions_in_words: str, remark: str) -> Protocol:
-    """A protocol on HGR's split of VATEX."""
+    """Makes a protocol on HGR's split of VATEX."""
     videos = {"train": 25_991, "val": 1500, "test": 1500}
     return Protocol(
         name=name,
@@ -66,6 +64,46 @@ def _vatex(name: str, captions_each: int, captions_in_words: str, remark: str) -
         remarks=(remark,),
     )
 
+
+_CARVED = (
+    "validation videos carved from training choose the checkpoint, not the file on which results are reported"
+)
+_SELECTION_REMARK = (
+    "Much of the literature chooses its best epoch on the test file, which flatters its numbers."
+)
+
+
+def _moments(
+    name: str,
+    source: str,
+    paragraphs: Mapping[str, int],
+    sentences: Mapping[str, int],
+    is_carved: bool = True,
+) -> Protocol:
+    """A protocol on sentences about parts of longer videos.
+
+    Args:
+        name, source: as in `Protocol`.
+        paragraphs: numbers of whole videos with a paragraph each; empty where parts are videos.
+        sentences: numbers of sentences where parts are videos, whose own number is not published.
+        is_carved: whether the validation split is taken from training.
+    """
+    return Protocol(
+        name=f"{name}, {'paragraphs' if paragraphs else 'sentences'}",
+        source=source,
+        videos=paragraphs,
+        captions=paragraphs or sentences,
+        captions_in_words="one paragraph a video" if paragraphs else "sentences about parts of longer videos",
+        selection=_CARVED if is_carved else Protocol.selection,
+        remarks=(_SELECTION_REMARK,) if is_carved else (),
+    )
+
+
+_VAL_1 = "train.json (10,009 videos, 300 of them for validation) and val_1.json"
+_VAL_2 = "train.json (10,009 videos, 300 of them for validation) and val_2.json"
+_YOUCOOK2 = "1,333 training videos, 133 of them for validation, and 457 validation videos as the test split"
+_DIDEMO = "the official files of 8,395, 1,065 and 1,004 videos"
+_CHARADES_STA = "5,338 training videos, 300 of them for validation, and 1,334 test videos"
 
 PROTOCOLS: dict[tuple[str, str], Protocol] = {
     ("msrvtt", "full"): Protocol(
@@ -104,6 +142,44 @@ PROTOCOLS: dict[tuple[str, str], Protocol] = {
         videos={"train": 1200, "val": 100, "test": 670},
         captions_in_words="about 40 captions a video",
     ),
+    ("activitynet", "paragraph"): _moments(
+        "ActivityNet Captions val_1", _VAL_1, {"train": 9709, "val": 300, "test": 4917}, {}
+    ),
+    ("activitynet", "sentence"): _moments("ActivityNet Captions val_1", _VAL_1, {}, {"test": 17_505}),
+    ("activitynet", "paragraph-val_2"): _moments(
+        "ActivityNet Captions val_2", _VAL_2, {"train": 9709, "val": 300, "test": 4885}, {}
+    ),
+    ("activitynet", "sentence-val_2"): _moments("ActivityNet Captions val_2", _VAL_2, {}, {"test": 17_031}),
+    ("youcook2", "paragraph"): _moments("YouCook2", _YOUCOOK2, {"train": 1200, "val": 133, "test": 457}, {}),
+    ("youcook2", "sentence"): _moments("YouCook2", _YOUCOOK2, {}, {"test": 3492}),
+    ("didemo", "paragraph"): _moments(
+        "DiDeMo", _DIDEMO, {"train": 8395, "val": 1065, "test": 1004}, {}, is_carved=False
+    ),
+    ("didemo", "sentence"): _moments(
+        "DiDeMo", _DIDEMO, {}, {"train": 33_005, "val": 4180, "test": 4021}, is_carved=False
+    ),
+    ("charades_sta", "paragraph"): _moments(
+        "Charades-STA", _CHARADES_STA, {"train": 5038, "val": 300, "test": 1334}, {}
+    ),
+    ("charades_sta", "sentence"): _moments("Charades-STA", _CHARADES_STA, {}, {"test": 3720}),
+    ("lsmdc", "official"): Protocol(
+        name="LSMDC",
+        source="the files LSMDC16_annos_training, LSMDC16_annos_val and LSMDC16_challenge_1000_publictect",
+        captions={"train": 101_079, "val": 7408, "test": 1000},
+        captions_in_words="about one a clip",
+    ),
+    ("hybrid_space", "msrvtt10k"): Protocol(
+        name="MSR-VTT full, hybrid_space's files",
+        source="the official split of 6,513, 497 and 2,990 videos",
+        videos={"train": 6513, "val": 497, "test": 2990},
+        captions_in_words="20 captions a video",
+    ),
+    ("hybrid_space", "vatex"): Protocol(
+        name="VATEX, HGR's split, hybrid_space's files",
+        source="25,991 training videos, and the official validation set cut into two of 1,500",
+        videos={"train": 25_991, "val": 1500, "test": 1500},
+        captions_in_words="10 English captions a video",
+    ),
     ("moving_shapes", "seed 0"): Protocol(
         name="moving shapes",
         source="clips made on the spot with seed 0",
@@ -116,7 +192,7 @@ PROTOCOLS: dict[tuple[str, str], Protocol] = {
 
 
 def find_protocol(dataset: str, protocol: str) -> Protocol:
-    """The known protocol of these names, or one without counts for data of the user's own."""
+    """Returns the known protocol of these names, or one without counts for data of the user's own."""
     known = PROTOCOLS.get((dataset, protocol))
     return known or Protocol(
         name=f"{dataset} ({protocol})",
@@ -137,7 +213,7 @@ def describe_protocol(
     step: int,
     features: str,
 ) -> dict[str, Any]:
-    """What is printed above every table and stored with the numbers.
+    """Returns what is printed above every table and stored with the figures.
 
     Args:
         dataset, protocol: names in the manifest.
@@ -190,11 +266,10 @@ def describe_protocol(
 def _is_official(
     protocol: Protocol, expected: Mapping[str, int | None], found: Mapping[str, int]
 ) -> bool | None:
-    if not protocol.videos:
+    if not protocol.videos and expected["captions"] is None:
         return None
-    return expected["videos"] is not None and all(
-        count is None or count == found[kind] for kind, count in expected.items()
-    )
+    numbers = {kind: count for kind, count in expected.items() if count is not None}
+    return bool(numbers) and all(count == found[kind] for kind, count in numbers.items())
 
 
 def _count_lines(

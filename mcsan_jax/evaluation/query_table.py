@@ -1,4 +1,4 @@
-"""The Parquet file of an evaluation: one row per query of both directions, with its ranks and best answers."""
+"""This module writes and reads the Parquet file of an evaluation, with the ranks and best answers of every query."""
 
 import dataclasses
 import pathlib
@@ -46,7 +46,7 @@ _AFTER_RANKS = (
 
 
 def query_schema(components: tuple[str, ...]) -> pa.Schema:
-    """The columns of a table; ``rank_<component>`` is the expected rank by that component of the score alone."""
+    """Returns the columns of a table; ``rank_<component>`` is the expected rank by that component alone."""
     ranks = (_required(_RANK_OF + component, pa.float64()) for component in components)
     return pa.schema([*_BEFORE_RANKS, *ranks, *_AFTER_RANKS], metadata={_VERSION_KEY: str(VERSION).encode()})
 
@@ -82,7 +82,7 @@ def write_query_table(path: pathlib.Path, columns: Mapping[str, Any]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class QueryTable:
-    """Queries of one evaluation.
+    """It holds the queries of one evaluation, a row for each query of both directions.
 
     Attributes:
         path: where the table was read.
@@ -101,19 +101,19 @@ class QueryTable:
 
     @property
     def components(self) -> tuple[str, ...]:
-        """Components of the score that have a column of ranks."""
+        """Returns the components of the score that have a column of ranks."""
         return _components_in(self.columns)
 
     def ranks(self) -> Ranks:
-        """Ranks by the fused score."""
+        """Returns the ranks by the fused score."""
         return Ranks(self["greater"], self["tied"], self["relevant"])
 
     def take(self, rows: Shaped[np.ndarray, " rows"]) -> "QueryTable":
-        """Some rows (indices, or a truth value for each row)."""
+        """Returns some rows, named by their indices or by a truth value for each row."""
         return QueryTable(self.path, {name: values[rows] for name, values in self.columns.items()})
 
     def of_direction(self, direction: str) -> "QueryTable":
-        """The queries of one direction, "t2v" or "v2t"."""
+        """Returns the queries of one direction, "t2v" or "v2t"."""
         return self.take(self["direction"] == direction)
 
 
@@ -145,7 +145,7 @@ def read_query_table(path: pathlib.Path, answers: bool = True) -> QueryTable:
 
 
 def _components_in(names: Iterable[str]) -> tuple[str, ...]:
-    """Components of the score for which one of the columns holds ranks."""
+    """Returns the components of the score for which one of the columns holds ranks."""
     return tuple(name.removeprefix(_RANK_OF) for name in names if name.startswith(_RANK_OF))
 
 
@@ -171,7 +171,7 @@ def _columns_with_holes(table: pa.Table) -> list[str]:
 
 
 def _checked_names(path: pathlib.Path, schema: pa.Schema) -> list[str]:
-    """Names of the columns, after a comparison with those of this version."""
+    """Returns the names of the columns, after it compared them with those of this version."""
     version = (schema.metadata or {}).get(_VERSION_KEY)
     if version is None:
         raise InputError(
@@ -198,7 +198,7 @@ def _checked_names(path: pathlib.Path, schema: pa.Schema) -> list[str]:
 
 
 def _check_rows(table: QueryTable, holes: list[str]) -> None:
-    """Raises InputError where values cannot be true of any evaluation."""
+    """Refuses values that cannot be true of any evaluation."""
 
     def refuse(what: str) -> None:
         raise InputError(f"{table.path}: {what}; evaluate the run on this split again")

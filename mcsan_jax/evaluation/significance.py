@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two runs differ, when the captions of one video are not independent.
+"""This module tells how sure a figure is, and whether two runs differ, though captions of a video are dependent.
 
 Everything is resampled by whole videos: a video brings all its queries of both directions with it, so that Rsum has an
 interval too. The gallery stays as it is. Sources: the bootstrap and its percentile interval, Efron (1979) and Efron
@@ -34,7 +34,7 @@ _ROUNDING = 1e-9
 
 @dataclasses.dataclass(frozen=True)
 class QueryValues:
-    """What the queries of one direction are worth.
+    """They are what the queries of one direction are worth.
 
     Attributes:
         videos: index of each query's video [q].
@@ -58,7 +58,10 @@ def query_values(
     average_precision: Float[np.ndarray, " q"] | None = None,
     ndcg10: Float[np.ndarray, " q"] | None = None,
 ) -> QueryValues:
-    """Values per query of R@1, R@5, R@10, R@50, MnR and, where given (as shares), mAP and nDCG@10; in percent."""
+    """Returns the values of each query: R@1, R@5, R@10, R@50, mAP and nDCG@10 in percent, and MnR.
+
+    Average precision and nDCG@10 are given as shares, from 0 to 1, or left out.
+    """
     means = {f"R@{k}": 100.0 * ranks.hit_probability(k) for k in RECALLS}
     means["MnR"] = ranks.expected_rank()
     for name, shares in (("mAP", average_precision), ("nDCG@10", ndcg10)):
@@ -68,7 +71,7 @@ def query_values(
 
 
 def metrics_of(directions: Directions) -> dict[Key, float]:
-    """The metrics themselves: `QueryValues.means`, MedR and gmean of each direction, and Rsum."""
+    """Returns the metrics themselves: `QueryValues.means`, MedR and gmean of each direction, and Rsum."""
     directions, videos = _numbered(directions)
     return {key: float(values[0]) for key, values in _estimates(directions, np.ones((1, videos))).items()}
 
@@ -76,7 +79,7 @@ def metrics_of(directions: Directions) -> dict[Key, float]:
 def bootstrap_intervals(
     directions: Directions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, Any]:
-    """Percentile intervals by a bootstrap over videos.
+    """Returns percentile intervals by a bootstrap over videos.
 
     Args:
         directions: values of both directions, or of one (then without Rsum).
@@ -101,7 +104,7 @@ def bootstrap_intervals(
 def paired_intervals(
     first: Directions, second: Directions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[Key, tuple[float, float]]:
-    """Percentile intervals of ``second − first``; every resample takes the same videos of both runs.
+    """Returns percentile intervals of ``second − first``; every resample takes the same videos of both runs.
 
     Raises:
         ValueError: the runs have other queries, directions or metrics.
@@ -114,7 +117,7 @@ def paired_intervals(
 def randomisation_test(
     first: Directions, second: Directions, permutations: int = 10_000, seed: int = 0
 ) -> dict[Key, float]:
-    """Two-sided p-values of "the runs do not differ", by swapping the runs' results on whole videos.
+    """Returns two-sided p-values of "the runs do not differ", by swapping the runs' results on whole videos.
 
     Under that hypothesis it is chance which run got which result on a video. Each permutation swaps every video with
     probability 1/2; p is the share of permutations, the observed one among them, whose difference is at least as far
@@ -136,7 +139,7 @@ def randomisation_test(
 
 
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
-    """p-values corrected for their number, step down: rejecting those below α errs anywhere with probability ≤ α."""
+    """Corrects p-values for their number, step down: to reject those below α errs anywhere with probability ≤ α."""
     adjusted: dict[Key, float] = {}
     largest = 0.0
     for i, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
@@ -148,7 +151,7 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
 def weighted_medians(
     values: Num[np.ndarray, " q"], groups: Int[np.ndarray, " q"], weights: Num[np.ndarray, "n groups"]
 ) -> Float[np.ndarray, " n"]:
-    """Medians of `values` when each is repeated as often as its group weighs.
+    """Returns the medians of `values` when each is repeated as often as its group weighs.
 
     The sorted values are cut into bins. Weights of whole bins, a small product of matrices, tell in which bin the
     median lies; only its members are then weighed one by one.
@@ -174,7 +177,7 @@ def weighted_medians(
     table = np.concatenate([groups, np.zeros(padding, groups.dtype)]).reshape(bins, width)
 
     def of_place(place: np.ndarray) -> np.ndarray:
-        """The value at a place, counted from 1, of each row's repeated values."""
+        """Returns the value at a place, counted from 1, of each row's repeated values."""
         found = np.sum(weights_to_end < place[:, None], axis=1)
         before = np.where(found > 0, np.take_along_axis(weights_to_end, found[:, None] - 1, 1)[:, 0], 0.0)
         inside = np.cumsum(np.take_along_axis(weights, table[found], axis=1), axis=1)
@@ -189,7 +192,7 @@ def weighted_medians(
 
 
 def _numbered(directions: Directions) -> tuple[Directions, int]:
-    """The same with the videos that have a query numbered from 0, and their number: others are not resampled."""
+    """Numbers the videos that have a query from 0, and counts them; others are not resampled."""
     videos = np.unique(np.concatenate([queries.videos for queries in directions.values()]))
     numbered = {
         direction: dataclasses.replace(queries, videos=np.searchsorted(videos, queries.videos))
@@ -204,7 +207,7 @@ def _chunks(total: int) -> Iterator[int]:
 
 
 def _estimates(directions: Directions, weights: np.ndarray) -> dict[Key, np.ndarray]:
-    """Metrics [n] when the queries of each video count as often as `weights` [n, videos] says."""
+    """Returns the metrics [n] when the queries of each video count as often as `weights` [n, v] says."""
     found: dict[Key, np.ndarray] = {}
     for direction, queries in directions.items():
         totals = np.zeros((weights.shape[1], 1 + len(queries.means)))
@@ -238,7 +241,7 @@ def _interval(drawn: np.ndarray, confidence: float) -> tuple[float, float]:
 
 
 def _joined(first: QueryValues, second: QueryValues, videos: int) -> QueryValues:
-    """Both runs' queries; those of the second belong to videos of their own, numbered after the first's."""
+    """Joins both runs' queries; those of the second belong to videos of their own, numbered after the first's."""
     return QueryValues(
         np.concatenate([first.videos, second.videos + videos]),
         {name: np.concatenate([first.means[name], second.means[name]]) for name in first.means},
@@ -247,7 +250,7 @@ def _joined(first: QueryValues, second: QueryValues, videos: int) -> QueryValues
 
 
 def _differences(both: Directions, swapped: np.ndarray) -> dict[Key, np.ndarray]:
-    """Second minus first run [n], after the videos marked by 1 in `swapped` [n, videos] changed sides."""
+    """Returns second minus first run [n], after the videos marked by 1 in `swapped` [n, v] changed sides."""
     first = _estimates(both, np.concatenate([1 - swapped, swapped], axis=1))
     second = _estimates(both, np.concatenate([swapped, 1 - swapped], axis=1))
     return {key: second[key] - first[key] for key in first}

@@ -1,4 +1,4 @@
-"""Tables of evaluations in Markdown, for the terminal and for `docs/results.md`."""
+"""This module writes tables of evaluations in Markdown, for the terminal and for `docs/results.md`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
 
 
 def aligned(rows: list[list[str]]) -> list[str]:
-    """A Markdown table with columns of equal width."""
+    """Returns the lines of a Markdown table with columns of equal width."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
@@ -22,7 +22,7 @@ def aligned(rows: list[list[str]]) -> list[str]:
 def render_table(
     evaluation: Evaluation, lines_above: Sequence[str], intervals: Mapping[str, Any] | None = None
 ) -> str:
-    """One row per component of the score, the fused score last; recalls in percent.
+    """Renders a row for each component of the score, the fused score last; recalls are in percent.
 
     Args:
         evaluation: the figures.
@@ -64,7 +64,7 @@ def render_table(
 
 
 def render_variants(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The same checkpoint scored in other ways: recalls at 1, 5 and 10, Rsum, and how far it is from the first row."""
+    """Renders the recalls and Rsum of the same checkpoint, scored in other ways, and how far each is from the first."""
     recalls = [f"{name} R@{k}" for name in ("T2V", "V2T") for k in CUTOFFS]
     body = [
         [
@@ -79,7 +79,7 @@ def render_variants(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def render_hubs(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Corrections against hubs: metrics, temperature, and the skewness of how often items are among the best."""
+    """Renders corrections against hubs: metrics, temperature, and how skewed the occurrences of items are."""
 
     def named(row: Mapping[str, Any]) -> dict[str, Any]:
         temperature = "" if row["temperature"] is None else f", temperature {row['temperature']:g}"

@@ -1,4 +1,4 @@
-"""Rankings and relevant items in the format of TREC, for `trec_eval` and the programs that follow it.
+"""This module writes rankings and relevant items in the format of TREC, for `trec_eval` and programs like it.
 
 ``S_t2v.qrels`` and ``S_v2t.qrels`` hold the relevant items of split S, a line ``query 0 item 1`` each; ``S_t2v.run``
 and ``S_v2t.run`` the best answers of each query, a line ``query Q0 item rank score mcsan_jax`` each.
@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import TextIO
 
 from data_pipeline.errors import InputError
-from data_pipeline.host.files import replacing
+from data_pipeline.host.files import check_writable, replacing
 from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable
 
 _TAG = "mcsan_jax"
@@ -34,13 +34,15 @@ def write_trec(table: QueryTable, name: str, folder: pathlib.Path) -> list[pathl
         Paths of the files.
 
     Raises:
-        InputError: an id is empty or has white space, which the format cannot hold.
+        InputError: an id is empty or has white space, which the format cannot hold, or the folder cannot be written.
     """
+    check_writable(folder, "name another folder with --out")
+    for direction in DIRECTIONS:
+        _check_ids(table.of_direction(direction), direction)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for direction in DIRECTIONS:
         queries = table.of_direction(direction)
-        _check_writable(queries, direction)
         for ending, write in (("qrels", _write_qrels), ("run", _write_run)):
             path = folder / f"{name}_{direction}.{ending}"
             with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
@@ -64,7 +66,7 @@ def _write_run(queries: QueryTable, file: TextIO) -> None:
         )
 
 
-def _check_writable(queries: QueryTable, direction: str) -> None:
+def _check_ids(queries: QueryTable, direction: str) -> None:
     lists = (each for name in ("relevant_items", "answers") for each in queries[name])
     ids = set(queries["query"]).union(*lists)
     wrong = sorted(each for each in ids if each.split() != [each])

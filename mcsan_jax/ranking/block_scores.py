@@ -1,27 +1,17 @@
-"""Scores of whole collections block by block, and ranks counted from them.
+"""This module scores whole collections; only one block of the scores exists at a time."""
 
-Only one block of the score matrix exists at a time, beside the few that hold matched pairs: those are needed twice,
-first to find the score that each query must beat, then to count, and are kept as long as memory is left for them.
-"""
-
-import collections
-import contextlib
 import functools
-import pathlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Float, Int
 
-from data_pipeline.host.files import replacing
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
-from mcsan_jax.ranking.ranks import RankCounter
-from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED, Fusion, fuse_components, score_components
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.scoring.vectors import product_dtype
@@ -31,12 +21,9 @@ Block = tuple[slice, slice]
 ComponentScores = dict[str, Float[np.ndarray, "..."]]
 """Scores by component: the fused score, level scores and the attribute score by their names."""
 
-_KEPT_SHARE = 4
-"""Blocks that are needed twice may take so many times `evaluation.encoded_bytes`."""
-
 
 class BlockScorer:
-    """Scores blocks of two collections; all blocks have the same shape, so that one program serves them.
+    """A scorer scores blocks of two collections; all blocks have the same shape, so that one program serves them.
 
     The captions of a block are split over the devices, each of which scores its own with the videos of the block. What
     a device computes has the same shape for any number of devices, and so the same bits. Videos stay on the devices
@@ -75,16 +62,24 @@ class BlockScorer:
         self._capacity = texts.capacity(self._width)
 
     def with_fusions(self, fusions: tuple[Fusion, ...]) -> "BlockScorer":
-        """The scores of the same videos and captions, fused in other ways, too."""
+        """Returns a scorer of the same videos and captions that also fuses in other ways."""
         return BlockScorer(self.videos, self.texts, self.parameters, self._config, fusions, self.mesh)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of videos and of captions."""
+        """Returns the number of videos and of captions."""
         return len(self.videos), len(self.texts)
 
+    @functools.cached_property
+    def components(self) -> list[str]:
+        """Returns the names of the components of the score, the fused score first."""
+        one = slice(0, 1)
+        videos, texts = self.videos.take(one, 1), self.texts.take(one, 1, self.texts.capacity_for(one))
+        names = jax.eval_shape(self._score, videos, texts, self.parameters)
+        return [FUSED, *(name for name in names if name != FUSED)]
+
     def blocks(self) -> list[list[Block]]:
-        """All blocks, those of the same captions together."""
+        """Returns all blocks as rows and columns, those of the same captions together."""
         videos, texts = self.shape
         return [
             [(rows, columns) for rows in _slices(videos, self._height)]
@@ -92,7 +87,7 @@ class BlockScorer:
         ]
 
     def scores(self, blocks: list[Block]) -> Iterator[tuple[Block, ComponentScores]]:
-        """Scores of blocks that share their captions, for every component of the score."""
+        """Yields the scores of blocks that share their captions, by every component [v, t]."""
         for rows, columns in blocks:
             videos = self.videos.on_devices(rows, self._height, self.mesh)
             components = self._score_block(videos, self.texts_on_devices(columns), self._everywhere)
@@ -101,7 +96,7 @@ class BlockScorer:
             yield (rows, columns), {component: block[:height, :width] for component, block in found.items()}
 
     def texts_on_devices(self, columns: slice) -> NormalisedTexts:
-        """The captions of a block, each device with its own; kept until others are asked for."""
+        """Returns the captions of a block, a share on each device; they stay there until others are asked for."""
         if self._last_texts is None or self._last_texts[0] != columns:
             self._last_texts = None
             size = self.mesh.size
@@ -121,7 +116,7 @@ class BlockScorer:
         return self._last_texts[1]
 
     def scores_of(self, videos: Int[np.ndarray, " v"], captions: Int[np.ndarray, " t"]) -> ComponentScores:
-        """Scores [v, t] of some videos with some captions, named by their indices."""
+        """Returns the scores [v, t] of some videos with some captions, which are named by their indices."""
         capacity = self.texts.capacity_for(captions)
         components = self._score(
             self.videos.take(videos, len(videos)),
@@ -136,7 +131,7 @@ class BlockScorer:
         captions: Int[np.ndarray, " foil"],
         of_captions: Int[np.ndarray, " foil"],
     ) -> ComponentScores:
-        """By how much each of these captions scores above its foil, with the video to which both belong [foil].
+        """Returns by how much each of these captions scores above its foil, with the video to which both belong [foil].
 
         Args:
             foils: a false caption for each of the captions, at most as many as are encoded at a time.
@@ -155,110 +150,11 @@ class BlockScorer:
         }
 
 
-@runtime_checkable
-class BlockCounter(Protocol):
-    """Learns from the blocks of one component of the score; see `ranks.MatchedScores` for the two rounds."""
-
-    def has_match(self, videos: slice, texts: slice) -> bool:
-        """Whether it needs the block in the first round."""
-        ...
-
-    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """First round: a block that holds a caption with its video."""
-        ...
-
-    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Second round: every block once."""
-        ...
-
-
-class EveryBlock:
-    """A counter of the second round alone.
-
-    Args:
-        take: is given each block [videos, texts] and where it stands.
-    """
-
-    def __init__(self, take: Callable[[np.ndarray, slice, slice], None]) -> None:
-        self.count = take
-
-    def has_match(self, videos: slice, texts: slice) -> bool:
-        """Never."""
-        return False
-
-    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Does nothing."""
-
-
-def count_ranks(
-    scorer: BlockScorer, matches: Matches, others: Sequence[BlockCounter] = ()
-) -> dict[str, RankCounter]:
-    """Ranks in both directions by every component of the score.
-
-    Args:
-        scorer: the collections.
-        matches: which captions and videos belong together.
-        others: counters that are shown the fused scores, too.
-    """
-    ranks = collections.defaultdict[str, RankCounter](lambda: RankCounter(matches))
-
-    def counters(component: str) -> list[BlockCounter]:
-        return [ranks[component], *(others if component == FUSED else ())]
-
-    kept: dict[tuple[int, int], ComponentScores] = {}
-    bytes_left = _KEPT_SHARE * scorer.encoded_bytes
-    for strip in scorer.blocks():
-        matched = [block for block in strip if any(each.has_match(*block) for each in counters(FUSED))]
-        for (rows, columns), components in scorer.scores(matched):
-            for component, scores in components.items():
-                for counter in counters(component):
-                    counter.see_matches(scores, rows, columns)
-            size = sum(scores.nbytes for scores in components.values())
-            if size <= bytes_left:
-                kept[rows.start, columns.start] = components
-                bytes_left -= size
-
-    for strip in scorer.blocks():
-        missing = [(rows, columns) for rows, columns in strip if (rows.start, columns.start) not in kept]
-        known = [
-            ((rows, columns), kept.pop((rows.start, columns.start)))
-            for rows, columns in strip
-            if (rows.start, columns.start) in kept
-        ]
-        for (rows, columns), components in (*known, *scorer.scores(missing)):
-            for component, scores in components.items():
-                for counter in counters(component):
-                    counter.count(scores, rows, columns)
-    return dict(ranks)
-
-
-@contextlib.contextmanager
-def score_file(
-    path: pathlib.Path | None, shape: tuple[int, int]
-) -> Iterator[Callable[[Float[np.ndarray, "v t"], slice, slice], None] | None]:
-    """Yields what writes a block of a matrix [v, t] to disk, or None without a path.
-
-    The file appears under its name at the end, when it is complete.
-    """
-    if path is None:
-        yield None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        matrix = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-
-        def write(block: Float[np.ndarray, "v t"], rows: slice, columns: slice) -> None:
-            matrix[rows, columns] = block
-
-        yield write
-        matrix.flush()
-
-
 @functools.cache
 def _compiled_scorer(
     similarity: SimilarityConfig, compute_dtype: str, fusions: tuple[Fusion, ...], mesh: Mesh | None
 ) -> Any:
-    """The scoring function; kept, so that the next evaluation does not compile it again.
+    """Returns the scoring function, which is kept so that the next evaluation does not compile it again.
 
     On a mesh, each device scores all videos with the captions that it holds.
     """

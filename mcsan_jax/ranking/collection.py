@@ -1,4 +1,4 @@
-"""Whole splits on the host, encoded and ready to be compared: videos, and captions with their nodes packed."""
+"""This module keeps whole splits on the host, normalised: videos, and captions with their nodes packed."""
 
 import collections
 import dataclasses
@@ -25,7 +25,7 @@ _NODE_MULTIPLE = 128
 
 @dataclasses.dataclass(frozen=True)
 class VideoCollection:
-    """Normalised videos; each array has a row per video."""
+    """It holds normalised videos; each array has a row per video."""
 
     arrays: list[np.ndarray]
     kind: Any
@@ -35,7 +35,7 @@ class VideoCollection:
 
     @classmethod
     def gather(cls, batches: Iterable[tuple[int, NormalisedVideos]]) -> "VideoCollection":
-        """The first rows of each batch, as many as it says, one batch after the other."""
+        """Joins the first rows of the batches, as many of each as stand beside it."""
         columns: list[list[np.ndarray]] = []
         kind = None
         for rows, batch in batches:
@@ -50,11 +50,11 @@ class VideoCollection:
 
     @property
     def bytes_per_video(self) -> float:
-        """Bytes of a video's arrays."""
+        """Returns the bytes of a video's arrays."""
         return sum(array.nbytes for array in self.arrays) / max(len(self), 1)
 
     def on_devices(self, rows: slice, size: int, mesh: Mesh) -> NormalisedVideos:
-        """Neighbouring videos on every device, filled up as by `take`.
+        """Puts neighbouring videos on every device, filled up as by `take`.
 
         They stay there for whoever compares them next, as long as the collection takes at most half of the memory of
         a device.
@@ -68,13 +68,13 @@ class VideoCollection:
         return block
 
     def take(self, rows: Rows, size: int) -> NormalisedVideos:
-        """Some videos on the device, filled up to `size` with videos without frames."""
+        """Puts some videos on the device, filled up to `size` with videos without frames."""
         return jax.tree.unflatten(self.kind, [_take(array, rows, size) for array in self.arrays])
 
 
 @dataclasses.dataclass(frozen=True)
 class CaptionNodes:
-    """The nodes of captions at one level: unit vectors, one caption after the other, and how many each has."""
+    """They are the nodes of captions at one level: unit vectors, one caption after the other, and how many each has."""
 
     queries: Float[np.ndarray, "m d"]
     counts: Int[np.ndarray, " t"]
@@ -85,24 +85,24 @@ class CaptionNodes:
 
     @property
     def ends(self) -> Int[np.ndarray, " t"]:
-        """Where the nodes of each caption end."""
+        """Returns where the nodes of each caption end."""
         return np.cumsum(self.counts)
 
     def places(self, rows: Rows) -> Int[np.ndarray, " nodes"]:
-        """Indices of the nodes of some captions."""
+        """Returns the indices of the nodes of some captions."""
         counts = self.counts[rows]
         before_own = np.repeat(np.cumsum(counts) - counts, counts)
         return np.repeat((self.ends - self.counts)[rows], counts) + np.arange(counts.sum()) - before_own
 
     def padded(self, rows: Rows) -> NodeSet:
-        """The nodes of some captions on the device, padded to the most that any caption of the collection has."""
+        """Puts the nodes of some captions on the device, padded to the most that any caption of the collection has."""
         mask = np.arange(self.counts.max(initial=1)) < self.counts[rows][:, None]
         nodes = np.zeros((*mask.shape, self.queries.shape[1]), self.queries.dtype)
         nodes[mask] = self.queries[self.places(rows)]
         return NodeSet(jnp.asarray(nodes), jnp.asarray(mask))
 
     def take(self, rows: Rows, size: int, capacity: int) -> PackedNodes:
-        """The nodes of some captions on the device, with capacity for `size` captions and `capacity` nodes."""
+        """Puts the nodes of some captions on the device, in arrays for `size` captions and `capacity` nodes."""
         counts = self.counts[rows]
         total = int(counts.sum())
         present = np.zeros(size, bool)
@@ -121,14 +121,14 @@ class CaptionNodes:
 
 @dataclasses.dataclass(frozen=True)
 class TextCollection:
-    """Normalised captions.
+    """It holds normalised captions.
 
     Attributes:
         pooled: unit vectors of the global level; None without it.
-        nodes: of each other level.
-        attributes: directions of the attribute probabilities.
-        count: number of captions.
-        linear: vectors of the linear branch; None without it.
+        nodes: the nodes of each other level.
+        attributes: the directions of the attribute probabilities.
+        count: the number of captions.
+        linear: the vectors of the linear branch; None without it.
     """
 
     pooled: Float[np.ndarray, "t d"] | None
@@ -139,7 +139,7 @@ class TextCollection:
 
     @classmethod
     def gather(cls, batches: Iterable[tuple[int, NormalisedTexts]]) -> "TextCollection":
-        """The first captions of each batch, as many as it says, one batch after the other."""
+        """Joins the first captions of the batches, as many of each as stand beside it."""
         pooled: list[np.ndarray] = []
         linear: list[np.ndarray] = []
         queries, counts, attributes = (collections.defaultdict(list) for _ in range(3))
@@ -168,7 +168,7 @@ class TextCollection:
         return self.count
 
     def rows(self, rows: Int[np.ndarray, " some"]) -> "TextCollection":
-        """Some of the captions."""
+        """Returns some of the captions."""
         return TextCollection(
             None if self.pooled is None else self.pooled[rows],
             {
@@ -182,13 +182,13 @@ class TextCollection:
 
     @property
     def bytes_per_caption(self) -> float:
-        """Bytes of a caption's arrays, on average."""
+        """Returns the bytes of a caption's arrays, on average."""
         arrays = [nodes.queries for nodes in self.nodes.values()] + list(self.attributes.values())
         arrays += [array for array in (self.pooled, self.linear) if array is not None]
         return sum(array.nbytes for array in arrays) / max(len(self), 1)
 
     def capacity(self, size: int) -> dict[str, int]:
-        """Nodes of each level that any `size` neighbouring captions have at most, rounded up."""
+        """Returns how many nodes of each level any `size` neighbouring captions have at most, rounded up."""
         capacities = {}
         for level, nodes in self.nodes.items():
             ends = nodes.ends
@@ -198,11 +198,11 @@ class TextCollection:
         return capacities
 
     def capacity_for(self, rows: Rows) -> dict[str, int]:
-        """Nodes of each level that these captions have, rounded up."""
+        """Returns how many nodes of each level these captions have, rounded up."""
         return {level: _rounded(int(nodes.counts[rows].sum())) for level, nodes in self.nodes.items()}
 
     def take(self, rows: Rows, size: int, capacity: dict[str, int]) -> NormalisedTexts:
-        """Some captions on the device, filled up to `size` with captions without nodes."""
+        """Puts some captions on the device, filled up to `size` with captions without nodes."""
         return NormalisedTexts(
             None if self.pooled is None else _take(self.pooled, rows, size),
             {level: nodes.take(rows, size, capacity[level]) for level, nodes in self.nodes.items()},
@@ -212,7 +212,7 @@ class TextCollection:
 
 
 def _memory_of(mesh: Mesh) -> float:
-    """Bytes of a device; those of a CPU are the host's, where the collection is already."""
+    """Returns the bytes of a device, without bound for a CPU: its memory is the host's, which has the collection."""
     statistics = mesh.devices.flat[0].memory_stats()
     return statistics["bytes_limit"] if statistics else math.inf
 
@@ -222,7 +222,7 @@ def _rounded(nodes: int) -> int:
 
 
 def _nodes_of_captions(packed: PackedNodes) -> np.ndarray:
-    """How many nodes each caption has."""
+    """Returns how many nodes each caption has [t]."""
     groups, present = np.asarray(packed.groups), np.asarray(packed.present)
     counts = np.zeros(len(present), np.int64)
     counts[present] = np.bincount(groups[groups < len(present)])
@@ -230,19 +230,19 @@ def _nodes_of_captions(packed: PackedNodes) -> np.ndarray:
 
 
 def _first(array: jax.Array, rows: int) -> np.ndarray:
-    """The first rows on the host; a copy, so that the rest can be freed."""
+    """Copies the first rows to the host, so that the rest can be freed."""
     return np.array(np.asarray(array)[:rows])
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
-    """The arrays as one; the list is emptied, so that no more than one array exists twice at a time."""
+    """Returns the arrays as one, and empties the list, so that no array is held for longer than it takes."""
     whole = np.concatenate(arrays)
     arrays.clear()
     return whole
 
 
 def _take(array: np.ndarray, rows: Rows, size: int) -> jax.Array:
-    """Rows of an array on the device, filled up with zeros; neighbouring rows are copied once at most."""
+    """Puts rows of an array on the device, filled up with zeros; neighbouring rows are copied once at most."""
     taken = array[rows]
     if len(taken) < size:
         filled = np.zeros((size, *array.shape[1:]), array.dtype)

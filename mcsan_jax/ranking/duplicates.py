@@ -1,4 +1,4 @@
-"""Captions that say the same: merged into one query by HGR's rule, or counted as probable false negatives.
+"""This module merges captions that say the same into one query, or counts them as probable false negatives.
 
 `data_pipeline.text.same_text` says which texts are the same; training follows the same rule.
 """
@@ -17,7 +17,7 @@ EXAMPLES = 20
 
 @dataclasses.dataclass(frozen=True)
 class MergedCaptions:
-    """One query for each text, and the videos that are relevant to it.
+    """They are one query for each text, and the videos that are relevant to it.
 
     Attributes:
         kept: index of the first caption of each text, ascending [q].
@@ -33,7 +33,7 @@ class MergedCaptions:
 
 
 def merge(texts: Sequence[str], video_of_text: Int[np.ndarray, " t"]) -> MergedCaptions:
-    """HGR's rule: captions of the same text become one query, for which all their videos are relevant.
+    """Merges captions of the same text into one query, to which all their videos are relevant (HGR's rule).
 
     Args:
         texts: of all captions.
@@ -53,7 +53,7 @@ def probable_false_negatives(
     video_ids: Sequence[str],
     ranks: Float[np.ndarray, " t"],
 ) -> dict[str, Any]:
-    """Captions whose text also belongs to another video, which a ranking wrongly counts as a wrong answer.
+    """Counts captions whose text another video has, too, which a ranking wrongly takes for a wrong answer.
 
     Args:
         texts, caption_ids: of all captions.

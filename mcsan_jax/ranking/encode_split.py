@@ -1,4 +1,4 @@
-"""Encodes whole splits, each video and each caption once, and keeps on the host what comparisons need of them."""
+"""This module encodes each video and each caption of a split once, and keeps what comparisons need on the host."""
 
 import collections
 import dataclasses
@@ -29,59 +29,59 @@ Normalised = TypeVar("Normalised", NormalisedVideos, NormalisedTexts)
 
 @runtime_checkable
 class CaptionRows(Protocol):
-    """Which captions the real rows of a batch are."""
+    """They say which captions the real rows of a batch are."""
 
     @property
     def ids(self) -> Sequence[str]:
-        """Caption ids."""
+        """Returns the ids of the captions."""
         ...
 
     @property
     def texts(self) -> Sequence[str]:
-        """What they say."""
+        """Returns what they say."""
         ...
 
     @property
     def videos(self) -> Int[np.ndarray, " t"]:
-        """Index of each caption's video in the order of the videos."""
+        """Returns the index of each caption's video in the order of the videos."""
         ...
 
 
 @runtime_checkable
 class FoilRows(Protocol):
-    """Which foils the real rows of a batch are."""
+    """They say which foils the real rows of a batch are."""
 
     @property
     def kinds(self) -> Sequence[str]:
-        """What each foil changes."""
+        """Returns what each foil changes."""
         ...
 
     @property
     def captions(self) -> Int[np.ndarray, " t"]:
-        """Index of each foil's true caption in the order of the captions."""
+        """Returns the index of each foil's true caption in the order of the captions."""
         ...
 
 
 @runtime_checkable
 class Split(Protocol):
-    """A split that can be read through, in an order that never changes."""
+    """A split can be read through, in an order that never changes."""
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
-        """All videos, in padded batches, with the ids of the real rows."""
+        """Yields all videos, in padded batches, with the ids of the real rows."""
         ...
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        """All captions of all videos."""
+        """Yields all captions of all videos, in padded batches."""
         ...
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
-        """All foils: captions that are false of their video."""
+        """Yields all foils, captions that are false of their video, in padded batches."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoders:
-    """The compiled encoders of a model on a mesh: batches go in from the host, encodings ready to be compared come out.
+    """They are the compiled encoders of a model on a mesh: from batches on the host they make normalised encodings.
 
     Attributes:
         videos: normalised videos, and the logits of their attributes.
@@ -124,7 +124,7 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
 
 @dataclasses.dataclass(frozen=True)
 class EncodedVideos:
-    """The videos of a split.
+    """They are the videos of a split.
 
     Attributes:
         ids: in the order of the records.
@@ -140,7 +140,7 @@ class EncodedVideos:
 
 @dataclasses.dataclass(frozen=True)
 class EncodedCaptions:
-    """The captions of a split.
+    """They are the captions of a split.
 
     Attributes:
         ids, texts: in the order of the records.
@@ -156,7 +156,7 @@ class EncodedCaptions:
     logits: dict[str, Float[np.ndarray, "t _"]] = dataclasses.field(default_factory=dict)
 
     def rows(self, rows: Int[np.ndarray, " some"]) -> "EncodedCaptions":
-        """Some of the captions."""
+        """Returns some of the captions."""
         return EncodedCaptions(
             [self.ids[row] for row in rows],
             [self.texts[row] for row in rows],
@@ -168,7 +168,7 @@ class EncodedCaptions:
 
 @dataclasses.dataclass(frozen=True)
 class EncodedSplit:
-    """A split of which every video and every caption was encoded once.
+    """It is a split of which every video and every caption was encoded once.
 
     Attributes:
         videos, captions: their encodings.
@@ -285,7 +285,7 @@ def _encoded(
     batches: Iterable[tuple[Info, Batch]],
     source: str,
 ) -> Iterator[tuple[Info, Batch, Normalised, Logits]]:
-    """What stands beside each batch, the batch, and what was made of it; raises InputError where there is no batch."""
+    """Yields what stands beside each batch, the batch, and what was made of it; there must be a batch."""
     empty = True
     for info, batch in batches:
         empty = False

@@ -1,4 +1,4 @@
-"""The field's retrieval metrics, from ranks."""
+"""This module makes the field's retrieval metrics from ranks."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ CUTOFFS = (1, 5, 10)
 
 
 def retrieval_metrics(ranks: Ranks) -> dict[str, float]:
-    """R@1, R@5, R@10, R@50 and their geometric mean (but of R@50) in percent, ranks, and the share of tied queries.
+    """Returns R@1, R@5, R@10, R@50 and the geometric mean of the first three in percent, ranks, and the share of ties.
 
     For video-to-text the best-ranked of a video's captions counts (trec_eval's Success@K), under the field's name.
     """
@@ -26,7 +26,7 @@ def retrieval_metrics(ranks: Ranks) -> dict[str, float]:
 
 
 def whole_list_metrics(ranks: PairRanks) -> dict[str, float]:
-    """Mean average precision and nDCG@10 in percent, which look at all relevant items of a query."""
+    """Returns mean average precision and nDCG@10 in percent, which look at all relevant items of a query."""
     return {
         "mAP": 100.0 * float(np.mean(ranks.average_precision())),
         "nDCG@10": 100.0 * float(np.mean(ranks.ndcg(10))),
@@ -34,5 +34,5 @@ def whole_list_metrics(ranks: PairRanks) -> dict[str, float]:
 
 
 def recall_sum(text_to_video: dict[str, float], video_to_text: dict[str, float]) -> float:
-    """Rsum: the sum of the six recalls at 1, 5 and 10 in both directions."""
+    """Returns Rsum, the sum of the six recalls at 1, 5 and 10 in both directions, from 0 to 600."""
     return sum(direction[f"R@{k}"] for direction in (text_to_video, video_to_text) for k in CUTOFFS)

@@ -1,4 +1,4 @@
-"""The best answers of every query, and the items that are among those of too many: hubs.
+"""This module keeps the best answers of every query, and counts the items that are among those of too many: hubs.
 
 Radovanović, Nanopoulos and Ivanović, "Hubs in Space", JMLR 2010: N_k of an item counts the queries that have it among
 their k best answers. Its skewness is the usual measure of hubness: near 0 where items are returned about equally
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data_pipeline.errors import InputError
+from mcsan_jax.ranking.ranks import Gather, SecondRoundCounter
 
 HUB_ANSWERS = 10
 """An item occurs where it is among so many best answers."""
@@ -24,7 +25,7 @@ _ALL = np.uint32((1 << 32) - 1)
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """The best items of every query.
+    """They are the best items of every query.
 
     Attributes:
         items: indices [q, k], the best first, of equal scores the lower index first. A query with fewer than k items
@@ -37,9 +38,9 @@ class Answers:
 
 
 class BestItems:
-    """Keeps the best items of every query while scores come in blocks, in any order and cut in any way.
+    """It keeps the best items of every query while scores come in blocks, in any order and cut in any way.
 
-    Score and index make one whole number that sorts by both: the score in the upper 32 bits, so mapped that its bits
+    A score and an index make one whole number that sorts by both: the score in the upper 32 bits, mapped so that they
     sort as floats do, and the inverted index in the lower ones. So nothing hangs on the cut, and partitioning needs no
     second array. Only entries that reach the query's current k-th best score are looked at.
 
@@ -58,7 +59,7 @@ class BestItems:
         self._keys = np.repeat(_keys(self._worst[:, None], _ALL), k, axis=1)
 
     def add(self, scores: Float[np.ndarray, "q i"], queries: slice, items: slice) -> None:
-        """Takes a block of scores [queries, items].
+        """Takes a block of scores.
 
         Raises:
             InputError: a score is not finite.
@@ -89,8 +90,14 @@ class BestItems:
         self._keys[touched] = merged[:, width:]
         self._worst[touched] = _scores(merged[:, width])
 
+    def share_counts(self, gather: Gather) -> None:
+        """Takes over the best items of other processes, each of which was given other blocks."""
+        self._seen = int(gather(np.array([self._seen])).sum())
+        keys = np.concatenate(gather(self._keys), axis=1)
+        self._keys = np.sort(keys, axis=1)[:, -self._k :]
+
     def answers(self) -> Answers:
-        """The best items of every query, after every score was given once.
+        """Returns the best items of every query, after every score was given once.
 
         Raises:
             ValueError: there were fewer or more scores than queries times items.
@@ -103,8 +110,8 @@ class BestItems:
         return Answers(np.where(np.isfinite(scores), items, -1), scores)
 
 
-class TopAnswers:
-    """The best videos of every text and the best texts of every video, from blocks of the score matrix.
+class TopAnswers(SecondRoundCounter):
+    """They keep the best videos of every text and the best texts of every video, from blocks of the score matrix.
 
     Args:
         k: how many to keep.
@@ -117,7 +124,7 @@ class TopAnswers:
         self._of_videos = BestItems(k, videos, texts)
 
     def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Takes a block [videos, texts]; every block once, in any order.
+        """Takes a block [v, t]; every block must be given once, in any order.
 
         Raises:
             InputError: a score is not finite.
@@ -125,17 +132,22 @@ class TopAnswers:
         self._of_videos.add(block, videos, texts)
         self._of_texts.add(block.T, texts, videos)
 
+    def share_counts(self, gather: Gather) -> None:
+        """Takes over the best answers of other processes."""
+        self._of_texts.share_counts(gather)
+        self._of_videos.share_counts(gather)
+
     def text_to_video(self) -> Answers:
-        """The best videos of every text, after all blocks."""
+        """Returns the best videos of every text, after all blocks."""
         return self._of_texts.answers()
 
     def video_to_text(self) -> Answers:
-        """The best texts of every video, after all blocks."""
+        """Returns the best texts of every video, after all blocks."""
         return self._of_videos.answers()
 
 
 def k_occurrences(answers: Int[np.ndarray, "q k"], items: int) -> Int[np.ndarray, " item"]:
-    """N_k: how many queries have each item among their best answers [items].
+    """Returns N_k, how many queries have each item among their best answers.
 
     Args:
         answers: indices of the k best items of every query [q, k]; −1 is no item.
@@ -145,7 +157,7 @@ def k_occurrences(answers: Int[np.ndarray, "q k"], items: int) -> Int[np.ndarray
 
 
 def skewness(occurrences: np.ndarray) -> float:
-    """Third standardised moment of N_k, Σ(N − μ)³ / (n σ³); 0 where all items occur equally often."""
+    """Returns the third standardised moment of N_k, Σ(N − μ)³ / (n σ³), or 0 where all items occur equally often."""
     # As `scipy.stats.skew`, with which tests compare; to import it takes most of a second.
     deviations = occurrences - np.mean(occurrences)
     spread = np.mean(deviations**2)
@@ -153,12 +165,12 @@ def skewness(occurrences: np.ndarray) -> float:
 
 
 def top_hubs(occurrences: Int[np.ndarray, " item"], count: int) -> Int[np.ndarray, " top"]:
-    """Indices of the items that occur most often, the most frequent first, of equal ones the lower index first."""
+    """Returns the indices of the items that occur most often, the most frequent first; equal ones in their order."""
     return np.argsort(-occurrences, kind="stable")[:count]
 
 
 def hub_summary(answers: Int[np.ndarray, "q k"], ids: Sequence[str], top: int = 10) -> dict[str, Any]:
-    """What an evaluation reports of the hubs in one direction.
+    """Returns what an evaluation reports of the hubs in one direction.
 
     Args:
         answers: indices of the k best items of every query [q, k]; −1 is no item.
@@ -183,13 +195,13 @@ def hub_summary(answers: Int[np.ndarray, "q k"], ids: Sequence[str], top: int = 
 
 
 def _places(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of what is true, row by row."""
+    """Returns the rows and columns of what is true, row by row."""
     flat = np.flatnonzero(np.ascontiguousarray(mask))
     return np.divmod(flat, mask.shape[1])
 
 
 def _keys(scores: np.ndarray, items: np.ndarray | np.uint32) -> np.ndarray:
-    """Numbers that sort by score, and among equal scores the lower item last."""
+    """Returns numbers that sort by score, and among equal scores the lower item last."""
     # Adding zero makes −0.0 the 0.0 that it equals.
     bits = (scores + np.float32(0)).view(np.uint32)
     # Negative floats sort by their bits the wrong way round, and behind the positive ones.

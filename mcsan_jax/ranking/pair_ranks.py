@@ -1,4 +1,4 @@
-"""Where all relevant items stand in a ranking, for measures of the whole list, with ties resolved by expectation.
+"""This module finds where all relevant items stand, for measures of the whole list; ties count by expectation.
 
 A tie group of t items, r of them relevant, stands behind g items, R of them relevant. If the order inside the group is
 random, each of its places g + 1, …, g + t holds a relevant item with probability r/t, and a relevant item at place
@@ -23,7 +23,7 @@ from mcsan_jax.ranking.relevance import Matches
 
 @dataclasses.dataclass(frozen=True)
 class PairRanks:
-    """For each query and each of its relevant items, what stands above that item and what is level with it.
+    """They say for each query and each of its relevant items what stands above that item and what ties with it.
 
     Attributes:
         query: of each pair [p]: position among the queries that have a relevant item, each of which occurs.
@@ -36,13 +36,13 @@ class PairRanks:
     tied: Int[np.ndarray, " p"]
 
     def best(self) -> Ranks:
-        """Ranks of the best relevant item of each query, as `RankCounter` counts them."""
+        """Returns the ranks of the best relevant item of each query, as `RankCounter` counts them."""
         groups = self._groups()
         _, first = np.unique(groups.query, return_index=True)
         return Ranks(groups.greater[first], groups.tied[first], groups.relevant[first])
 
     def average_precision(self) -> Float[np.ndarray, " q"]:
-        """Expected average precision of each query, from 0 to 1."""
+        """Returns the expected average precision of each query, from 0 to 1."""
         groups = self._groups()
         reciprocals = digamma(groups.greater + groups.tied + 1) - digamma(groups.greater + 1)
         before = (groups.above + 1) * reciprocals
@@ -52,7 +52,7 @@ class PairRanks:
         return np.bincount(groups.query, shares) / np.bincount(self.query)
 
     def ndcg(self, k: int) -> Float[np.ndarray, " q"]:
-        """Expected normalised discounted cumulative gain of each query among the first `k`, from 0 to 1.
+        """Returns the expected normalised discounted cumulative gain of each query among the first `k`, from 0 to 1.
 
         A relevant item gains 1, discounted by log2(1 + place), over the most that the query can reach: its relevant
         items in front, k of them at most. This is what trec_eval computes as ndcg_cut.
@@ -75,7 +75,7 @@ class PairRanks:
 
 @dataclasses.dataclass(frozen=True)
 class _TieGroups:
-    """The tie groups that hold a relevant item, those of a query together and from its best to its worst.
+    """They are the tie groups that hold a relevant item, those of a query together and from its best to its worst.
 
     ``relevant`` items of a group are relevant; ``above`` relevant ones stand in better groups.
     """
@@ -88,7 +88,7 @@ class _TieGroups:
 
 
 class PairCounter(MatchedScores):
-    """Counts, for every matched pair and both directions, the items that score above and the same.
+    """It counts, for every matched pair and both directions, the items that score above and the same.
 
     Args:
         matches: the pairs that belong together.
@@ -108,15 +108,15 @@ class PairCounter(MatchedScores):
         self._count_texts(block, videos)
 
     def text_to_video(self) -> PairRanks:
-        """Ranks of the relevant videos of every caption that has one, after all blocks were counted."""
+        """Returns the ranks of the relevant videos of every caption that has one, after all blocks were counted."""
         return self._ranks(self.matches.texts, self._text_counts)
 
     def video_to_text(self) -> PairRanks:
-        """Ranks of the relevant captions of every video that has one, after all blocks were counted."""
+        """Returns the ranks of the relevant captions of every video that has one, after all blocks were counted."""
         return self._ranks(self.matches.videos, self._video_counts)
 
     def _count_videos(self, block: np.ndarray, texts: slice) -> None:
-        """Compares, because most captions have one video only or few: a round for each caption's n-th pair."""
+        """Compares with each caption's n-th pair in the n-th round: most captions have one video only, or few."""
         starts, sizes = self._of_text.starts[texts], self._of_text.sizes[texts]
         for n in range(sizes.max(initial=0)):
             columns = np.flatnonzero(sizes > n)
@@ -126,7 +126,7 @@ class PairCounter(MatchedScores):
             self._text_counts[1, pairs] += count_in_columns(items == self._scores[pairs])
 
     def _count_texts(self, block: np.ndarray, videos: slice) -> None:
-        """Sorts, because most videos have many captions: comparing with each of 20 takes three times as long."""
+        """Sorts the scores, because most videos have many captions: to compare with each of 20 takes thrice as long."""
         width = block.shape[1]
         starts, sizes = self._of_video.starts[videos], self._of_video.sizes[videos]
         for row, start, size in zip(np.sort(block, axis=1), starts, sizes, strict=True):
@@ -142,7 +142,7 @@ class PairCounter(MatchedScores):
 
 
 class _PairsOfQueries:
-    """Pairs in the order of their queries: a query's are ``order[start : start + size]``."""
+    """They are pairs in the order of their queries: those of a query are ``order[start : start + size]``."""
 
     def __init__(self, queries: np.ndarray, count: int) -> None:
         self.order = np.argsort(queries, kind="stable")

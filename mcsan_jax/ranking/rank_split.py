@@ -1,4 +1,4 @@
-"""Exact ranking of a whole split: every caption against every video, in blocks, and the figures of the ranks."""
+"""This module ranks every caption against every video of a split, exactly, and makes the figures of the ranks."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Int
 
 from mcsan_jax.config import Config
-from mcsan_jax.ranking.block_scores import BlockScorer, count_ranks
+from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
+from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.duplicates import merge
 from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
@@ -20,7 +21,7 @@ from mcsan_jax.scoring.multi_level import FUSED
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Figures of one split.
+    """It holds the figures of one split.
 
     Attributes:
         videos, captions: how many were ranked.
@@ -38,13 +39,13 @@ class Evaluation:
 
     @property
     def rsum(self) -> float:
-        """Fused Rsum, by which checkpoints are selected."""
+        """Returns the Rsum of the fused score, by which checkpoints are selected."""
         return self.directions[FUSED]["rsum"]
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoredSplit:
-    """An encoded split, which of its videos and captions are relevant to each other, and their scores.
+    """It holds an encoded split, which of its videos and captions are relevant to each other, and their scores.
 
     Attributes:
         videos, captions: the two sides; with `evaluation.merge_duplicates` each text is there once.
@@ -91,7 +92,7 @@ def rank_split(scored: ScoredSplit) -> Evaluation:
 
 
 def figures_of_components(scored: ScoredSplit, ranks: Mapping[str, RankCounter]) -> Evaluation:
-    """The figures of every component of the score, from its ranks, and of the foils."""
+    """Returns the figures of every component of the score, from its ranks, and of the foils."""
     compositional, counts = _prefer_true(scored)
     return Evaluation(
         len(scored.videos.ids),
@@ -103,14 +104,14 @@ def figures_of_components(scored: ScoredSplit, ranks: Mapping[str, RankCounter])
 
 
 def figures_of(counter: RankCounter) -> dict[str, Any]:
-    """Metrics of both directions, and Rsum."""
+    """Returns the metrics of both directions, and Rsum."""
     t2v = retrieval_metrics(counter.text_to_video())
     v2t = retrieval_metrics(counter.video_to_text())
     return {"t2v": t2v, "v2t": v2t, "rsum": recall_sum(t2v, v2t)}
 
 
 def _prefer_true(scored: ScoredSplit) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    """How often a true caption scores above its foil, with the video to which both belong."""
+    """Returns how often a true caption scores above its foil, with the video to which both belong, in percent."""
     wins: dict[str, list[np.ndarray]] = {}
     kinds: list[str] = []
     for info, foils in scored.foils():

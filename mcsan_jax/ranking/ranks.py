@@ -1,4 +1,4 @@
-"""Where the first relevant item stands in a ranking, with ties resolved by expectation.
+"""This module finds where the first relevant item stands in a ranking; ties count by expectation.
 
 For a query, ``greater`` counts the items that score strictly above its best relevant item, and the tie group is every
 item with exactly that score: ``tied`` items, ``relevant`` of them relevant. If the order inside the group is
@@ -7,6 +7,7 @@ random, the first relevant item is among the first m of the group with probabili
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from scipy.special import gammaln
 
 from mcsan_jax.ranking.relevance import Matches
 
+Gather = Callable[[np.ndarray], np.ndarray]
+"""A function that all processes call, each with an array of the same shape; it returns them stacked [process, …]."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Ranks:
-    """Where the best relevant item of each query stands.
+    """They say where the best relevant item of each query stands.
 
     Attributes:
         greater: items that score above it.
@@ -31,40 +35,44 @@ class Ranks:
     relevant: Int[np.ndarray, " q"]
 
     def expected_rank(self) -> Float[np.ndarray, " q"]:
-        """Expected place of the first relevant item, counted from 1."""
+        """Returns the expected place of the first relevant item, counted from 1."""
         return self.greater + (self.tied + 1) / (self.relevant + 1)
 
     def hit_probability(self, k: int) -> Float[np.ndarray, " q"]:
-        """Probability that a relevant item is among the first `k`."""
+        """Returns the probability that a relevant item is among the first `k`."""
         places = np.clip(k - self.greater, 0, self.tied)
         wrong = self.tied - self.relevant
         misses = np.exp(_log_choose(wrong, places) - _log_choose(self.tied, places))
         return np.where(places > wrong, 1.0, 1.0 - np.where(places > wrong, 0.0, misses))
 
     def tied_fraction(self) -> float:
-        """Share of queries whose best relevant item ties with another."""
+        """Returns the share of queries whose best relevant item ties with another, from 0 to 1."""
         return float(np.mean(self.tied > self.relevant))
 
 
 def text_to_video_ranks(scores: Float[np.ndarray, "v t"], video_of_text: Int[np.ndarray, " t"]) -> Ranks:
-    """Ranks of each caption's video among all videos, from a whole score matrix [v, t]."""
+    """Returns the ranks of each caption's video among all videos, from a whole score matrix."""
     return _count_whole(scores, video_of_text).text_to_video()
 
 
 def video_to_text_ranks(scores: Float[np.ndarray, "v t"], video_of_text: Int[np.ndarray, " t"]) -> Ranks:
-    """Ranks of each video's best caption among all captions, from a whole score matrix [v, t]."""
+    """Returns the ranks of each video's best caption among all captions, from a whole score matrix."""
     return _count_whole(scores, video_of_text).video_to_text()
 
 
 class MatchedScores:
-    """The first of the two rounds in which a score matrix is counted that never exists as a whole.
+    """It does the first of the two rounds in which a score matrix is counted that never exists as a whole.
 
     `see_matches` must be given every block that holds a matched pair; then a subclass' ``count`` must be given every
-    block once. A block must have bit for bit the same scores in both rounds.
+    block once. A block must have bit for bit the same scores in both rounds. Where several processes have a share of
+    the blocks each, they must all call `share_matches` after the first round and `share_counts` after the second.
 
     Args:
         matches: the pairs that belong together.
     """
+
+    _text_counts: Int[np.ndarray, "2 _"]
+    _video_counts: Int[np.ndarray, "2 _"]
 
     def __init__(self, matches: Matches) -> None:
         self.matches = matches
@@ -72,7 +80,7 @@ class MatchedScores:
         self._cells = 0
 
     def has_match(self, videos: slice, texts: slice) -> bool:
-        """Whether the block holds a matched pair."""
+        """Returns whether the block holds a matched pair."""
         return len(self.matches.inside(videos, texts)) > 0
 
     def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
@@ -82,13 +90,23 @@ class MatchedScores:
         rows, columns = self.matches.videos[pairs] - videos.start, self.matches.texts[pairs] - texts.start
         self._scores[pairs] = block[rows, columns]
 
+    def share_matches(self, gather: Gather) -> None:
+        """Takes over the scores of matched pairs that other processes saw."""
+        self._scores = np.fmax.reduce(gather(self._scores))
+
+    def share_counts(self, gather: Gather) -> None:
+        """Adds what other processes counted."""
+        self._cells = int(gather(np.array([self._cells])).sum())
+        self._text_counts = gather(self._text_counts).sum(axis=0)
+        self._video_counts = gather(self._video_counts).sum(axis=0)
+
     def _counted(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
-        """A block that `count` takes."""
+        """Returns a block that `count` takes, and notes its size."""
         self._cells += block.size
         return self._checked(block, videos, texts)
 
     def _checked(self, block: np.ndarray, videos: slice, texts: slice) -> np.ndarray:
-        """The block in float32, so that a matched score equals itself when it is met again."""
+        """Returns the block in float32, so that a matched score equals itself when it is met again."""
         if not np.all(np.isfinite(block)):
             row, column = (int(i[0]) for i in np.nonzero(~np.isfinite(block)))
             raise ValueError(
@@ -98,7 +116,7 @@ class MatchedScores:
         return np.asarray(block, np.float32)
 
     def _require_all(self) -> None:
-        """Blocks that were left out, or counted twice, would give plausible ranks."""
+        """Refuses ranks of which a block was left out, or counted twice: they would look plausible."""
         unseen = int(np.sum(np.isnan(self._scores)))
         cells = self.matches.video_count * self.matches.text_count
         if unseen or self._cells != cells:
@@ -108,8 +126,22 @@ class MatchedScores:
             )
 
 
+class SecondRoundCounter:
+    """It needs the blocks of a score matrix in the second round alone; see `MatchedScores`."""
+
+    def has_match(self, videos: slice, texts: slice) -> bool:
+        """Returns False."""
+        return False
+
+    def see_matches(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
+        """Does nothing."""
+
+    def share_matches(self, gather: Gather) -> None:
+        """Does nothing."""
+
+
 class RankCounter(MatchedScores):
-    """Counts the ranks of the best relevant items in both directions.
+    """It counts the ranks of the best relevant items in both directions.
 
     Args:
         matches: the pairs that belong together.
@@ -133,6 +165,12 @@ class RankCounter(MatchedScores):
         np.maximum.at(self.best_of_text, self.matches.texts[pairs], self._scores[pairs])
         np.maximum.at(self.best_of_video, self.matches.videos[pairs], self._scores[pairs])
 
+    def share_matches(self, gather: Gather) -> None:
+        """Takes over the best scores that other processes saw, too."""
+        super().share_matches(gather)
+        self.best_of_text = gather(self.best_of_text).max(axis=0)
+        self.best_of_video = gather(self.best_of_video).max(axis=0)
+
     def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
         """Counts, for a block [videos, texts], what scores above or equal to the best matched pairs."""
         block = self._counted(block, videos, texts)
@@ -144,11 +182,11 @@ class RankCounter(MatchedScores):
         self._video_counts[1, videos] += count_in_rows(block == best)
 
     def text_to_video(self) -> Ranks:
-        """Ranks of all captions that have a video, after all blocks were counted."""
+        """Returns the ranks of all captions that have a video, after all blocks were counted."""
         return self._ranks(self.matches.texts, self.best_of_text, self._text_counts)
 
     def video_to_text(self) -> Ranks:
-        """Ranks of all videos that have a caption, after all blocks were counted."""
+        """Returns the ranks of all videos that have a caption, after all blocks were counted."""
         return self._ranks(self.matches.videos, self.best_of_video, self._video_counts)
 
     def _ranks(self, queries: np.ndarray, best: np.ndarray, counts: np.ndarray) -> Ranks:
@@ -159,12 +197,12 @@ class RankCounter(MatchedScores):
 
 
 def count_in_columns(mask: Bool[np.ndarray, "v t"]) -> Int[np.ndarray, " t"]:
-    """How many of each column are true, faster than numpy's own sum of booleans."""
+    """Counts how many of each column are true, faster than numpy's own sum of booleans."""
     return mask.sum(axis=0, dtype=np.int32)
 
 
 def count_in_rows(mask: Bool[np.ndarray, "v t"]) -> Int[np.ndarray, " v"]:
-    """How many of each row are true, faster than numpy's own sum of booleans."""
+    """Counts how many of each row are true, faster than numpy's own sum of booleans."""
     return np.bitwise_count(np.packbits(mask, axis=1)).sum(axis=1, dtype=np.int64)
 
 
@@ -177,6 +215,6 @@ def _count_whole(scores: np.ndarray, video_of_text: np.ndarray) -> RankCounter:
 
 
 def _log_choose(n: np.ndarray, m: np.ndarray) -> Any:
-    """log C(n, m); the caller handles m > n."""
+    """Returns log C(n, m); the caller handles m > n."""
     m = np.minimum(m, n)
     return gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)

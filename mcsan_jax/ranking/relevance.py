@@ -1,4 +1,4 @@
-"""The videos and captions that are relevant to each other."""
+"""This module says which videos and captions are relevant to each other."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ from data_pipeline.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Matches:
-    """The pairs that belong together: any number of captions per video, and of videos per caption.
+    """They are the pairs that belong together: any number of captions per video, and of videos per caption.
 
     Attributes:
         videos: index of each pair's video [p].
@@ -51,7 +51,7 @@ class Matches:
 
     @classmethod
     def of_owners(cls, video_of_text: Int[np.ndarray, " t"], video_count: int) -> "Matches":
-        """Captions that belong to one video each.
+        """Returns the pairs of captions that belong to one video each.
 
         Args:
             video_of_text: index of each caption's video [t].
@@ -62,24 +62,24 @@ class Matches:
 
     @functools.cached_property
     def queried_texts(self) -> Int[np.ndarray, " q"]:
-        """Captions that have a relevant video, ascending: the queries of text-to-video."""
+        """Returns the captions that have a relevant video, ascending: the queries of text-to-video."""
         return np.unique(self.texts)
 
     @functools.cached_property
     def queried_videos(self) -> Int[np.ndarray, " q"]:
-        """Videos that have a relevant caption, ascending: the queries of video-to-text."""
+        """Returns the videos that have a relevant caption, ascending: the queries of video-to-text."""
         return np.unique(self.videos)
 
     def videos_of_texts(self) -> Int[np.ndarray, "t most"]:
-        """The relevant videos of every caption, ascending [t, most]; -1 fills."""
+        """Returns the relevant videos of every caption, ascending; −1 fills the places that are left."""
         return _slots(self.texts, self.videos, self.text_count)
 
     def texts_of_videos(self) -> Int[np.ndarray, "v most"]:
-        """The relevant captions of every video, ascending [v, most]; -1 fills."""
+        """Returns the relevant captions of every video, ascending; −1 fills the places that are left."""
         return _slots(self.videos, self.texts, self.video_count)
 
     def inside(self, videos: slice, texts: slice) -> Int[np.ndarray, " p"]:
-        """Indices of the pairs whose video and caption lie in a block of the score matrix."""
+        """Returns the indices of the pairs whose video and caption lie in a block of the score matrix."""
         order, starts = self._by_text
         pairs = order[starts[texts.start] : starts[texts.stop]]
         of_pairs = self.videos[pairs]
@@ -87,7 +87,7 @@ class Matches:
 
     @functools.cached_property
     def _by_text(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs in the order of their captions, and where each caption's begin."""
+        """Returns the pairs in the order of their captions, and where those of each caption begin."""
         order = np.argsort(self.texts, kind="stable")
         return order, np.searchsorted(self.texts[order], np.arange(self.text_count + 1))
 

@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from data_pipeline.errors import InputError
-from data_pipeline.host.files import write_text
+from data_pipeline.host.files import check_writable, write_text
 from mcsan_jax.report.contents import Section
 from mcsan_jax.report.provenance_sections import config_section, describe_runs
 from mcsan_jax.report.query_sections import failure_section, false_negative_section
@@ -91,3 +91,4 @@ def _check_path(path: Path) -> None:
         raise InputError(f"{path}: the folder {folder} does not exist; make it first, or give another --out")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file to be written with --out")
+    check_writable(folder, "name another file with --out")

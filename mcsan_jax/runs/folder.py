@@ -1,13 +1,14 @@
 """This module knows the folder of a run: where its files are, and whether it fits the configuration at hand."""
 
+import dataclasses
 import json
 import pathlib
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_pipeline.errors import InputError
-from data_pipeline.host.files import write_text
+from data_pipeline.errors import InputError, nearest_name
+from data_pipeline.host.files import check_writable, write_text
 from mcsan_jax.config import Config
 from mcsan_jax.runs.record import EvaluationRecord, package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
@@ -61,6 +62,7 @@ class RunFolder:
         Raises:
             InputError: it holds another run; the message lists the fields that differ.
         """
+        config = self.with_stored_limits(config)
         identity = {"data_fingerprint": data_fingerprint, **plain(flatten(config))}
         if self._identity_file.is_file():
             stored = self._read_identity()
@@ -74,6 +76,26 @@ class RunFolder:
             stored = {**identity, "versions": package_versions()}
         content = {**stored, "command": list(command)} if command else stored
         write_text(self._identity_file, json.dumps(content, indent=1) + "\n")
+
+    def check_writable(self, advice: str = "name another folder with --workdir") -> None:
+        """Tries whether the folder can be made or written, before long work, and leaves nothing behind.
+
+        Raises:
+            InputError: it cannot; the message ends with the advice.
+        """
+        check_writable(self.folder, advice)
+
+    def with_stored_limits(self, config: Config) -> Config:
+        """Returns the configuration with the run's own limits of a caption where it leaves them to the data.
+
+        A folder without a run leaves them open.
+
+        Raises:
+            InputError: the run's configuration is damaged or of another version.
+        """
+        if not self._identity_file.is_file():
+            return config
+        return dataclasses.replace(config, data=config.data.with_limits(self.stored_config().data.limits))
 
     def stored_config(self) -> Config:
         """Returns the configuration of the run in the folder.
@@ -144,10 +166,10 @@ class RunFolder:
         """
         path, command = self.record_file(split, merged), self.evaluate_command(split, merged)
         if not path.is_file():
-            others = ", ".join(self.evaluated_splits(merged)) or "none"
+            others = self.evaluated_splits(merged)
             raise InputError(
-                f"{path}: no such file, split {split!r} was never evaluated{_in_this_way(merged)} (evaluated: "
-                f"{others}); do so with: {command}"
+                f"{path}: no such file, split {split!r} was never evaluated{_in_this_way(merged)} "
+                f"({nearest_name(split, others)}evaluated: {', '.join(others) or 'none'}); do so with: {command}"
             )
         record = EvaluationRecord.read(path, command)
         if (record.split, record.merged_duplicates) != (split, merged):
@@ -176,12 +198,13 @@ class RunFolder:
             content = json.loads(self._identity_file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(
-                f"{self._identity_file} is damaged ({error}); choose another --workdir, or delete {self.folder}"
+                f"{self._identity_file} is damaged ({error}); restore it from a copy, or delete {self.folder} and "
+                "train again"
             ) from error
         if not isinstance(content, dict):
             raise InputError(
-                f"{self._identity_file} is damaged: expected an object, found {content!r:.60}; choose another "
-                f"--workdir, or delete {self.folder}"
+                f"{self._identity_file} is damaged: expected an object, found {content!r:.60}; restore it from a copy, "
+                f"or delete {self.folder} and train again"
             )
         return content
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from absl import logging
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, make_embedded_data
 from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.sharding import make_mesh, runs_kernel
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment, for_use, variables_of
 
@@ -60,16 +61,25 @@ def open_experiment(
     """Returns the experiment of a run, without a checkpoint, and the folder of its data; see `open_run`."""
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
-    config = run.stored_config()
+    config, mesh = run.stored_config(), make_mesh()
+    kernel = config.similarity.kernel
     config = dataclasses.replace(
         config,
         data=config.data if data is None else dataclasses.replace(config.data, dir=str(data)),
+        # The run may have been trained on devices that have a faster form.
+        similarity=dataclasses.replace(
+            config.similarity, kernel=kernel if runs_kernel(kernel, mesh) else "xla"
+        ),
         evaluation=dataclasses.replace(config.evaluation, merge_duplicates=merge_duplicates),
     )
-    folder = find_prepared_data(config.data)
+    folder = find_prepared_data(config.data, "--data") if data is None else data
     manifest = Manifest.load(folder)
-    run.claim(config, manifest.fingerprint)
-    return build_experiment(config, manifest), folder
+    if manifest.fingerprint != run.identity().get("data_fingerprint"):
+        raise InputError(
+            f"{folder} is not the data that {run.folder} was trained on: its fingerprint is {manifest.fingerprint}; "
+            "name the folder of that data with --data=DIR"
+        )
+    return build_experiment(config, manifest, mesh, trains=False), folder
 
 
 def best_checkpoint(experiment: Experiment, checkpoints: CheckpointStore) -> tuple[int, dict[str, Any]]:
@@ -95,25 +105,33 @@ def check_split(manifest: Manifest, split: str) -> None:
     """
     if split not in manifest.splits:
         raise InputError(
-            f"no split {split!r} in the prepared data; it has {', '.join(sorted(manifest.splits))}"
+            f"no split {split!r} in the prepared data; {nearest_name(split, manifest.splits)}it has "
+            f"{', '.join(sorted(manifest.splits))}"
         )
 
 
-def find_prepared_data(config: DataConfig) -> pathlib.Path:
+def find_prepared_data(config: DataConfig, flag: str = "--config.data.dir") -> pathlib.Path:
     """Returns the folder of the prepared data, and makes the embedded data set where it is absent.
 
+    Args:
+        config: names the folder.
+        flag: of the command that asks, which names another folder.
+
     Raises:
-        InputError: there is none; names the folder looked in, what to download and the command that prepares it.
+        InputError: there is none; names the folder looked in and the flag and, for a training, what to download and
+            the command that prepares it.
     """
     folder = pathlib.Path(config.dir)
     if (folder / MANIFEST_NAME).is_file():
         return folder
     if config.made_from == "moving_shapes":
         print(f"making the embedded data set in {folder}", flush=True)
-        make_embedded_data(folder)
+        make_embedded_data(folder, flag)
         return folder
     where = folder.absolute() if config.dir else "(config.data.dir is empty)"
-    raise InputError(
-        f"no prepared data: looked for {MANIFEST_NAME} in {where}.\n{config.prepare_hint}\n"
-        "Data prepared elsewhere is used with --config.data.dir=DIR in training, with --data=DIR in mcsan eval."
-    )
+    missing = f"no prepared data: looked for {MANIFEST_NAME} in {where}"
+    if flag == "--data":
+        raise InputError(
+            f"{missing}, where it was in training; name the folder where it is now with --data=DIR"
+        )
+    raise InputError(f"{missing}.\n{config.prepare_hint}\nData prepared elsewhere is used with {flag}=DIR.")

@@ -1,4 +1,4 @@
-"""The similarity matrix of a node level in blocks of videos and packed nodes.
+"""This module computes the similarity matrix of a node level in blocks of videos and packed nodes.
 
 A block holds the cosines of some videos' frames and some nodes; it lives only while it is computed, in the forward
 pass and, computed again, in the backward pass. What stays is the matrix of videos and captions. A block without a
@@ -21,7 +21,7 @@ NodeScorer = Callable[[FrameSet, Float[Array, "block d"]], Float[Array, "v block
 
 
 def block_sizes(videos: int, frames: int, nodes: int, budget: int) -> tuple[int, int]:
-    """How many videos and nodes make a block whose float32 cosines need at most `budget` bytes.
+    """Returns how many videos and how many nodes make a block whose float32 cosines need at most `budget` bytes.
 
     It holds some eight times as many frames as nodes: few nodes leave little padding in the last block, and a product
     of this shape still runs at full speed. One video and one node are the least.
@@ -36,7 +36,7 @@ def block_sizes(videos: int, frames: int, nodes: int, budget: int) -> tuple[int,
 def mean_node_similarity(
     frames: FrameSet, nodes: PackedNodes, score_nodes: NodeScorer, budget: int
 ) -> Float[Array, "v t"]:
-    """The mean over each caption's nodes of their scores with each video; zero for captions without nodes.
+    """Returns the mean over each caption's nodes of their scores with each video, zero for captions without nodes.
 
     Args:
         frames: normalised frames of the videos.
@@ -88,13 +88,13 @@ def _add_block(
 
 
 def _split_rows(array: Array, size: int) -> Array:
-    """Rows in blocks of `size`; the last one is filled up with zeros, which are videos without frames."""
+    """Returns rows in blocks of `size` [block, size, …]; zeros, videos without frames, fill up the last one."""
     padding = [(0, -array.shape[0] % size)] + [(0, 0)] * (array.ndim - 1)
     return jnp.pad(array, padding).reshape(-1, size, *array.shape[1:])
 
 
 def _split_nodes(nodes: PackedNodes, size: int) -> tuple[Array, Array, Array]:
-    """Nodes in blocks of `size`; the last one is filled up with padding."""
+    """Returns nodes in blocks of `size` [block, size, …]; padding fills up the last one."""
     missing = -nodes.groups.shape[0] % size
     queries = jnp.pad(nodes.queries, ((0, missing), (0, 0)))
     groups = jnp.pad(nodes.groups, (0, missing), constant_values=nodes.present.shape[0])

@@ -1,4 +1,4 @@
-"""The score of a video and a node of a caption: the field's stacked attention over the video's frames.
+"""This module scores a video and a node of a caption by the field's stacked attention over the video's frames.
 
 With frame vectors V and a node vector P (Lee et al. 2018; Chen et al. 2020):
 
@@ -45,7 +45,7 @@ CANCELLATION = 1 / 400
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class FrameSet:
-    """Frames of videos, made ready to be compared with any number of nodes.
+    """A frame set holds the frames of videos, made ready to be compared with any number of nodes.
 
     Attributes:
         directions: frame vectors of unit length; zero for padding and zero vectors.
@@ -59,7 +59,7 @@ class FrameSet:
 
 
 def normalise_frames(frames: NodeSet, product_dtype: jnp.dtype | None = None) -> FrameSet:
-    """Directions, relative lengths and Gram matrices of videos' frames."""
+    """Returns directions, relative lengths and Gram matrices of videos' frames."""
     directions, lengths = direction_and_length(jnp.where(frames.mask[:, :, None], frames.vectors, 0))
     longest = jax.lax.stop_gradient(jnp.max(lengths, axis=1, keepdims=True))
     relative = lengths / jnp.where(longest > 0, longest, 1.0)
@@ -73,7 +73,7 @@ def attended_similarity(
     smoothing: float = SMOOTHING,
     product_dtype: jnp.dtype | None = None,
 ) -> Float[Array, "v m"]:
-    """Score of every video and every node, as in the module's formula; the reference for other forms of it.
+    """Returns the score of every video and every node by the module's formula, as a reference for other forms of it.
 
     Args:
         frames: normalised frames.
@@ -127,7 +127,7 @@ _scores.defvjp(_forward, _backward)
 def _gram_form(
     inputs: Inputs, smoothing: float, product_dtype: jnp.dtype | None
 ) -> tuple[Float[Array, "v m"], Bool[Array, "v m"]]:
-    """Scores, and for which pairs they are worth little because frames cancel."""
+    """Returns scores, and which of them are inexact because frames cancel."""
     directions, lengths, gram, queries = inputs
     # The axis of nodes comes last: it is long, so that what follows the product runs in full vector registers.
     cosines = product("vfd,md->vfm", directions, queries, product_dtype)
@@ -147,7 +147,7 @@ def _gram_form(
 
 
 def _direct_form(inputs: Inputs, smoothing: float, product_dtype: jnp.dtype | None) -> Float[Array, "v m"]:
-    """Scores from attended vectors, which are built for one video at a time [m, d], also for the gradient."""
+    """Returns scores from attended vectors, which are built for one video at a time [m, d], also for the gradient."""
     directions, lengths, _, queries = inputs
 
     def of_video(directions: Float[Array, "f d"], lengths: Float[Array, " f"]) -> Float[Array, " m"]:
@@ -171,7 +171,7 @@ def replace_cancelled(
     smoothing: float,
     product_dtype: jnp.dtype | None,
 ) -> Float[Array, "v m"]:
-    """The scores with those of marked pairs computed again in the direct form.
+    """Returns the scores, with those of marked pairs computed again in the direct form.
 
     Without a marked pair this costs nothing but the look. With one, all given pairs are computed again, one video
     after the other, and only the marked scores are taken.
@@ -191,7 +191,7 @@ def replace_cancelled(
 
 
 def frame_weights(cosines: Float[Array, "v f m"], smoothing: float) -> Float[Array, "v f m"]:
-    """exp(λ r̂_f − λ), the attention to each frame up to a common factor; padding is to be left out by the caller."""
+    """Returns exp(λ r̂_f − λ), the attention to each frame up to a common factor; the caller leaves out padding."""
     positive = jax.nn.relu(cosines)
     squared = jnp.sum(positive * positive, axis=1, keepdims=True)
     inverse_norm = jax.lax.rsqrt(jnp.maximum(squared, FLOOR**2))

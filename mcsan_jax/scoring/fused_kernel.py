@@ -1,4 +1,4 @@
-"""The score of videos' frames and nodes as one GPU kernel: the cosines of frames and nodes never leave the chip.
+"""This module scores videos and nodes by one GPU kernel: the cosines of frames and nodes never leave the chip.
 
 `mcsan_jax.scoring.frame_attention` defines the score and computes it with XLA, which writes the cosines
 ``[v, f, m]`` to memory and reads them again. Here a program takes a few videos and a tile of nodes, sums the cosines
@@ -51,7 +51,7 @@ def fused_attended_similarity(
     product_dtype: jnp.dtype | None,
     interpret: bool = False,
 ) -> Float[Array, "v m"]:
-    """Score of every video and every node, equal to `attended_similarity` but for rounding.
+    """Returns the score of every video and every node, equal to `attended_similarity` but for rounding.
 
     Args:
         frames: normalised frames, at most `MAXIMUM_FRAMES` of a video.
@@ -175,7 +175,7 @@ def _score_tile(
 def _score_video(
     cosines: Float[Array, "f m"], lengths: Float[Array, " f"], gram: Float[Array, "f f"], smoothing: float
 ) -> Float[Array, " m"]:
-    """The Gram form from the cosines of one video on; Triton has no product with a leading axis."""
+    """Computes the Gram form from the cosines of one video on; Triton has no product with a leading axis."""
     positive = jnp.maximum(cosines, 0.0)
     squared = jnp.sum(positive * positive, axis=0, keepdims=True)
     inverse_norm = jax.lax.rsqrt(jnp.maximum(squared, FLOOR**2))
@@ -189,10 +189,10 @@ def _score_video(
 
 
 def _product(x: Float[Array, "f k"], y: Float[Array, "k m"], dtype: jnp.dtype) -> Float[Array, "f m"]:
-    """A product of blocks with sums of type `dtype`; without the precision, float32 would be cut to 10 bits."""
+    """Returns a product of blocks, summed as `dtype`; without the precision, float32 would be cut to 10 bits."""
     return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST, preferred_element_type=dtype)
 
 
 def _pad(x: Array, multiples: tuple[int, ...]) -> Array:
-    """Zeros after the end of each axis, up to a multiple of the given number."""
+    """Adds zeros after the end of each axis, up to a multiple of the given number."""
     return jnp.pad(x, [(0, -size % multiple) for size, multiple in zip(x.shape, multiples, strict=True)])

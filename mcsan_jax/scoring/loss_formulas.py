@@ -1,9 +1,10 @@
-"""The formulas of the losses: of queries that should rank their matched item first, and of attribute logits.
+"""This module has the formulas of the losses, those of queries and of attribute logits.
 
-The ranking losses, the triplet loss and InfoNCE, take the scores of some queries with all candidates, so that one
-function serves both directions and any share of the queries. Which candidates are positive is given as a matrix: other
-captions that are relevant to a video (its own other captions, or captions of the same text) are never used as
-negatives. The attribute losses are focal binary cross-entropy and the divergence between the two modalities.
+The ranking losses, the triplet loss and InfoNCE, want the matched item of a query first. They take the scores of some
+queries with all candidates, so that one function serves both directions and any share of the queries. A matrix says
+which candidates are positive: other captions that are relevant to a video (its own other captions, or captions of the
+same text) are never used as negatives. The attribute losses are focal binary cross-entropy and the divergence between
+the two modalities.
 """
 
 import jax
@@ -21,7 +22,7 @@ def triplet_losses(
     margin: float,
     hardest: bool = True,
 ) -> Float[Array, " q"]:
-    """Hinge loss of each query; Faghri et al. 2018, VSE++.
+    """Returns the hinge loss of each query (Faghri et al. 2018, VSE++), in units of the score.
 
     ``max over negatives j of [margin − matched + s_j]₊``; with ``hardest=False`` the maximum is a sum.
 
@@ -43,7 +44,7 @@ def info_nce_losses(
     temperature: Float[Array, ""] | float,
     form: str = SEPARATE,
 ) -> Float[Array, " q"]:
-    """InfoNCE (van den Oord et al. 2018) of each query, in one of three forms for several positives.
+    """Returns InfoNCE (van den Oord et al. 2018) of each query, in one of three forms for several positives.
 
     For a query with positives P and negatives N, with z = score / temperature and A = P ∪ N:
 
@@ -91,7 +92,7 @@ def focal_binary_cross_entropy(
     alpha: float,
     gamma: float,
 ) -> Float[Array, " b"]:
-    """Focal binary cross-entropy of each example (Lin et al. 2017), summed over attributes.
+    """Returns the focal binary cross-entropy of each example (Lin et al. 2017), summed over attributes.
 
     ``−α y (1−p)^γ log p − (1−α)(1−y) p^γ log(1−p)`` with p = σ(logit), computed from log σ so that it is finite for
     any finite logit. γ = 0 and α = ½ give half the binary cross-entropy. The loss is in nats.
@@ -116,7 +117,7 @@ def attribute_divergence(
     temperature: float,
     stop_gradient: bool,
 ) -> Float[Array, " b"]:
-    """Kullback–Leibler divergence between the attribute distributions of each video and its caption.
+    """Returns the Kullback–Leibler divergence between the attribute distributions of each video and its caption.
 
     Distributions are the softmax of logits / temperature; the divergence (Kullback and Leibler 1951) is in nats. With T
     for text and V for video:

@@ -1,4 +1,4 @@
-"""The losses of a batch as objects with a name, a weight and a value; a new one is written and listed here.
+"""This module has the losses of a batch as objects with a name, a weight and a value; it is where one adds another.
 
 `make_losses` lists the losses of a configuration. Training sums them by their weights and logs each as
 ``loss/<name>``; the terminal and the report take the names from there.
@@ -25,7 +25,7 @@ from mcsan_jax.scoring.loss_formulas import (
 
 @dataclasses.dataclass(frozen=True)
 class RankedQueries:
-    """Queries of one device with all candidates of the global batch.
+    """They are the queries of one device, with all candidates of the global batch.
 
     Attributes:
         scores: fused scores.
@@ -44,7 +44,7 @@ class RankedQueries:
 
 @dataclasses.dataclass(frozen=True)
 class LossInputs:
-    """What a loss may be made of: the rows of a batch that one device holds.
+    """They are what a loss may be made of: the rows of a batch that one device holds.
 
     Attributes:
         videos: encoded videos [v, …].
@@ -64,53 +64,53 @@ class LossInputs:
 
     @property
     def captions_per_video(self) -> int:
-        """Captions of each video."""
+        """Returns how many captions each video has."""
         return len(self.batch.texts.caption_group) // len(self.batch.example_mask)
 
     @property
     def real_videos(self) -> Bool[Array, " v"]:
-        """Which videos are not padding."""
+        """Returns which videos are not padding."""
         return jnp.asarray(self.batch.example_mask)
 
     @property
     def real_texts(self) -> Bool[Array, " t"]:
-        """Which captions are not padding."""
+        """Returns which captions are not padding."""
         return jnp.repeat(self.real_videos, self.captions_per_video)
 
     def mean(self, values: Float[Array, " b"], mask: Bool[Array, " b"]) -> Float[Array, ""]:
-        """Mean of the values of the global batch whose mask is True."""
+        """Returns the mean of the values of the global batch whose mask is True."""
         return mean_over_examples(values, mask, self.axis)
 
 
 @runtime_checkable
 class Loss(Protocol):
-    """A number to minimise."""
+    """A loss is a number to minimise."""
 
     @property
     def name(self) -> str:
-        """Under which it is logged; of a loss of one level ``<loss>/<level>``."""
+        """Returns the name under which it is logged; that of a loss of one level is ``<loss>/<level>``."""
         ...
 
     @property
     def weight(self) -> float:
-        """With which it counts in the total."""
+        """Returns the weight with which it counts in the total."""
         ...
 
     def value(self, inputs: LossInputs) -> Float[Array, ""]:
-        """The loss of the global batch, before it is weighed; the same on all devices."""
+        """Returns the loss of the global batch before it is weighed, the same on all devices."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class RankingLoss:
-    """Triplet loss or InfoNCE: the mean over videos as queries plus the mean over captions as queries."""
+    """It is the triplet loss or InfoNCE: the mean over videos as queries plus the mean over captions as queries."""
 
     config: LossConfig
     name: str = "ranking"
     weight: float = 1.0
 
     def value(self, inputs: LossInputs) -> Float[Array, ""]:
-        """The ranking loss; InfoNCE is halved, as in its usual symmetric form."""
+        """Returns the ranking loss; InfoNCE is halved, as in its usual symmetric form."""
         total = jnp.zeros((), jnp.float32)
         for queries in inputs.ranked():
             total += inputs.mean(self._of_queries(queries, inputs.temperature), queries.real)
@@ -128,23 +128,23 @@ class RankingLoss:
 
 @dataclasses.dataclass(frozen=True)
 class FocalLoss:
-    """Focal binary cross-entropy of the attributes of a level: the mean over videos plus that over captions."""
+    """It is the focal binary cross-entropy of a level's attributes: the mean over videos plus that over captions."""
 
     config: LossConfig
     level: str
 
     @property
     def name(self) -> str:
-        """With its level."""
+        """Returns its name with that of its level."""
         return f"fbce/{self.level}"
 
     @property
     def weight(self) -> float:
-        """As configured."""
+        """Returns the configured weight."""
         return self.config.focal_weight
 
     def value(self, inputs: LossInputs) -> Float[Array, ""]:
-        """The loss in nats, summed over attributes."""
+        """Returns the loss in nats, summed over attributes."""
         total = jnp.zeros((), jnp.float32)
         for encoding, labels, real in (
             (inputs.videos, inputs.batch.videos.labels, inputs.real_videos),
@@ -162,23 +162,23 @@ class FocalLoss:
 
 @dataclasses.dataclass(frozen=True)
 class DivergenceLoss:
-    """Kullback–Leibler divergence between the attributes of captions and of their videos at a level."""
+    """It is the Kullback–Leibler divergence between the attributes of captions and of their videos at a level."""
 
     config: LossConfig
     level: str
 
     @property
     def name(self) -> str:
-        """With its level."""
+        """Returns its name with that of its level."""
         return f"kl/{self.level}"
 
     @property
     def weight(self) -> float:
-        """As configured."""
+        """Returns the configured weight."""
         return self.config.divergence_weight
 
     def value(self, inputs: LossInputs) -> Float[Array, ""]:
-        """The divergence in nats, averaged over the captions that have the level."""
+        """Returns the divergence in nats, averaged over the captions that have the level."""
         losses = attribute_divergence(
             jnp.repeat(inputs.videos.attribute_logits[self.level], inputs.captions_per_video, axis=0),
             inputs.texts.attribute_logits[self.level],
@@ -191,7 +191,7 @@ class DivergenceLoss:
 
 
 def make_losses(config: LossConfig, levels: Iterable[str]) -> Sequence[Loss]:
-    """The losses that are switched on.
+    """Returns the losses that are switched on.
 
     Args:
         config: weights and forms of the losses.
@@ -208,7 +208,7 @@ def make_losses(config: LossConfig, levels: Iterable[str]) -> Sequence[Loss]:
 def mean_over_examples(
     values: Float[Array, " b"], example_mask: Bool[Array, " b"], axis: str | None = None
 ) -> Float[Array, ""]:
-    """Mean of the values whose mask is True; zero where there is none.
+    """Returns the mean of the values whose mask is True, zero where there is none.
 
     Args:
         values: one number per example.

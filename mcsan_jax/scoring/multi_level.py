@@ -1,4 +1,4 @@
-"""Scores of every video and caption from their encodings: each level alone, attributes, and all fused."""
+"""This module scores every video and caption by each level alone, by their attributes, and by all of these fused."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ USUAL_ATTRIBUTE_SHARE = 0.3
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Similarity matrices: the fused score, and its components: level scores, attribute score, linear score."""
+    """They are the matrix of fused scores, and those of the components of which it is made."""
 
     fused: Float[Array, "v t"]
     components: dict[str, Float[Array, "v t"]]
@@ -37,7 +37,7 @@ def score(
     config: SimilarityConfig,
     product_dtype: jnp.dtype | None = None,
 ) -> Scores:
-    """All similarity matrices of a set of videos and a set of captions, as they come from the encoders."""
+    """Returns all similarity matrices of a set of videos and a set of captions, as they come from the encoders."""
     return score_normalised(
         normalise_videos(videos, product_dtype), normalise_texts(texts), parameters, config, product_dtype
     )
@@ -50,7 +50,7 @@ def score_normalised(
     config: SimilarityConfig,
     product_dtype: jnp.dtype | None = None,
 ) -> Scores:
-    """All similarity matrices of normalised videos and captions.
+    """Returns all similarity matrices of normalised videos and captions.
 
     The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the cosine of the attribute probabilities,
     averaged over the node levels that a caption has, and μ ``config.attribute_share``. Where the encodings have vectors
@@ -68,7 +68,7 @@ def score_components(
     with_attributes: bool,
     product_dtype: jnp.dtype | None = None,
 ) -> dict[str, Float[Array, "v t"]]:
-    """The score of every level, the linear score where there is one, and the attribute score where it is asked for."""
+    """Returns the score of every level, the linear score if there is one, and the attribute score if it is asked for."""
     components = level_similarities(videos, texts, config, product_dtype)
     if with_attributes and texts.attributes:
         agreement = {
@@ -83,7 +83,7 @@ def score_components(
 
 @dataclasses.dataclass(frozen=True)
 class Fusion:
-    """A way to make one score of the components.
+    """A fusion is a way to make one score of the components.
 
     Attributes:
         name: for tables.

@@ -1,4 +1,4 @@
-"""Encodings made ready to be compared: unit vectors, frames with their Gram matrices, nodes without padding.
+"""This module makes encodings ready to be compared: unit vectors, Gram matrices of frames, nodes without padding.
 
 Only real nodes of captions are ever compared with frames, so that their padding is left out.
 """
@@ -18,7 +18,7 @@ from mcsan_jax.scoring.vectors import normalize
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PackedNodes:
-    """The nodes of ``t`` captions at one level, one caption after the other, real nodes first.
+    """They are the nodes of ``t`` captions at one level, one caption after the other, real nodes first.
 
     Attributes:
         queries: node vectors of unit length; padding is zero.
@@ -37,7 +37,7 @@ class PackedNodes:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NormalisedVideos:
-    """Videos: a unit vector for the global level, frames for the others, unit vectors of attribute probabilities.
+    """They hold unit vectors of the global level, frames of the others, and unit vectors of attribute probabilities.
 
     The vectors of the linear branch are as they were encoded.
     """
@@ -51,7 +51,7 @@ class NormalisedVideos:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NormalisedTexts:
-    """Captions: a unit vector for the global level, nodes for the others, unit vectors of attribute probabilities.
+    """They hold unit vectors of the global level, nodes of the others, and unit vectors of attribute probabilities.
 
     The vectors of the linear branch are as they were encoded.
     """
@@ -63,12 +63,12 @@ class NormalisedTexts:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """Names of the levels present, in the order of `LEVELS`."""
+        """Returns the names of the levels present, in the order of `LEVELS`."""
         present = set(self.nodes) | ({GLOBAL} if self.pooled is not None else set())
         return tuple(level for level in LEVELS if level in present)
 
     def presence(self) -> dict[str, Bool[Array, " t"]]:
-        """For each level, whether a caption has at least one node there (every caption has a global level)."""
+        """Returns for each level whether a caption has at least one node there; every caption has a global level."""
         present = {level: nodes.present for level, nodes in self.nodes.items()}
         if self.pooled is not None:
             present[GLOBAL] = jnp.ones(self.pooled.shape[0], bool)
@@ -76,7 +76,7 @@ class NormalisedTexts:
 
 
 def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -> NormalisedVideos:
-    """What of an encoding of videos does not depend on the captions they are compared with."""
+    """Computes all of a comparison that does not depend on the captions with which videos are compared."""
     embeddings = videos.embeddings
     return NormalisedVideos(
         None if embeddings.pooled is None else normalize(embeddings.pooled),
@@ -87,7 +87,7 @@ def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -
 
 
 def normalise_texts(texts: Encoding) -> NormalisedTexts:
-    """Captions' unit vectors, with the nodes packed."""
+    """Returns captions' unit vectors, with the nodes packed."""
     embeddings = texts.embeddings
     return NormalisedTexts(
         None if embeddings.pooled is None else normalize(embeddings.pooled),

@@ -1,4 +1,4 @@
-"""The similarity of videos and captions level by level, and their weighted mean.
+"""This module computes the similarity of videos and captions level by level, and the levels' weighted mean.
 
 The global level is a cosine. At every other level the score of a video and a caption is the mean over the caption's
 nodes of `frame_attention`'s score, computed in blocks of packed nodes (`blocks`).
@@ -28,7 +28,11 @@ def level_similarities(
     config: SimilarityConfig,
     product_dtype: jnp.dtype | None = None,
 ) -> dict[str, Float[Array, "v t"]]:
-    """The similarity matrix of each level; zero where a caption lacks the level."""
+    """Returns the similarity matrix of each level, zero where a caption lacks the level.
+
+    Raises:
+        ValueError: the global level lacks the pooled vectors of videos or of texts.
+    """
     score_nodes, budget = node_scorer(config, product_dtype), block_budget(config)
     scores: dict[str, Float[Array, "v t"]] = {}
     for level in texts.levels:
@@ -46,7 +50,7 @@ def level_similarities(
 def node_scorer(
     config: SimilarityConfig, product_dtype: jnp.dtype | None
 ) -> functools.partial[Float[Array, "v block"]]:
-    """The configured form of the score of videos and nodes."""
+    """Returns the configured form of the score of videos and nodes."""
     if config.kernel == "pallas":
         # Pallas takes a second to load, and most machines have no use for it.
         from mcsan_jax.scoring.fused_kernel import fused_attended_similarity
@@ -58,7 +62,7 @@ def node_scorer(
 
 
 def block_budget(config: SimilarityConfig) -> int:
-    """Bytes of a block: as configured, else what a core's cache holds, or what keeps an accelerator busy."""
+    """Returns the bytes of a block: as configured, or what fits in a core's cache or keeps an accelerator busy."""
     if config.cosine_bytes:
         return config.cosine_bytes
     return _CACHE_BYTES if jax.default_backend() == "cpu" else _ACCELERATOR_BYTES
@@ -70,7 +74,7 @@ def fuse_levels(
     weights: Mapping[str, Float[Array, ""] | float],
     missing_levels: str = "renormalize",
 ) -> Float[Array, "v t"]:
-    """The weighted mean of the levels' similarities.
+    """Returns the weighted mean of the levels' similarities.
 
     Args:
         scores: similarity matrix of each level.

@@ -1,4 +1,4 @@
-"""Lengths, directions and cosines of vectors, safe for zero vectors and for very long or short ones."""
+"""This module computes lengths, directions and cosines, also of zero vectors and of very long or short ones."""
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,12 @@ TINY = 1e-12
 
 
 def product_dtype(compute_dtype: str) -> jnp.dtype | None:
-    """The type to which large products round their inputs; None leaves them as they are, for float32."""
+    """Returns the type to which large products round their inputs; None leaves them as they are, for float32."""
     return None if compute_dtype == "float32" else jnp.dtype(compute_dtype)
 
 
 def safe_norm(x: Float[Array, "*batch d"]) -> Float[Array, "*batch 1"]:
-    """Euclidean length over the last axis; one below 1e-12 counts as 1e-12 and has a zero gradient."""
+    """Returns the Euclidean length over the last axis; one below 1e-12 counts as 1e-12 and has a zero gradient."""
     squared = jnp.sum(x * x, axis=-1, keepdims=True)
     is_zero = squared <= TINY**2
     return jnp.where(is_zero, TINY, jnp.sqrt(jnp.where(is_zero, 1.0, squared)))
@@ -22,7 +22,7 @@ def safe_norm(x: Float[Array, "*batch d"]) -> Float[Array, "*batch 1"]:
 def direction_and_length(
     x: Float[Array, "*batch d"],
 ) -> tuple[Float[Array, "*batch d"], Float[Array, "*batch 1"]]:
-    """Vectors of unit length and how long the vectors were; zero vectors stay zero and have length zero.
+    """Returns vectors of unit length, and how long they were; zero vectors stay zero and have length zero.
 
     The largest component is taken out first, so that no square overflows or vanishes. As a constant it leaves both
     derivatives as they are: the direction does not depend on it, and the length is put together again.
@@ -35,14 +35,14 @@ def direction_and_length(
 
 
 def normalize(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-    """Vectors scaled to unit length; zero vectors stay zero."""
+    """Scales vectors to unit length; zero vectors stay zero."""
     return direction_and_length(x)[0]
 
 
 def cosines_of_directions(
     videos: Float[Array, "v d"], texts: Float[Array, "t d"], product_dtype: jnp.dtype | None = None
 ) -> Float[Array, "v t"]:
-    """Cosine of every pair of vectors of unit length, or zero.
+    """Returns the cosine of every pair of vectors that have unit length or are zero.
 
     `product_dtype` is the type to which the inputs of the product are rounded. Rounded vectors are not quite of unit
     length, and their lengths, in float32, are divided out: the result is in [−1, 1] but for the rounding of float32.
@@ -60,7 +60,7 @@ def cosines_of_directions(
 def inverse_rounded_length(
     directions: Float[Array, "*batch d"], product_dtype: jnp.dtype
 ) -> Float[Array, "*batch"]:
-    """One over the length that vectors of unit length have once they are rounded; one for zero vectors.
+    """Returns one over the length that vectors of unit length have once they are rounded, one for zero vectors.
 
     It is a constant to the gradient: a direction has no length that could change.
     """
@@ -70,7 +70,7 @@ def inverse_rounded_length(
 
 
 def product(equation: str, x: Array, y: Array, dtype: jnp.dtype | None) -> Array:
-    """An einsum whose inputs are rounded to `dtype` and whose sums are float32 (or float64 for float64)."""
+    """Computes an einsum whose inputs are rounded to `dtype` and whose sums are float32 (or float64 for float64)."""
     if dtype is None:
         return jnp.einsum(equation, x, y, precision=jax.lax.Precision.HIGHEST)
     return jnp.einsum(equation, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)

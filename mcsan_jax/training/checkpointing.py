@@ -1,11 +1,13 @@
 """This module keeps two checkpoints on disk, the best by validation Rsum and the last; it alone uses Orbax."""
 
 import contextlib
+import logging
 import pathlib
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
+from absl.logging import get_absl_logger
 from orbax.checkpoint import v1 as ocp
 
 from data_pipeline.errors import InputError
@@ -28,6 +30,7 @@ class CheckpointStore:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
+        get_absl_logger().addFilter(_is_not_raised)
         policies = ocp.training.preservation_policies
         best = policies.BestN(
             get_metric_fn=lambda metrics: metrics[SELECTION_METRIC],
@@ -113,3 +116,8 @@ class CheckpointStore:
                 f"{self.folder}: the disk is too full for another checkpoint ({str(error).splitlines()[0]}); free some "
                 "of it, and start the same command again: it goes on from the last checkpoint there"
             ) from error
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """Returns False for what Orbax logs, with a traceback for each of its threads, of an error that it also raises."""
+    return not (record.exc_info and "orbax" in pathlib.PurePath(record.pathname).parts)

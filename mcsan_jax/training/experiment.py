@@ -15,6 +15,7 @@ from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
+from mcsan_jax.training.caption_limits import with_derived_limits
 from mcsan_jax.training.checkpointing import NOT_READ
 from mcsan_jax.training.initial_parameters import find_encoder, is_pretrained
 from mcsan_jax.training.micro_batches import check_micro_batches
@@ -61,7 +62,11 @@ class Experiment:
 
 
 def build_experiment(
-    config: Config, manifest: Manifest, mesh: Mesh | None = None, word_vectors: WordVectors | None = None
+    config: Config,
+    manifest: Manifest,
+    mesh: Mesh | None = None,
+    word_vectors: WordVectors | None = None,
+    trains: bool = True,
 ) -> Experiment:
     """Builds the experiment.
 
@@ -70,16 +75,23 @@ def build_experiment(
         manifest: the manifest of the prepared data.
         mesh: the devices on which it runs; all devices by default.
         word_vectors: the word vectors of the prepared data; None where it has none.
+        trains: whether it trains; an evaluation runs on any number of devices, whatever the training batch is.
 
     Raises:
-        InputError: the batch sizes or the kernel do not fit the devices, or the word vectors or the pretrained text
+        InputError: the batch size or the kernel does not fit the devices, or the word vectors or the pretrained text
             encoder do not fit the data.
     """
     mesh = make_mesh() if mesh is None else mesh
     check_kernel(config.similarity.kernel, mesh)
-    check_batch_size(config.train.batch_size, mesh, "train.batch_size")
-    check_micro_batches(config.train.batch_size, config.train.micro_batches, mesh)
-    check_batch_size(config.evaluation.encode_batch, mesh, "evaluation.encode_batch")
+    if trains:
+        check_batch_size(config.train.batch_size, mesh, "train.batch_size")
+        check_micro_batches(config.train.batch_size, config.train.micro_batches, mesh)
+    config = with_derived_limits(config, manifest)
+    # Nothing but time and memory depends on it.
+    encode_batch = -(-config.evaluation.encode_batch // mesh.size) * mesh.size
+    config = dataclasses.replace(
+        config, evaluation=dataclasses.replace(config.evaluation, encode_batch=encode_batch)
+    )
     encoder = find_encoder(config, manifest)
     model = MCSAN(config, data_shape(manifest), None if encoder is None else encoder.shape)
     videos = manifest.splits[config.data.train_split].videos

@@ -62,7 +62,7 @@ def train(
         The last state, on the devices.
 
     Raises:
-        Preempted: SIGTERM asked it to stop, and it saved a checkpoint.
+        Preempted: SIGTERM or Ctrl-C asked it to stop, and it saved a checkpoint.
         FloatingPointError: a term of the loss is not finite.
         InputError: a checkpoint could not be written.
     """
@@ -103,7 +103,7 @@ def train(
             last = step == total
             logs = last or step % config.log_every_steps == 0
             evaluates = last or step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0
-            stops = stops_after(step) and not last
+            stops = stops_after(step)
             saves = evaluates or stops or step % config.checkpoint_every_steps == 0
             if logs or saves:
                 # This comes before any checkpoint: a broken state must not replace a good one.
@@ -124,7 +124,7 @@ def train(
                 checkpoints.save(step, state)
             if stops:
                 checkpoints.wait()
-                raise Preempted(step)
+                raise Preempted(step, stops)
     checkpoints.wait()
     return state
 

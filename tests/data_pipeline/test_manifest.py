@@ -131,7 +131,7 @@ def _edit(folder: Path, manifest: Manifest, edit) -> None:
         (lambda content: content.update(splits=[]), r"splits is \[\]; expected a group of fields: How much"),
         (
             lambda content: content["tokenizer"].update(sha=""),
-            "tokenizer.sha is no known key; .* tokenizer.sha256",
+            "tokenizer.sha is no known key; .*'tokenizer.sha256'",
         ),
         (lambda content: content["splits"]["test"].update(foils=31), "was changed after it was written"),
     ],
@@ -167,7 +167,7 @@ def test_all_that_is_wrong_is_named_at_once(manifest: Manifest, tmp_path: Path) 
         "streams.2.regions is '36'",
         "rolls is no known key",
     ]
-    assert faults[-1].endswith("did you mean roles?") and "prepare" in advice
+    assert faults[-1].endswith("did you mean 'roles'?") and "prepare" in advice
 
 
 def test_numbers_that_make_no_sense_cannot_be_made() -> None:
@@ -197,6 +197,9 @@ WRITTEN = {
     "records": "records/video_text/1.0.0",
     "checksums": {"video_text-train.tfrecord-00000-of-00001": "12" * 32},
     "versions": {"numpy": "2"},
+    "caption_sizes": {
+        "train": {"tokens": [0, 1, 2], "actions": [0, 3], "entities": [1, 2], "relationships": [3]}
+    },
     "streams": [
         {
             "name": "appearance",

@@ -4,7 +4,8 @@ import pytest
 
 from data_pipeline.annotations import msrvtt
 from data_pipeline.annotations.caption import SPLITS
-from data_pipeline.annotations.sources import CUSTOM, OFFICIAL_COUNTS
+from data_pipeline.annotations.moments import LEVELS
+from data_pipeline.annotations.sources import CUSTOM, OFFICIAL_CAPTIONS, OFFICIAL_COUNTS
 from data_pipeline.annotations.sources import PROTOCOLS as READ_PROTOCOLS
 from data_pipeline.moving_shapes import dataset as moving_shapes
 from mcsan_jax.evaluation.protocols import PROTOCOLS, describe_protocol
@@ -28,13 +29,22 @@ def said(facts: Facts) -> str:
 
 
 def test_the_counts_are_those_that_preparing_checks() -> None:
-    assert {names: PROTOCOLS[names].videos for names in PUBLISHED} == OFFICIAL_COUNTS
+    videos = {names: PROTOCOLS[names].videos for names in PUBLISHED}
+    assert {names: counts for names, counts in videos.items() if counts} == OFFICIAL_COUNTS
+    captions = {
+        names: {splits[0]: count for splits, count in counts.items() if len(splits) == 1}
+        for names, counts in OFFICIAL_CAPTIONS.items()
+    }
+    assert {names: PROTOCOLS[names].captions for names in PUBLISHED if not videos[names]} == captions
 
 
 def test_every_protocol_that_can_be_prepared_is_known_or_has_no_counts() -> None:
     readable = {(source, protocol) for source, protocols in READ_PROTOCOLS.items() for protocol in protocols}
     assert set(PUBLISHED) <= readable
-    assert readable - set(PUBLISHED) == {("hgr", "published"), ("jsonl", CUSTOM), ("csv", CUSTOM)}
+    own = {(source, CUSTOM) for source in ("jsonl", "csv", "hybrid_space")}
+    own |= {("activitynet", f"{level}-{CUSTOM}") for level in LEVELS}
+    lists = {("collaborative_experts", protocol) for protocol in READ_PROTOCOLS["collaborative_experts"]}
+    assert readable - set(PUBLISHED) == {("hgr", "published"), *own, *lists}
 
 
 def test_the_embedded_data_set_has_its_usual_size() -> None:
@@ -58,17 +68,18 @@ def test_the_counts_are_those_of_the_real_annotations(protocol: str, shared_data
 @pytest.mark.parametrize("split", SPLITS)
 def test_right_counts_are_official_and_wrong_ones_are_not(names: tuple[str, str], split: str) -> None:
     known = PROTOCOLS[names]
-    videos, captions = known.videos[split], known.captions.get(split)
-    right = describe(names, split, videos, captions or 12_345)
-    assert right["official"] is True
+    videos, captions = known.videos.get(split), known.captions.get(split)
+    right = describe(names, split, videos or 1234, captions or 12_345)
+    assert right["official"] is (None if videos is captions is None else True)
     assert right["expected"] == {"videos": videos, "captions": captions}
-    assert f"The counts are those of the protocol: {videos:,} videos" in said(right)
     assert known.selection in said(right)
-    wrong = [describe(names, split, videos - 1, captions or 12_345)]
-    wrong += [describe(names, split, videos, captions + 1)] if captions else []
+    first = f"{videos:,} videos" if videos else f"{captions:,} captions" if captions else ""
+    assert (f"The counts are those of the protocol: {first}" in said(right)) is bool(first)
+    wrong = [describe(names, split, videos - 1, captions or 12_345)] if videos else []
+    wrong += [describe(names, split, videos or 1234, captions + 1)] if captions else []
     for facts in wrong:
         assert facts["official"] is False
-        assert f"NOT THE SPLIT OF {known.name}: expected {videos:,} videos" in said(facts)
+        assert f"NOT THE SPLIT OF {known.name}: expected {first}" in said(facts)
         assert "not comparable with published numbers" in said(facts)
 
 

@@ -1,12 +1,21 @@
+import concurrent.futures
+import functools
+import itertools
 import math
+import threading
+import types
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcsan_jax.evaluation.evaluate_split import ScoreDensities
+from mcsan_jax.ranking.counting import BlockCounter
+from mcsan_jax.ranking.occurrences import TopAnswers
 from mcsan_jax.ranking.pair_ranks import PairCounter
-from mcsan_jax.ranking.ranks import RankCounter, text_to_video_ranks, video_to_text_ranks
+from mcsan_jax.ranking.ranks import Gather, RankCounter, text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.ranking.relevance import Matches
 from tests.ranking.ranking_problems import Problem, counted, problems
 
@@ -26,6 +35,57 @@ def test_blocks_count_what_the_whole_counts(problem: Problem, height: int, width
         blocks = counted(make(problem.matches), problem.scores, height, width)
         assert_same(blocks.text_to_video(), whole.text_to_video())
         assert_same(blocks.video_to_text(), whole.video_to_text())
+
+
+def gathers_of(count: int) -> list[Gather]:
+    """A way for so many threads to see each other's arrays."""
+    given: list[np.ndarray] = [np.zeros(0)] * count
+    barrier = threading.Barrier(count, timeout=60)
+
+    def gather(own: int, array: np.ndarray) -> np.ndarray:
+        given[own] = array
+        barrier.wait()
+        stacked = np.stack(given)
+        # None may bring the next array before all have seen this one.
+        barrier.wait()
+        return stacked
+
+    return [functools.partial(gather, own) for own in range(count)]
+
+
+def all_counts(problem: Problem, captions: Sequence[int], gather: Gather) -> list[object]:
+    """What all counters say that were shown some captions, one at a time, and then took over what others saw."""
+    videos, texts = problem.scores.shape
+    ranks, pairs = RankCounter(problem.matches), PairCounter(problem.matches)
+    answers, densities = TopAnswers(3, videos, texts), ScoreDensities(problem.matches)
+    counters: tuple[BlockCounter, ...] = (ranks, pairs, answers, densities)
+    blocks = [(slice(0, videos), slice(caption, caption + 1)) for caption in captions]
+    for block, counter in itertools.product(blocks, counters):
+        if counter.has_match(*block):
+            counter.see_matches(problem.scores[block], *block)
+    for counter in counters:
+        counter.share_matches(gather)
+    for block, counter in itertools.product(blocks, counters):
+        counter.count(problem.scores[block], *block)
+    for counter in counters:
+        counter.share_counts(gather)
+    both = [
+        found for each in (ranks, pairs, answers) for found in (each.text_to_video(), each.video_to_text())
+    ]
+    return [*both, types.SimpleNamespace(**densities.summary())]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(problems(), st.integers(2, 4))
+def test_counters_with_a_share_each_count_what_one_counts(problem: Problem, count: int) -> None:
+    """Some have no block, or none with a matched pair."""
+    captions = range(problem.scores.shape[1])
+    alone = all_counts(problem, captions, lambda array: array[None])
+    shares = [captions[own::count] for own in range(count)]
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        for together in pool.map(all_counts, [problem] * count, shares, gathers_of(count)):
+            for found, expected in zip(together, alone, strict=True):
+                assert_same(found, expected)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)

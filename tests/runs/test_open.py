@@ -1,3 +1,4 @@
+import json
 import pathlib
 
 import jax
@@ -59,3 +60,51 @@ def test_what_cannot_be_opened_is_named(finished_run: pathlib.Path, tmp_path: pa
     experiment, _ = open_experiment(RunFolder(finished_run))
     with pytest.raises(InputError, match="no split 'dev' in the prepared data; it has test, train, val"):
         check_split(experiment.manifest, "dev")
+    with pytest.raises(
+        InputError, match=r"no split 'validation' .*; did you mean 'val'\? it has test, train, val"
+    ):
+        check_split(experiment.manifest, "validation")
+
+
+def copy_with(finished_run: pathlib.Path, folder: pathlib.Path, **fields: object) -> RunFolder:
+    """A copy of the run's configuration, without its checkpoints, with other values of some fields."""
+    identity = json.loads((finished_run / "config.json").read_text())
+    changed = {key.replace("__", "."): value for key, value in fields.items()}
+    (folder / "config.json").write_text(json.dumps({**identity, **changed}))
+    return RunFolder(folder)
+
+
+def test_the_remedy_is_a_flag_of_what_opens_a_run(finished_run: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    run = copy_with(
+        finished_run, tmp_path, data__dir="gone", data__made_from="", data__prepare_hint="Write captions"
+    )
+    with pytest.raises(
+        InputError, match=r"looked for manifest\.json in .*gone, .*with --data=DIR$"
+    ) as caught:
+        open_experiment(run)
+    assert "--config" not in str(caught.value) and "Write captions" not in str(caught.value)
+    with pytest.raises(InputError, match=r"No prepared data set in .*elsewhere: the folder does not exist"):
+        open_experiment(run, tmp_path / "elsewhere")
+
+
+def test_no_embedded_data_is_made_where_data_was_named(
+    finished_run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(InputError, match="the folder does not exist"):
+        open_experiment(RunFolder(finished_run), tmp_path / "misspelled")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_data_is_refused_with_the_flag_that_helps(
+    finished_run: pathlib.Path, shapes_in_four_files: pathlib.Path
+) -> None:
+    with pytest.raises(InputError, match=r"is not the data that .* was trained on: .* with --data=DIR$"):
+        open_experiment(RunFolder(finished_run), shapes_in_four_files)
+
+
+def test_a_run_opens_where_its_kernel_does_not_run(
+    finished_run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    run = copy_with(finished_run, tmp_path, similarity__kernel="pallas")
+    experiment, _ = open_experiment(run)
+    assert experiment.config.similarity.kernel == "xla"

@@ -88,6 +88,15 @@ def test_empty_folder_name_is_named() -> None:
         find_prepared_data(DataConfig())
 
 
+def test_embedded_data_is_not_made_in_place_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    config = DataConfig(dir=str(tmp_path), made_from="moving_shapes")
+    with pytest.raises(InputError, match=r"not a prepared data set; choose another --config\.data\.dir$"):
+        find_prepared_data(config)
+    with pytest.raises(InputError, match=r"not a prepared data set; choose another --data$"):
+        find_prepared_data(config, "--data")
+
+
 def test_embedded_data_is_made_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

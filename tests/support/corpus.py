@@ -54,6 +54,17 @@ def write_npy(folder: Path, features: Mapping[str, np.ndarray]) -> Path:
     return folder
 
 
+def write_bigfile(folder: Path, features: Mapping[str, np.ndarray]) -> Path:
+    """Writes features as hybrid_space does; the frames stand in the order of their ids as texts."""
+    rows = {f"{video_id}_{n}": row for video_id, array in features.items() for n, row in enumerate(array)}
+    folder.mkdir()
+    matrix = np.array([rows[frame_id] for frame_id in sorted(rows)], "<f4")
+    (folder / "feature.bin").write_bytes(matrix.tobytes())
+    (folder / "id.txt").write_text(" ".join(sorted(rows)))
+    (folder / "shape.txt").write_text(f"{matrix.shape[0]} {matrix.shape[1]}")
+    return folder
+
+
 def official_json(captions: Mapping[str, Iterable[str]] | None = None) -> str:
     """The corpus as `*_videodatainfo.json`; ``captions`` replaces those of some videos or adds a training video."""
     split_of = {video_id: split for split, ids in SPLITS.items() for video_id in ids}

@@ -16,7 +16,14 @@ from data_pipeline.manifest import (
     TokenizerFile,
 )
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
-from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
+from data_pipeline.records.shards import (
+    ShardPlan,
+    ShardSummary,
+    ShardWriter,
+    count_splits,
+    record_key,
+    sizes_of_captions,
+)
 
 ATTRIBUTE_SIZES = {ENTITY: 6, ACTION: 4, RELATIONSHIP: 5}
 
@@ -121,6 +128,7 @@ def write_prepared(
         records=relative,
         checksums={},
         versions={"numpy": np.__version__},
+        caption_sizes=sizes_of_captions(shards),
     )
     manifest.save(folder)
     by_id = {split: {record.video_id: record for record in given} for split, given in records.items()}

@@ -109,6 +109,111 @@ def write_csv(folder: pathlib.Path) -> None:
     (folder / "own.csv").write_text("video_id,caption,split\n" + "".join(rows))
 
 
+def write_activitynet(folder: pathlib.Path) -> None:
+    for name, videos in ACTIVITYNET.items():
+        write_json(folder / f"{name}.json", videos)
+
+
+def timed(*moments: tuple[float, float, str]) -> dict[str, object]:
+    """A video in the form of ActivityNet Captions."""
+    return {
+        "duration": 30.0,
+        "timestamps": [[start, end] for start, end, _ in moments],
+        "sentences": [text for *_, text in moments],
+    }
+
+
+ACTIVITYNET = {
+    "train": {
+        "v_a": timed((0, 8.5, "A dog runs. "), (8.5, 20, " It jumps")),
+        "v_b": timed((-0.02, 9, "a man cuts an onion"), (9, 12, " "), (12, 15, "He cries.")),
+    },
+    "val_1": {"v_c": timed((0, 12.25, "A cat sleeps."))},
+    "val_2": {"v_c": timed((1, 30, "A cat lies on a bed."))},
+    "val": {"v_d": timed((0, 2, "A boy claps."))},
+    "test": {"v_e": timed((0, 1, "A boy waves."))},
+}
+
+
+def write_youcook2(folder: pathlib.Path) -> None:
+    def video(subset: str, *steps: tuple[int, int, str]) -> dict[str, object]:
+        annotations = [
+            {"id": number, "segment": [start, end], "sentence": text}
+            for number, (start, end, text) in enumerate(steps)
+        ]
+        return {"subset": subset, "duration": 60.5, "recipe_type": "101", "annotations": annotations}
+
+    database = {
+        "a1": video("training", (25, 37, "dice the onion"), (37, 50, "fry it")),
+        "b2": video("training", (0, 9, "boil the eggs")),
+        "c3": video("validation", (3, 8, "add salt")),
+        "d4": {"subset": "testing", "duration": 3.5, "annotations": [{"id": 0, "segment": [1, 2]}]},
+    }
+    write_json(folder / "youcookii_annotations_trainval.json", {"database": database})
+
+
+def write_didemo(folder: pathlib.Path) -> None:
+    def moment(video: str, text: str, *times: list[int]) -> dict[str, object]:
+        return {"annotation_id": 7, "video": video, "description": text, "times": times, "num_segments": 6}
+
+    dog = [
+        moment("1@N0.mov", "a dog runs", [0, 1], [0, 0], [0, 0]),
+        moment("1@N0.mov", "it jumps", [2, 3], [1, 3]),
+    ]
+    write_json(folder / "train_data.json", dog)
+    write_json(folder / "val_data.json", [moment("2@N0.mov", "a man sings", [1, 1])])
+    write_json(folder / "test_data.json", [moment("3@N0.mov", "a cat sleeps", [5, 5])])
+
+
+def write_charades_sta(folder: pathlib.Path) -> None:
+    (folder / "charades_sta_train.txt").write_text(
+        "AO8RW 0.0 6.9##a person puts a book on a shelf.\nAO8RW 0.0 6.9##person smiles.\nY6R7T 20.8 30##a man sits\n"
+    )
+    (folder / "charades_sta_test.txt").write_text("3MSZA 24.3 30.4##person turns a light on.\n")
+
+
+def write_lsmdc(folder: pathlib.Path) -> None:
+    for name, clips in (
+        ("annos_training", ("1_A", "1_A", "1_B")),
+        ("annos_val", ("2_A",)),
+        ("challenge_1000_publictect", ("3_A",)),
+    ):
+        lines = [f"{clip}\t00:01\t00:03\t00:00\t00:04\tSOMEONE smiles.\n" for clip in clips]
+        (folder / f"LSMDC16_{name}.csv").write_text("".join(lines))
+
+
+def write_hybrid_space(folder: pathlib.Path) -> None:
+    for split, lines in (
+        ("train", "video0#enc#0 a car is shown\nvideo0#enc#1 a car # 2\nvideo9#0 a dog\nvideo9#1\n"),
+        ("val", "video1#enc#0 a man sings\n"),
+        ("test", "video2#enc#0 a dog runs\n"),
+    ):
+        (folder / f"msrvtt10k{split}.caption.txt").write_text(lines)
+
+
+def write_collaborative_experts(folder: pathlib.Path) -> None:
+    captions = {
+        "video0": [["a", "car"], "a red car"],
+        "video1": ["a man"],
+        "video2": ["a dog"],
+        "video3": ["x"],
+    }
+    write_json(folder / "raw-captions.json", captions)
+    for ending in ("", "_full", "_jsfusion", "_miech"):
+        (folder / f"train_list{ending}.txt").write_text("video0\nvideo1.mp4\n")
+    for name in (
+        "val_list_full",
+        "test_list_miech",
+        "val_list_jsfusion",
+        "val_1_list",
+        "val_2_list",
+        "val_list",
+    ):
+        (folder / f"{name}.txt").write_text("video2\n")
+    for name in ("test_list", "test_list_full"):
+        (folder / f"{name}.txt").write_text("video3\n")
+
+
 OWN_ROWS = [("x", "train"), ("x", "train"), ("y", "val"), ("z", "test")]
 
 WRITERS = {
@@ -116,6 +221,13 @@ WRITERS = {
     "vatex": write_vatex,
     "msvd": write_msvd,
     "hgr": write_hgr,
+    "activitynet": write_activitynet,
+    "youcook2": write_youcook2,
+    "didemo": write_didemo,
+    "charades_sta": write_charades_sta,
+    "lsmdc": write_lsmdc,
+    "hybrid_space": write_hybrid_space,
+    "collaborative_experts": write_collaborative_experts,
     "jsonl": write_jsonl,
     "csv": write_csv,
 }

@@ -1,7 +1,4 @@
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -11,7 +8,7 @@ import pytest
 from data_pipeline.batches.pipeline import TrainBatches
 from mcsan_jax.sharding import make_mesh, put_batch, replicated
 from mcsan_jax.training.checkpointing import CheckpointStore
-from tests.support import ROOT
+from tests.support.disks import python_on_a_disk
 from tests.training.runs import MakeExperiment
 
 
@@ -114,19 +111,10 @@ print("both whole")
 
 
 def test_a_full_disk_is_told_and_takes_no_earlier_checkpoint(tmp_path: Path) -> None:
-    # In a user namespace of its own a process may mount: here, two megabytes for checkpoints of 0.8.
     small = tmp_path / "small"
-    small.mkdir()
-    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=2m tmpfs "$1" && shift && exec "$@"', "sh"]
-    if subprocess.run([*mount, str(small), "true"], capture_output=True, check=False).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    done = subprocess.run(
-        [*mount, str(small), sys.executable, "-c", FILL, str(small / "checkpoints")],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # Two megabytes for checkpoints of 0.8.
+    done = python_on_a_disk(small, "2m", ["-c", FILL, str(small / "checkpoints")])
     assert f"{small / 'checkpoints'}: the disk is too full for another checkpoint" in done.stdout, done.stderr
     assert "free some of it, and start the same command again" in done.stdout
     assert done.stdout.endswith("both whole\n"), done.stderr
+    assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
-from mcsan_jax.processes import Preempted
+from mcsan_jax.processes import Preempted, stop_requests
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.train_step import Metrics, TrainState, TrainStep
 from tests.training.runs import FinishedRun, Interrupted, MakeExperiment, StopsBefore, run, with_same_programs
@@ -33,16 +33,38 @@ class BreaksAt:
 
 
 class AsksToStop:
-    """Batches in the midst of which the process is sent SIGTERM."""
+    """Batches in the midst of which the process is sent a signal, as often as asked for."""
 
-    def __init__(self, batches: TrainBatches, at: int) -> None:
-        self._batches, self._at = batches, at
+    def __init__(self, batches: TrainBatches, at: int, number: signal.Signals, times: int = 1) -> None:
+        self._batches, self._at, self._signal, self._times = batches, at, number, times
 
     def from_step(self, step: int) -> Iterator[PairBatch]:
         for number, batch in enumerate(self._batches.from_step(step), step + 1):
             if number == self._at:
-                signal.raise_signal(signal.SIGTERM)
+                for _ in range(self._times):
+                    signal.raise_signal(self._signal)
             yield batch
+
+
+class AskingStep:
+    """A training step that is interrupted once, at the call of a number."""
+
+    def __init__(self, step: TrainStep, at: int) -> None:
+        self._step, self.lower, self._calls_left = step, step.lower, at
+
+    def __call__(self, state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
+        self._calls_left -= 1
+        if not self._calls_left:
+            signal.raise_signal(signal.SIGINT)
+        return self._step(state, batch)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises, as in a program on a terminal; one that was started in the background is deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def read_metrics(workdir: Path) -> list[dict[str, float]]:
@@ -77,25 +99,60 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     assert timeless_metrics(workdir) == timeless_metrics(whole.folder)
 
 
-def test_sigterm_saves_a_checkpoint_and_the_run_goes_on_exactly(
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_exactly(
     make_experiment: MakeExperiment,
     batches: TrainBatches,
     reader: SplitReader,
     whole: FinishedRun,
     workdir: Path,
+    number: signal.Signals,
+    status: int,
 ) -> None:
     experiment = make_experiment(1)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     # Batches are drawn ahead of the step that takes them. Step 5 is neither saved nor evaluated by itself.
     ahead = experiment.config.data.prefetch + 1
-    with pytest.raises(Preempted, match="asked to stop: the checkpoint of step 5 is written"):
-        run(experiment, AsksToStop(batches, 5 + ahead), reader, workdir)
-    assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(Preempted, match="asked to stop: the checkpoint of step 5 is written") as stopped:
+        run(experiment, AsksToStop(batches, 5 + ahead, number), reader, workdir)
+    assert stopped.value.status == status
+    assert signal.getsignal(number) is before
     with CheckpointStore(workdir / "checkpoints") as checkpoints:
         assert checkpoints.last_step == 5
     state = run(experiment, batches, reader, workdir)
     jax.tree.map(np.testing.assert_array_equal, state, whole.state)
     assert timeless_metrics(workdir) == timeless_metrics(whole.folder)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_interruption_is_not_awaited(
+    make_experiment: MakeExperiment, batches: TrainBatches, reader: SplitReader, workdir: Path
+) -> None:
+    experiment = make_experiment(1)
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, AsksToStop(batches, 6, signal.SIGINT, times=2), reader, workdir)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_of_the_last_step_is_not_forgotten(
+    make_experiment: MakeExperiment, batches: TrainBatches, reader: SplitReader, workdir: Path
+) -> None:
+    experiment = make_experiment(1)
+    total = experiment.total_steps
+    asking = dataclasses.replace(experiment, train_step=AskingStep(experiment.train_step, total))
+    with pytest.raises(Preempted, match=f"the checkpoint of step {total} is written"):
+        run(asking, batches, reader, workdir)
+    with CheckpointStore(workdir / "checkpoints") as checkpoints:
+        assert checkpoints.best_step is not None and checkpoints.last_step == total
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_request_after_the_last_question_is_passed_on() -> None:
+    with pytest.raises(KeyboardInterrupt), stop_requests() as stops_after:
+        assert stops_after(1) == 0
+        signal.raise_signal(signal.SIGINT)
 
 
 class LeavesOnTheHost:

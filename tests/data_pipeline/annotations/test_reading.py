@@ -5,8 +5,6 @@ import pytest
 from data_pipeline.annotations.reading import (
     find_beside,
     find_files,
-    first_few,
-    read_csv,
     read_json,
     read_lines,
     read_text,
@@ -30,10 +28,9 @@ def test_lines_keep_their_numbers_past_blank_ones(tmp_path):
         ("a.json.gz", gzip.compress(b"[1, 2, 3]" * 50, mtime=0)[:-12], "broken gzip"),
         ("a.json.gz", b"[1, 2, 3]", "broken gzip"),
         ("a.json.gz", gzip.compress(b"[1, 2, 3]", mtime=0)[:12] + b"\xff" * 20, "broken gzip"),
-        ("a.json", gzip.compress(b"[1, 2, 3]", mtime=0), r"UTF-8.*ends in \.gz"),
         ("a.json", b"", "not JSON"),
         ("a.json", b"[1, 2", "not JSON"),
-        ("a.json", b"<html>not found</html>", "not JSON"),
+        ("a.json", b"<html>not found</html>", "a web page"),
         ("a.json", b"[" * 100_000, "not JSON"),
         ("a.json", b"9" * 10_000, "not JSON"),
     ],
@@ -53,37 +50,6 @@ def test_missing_file_is_named(tmp_path):
 def test_folder_in_place_of_a_file_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_text(tmp_path)
-
-
-def test_csv_returns_the_wanted_columns(tmp_path):
-    (tmp_path / "a.csv").write_text('x,y,z\n1,"a, ""b""",3\n')
-    assert list(read_csv(tmp_path / "a.csv", ["y", "x"])) == [(2, {"y": 'a, "b"', "x": "1"})]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("", "found nothing"), ("x\n1\n", "column 'y'"), ("x,y\n1\n", "line 2: no value for 'y'")],
-)
-def test_malformed_csv_is_named(tmp_path, text, message):
-    (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(InputError, match=message):
-        list(read_csv(tmp_path / "a.csv", ["x", "y"]))
-
-
-def test_csv_values_that_may_be_empty(tmp_path):
-    (tmp_path / "a.csv").write_text("x,y\n1,\n2\n")
-    assert list(read_csv(tmp_path / "a.csv", ["x", "y"], ["y", "z"])) == [
-        (2, {"x": "1", "y": "", "z": ""}),
-        (3, {"x": "2", "y": "", "z": ""}),
-    ]
-    with pytest.raises(InputError, match="add the column 'z'"):
-        list(read_csv(tmp_path / "a.csv", ["x", "z"], ["z"]))
-
-
-def test_oversized_csv_field_is_named(tmp_path):
-    (tmp_path / "a.csv").write_text("x\n" + "1" * 200_000)
-    with pytest.raises(InputError, match="not comma-separated"):
-        list(read_csv(tmp_path / "a.csv", ["x"]))
 
 
 def test_key_that_occurs_twice_is_named(tmp_path):
@@ -107,8 +73,3 @@ def test_absent_files_are_named(tmp_path):
         find_files([], ["*.json"])
     with pytest.raises(InputError, match=r"list\.txt"):
         find_beside([tmp_path], "list.txt")
-
-
-def test_long_lists_are_cut():
-    assert first_few(["a", "b"]) == "a, b"
-    assert first_few([str(n) for n in range(7)]) == "0, 1, 2, 3, 4, … (7 in all)"

@@ -4,7 +4,13 @@ import pathlib
 import pytest
 
 from data_pipeline.annotations.caption import SPLITS
-from data_pipeline.annotations.sources import OFFICIAL_COUNTS, PROTOCOLS, READERS, read_annotations
+from data_pipeline.annotations.sources import (
+    OFFICIAL_CAPTIONS,
+    OFFICIAL_COUNTS,
+    PROTOCOLS,
+    READERS,
+    read_annotations,
+)
 from data_pipeline.errors import InputError
 from tests.support.small_sources import write_source
 
@@ -20,6 +26,15 @@ TEXT_FILES = [
     ("msvd", "official", "train.txt"),
     ("hgr", "published", "annotation/RET/ref_captions.json"),
     ("hgr", "published", "annotation/RET/sent2rolegraph.augment.json"),
+    ("activitynet", "paragraph", "train.json"),
+    ("activitynet", "sentence-val_2", "val_2.json"),
+    ("youcook2", "sentence", "youcookii_annotations_trainval.json"),
+    ("didemo", "paragraph", "val_data.json"),
+    ("charades_sta", "sentence", "charades_sta_train.txt"),
+    ("lsmdc", "official", "LSMDC16_challenge_1000_publictect.csv"),
+    ("hybrid_space", "custom", "msrvtt10kval.caption.txt"),
+    ("collaborative_experts", "lists", "raw-captions.json"),
+    ("collaborative_experts", "miech", "test_list_miech.txt"),
     ("jsonl", "custom", "own.jsonl"),
     ("csv", "custom", "own.csv"),
 ]
@@ -27,7 +42,7 @@ TEXT_FILES = [
 
 def test_every_reader_has_protocols_and_every_count_a_protocol():
     assert READERS.keys() == PROTOCOLS.keys()
-    assert all(protocol in PROTOCOLS[source] for source, protocol in OFFICIAL_COUNTS)
+    assert all(protocol in PROTOCOLS[source] for source, protocol in OFFICIAL_COUNTS | OFFICIAL_CAPTIONS)
 
 
 @pytest.mark.parametrize("source", READERS)
@@ -43,7 +58,7 @@ def test_every_reader_refuses_an_unknown_protocol_an_empty_folder_and_no_folder(
 
 
 def test_unknown_source_is_refused(tmp_path):
-    with pytest.raises(InputError, match="expected one of msrvtt, vatex, msvd, hgr, jsonl, csv"):
+    with pytest.raises(InputError, match=f"expected one of {', '.join(READERS)}"):
         read_annotations("imagenet", [tmp_path])
 
 
@@ -84,8 +99,33 @@ def test_broken_gzip_and_text_of_another_encoding_are_named(source, protocol, na
         ("vatex", "val_list.txt", "a_0", "b_0", "'b_000001_000011' is also in split 'train'"),
         ("msvd", "val.txt", "y_1", "x_1", r"'x_1_2' is in split .* belongs to one split"),
         ("hgr", "annotation/RET/ref_captions.json", '"video1"', '"video0"', "key 'video0' occurs twice"),
-        ("jsonl", "own.jsonl", '"y"', '"x"', r"'x' is in split 'train' and in split 'val'"),
-        ("csv", "own.csv", "y,", "x,", r"'x' is in split 'train' and in split 'val'"),
+        ("activitynet", "val_1.json", "v_c", "v_a", r"'v_a'.*the video is also in .*train\.json"),
+        ("youcook2", "youcookii_annotations_trainval.json", '"b2"', '"a1"', "key 'a1' occurs twice"),
+        ("didemo", "val_data.json", "2@", "1@", r"'1@N0\.mov' is in split 'val' and in split 'train'"),
+        (
+            "charades_sta",
+            "charades_sta_test.txt",
+            "3MSZA",
+            "AO8RW",
+            "'AO8RW' is in split 'test' and in split 'train'",
+        ),
+        ("lsmdc", "LSMDC16_annos_val.csv", "2_A", "1_A", "'1_A' is in split 'train' and in split 'val'"),
+        (
+            "hybrid_space",
+            "msrvtt10kval.caption.txt",
+            "video1#",
+            "video0#",
+            "'video0' is in split 'train' and in",
+        ),
+        (
+            "collaborative_experts",
+            "val_list.txt",
+            "video2",
+            "video0",
+            r"val_list\.txt, line 1: video 'video0' is",
+        ),
+        ("jsonl", "own.jsonl", '"y"', '"x"', r"'x' is in split 'train' \(.*line 1\) and in split 'val'"),
+        ("csv", "own.csv", "y,", "x,", r"'x' is in split 'train' \(.*line 2\) and in split 'val'"),
     ],
 )
 def test_video_that_occurs_twice_is_refused(source, name, old, new, message, tmp_path):

@@ -64,7 +64,7 @@ def test_listed_videos_without_captions_are_named(folder):
         ),
         (
             [{"videoID": "a", "enCap": ["A dog.", 3]}],
-            r"record 0 \(a\): .*list of texts, found int \('3'\) at index 1",
+            r"record 0 \(a\): .*list of texts, found int \(3\) at index 1",
         ),
         ([{"videoID": "a", "chCap": ["狗"]}], "'enCap' is missing"),
         ([{"enCap": ["A dog."]}], "'videoID' is missing"),

@@ -139,7 +139,7 @@ def test_unusable_paths_are_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match=r"found notes\.txt"):
         open_features(tmp_path)
     np.save(tmp_path / "a.npy", VIDEOS["a"])
-    with pytest.raises(InputError, match=r"a\.npy: the features of one video; give the folder"):
+    with pytest.raises(InputError, match=r"a\.npy: .*one array \[2, 3\] without ids; give the folder of the"):
         open_features(tmp_path / "a.npy")
     np.savez(tmp_path / "b.npz", features=VIDEOS["a"])
     with pytest.raises(InputError, match=r"several kinds, such as a\.npy and b\.npz"):
@@ -163,21 +163,92 @@ def test_video_in_two_files_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_file_of_another_kind_is_named(tmp_path: pathlib.Path) -> None:
-    for name, message in (("a.h5", "cannot be opened as HDF5"), ("a.npz", "cannot be opened as an archive")):
+    for name in ("a.h5", "a.npz"):
         (tmp_path / name).write_text("a text, long enough to hold a signature, but it is none")
-        with pytest.raises(InputError, match=f"{name}: {message}"):
+        with pytest.raises(InputError, match=f"{name}: expected HDF5 or .npz.*found a text file that begins"):
+            open_features(tmp_path / name)
+
+
+def test_files_cut_short_are_named(tmp_path: pathlib.Path) -> None:
+    write_hdf5(tmp_path / "a.h5")
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **VIDEOS)
+    for name, message in (("a.h5", "cannot be opened as HDF5"), ("a.npz", "cannot be opened as an archive")):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(InputError, match=f"{name}: {message}.*; download or copy it again"):
             open_features(tmp_path / name)
 
 
 def test_hdf5_entries_that_are_no_arrays_are_named(tmp_path: pathlib.Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["video1/frames"] = VIDEOS["a"]
         file["video2"] = np.dtype(np.float32)
     source = open_features(tmp_path / "a.h5")
-    with pytest.raises(InputError, match=r"'video1'.*found a group, which holds frames; store each"):
-        source.read("video1")
-    with pytest.raises(InputError, match=r"'video2'.*found a datatype; store each"):
-        source.times("video2", 4)
+    for read in (source.read, lambda video_id: source.times(video_id, 4)):
+        with pytest.raises(InputError, match=r"'video2'.*found a datatype; store each"):
+            read("video2")
+
+
+def test_hdf5_groups_of_videos_are_read(tmp_path: pathlib.Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["-d"] = VIDEOS["-d"]
+        for video_id, group in (("a", "train"), ("b.c", "test")):
+            file[f"{group}/{video_id}"] = VIDEOS[video_id]
+        file["test"].attrs["fps"] = 2.0
+    source = open_features(tmp_path / "a.h5")
+    assert_reads_all(source)
+    assert_reads_all(pickle.loads(pickle.dumps(source)))
+    assert source.times("a", 2) is None
+    np.testing.assert_allclose(source.times("b.c", 5), (np.arange(5) + 0.5) / 2)
+
+
+def test_hdf5_groups_that_are_videos_are_read(tmp_path: pathlib.Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for video_id, array in VIDEOS.items():
+            file[f"{video_id}/features"] = array
+        file["a/times"] = [1.0, 3.0]
+        file["b.c/fps"] = 4.0
+    source = open_features(tmp_path / "a.h5")
+    assert_reads_all(source)
+    np.testing.assert_allclose(source.times("a", 2), [1, 3])
+    np.testing.assert_allclose(source.times("b.c", 5), (np.arange(5) + 0.5) / 4)
+    with pytest.raises(
+        InputError, match=r"'times' of the group's data sets: expected the seconds of 5 frames"
+    ):
+        source.times("a", 5)
+
+
+def test_hdf5_groups_that_cannot_be_read_are_named(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for number in range(9):
+            file[f"train/part{number}/video"] = VIDEOS["a"]
+    with pytest.raises(InputError, match=r"group 'train' holds groups \(part0.*9 in all\)\); expected"):
+        open_features(path)
+    with h5py.File(path, "w") as file:
+        file["train/a"] = file["test/a"] = VIDEOS["a"]
+    with pytest.raises(InputError, match=r"the id 'a' occurs twice, at 'test/a' and at 'train/a'; keep one"):
+        open_features(path)
+
+
+def test_hdf5_of_matlab_is_not_read_with_its_axes_in_reverse_order(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["clip0"] = VIDEOS["a"].T
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + path.read_bytes()[512:])
+    with pytest.raises(
+        InputError, match=r"a MATLAB 7\.3 file; the axes of its arrays are in reverse"
+    ) as error:
+        open_features(path)
+    exec("\n".join(line.strip() for line in str(error.value).split("convert with\n")[1].splitlines()), {})
+    np.testing.assert_array_equal(open_features(tmp_path / "a_by_id.npz").read("clip0"), VIDEOS["a"])
+
+
+def test_a_folder_of_many_files_has_a_short_description(tmp_path: pathlib.Path) -> None:
+    for number in range(40):
+        write_hdf5(tmp_path / f"part{number:02}.h5", {f"clip{number}": VIDEOS["a"]})
+    assert open_features(tmp_path).description.endswith("part03.h5, part04.h5, … (40 in all)")
 
 
 def test_hdf5_with_damaged_data_is_named(tmp_path: pathlib.Path) -> None:
@@ -198,7 +269,7 @@ def test_hdf5_with_a_damaged_table_of_contents_is_named(tmp_path: pathlib.Path) 
     data = (tmp_path / "a.h5").read_bytes()
     (tmp_path / "a.h5").write_bytes(data.replace(b"SNOD", b"XXXX"))
     with pytest.raises(InputError, match=r"a\.h5: broken data"):
-        open_features(tmp_path / "a.h5").ids()
+        open_features(tmp_path / "a.h5")
 
 
 def test_hdf5_ragged_array_reads_as_objects_which_the_check_refuses(tmp_path: pathlib.Path) -> None:

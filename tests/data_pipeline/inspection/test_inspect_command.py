@@ -35,7 +35,7 @@ def test_a_sound_data_set_passes_and_is_counted(shapes: Path, capsys: pytest.Cap
     assert "All checks passed; 76 records read" in printed
     records = read_values(shapes, "test")
     foils = sum(len(values["foils/ids"].bytes_list.value) for values in records)
-    assert row(printed, "test ")[:4] == ["10", "50", str(foils), "0.00%"]
+    assert row(printed, "test ")[:5] == ["10", "50", "50", str(foils), "0.00%"]
     tokens = sorted(count for values in records for count in values["captions/token_counts"].int64_list.value)
     assert row(printed, "tokens per caption")[-5:] == [
         str(tokens[0]),
@@ -179,9 +179,12 @@ def test_wrong_counts_and_statistics_of_a_valid_manifest_are_found(
     splits = manifest.splits | {"test": dataclasses.replace(manifest.splits["test"], captions=51)}
     pixels, grid = manifest.streams
     pixels = dataclasses.replace(pixels, std=(pixels.std[0] * 1.1, *pixels.std[1:]))
-    save_manifest(shapes_copy, splits=splits, streams=(pixels, grid))
+    of_val = manifest.caption_sizes["val"]
+    sizes = manifest.caption_sizes | {"val": dataclasses.replace(of_val, entities=of_val.entities[:-1])}
+    save_manifest(shapes_copy, splits=splits, streams=(pixels, grid), caption_sizes=sizes)
     assert run_inspect(str(shapes_copy)) == 1
-    statistics, counts = problems(capsys.readouterr().out)
+    statistics, lengths, counts = problems(capsys.readouterr().out)
+    assert lengths == "split 'val': the captions have other numbers of entities than the manifest says"
     assert statistics.startswith("stream 'pixels': the std of dimension 0 over training frames is")
     assert counts == "split 'test': 50 captions; the manifest counts 51"
 

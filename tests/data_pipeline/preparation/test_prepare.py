@@ -162,7 +162,7 @@ def test_streams_and_regions(corpus: Corpus) -> None:
         f"--features=motion={motion}",
         f"--features=objects={write_hdf5(corpus.folder / 'o.h5', objects)}",
     )
-    arguments = corpus.arguments(*streams, features=f"appearance={corpus.features}")
+    arguments = corpus.arguments(*streams, "--allow_missing", features=f"appearance={corpus.features}")
     assert run_prepare(arguments) == 0
     manifest, report = Manifest.load(corpus.out), read_report(corpus.out)
     shapes = [(stream.name, stream.kind, stream.dim, stream.regions) for stream in manifest.streams]
@@ -180,13 +180,16 @@ def test_streams_and_regions(corpus: Corpus) -> None:
 def assert_for_people(corpus: Corpus, output: str, errors: str) -> None:
     distinct = {text for ids in SPLITS.values() for video_id in ids for text in captions_of(video_id)}
     assert [line.split(" in ")[0] for line in errors.splitlines()] == [
+        "reading features: 12 videos",
         f"parsing captions: {len(distinct)} captions",
         "writing train: 8 videos",
         "writing val: 3 videos",
         "writing test: 1 videos",
     ]
-    first, *_, last = output.splitlines()
-    assert first.startswith("msrvtt (full): train 8 videos / 24 captions, val 3 videos / 9 captions")
+    first, *lines, last = output.splitlines()
+    assert first.startswith("stream features (HDF5 file features.h5): 12 videos read; frames 3 to 8 (median")
+    (counted,) = [line for line in lines if line.startswith("msrvtt (full)")]
+    assert counted.startswith("msrvtt (full): train 8 videos / 24 captions, val 3 videos / 9 captions")
     assert last.startswith(f"written to {corpus.out} in ")
 
 

@@ -26,7 +26,6 @@ def _message(corpus: Corpus, capsys: pytest.CaptureFixture[str], *more: str, **r
     return message
 
 
-# Before anything is made; while the training videos are written; while those of another split are.
 @pytest.mark.parametrize(
     ("video_id", "change", "message"),
     [
@@ -59,7 +58,7 @@ def test_no_video_has_features(corpus: Corpus, capsys: pytest.CaptureFixture[str
     write_hdf5(corpus.features, {"clip9": make_features("train0"), "clip8": make_features("train0")})
     said = _message(corpus, capsys)
     assert "none of the 12 annotated videos has features" in said
-    assert "'train0'" in said and "'clip8'" in said
+    assert "videos like 'test0'" in said and "like 'clip8'; nearest: none are similar" in said
 
 
 def test_no_training_video_has_features(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +86,9 @@ def test_folder_without_annotations(corpus: Corpus, capsys: pytest.CaptureFixtur
 
 def test_result_cannot_be_made(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     said = _message(corpus, capsys, out=corpus.annotations / "data")
-    assert f"{corpus.annotations}: no folder can be made in it" in said
+    assert (
+        f"{corpus.annotations}: nothing can be written there (Not a directory); choose another --out" in said
+    )
 
 
 def test_result_is_a_file(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,6 +142,26 @@ def test_stream_names(
 def test_regions_alone_are_not_enough(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     write_hdf5(corpus.features, all_features(regions=2))
     assert "expected at least one 'frames'" in _message(corpus, capsys)
+
+
+def test_features_are_judged_before_a_caption_is_parsed(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batched = {video_id: array[np.newaxis] for video_id, array in all_features().items()}
+    write_hdf5(corpus.features, batched)
+    tiny = {video_id: array * 1e-8 for video_id, array in all_features().items()}
+    second = write_hdf5(corpus.folder / "second.h5", tiny)
+    unused = corpus.folder / "unused"
+    assert run_prepare(corpus.arguments(f"--features={second}", graph_cache=unused)) == 2
+    said = capsys.readouterr().err
+    assert "features.h5: all 12 videos have a first axis of length 1" in said
+    assert "second.h5: 6 of 6 dimensions hold only values below 6.1e-05" in said
+    assert not unused.exists() and not corpus.out.exists()
+
+
+def test_regions_of_an_unknown_stream(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
+    said = _message(corpus, capsys, regions="feature")
+    assert said == "error: --regions=feature: no stream of that name; expected one of features"
 
 
 def test_damaged_cache(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:

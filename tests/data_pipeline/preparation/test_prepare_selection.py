@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from data_pipeline.manifest import Manifest
+from data_pipeline.manifest import REGIONS, Manifest
 from tests.support.command_line import run_prepare
 from tests.support.corpus import (
     Corpus,
@@ -40,12 +41,14 @@ def test_what_is_left_out_is_listed(corpus: Corpus, capsys: pytest.CaptureFixtur
     features["stranger"] = features.pop("val1")
     del features["train7"]
     write_hdf5(corpus.features, features)
-    assert run_prepare(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments("--allow_missing")) == 0
     report = read_report(corpus.out)
     assert report["videos_without_features"] == ["train7", "val1"]
     assert report["features_without_captions"] == ["stranger"]
     assert report["splits"]["train"]["videos"] == 7
-    assert "videos without features 2, features without captions 1" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "videos without features 2, parts without frames 0, features without captions 1" in printed
+    assert "\nvideos without features: train7, val1\n" in printed
 
 
 @pytest.mark.parametrize(
@@ -82,6 +85,36 @@ def test_strict_heeds_split_lists(corpus: Corpus) -> None:
     assert read_report(corpus.out)["warnings"] == ["10 videos on no split list were left out"]
 
 
+def test_features_are_described_and_ids_that_look_alike_match(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = {f"v_{video_id}.mp4": array for video_id, array in all_features().items()}
+    write_hdf5(corpus.features, features)
+    assert run_prepare(corpus.arguments("--strict")) == 0
+    printed = capsys.readouterr().out
+    lengths = sorted(len(array) for array in features.values())
+    described, *_ = printed.splitlines()
+    assert described.startswith(
+        f"stream features (HDF5 file features.h5): 12 videos read; frames {lengths[0]} to {lengths[-1]} (median "
+    )
+    report = read_report(corpus.out)
+    (match,) = [warning for warning in report["warnings"] if "ids of features" in warning]
+    assert match.startswith("stream 'features': 12 ids of features match those of the annotations")
+    assert match.endswith("such as 'v_test0.mp4' and 'test0'")
+    assert printed.index(f"note: {match}") < printed.index("captions parsed now")
+    assert report["streams"][0]["frames"][::2] == [lengths[0], lengths[-1]]
+    assert set(read_records(corpus.out, "val")) == {"val0", "val1", "val2"}
+
+
+def test_one_frame_of_regions_is_taken_when_it_is_said(corpus: Corpus) -> None:
+    objects = {video_id: make_features("train0")[np.newaxis] for video_id in all_features()}
+    second = write_hdf5(corpus.folder / "objects.h5", objects)
+    assert run_prepare(corpus.arguments(f"--features={second}")) == 2
+    assert run_prepare(corpus.arguments(f"--features={second}", "--regions=objects")) == 0
+    _, stream = Manifest.load(corpus.out).streams
+    assert (stream.kind, stream.regions) == (REGIONS, len(make_features("train0")))
+
+
 LONG = " ".join(f"word{i}" for i in range(500))
 
 
@@ -96,7 +129,7 @@ def test_blank_caption_is_left_out_and_listed(corpus: Corpus, capsys: pytest.Cap
 
 def test_video_with_blank_captions_only(corpus: Corpus) -> None:
     corpus.annotations.write_text(official_json({"val0": ["", "  "]}))
-    assert run_prepare(corpus.arguments()) == 0
+    assert run_prepare(corpus.arguments("--allow_missing")) == 0
     report = read_report(corpus.out)
     assert len(report["blank_captions"]) == 2 and report["features_without_captions"] == ["val0"]
     assert report["splits"]["val"]["videos"] == 2
