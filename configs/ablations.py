@@ -31,6 +31,8 @@ def ablations_of(config: ml_collections.ConfigDict) -> Changes:
         "separate_projections": {"model.share_attribute_projection": False},
         # A level that a caption lacks counts as similarity 0, in place of averaging over the levels it has.
         "zero_missing_levels": {"similarity.missing_levels": "zero"},
+        # No linear map joins the fused score.
+        "no_linear_branch": {"similarity.linear_branch": False},
     }
 
 

@@ -23,6 +23,8 @@ from data_pipeline.errors import InputError
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
+Values = TypeVar("Values")
+"""A tree of arrays."""
 
 RESUME_ME = 75
 """Exit status of a run that ended early and can go on: ``EX_TEMPFAIL`` of sysexits.h."""
@@ -237,6 +239,15 @@ def from_all_processes(array: np.ndarray) -> np.ndarray:
     own = np.frombuffer(array.tobytes(), np.uint8)
     everyone = np.ascontiguousarray(multihost_utils.process_allgather(own))
     return everyone.view(array.dtype).reshape(-1, *array.shape)
+
+
+def as_in_first(values: Values) -> Values:
+    """Returns host arrays that every process computed for itself as the first one did, to the last bit.
+
+    Machines with other processors round differently, and what is replicated over a mesh must not differ.
+    """
+    shared: Values = multihost_utils.broadcast_one_to_all(values)
+    return shared
 
 
 def _work_and_tell(work: Callable[[], Result]) -> Result:

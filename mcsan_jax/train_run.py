@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 
 import jax
 
-from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
 from mcsan_jax.config import Config
@@ -151,17 +150,18 @@ def _train(
         checkpoints,
         folder.folder,
         profile,
-        _starter(experiment, data, limits),
+        _starter(experiment, data),
     )
     seconds = time.monotonic() - start
     print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
 
 
-def _starter(experiment: Experiment, data: pathlib.Path, limits: BatchLimits) -> Starter | None:
+def _starter(experiment: Experiment, data: pathlib.Path) -> Starter | None:
     """What fits the linear branch to the training split, where the model has one."""
-    if not experiment.config.similarity.linear_branch:
+    config = experiment.config
+    if not config.similarity.linear_branch:
         return None
-    split = SplitReader(data, experiment.manifest, experiment.config.data.train_split, limits)
+    split = SplitReader(data, experiment.manifest, config.data.train_split, batch_limits(config.data))
 
     def start(state: TrainState, states: TokenStateCache | None) -> TrainState:
         print("fitting the linear branch", flush=True)

@@ -3,9 +3,11 @@
 import dataclasses
 import functools
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.batches.text_layout import lay_out, place_graphs
@@ -27,10 +29,14 @@ class Query:
     Attributes:
         caption: the text in numbers.
         phrases: by node level, the words of each node that has a slot in the batch, in the order of the slots.
+        words: the words of the text, as white space divides it.
+        word_of_token: for each token that has a slot in the batch, the index of its word.
     """
 
     caption: EncodedCaption
     phrases: dict[str, list[str]]
+    words: list[str]
+    word_of_token: Int[np.ndarray, " w"]
 
 
 class QueryParser:
@@ -76,7 +82,7 @@ class QueryParser:
                     f"text {number} of {len(texts)} is {texts[number - 1]!r}: there is nothing to search for; give a "
                     "sentence such as 'a man plays a guitar'"
                 )
-        return [Query(caption, self._phrases(caption)) for caption in captions]
+        return [Query(caption, self._phrases(caption), *self._words(caption.text)) for caption in captions]
 
     def batch(self, queries: Sequence[Query], rows: int) -> TextBatch:
         """Returns the queries as a batch of `rows` rows; the rows beyond the queries are padding."""
@@ -99,6 +105,13 @@ class QueryParser:
                 f"{phrases[source]} –{self._roles[role]}→ {phrases[target]}" for source, target, role in edges
             ],
         }
+
+    def _words(self, text: str) -> tuple[list[str], np.ndarray]:
+        words = list(re.finditer(r"\S+", text))
+        ends = [end for _, end in self._tokenizer.encode(text).offsets[: self._limits.max_tokens]]
+        # A token may begin with the white space before its word, so that only its end tells.
+        started = np.searchsorted([word.start() for word in words], ends)
+        return [word.group() for word in words], np.maximum(started - 1, 0)
 
 
 def _groups(texts: Sequence[str]) -> np.ndarray:

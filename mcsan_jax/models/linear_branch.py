@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from mcsan_jax.models.layers import masked_mean
-from mcsan_jax.scoring.vectors import normalize
+from mcsan_jax.scoring.vectors import TINY, direction_and_length, normalize, product, safe_norm
 
 LINEAR_WIDTH = 256
 """Coordinates of either map at most: the directions of its predictions that vary most."""
@@ -50,25 +50,32 @@ class LinearBranch(nn.Module):
     def encode_videos(self, frames: Float[Array, "v f d"], mask: Bool[Array, "v f"]) -> Float[Array, "v r"]:
         """Standardised frames to one unit vector for each of the maps, one after the other."""
         pooled = masked_mean(frames, mask) - self.frames_mean.value[None]
-        sides = [normalize(pooled @ self.frames_to_words.value)]
+        sides = [normalize(product("vd,dr->vr", pooled, self.frames_to_words.value, None))]
         if self.sentence_dim:
-            sides.append(normalize(pooled @ self.frames_to_sentences.value))
+            sides.append(normalize(product("vd,dr->vr", pooled, self.frames_to_sentences.value, None)))
         return jnp.concatenate(sides, axis=1)
 
     def encode_texts(
         self, ids: Int[Array, "t w"], mask: Bool[Array, "t w"], states: Float[Array, "t w s"] | None
     ) -> Float[Array, "t r"]:
-        """Tokens, and their states where there is an encoder, to the coordinates that a video's vector predicts."""
+        """Tokens, and their states where there is an encoder, to vectors whose products with videos are scores."""
+        return jnp.sum(jnp.concatenate(self.encode_tokens(ids, mask, states), axis=2), axis=1)
+
+    def encode_tokens(
+        self, ids: Int[Array, "t w"], mask: Bool[Array, "t w"], states: Float[Array, "t w s"] | None
+    ) -> tuple[Float[Array, "t w r"], Float[Array, "t w q"]]:
+        """What each token adds to its caption's vector: to the coordinates of words, and to those of sentences."""
         weights = self.token_weights.value[ids] * first_occurrences(ids, mask)
-        lengths = jnp.sqrt(jnp.sum(jnp.square(weights), axis=1, keepdims=True))
-        words = jnp.einsum("tw,twr->tr", weights, self.tokens_to_words.value[ids])
-        words = words / jnp.maximum(lengths, 1e-6)
+        words = (self.words_share.value * normalize(weights))[:, :, None] * self.tokens_to_words.value[ids]
         if not self.sentence_dim or states is None:
-            return words
-        share = self.words_share.value
-        sentences = normalize(masked_mean(states, mask)) - self.sentence_mean.value[None]
-        sentences = normalize(sentences) @ self.states_to_sentences.value
-        return jnp.concatenate([share * words, (1.0 - share) * sentences], axis=1)
+            return words, words[:, :, :0]
+        # The sum over tokens of (state / length of the mean state − mean direction) points where the caption does.
+        _, length = direction_and_length(masked_mean(states, mask))
+        own = states / jnp.maximum(length, TINY)[:, :, None] - self.sentence_mean.value[None, None]
+        own = jnp.where(mask[:, :, None], own, 0.0)
+        own = own / safe_norm(jnp.sum(own, axis=1))[:, None]
+        sentences = product("tws,sq->twq", own, self.states_to_sentences.value, None)
+        return words, (1.0 - self.words_share.value) * sentences
 
 
 def first_occurrences(ids: Int[Array, "t w"], mask: Bool[Array, "t w"]) -> Float[Array, "t w"]:

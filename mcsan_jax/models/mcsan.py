@@ -75,11 +75,11 @@ class MCSAN(nn.Module):
         if self.shape.region_dim:
             self.region_statistics = Standardization(self.shape.region_dim)
         if self.config.similarity.linear_branch:
+            sentence_dim = 0
             # An encoder that learns would leave the map of its sentences behind.
-            frozen = self.pretrained is not None and self.config.encoder_is_frozen
-            self.linear_branch = LinearBranch(
-                self.shape.frame_dim, self.shape.vocabulary_size, self.pretrained.width if frozen else 0
-            )
+            if self.pretrained is not None and self.config.encoder_is_frozen:
+                sentence_dim = self.pretrained.width
+            self.linear_branch = LinearBranch(self.shape.frame_dim, self.shape.vocabulary_size, sentence_dim)
         self.level_weight_logits = self.param(
             "level_weight_logits", nn.initializers.zeros, (len(model.levels),)
         )
@@ -110,6 +110,16 @@ class MCSAN(nn.Module):
             return Encoding(embeddings, logits)
         ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
         return Encoding(embeddings, logits, self.linear_branch.encode_texts(ids, mask, states))
+
+    def linear_tokens(self, texts: TextBatch) -> tuple[Float[Array, "t w r"], Float[Array, "t w q"]]:
+        """What each token adds to its caption's vector of the linear branch; of width 0 without a branch."""
+        ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
+        if not self.config.similarity.linear_branch:
+            nothing = jnp.zeros((*ids.shape, 0))
+            return nothing, nothing
+        with jax.default_matmul_precision(self.config.model.matmul_precision):
+            _, states = self.text_encoder(texts, False)
+        return self.linear_branch.encode_tokens(ids, mask, states)
 
     def scoring_parameters(self) -> ScoringParameters:
         """Returns the level weights, which sum to one, the temperature, and the share of the linear branch.

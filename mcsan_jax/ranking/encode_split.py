@@ -86,12 +86,14 @@ class Encoders:
     Attributes:
         videos: normalised videos, and the logits of their attributes.
         texts: normalised captions, and the logits of their attributes.
-        scoring_parameters: level weights and temperature.
+        linear_tokens: what each token adds to the coordinates of words and of sentences in the linear branch.
+        scoring_parameters: level weights, temperature and linear share.
         local_mesh: the devices of this process, which compare what was encoded.
     """
 
     videos: Callable[[Variables, VideoBatch], tuple[NormalisedVideos, Logits]]
     texts: Callable[[Variables, TextBatch], tuple[NormalisedTexts, Logits]]
+    linear_tokens: Callable[[Variables, TextBatch], tuple[Float[Array, "t w r"], Float[Array, "t w q"]]]
     scoring_parameters: Callable[[Variables], ScoringParameters]
     local_mesh: Mesh
 
@@ -109,17 +111,16 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
         return normalise_texts(encoded), encoded.attribute_logits
 
     def compiled(encode: Callable[..., Any]) -> Callable[[Variables, Any], Any]:
-        program = jax.jit(
-            encode, in_shardings=(replicated(mesh), split_rows(mesh)), out_shardings=replicated(mesh)
-        )
+        everywhere, rows = replicated(mesh), split_rows(mesh)
+        program = jax.jit(encode, in_shardings=(everywhere, rows), out_shardings=everywhere)
         return lambda variables, batch: program(variables, put_whole_batch(batch, mesh))
 
     def parameters(variables: Variables) -> ScoringParameters:
-        learned: Any = model.apply(variables, method=model.scoring_parameters)
-        return jax.device_get(learned)
+        return jax.device_get(model.apply(variables, method=model.scoring_parameters))
 
+    tokens = compiled(lambda variables, batch: model.apply(variables, batch, method=model.linear_tokens))
     own = [device for device in mesh.devices.flat if device.process_index == jax.process_index()]
-    return Encoders(compiled(videos), compiled(texts), parameters, make_mesh(own))
+    return Encoders(compiled(videos), compiled(texts), tokens, parameters, make_mesh(own))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""This module explains a score: which phrase of a text met which frame of a video, level by level."""
+"""This module explains a score: which phrase of a text met which frame of a video, and what each word adds."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from data_pipeline.levels import NODE_LEVELS
+from data_pipeline.prepared_data import Query
 from mcsan_jax.retrieval.searcher import Searcher
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, frame_weights
 from mcsan_jax.scoring.vectors import product
@@ -29,16 +30,32 @@ class LevelExplanation:
 
 
 @dataclasses.dataclass(frozen=True)
+class LinearExplanation:
+    """An explanation of the linear score says what each word of a text adds to it; both sums together are the score.
+
+    Attributes:
+        words: of the text, as white space divides it [w].
+        of_words: what each adds by the weight of its tokens [w].
+        of_sentence: what each adds to the direction of the sentence [w]; zero without a frozen text encoder.
+    """
+
+    words: list[str]
+    of_words: np.ndarray
+    of_sentence: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Explanation:
     """An explanation takes the score of a text and a video apart.
 
     Attributes:
         text: the text.
         video: id of the video.
-        scores: the fused score and that of each level that the text has.
+        scores: the fused score, that of each level that the text has, and the other components of the fused score.
         frames: number of frames of the video.
         seconds: time of each frame [f]; empty where unknown.
         levels: the levels at which the text has nodes.
+        linear: of the linear score; None without a linear branch.
     """
 
     text: str
@@ -47,6 +64,7 @@ class Explanation:
     frames: int
     seconds: np.ndarray
     levels: dict[str, LevelExplanation]
+    linear: LinearExplanation | None
 
 
 def explain(searcher: Searcher, text: str, video: str) -> Explanation:
@@ -74,7 +92,22 @@ def explain(searcher: Searcher, text: str, video: str) -> Explanation:
         if level in texts.nodes and query.phrases[level]
     }
     scores = {name: float(of_videos[row]) for name, of_videos in searcher.scores(text).items()}
-    return Explanation(query.caption.text, video, scores, frames, searcher.frame_times[video], levels)
+    linear = None
+    if normalised.linear is not None:
+        linear = _explain_linear(np.asarray(normalised.linear)[0], *searcher.linear_tokens(query), query)
+    return Explanation(query.caption.text, video, scores, frames, searcher.frame_times[video], levels, linear)
+
+
+def _explain_linear(
+    video: np.ndarray, words: np.ndarray, sentences: np.ndarray, query: Query
+) -> LinearExplanation:
+    """Compares the coordinates of a video [r + q] with those of tokens, [w, r] and [w, q], and adds up by word."""
+
+    def by_word(of_tokens: np.ndarray) -> np.ndarray:
+        return np.bincount(query.word_of_token, of_tokens, minlength=len(query.words))
+
+    for_words, for_sentences = np.split(video, [words.shape[1]])
+    return LinearExplanation(query.words, by_word(words @ for_words), by_word(sentences @ for_sentences))
 
 
 def _frame_count(frames: FrameSet) -> int:

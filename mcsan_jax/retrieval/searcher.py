@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from data_pipeline.errors import InputError
 from data_pipeline.levels import LEVELS
@@ -16,7 +17,7 @@ from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.encode_split import EncodedVideos, Encoders, Variables, encode_videos
 from mcsan_jax.runs.open import check_split, open_run
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
 from mcsan_jax.scoring.normalised import NormalisedTexts
 from mcsan_jax.training.experiment import batch_limits
 
@@ -28,7 +29,8 @@ class Answer:
     Attributes:
         video: its id.
         score: the fused score, by which answers are ordered.
-        level_scores: the score of each level that the text has, and of the attributes where the fused score has them.
+        level_scores: the score of each level that the text has, and of the attributes and of the linear branch where
+            the fused score has them.
     """
 
     video: str
@@ -138,15 +140,27 @@ class Searcher:
         lacking = {level for level, nodes in texts.nodes.items() if not nodes.counts.sum()}
         return {
             name: np.concatenate([of_block[name][:, 0] for of_block in blocks])
-            for name in (FUSED, *LEVELS, ATTRIBUTES)
+            for name in (FUSED, *LEVELS, ATTRIBUTES, LINEAR)
             if name in blocks[0] and name not in lacking
         }
 
     def encode(self, queries: Sequence[Query]) -> NormalisedTexts:
         """Encodes a few parsed texts, ready to be scored; rows that fill up the batch have no node."""
-        rows = -(-len(queries) // self._rows) * self._rows
-        normalised, _ = self._encoders.texts(self._variables, self.parser.batch(queries, rows))
+        normalised, _ = self._encoders.texts(
+            self._variables, self.parser.batch(queries, self._filled(len(queries)))
+        )
         return normalised
+
+    def linear_tokens(self, query: Query) -> tuple[Float[np.ndarray, "w r"], Float[np.ndarray, "w q"]]:
+        """Returns what each token of a text adds to its vector of the linear branch, for words and for sentences."""
+        words, sentences = self._encoders.linear_tokens(
+            self._variables, self.parser.batch([query], self._filled(1))
+        )
+        real = len(query.word_of_token)
+        return np.asarray(words)[0, :real], np.asarray(sentences)[0, :real]
+
+    def _filled(self, texts: int) -> int:
+        return -(-texts // self._rows) * self._rows
 
     def row_of(self, video: str) -> int:
         """Returns the row of a video among the scores by its id.

@@ -68,7 +68,7 @@ def score_components(
     with_attributes: bool,
     product_dtype: jnp.dtype | None = None,
 ) -> dict[str, Float[Array, "v t"]]:
-    """Returns the score of every level, the linear score if there is one, and the attribute score if it is asked for."""
+    """Returns the score of every level, the linear score if there is one, and, if asked for, the attribute score."""
     components = level_similarities(videos, texts, config, product_dtype)
     if with_attributes and texts.attributes:
         agreement = {

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-import scipy.special
 from jaxtyping import Bool, Float, Int
 
 from mcsan_jax.models.linear_branch import LINEAR_WIDTH
 
-Rows = scipy.sparse.csr_array | Float[np.ndarray, "row target"]
-"""Vectors in the space of targets, sparse or dense."""
+Rows = Any
+"""Vectors in the space of targets [row, target], a sparse array or a dense one."""
 
 MINIMUM_VIDEOS = 2
 """A token counts where the captions of so many training videos have it."""
@@ -41,7 +40,7 @@ class TrainingSplit:
         pooled: mean of each video's standardised frames [v, d].
         token_ids: the tokens of each caption.
         owners: index of each caption's video [t]; every video has a caption.
-        sentences: mean token state of each caption [t, s]; None without a frozen encoder.
+        sentences: mean token state of each caption [t, s], in any precision; None without a frozen encoder.
         vocabulary_size: number of tokens.
     """
 
@@ -60,6 +59,12 @@ class TrainingSplit:
         """How often each token occurs in all captions of a video [v, token]."""
         return _counted(self.token_ids, self.owners, len(self.pooled), self.vocabulary_size)
 
+    def mean_over_captions(self, vectors: Float[np.ndarray, "t s"]) -> Float[np.ndarray, "v s"]:
+        """The mean over the captions of each video."""
+        ones = np.ones(len(self.owners))
+        captions = scipy.sparse.csr_array((ones, (self.owners, np.arange(len(self.owners)))))
+        return (captions @ vectors) / captions.sum(axis=1)[:, None]
+
     def first_tokens(self) -> scipy.sparse.csr_array:
         """Which tokens each video's first caption has, as ones [v, token]."""
         first = [np.unique(self.token_ids[caption]) for caption in self.first_captions]
@@ -72,10 +77,12 @@ def fit_linear_branch(split: TrainingSplit) -> dict[str, np.ndarray]:
     A split of a single video, or one whose videos all look alike, gives maps that are zero.
     """
     mean, deviation = split.pooled.mean(axis=0), split.pooled.std(axis=0)
+    # An input that hardly varies says nothing, and would be blown up.
     scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
     inputs = (split.pooled - mean) * scale
-    weights = token_weights(split.token_counts())
-    documents = tf_idf(split.token_counts(), weights)
+    counts = split.token_counts()
+    weights = token_weights(counts)
+    documents = tf_idf(counts, weights)
     width = min(inputs.shape[1], LINEAR_WIDTH)
     words = fit_map(inputs, documents, tf_idf(split.first_tokens(), weights), width)
     constants = {
@@ -89,10 +96,8 @@ def fit_linear_branch(split: TrainingSplit) -> dict[str, np.ndarray]:
     if split.sentences is not None:
         width = min(width, split.sentences.shape[1])
         directions = _unit(split.sentences)
-        sentence_mean = directions.mean(axis=0)
-        per_video = np.zeros((len(inputs), directions.shape[1]))
-        np.add.at(per_video, split.owners, directions)
-        per_video /= np.bincount(split.owners, minlength=len(inputs))[:, None]
+        sentence_mean = directions.mean(axis=0, dtype=np.float64)
+        per_video = split.mean_over_captions(directions)
         first = _unit(directions[split.first_captions] - sentence_mean)
         sentences = fit_map(inputs, per_video, first, width)
         constants |= {
@@ -112,9 +117,9 @@ def token_weights(counts: scipy.sparse.csr_array) -> Float[np.ndarray, " token"]
 
 def tf_idf(counts: scipy.sparse.csr_array, weights: Float[np.ndarray, " token"]) -> scipy.sparse.csr_array:
     """Unit vectors along ``ln(1 + count) · weight`` [row, token]; a row without a known token is zero."""
-    rows = counts.multiply(weights[None]).tocsr()
-    rows.data = np.log1p(counts.data) * weights[counts.indices]
-    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)))
+    values = np.log1p(counts.data) * weights[counts.indices]
+    rows = scipy.sparse.csr_array((values, counts.indices, counts.indptr), counts.shape)
+    lengths = np.sqrt(_squares(rows))
     return (scipy.sparse.diags_array(1.0 / np.maximum(lengths, _SMALL)) @ rows).tocsr()
 
 
@@ -153,13 +158,8 @@ def fit_map(inputs: Float[np.ndarray, "v d"], targets: Rows, captions: Rows, wid
     count = len(inputs)
     left, singular = _left_singular(inputs)
     if count < 3 or not len(singular):
-        return RidgeMap(
-            np.zeros((inputs.shape[1], 0)),
-            np.zeros((targets.shape[1], 0)),
-            PENALTIES[-1],
-            0.0,
-            np.zeros((0, 0)),
-        )
+        dim, size = inputs.shape[1], targets.shape[1]
+        return RidgeMap(np.zeros((dim, 0)), np.zeros((size, 0)), PENALTIES[-1], 0.0, np.zeros((0, 0)))
     mean = np.asarray(targets.mean(axis=0)).ravel()
     projected = np.asarray(left.T @ targets)
     gram = projected @ projected.T
@@ -170,9 +170,9 @@ def fit_map(inputs: Float[np.ndarray, "v d"], targets: Rows, captions: Rows, wid
     def left_out(penalty: float) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         shrink = singular**2 / (singular**2 + penalty * unit_penalty)
         fitted = left * shrink
-        fit_own, fit_fit = np.sum(fitted * own, axis=1), np.sum((fitted @ gram) * fitted, axis=1)
+        fit_own, fit_fit = _row_products(fitted, own), _row_products(fitted @ gram, fitted)
         # The prediction for a video left out, without the mean of the others, is of_own · y + of_fit · f.
-        of_fit = 1.0 / np.maximum(1.0 - 1.0 / count - np.sum(fitted * left, axis=1), _SMALL)
+        of_fit = 1.0 / np.maximum(1.0 - 1.0 / count - _row_products(fitted, left), _SMALL)
         of_own = 1.0 + 1.0 / (count - 1) - of_fit
         length = of_own**2 * squared + 2.0 * of_own * of_fit * fit_own + of_fit**2 * fit_fit
         length = np.sqrt(np.maximum(length, _SMALL**2))
@@ -213,10 +213,11 @@ def _left_singular(inputs: Float[np.ndarray, "v d"]) -> tuple[np.ndarray, np.nda
 
 
 def _words_share(words: Float[np.ndarray, "p p"], sentences: Float[np.ndarray, "p p"]) -> float:
-    """Share of the words in the score: of `WORD_WEIGHTS`, the one under which each probe's own caption is most likely."""
-    spreads = [max(float(scores.std()), _SMALL) for scores in (words, sentences)]
-    if not words.size or not sentences.size:
-        return 0.5
+    """Share of the words in the score, by that of `WORD_WEIGHTS` under which each probe's caption is most likely."""
+    if not words.size or min(words.std(), sentences.std()) < _SMALL:
+        # A map that tells nothing apart has no share.
+        return 0.5 if not words.size else float(words.std() > sentences.std())
+    spreads = float(words.std()), float(sentences.std())
     losses = {
         weight: ranking_loss(
             (weight * words / spreads[0] + sentences / spreads[1]) / np.hypot(weight, 1.0),
@@ -230,16 +231,15 @@ def _words_share(words: Float[np.ndarray, "p p"], sentences: Float[np.ndarray, "
 
 def ranking_loss(scores: Float[np.ndarray, "v t"], relevant: Bool[np.ndarray, "v t"]) -> float:
     """Mean cross-entropy of finding what is relevant, by rows and by columns, at the temperature that suits it best."""
-    losses = []
-    for temperature in TEMPERATURES:
-        logits = scores / temperature
-        found = np.where(relevant, logits, -np.inf)
-        sides = [
-            np.mean(scipy.special.logsumexp(logits, axis=axis) - scipy.special.logsumexp(found, axis=axis))
-            for axis in (0, 1)
-        ]
-        losses.append(float(sum(sides)) / 2.0)
-    return min(losses)
+    least = np.finfo(np.float64).tiny
+    ways = [(scores - scores.max(axis=axis, keepdims=True), axis) for axis in (0, 1)]
+    losses = np.zeros(len(TEMPERATURES))
+    for below_best, axis in ways:
+        for number, temperature in enumerate(TEMPERATURES):
+            chances = np.exp(below_best / temperature)
+            found = np.sum(chances, axis=axis, where=relevant)
+            losses[number] -= np.mean(np.log(np.maximum(found, least) / chances.sum(axis=axis))) / 2.0
+    return float(losses.min())
 
 
 def _counted(
@@ -262,6 +262,12 @@ def _padded(columns: Float[np.ndarray, "row some"], width: int) -> Float[np.ndar
 
 def _squares(rows: Rows) -> Float[np.ndarray, " row"]:
     return np.asarray((rows * rows).sum(axis=1)).ravel()
+
+
+def _row_products(
+    one: Float[np.ndarray, "row k"], other: Float[np.ndarray, "row k"]
+) -> Float[np.ndarray, " row"]:
+    return np.einsum("vk,vk->v", one, other)
 
 
 def _dense(rows: Any) -> Float[np.ndarray, "row column"]:

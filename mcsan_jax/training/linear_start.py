@@ -1,24 +1,30 @@
 """This module gives the linear branch its constants before the first step, and its share at every validation."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
+from mcsan_jax.processes import as_in_first
+from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.encode_split import EncodedSplit, Split
-from mcsan_jax.ranking.rank_split import ScoredSplit
 from mcsan_jax.scoring.multi_level import FUSED, LINEAR
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.linear_fit import PROBES, TrainingSplit, fit_linear_branch, ranking_loss
 from mcsan_jax.training.token_state_cache import TokenStateCache, make_token_state_cache
 from mcsan_jax.training.train_step import TrainState
 
+MOST_VIDEOS = 50_000
+"""So many training videos are read at most, the first ones of the records, whose order says nothing of them."""
 WEIGHTS = tuple(np.geomspace(0.02, 4.0, 24))
 """Candidates for the weight of the linear score, where both scores have the standard deviation one."""
 _DOUBT = 0.75
 """Standard deviation of the logarithm of the weight, before a validation split has been seen."""
+_SMALL = 1e-9
+"""Scores that differ by no more tell nothing apart."""
 
 
 def fit_to_split(
@@ -32,34 +38,36 @@ def fit_to_split(
         split: the training split.
         states: what a frozen encoder made of captions, where training keeps that.
     """
-    videos = _pooled_frames(experiment, state, split)
     reads_sentences = "sentence_mean" in state.statistics["linear_branch"]
-    cache, kept = states, states is not None
+    cache = states
     if reads_sentences and cache is None:
         cache = make_token_state_cache(experiment, state)
+    pooled = _pooled_frames(experiment, state, split)
     token_ids, owners, sentences = [], [], []
     for rows, batch in split.caption_batches(experiment.config.evaluation.encode_batch):
-        count = len(rows.ids)
-        ids, mask = np.asarray(batch.token_ids), np.asarray(batch.token_mask)
-        token_ids += [own[real] for own, real in zip(ids[:count], mask[:count], strict=True)]
-        owners.append(rows.videos)
-        if reads_sentences:
-            assert cache is not None
-            of_tokens = np.asarray(cache.with_states(batch).token_states)
-            means = of_tokens.sum(axis=1) / np.maximum(mask.sum(axis=1), 1)[:, None]
-            sentences.append(means[:count].astype(np.float64))
-            if not kept:
+        real = np.flatnonzero(rows.videos < len(pooled))
+        if not len(real):
+            break
+        ids, mask = np.asarray(batch.token_ids)[real], np.asarray(batch.token_mask)[real]
+        token_ids += [own[known] for own, known in zip(ids, mask, strict=True)]
+        owners.append(rows.videos[real])
+        if reads_sentences and cache is not None:
+            of_tokens = np.asarray(cache.with_states(batch).token_states)[real]
+            sentences.append(
+                of_tokens.sum(axis=1) / np.maximum(mask.sum(axis=1), 1).astype(np.float32)[:, None]
+            )
+            if states is None:
                 cache.forget()
     constants = fit_linear_branch(
         TrainingSplit(
-            videos,
+            pooled,
             token_ids,
             np.concatenate(owners),
-            np.concatenate(sentences) if reads_sentences else None,
+            np.concatenate(sentences) if sentences else None,
             experiment.manifest.tokenizer.size,
         )
     )
-    return _with_constants(state, constants)
+    return _with_constants(state, as_in_first(constants))
 
 
 def with_linear_share(state: TrainState, share: float) -> TrainState:
@@ -73,23 +81,19 @@ def choose_linear_share(encoded: EncodedSplit, experiment: Experiment) -> float:
     Both scores are divided by their standard deviations. A small validation split says little of the weight between
     them, so its logarithm has a normal prior around `prior_weight`: a closed form is worth most where captions are few.
     """
+    config = experiment.config
     videos = np.arange(len(encoded.videos.ids))[:PROBES]
     owners = encoded.captions.video_of_text
     each = max(1, 2 * PROBES // len(videos))
     number = np.arange(len(owners)) - np.searchsorted(owners, owners)
     captions = np.flatnonzero((owners < len(videos)) & (number < each))
-    config = experiment.config
-    alone = dataclasses.replace(encoded.parameters, linear_share=np.zeros((), np.float32))
-    scored = ScoredSplit.of(
-        dataclasses.replace(encoded, parameters=alone),
-        dataclasses.replace(
-            config, evaluation=dataclasses.replace(config.evaluation, merge_duplicates=False)
-        ),
-    )
-    scores = scored.scorer.scores_of(videos, captions)
+    without_branch = dataclasses.replace(encoded.parameters, linear_share=None)
+    collections = encoded.videos.collection, encoded.captions.collection
+    scores = BlockScorer(*collections, without_branch, config).scores_of(videos, captions)
     relevant = owners[captions][None] == videos[:, None]
     train = experiment.manifest.splits[config.data.train_split]
-    return best_share(scores[FUSED], scores[LINEAR], relevant, prior_weight(train.captions))
+    share = best_share(scores[FUSED], scores[LINEAR], relevant, prior_weight(train.captions))
+    return float(as_in_first(np.float32(share)))
 
 
 def prior_weight(captions: int) -> float:
@@ -113,8 +117,10 @@ def best_share(
     """
     own, linear = own.astype(np.float64), linear.astype(np.float64)
     spreads = own.std(), linear.std()
-    if min(spreads) < 1e-9:
-        return 0.0 if spreads[0] > spreads[1] else 0.5
+    if spreads[1] < _SMALL:
+        return 0.0
+    if spreads[0] < _SMALL:
+        return 0.5
 
     def loss(weight: float) -> float:
         mixed = (own / spreads[0] + weight * linear / spreads[1]) / np.hypot(weight, 1.0)
@@ -126,15 +132,16 @@ def best_share(
 
 
 def _pooled_frames(experiment: Experiment, state: TrainState, split: Split) -> Float[np.ndarray, "v d"]:
-    """Returns the mean of each video's standardised frames."""
+    """Returns the mean of the standardised frames of each video, of `MOST_VIDEOS` at most."""
     statistics = jax.device_get(state.statistics["frame_statistics"])
     pooled = []
-    for ids, batch in split.video_batches(experiment.config.evaluation.encode_batch):
+    size = experiment.config.evaluation.encode_batch
+    for ids, batch in itertools.islice(split.video_batches(size), -(-MOST_VIDEOS // size)):
         frames, mask = np.asarray(batch.frames, np.float64), np.asarray(batch.frame_mask)
         total = np.sum(np.where(mask[:, :, None], frames, 0.0), axis=1)
         means = total / np.maximum(mask.sum(axis=1), 1)[:, None]
         pooled.append(((means - statistics["mean"]) / statistics["std"])[: len(ids)])
-    return np.concatenate(pooled)
+    return np.concatenate(pooled)[:MOST_VIDEOS]
 
 
 def _with_constants(state: TrainState, constants: dict[str, np.ndarray]) -> TrainState:
@@ -142,5 +149,6 @@ def _with_constants(state: TrainState, constants: dict[str, np.ndarray]) -> Trai
     branch: dict[str, Any] = dict(state.statistics["linear_branch"])
     for name, value in constants.items():
         held = branch[name]
-        branch[name] = jax.device_put(np.asarray(value, held.dtype).reshape(held.shape), held.sharding)
+        given = np.asarray(value, held.dtype).reshape(held.shape)
+        branch[name] = jax.make_array_from_callback(held.shape, held.sharding, given.__getitem__)
     return dataclasses.replace(state, statistics={**state.statistics, "linear_branch": branch})

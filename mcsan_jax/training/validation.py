@@ -77,9 +77,11 @@ class Validation:
         self._has_states = False
 
     def __call__(self, state: TrainState) -> tuple[TrainState, Evaluation, dict[str, float]]:
-        """Returns a state with the linear share that suits the split, its figures, and its loss and terms.
+        """Chooses the share of the linear branch, ranks the split with it, and computes the losses.
 
-        The names of the losses are ``loss`` and ``loss/<term>``.
+        Returns:
+            The state with that share; its figures; the loss and its terms, by the names ``loss`` and ``loss/<term>``,
+            and the share, ``linear_share``, where there is a branch.
         """
         experiment = self._experiment
         if caches_token_states(experiment) and not self._has_states:
@@ -97,7 +99,7 @@ class Validation:
         if experiment.config.similarity.linear_branch:
             share = choose_linear_share(encoded, experiment)
             state = with_linear_share(state, share)
-            parameters = dataclasses.replace(encoded.parameters, linear_share=np.float32(share))
+            parameters = experiment.encoders.scoring_parameters(variables_of(state))
             encoded = dataclasses.replace(encoded, parameters=parameters)
             losses["linear_share"] = share
         return state, rank_split(ScoredSplit.of(encoded, experiment.config)), losses

@@ -109,6 +109,12 @@ def missing_levels_are_zero(config: Config, whole: Config) -> bool:
     return found < 0.5
 
 
+def has_no_linear_branch(config: Config, whole: Config) -> bool:
+    """Whether neither side has vectors of a linear branch."""
+    assert all(side.linear is not None for side in traced(whole)[1])
+    return all(side.linear is None for side in traced(config)[1])
+
+
 @functools.cache
 def _score_without_nodes(similarity: SimilarityConfig) -> float:
     nothing = NodeSet(jnp.ones((1, 2, 4)), jnp.zeros((1, 2), bool))
@@ -120,6 +126,7 @@ def _score_without_nodes(similarity: SimilarityConfig) -> float:
 EFFECTS: dict[str, Callable[[Config, Config], bool]] = {
     "no_attribute_loss": lacks_terms("fbce"),
     "no_divergence": lacks_terms("kl"),
+    "no_linear_branch": has_no_linear_branch,
     "no_relationships": has_no_relationships,
     "plain_bce": has_plain_cross_entropy,
     "separate_projections": has_separate_projections,
@@ -128,6 +135,7 @@ EFFECTS: dict[str, Callable[[Config, Config], bool]] = {
 CHANGED_FIELDS = {
     "no_attribute_loss": {"loss.focal_weight"},
     "no_divergence": {"loss.divergence_weight"},
+    "no_linear_branch": {"similarity.linear_branch"},
     "no_relationships": {"model.levels"},
     "plain_bce": {"loss.focal_weight", "loss.focal_gamma", "loss.focal_alpha"},
     "separate_projections": {"model.share_attribute_projection"},
@@ -228,7 +236,7 @@ def test_all_ablations_are_trained_one_after_the_other(tmp_path: pathlib.Path) -
     for call in calls:
         assert call[:2] == ["-m", "mcsan_jax.main"]
         assert call[3:] == ["--config.train.epochs=1", "--mode=train"]
-    assert done.stdout.splitlines()[0] == "ablation 1 of 7: full of demo-tiny"
+    assert done.stdout.splitlines()[0] == "ablation 1 of 8: full of demo-tiny"
     assert done.stdout.splitlines()[-1] == "all ablations of demo-tiny are in runs/ablations/demo-tiny"
 
 

@@ -85,6 +85,12 @@ def hardest_triplet(scores: np.ndarray) -> float:
     return float(sum(ways))
 
 
+def test_no_peer_has_a_linear_branch() -> None:
+    """Which its paper lacks, while the experiment that it is compared with has one."""
+    assert from_config_dict(BASES["msrvtt"].get_config()).similarity.linear_branch
+    assert not any(config_of(peer).similarity.linear_branch for peer in PEERS)
+
+
 def test_every_peer_is_there_with_both_text_encoders() -> None:
     assert set(PEERS) == {*LEVELS, *(f"{peer}_pretrained" for peer in LEVELS)}
 

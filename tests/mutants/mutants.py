@@ -1,4 +1,4 @@
-"""Forty faults, one changed line each, that the tests must notice.
+"""Forty-two faults, one changed line each, that the tests must notice.
 
 Each stands for a kind of mistake that is easily made in its place: a sign, a mask, an axis, a collective, a rule for
 ties, a leak between splits, an error that is swallowed. All of them change what the program does.
@@ -105,6 +105,13 @@ MODELS = (
         "jax.nn.softmax(jnp.where(mask, logits, _LOWEST), axis=max(logits.ndim - 2, 0))",
         ("models",),
     ),
+    Mutant(
+        "a token of the linear branch counts as often as it stands there",
+        "mcsan_jax/models/linear_branch.py",
+        "return (mask & ~repeated).astype(jnp.float32)",
+        "return mask.astype(jnp.float32)",
+        ("models/test_linear_branch.py",),
+    ),
 )
 
 TRAINING = (
@@ -142,6 +149,13 @@ TRAINING = (
         "share = 1 - jnp.minimum(decay,",
         "share = jnp.minimum(decay,",
         ("training/test_optimizers.py",),
+    ),
+    Mutant(
+        "the mean target knows the video that is left out",
+        "mcsan_jax/training/linear_fit.py",
+        "1.0 - 1.0 / count - _row_products(fitted, left)",
+        "1.0 - _row_products(fitted, left)",
+        ("training/test_linear_fit.py",),
     ),
     Mutant(
         "the worst checkpoint is the best",

@@ -1,11 +1,26 @@
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_pipeline.levels import ENTITY
-from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet
+from data_pipeline.levels import ENTITY, GLOBAL
+from mcsan_jax.config import EvaluationConfig, SimilarityConfig
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
+from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection, VideoCollection
-from mcsan_jax.scoring.normalised import NormalisedTexts, normalise_texts, normalise_videos
+from mcsan_jax.scoring.multi_level import FUSED
+from mcsan_jax.scoring.normalised import (
+    NormalisedTexts,
+    NormalisedVideos,
+    normalise_texts,
+    normalise_videos,
+)
+from mcsan_jax.sharding import make_mesh
+from tests.support.tiny_model import tiny_config
 
 COUNTS = np.array([2, 0, 3, 1, 0, 1])
 
@@ -78,3 +93,42 @@ def test_videos_are_filled_up_with_videos_without_frames() -> None:
     taken = videos.take(np.array([3, 0]), 3).frames[ENTITY]
     np.testing.assert_array_equal(taken.lengths, [[1, 1], [1, 1], [0, 0]])
     np.testing.assert_array_equal(taken.directions[2], 0)
+
+
+def test_vectors_of_the_linear_branch_are_scored_in_blocks() -> None:
+    """Batches with rows that fill up, blocks of a few rows on two devices, and any rows give what all at once give."""
+    draw = np.random.default_rng(3)
+    videos, texts = (draw.normal(size=(count, 5)).astype(np.float32) for count in (11, 27))
+
+    def batches(rows: np.ndarray, size: int) -> Iterator[tuple[int, jax.Array]]:
+        for start in range(0, len(rows), size):
+            real = rows[start : start + size]
+            yield len(real), jnp.asarray(np.concatenate([real, np.ones((size - len(real), 5), np.float32)]))
+
+    config = dataclasses.replace(
+        tiny_config(levels=(GLOBAL,)),
+        similarity=SimilarityConfig(linear_branch=True),
+        evaluation=EvaluationConfig(encode_batch=8, encoded_bytes=300),
+    )
+    collections = (
+        VideoCollection.gather(
+            (real, NormalisedVideos(rows[:, :2], {}, {}, rows[:, 2:])) for real, rows in batches(videos, 4)
+        ),
+        TextCollection.gather(
+            (real, NormalisedTexts(rows[:, :2], {}, {}, rows[:, 2:])) for real, rows in batches(texts, 8)
+        ),
+    )
+    assert collections[1].bytes_per_caption == 5 * 4
+    parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(1), jnp.float32(0.4))
+    scorer = BlockScorer(*collections, parameters, config, mesh=make_mesh(jax.devices()[:2]))
+    expected = 0.6 * videos[:, :2] @ texts[:, :2].T + 0.4 * videos[:, 2:] @ texts[:, 2:].T
+    found = np.full(expected.shape, np.nan)
+    strips = scorer.blocks()
+    assert len(strips) > 1 and len(strips[0]) > 1
+    for (rows, columns), scores in itertools.chain.from_iterable(map(scorer.scores, strips)):
+        found[rows, columns] = scores[FUSED]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    some_videos, some_texts = np.array([7, 0]), np.array([20, 3, 11])
+    of_some = scorer.scores_of(some_videos, some_texts)
+    np.testing.assert_allclose(of_some[FUSED], expected[np.ix_(some_videos, some_texts)], atol=1e-5)
+    np.testing.assert_array_equal(collections[1].rows(some_texts).linear, texts[some_texts, 2:])

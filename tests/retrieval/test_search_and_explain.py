@@ -41,11 +41,14 @@ def test_ranks_by_a_level_are_those_of_the_evaluation(searcher: Searcher, querie
 
 def test_levels_that_a_text_lacks_are_left_out(searcher: Searcher) -> None:
     (best, second) = searcher.search("something red", k=2)
-    assert set(best.level_scores) == {"global", "entity"}
+    assert set(best.level_scores) == {"global", "entity", "linear"}
     assert best.score >= second.score
-    weights = {level: float(searcher.parameters.level_weights[level]) for level in best.level_scores}
+    weights = {level: float(searcher.parameters.level_weights[level]) for level in ("global", "entity")}
     mean = sum(weights[level] * best.level_scores[level] for level in weights) / sum(weights.values())
-    assert best.score == pytest.approx(mean, abs=1e-5)
+    assert searcher.parameters.linear_share is not None
+    share = float(searcher.parameters.linear_share)
+    assert 0.0 < share < 1.0
+    assert best.score == pytest.approx((1 - share) * mean + share * best.level_scores["linear"], abs=1e-5)
 
 
 def test_bad_requests_are_refused(
@@ -98,7 +101,21 @@ def test_frames_and_phrases_have_rows_and_columns(searcher: Searcher) -> None:
 def test_a_text_without_nodes_has_its_sentence_alone(searcher: Searcher) -> None:
     explanation = explain(searcher, "and", searcher.videos.ids[0])
     assert explanation.levels == {}
-    assert set(explanation.scores) == {"fused", "global"}
+    assert set(explanation.scores) == {"fused", "global", "linear"}
+
+
+def test_the_words_add_up_to_the_linear_score(searcher: Searcher) -> None:
+    """A word that stands there again adds nothing, and all videos are told apart."""
+    for video in searcher.videos.ids[:3]:
+        explanation = explain(searcher, f"{TEXT}, a ball", video)
+        found = explanation.linear
+        assert found is not None
+        assert found.words == ["a", "red", "ball", "pushes", "the", "blue", "box,", "a", "ball"]
+        assert found.of_words.sum() == pytest.approx(explanation.scores["linear"], abs=1e-5)
+        assert np.abs(found.of_words).max() > 0.05
+        assert found.of_words[0] != 0 and not found.of_words[7:].any()
+        # The demo's run has no published encoder.
+        assert not found.of_sentence.any()
 
 
 def test_an_unknown_video_is_refused(searcher: Searcher) -> None:

@@ -62,7 +62,7 @@ def test_a_run_of_an_earlier_version_is_continued(tmp_path: Path) -> None:
     RunFolder(tmp_path).claim(CONFIG, "f1")
     path = tmp_path / "config.json"
     content = json.loads(path.read_text())
-    del content["model.matmul_precision"]
+    del content["model.matmul_precision"], content["similarity.linear_branch"]
     content["loss.attribute_weight"] = content.pop("loss.focal_weight")
     content["train.keep_states"] = content.pop("train.token_state_cache")
     content["similarity.attribute_weight"] = content.pop("similarity.attribute_share")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,9 +8,19 @@ import pytest
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, Scores, score
-from mcsan_jax.scoring.normalised import normalise_videos
+from mcsan_jax.scoring.multi_level import (
+    ATTRIBUTES,
+    FUSED,
+    LINEAR,
+    Fusion,
+    Scores,
+    ablations,
+    fuse_components,
+    score,
+)
+from mcsan_jax.scoring.normalised import NormalisedTexts, normalise_videos
 from tests.scoring import plain_formulas as plain
+from tests.support.tiny_model import tiny_config
 
 WEIGHTS = {GLOBAL: 0.5, ENTITY: 0.3, ACTION: 0.2}
 PRESENT = {ENTITY: [True, True, False], ACTION: [True, False, False]}
@@ -90,6 +102,49 @@ def test_attribute_agreement_is_averaged_over_present_levels(sides: tuple[Encodi
     )
     np.testing.assert_allclose(result.components[ATTRIBUTES], expected, atol=1e-5, rtol=0)
     np.testing.assert_allclose(result.fused, 0.75 * without.fused + 0.25 * expected, atol=1e-5, rtol=0)
+
+
+def test_the_linear_score_has_its_share(sides: tuple[Encoding, Encoding]) -> None:
+    """It stands outside of levels and attributes, and a caption that lacks levels has it, too."""
+    draw = np.random.default_rng(2)
+    videos, texts = (
+        dataclasses.replace(side, linear=jnp.asarray(draw.normal(size=(3, 6)), jnp.float32)) for side in sides
+    )
+    assert videos.linear is not None and texts.linear is not None
+    config = SimilarityConfig(attribute_share=0.25)
+    without = fused(sides, config)
+    assert LINEAR not in without.components
+    weights = {level: jnp.float32(weight) for level, weight in WEIGHTS.items()}
+    found = compute(
+        videos, texts, ScoringParameters(weights, jnp.float32(0.07), jnp.float32(0.3)), config, None
+    )
+    linear = np.asarray(videos.linear, np.float64) @ np.asarray(texts.linear, np.float64).T
+    np.testing.assert_allclose(found.components[LINEAR], linear, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(found.fused, 0.7 * without.fused + 0.3 * linear, atol=1e-5, rtol=0)
+    # Encodings of training lack the vectors, and parameters may lack the share.
+    for pair in ((sides, jnp.float32(0.3)), ((videos, texts), None)):
+        same = compute(*pair[0], ScoringParameters(weights, jnp.float32(0.07), pair[1]), config, None)
+        np.testing.assert_array_equal(same.fused, without.fused)
+
+
+def test_an_ablation_leaves_the_linear_score_out() -> None:
+    plain = tiny_config()
+    config = dataclasses.replace(plain, similarity=SimilarityConfig(linear_branch=True))
+    before, after = ({fusion.name: fusion for fusion in ablations(each)} for each in (plain, config))
+    assert set(after) - set(before) == {"without linear branch"}
+    components = {GLOBAL: jnp.full((2, 3), 0.5), LINEAR: jnp.full((2, 3), -1.0)}
+    texts = NormalisedTexts(jnp.ones((3, 4)), {}, {})
+    parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(1), jnp.float32(0.25))
+    scores = {
+        name: float(fuse_components(components, texts, parameters, fusion)[0, 0])
+        for name, fusion in {**after, FUSED: Fusion.as_trained(config.similarity)}.items()
+        if name in ("without linear branch", "missing levels count as zero", FUSED)
+    }
+    assert scores == {
+        "without linear branch": 0.5,
+        "missing levels count as zero": 0.125,
+        FUSED: 0.125,
+    }
 
 
 def test_smoothing_comes_from_the_config(sides: tuple[Encoding, Encoding]) -> None:

@@ -24,7 +24,8 @@ from mcsan_jax.training.experiment import (
     published_count,
     variables_of,
 )
-from mcsan_jax.training.token_state_cache import TokenStateCache
+from mcsan_jax.training.linear_start import fit_to_split
+from mcsan_jax.training.token_state_cache import TokenStateCache, make_token_state_cache
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
 from tests.support.prepared_data import Prepared
@@ -198,6 +199,38 @@ def test_cached_token_states_change_no_run(
     )
 
 
+def test_a_linear_branch_reads_sentences_of_a_frozen_encoder_alone(
+    prepared: Prepared, config: Config, encoder: pathlib.Path, encoded: list[int]
+) -> None:
+    """With token states that are kept or not; an encoder that learns would leave the map behind."""
+    with_branch = changed(config, similarity={"linear_branch": True})
+    experiment = build(prepared, with_branch, encoder)
+    state = experiment.initial_state()
+    split = SplitReader(prepared.folder, prepared.manifest, "train", batch_limits(config.data))
+    cache = make_token_state_cache(experiment, state)
+    branch, anew = (
+        jax.device_get(fit_to_split(experiment, state, split, kept).statistics["linear_branch"])
+        for kept in (cache, None)
+    )
+    jax.tree.map(np.testing.assert_array_equal, branch, anew)
+    assert branch["states_to_sentences"].any() and 0.0 < branch["words_share"] < 1.0
+    # The cache that was given holds all captions now, and no other was filled.
+    before = len(encoded)
+    fit_to_split(experiment, state, split, cache)
+    assert len(encoded) == before
+
+    # What its tokens add makes up the vector of a caption.
+    variables = {**variables_of(state), "statistics": {**state.statistics, "linear_branch": branch}}
+    _, texts = next(iter(split.caption_batches(8)))
+    words, sentences = experiment.encoders.linear_tokens(variables, texts)
+    assert words.shape[:2] == sentences.shape[:2] == texts.token_ids.shape and np.asarray(sentences).any()
+    whole = experiment.encoders.texts(variables, texts)[0].linear
+    np.testing.assert_allclose(np.concatenate([words, sentences], axis=2).sum(axis=1), whole, atol=1e-6)
+
+    learning = build(prepared, with_branch, encoder, pretrained_learning_rate=1e-3)
+    assert "sentence_mean" not in learning.state_maker.abstract.statistics["linear_branch"]
+
+
 @pytest.mark.parametrize(("which", "token_state_cache"), [("frozen", False), ("learning", True)])
 def test_states_are_kept_on_request_and_of_a_frozen_encoder_only(
     which: str,
@@ -222,7 +255,7 @@ def test_validations_read_each_caption_once_with_a_frozen_encoder(
     config = frozen.config
     batches = TrainBatches(prepared.folder, prepared.manifest, "val", 8, batch_limits(config.data), seed=3)
     state = frozen.initial_state()
-    anew = Validation(frozen, reader, "val", batches, 1)(state)
+    _, *anew = Validation(frozen, reader, "val", batches, 1)(state)
     assert not encoded
     keeping = with_same_programs(frozen, train={"token_state_cache": True})
     validate = Validation(keeping, reader, "val", batches, 1)

@@ -14,6 +14,7 @@ from data_pipeline.batches.query import QueryParser
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from data_pipeline.text.sentencepiece_model import train_tokenizer
+from data_pipeline.text.vocabulary import open_tokenizer
 from tests.support import ROOT
 
 AMPLE = BatchLimits(max_frames=12, max_tokens=40, max_actions=3, max_entities=6, max_relationships=8)
@@ -44,6 +45,22 @@ def test_arrays_are_those_of_the_stored_captions(shapes: pathlib.Path, limits: B
         cut += int(made.token_mask.all(axis=1).sum())
     assert captions == 300
     assert (cut > 0) == (limits is SCARCE)
+
+
+def test_tokens_belong_to_words(shapes: pathlib.Path) -> None:
+    """Every token to the word that it is cut from, with the marks that touch it; cut like the tokens of the batch."""
+    text = "two  xylophones, and a red-blue ball…"
+    (query,) = make_parser(shapes).parse([f" {text}\n"])
+    assert query.words == ["two", "xylophones,", "and", "a", "red-blue", "ball…"]
+    tokens = open_tokenizer(shapes, Manifest.load(shapes).tokenizer).encode(text)
+    assert len(query.word_of_token) == len(tokens.ids) > len(query.words)
+    # White space before a word comes with its first token.
+    pieces = [text[first:end].strip() for first, end in tokens.offsets]
+    for number, word in enumerate(query.words):
+        own = [piece for piece, owner in zip(pieces, query.word_of_token, strict=True) if owner == number]
+        assert "".join(own) == word
+    (scarce,) = make_parser(shapes, SCARCE).parse([text])
+    np.testing.assert_array_equal(scarce.word_of_token, query.word_of_token[:8])
 
 
 def test_phrases_stand_in_the_order_of_the_slots(shapes: pathlib.Path) -> None:
