@@ -37,8 +37,8 @@ class DataConfig:
     train_split: str = "train"
     validation_split: str = "val"
     """Split that chooses the best checkpoint."""
-    test_split: str = ""
-    """Split evaluated at the end with the best checkpoint; empty for none, and left out where the data has none."""
+    test_split: str = "test"
+    """Split that reports and comparisons show unless another is named; the validation split where the data has none."""
     max_frames: Count = 20
     """Frames of a video in a batch; of longer videos a uniform sample."""
     max_tokens: Count = 30
@@ -234,6 +234,8 @@ class EvaluationConfig:
     """Videos, and captions, encoded at a time."""
     encoded_bytes: Count = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
+    same_text: Literal["relevant", "wrong"] = "wrong"
+    """What a video is to another video's caption that has the text of one of its own; wrong is the published rule."""
     merge_duplicates: StrictBool = False
     """Captions with the same text are one query with several relevant videos (HGR's rule); False keeps each."""
     answers: Count = 50

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.manifest import Manifest
+from mcsan_jax.evaluate_run import EvaluationOptions
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.train_run import train_run
 from tests.support import ROOT
@@ -88,11 +89,10 @@ def test_evaluating_again_gives_the_same_figures(
     """The validation split alone: the other one is evaluated again below."""
     before = result_of(copied, "val")
     (copied / "eval" / "val.json").unlink()
-    config = config_of(*arguments(shapes, copied), "--config.data.test_split=")
-    evaluations = train_run(config, RunFolder(copied), "eval")
+    config = config_of(*arguments(shapes, copied))
+    evaluations = train_run(config, RunFolder(copied), "eval", EvaluationOptions(["val"]))
     assert "trained" not in capsys.readouterr().out
     assert {split: evaluation.rsum for split, evaluation in evaluations.items()} == {"val": before["rsum"]}
-    before["config"]["data.test_split"] = ""
     assert result_of(copied, "val") == before
 
 

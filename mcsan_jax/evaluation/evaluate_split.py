@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
-from mcsan_jax.config import Config
+from mcsan_jax.config import Config, EvaluationConfig
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.failure_cases import failure_cases
-from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
+from mcsan_jax.evaluation.significance import bootstrap_intervals, paired_rsum, query_values
 from mcsan_jax.ranking.block_scores import BlockCounter, EveryBlock, count_ranks, score_file
-from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
+from mcsan_jax.ranking.duplicates import relevant_pairs, shared_captions
 from mcsan_jax.ranking.encode_split import EncodedVideos
 from mcsan_jax.ranking.metrics import whole_list_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
@@ -23,7 +23,7 @@ from mcsan_jax.ranking.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_components
 from mcsan_jax.ranking.ranks import RankCounter, Ranks
 from mcsan_jax.ranking.relevance import Matches
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, ablations
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR, ablations
 
 _BINS = 200
 
@@ -76,9 +76,9 @@ def evaluate_split(
     scored = dataclasses.replace(scored, scorer=scored.scorer.with_fusions(fusions))
     videos, texts = scored.scorer.shape
     pairs, densities = PairCounter(scored.matches), ScoreDensities(scored.matches)
-    forgiving = RankCounter(_same_text_is_relevant(scored))
+    other_rule = RankCounter(_by_the_other_rule(scored, config.evaluation))
     answers = TopAnswers(config.evaluation.answers, videos, texts)
-    others: list[BlockCounter] = [pairs, forgiving, EveryBlock(densities.count), EveryBlock(answers.count)]
+    others: list[BlockCounter] = [pairs, other_rule, EveryBlock(densities.count), EveryBlock(answers.count)]
     with score_file(scores_file, (videos, texts)) as write:
         others += [] if write is None else [EveryBlock(write)]
         counters = count_ranks(scored.scorer, scored.matches, others)
@@ -88,11 +88,12 @@ def evaluate_split(
     for direction, of_direction in (("t2v", ranks.t2v), ("v2t", ranks.v2t)):
         evaluation.directions[FUSED][direction].update(whole_list_metrics(of_direction))
     details = {
-        "intervals": _intervals(scored.matches, ranks),
+        "intervals": _intervals(scored, ranks),
+        "over_linear": _over_linear(scored, counters),
         "attributes": _attribute_precision(scored.videos, attribute_counts),
         "densities": densities.summary(),
         **_from_answers(scored, ranks.t2v.best(), answers),
-        "false_negatives": _false_negatives(scored, ranks.t2v.best(), forgiving),
+        "false_negatives": _false_negatives(scored, ranks.t2v.best(), other_rule, evaluation.rsum, config),
     }
     if ablate:
         details["ablation"] = _ablation_rows(evaluation, of_fusions)
@@ -100,14 +101,36 @@ def evaluate_split(
     return EvaluatedSplit(evaluation, len(scored.caption_of), details, columns)
 
 
-def _intervals(matches: Matches, ranks: BothWays) -> dict[str, Any]:
+def _intervals(scored: ScoredSplit, ranks: BothWays) -> dict[str, Any]:
     """95 % intervals of the fused figures."""
-    sides = {"t2v": (ranks.t2v, first_videos(matches)), "v2t": (ranks.v2t, matches.queried_videos)}
+    videos = _videos_of_queries(scored)
     values = {
-        direction: query_values(pairs.best(), videos, pairs.average_precision(), pairs.ndcg(10))
-        for direction, (pairs, videos) in sides.items()
+        direction: query_values(pairs.best(), videos[direction], pairs.average_precision(), pairs.ndcg(10))
+        for direction, pairs in (("t2v", ranks.t2v), ("v2t", ranks.v2t))
     }
     return bootstrap_intervals(values)
+
+
+def _over_linear(scored: ScoredSplit, counters: Mapping[str, RankCounter]) -> dict[str, Any] | None:
+    """By how much Rsum of the fused score is above that of the linear branch alone; None without a branch."""
+    if LINEAR not in counters:
+        return None
+    videos = _videos_of_queries(scored)
+    linear, fused = (
+        {
+            "t2v": query_values(counters[component].text_to_video(), videos["t2v"]),
+            "v2t": query_values(counters[component].video_to_text(), videos["v2t"]),
+        }
+        for component in (LINEAR, FUSED)
+    )
+    difference, interval = paired_rsum(linear, fused)
+    return {"rsum": difference, "interval": list(interval)}
+
+
+def _videos_of_queries(scored: ScoredSplit) -> dict[str, Int[np.ndarray, " q"]]:
+    """The video to which each query belongs, by direction."""
+    matches = scored.matches
+    return {"t2v": scored.captions.video_of_text[matches.queried_texts], "v2t": matches.queried_videos}
 
 
 def _attribute_precision(
@@ -138,36 +161,27 @@ def _from_answers(scored: ScoredSplit, ranks: Ranks, answers: TopAnswers) -> dic
     }
 
 
-def _same_text_is_relevant(scored: ScoredSplit) -> Matches:
-    """The matches if every video that has a caption of the same text were relevant."""
-    merged = merge(scored.captions.texts, scored.captions.video_of_text)
-    if len(merged.kept) == len(scored.captions.ids):
+def _by_the_other_rule(scored: ScoredSplit, evaluation: EvaluationConfig) -> Matches:
+    """The matches if `evaluation.same_text` were the other one; the same ones where such captions are one query."""
+    if evaluation.merge_duplicates:
         return scored.matches
-    captions_of: list[list[int]] = [[] for _ in merged.kept]
-    for caption, query in enumerate(merged.query_of):
-        captions_of[query].append(caption)
-    pairs = [
-        (video, caption)
-        for video, query in zip(merged.videos, merged.queries, strict=True)
-        for caption in captions_of[query]
-    ]
-    videos, texts = np.array(pairs).T
-    return Matches(videos, texts, scored.matches.video_count, scored.matches.text_count)
+    captions, other = scored.captions, "wrong" if evaluation.same_text == "relevant" else "relevant"
+    return relevant_pairs(captions.texts, captions.video_of_text, len(scored.videos.ids), other)
 
 
-def _false_negatives(scored: ScoredSplit, ranks: Ranks, forgiving: RankCounter) -> dict[str, Any]:
-    found = probable_false_negatives(
-        scored.captions.texts,
-        scored.captions.video_of_text,
-        scored.captions.ids,
-        scored.videos.ids,
-        ranks.expected_rank(),
+def _false_negatives(
+    scored: ScoredSplit, ranks: Ranks, other_rule: RankCounter, rsum: float, config: Config
+) -> dict[str, Any]:
+    captions, found = scored.captions, figures_of(other_rule)["rsum"]
+    shared = shared_captions(
+        captions.texts, captions.video_of_text, captions.ids, scored.videos.ids, ranks.expected_rank()
     )
-    return {**found, "rsum_merged": figures_of(forgiving)["rsum"]}
+    merged, apart = (rsum, found) if config.evaluation.same_text == "relevant" else (found, rsum)
+    return {**shared, "rsum_merged": merged, "rsum_apart": apart}
 
 
 def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]) -> list[dict[str, Any]]:
-    alone = [component for component in (*LEVELS, ATTRIBUTES) if component in evaluation.directions]
+    alone = [component for component in (*LEVELS, ATTRIBUTES, LINEAR) if component in evaluation.directions]
     return [
         {"name": "as trained", **evaluation.directions[FUSED]},
         *({"name": f"only {component}", **evaluation.directions[component]} for component in alone),
@@ -204,11 +218,6 @@ class ScoreDensities:
         }
 
 
-def first_videos(matches: Matches) -> Int[np.ndarray, " q"]:
-    """The first relevant video of every caption that has one."""
-    return matches.videos_of_texts()[matches.queried_texts, 0]
-
-
 def query_columns(
     scored: ScoredSplit, counters: Mapping[str, RankCounter], ranks: BothWays, answers: TopAnswers
 ) -> dict[str, Any]:
@@ -229,7 +238,7 @@ def query_columns(
         "direction": np.full(len(texts), "t2v", object),
         "query": caption_ids[texts],
         "text": np.array(scored.captions.texts, object)[texts],
-        "video": video_ids[first_videos(matches)],
+        "video": video_ids[_videos_of_queries(scored)["t2v"]],
         "words": words[texts],
         **{f"nodes_{level}": counts.get(level, np.zeros_like(words))[texts] for level in NODE_LEVELS},
         "relevant_score": fused.best_of_text[texts],

@@ -56,6 +56,13 @@ class Intervals(_OfDirections[dict[str, Interval]]):
     rsum: Interval
 
 
+class OverLinear(_Field):
+    """It says by how much the fused score's Rsum is above that of the linear branch alone, with a paired interval."""
+
+    rsum: float
+    interval: Interval
+
+
 class AttributePrecision(_Field):
     """It holds the mean average precision of a third of a vocabulary, and what chance gets, both in percent."""
 
@@ -130,12 +137,16 @@ class SharedCaption(_Field):
 
 
 class FalseNegatives(_Field):
-    """They are captions that other videos have, too; see `ranking.duplicates.probable_false_negatives`."""
+    """They are captions that other videos have, too; see `ranking.duplicates.shared_captions`.
+
+    Rsum is ``rsum_merged`` if those videos count as relevant, and ``rsum_apart`` if they count as wrong.
+    """
 
     queries: int
     share: float
     examples: list[SharedCaption]
     rsum_merged: float
+    rsum_apart: float | None = None
 
 
 class Variant(BothDirections):

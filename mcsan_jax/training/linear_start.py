@@ -87,7 +87,12 @@ def choose_linear_share(encoded: EncodedSplit, experiment: Experiment) -> float:
         ),
     )
     scores = scored.scorer.scores_of(videos, captions)
-    relevant = owners[captions][None] == videos[:, None]
+    place = np.full(len(owners), -1)
+    place[captions] = np.arange(len(captions))
+    of_pairs = place[scored.matches.texts]
+    pairs = (scored.matches.videos < len(videos)) & (of_pairs >= 0)
+    relevant = np.zeros((len(videos), len(captions)), bool)
+    relevant[scored.matches.videos[pairs], of_pairs[pairs]] = True
     train = experiment.manifest.splits[config.data.train_split]
     return best_share(scores[FUSED], scores[LINEAR], relevant, prior_weight(train.captions))
 

@@ -65,7 +65,7 @@ def test_intervals_stand_below() -> None:
     evaluation = Evaluation(10, 35, {"fused": figures(30.12, 0.01)}, {}, {})
     direction = {"R@1": [20.0, 40.04], "R@5": [1.0, 2.0], "R@10": [3.0, 4.0], "MedR": [2.0, 6.5]}
     intervals = {"t2v": direction, "v2t": direction, "rsum": [170.0, 190.0]}
-    last = render_table(evaluation, ["demo"], intervals).splitlines()[-1]
+    last = render_table(evaluation, ["demo"], {"intervals": intervals}).splitlines()[-1]
     assert "T2V R@1 20.0 to 40.0" in last and "V2T MedR 2.0 to 6.5" in last and "Rsum 170.0 to 190.0" in last
 
 

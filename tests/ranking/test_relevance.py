@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.errors import InputError
-from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
+from mcsan_jax.ranking.duplicates import merge, shared_captions
 from mcsan_jax.ranking.relevance import Matches
 
 TEXTS = ["A man  runs", "a dog", "a man runs", "a cat", "A DOG ", "a dog", "a man runs."]
@@ -97,9 +97,9 @@ def test_merging_is_what_a_loop_does(captions: list[tuple[str, int]]) -> None:
     assert found == videos
 
 
-def test_probable_false_negatives_are_counted_and_shown() -> None:
+def test_shared_captions_are_counted_and_shown() -> None:
     ranks = np.array([3.0, 1.5, 2.0, 1.0, 9.0, 4.0, 8.0])
-    found = probable_false_negatives(TEXTS, OWNERS, CAPTIONS, VIDEOS, ranks)
+    found = shared_captions(TEXTS, OWNERS, CAPTIONS, VIDEOS, ranks)
     assert found["queries"] == 5
     np.testing.assert_allclose(found["share"], 100 * 5 / 7)
     assert found["examples"] == [
@@ -109,7 +109,7 @@ def test_probable_false_negatives_are_counted_and_shown() -> None:
 
 
 def test_the_same_text_twice_for_one_video_is_no_false_negative() -> None:
-    found = probable_false_negatives(["a", "A"], np.array([0, 0]), ["x", "y"], ["v"], np.ones(2))
+    found = shared_captions(["a", "A"], np.array([0, 0]), ["x", "y"], ["v"], np.ones(2))
     assert found == {"queries": 0, "share": 0.0, "examples": []}
 
 
@@ -117,6 +117,6 @@ def test_no_more_than_twenty_examples() -> None:
     texts = [f"text {number // 2}" for number in range(60)]
     owners = np.arange(60) % 2
     names = [str(number) for number in range(60)]
-    found = probable_false_negatives(texts, owners, names, ["v0", "v1"], np.arange(60.0))
+    found = shared_captions(texts, owners, names, ["v0", "v1"], np.arange(60.0))
     assert found["queries"] == 60
     assert [example["rank"] for example in found["examples"]] == [59.0 - 2 * n for n in range(20)]

@@ -31,7 +31,7 @@ SECTIONS = {
     "slices": 5,
     "compositional-test": 0,
     "failure-cases": 0,
-    "probable-false-negatives": 0,
+    "shared-captions": 0,
     "training": 6,
     "configuration-and-versions": 0,
 }
@@ -192,11 +192,11 @@ def test_failure_cases_name_what_came_instead_and_the_level(
 def test_false_negatives_training_and_provenance_are_told(
     page: ReportPage, evaluation: dict[str, Any]
 ) -> None:
-    found = page.text["probable-false-negatives"]
+    found = page.text["shared-captions"]
     assert "3 captions (1.2 %)" in found
     assert f"Rsum would be {evaluation['rsum'] + 1:.1f} instead of {evaluation['rsum']:.1f}" in found
     example = [HOSTILE, "clip00#0", "clip00", "clip59", "5.5"]
-    assert page.tables["probable-false-negatives"][0][1] == example
+    assert page.tables["shared-captions"][0][1] == example
     assert "from 20.00 to 1.67" in page.pictures["training"][0]
     assert f"from {evaluation['rsum'] / 3:.2f} to {evaluation['rsum']:,.2f}" in page.pictures["training"][4]
     versions, fields = page.tables["configuration-and-versions"]
