@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.errors import InputError
-from mcsan_jax.ranking.duplicates import merge, shared_captions
+from mcsan_jax.ranking.duplicates import merge, relevant_pairs, shared_captions
 from mcsan_jax.ranking.relevance import Matches
 
 TEXTS = ["A man  runs", "a dog", "a man runs", "a cat", "A DOG ", "a dog", "a man runs."]
@@ -95,6 +95,23 @@ def test_merging_is_what_a_loop_does(captions: list[tuple[str, int]]) -> None:
     for video, query in zip(merged.videos.tolist(), merged.queries.tolist(), strict=True):
         found.setdefault(int(merged.kept[query]), set()).add(video)
     assert found == videos
+
+
+@pytest.mark.parametrize("texts", [TEXTS, ["a", "b", "c", "d", "e", "f", "g"], ["a"] * 7])
+def test_the_rule_says_whether_the_same_text_is_relevant(texts: list[str]) -> None:
+    found = {}
+    for rule in ("relevant", "wrong"):
+        matches = relevant_pairs(texts, OWNERS, 4, rule)
+        assert (matches.video_count, matches.text_count) == (4, 7)
+        found[rule] = set(zip(matches.texts.tolist(), matches.videos.tolist(), strict=True))
+    assert found["wrong"] == set(enumerate(OWNERS.tolist()))
+    keys = [" ".join(text.lower().split()) for text in texts]
+    assert found["relevant"] == {
+        (caption, int(video))
+        for caption, key in enumerate(keys)
+        for other, video in zip(keys, OWNERS, strict=True)
+        if key == other
+    }
 
 
 def test_shared_captions_are_counted_and_shown() -> None:

@@ -15,7 +15,7 @@ from mcsan_jax.report.rank_charts import integer_groups, recall_curve
 from mcsan_jax.report.score_charts import occurrence_groups
 from mcsan_jax.runs.record import package_versions
 from tests.report.report_page import ReportPage
-from tests.report.reported_run import CLIPS, HOSTILE
+from tests.report.reported_run import CLIPS, HOSTILE, change_evaluation, reported_run
 from tests.support.fake_evaluation import Ranked
 
 SECTIONS = {
@@ -187,6 +187,28 @@ def test_failure_cases_name_what_came_instead_and_the_level(
         assert blamed[0][1:] == [f"{scores['relevant']:.3f}", f"{scores['returned']:.3f}", f"{lead:+.3f}"]
         for answer in entry["returned"]:
             assert f"{answer['video']} ({answer['score']:.3f})" in text
+
+
+def test_the_linear_branch_is_shown_where_there_is_one(page: ReportPage, tmp_path: Path) -> None:
+    assert "linear" not in page.text["results"] + page.text["levels"]
+    run = reported_run(tmp_path / "run")
+    directions = read_evaluation(run)["directions"]
+    lead = {"rsum": 12.34, "interval": [-1.26, 25.0]}
+    change_evaluation(run, over_linear=lead, directions={**directions, "linear": directions["entity"]})
+    shown = ReportPage(write_report([run]).read_text(encoding="utf-8"))
+    assert (
+        "run: Rsum of the fused score is +12.3 from that of the linear branch alone" in shown.text["results"]
+    )
+    assert "give -1.3 to +25.0" in shown.text["results"]
+    assert shown.cells("levels", "linear")[2] == f"{directions['entity']['rsum']:.1f}"
+
+
+def test_captions_that_videos_share_count_as_the_evaluation_says(tmp_path: Path) -> None:
+    run = reported_run(tmp_path / "run")
+    shared = read_evaluation(run)["false_negatives"]
+    change_evaluation(run, same_text="relevant", false_negatives={**shared, "rsum_apart": 123.45})
+    told = ReportPage(write_report([run]).read_text(encoding="utf-8")).text["shared-captions"]
+    assert "which counts as relevant. If every such video counted as wrong, Rsum would be 123.5" in told
 
 
 def test_false_negatives_training_and_provenance_are_told(
