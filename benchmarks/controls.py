@@ -80,7 +80,7 @@ def train(data: pathlib.Path, config: str, workdir: pathlib.Path, flags: Sequenc
     """
     command = [sys.executable, "-m", "mcsan_jax.main", f"--config={config}", *flags]
     command += [f"--config.data.dir={data}", f"--config.data.validation_split={VALIDATION}"]
-    command += ["--config.data.test_split=", f"--config.train.evaluate_every_epochs={10**6}"]
+    command += [f"--config.train.evaluate_every_epochs={10**6}"]
     command += [f"--workdir={workdir}", "--save_scores"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

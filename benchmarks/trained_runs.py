@@ -180,8 +180,6 @@ def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
     folder = out / model.name / f"seed{seed}"
     arguments = [*model.flags, f"--config.train.seed={seed}"]
     config = config_of_flags(arguments)
-    if split not in (config.data.validation_split, config.data.test_split):
-        arguments.append(f"--config.data.test_split={split}")
     manifest = Manifest.load(find_prepared_data(config.data))
     if split not in manifest.splits:
         raise InputError(

@@ -12,7 +12,6 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.name = "demo"
     config.data.dir = "data/moving_shapes"
     config.data.made_from = "moving_shapes"
-    config.data.test_split = "test"
     config.similarity.linear_branch = True
     config.data.max_frames = 12
     config.data.max_tokens = 24

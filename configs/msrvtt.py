@@ -21,7 +21,6 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.name = "msrvtt"
     config.data.dir = "data/msrvtt"
     config.data.prepare_hint = PREPARE_HINT
-    config.data.test_split = "test"
     config.similarity.linear_branch = True
     config.data.max_frames = 20
     config.data.max_tokens = 24

@@ -18,7 +18,6 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.name = "msvd"
     config.data.dir = "data/msvd"
     config.data.prepare_hint = PREPARE_HINT
-    config.data.test_split = "test"
     config.similarity.linear_branch = True
     config.train.batch_size = 64
     config.train.epochs = 80

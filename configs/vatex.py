@@ -22,7 +22,6 @@ def get_config(size: str = "full") -> ml_collections.ConfigDict:
     config.name = "vatex"
     config.data.dir = "data/vatex"
     config.data.prepare_hint = PREPARE_HINT
-    config.data.test_split = "test"
     config.similarity.linear_branch = True
     config.data.max_frames = 32
     config.data.max_tokens = 40

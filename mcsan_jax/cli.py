@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,7 +13,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 
 Run = Annotated[pathlib.Path, typer.Argument(help="Folder of a run (--workdir of the training).")]
 Split = Annotated[
-    str | None, typer.Option(help="Evaluated split; by default one that all runs have, test first.")
+    str | None,
+    typer.Option(help="Evaluated split; by default test if all runs have it, else validation."),
 ]
 
 Merged = Annotated[
@@ -63,7 +65,7 @@ def evaluate(
     run: Run,
     split: Annotated[
         list[str] | None,
-        typer.Option(help="Split to evaluate, may be given again; validation and test by default."),
+        typer.Option(help="Split to evaluate, may be given again; by default all but the training split."),
     ] = None,
     data: Annotated[
         pathlib.Path | None, typer.Option(help="Prepared data, if no longer where the run was trained on it.")
@@ -93,9 +95,8 @@ def evaluate(
 def compare(run_a: Run, run_b: Run, split: Split = None, merge_duplicates: Merged = False) -> None:
     """Compare two runs on the same queries: differences with intervals and tests."""
     from mcsan_jax.runs.comparison import compare_runs, render_comparison
-    from mcsan_jax.runs.folder import choose_split
 
-    chosen = split or choose_split([run_a, run_b], merge_duplicates)
+    chosen = split or _usual_split([run_a, run_b], merge_duplicates)
     typer.echo(render_comparison(compare_runs(run_a, run_b, chosen, merged=merge_duplicates)))
 
 
@@ -113,7 +114,8 @@ def report(
     """Write the report of one run, or of several side by side, as one HTML file."""
     from mcsan_jax.report.page import write_report
 
-    typer.echo(f"written to {write_report(runs, split, out, merge_duplicates)}")
+    chosen = split or _usual_split(runs, merge_duplicates)
+    typer.echo(f"written to {write_report(runs, chosen, out, merge_duplicates)}")
 
 
 @app.command()
@@ -142,15 +144,24 @@ def export(
     """Write qrels and run files of both directions, as trec_eval reads them."""
     from mcsan_jax.evaluation.query_table import read_query_table
     from mcsan_jax.evaluation.trec import write_trec
-    from mcsan_jax.runs.folder import RunFolder, choose_split, evaluation_name
+    from mcsan_jax.runs.folder import RunFolder, evaluation_name
 
-    chosen = split or choose_split([run], merge_duplicates)
+    chosen = split or _usual_split([run], merge_duplicates)
     folder = RunFolder(run)
     # Says which splits there are, where this one was not evaluated.
     folder.read_record(chosen, merge_duplicates)
     table = read_query_table(folder.queries_file(chosen, merge_duplicates))
     for path in write_trec(table, evaluation_name(chosen, merge_duplicates), out):
         typer.echo(f"written to {path}")
+
+
+def _usual_split(runs: Sequence[pathlib.Path], merge_duplicates: bool) -> str:
+    """The split that is read where none is named; says which it is."""
+    from mcsan_jax.runs.folder import choose_split
+
+    chosen = choose_split(runs, merge_duplicates)
+    typer.echo(f"split {chosen} (--split names another)", err=True)
+    return chosen
 
 
 def main() -> None:

@@ -39,8 +39,8 @@ class DataConfig:
     train_split: str = "train"
     validation_split: str = "val"
     """Split that chooses the best checkpoint."""
-    test_split: str = ""
-    """Split evaluated at the end with the best checkpoint; empty for none, and left out where the data has none."""
+    test_split: str = "test"
+    """Split that reports and comparisons show unless another is named; the validation split where the data has none."""
     max_frames: Count = 20
     """Frames of a video in a batch; of longer videos a uniform sample."""
     max_tokens: Size = 30
@@ -61,8 +61,9 @@ class DataConfig:
     @property
     def limits(self) -> dict[str, int]:
         """How much of a caption is read, by `data_pipeline.manifest.CAPTION_PARTS`; 0 leaves it to the data."""
-        names = ("tokens", "actions", "entities", "relationships")
-        return {name: getattr(self, f"max_{name}") for name in names}
+        return {
+            name: getattr(self, f"max_{name}") for name in ("tokens", "actions", "entities", "relationships")
+        }
 
     def with_limits(self, limits: Mapping[str, int]) -> "DataConfig":
         """The same with these limits where they are left to the data."""
@@ -107,17 +108,14 @@ class ModelConfig:
         if levels and set(levels) <= set(LEVELS) and len(set(levels)) == len(levels):
             return levels
         unknown = next((level for level in levels if level not in LEVELS), "")
-        hint = nearest_name(unknown, LEVELS)
-        known = ", ".join(LEVELS)
-        raise ValueError(f"config.model.levels is {levels!r}; {hint}expected some of {known}, each once")
+        known = f"{nearest_name(unknown, LEVELS)}expected some of {', '.join(LEVELS)}, each once"
+        raise ValueError(f"config.model.levels is {levels!r}; {known}")
 
     @field_validator("sentence_node")
     @classmethod
     def _sentence_has_a_level(cls, sentence_node: bool, info: ValidationInfo) -> bool:
         if sentence_node and GLOBAL not in info.data.get("levels", LEVELS):
-            raise ValueError(
-                f"config.model.sentence_node needs {GLOBAL} in config.model.levels, or to be False"
-            )
+            raise ValueError(f"config.model.sentence_node needs {GLOBAL} in config.model.levels")
         return sentence_node
 
     @field_validator("pretrained")
@@ -251,6 +249,8 @@ class EvaluationConfig:
     """Videos, and captions, encoded at a time; rounded up to a multiple of the devices."""
     encoded_bytes: Count = 72 * 2**20
     """Bytes of the encoded videos and captions that are compared at a time; captions take two thirds."""
+    same_text: Literal["relevant", "wrong"] = "wrong"
+    """What a video is to another video's caption that has the text of one of its own; wrong is the published rule."""
     merge_duplicates: StrictBool = False
     """Captions with the same text are one query with several relevant videos (HGR's rule); False keeps each."""
     answers: Count = 50

@@ -27,7 +27,7 @@ class EvaluationOptions:
     """What an evaluation gives beside the figures and what explains them.
 
     Attributes:
-        splits: to be evaluated; empty for validation, and test where the data has it.
+        splits: to be evaluated; empty for all but the training split.
         save_scores: whether the matrices of fused scores are written.
         ablate: whether the levels are also left out one by one, and so on.
         hubness: whether corrections against hubs are tried, with a bank of the training split.
@@ -42,19 +42,21 @@ class EvaluationOptions:
 def splits_to_evaluate(config: Config, manifest: Manifest) -> tuple[list[str], str | None]:
     """The splits that a run is evaluated on unless others are asked for, and a note where the test split is missing.
 
-    Prepared data may have no test split: the lists of videos may be the user's own. Such a run is evaluated on its
-    validation split alone.
+    They are the validation split, the test split and any other that is not trained on; a split without captions can be
+    neither query nor answer and is left out. Prepared data may have no test split: the lists of videos may be the
+    user's own.
     """
-    validation, test = config.data.validation_split, config.data.test_split
-    if not test:
-        return [validation], None
-    if test in manifest.splits:
-        return [validation, test], None
+    data = config.data
+    held_out = [name for name, size in manifest.splits.items() if name != data.train_split and size.captions]
+    test = [data.test_split] if data.test_split in held_out else []
+    splits = list(dict.fromkeys([data.validation_split, *test, *held_out]))
+    if test or not data.test_split:
+        return splits, None
     note = (
-        f"note: the prepared data has no split {test!r} (config.data.test_split); only split {validation!r}, which "
-        "chooses the checkpoint, is evaluated"
+        f"note: the prepared data has no split {data.test_split!r} (config.data.test_split); reports show split "
+        f"{data.validation_split!r}, which chooses the checkpoint, unless --split names another"
     )
-    return [validation], note
+    return splits, note
 
 
 def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions()) -> dict[str, Evaluation]:
@@ -75,6 +77,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
     splits, note = (options.splits, None) if options.splits else splits_to_evaluate(config, manifest)
     if note:
         print(note, flush=True)
+    print(f"evaluating {', '.join(splits)}", flush=True)
     for split in splits:
         check_split(manifest, split)
     if is_first():
@@ -130,6 +133,7 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
         config.data.validation_split,
         run.step,
         ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
+        config.evaluation.same_text,
     )
     write_query_table(run.folder.queries_file(split, merged), evaluated.queries)
     record = EvaluationRecord.make(
@@ -142,7 +146,7 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
     )
     path = run.folder.write_record(record)
     report = write_report([run.folder.folder], split, None, merged)
-    lines = [render_table(evaluation, protocol["lines"], evaluated.details["intervals"])]
+    lines = [render_table(evaluation, protocol["lines"], evaluated.details)]
     if "ablation" in evaluated.details:
         lines += ["", render_variants("ablation", evaluated.details["ablation"])]
     if "hubness" in evaluated.details:

@@ -11,7 +11,7 @@ import pytest
 from data_pipeline.batches.pipeline import TrainBatches
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import FRAMES
-from mcsan_jax.config import from_config_dict
+from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.configs.derived import BASES
 from mcsan_jax.configs.sizes import SIZES
 from mcsan_jax.evaluate_run import splits_to_evaluate
@@ -85,15 +85,38 @@ def test_every_config_runs_two_steps(
 
 
 @pytest.mark.parametrize("name", [*CONFIGS, HGR])
-def test_every_config_is_judged_on_the_test_split_where_there_is_one(name: str, prepared: Prepared) -> None:
-    """And not only on the split that chose its checkpoint."""
+def test_every_config_is_judged_on_every_split_that_it_is_not_trained_on(
+    name: str, prepared: Prepared
+) -> None:
+    """And not only on the split that chose its checkpoint; validation and test come first."""
     get_config = importlib.import_module(f"mcsan_jax.configs.{name}").get_config
     config = from_config_dict(get_config("hgr") if name == HGR else get_config())
     train = prepared.manifest.splits["train"]
-    for others, judged_on in ((("val", "test"), ["val", "test"]), (("val",), ["val"])):
-        manifest = dataclasses.replace(prepared.manifest, splits=dict.fromkeys(("train", *others), train))
+    for others, judged_on in (
+        (("val", "test"), ["val", "test"]),
+        (("val",), ["val"]),
+        (("held_out", "test", "val"), ["val", "test", "held_out"]),
+        (("held_out", "val"), ["val", "held_out"]),
+    ):
+        manifest = dataclasses.replace(prepared.manifest, splits=dict.fromkeys((*others, "train"), train))
         splits, note = splits_to_evaluate(config, manifest)
-        assert splits == judged_on and bool(note) == ("test" not in others)
+        assert splits == judged_on
+        assert (note is None) == ("test" in others) and (note is None or "reports show split 'val'" in note)
+
+
+def test_a_split_without_captions_is_not_judged(prepared: Prepared) -> None:
+    config, train = Config(), prepared.manifest.splits["train"]
+    silent = dataclasses.replace(train, captions=0)
+    splits = {"train": train, "val": train, "test": silent}
+    manifest = dataclasses.replace(prepared.manifest, splits=splits)
+    assert splits_to_evaluate(config, manifest)[0] == ["val"]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_same_text_is_relevant_in_data_of_ones_own_alone(name: str) -> None:
+    config = from_config_dict(importlib.import_module(f"mcsan_jax.configs.{name}").get_config())
+    assert config.evaluation.same_text == ("relevant" if name == "custom" else "wrong")
+    assert Config().evaluation.same_text == "wrong"
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 from data_pipeline.manifest import Manifest
+from mcsan_jax.evaluate_run import EvaluationOptions
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import open_experiment
 from mcsan_jax.train_run import large_batch_note, train_run
 from tests.support import ROOT
 from tests.support.command_line import config_of, run_main, run_mcsan
-from tests.support.finished_run import arguments
+from tests.support.fake_run import write_run
+from tests.support.finished_run import SAID, arguments
 
 DEMO = f"--config={ROOT}/configs/demo.py:tiny"
 CONTEXTS = "config.model.context is 'lstm'; expected one of 'bigru', 'transformer'"
@@ -66,12 +68,46 @@ def test_a_run_leaves_results_that_say_how_they_came_about(finished_run: pathlib
         result = result_of(finished_run, split)
         assert result["videos"] == videos
         assert result["captions"] == 5 * videos
-        assert set(result["directions"]) == {"global", "entity", "action", "relationship", "fused"}
+        assert set(result["directions"]) == {"global", "entity", "action", "relationship", "linear", "fused"}
         assert 0 <= result["rsum"] <= 600
         assert result["config"]["train.seed"] == 7
         assert result["versions"]["jax"]
         assert result["ties"] == "counted by expectation"
     assert set(result["compositional"]["fused"]) == {"entity", "action", "role"}
+
+
+def test_a_run_tells_which_splits_it_evaluates_and_what_the_linear_branch_gives(
+    finished_run: pathlib.Path,
+) -> None:
+    said = (finished_run.parent / SAID).read_text(encoding="utf-8")
+    assert "evaluating val, test\n" in said
+    for split, told in zip(("val", "test"), said.split("Protocol: ")[1:], strict=True):
+        lead = result_of(finished_run, split)["over_linear"]
+        assert f"fused − linear, Rsum: {lead['rsum']:+.1f}; 95 %" in told
+        rows = [line.split()[1] for line in told.splitlines() if line.startswith("| ")]
+        assert rows[:7] == ["score", "global", "entity", "action", "relationship", "linear", "fused"]
+
+
+@pytest.mark.parametrize(
+    ("splits", "chosen"), [(("val", "other"), "val"), (("val", "test", "other"), "test")]
+)
+def test_every_reader_takes_the_same_split_and_says_which(
+    splits: tuple[str, ...], chosen: str, tmp_path: pathlib.Path
+) -> None:
+    run = tmp_path / "run"
+    for split in splits:
+        write_run(run, split=split)
+    for verb, words, file in (
+        ("report", (), run / "eval" / f"{chosen}_report.html"),
+        ("export", ("--out", tmp_path / "trec"), tmp_path / "trec" / f"{chosen}_t2v.qrels"),
+        ("compare", (run / "eval" / "..",), None),
+    ):
+        ended = run_mcsan(verb, run, *words)
+        assert (ended.status, ended.stderr) == (0, f"split {chosen} (--split names another)\n"), verb
+        assert file is None or file.is_file()
+    card = mcsan("card", run) and (run / "model_card.md").read_text()
+    [shown] = [line for line in card.splitlines() if line.startswith("| splits with results")]
+    assert shown.split("|")[2].split(",")[0].strip() == chosen and len(shown.split(",")) == len(splits)
 
 
 def test_stored_scores_give_the_stored_figures(finished_run: pathlib.Path) -> None:
@@ -89,11 +125,10 @@ def test_evaluating_again_gives_the_same_figures(
     """The validation split alone: the other one is evaluated again below."""
     before = result_of(copied, "val")
     (copied / "eval" / "val.json").unlink()
-    config = config_of(*arguments(shapes, copied), "--config.data.test_split=")
-    evaluations = train_run(config, RunFolder(copied), "eval")
+    config = config_of(*arguments(shapes, copied))
+    evaluations = train_run(config, RunFolder(copied), "eval", EvaluationOptions(["val"]))
     assert "trained" not in capsys.readouterr().out
     assert {split: evaluation.rsum for split, evaluation in evaluations.items()} == {"val": before["rsum"]}
-    before["config"]["data.test_split"] = ""
     assert result_of(copied, "val") == before
 
 

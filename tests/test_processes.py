@@ -43,7 +43,6 @@ def flags_for(shapes: pathlib.Path, run: pathlib.Path) -> list[str]:
     return [
         f"--config={ROOT}/configs/demo.py:tiny",
         f"--config.data.dir={shapes}",
-        "--config.data.test_split=",
         f"--config.train.epochs={STEPS // 4}",
         "--config.train.batch_size=16",
         "--config.train.log_every_steps=1",

@@ -28,6 +28,7 @@ def about(facts: Facts) -> list[str]:
                 "run": facts.folder,
                 "parameters": facts.prepared.parameters if facts.prepared else None,
                 "checkpoint": facts.evaluations[0].record.protocol.selection,
+                "splits with results": ", ".join(run.evaluated for run in facts.evaluations),
                 "trained with": _listed(facts.versions),
             }
         ),

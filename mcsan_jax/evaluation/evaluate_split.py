@@ -11,22 +11,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
-from mcsan_jax.config import Config
+from mcsan_jax.config import Config, EvaluationConfig
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.failure_cases import failure_cases
-from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
-from mcsan_jax.ranking.counting import BlockCounter, count_ranks, score_file
-from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
+from mcsan_jax.evaluation.significance import bootstrap_intervals, paired_rsum, query_values
+from mcsan_jax.ranking.counting import BlockCounter, ScoreDensities, count_ranks, score_file
+from mcsan_jax.ranking.duplicates import relevant_pairs, shared_captions
 from mcsan_jax.ranking.encode_split import EncodedVideos
 from mcsan_jax.ranking.metrics import whole_list_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
 from mcsan_jax.ranking.pair_ranks import PairCounter, PairRanks
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_components
-from mcsan_jax.ranking.ranks import Gather, RankCounter, Ranks, SecondRoundCounter
+from mcsan_jax.ranking.ranks import RankCounter, Ranks
 from mcsan_jax.ranking.relevance import Matches
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, ablations
-
-_BINS = 200
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR, ablations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +76,9 @@ def evaluate_split(
     scored = dataclasses.replace(scored, scorer=scored.scorer.with_fusions(fusions))
     videos, texts = scored.scorer.shape
     pairs, densities = PairCounter(scored.matches), ScoreDensities(scored.matches)
-    forgiving = RankCounter(_same_text_is_relevant(scored))
+    other_rule = RankCounter(_by_the_other_rule(scored, config.evaluation))
     answers = TopAnswers(config.evaluation.answers, videos, texts)
-    others: list[BlockCounter] = [pairs, forgiving, densities, answers]
+    others: list[BlockCounter] = [pairs, other_rule, densities, answers]
     with contextlib.ExitStack() as files:
         if scores_file is not None:
             others.append(files.enter_context(score_file(scores_file, (videos, texts))))
@@ -91,26 +89,51 @@ def evaluate_split(
     for direction, of_direction in (("t2v", ranks.t2v), ("v2t", ranks.v2t)):
         evaluation.directions[FUSED][direction].update(whole_list_metrics(of_direction))
     details = {
-        "intervals": _intervals(scored.matches, ranks),
+        "intervals": _intervals(scored, ranks),
+        "over_linear": _over_linear(scored, counters),
         "attributes": _attribute_precision(scored.videos, attribute_counts),
         "densities": densities.summary(),
         **_from_answers(scored, ranks.t2v.best(), answers),
-        "false_negatives": _false_negatives(scored, ranks.t2v.best(), forgiving),
+        "false_negatives": _false_negatives(scored, ranks.t2v.best(), other_rule, evaluation.rsum, config),
     }
     if ablate:
         details["ablation"] = _ablation_rows(evaluation, of_fusions)
-    columns = query_columns(scored, counters, ranks, answers)
-    return EvaluatedSplit(evaluation, len(scored.caption_of), details, columns)
+    queries = query_columns(scored, counters, ranks, answers)
+    return EvaluatedSplit(evaluation, len(scored.caption_of), details, queries)
 
 
-def _intervals(matches: Matches, ranks: BothWays) -> dict[str, Any]:
+def _intervals(scored: ScoredSplit, ranks: BothWays) -> dict[str, Any]:
     """Returns the 95 % intervals of the fused figures."""
-    sides = {"t2v": (ranks.t2v, first_videos(matches)), "v2t": (ranks.v2t, matches.queried_videos)}
+    videos = _videos_of_queries(scored)
     values = {
-        direction: query_values(pairs.best(), videos, pairs.average_precision(), pairs.ndcg(10))
-        for direction, (pairs, videos) in sides.items()
+        direction: query_values(pairs.best(), videos[direction], pairs.average_precision(), pairs.ndcg(10))
+        for direction, pairs in (("t2v", ranks.t2v), ("v2t", ranks.v2t))
     }
     return bootstrap_intervals(values)
+
+
+def _over_linear(scored: ScoredSplit, counters: Mapping[str, RankCounter]) -> dict[str, Any] | None:
+    """By how much Rsum of the fused score is above that of the linear branch alone; None without a branch."""
+    if LINEAR not in counters:
+        return None
+    videos = _videos_of_queries(scored)
+    ranks = [
+        {"t2v": counters[name].text_to_video(), "v2t": counters[name].video_to_text()}
+        for name in (LINEAR, FUSED)
+    ]
+    difference, interval = paired_rsum(
+        *(
+            {way: query_values(own, videos[way]) for way, own in of_component.items()}
+            for of_component in ranks
+        )
+    )
+    return {"rsum": difference, "interval": list(interval)}
+
+
+def _videos_of_queries(scored: ScoredSplit) -> dict[str, Int[np.ndarray, " q"]]:
+    """The video to which each query belongs, by direction."""
+    matches = scored.matches
+    return {"t2v": scored.captions.video_of_text[matches.queried_texts], "v2t": matches.queried_videos}
 
 
 def _attribute_precision(
@@ -141,79 +164,32 @@ def _from_answers(scored: ScoredSplit, ranks: Ranks, answers: TopAnswers) -> dic
     }
 
 
-def _same_text_is_relevant(scored: ScoredSplit) -> Matches:
-    """Returns the matches if every video that has a caption of the same text were relevant."""
-    merged = merge(scored.captions.texts, scored.captions.video_of_text)
-    if len(merged.kept) == len(scored.captions.ids):
+def _by_the_other_rule(scored: ScoredSplit, evaluation: EvaluationConfig) -> Matches:
+    """Returns the matches if `evaluation.same_text` were the other one; where captions are merged, the same ones."""
+    if evaluation.merge_duplicates:
         return scored.matches
-    captions_of: list[list[int]] = [[] for _ in merged.kept]
-    for caption, query in enumerate(merged.query_of):
-        captions_of[query].append(caption)
-    pairs = [
-        (video, caption)
-        for video, query in zip(merged.videos, merged.queries, strict=True)
-        for caption in captions_of[query]
-    ]
-    videos, texts = np.array(pairs).T
-    return Matches(videos, texts, scored.matches.video_count, scored.matches.text_count)
+    captions, other = scored.captions, "wrong" if evaluation.same_text == "relevant" else "relevant"
+    return relevant_pairs(captions.texts, captions.video_of_text, len(scored.videos.ids), other)
 
 
-def _false_negatives(scored: ScoredSplit, ranks: Ranks, forgiving: RankCounter) -> dict[str, Any]:
-    found = probable_false_negatives(
-        scored.captions.texts,
-        scored.captions.video_of_text,
-        scored.captions.ids,
-        scored.videos.ids,
-        ranks.expected_rank(),
+def _false_negatives(
+    scored: ScoredSplit, ranks: Ranks, other_rule: RankCounter, rsum: float, config: Config
+) -> dict[str, Any]:
+    captions, found = scored.captions, figures_of(other_rule)["rsum"]
+    shared = shared_captions(
+        captions.texts, captions.video_of_text, captions.ids, scored.videos.ids, ranks.expected_rank()
     )
-    return {**found, "rsum_merged": figures_of(forgiving)["rsum"]}
+    merged, apart = (rsum, found) if config.evaluation.same_text == "relevant" else (found, rsum)
+    return {**shared, "rsum_merged": merged, "rsum_apart": apart}
 
 
 def _ablation_rows(evaluation: Evaluation, of_fusions: Mapping[str, RankCounter]) -> list[dict[str, Any]]:
-    alone = [component for component in (*LEVELS, ATTRIBUTES) if component in evaluation.directions]
+    alone = [component for component in (*LEVELS, ATTRIBUTES, LINEAR) if component in evaluation.directions]
     return [
         {"name": "as trained", **evaluation.directions[FUSED]},
         *({"name": f"only {component}", **evaluation.directions[component]} for component in alone),
         *({"name": name, **figures_of(counter)} for name, counter in of_fusions.items()),
     ]
-
-
-class ScoreDensities(SecondRoundCounter):
-    """They count scores in bins over [-1, 1], block by block.
-
-    Args:
-        matches: which captions and videos belong together.
-    """
-
-    def __init__(self, matches: Matches) -> None:
-        self._matches = matches
-        self._all = np.zeros(_BINS, np.int64)
-        self._matched = np.zeros(_BINS, np.int64)
-
-    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
-        """Takes a block; every block must be given once."""
-        bins = np.clip((block + 1) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
-        self._all += np.bincount(bins.ravel(), minlength=_BINS)
-        pairs = self._matches.inside(videos, texts)
-        matched = bins[self._matches.videos[pairs] - videos.start, self._matches.texts[pairs] - texts.start]
-        self._matched += np.bincount(matched, minlength=_BINS)
-
-    def share_counts(self, gather: Gather) -> None:
-        """Adds what other processes counted, each of which was given other blocks."""
-        self._all, self._matched = gather(np.stack([self._all, self._matched])).sum(axis=0)
-
-    def summary(self) -> dict[str, list[float] | list[int]]:
-        """Returns the edges of the bins, and how many matched and other pairs are in each."""
-        return {
-            "edges": np.linspace(-1, 1, _BINS + 1).round(6).tolist(),
-            "matched": self._matched.tolist(),
-            "others": (self._all - self._matched).tolist(),
-        }
-
-
-def first_videos(matches: Matches) -> Int[np.ndarray, " q"]:
-    """Returns the first relevant video of every caption that has one."""
-    return matches.videos_of_texts()[matches.queried_texts, 0]
 
 
 def query_columns(
@@ -236,7 +212,7 @@ def query_columns(
         "direction": np.full(len(texts), "t2v", object),
         "query": caption_ids[texts],
         "text": np.array(scored.captions.texts, object)[texts],
-        "video": video_ids[first_videos(matches)],
+        "video": video_ids[_videos_of_queries(scored)["t2v"]],
         "words": words[texts],
         **{f"nodes_{level}": counts.get(level, np.zeros_like(words))[texts] for level in NODE_LEVELS},
         "relevant_score": fused.best_of_text[texts],

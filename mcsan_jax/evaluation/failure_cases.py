@@ -9,7 +9,7 @@ from jaxtyping import Int
 from data_pipeline.levels import LEVELS
 from mcsan_jax.ranking.rank_split import ScoredSplit
 from mcsan_jax.ranking.ranks import Ranks
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
 
 SHOWN = 20
 _RETURNED = 3
@@ -62,7 +62,7 @@ def failure_cases(
                 "returned": float(block[place[first], column]),
             }
             for component, block in scores.items()
-            if component in (FUSED, *LEVELS, ATTRIBUTES)
+            if component in (FUSED, *LEVELS, ATTRIBUTES, LINEAR)
         }
         found.append(
             {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 EVERY_CAPTION = "every caption is its own query"
+SAME_TEXT = f"{EVERY_CAPTION}, to which every video with a caption of its text is relevant"
 MERGED_CAPTIONS = "captions of the same text are one query with several correct videos (HGR's rule)"
 
 
@@ -212,6 +213,7 @@ def describe_protocol(
     selected_on: str | None,
     step: int,
     features: str,
+    same_text: str = "wrong",
 ) -> dict[str, Any]:
     """Returns what is printed above every table and stored with the figures.
 
@@ -223,6 +225,7 @@ def describe_protocol(
         selected_on: split whose Rsum chose the checkpoint, or None where none did.
         step: of the checkpoint.
         features: the streams of features, in words.
+        same_text: what a video is to another video's caption that has the text of one of its own: relevant, or wrong.
 
     Returns:
         ``name``, ``source``, ``lines`` (sentences), ``official`` (True where the published counts are met, False
@@ -233,7 +236,8 @@ def describe_protocol(
     expected = {"videos": known.videos.get(split), "captions": known.captions.get(split)}
     found = {"videos": videos, "captions": captions}
     official = _is_official(known, expected, found)
-    duplicates = MERGED_CAPTIONS if merge_duplicates else EVERY_CAPTION
+    every_caption = SAME_TEXT if same_text == "relevant" else EVERY_CAPTION
+    duplicates = MERGED_CAPTIONS if merge_duplicates else every_caption
     selection = (
         f"step {step:,} has the best Rsum on split {selected_on}"
         if selected_on

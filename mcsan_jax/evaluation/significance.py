@@ -114,6 +114,12 @@ def paired_intervals(
     return {key: _interval(other[key] - one[key], confidence) for key in one}
 
 
+def paired_rsum(first: Directions, second: Directions) -> tuple[float, tuple[float, float]]:
+    """Rsum of ``second − first``, and its interval by `paired_intervals`."""
+    difference = metrics_of(second)[RSUM] - metrics_of(first)[RSUM]
+    return difference, paired_intervals(first, second)[RSUM]
+
+
 def randomisation_test(
     first: Directions, second: Directions, permutations: int = 10_000, seed: int = 0
 ) -> dict[Key, float]:

@@ -1,6 +1,6 @@
 """This module writes tables of evaluations in Markdown, for the terminal and for `docs/results.md`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from data_pipeline.levels import LEVELS
@@ -20,14 +20,15 @@ def aligned(rows: list[list[str]]) -> list[str]:
 
 
 def render_table(
-    evaluation: Evaluation, lines_above: Sequence[str], intervals: Mapping[str, Any] | None = None
+    evaluation: Evaluation, lines_above: Sequence[str], details: Mapping[str, Any] | None = None
 ) -> str:
     """Renders a row for each component of the score, the fused score last; recalls are in percent.
 
     Args:
         evaluation: the figures.
         lines_above: what the figures are of: data, protocol, checkpoint.
-        intervals: of the fused figures, as `significance.bootstrap_intervals` gives them.
+        details: what explains the figures, by section, as `evaluate_split.EvaluatedSplit` has it. Told are the
+            intervals, the lead over the linear branch, and what captions that videos share are worth.
     """
     recalls = [f"{name} R@{k}" for name in ("T2V", "V2T") for k in CUTOFFS]
     head = ["score", *recalls[:3], "MedR", "MnR", *recalls[3:], "MedR", "MnR", "Rsum", "tied %"]
@@ -44,8 +45,8 @@ def render_table(
         tied = max(figures["t2v"]["tied_fraction"], figures["v2t"]["tied_fraction"])
         rows.append([*row, f"{figures['rsum']:.1f}", f"{100 * tied:.2f}"])
     lines = [*lines_above, "", *aligned([head, *rows])]
-    if intervals is not None:
-        lines += ["", _interval_line(intervals)]
+    if details:
+        lines += ["", *_detail_lines(evaluation, details)]
     if any(float(row[-1]) > 1 for row in rows):
         lines.append("More than 1 % of the queries tie with a wrong answer; ties count by expectation.")
     if evaluation.foils:
@@ -88,6 +89,24 @@ def render_hubs(rows: Sequence[Mapping[str, Any]]) -> str:
         return {**row, "name": f"{row['name']}{temperature}{transductive} (skewness {skewness})"}
 
     return render_variants("correction", [named(row) for row in rows])
+
+
+def _detail_lines(evaluation: Evaluation, details: Mapping[str, Any]) -> Iterator[str]:
+    if intervals := details.get("intervals"):
+        yield _interval_line(intervals)
+    if lead := details.get("over_linear"):
+        low, high = lead["interval"]
+        yield (
+            f"fused − linear, Rsum: {lead['rsum']:+.1f}; 95 % of resamples of the videos, the same for both: "
+            f"{low:+.1f} to {high:+.1f}"
+        )
+    if shared := details.get("false_negatives"):
+        merged, apart = (f"{shared[rule]:.1f}" for rule in ("rsum_merged", "rsum_apart"))
+        if merged != apart:
+            yield (
+                f"{shared['queries']:,} captions ({shared['share']:.1f} %) are, word for word, also captions of "
+                f"another video; Rsum is {merged} if that video is relevant, {apart} if it is wrong"
+            )
 
 
 def _interval_line(intervals: Mapping[str, Any]) -> str:

@@ -25,6 +25,8 @@ _KEPT_SHARE = 4
 """Blocks that are needed twice may take so many times `evaluation.encoded_bytes`."""
 _GATHERED_BYTES = 2**26
 """Bytes of a matrix that each process gives to the others at a time."""
+_BINS = 200
+"""Bins of the densities of scores."""
 
 
 @runtime_checkable
@@ -100,6 +102,39 @@ def count_ranks(
         for counter in itertools.chain(*counters.values()):
             counter.share_counts(from_all_processes)
     return ranks
+
+
+class ScoreDensities(SecondRoundCounter):
+    """They count scores in bins over [-1, 1], block by block.
+
+    Args:
+        matches: which captions and videos belong together.
+    """
+
+    def __init__(self, matches: Matches) -> None:
+        self._matches = matches
+        self._all = np.zeros(_BINS, np.int64)
+        self._matched = np.zeros(_BINS, np.int64)
+
+    def count(self, block: Float[np.ndarray, "v t"], videos: slice, texts: slice) -> None:
+        """Takes a block; every block must be given once."""
+        bins = np.clip((block + 1) * (_BINS / 2), 0, _BINS - 1).astype(np.int16)
+        self._all += np.bincount(bins.ravel(), minlength=_BINS)
+        pairs = self._matches.inside(videos, texts)
+        matched = bins[self._matches.videos[pairs] - videos.start, self._matches.texts[pairs] - texts.start]
+        self._matched += np.bincount(matched, minlength=_BINS)
+
+    def share_counts(self, gather: Gather) -> None:
+        """Adds what other processes counted, each of which was given other blocks."""
+        self._all, self._matched = gather(np.stack([self._all, self._matched])).sum(axis=0)
+
+    def summary(self) -> dict[str, list[float] | list[int]]:
+        """Returns the edges of the bins, and how many matched and other pairs are in each."""
+        return {
+            "edges": np.linspace(-1, 1, _BINS + 1).round(6).tolist(),
+            "matched": self._matched.tolist(),
+            "others": (self._all - self._matched).tolist(),
+        }
 
 
 class ScoreMatrix(SecondRoundCounter):

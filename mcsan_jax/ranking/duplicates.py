@@ -1,4 +1,4 @@
-"""This module merges captions that say the same into one query, or counts them as probable false negatives.
+"""This module relates captions that say the same: to each other's videos, or, by HGR's rule, as one query.
 
 `data_pipeline.text.same_text` says which texts are the same; training follows the same rule.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data_pipeline.prepared_data import text_key
+from mcsan_jax.ranking.relevance import Matches
 
 EXAMPLES = 20
 
@@ -46,20 +47,44 @@ def merge(texts: Sequence[str], video_of_text: Int[np.ndarray, " t"]) -> MergedC
     return MergedCaptions(kept, query_of, videos=pairs[:, 1], queries=pairs[:, 0])
 
 
-def probable_false_negatives(
+def relevant_pairs(
+    texts: Sequence[str], video_of_text: Int[np.ndarray, " t"], video_count: int, same_text: str
+) -> Matches:
+    """Captions, each of them a query, with the videos that are relevant to them.
+
+    Args:
+        texts: of all captions.
+        video_of_text: index of each caption's video.
+        video_count: number of videos.
+        same_text: what a video is to another video's caption that has the text of one of its own: relevant, or wrong.
+    """
+    if same_text == "wrong":
+        return Matches.of_owners(video_of_text, video_count)
+    merged = merge(texts, video_of_text)
+    of_text = np.bincount(merged.queries)
+    of_caption = of_text[merged.query_of]
+    captions = np.repeat(np.arange(len(texts)), of_caption)
+    places = np.arange(len(captions)) - np.repeat(np.cumsum(of_caption) - of_caption, of_caption)
+    first = np.cumsum(of_text) - of_text
+    return Matches(
+        merged.videos[first[merged.query_of[captions]] + places], captions, video_count, len(texts)
+    )
+
+
+def shared_captions(
     texts: Sequence[str],
     video_of_text: Int[np.ndarray, " t"],
     caption_ids: Sequence[str],
     video_ids: Sequence[str],
     ranks: Float[np.ndarray, " t"],
 ) -> dict[str, Any]:
-    """Counts captions whose text another video has, too, which a ranking wrongly takes for a wrong answer.
+    """Counts captions whose text another video has, too: a right answer that the published rule counts as wrong.
 
     Args:
         texts, caption_ids: of all captions.
         video_of_text: index of each caption's video.
         video_ids: of all videos.
-        ranks: expected rank of each caption's own video.
+        ranks: expected rank of the first relevant video of each caption.
 
     Returns:
         ``queries`` (how many such captions), ``share`` (of all captions, in percent) and ``examples``: up to

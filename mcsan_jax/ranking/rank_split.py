@@ -11,7 +11,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.counting import count_ranks
-from mcsan_jax.ranking.duplicates import merge
+from mcsan_jax.ranking.duplicates import merge, relevant_pairs
 from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.ranking.ranks import RankCounter
@@ -49,7 +49,7 @@ class ScoredSplit:
 
     Attributes:
         videos, captions: the two sides; with `evaluation.merge_duplicates` each text is there once.
-        matches: the relevant pairs.
+        matches: the relevant pairs, by `evaluation.same_text`.
         caption_of, video_of_caption: for each caption of the records, its place among `captions`, and its video.
         scorer: the scores of all videos and captions.
         foils: encodes the foils, one batch after the other.
@@ -75,7 +75,8 @@ class ScoredSplit:
             matches = Matches(merged.videos, merged.queries, len(videos.ids), len(captions.ids))
         else:
             caption_of = np.arange(len(captions.ids))
-            matches = Matches.of_owners(captions.video_of_text, len(videos.ids))
+            rule = config.evaluation.same_text
+            matches = relevant_pairs(captions.texts, captions.video_of_text, len(videos.ids), rule)
         scorer = BlockScorer(
             videos.collection, captions.collection, encoded.parameters, config, mesh=encoded.mesh
         )

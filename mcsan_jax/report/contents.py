@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-SCORES = ("fused", "global", "entity", "action", "relationship", "attributes")
+SCORES = ("fused", "global", "entity", "action", "relationship", "attributes", "linear")
 """Names of the scores, in the order of tables; they are repeated here so that a report needs no JAX."""
 
 DIRECTIONS = {"t2v": "text to video", "v2t": "video to text"}

@@ -29,7 +29,7 @@ def failure_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def false_negative_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Shows captions that another video also has."""
+    """Shows captions that another video also has, and what Rsum is by either rule for such videos."""
     missing = missing_notes(
         runs, "false_negatives", "Captions that several videos share were not counted by this evaluation."
     )
@@ -38,14 +38,17 @@ def false_negative_section(runs: Sequence[EvaluatedRun]) -> Section:
         found = run.record.false_negatives
         if found is None:
             continue
+        is_relevant = run.record.same_text == "relevant"
+        rule, other = ("as relevant", "wrong") if is_relevant else ("as a wrong answer", "relevant")
+        rsum = found.rsum_apart if is_relevant else found.rsum_merged
         notes.append(
             f"{run.name}: {number(found.queries, 0)} captions ({number(found.share)} %) are, word for word, also "
-            "captions of another video, which counts as a wrong answer. If every such video counted as relevant, Rsum "
-            f"would be {number(found.rsum_merged)} instead of {number(run.record.fused.rsum)}."
+            f"captions of another video, which counts {rule}. If every such video counted as {other}, Rsum would be "
+            f"{number(rsum)} instead of {number(run.record.fused.rsum)}."
         )
         if found.examples:
             tables.append(_example_table(found.examples, run.name if len(runs) > 1 else ""))
-    return Section("Probable false negatives", (*notes, *missing), tuple(tables))
+    return Section("Shared captions", (*notes, *missing), tuple(tables))
 
 
 def _failure(case: FailureCase) -> ShownFailure:

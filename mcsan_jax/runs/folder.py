@@ -226,7 +226,9 @@ def evaluation_name(split: str, merged: bool) -> str:
 
 
 def choose_split(folders: Sequence[pathlib.Path], merged: bool = False) -> str:
-    """Chooses the split to read where none is named: one that all runs evaluated, the test split if possible.
+    """Chooses the split to read where none is named: the test split if all runs evaluated it, else the validation one.
+
+    If neither was evaluated in all runs, it is another split that was. The first run says how the two are called.
 
     Args:
         folders: the folders of the runs.

@@ -21,6 +21,7 @@ from mcsan_jax.runs.record_fields import (
     HubCorrection,
     HubsOfBoth,
     Intervals,
+    OverLinear,
     ProtocolSummary,
     Variant,
 )
@@ -39,6 +40,7 @@ class EvaluationRecord(pydantic.BaseModel):
         schema_version: the schema version of this class.
         split, step: the split, and the step of the checkpoint.
         merged_duplicates: whether captions of the same text were one query.
+        same_text: what a video is to another video's caption that has the text of one of its own.
         videos, captions: the numbers of ranked videos and captions.
         rsum: the Rsum of the fused score, from 0 to 600.
         directions: the figures of the fused score and of each of its components.
@@ -46,6 +48,7 @@ class EvaluationRecord(pydantic.BaseModel):
         foils: the number of foils of each kind.
         protocol: the protocol under which the split was evaluated.
         intervals: the intervals of the fused figures; None where none were computed.
+        over_linear: the fused score against the linear branch; None where there is no branch.
         level_weights: the share of each level in the fused score.
         attributes: by level and third of the vocabulary, how well attributes are recognised.
         densities, hubs, false_negatives: explanations of the figures; None where they were not computed.
@@ -64,6 +67,7 @@ class EvaluationRecord(pydantic.BaseModel):
     split: str
     step: int
     merged_duplicates: bool
+    same_text: Literal["relevant", "wrong"] = "wrong"
     videos: int
     captions: int
     rsum: float
@@ -72,6 +76,7 @@ class EvaluationRecord(pydantic.BaseModel):
     foils: dict[str, int]
     protocol: ProtocolSummary
     intervals: Intervals | None = None
+    over_linear: OverLinear | None = None
     level_weights: dict[str, float] = {}
     attributes: dict[str, dict[str, AttributePrecision]] = {}
     densities: Densities | None = None
@@ -122,6 +127,7 @@ class EvaluationRecord(pydantic.BaseModel):
             "split": split,
             "step": step,
             "merged_duplicates": config.evaluation.merge_duplicates,
+            "same_text": config.evaluation.same_text,
             "rsum": figures["directions"]["fused"]["rsum"],
             **figures,
             **details,

@@ -67,6 +67,13 @@ class Intervals(_OfDirections[dict[str, Interval]]):
     rsum: Interval
 
 
+class OverLinear(_Field):
+    """It says by how much the fused score's Rsum is above that of the linear branch alone, with a paired interval."""
+
+    rsum: float
+    interval: Interval
+
+
 class AttributePrecision(_Field):
     """This says how well the attributes of a third of a vocabulary are recognised.
 
@@ -189,19 +196,21 @@ class SharedCaption(_Field):
 
 
 class FalseNegatives(_Field):
-    """False negatives are captions that other videos have too; `ranking.duplicates` counts them.
+    """False negatives are captions that other videos have too; `ranking.duplicates.shared_captions` counts them.
 
     Attributes:
         queries: the number of such captions.
         share: their share of all captions in percent.
         examples: some of them, those with the worst ranks first.
         rsum_merged: the Rsum, from 0 to 600, if every video with the caption counted as relevant.
+        rsum_apart: the Rsum if every such video counted as wrong.
     """
 
     queries: int
     share: float
     examples: list[SharedCaption]
     rsum_merged: float
+    rsum_apart: float | None = None
 
 
 class Variant(BothDirections):

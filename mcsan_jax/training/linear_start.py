@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from mcsan_jax.processes import as_in_first
 from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.duplicates import relevant_pairs
 from mcsan_jax.ranking.encode_split import EncodedSplit, Split
 from mcsan_jax.scoring.multi_level import FUSED, LINEAR
 from mcsan_jax.training.experiment import Experiment
@@ -90,7 +91,13 @@ def choose_linear_share(encoded: EncodedSplit, experiment: Experiment) -> float:
     without_branch = dataclasses.replace(encoded.parameters, linear_share=None)
     collections = encoded.videos.collection, encoded.captions.collection
     scores = BlockScorer(*collections, without_branch, config).scores_of(videos, captions)
-    relevant = owners[captions][None] == videos[:, None]
+    rule = config.evaluation.same_text
+    matches = relevant_pairs(encoded.captions.texts, owners, len(encoded.videos.ids), rule)
+    place = np.full(len(owners), -1)
+    place[captions] = np.arange(len(captions))
+    known = (matches.videos < len(videos)) & (place[matches.texts] >= 0)
+    relevant = np.zeros((len(videos), len(captions)), bool)
+    relevant[matches.videos[known], place[matches.texts[known]]] = True
     train = experiment.manifest.splits[config.data.train_split]
     share = best_share(scores[FUSED], scores[LINEAR], relevant, prior_weight(train.captions))
     return float(as_in_first(np.float32(share)))

@@ -13,7 +13,7 @@ from mcsan_jax.config_files import config_of_flags
 from tests.support.fake_evaluation import Clips
 from tests.support.fake_run import write_run
 
-SHORT = ("--config.train.epochs=1", "--config.train.batch_size=16", "--config.data.test_split=")
+SHORT = ("--config.train.epochs=1", "--config.train.batch_size=16")
 PEER = "dual_encoder"
 
 

@@ -1,20 +1,26 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterator
 
+import jax
 import numpy as np
 import pytest
 
+from data_pipeline.batches.batch import TextBatch
 from data_pipeline.levels import ENTITY, LEVELS
-from mcsan_jax.config import EvaluationConfig
+from mcsan_jax.config import EvaluationConfig, SimilarityConfig
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table, write_query_table
+from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.ranking.encode_split import make_encoders
 from mcsan_jax.ranking.rank_split import rank_split
 from mcsan_jax.ranking.ranks import RankCounter, text_to_video_ranks, video_to_text_ranks
 from mcsan_jax.ranking.relevance import Matches
-from mcsan_jax.scoring.multi_level import FUSED, ablations
-from tests.support.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
-from tests.support.tiny_model import SHAPE
+from mcsan_jax.scoring.multi_level import FUSED, LINEAR, ablations
+from mcsan_jax.sharding import make_mesh
+from tests.support.memory_split import CAPTIONS, VIDEOS, Captions, MemorySplit, Setting, scored_split
+from tests.support.tiny_model import SHAPE, random_batch, random_variables
 
 COUNTS = {level: range(size, 0, -1) for level, size in SHAPE.attributes}
 
@@ -152,18 +158,98 @@ def test_fusions_equal_their_formulas(
     np.testing.assert_allclose(scores["without attributes"], fused(list(LEVELS), present), atol=1e-6)
 
 
+def rsum_of(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """Rsum of scores [v, t] without ties, from which of the pairs [v, t] are relevant."""
+    rsum = 0.0
+    for own, right in ((scores.T, relevant.T), (scores, relevant)):
+        best = np.where(right, own, -np.inf).max(axis=1, keepdims=True)
+        places = 1 + np.sum(own > best, axis=1)
+        rsum += sum(100 * float(np.mean(places <= k)) for k in (1, 5, 10))
+    return rsum
+
+
+@pytest.mark.parametrize("rule", ["relevant", "wrong"])
+def test_the_same_text_is_relevant_or_wrong_as_the_config_says(
+    setting: Setting, split: MemorySplit, matrices: dict[str, np.ndarray], rule: str
+) -> None:
+    """Three captions each say the same; both rules' Rsum is told, and what is exported follows the rule."""
+    texts = [f"text {row % 9}" for row in range(CAPTIONS)]
+    found = look(setting, Repeating.of(split, texts), None, same_text=rule)
+    own = split.owners[None] == np.arange(VIDEOS)[:, None]
+    same = np.array(texts)[:, None] == np.array(texts)[None]
+    relevant = {"wrong": own, "relevant": (own.astype(int) @ same) > 0}
+    rsums = {name: rsum_of(matrices[FUSED], pairs) for name, pairs in relevant.items()}
+    assert rsums["wrong"] < rsums["relevant"]
+    assert found.evaluation.rsum == pytest.approx(rsums[rule])
+    assert (found.evaluation.captions, found.captions) == (CAPTIONS, CAPTIONS)
+    shared = found.details["false_negatives"]
+    told = shared["rsum_merged"], shared["rsum_apart"]
+    assert told == pytest.approx((rsums["relevant"], rsums["wrong"]))
+    assert sum(found.details["densities"]["matched"]) == relevant[rule].sum()
+    for row in range(CAPTIONS):
+        assert found.queries["video"][row] == f"video{split.owners[row]}"
+        assert found.queries["relevant_items"][row] == [
+            f"video{video}" for video in np.flatnonzero(relevant[rule][:, row])
+        ]
+
+
+def test_the_fused_score_is_compared_with_the_linear_branch(
+    setting: Setting, split: MemorySplit, evaluated: EvaluatedSplit
+) -> None:
+    """The interval is that of a bootstrap over videos which draws the same ones for both scores."""
+    assert evaluated.details["over_linear"] is None
+    config = dataclasses.replace(setting.config, similarity=SimilarityConfig(linear_branch=True))
+    model = MCSAN(config, SHAPE)
+    variables = random_variables(model, random_batch(2))
+    variables["statistics"]["linear_branch"]["share"] = np.float32(0.3)
+    with_branch = Setting(model, variables, make_encoders(model, make_mesh(jax.devices()[:1])), config)
+    scored = scored_split(with_branch, split, config)
+    found = evaluate_split(scored, config, COUNTS)
+    scores = scored.scorer.scores_of(np.arange(VIDEOS), np.arange(CAPTIONS))
+    draw = np.random.default_rng(0)
+    times = draw.multinomial(VIDEOS, np.full(VIDEOS, 1 / VIDEOS), 2000)
+    sums = {}
+    for component in (FUSED, LINEAR):
+        t2v = text_to_video_ranks(scores[component], split.owners)
+        v2t = video_to_text_ranks(scores[component], split.owners)
+        sums[component] = sum(
+            100
+            * np.average(np.broadcast_to(ranks.hit_probability(k), weights.shape), axis=1, weights=weights)
+            for ranks, weights in ((t2v, times[:, split.owners]), (v2t, times))
+            for k in (1, 5, 10)
+        )
+    lead = found.details["over_linear"]
+    directions = found.evaluation.directions
+    assert lead["rsum"] == pytest.approx(directions[FUSED]["rsum"] - directions[LINEAR]["rsum"])
+    assert lead["rsum"] != 0
+    assert lead["interval"] == pytest.approx(np.quantile(sums[FUSED] - sums[LINEAR], (0.025, 0.975)))
+    assert all(LINEAR in case["components"] for case in found.details["failure_cases"])
+
+
+class Repeating(MemorySplit):
+    """A split with other texts."""
+
+    texts_instead: list[str]
+
+    @classmethod
+    def of(cls, split: MemorySplit, texts: list[str]) -> "Repeating":
+        made = cls(**{field.name: getattr(split, field.name) for field in dataclasses.fields(split)})
+        object.__setattr__(made, "texts_instead", texts)
+        return made
+
+    def caption_batches(self, batch_size: int) -> Iterator[tuple[Captions, TextBatch]]:
+        start = 0
+        for info, batch in super().caption_batches(batch_size):
+            texts = self.texts_instead[start : start + len(info.texts)]
+            start += len(texts)
+            yield dataclasses.replace(info, texts=texts), batch
+
+
 def test_captions_of_the_same_text_can_be_one_query(
     setting: Setting, split: MemorySplit, matrices: dict[str, np.ndarray]
 ) -> None:
     """Captions 0 and 1 say the same, of different videos."""
-
-    class Repeating(MemorySplit):
-        def caption_batches(self, batch_size: int):
-            for info, batch in super().caption_batches(batch_size):
-                texts = ["text 0" if text == "text 1" else text for text in info.texts]
-                yield dataclasses.replace(info, texts=texts), batch
-
-    twice = Repeating(**{field.name: getattr(split, field.name) for field in dataclasses.fields(split)})
+    twice = Repeating.of(split, ["text 0", "text 0", *(f"text {row}" for row in range(2, CAPTIONS))])
     assert split.owners[0] != split.owners[1]
     merged = look(setting, twice, None, merge_duplicates=True)
     assert (merged.evaluation.captions, merged.captions) == (CAPTIONS - 1, CAPTIONS)

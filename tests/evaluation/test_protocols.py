@@ -122,6 +122,15 @@ def test_a_split_that_chose_its_own_checkpoint_is_called_optimistic() -> None:
     assert none["selection"] == "step 1,200, which no split chose"
 
 
+def test_the_rule_for_the_same_text_is_stated_and_is_another_protocol() -> None:
+    names = ("custom", "own", "test", 17, 250, False, "val", 5, "resnet [2048]")
+    relevant, wrong = (describe_protocol(*names, same_text) for same_text in ("relevant", "wrong"))
+    assert "to which every video with a caption of its text is relevant" in said(relevant)
+    assert "is relevant" not in said(wrong)
+    # Runs whose rules differ are not compared.
+    assert relevant["duplicate_captions"] != wrong["duplicate_captions"]
+
+
 def test_the_rule_for_duplicate_captions_and_the_features_are_stated() -> None:
     for merged, rule in ((False, "every caption is its own query"), (True, "one query with several correct")):
         facts = describe_protocol("msvd", "official", "test", 670, 27_763, merged, "val", 5, "I3D [1024]")

@@ -65,8 +65,30 @@ def test_intervals_stand_below() -> None:
     evaluation = Evaluation(10, 35, {"fused": figures(30.12, 0.01)}, {}, {})
     direction = {"R@1": [20.0, 40.04], "R@5": [1.0, 2.0], "R@10": [3.0, 4.0], "MedR": [2.0, 6.5]}
     intervals = {"t2v": direction, "v2t": direction, "rsum": [170.0, 190.0]}
-    last = render_table(evaluation, ["demo"], intervals).splitlines()[-1]
+    last = render_table(evaluation, ["demo"], {"intervals": intervals}).splitlines()[-1]
     assert "T2V R@1 20.0 to 40.0" in last and "V2T MedR 2.0 to 6.5" in last and "Rsum 170.0 to 190.0" in last
+
+
+def test_the_linear_branch_stands_above_the_fused_score_and_the_lead_below() -> None:
+    evaluation = Evaluation(10, 35, {"linear": figures(25.0, 0.0), "fused": figures(30.12, 0.0)}, {}, {})
+    details = {"intervals": None, "over_linear": {"rsum": 30.72, "interval": [-4.04, 66.0]}}
+    lines = render_table(evaluation, ["demo"], details).splitlines()
+    assert [line.split()[1] for line in lines[4:6]] == ["linear", "fused"]
+    assert lines[-1].startswith("fused − linear, Rsum: +30.7;") and lines[-1].endswith(": -4.0 to +66.0")
+    without = Evaluation(10, 35, {"fused": figures(30.12, 0.0)}, {}, {})
+    assert "linear" not in render_table(without, ["demo"], {**details, "over_linear": None})
+
+
+def test_both_rules_for_the_same_text_are_told_where_they_differ() -> None:
+    evaluation = Evaluation(10, 35, {"fused": figures(30.12, 0.0)}, {}, {})
+    shared = {"queries": 7, "share": 20.0, "rsum_merged": 190.04, "rsum_apart": 180.72}
+    last = render_table(evaluation, ["demo"], {"false_negatives": shared}).splitlines()[-1]
+    assert last.startswith(
+        "7 captions (20.0 %) are, word for word, also captions of another video; Rsum is 190.0 if"
+    )
+    assert last.endswith("180.7 if it is wrong")
+    alike = {**shared, "rsum_merged": 180.7}
+    assert "Rsum is" not in render_table(evaluation, ["demo"], {"false_negatives": alike})
 
 
 def test_an_ablation_says_what_it_changed() -> None:

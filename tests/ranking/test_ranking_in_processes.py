@@ -15,7 +15,7 @@ from benchmarks.made_up_collection import make_texts, make_videos
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, EvaluationConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.evaluation.evaluate_split import ScoreDensities
+from mcsan_jax.ranking.counting import ScoreDensities
 from mcsan_jax.processes import ProcessAddress, join
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.counting import count_ranks, score_file, write_scores

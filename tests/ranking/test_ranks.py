@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcsan_jax.evaluation.evaluate_split import ScoreDensities
-from mcsan_jax.ranking.counting import BlockCounter
+from mcsan_jax.ranking.counting import BlockCounter, ScoreDensities
 from mcsan_jax.ranking.occurrences import TopAnswers
 from mcsan_jax.ranking.pair_ranks import PairCounter
 from mcsan_jax.ranking.ranks import Gather, RankCounter, text_to_video_ranks, video_to_text_ranks

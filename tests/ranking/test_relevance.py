@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.errors import InputError
-from mcsan_jax.ranking.duplicates import merge, probable_false_negatives
+from mcsan_jax.ranking.duplicates import merge, relevant_pairs, shared_captions
 from mcsan_jax.ranking.relevance import Matches
 
 TEXTS = ["A man  runs", "a dog", "a man runs", "a cat", "A DOG ", "a dog", "a man runs."]
@@ -97,9 +97,26 @@ def test_merging_is_what_a_loop_does(captions: list[tuple[str, int]]) -> None:
     assert found == videos
 
 
-def test_probable_false_negatives_are_counted_and_shown() -> None:
+@pytest.mark.parametrize("texts", [TEXTS, ["a", "b", "c", "d", "e", "f", "g"], ["a"] * 7])
+def test_the_rule_says_whether_the_same_text_is_relevant(texts: list[str]) -> None:
+    found = {}
+    for rule in ("relevant", "wrong"):
+        matches = relevant_pairs(texts, OWNERS, 4, rule)
+        assert (matches.video_count, matches.text_count) == (4, 7)
+        found[rule] = set(zip(matches.texts.tolist(), matches.videos.tolist(), strict=True))
+    assert found["wrong"] == set(enumerate(OWNERS.tolist()))
+    keys = [" ".join(text.lower().split()) for text in texts]
+    assert found["relevant"] == {
+        (caption, int(video))
+        for caption, key in enumerate(keys)
+        for other, video in zip(keys, OWNERS, strict=True)
+        if key == other
+    }
+
+
+def test_shared_captions_are_counted_and_shown() -> None:
     ranks = np.array([3.0, 1.5, 2.0, 1.0, 9.0, 4.0, 8.0])
-    found = probable_false_negatives(TEXTS, OWNERS, CAPTIONS, VIDEOS, ranks)
+    found = shared_captions(TEXTS, OWNERS, CAPTIONS, VIDEOS, ranks)
     assert found["queries"] == 5
     np.testing.assert_allclose(found["share"], 100 * 5 / 7)
     assert found["examples"] == [
@@ -109,7 +126,7 @@ def test_probable_false_negatives_are_counted_and_shown() -> None:
 
 
 def test_the_same_text_twice_for_one_video_is_no_false_negative() -> None:
-    found = probable_false_negatives(["a", "A"], np.array([0, 0]), ["x", "y"], ["v"], np.ones(2))
+    found = shared_captions(["a", "A"], np.array([0, 0]), ["x", "y"], ["v"], np.ones(2))
     assert found == {"queries": 0, "share": 0.0, "examples": []}
 
 
@@ -117,6 +134,6 @@ def test_no_more_than_twenty_examples() -> None:
     texts = [f"text {number // 2}" for number in range(60)]
     owners = np.arange(60) % 2
     names = [str(number) for number in range(60)]
-    found = probable_false_negatives(texts, owners, names, ["v0", "v1"], np.arange(60.0))
+    found = shared_captions(texts, owners, names, ["v0", "v1"], np.arange(60.0))
     assert found["queries"] == 60
     assert [example["rank"] for example in found["examples"]] == [59.0 - 2 * n for n in range(20)]

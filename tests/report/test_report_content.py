@@ -15,7 +15,7 @@ from mcsan_jax.report.rank_charts import integer_groups, recall_curve
 from mcsan_jax.report.score_charts import occurrence_groups
 from mcsan_jax.runs.record import package_versions
 from tests.report.report_page import ReportPage
-from tests.report.reported_run import CLIPS, HOSTILE
+from tests.report.reported_run import CLIPS, HOSTILE, change_evaluation, reported_run
 from tests.support.fake_evaluation import Ranked
 
 SECTIONS = {
@@ -31,7 +31,7 @@ SECTIONS = {
     "slices": 5,
     "compositional-test": 0,
     "failure-cases": 0,
-    "probable-false-negatives": 0,
+    "shared-captions": 0,
     "training": 6,
     "configuration-and-versions": 0,
 }
@@ -189,14 +189,36 @@ def test_failure_cases_name_what_came_instead_and_the_level(
             assert f"{answer['video']} ({answer['score']:.3f})" in text
 
 
+def test_the_linear_branch_is_shown_where_there_is_one(page: ReportPage, tmp_path: Path) -> None:
+    assert "linear" not in page.text["results"] + page.text["levels"]
+    run = reported_run(tmp_path / "run")
+    directions = read_evaluation(run)["directions"]
+    lead = {"rsum": 12.34, "interval": [-1.26, 25.0]}
+    change_evaluation(run, over_linear=lead, directions={**directions, "linear": directions["entity"]})
+    shown = ReportPage(write_report([run]).read_text(encoding="utf-8"))
+    assert (
+        "run: Rsum of the fused score is +12.3 from that of the linear branch alone" in shown.text["results"]
+    )
+    assert "give -1.3 to +25.0" in shown.text["results"]
+    assert shown.cells("levels", "linear")[2] == f"{directions['entity']['rsum']:.1f}"
+
+
+def test_captions_that_videos_share_count_as_the_evaluation_says(tmp_path: Path) -> None:
+    run = reported_run(tmp_path / "run")
+    shared = read_evaluation(run)["false_negatives"]
+    change_evaluation(run, same_text="relevant", false_negatives={**shared, "rsum_apart": 123.45})
+    told = ReportPage(write_report([run]).read_text(encoding="utf-8")).text["shared-captions"]
+    assert "which counts as relevant. If every such video counted as wrong, Rsum would be 123.5" in told
+
+
 def test_false_negatives_training_and_provenance_are_told(
     page: ReportPage, evaluation: dict[str, Any]
 ) -> None:
-    found = page.text["probable-false-negatives"]
+    found = page.text["shared-captions"]
     assert "3 captions (1.2 %)" in found
     assert f"Rsum would be {evaluation['rsum'] + 1:.1f} instead of {evaluation['rsum']:.1f}" in found
     example = [HOSTILE, "clip00#0", "clip00", "clip59", "5.5"]
-    assert page.tables["probable-false-negatives"][0][1] == example
+    assert page.tables["shared-captions"][0][1] == example
     assert "from 20.00 to 1.67" in page.pictures["training"][0]
     assert f"from {evaluation['rsum'] / 3:.2f} to {evaluation['rsum']:,.2f}" in page.pictures["training"][4]
     versions, fields = page.tables["configuration-and-versions"]

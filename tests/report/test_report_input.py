@@ -18,7 +18,7 @@ from mcsan_jax.ranking.ranks import Ranks
 from mcsan_jax.report.contents import SCORES, difference, number
 from mcsan_jax.report.page import write_report
 from mcsan_jax.runs.folder import RunFolder, choose_split
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
 from tests.report.report_page import ReportPage
 from tests.report.reported_run import CLIPS, change_evaluation, reported_run
 from tests.support.fake_evaluation import query_columns
@@ -34,7 +34,7 @@ ABSENT = {
     "hubs": ("hubs", "No hubs were counted"),
     "compositional": ("compositional-test", "No foils were scored"),
     "failure_cases": ("failure-cases", "No failure cases"),
-    "false_negatives": ("probable-false-negatives", "were not counted"),
+    "false_negatives": ("shared-captions", "were not counted"),
 }
 """Parts that an evaluation may lack, the section that says so, and what it says."""
 
@@ -285,7 +285,7 @@ def test_numbers_are_written_for_people() -> None:
 
 
 def test_components_are_those_of_the_scores_in_the_order_of_tables() -> None:
-    assert (FUSED, *LEVELS, ATTRIBUTES) == SCORES
+    assert (FUSED, *LEVELS, ATTRIBUTES, LINEAR) == SCORES
 
 
 def test_a_report_needs_neither_jax_nor_tensorflow(run: Path) -> None:

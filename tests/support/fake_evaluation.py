@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
-from mcsan_jax.evaluation.evaluate_split import ScoreDensities
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
+from mcsan_jax.ranking.counting import ScoreDensities
 from mcsan_jax.ranking.metrics import whole_list_metrics
 from mcsan_jax.ranking.occurrences import TopAnswers, hub_summary
 from mcsan_jax.ranking.pair_ranks import PairCounter

@@ -1,14 +1,15 @@
 import dataclasses
 import itertools
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 import pytest
 
-from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
-from mcsan_jax.ranking.encode_split import encode_split
+from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, encode_split
 from mcsan_jax.ranking.rank_split import ScoredSplit, rank_split
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
@@ -17,7 +18,7 @@ from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
 from tests.support.counted_encoders import CountedEncoders
 from tests.support.prepared_data import Prepared
-from tests.training.runs import MakeExperiment
+from tests.training.runs import MakeExperiment, with_same_programs
 
 FOUR_LEVELS = {"levels": ("global", "entity", "action", "relationship")}
 SPLIT = "train"
@@ -83,6 +84,38 @@ def test_the_loss_is_that_of_training_without_dropout(
 
     alone = encode_split(experiment.encoders, variables_of(state), whole_reader, 8, SPLIT)
     assert evaluation == rank_split(ScoredSplit.of(alone, experiment.config))
+
+
+@dataclasses.dataclass(frozen=True)
+class OneText:
+    """A split whose captions all say the same."""
+
+    split: SplitReader
+
+    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
+        return self.split.video_batches(batch_size)
+
+    def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
+        for rows, batch in self.split.caption_batches(batch_size):
+            yield dataclasses.replace(rows, texts=["a dog runs"] * len(rows.ids)), batch
+
+    def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
+        return self.split.foil_batches(batch_size)
+
+
+def test_checkpoints_are_chosen_by_the_rule_for_the_same_text(
+    make_experiment: MakeExperiment, prepared: Prepared, config: Config, whole_reader: SplitReader
+) -> None:
+    """If all captions say the same, every answer is right, or all but a video's own are wrong."""
+    experiment, batches = make_experiment(1), pairs(prepared, config, 1)
+    state = experiment.initial_state()
+    rsum = {}
+    for rule in ("relevant", "wrong"):
+        ruled = with_same_programs(experiment, evaluation={"same_text": rule})
+        validate = Validation(ruled, OneText(whole_reader), SPLIT, batches, batches.steps_per_epoch)
+        _, evaluation, _ = validate(state)
+        rsum[rule] = evaluation.rsum
+    assert rsum["relevant"] == 600 and rsum["wrong"] < 500
 
 
 def test_each_video_and_caption_is_encoded_once(
