@@ -15,7 +15,7 @@ from data_pipeline.features.source import (
     check_layout,
     check_values,
 )
-from data_pipeline.features.statistics import StreamValues
+from data_pipeline.features.stream_values import StreamValues
 from data_pipeline.host.progress_bar import track
 from data_pipeline.manifest import FRAMES, REGIONS
 
