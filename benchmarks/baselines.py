@@ -1,7 +1,7 @@
 """Ridge regression on prepared data: what a model without any network reaches on the same features.
 
 `python -m benchmarks.baselines DIR` maps the mean of a video's frames to what its training captions say, by ridge
-regression in closed form (`mcsan_jax.training.linear_fit`): to the TF-IDF vector of their tokens and, where the data
+regression in closed form (`mcsan_jax.models.linear_fit`): to the TF-IDF vector of their tokens and, where the data
 was prepared with MiniLM's tokenizer, to the mean of their sentence vectors, unless `--words_only` is given. Penalties
 are chosen by leaving out training videos; nothing is chosen on the split that is reported. `--out=RUN` also writes the
 results as those of a trained run, so that `mcsan compare` takes them.
@@ -44,7 +44,7 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
-from mcsan_jax.training.linear_fit import TrainingSplit, fit_linear_branch
+from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
 from mcsan_jax.training.token_state_cache import TokenStateCache
 
 ENCODER = "minilm"

@@ -1,6 +1,6 @@
 """The linear branch: a closed-form map from the mean of a video's frames to what its captions say.
 
-Its constants come from `mcsan_jax.training.linear_fit` and are stored with the feature statistics, so that a checkpoint
+Its constants come from `mcsan_jax.models.linear_fit` and are stored with the feature statistics, so that a checkpoint
 scores by itself. A caption is seen in two ways: as a TF-IDF vector of its tokens, and, where a frozen published encoder
 reads it, as the direction of its mean token state. The branch's score of a video and a caption is the weighted mean of
 the cosines of both.

@@ -9,7 +9,7 @@ from jaxtyping import Array, Int
 
 from mcsan_jax.config import OptimConfig
 from mcsan_jax.models.text_encoder import ROLES
-from mcsan_jax.training.initial_parameters import is_pretrained
+from mcsan_jax.pretrained.initial_parameters import is_pretrained
 
 _DECAYED = frozenset({"kernel", "recurrent", "embedding", "places", "segments"})
 """Weight decay pulls parameters with these last names towards zero, except for the embedding of roles."""

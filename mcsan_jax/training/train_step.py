@@ -18,7 +18,7 @@ from data_pipeline.prepared_data import WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import replicated, split_rows
-from mcsan_jax.training.initial_parameters import (
+from mcsan_jax.pretrained.initial_parameters import (
     check_word_vectors,
     hold_pretrained,
     with_pretrained,

@@ -152,10 +152,10 @@ TRAINING = (
     ),
     Mutant(
         "the mean target knows the video that is left out",
-        "mcsan_jax/training/linear_fit.py",
+        "mcsan_jax/models/linear_fit.py",
         "1.0 - 1.0 / count - _row_products(fitted, left)",
         "1.0 - _row_products(fitted, left)",
-        ("training/test_linear_fit.py",),
+        ("models/test_linear_fit.py",),
     ),
     Mutant(
         "the worst checkpoint is the best",

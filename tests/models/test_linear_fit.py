@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from mcsan_jax.models.linear_branch import LinearBranch
 from mcsan_jax.training import linear_fit
-from mcsan_jax.training.linear_fit import (
+from mcsan_jax.models.linear_fit import (
     PENALTIES,
     RidgeMap,
     TrainingSplit,
