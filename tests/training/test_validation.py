@@ -11,8 +11,10 @@ from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
 from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, encode_split
 from mcsan_jax.ranking.rank_split import ScoredSplit, rank_split
+from mcsan_jax.scoring.multi_level import FUSED, LINEAR
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.linear_start import best_share, choose_linear_share, fit_to_split, prior_weight
 from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
@@ -116,6 +118,26 @@ def test_checkpoints_are_chosen_by_the_rule_for_the_same_text(
         _, evaluation, _ = validate(state)
         rsum[rule] = evaluation.rsum
     assert rsum["relevant"] == 600 and rsum["wrong"] < 500
+
+
+def test_the_share_of_the_linear_branch_is_chosen_by_the_same_rule(
+    make_experiment: MakeExperiment, whole_reader: SplitReader
+) -> None:
+    """If all captions say the same and every answer is right, the scores tell nothing, and the prior decides."""
+    experiment = make_experiment(1, similarity={"linear_branch": True})
+    state = fit_to_split(experiment, experiment.initial_state(), whole_reader, None)
+    encoded = encode_split(experiment.encoders, variables_of(state), OneText(whole_reader), 8, SPLIT)
+    shares = {
+        rule: choose_linear_share(encoded, with_same_programs(experiment, evaluation={"same_text": rule}))
+        for rule in ("relevant", "wrong")
+    }
+    scorer = ScoredSplit.of(encoded, experiment.config).scorer
+    scores = scorer.scores_of(*(np.arange(count) for count in scorer.shape))
+    prior = prior_weight(experiment.manifest.splits[SPLIT].captions)
+    assert float(encoded.parameters.linear_share) == 0
+    everything = np.ones(scorer.shape, bool)
+    assert shares["relevant"] == pytest.approx(best_share(scores[FUSED], scores[LINEAR], everything, prior))
+    assert shares["relevant"] != shares["wrong"]
 
 
 def test_each_video_and_caption_is_encoded_once(
