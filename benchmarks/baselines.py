@@ -30,6 +30,7 @@ from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.models.linear_branch import LinearBranch
+from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
@@ -44,7 +45,6 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
-from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
 from mcsan_jax.training.token_state_cache import TokenStateCache
 
 ENCODER = "minilm"

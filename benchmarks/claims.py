@@ -38,6 +38,7 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.config import defaults
 from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.configs.ablations import ablations_of
@@ -174,8 +175,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Entry point; bad input, or a training that failed, ends with a message and status 2."""
     run_comparison(make_parser(), run, words)
 
 

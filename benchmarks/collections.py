@@ -23,6 +23,7 @@ from benchmarks.options import comparison_parser, run_comparison
 from benchmarks.trained_runs import CONFIGS, Model, ModelRuns, check_flags, run_program, train_all
 from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION, make_annotations
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, moving_shapes_source
 from data_pipeline.preparation.prepare_folder import prepare
@@ -227,8 +228,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Entry point; bad input, or a training that failed, ends with a message and status 2."""
     run_comparison(make_parser(), run, words)
 
 

@@ -5,8 +5,6 @@ import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
-from data_pipeline.errors import InputError
-
 
 def at_least(smallest: int, text: str) -> int:
     """A whole number of the command line, from the smallest on."""
@@ -86,16 +84,11 @@ def run_comparison(
     run: Callable[[argparse.Namespace, Sequence[str]], None],
     words: Sequence[str] | None = None,
 ) -> None:
-    """Runs a comparison; bad input, or a training that failed, ends with a message and status 2.
+    """Runs a comparison.
 
     Args:
         parser: of `comparison_parser`, with the options of the program.
         run: is given the options and what stands after ``--``.
         words: of the command line; by default those of this process.
     """
-    arguments, overrides = parse_comparison(parser, sys.argv[1:] if words is None else words)
-    try:
-        run(arguments, overrides)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(*parse_comparison(parser, sys.argv[1:] if words is None else words))

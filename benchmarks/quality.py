@@ -32,6 +32,7 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from data_pipeline.errors import InputError
+from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from mcsan_jax.configs import peers
 from mcsan_jax.configs.derived import BASES
@@ -165,8 +166,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(words: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Entry point; bad input, or a training that failed, ends with a message and status 2."""
     run_comparison(make_parser(), run, words)
 
 

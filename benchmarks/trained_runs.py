@@ -15,11 +15,11 @@ from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.config_files import config_of_flags
+from mcsan_jax.recipes.caption_limits import with_derived_limits
+from mcsan_jax.recipes.recipe_by_size import recipe_by_size
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import find_prepared_data
-from mcsan_jax.recipes.caption_limits import with_derived_limits
-from mcsan_jax.recipes.recipe_by_size import recipe_by_size
 
 CONFIGS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parents[1] / "configs"))
 """Seen from the current folder, so that the commands that are shown hold on every machine."""

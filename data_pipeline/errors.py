@@ -45,7 +45,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     key = name.lower()
     near = difflib.get_close_matches(key, by_key, 1)
     near = near or [one for one in by_key if one and key and (one.startswith(key) or key.startswith(one))]
-    return f"did you mean {by_key[near[0]]!r}? " if near else ""
+    return f"did you mean {shown(by_key[near[0]])}? " if near else ""
 
 
 class Faults:

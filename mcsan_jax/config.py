@@ -5,7 +5,6 @@ dataclasses, or refuses it with the bounds and the meaning of every field that i
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import ml_collections
@@ -65,7 +64,7 @@ class DataConfig:
             name: getattr(self, f"max_{name}") for name in ("tokens", "actions", "entities", "relationships")
         }
 
-    def with_limits(self, limits: Mapping[str, int]) -> "DataConfig":
+    def with_limits(self, limits: dict[str, int]) -> "DataConfig":
         """The same with these limits where they are left to the data."""
         chosen: dict[str, Any] = {f"max_{name}": own or limits[name] for name, own in self.limits.items()}
         return dataclasses.replace(self, **chosen)
@@ -276,8 +275,7 @@ class Config:
     @field_validator("train")
     @classmethod
     def _a_triplet_has_one_caption(cls, train: TrainConfig, info: ValidationInfo) -> TrainConfig:
-        loss = info.data.get("loss")
-        if loss and loss.ranking == "triplet" and train.captions_per_video > 1:
+        if (loss := info.data.get("loss")) and loss.ranking == "triplet" and train.captions_per_video > 1:
             message = "a triplet has one caption, so use 1, or config.loss.ranking='info_nce'"
             raise ValueError(f"config.train.captions_per_video is {train.captions_per_video}; {message}")
         return train

@@ -12,9 +12,10 @@ from mcsan_jax.config import Config
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
 from mcsan_jax.processes import ends_with_the_others, first_before_others, is_first
 from mcsan_jax.ranking.rank_split import Evaluation
+from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
+from mcsan_jax.recipes.recipe_by_size import recipe_by_size
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
-from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
@@ -24,7 +25,6 @@ from mcsan_jax.training.experiment import (
     published_count,
 )
 from mcsan_jax.training.linear_start import fit_to_split
-from mcsan_jax.recipes.recipe_by_size import recipe_by_size
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train
 from mcsan_jax.training.train_step import TrainState

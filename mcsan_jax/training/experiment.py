@@ -13,11 +13,11 @@ from data_pipeline.batches.batch import AnyArray, BatchLimits, PairBatch, TextBa
 from data_pipeline.prepared_data import FeatureStream, Manifest, WordVectors
 from mcsan_jax.config import Config, DataConfig
 from mcsan_jax.models.mcsan import MCSAN, DataShape
-from mcsan_jax.ranking.encode_split import Encoders, make_encoders
-from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
-from mcsan_jax.recipes.caption_limits import with_derived_limits
-from mcsan_jax.training.checkpointing import NOT_READ
 from mcsan_jax.pretrained.initial_parameters import find_encoder, is_pretrained
+from mcsan_jax.ranking.encode_split import Encoders, make_encoders
+from mcsan_jax.recipes.caption_limits import with_derived_limits
+from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
+from mcsan_jax.training.checkpointing import NOT_READ
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
 from mcsan_jax.training.train_step import StateMaker, TrainState, TrainStep, make_state_maker, make_train_step

@@ -17,7 +17,6 @@ from data_pipeline.batches.batch import PairBatch
 from data_pipeline.prepared_data import WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import MCSAN
-from mcsan_jax.sharding import replicated, split_rows
 from mcsan_jax.pretrained.initial_parameters import (
     check_word_vectors,
     hold_pretrained,
@@ -25,6 +24,7 @@ from mcsan_jax.pretrained.initial_parameters import (
     with_word_vectors,
     without_pretrained,
 )
+from mcsan_jax.sharding import replicated, split_rows
 from mcsan_jax.training.micro_batches import encode_in_micro_batches, encode_whole
 from mcsan_jax.training.objective import logged_losses, make_objective
 from mcsan_jax.training.optimizers import moving_average

@@ -5,8 +5,8 @@ import pytest
 import scipy.sparse
 from jaxtyping import Float
 
+from mcsan_jax.models import linear_fit
 from mcsan_jax.models.linear_branch import LinearBranch
-from mcsan_jax.training import linear_fit
 from mcsan_jax.models.linear_fit import (
     PENALTIES,
     RidgeMap,

@@ -8,8 +8,8 @@ import numpy as np
 from data_pipeline.manifest import CAPTION_PARTS, CaptionSizes, Manifest
 from data_pipeline.records.schema import ACTION_NODE
 from mcsan_jax.config import Config, DataConfig
-from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
+from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.training.experiment import build_experiment
 from tests.support.finished_run import SAID
 from tests.support.prepared_data import Prepared

@@ -114,7 +114,7 @@ def test_all_wrong_values_are_named() -> None:
 
 
 def test_bytes_that_are_no_record_are_refused() -> None:
-    with pytest.raises(InputError, match=r"no tf\.train\.Example"):
+    with pytest.raises(InputError, match=r"not a tf\.train\.Example"):
         parse_example(b"\xff\xff\xff")
 
 
