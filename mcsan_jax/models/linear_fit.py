@@ -45,7 +45,7 @@ class TrainingSplit:
     """
 
     pooled: Float[np.ndarray, "v d"]
-    token_ids: list[Int[np.ndarray, " w"]]
+    token_ids: list[Int[np.ndarray, " _"]]
     owners: Int[np.ndarray, " t"]
     sentences: Float[np.ndarray, "t s"] | None
     vocabulary_size: int
@@ -243,7 +243,7 @@ def ranking_loss(scores: Float[np.ndarray, "v t"], relevant: Bool[np.ndarray, "v
 
 
 def _counted(
-    token_ids: Iterable[Int[np.ndarray, " w"]], owners: Int[np.ndarray, " t"], rows: int, columns: int
+    token_ids: Iterable[Int[np.ndarray, " _"]], owners: Int[np.ndarray, " t"], rows: int, columns: int
 ) -> scipy.sparse.csr_array:
     tokens = list(token_ids)
     row_of = np.repeat(owners, [len(own) for own in tokens])

@@ -17,7 +17,7 @@ from mcsan_jax.models.linear_fit import (
     tf_idf,
     token_weights,
 )
-from tests.training import plain_linear_fit as plain
+from tests.models import plain_linear_fit as plain
 
 VOCABULARY = 23
 CAPTIONS = 2
