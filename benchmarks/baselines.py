@@ -35,12 +35,12 @@ from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
 from mcsan_jax.ranking.counting import count_ranks
+from mcsan_jax.ranking.duplicates import relevant_pairs
 from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedVideos
 from mcsan_jax.ranking.occurrences import TopAnswers
 from mcsan_jax.ranking.pair_ranks import PairCounter
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of
 from mcsan_jax.ranking.ranks import RankCounter
-from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
@@ -177,7 +177,9 @@ class Ridge:
         )
         return videos, texts
 
-    def rank(self, split: RidgeSplit) -> tuple[ScoredSplit, dict[str, RankCounter], PairCounter, TopAnswers]:
+    def rank(
+        self, split: RidgeSplit, same_text: str = "wrong"
+    ) -> tuple[ScoredSplit, dict[str, RankCounter], PairCounter, TopAnswers]:
         """Ranks a split by the products of predictions and captions, which stand for a global level."""
         predicted, queries = self._encoded(split)
         of_videos = NormalisedVideos(predicted, {}, {})
@@ -185,7 +187,7 @@ class Ridge:
         videos = VideoCollection.gather([(len(predicted), of_videos)])
         captions = TextCollection.gather([(len(queries), of_captions)])
         parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(1))
-        matches = Matches.of_owners(split.owners, len(split.ids))
+        matches = relevant_pairs(split.texts, split.owners, len(split.ids), same_text)
         scored = ScoredSplit(
             EncodedVideos(split.ids, videos, {}, {}),
             EncodedCaptions(split.caption_ids, split.texts, split.owners, captions),
@@ -208,7 +210,11 @@ def run_config(folder: pathlib.Path) -> Config:
 
 
 def evaluate_ridge(
-    folder: pathlib.Path, split: str, out: pathlib.Path | None = None, words_only: bool = False
+    folder: pathlib.Path,
+    split: str,
+    out: pathlib.Path | None = None,
+    words_only: bool = False,
+    same_text: str = "wrong",
 ) -> tuple[Ridge, Evaluation]:
     """Fits on the training split and ranks another one.
 
@@ -217,6 +223,7 @@ def evaluate_ridge(
         split: to be ranked.
         out: folder of the run that is written, if any.
         words_only: whether sentence vectors are left out.
+        same_text: the rule of that name in the configuration of an evaluation.
 
     Raises:
         InputError: the data is missing or damaged, or the folder holds another run.
@@ -227,7 +234,9 @@ def evaluate_ridge(
         RunFolder(out).claim(config, manifest.fingerprint)
     encoder = None if words_only else read_encoder(manifest)
     ridge = Ridge(RidgeSplit.read(folder, manifest, "train", encoder), manifest.tokenizer.size)
-    scored, counters, pairs, answers = ridge.rank(RidgeSplit.read(folder, manifest, split, encoder))
+    scored, counters, pairs, answers = ridge.rank(
+        RidgeSplit.read(folder, manifest, split, encoder), same_text
+    )
     figures = {component: figures_of(counter) for component, counter in counters.items()}
     evaluation = Evaluation(len(scored.videos.ids), len(scored.captions.ids), figures, {}, {})
     if out is not None:

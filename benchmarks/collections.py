@@ -178,7 +178,8 @@ def measure(collection: Collection, arguments: argparse.Namespace, flags: Sequen
         collection.make(data, arguments.out / "graph_cache")
     manifest = Manifest.load(data)
     closed = [
-        evaluate_ridge(data, collection.split, words_only=words_only)[1].rsum for words_only in (True, False)
+        evaluate_ridge(data, collection.split, words_only=words_only, same_text="relevant")[1].rsum
+        for words_only in (True, False)
     ]
     model = Model("ours", (f"--config={CONFIGS / 'custom.py'}", f"--config.data.dir={data}", *flags))
     [runs], _ = train_all([model], arguments.seeds, collection.split, folder, arguments.jobs)

@@ -1,10 +1,9 @@
 """This module chooses what a training needs from the size of the data: batch, steps, width, captions, evaluations."""
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
-
-import numpy as np
 
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import Manifest
@@ -12,9 +11,12 @@ from mcsan_jax.config import Config
 from mcsan_jax.pretrained.bert_files import read_bert
 
 _ENCODER = "minilm"
-_FULL_BATCH = 128
+_BATCH = 128
+"""The most videos of a batch, and those of a batch by which the passes over large data are counted."""
 _ROWS = 8
-"""Batches are a multiple of it, which most numbers of devices divide."""
+"""A batch is a multiple of it, which most numbers of devices divide."""
+_SMALL_VOCABULARY = 1000
+"""A tokenizer with fewer tokens is that of a small language, for which small vectors will do."""
 _FEW_VIDEOS = 50
 """A validation split of fewer videos chooses between checkpoints by chance, so that the last one is taken."""
 
@@ -22,74 +24,99 @@ _FEW_VIDEOS = 50
 def recipe_by_size(
     config: Config, manifest: Manifest, set_by_hand: Collection[str] = ()
 ) -> tuple[Config, list[str]]:
-    """Returns the configuration for this much data, and what it says of itself: a line for each choice.
+    """Returns the configuration for this much data, and a line for each choice, with its reason.
 
     Only fields are chosen that have their default and were not set by hand. A configuration without
     ``train.recipe = "by_size"`` is returned as it is.
 
     Args:
         config: the experiment.
-        manifest: of the prepared data.
+        manifest: the manifest of the prepared data.
         set_by_hand: dotted names of fields that the command line set, such as ``train.epochs``.
     """
     if config.train.recipe != "by_size":
         return config, []
-    train = manifest.splits[config.data.train_split]
-    held_out = manifest.splits[config.data.validation_split].videos
-    per_video = train.captions / train.videos
     free = _free_fields(config, set_by_hand)
-
-    pretrained = config.model.pretrained
-    if {"model.context", "model.pretrained"} <= free and _has_tokens_of(_ENCODER, manifest):
-        pretrained = _ENCODER
-    steps_an_epoch = -(-train.videos // _FULL_BATCH)
-    batch = -(-train.videos // (steps_an_epoch * _ROWS)) * _ROWS
-    steps = max(14 * np.sqrt(train.videos), 20 * train.videos / _FULL_BATCH)
-    epochs = max(1, round(steps / steps_an_epoch))
-    if "train.epochs" not in free:
-        epochs = config.train.epochs
-    evaluations = 3 if held_out >= _FEW_VIDEOS else 1
-    chosen: dict[str, tuple[Any, str]] = {
-        "train.batch_size": (
-            batch,
-            f"{train.videos} training videos in equal batches of at most {_FULL_BATCH}",
-        ),
-        "train.epochs": (
-            epochs,
-            f"{epochs * steps_an_epoch} steps: 14 √videos, at least 20 passes in batches of 128",
-        ),
-        "train.captions_per_video": (
-            int(np.clip(per_video, 1, 4)),
-            f"{per_video:.3g} captions a video, at most 4",
-        ),
-        "train.evaluate_every_epochs": (
-            -(-epochs // evaluations),
-            f"{held_out} validation videos; "
-            + (
-                "three evaluations" if evaluations > 1 else "so few choose by chance: the last state is taken"
-            ),
-        ),
-        "optim.warmup_epochs": (epochs / 20, "a twentieth of the training"),
-        "model.width": (256 if train.videos < 10_000 else 512, f"{train.videos} training videos"),
-        "similarity.learn_level_weights": (True, "they follow the data"),
+    chosen = {
+        name: choice
+        for name, choice in {
+            **_of_text(config, manifest, free),
+            **_of_training(config, manifest, free),
+        }.items()
+        if name in free
     }
-    if pretrained:
-        chosen |= {
-            "model.context": ("pretrained", "the captions have MiniLM's tokens, and it is installed"),
-            "model.pretrained": (pretrained, "the captions have MiniLM's tokens, and it is installed"),
-            "model.dropout": (0.4, "as with MiniLM on MSR-VTT"),
-            "similarity.attribute_share": (0.3, "as with MiniLM on MSR-VTT"),
-            "train.token_state_cache": (train.captions <= 100_000, f"{train.captions} captions"),
-        }
-    else:
-        chosen |= {"optim.learning_rate": (3e-3, "words are learned from the captions")}
-    return _with_fields(config, {name: value for name, (value, _) in chosen.items() if name in free}), [
-        f"{name} = {value} ({why})" for name, (value, why) in chosen.items() if name in free
+    values = {name: value for name, (value, _) in chosen.items()}
+    return _with_fields(config, values), [
+        f"{name} = {value} ({why})" for name, (value, why) in chosen.items()
     ]
 
 
+def _of_text(config: Config, manifest: Manifest, free: Collection[str]) -> dict[str, tuple[Any, str]]:
+    """Chooses what reads captions, how wide the network is, and how many captions of a video a batch has."""
+    train = manifest.splits[config.data.train_split]
+    per_video, tokens = train.captions / train.videos, manifest.tokenizer.size
+    may_choose = {"model.context", "model.pretrained"} <= set(free)
+    reads_with = config.model.pretrained or (
+        _ENCODER if may_choose and _has_tokens_of(_ENCODER, manifest) else ""
+    )
+    small_language = not reads_with and tokens < _SMALL_VOCABULARY
+    width = 128 if small_language else 256 if train.videos < 10_000 else 512
+    # A caption that a frozen encoder reads costs little, any other as much as a video.
+    most = 4 if reads_with or train.videos < 1000 else 1
+    chosen: dict[str, tuple[Any, str]] = {
+        "model.width": (width, f"{train.videos} training videos, {tokens} tokens"),
+        "train.captions_per_video": (
+            min(max(int(per_video), 1), most),
+            f"{per_video:.3g} captions a video, at most {most} of them",
+        ),
+        "similarity.learn_level_weights": (True, "they follow the data"),
+    }
+    if not reads_with:
+        word_width = 64 if small_language else 300
+        return chosen | {
+            "model.word_width": (word_width, f"{tokens} tokens"),
+            "optim.learning_rate": (3e-3, "words are learned from the captions"),
+        }
+    why = f"the captions have the tokens of {reads_with}, which is installed"
+    return chosen | {
+        "model.context": ("pretrained", why),
+        "model.pretrained": (reads_with, why),
+        "model.dropout": (0.4, "as for MSR-VTT with a frozen encoder"),
+        "similarity.attribute_share": (0.3, "as for MSR-VTT with a frozen encoder"),
+        "train.token_state_cache": (train.captions <= 100_000, f"{train.captions} captions"),
+    }
+
+
+def _of_training(config: Config, manifest: Manifest, free: Collection[str]) -> dict[str, tuple[Any, str]]:
+    """Chooses the batch, the number of steps and when the validation split is evaluated."""
+    videos = manifest.splits[config.data.train_split].videos
+    held_out = manifest.splits[config.data.validation_split].videos
+    batches = math.ceil(videos / _BATCH)
+    batch = config.train.batch_size
+    if "train.batch_size" in free:
+        batch = math.ceil(videos / (batches * _ROWS)) * _ROWS
+    steps_an_epoch = math.ceil(videos / batch)
+    epochs = config.train.epochs
+    if "train.epochs" in free:
+        epochs = max(1, round(max(14 * math.sqrt(videos), 20 * videos / _BATCH) / steps_an_epoch))
+    few = held_out < _FEW_VIDEOS
+    rhythm = "so few choose by chance: the last state is taken" if few else "three evaluations"
+    return {
+        "train.batch_size": (batch, f"{videos} training videos in {batches} equal batches"),
+        "train.epochs": (
+            epochs,
+            f"{epochs * steps_an_epoch} steps, 14 √videos and at least 20 passes in batches of {_BATCH}",
+        ),
+        "optim.warmup_epochs": (epochs / 20, "a twentieth of the training"),
+        "train.evaluate_every_epochs": (
+            epochs if few else math.ceil(epochs / 3),
+            f"{held_out} validation videos; {rhythm}",
+        ),
+    }
+
+
 def _has_tokens_of(encoder: str, manifest: Manifest) -> bool:
-    """Whether the encoder is installed and the captions were prepared with its tokenizer."""
+    """Returns whether the encoder is installed and the captions were prepared with its tokenizer."""
     try:
         return manifest.tokenizer.sha256 in read_bert(encoder).tokenizer_sha256
     except InputError:
@@ -97,16 +124,16 @@ def _has_tokens_of(encoder: str, manifest: Manifest) -> bool:
 
 
 def _free_fields(config: Config, set_by_hand: Collection[str]) -> set[str]:
-    """Dotted names of the fields that have their default."""
-    default = Config()
-    return {
-        f"{group.name}.{field.name}"
-        for group in dataclasses.fields(config)
-        if dataclasses.is_dataclass(getattr(config, group.name))
-        for field in dataclasses.fields(getattr(config, group.name))
-        if getattr(getattr(config, group.name), field.name)
-        == getattr(getattr(default, group.name), field.name)
-    } - set(set_by_hand)
+    """Returns the dotted names of the fields that have their default and were not set by hand."""
+    own, default = dataclasses.asdict(config), dataclasses.asdict(Config())
+    same = {
+        f"{group}.{name}"
+        for group, fields in own.items()
+        if isinstance(fields, dict)
+        for name, value in fields.items()
+        if value == default[group][name]
+    }
+    return same - set(set_by_hand)
 
 
 def _with_fields(config: Config, values: Mapping[str, Any]) -> Config:
