@@ -4,12 +4,17 @@ import collections
 from collections.abc import Mapping, Sequence
 
 from data_pipeline.annotations.caption import SPLITS, TRAIN, VALIDATION, Video
+from data_pipeline.errors import InputError
 from data_pipeline.preparation.runner import CAPTIONS, WITHOUT_ACTION, Count
 from data_pipeline.text.same_text import text_key
+from data_pipeline.text.vocabulary import TokenizerOptions
+from data_pipeline.text.wordpiece import KIND, find_pretrained
 
 FEWEST_VALIDATION_VIDEOS = 50
 _SHARED_TEXTS = 0.1
 _WITHOUT_VERB = 0.5
+_ENCODER = "minilm"
+_SMALL_VOCABULARY = 1000
 
 
 def advice_on(videos: Sequence[Video], counts: Mapping[Count, int]) -> list[str]:
@@ -43,6 +48,23 @@ def advice_on(videos: Sequence[Video], counts: Mapping[Count, int]) -> list[str]
             "all the captions that you have"
         )
     return advice
+
+
+def tokenizer_advice(options: TokenizerOptions) -> list[str]:
+    """A sentence about the published text encoder that is installed, where the captions got a tokenizer of their own.
+
+    A small vocabulary is that of a language which no published encoder has read.
+    """
+    if options.kind == KIND or options.vocabulary_size < _SMALL_VOCABULARY:
+        return []
+    try:
+        find_pretrained(_ENCODER)
+    except InputError:
+        return []
+    return [
+        f"{_ENCODER} is installed, a published text encoder that reads captions better than what is learned from a few "
+        f"thousand: --tokenizer=wordpiece --tokenizer_file={_ENCODER} prepares them for it"
+    ]
 
 
 def _shared_texts(videos: Sequence[Video], split: str) -> str:

@@ -21,7 +21,7 @@ from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import CAPTION_PARTS, MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
-from data_pipeline.preparation.advice import advice_on
+from data_pipeline.preparation.advice import advice_on, tokenizer_advice
 from data_pipeline.preparation.runner import (
     CAPTIONS,
     WITHOUT_ACTION,
@@ -128,7 +128,7 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
             refuse_losses(annotations, videos)
         survey = run.survey(videos, options.attribute_minimum_videos)
         report |= _write(annotations, videos, features, survey, run, folder, options)
-        report["advice"] = advice_on(videos, survey.counts)
+        report["advice"] = [*advice_on(videos, survey.counts), *tokenizer_advice(options.tokenizer)]
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 

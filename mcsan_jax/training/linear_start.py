@@ -20,7 +20,7 @@ from mcsan_jax.training.train_step import TrainState
 
 MOST_VIDEOS = 50_000
 """So many training videos are read at most, the first ones of the records, whose order says nothing of them."""
-WEIGHTS = tuple(np.geomspace(0.02, 4.0, 24))
+WEIGHTS = tuple(np.geomspace(0.02, 16.0, 30))
 """Candidates for the weight of the linear score, where both scores have the standard deviation one."""
 _DOUBT = 0.75
 """Standard deviation of the logarithm of the weight, before a validation split has been seen."""
@@ -105,7 +105,7 @@ def choose_linear_share(encoded: EncodedSplit, experiment: Experiment) -> float:
 
 def prior_weight(captions: int) -> float:
     """Returns the weight that suits so many training captions, by collections of 330 to 14,000 (`docs/results.md`)."""
-    return float(np.clip(np.sqrt(1500.0 / max(captions, 1)), 0.1, 2.0))
+    return float(np.clip(np.sqrt(1500.0 / max(captions, 1)), 0.1, 4.0))
 
 
 def best_share(

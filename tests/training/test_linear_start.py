@@ -126,7 +126,7 @@ def test_a_score_that_tells_nothing_apart_has_no_say() -> None:
 
 def test_the_prior_falls_with_the_captions() -> None:
     found = [prior_weight(captions) for captions in (0, 1, 375, 1500, 6000, 10**7)]
-    assert found == [2.0, 2.0, 2.0, 1.0, 0.5, 0.1]
+    assert found == [4.0, 4.0, 2.0, 1.0, 0.5, 0.1]
 
 
 class Validates:

@@ -1,13 +1,15 @@
 """Videos that cannot be used are found before captions are parsed, and no split loses many of them unasked."""
 
 import json
+import pathlib
 from collections.abc import Iterable
 
 import pytest
 
 from data_pipeline.annotations.caption import Caption, Video
-from data_pipeline.preparation.advice import advice_on
+from data_pipeline.preparation.advice import advice_on, tokenizer_advice
 from data_pipeline.preparation.runner import CAPTIONS, WITHOUT_ACTION
+from data_pipeline.text.vocabulary import TokenizerOptions
 from tests.support.command_line import run_prepare
 from tests.support.corpus import Corpus, make_features, read_records, read_report, write_hdf5
 
@@ -149,3 +151,12 @@ def test_advice_ends_the_report(corpus: Corpus, capsys: pytest.CaptureFixture[st
     advice = read_report(corpus.out)["advice"]
     printed = capsys.readouterr().out.splitlines()
     assert printed[-1 - len(advice) : -1] == [f"advice: {one}" for one in advice] and len(advice) > 1
+
+
+def test_the_installed_encoder_is_advised(tmp_path: pathlib.Path) -> None:
+    [advice] = tokenizer_advice(TokenizerOptions())
+    assert "--tokenizer=wordpiece --tokenizer_file=minilm" in advice
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.touch()
+    assert not tokenizer_advice(TokenizerOptions("wordpiece", file=vocabulary))
+    assert not tokenizer_advice(TokenizerOptions(vocabulary_size=200))

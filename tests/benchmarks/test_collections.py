@@ -1,0 +1,67 @@
+"""The comparison with closed forms on collections of several sizes, on one that is made small."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from benchmarks import collections
+from benchmarks.baselines import evaluate_ridge
+from benchmarks.collections import COLLECTIONS, Row, main
+from data_pipeline.manifest import Manifest
+from tests.benchmarks.programs import refusal_of
+from tests.benchmarks.small_comparison import rows_of
+
+
+def test_a_row_says_how_far_ours_is_above_the_best_closed_form() -> None:
+    row = Row("few", (50, 10, 100, 1000), 100.0, 120.0, 118.0, (130.0, 126.0, 119.0), 1.5)
+    cells = row.cells()
+    assert cells[1] == "50 / 10 / 100, 1,000"
+    assert cells[5:] == ["125.0", "119.0", "1.04", "1.5"]
+
+
+def test_every_collection_has_its_own_size() -> None:
+    assert len(COLLECTIONS) == 9 and all(name == each.name for name, each in COLLECTIONS.items())
+
+
+def test_an_unknown_collection_is_refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'shapes-7' is none of msrvtt-25" in refusal_of(
+        collections, ["--only=shapes-7", f"--out={tmp_path}"], capsys
+    )
+
+
+def test_collections_that_cannot_be_made_are_left_out(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = dataclasses.replace(COLLECTIONS["msrvtt-25"], needs=tmp_path / "nothing")
+    monkeypatch.setitem(COLLECTIONS, "msrvtt-25", missing)
+    with pytest.raises(SystemExit):
+        main(["--only=msrvtt-25", f"--out={tmp_path}"])
+    said = capsys.readouterr()
+    assert "msrvtt-25 is left out" in said.out and "msrvtt-25 can be made" in said.err
+
+
+@pytest.mark.slow
+def test_both_sides_are_measured_by_one_command(
+    shapes: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = collections.Collection("few", None, lambda out, _: shutil.copytree(shapes, out) and None, "test")
+    monkeypatch.setitem(COLLECTIONS, "few", few)
+    short = ["--", "--config.train.epochs=1", "--config.model.width=16", "--config.model.word_width=16"]
+    figures = tmp_path / "figures.json"
+    main(["--only=few", "--seeds=0", f"--out={tmp_path / 'out'}", f"--json={figures}", *short])
+    [row] = json.loads(figures.read_text())["collections"]
+    for name, words_only in (("words", True), ("closed", False)):
+        assert (
+            row[name] == evaluate_ridge(shapes, "test", words_only=words_only, same_text="relevant")[1].rsum
+        )
+    # The branch of the model reads frames that were sampled, the closed form all of them.
+    assert row["linear"] == pytest.approx(row["closed"], rel=0.2) and len(row["ours"]) == 1
+    splits = Manifest.load(shapes).splits
+    assert row["counts"][0] == splits["train"].videos
+    assert rows_of(capsys.readouterr().out, "collection")["few"][2] == f"{row['words']:.1f}"
