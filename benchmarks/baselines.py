@@ -1,6 +1,6 @@
 """Ridge regression on prepared data: what a model without any network reaches on the same features.
 
-`python -m benchmarks.baselines DIR` maps the mean of a video's frames to what its training captions say, by ridge
+`python -m benchmarks.baselines DIR` maps a video's pooled frames to what its training captions say, by ridge
 regression in closed form (`mcsan_jax.models.linear_fit`): to the TF-IDF vector of their tokens and, where the data
 was prepared with MiniLM's tokenizer, to the mean of their sentence vectors, unless `--words_only` is given. Penalties
 are chosen by leaving out training videos; nothing is chosen on the split that is reported. `--out=RUN` also writes the
@@ -29,7 +29,7 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.models.linear_branch import LinearBranch
+from mcsan_jax.models.linear_branch import LinearBranch, pool_frames
 from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.ranking.block_scores import BlockScorer
@@ -45,6 +45,7 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
+from mcsan_jax.training.experiment import feature_statistics
 from mcsan_jax.training.token_state_cache import TokenStateCache
 
 ENCODER = "minilm"
@@ -60,7 +61,7 @@ class RidgeSplit:
         ids: of the videos.
         caption_ids, texts: of the captions.
         owners: index of each caption's video [caption].
-        frames: mean of each video's frames, divided by the standard deviation of training frames [video, d].
+        pooled: mean and maximum of each video's standardised frames [video, 2 d].
         tokens: ids of each caption's tokens [caption, token], and which are real.
         states: mean token state of each caption [caption, s]; None without an encoder.
     """
@@ -69,7 +70,7 @@ class RidgeSplit:
     caption_ids: list[str]
     texts: list[str]
     owners: np.ndarray
-    frames: np.ndarray
+    pooled: np.ndarray
     tokens: tuple[np.ndarray, np.ndarray]
     states: np.ndarray | None
 
@@ -96,13 +97,12 @@ class RidgeSplit:
                 f"split {split!r} of {folder} has {reader.videos} videos and {reader.captions} captions; expected some "
                 "of both, choose another split or prepare the data again"
             )
-        deviation = np.concatenate([np.asarray(stream.std) for stream in manifest.frame_streams])
+        statistics = feature_statistics(manifest)["frame_statistics"]
         ids, pooled = [], []
         for own_ids, batch in reader.video_batches(64):
-            frames, mask = np.asarray(batch.frames, np.float64), np.asarray(batch.frame_mask)
-            for row in range(len(own_ids)):
-                pooled.append(frames[row][mask[row]].mean(axis=0) / deviation)
             ids += own_ids
+            frames = (np.asarray(batch.frames, np.float64) - statistics["mean"]) / statistics["std"]
+            pooled.append(pool_frames(frames, np.asarray(batch.frame_mask))[: len(own_ids)])
         infos, tokens, masks, states = [], [], [], []
         for info, captions in reader.caption_batches(64):
             rows = len(info.ids)
@@ -119,7 +119,7 @@ class RidgeSplit:
             [caption for info in infos for caption in info.ids],
             [text for info in infos for text in info.texts],
             np.concatenate([info.videos for info in infos]),
-            np.stack(pooled),
+            np.concatenate(pooled),
             (np.concatenate(tokens), np.concatenate(masks)),
             np.concatenate(states) if states else None,
         )
@@ -151,18 +151,19 @@ class Ridge:
         ids, masks = train.tokens
         tokens = [own[real] for own, real in zip(ids, masks, strict=True)]
         fitted = fit_linear_branch(
-            TrainingSplit(train.frames, tokens, train.owners, train.states, vocabulary_size)
+            TrainingSplit(
+                train.pooled, tokens, train.owners, train.states, vocabulary_size, train.pooled.shape[1] // 2
+            )
         )
         self.words_share = float(fitted["words_share"])
         self._constants = {
             "statistics": {name: jnp.asarray(value, jnp.float32) for name, value in fitted.items()}
         }
         sentence_dim = 0 if train.states is None else train.states.shape[1]
-        self._branch = LinearBranch(train.frames.shape[1], vocabulary_size, sentence_dim)
+        self._branch = LinearBranch(train.pooled.shape[1] // 2, vocabulary_size, sentence_dim)
 
     def _encoded(self, split: RidgeSplit) -> tuple[jax.Array, jax.Array]:
         """Vectors of videos and captions, whose products are scores."""
-        frames = jnp.asarray(split.frames[:, None], jnp.float32)
         states = None
         if split.states is not None:
             states = jnp.broadcast_to(
@@ -170,7 +171,7 @@ class Ridge:
                 (*split.tokens[0].shape, split.states.shape[1]),
             )
         videos: Any = self._branch.apply(
-            self._constants, frames, jnp.ones(frames.shape[:2], bool), method=self._branch.encode_videos
+            self._constants, jnp.asarray(split.pooled, jnp.float32), method=self._branch.encode_pooled
         )
         texts: Any = self._branch.apply(
             self._constants, *map(jnp.asarray, split.tokens), states, method=self._branch.encode_texts

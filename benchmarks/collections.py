@@ -84,7 +84,7 @@ class Row:
         mean = statistics.fmean(self.ours)
         return [
             self.name,
-            " / ".join(f"{count:,}" for count in self.counts),
+            " / ".join(f"{count:,}" for count in self.counts[:3]) + f", {self.counts[3]:,}",
             f"{self.words:.1f}",
             f"{self.closed:.1f}",
             f"{self.linear:.1f}",

@@ -11,13 +11,14 @@ import sys
 import jax
 import pytest
 
+from data_pipeline.manifest import Manifest
 from mcsan_jax.training.progress import StepTrace
 from tests.support import ROOT
 from tests.support.command_line import run_main
 from tests.support.finished_run import SAID
 
 
-def check_banner(said: str, devices: int) -> None:
+def check_banner(said: str, devices: int, data: pathlib.Path) -> None:
     assert re.search(
         rf"1 process\(es\), {devices} cpu device\(s\), mesh \[data {devices}\]; "
         r"each process gives 16 videos of a batch with 1 caption\(s\) each, from 1 of 1 file\(s\) of records",
@@ -30,8 +31,10 @@ def check_banner(said: str, devices: int) -> None:
     )
     total, *parts = map(float, needs)
     assert total == pytest.approx(sum(parts), abs=0.2)
-    # Parameters, two moments and their average, of four bytes each.
-    assert parts[0] == pytest.approx(4 * 4 * int(parameters.replace(",", "")) / 1e6, abs=0.1)
+    # Parameters, two moments and their average, and the constants of the linear branch, of four bytes each.
+    inputs, tokens, width = 2 * 192, Manifest.load(data).tokenizer.size, 256
+    numbers = 4 * int(parameters.replace(",", "")) + inputs + tokens + (inputs + tokens) * width
+    assert parts[0] == pytest.approx(4 * numbers / 1e6, abs=0.1)
 
 
 def check_trace(profile: pathlib.Path) -> None:
@@ -42,8 +45,10 @@ def check_trace(profile: pathlib.Path) -> None:
     assert names.count("train") == 3
 
 
-def test_the_banner_names_devices_shares_parameters_and_memory(finished_run: pathlib.Path) -> None:
-    check_banner((finished_run.parent / SAID).read_text(), devices=8)
+def test_the_banner_names_devices_shares_parameters_and_memory(
+    finished_run: pathlib.Path, shapes: pathlib.Path
+) -> None:
+    check_banner((finished_run.parent / SAID).read_text(), 8, shapes)
 
 
 def test_some_steps_are_traced(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +103,7 @@ def test_a_program_says_traces_and_keeps_what_it_is_told_to(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    check_banner(done.stdout, devices=2)
+    check_banner(done.stdout, 2, shapes)
     assert f"steps 4 to 6 are traced in {tmp_path}/run/profile" in done.stdout
     check_trace(tmp_path / "run" / "profile")
     names = [path.name for path in (tmp_path / "compiled").iterdir()]

@@ -1,4 +1,4 @@
-"""The linear branch: a closed-form map from the mean of a video's frames to what its captions say.
+"""The linear branch: a closed-form map from the mean and the maximum of a video's frames to what its captions say.
 
 Its constants come from `mcsan_jax.models.linear_fit` and are stored with the feature statistics, so that a checkpoint
 scores by itself. A caption is seen in two ways: as a TF-IDF vector of its tokens, and, where a frozen published encoder
@@ -8,6 +8,7 @@ the cosines of both.
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from mcsan_jax.models.layers import masked_mean
@@ -31,17 +32,18 @@ class LinearBranch(nn.Module):
     sentence_dim: int = 0
 
     def setup(self) -> None:
-        words = min(self.frame_dim, LINEAR_WIDTH)
-        self.frames_mean = self._constant("frames_mean", self.frame_dim)
+        inputs = 2 * self.frame_dim
+        words = min(inputs, LINEAR_WIDTH)
+        self.frames_mean = self._constant("frames_mean", inputs)
         self.token_weights = self._constant("token_weights", self.vocabulary_size)
-        self.frames_to_words = self._constant("frames_to_words", self.frame_dim, words)
+        self.frames_to_words = self._constant("frames_to_words", inputs, words)
         self.tokens_to_words = self._constant("tokens_to_words", self.vocabulary_size, words)
         self.words_share = self._constant("words_share")
         self.share = self._constant("share")
         if self.sentence_dim:
             sentences = min(words, self.sentence_dim)
             self.sentence_mean = self._constant("sentence_mean", self.sentence_dim)
-            self.frames_to_sentences = self._constant("frames_to_sentences", self.frame_dim, sentences)
+            self.frames_to_sentences = self._constant("frames_to_sentences", inputs, sentences)
             self.states_to_sentences = self._constant("states_to_sentences", self.sentence_dim, sentences)
 
     def _constant(self, name: str, *shape: int) -> nn.Variable:
@@ -49,7 +51,13 @@ class LinearBranch(nn.Module):
 
     def encode_videos(self, frames: Float[Array, "v f d"], mask: Bool[Array, "v f"]) -> Float[Array, "v r"]:
         """Standardised frames to one unit vector for each of the maps, one after the other."""
-        pooled = masked_mean(frames, mask) - self.frames_mean.value[None]
+        return self.encode_pooled(
+            jnp.concatenate([masked_mean(frames, mask), masked_maximum(frames, mask)], axis=1)
+        )
+
+    def encode_pooled(self, pooled: Float[Array, "v inputs"]) -> Float[Array, "v r"]:
+        """Mean and maximum of standardised frames, one after the other, to the same vectors."""
+        pooled = pooled - self.frames_mean.value[None]
         sides = [normalize(product("vd,dr->vr", pooled, self.frames_to_words.value, None))]
         if self.sentence_dim:
             sides.append(normalize(product("vd,dr->vr", pooled, self.frames_to_sentences.value, None)))
@@ -76,6 +84,22 @@ class LinearBranch(nn.Module):
         own = own / safe_norm(jnp.sum(own, axis=1))[:, None]
         sentences = product("tws,sq->twq", own, self.states_to_sentences.value, None)
         return words, (1.0 - self.words_share.value) * sentences
+
+
+def masked_maximum(frames: Float[Array, "v f d"], mask: Bool[Array, "v f"]) -> Float[Array, "v d"]:
+    """The largest value of each feature over a video's frames; zero where there is none."""
+    largest = jnp.max(jnp.where(mask[:, :, None], frames, -jnp.inf), axis=1, initial=-jnp.inf)
+    return jnp.where(jnp.any(mask, axis=1, keepdims=True), largest, 0.0)
+
+
+def pool_frames(
+    frames: Float[np.ndarray, "v f d"], mask: Bool[np.ndarray, "v f"]
+) -> Float[np.ndarray, "v inputs"]:
+    """The mean of each video's real frames, then their maximum; zero for a video without frames."""
+    real = mask[:, :, None]
+    means = np.sum(np.where(real, frames, 0.0), axis=1) / np.maximum(mask.sum(axis=1), 1)[:, None]
+    largest = np.max(np.where(real, frames, -np.inf), axis=1, initial=-np.inf)
+    return np.concatenate([means, np.where(mask.any(axis=1, keepdims=True), largest, 0.0)], axis=1)
 
 
 def first_occurrences(ids: Int[Array, "t w"], mask: Bool[Array, "t w"]) -> Float[Array, "t w"]:

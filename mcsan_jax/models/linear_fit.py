@@ -29,6 +29,8 @@ TEMPERATURES = tuple(np.geomspace(0.125, 4.0, 16))
 """Candidates for the temperature of scores whose standard deviation is one."""
 PROBES = 512
 """So many training videos, each with its first caption, choose between the candidates above."""
+_CLEARLY = 0.99
+"""The loss of the better map is at most this share of the other's."""
 _SMALL = 1e-12
 
 
@@ -37,11 +39,12 @@ class TrainingSplit:
     """The training videos and captions as the branch sees them.
 
     Attributes:
-        pooled: mean of each video's standardised frames [v, d].
+        pooled: what the maps read of each video [v, d]: the mean of its standardised frames, then their maximum.
         token_ids: the tokens of each caption.
         owners: index of each caption's video [t]; every video has a caption.
         sentences: mean token state of each caption [t, s], in any precision; None without a frozen encoder.
         vocabulary_size: number of tokens.
+        means: how many of the first columns are means; the others are read if they help.
     """
 
     pooled: Float[np.ndarray, "v d"]
@@ -49,6 +52,7 @@ class TrainingSplit:
     owners: Int[np.ndarray, " t"]
     sentences: Float[np.ndarray, "t s"] | None
     vocabulary_size: int
+    means: int
 
     @property
     def first_captions(self) -> Int[np.ndarray, " v"]:
@@ -84,7 +88,7 @@ def fit_linear_branch(split: TrainingSplit) -> dict[str, np.ndarray]:
     weights = token_weights(counts)
     documents = tf_idf(counts, weights)
     width = min(inputs.shape[1], LINEAR_WIDTH)
-    words = fit_map(inputs, documents, tf_idf(split.first_tokens(), weights), width)
+    words = _better_map(inputs, split.means, documents, tf_idf(split.first_tokens(), weights), width)
     constants = {
         "frames_mean": mean,
         "token_weights": weights,
@@ -99,7 +103,7 @@ def fit_linear_branch(split: TrainingSplit) -> dict[str, np.ndarray]:
         sentence_mean = directions.mean(axis=0, dtype=np.float64)
         per_video = split.mean_over_captions(directions)
         first = _unit(directions[split.first_captions] - sentence_mean)
-        sentences = fit_map(inputs, per_video, first, width)
+        sentences = _better_map(inputs, split.means, per_video, first, width)
         constants |= {
             "sentence_mean": sentence_mean,
             "frames_to_sentences": _padded(scale[:, None] * sentences.weights, width),
@@ -200,6 +204,27 @@ def fit_map(inputs: Float[np.ndarray, "v d"], targets: Rows, captions: Rows, wid
         agreement,
         scores / length[probes, None],
     )
+
+
+def _better_map(
+    inputs: Float[np.ndarray, "v d"], means: int, targets: Rows, captions: Rows, width: int
+) -> RidgeMap:
+    """The map of the first inputs, unless that of all ranks the training videos left out clearly better."""
+    first = fit_map(inputs[:, :means], targets, captions, width)
+    weights = np.zeros((inputs.shape[1], first.weights.shape[1]))
+    weights[:means] = first.weights
+    first = dataclasses.replace(first, weights=weights)
+    if means == inputs.shape[1]:
+        return first
+    whole = fit_map(inputs, targets, captions, width)
+    return whole if _left_out_loss(whole) < _CLEARLY * _left_out_loss(first) else first
+
+
+def _left_out_loss(fitted: RidgeMap) -> float:
+    scores = fitted.probe_scores
+    if not scores.size or scores.std() < _SMALL:
+        return np.inf
+    return ranking_loss(scores / scores.std(), np.eye(len(scores), dtype=bool))
 
 
 def _left_singular(inputs: Float[np.ndarray, "v d"]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
+from mcsan_jax.models.linear_branch import pool_frames
 from mcsan_jax.models.linear_fit import PROBES, TrainingSplit, fit_linear_branch, ranking_loss
 from mcsan_jax.processes import as_in_first
 from mcsan_jax.ranking.block_scores import BlockScorer
@@ -66,6 +67,7 @@ def fit_to_split(
             np.concatenate(owners),
             np.concatenate(sentences) if sentences else None,
             experiment.manifest.tokenizer.size,
+            pooled.shape[1] // 2,
         )
     )
     return _with_constants(state, as_in_first(constants))
@@ -139,15 +141,13 @@ def best_share(
 
 
 def _pooled_frames(experiment: Experiment, state: TrainState, split: Split) -> Float[np.ndarray, "v d"]:
-    """Returns the mean of the standardised frames of each video, of `MOST_VIDEOS` at most."""
+    """Returns the mean and the maximum of the standardised frames of each video, of `MOST_VIDEOS` at most."""
     statistics = jax.device_get(state.statistics["frame_statistics"])
     pooled = []
     size = experiment.config.evaluation.encode_batch
     for ids, batch in itertools.islice(split.video_batches(size), -(-MOST_VIDEOS // size)):
-        frames, mask = np.asarray(batch.frames, np.float64), np.asarray(batch.frame_mask)
-        total = np.sum(np.where(mask[:, :, None], frames, 0.0), axis=1)
-        means = total / np.maximum(mask.sum(axis=1), 1)[:, None]
-        pooled.append(((means - statistics["mean"]) / statistics["std"])[: len(ids)])
+        frames = (np.asarray(batch.frames, np.float64) - statistics["mean"]) / statistics["std"]
+        pooled.append(pool_frames(frames, np.asarray(batch.frame_mask))[: len(ids)])
     return np.concatenate(pooled)[:MOST_VIDEOS]
 
 

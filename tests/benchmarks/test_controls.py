@@ -57,7 +57,12 @@ def make_telling_record(name: str, number: int) -> VideoRecord:
     """A video whose frames have a one at the place of the word that its captions have."""
     word = number % WORDS
     record = make_record(name, STREAMS, number)
-    captions = [dataclasses.replace(caption, text=f"this is word{word} again") for caption in record.captions]
+    captions = [
+        dataclasses.replace(
+            caption, text=f"this is word{word} again", token_ids=[5 + word] * len(caption.token_ids)
+        )
+        for caption in record.captions
+    ]
     frames = record.frames["appearance"].copy()
     frames[:, word] += 5
     return dataclasses.replace(record, captions=captions, frames={**record.frames, "appearance": frames})

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcsan_jax.models.linear_branch import LinearBranch, first_occurrences
+from mcsan_jax.models.linear_branch import LinearBranch, first_occurrences, masked_maximum, pool_frames
 
 FRAME_DIM, VOCABULARY, SENTENCE_DIM = 5, 9, 4
 
@@ -86,12 +86,23 @@ def test_videos_are_those_of_plain_loops(sentence_dim: int) -> None:
     mask = np.arange(4)[None] < np.array(lengths)[:, None]
     expected = []
     for clip, length in zip(np.float64(frames), lengths, strict=True):
-        pooled = clip[:length].mean(axis=0) - held["frames_mean"]
+        pooled = np.concatenate([clip[:length].mean(axis=0), clip[:length].max(axis=0)]) - held["frames_mean"]
         sides = [pooled @ held["frames_to_words"]]
         sides += [pooled @ held["frames_to_sentences"]] if sentence_dim else []
         expected.append(np.concatenate([side / np.linalg.norm(side) for side in sides]))
     found = encoded(branch, "encode_videos", variables, frames, mask)
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
+
+
+def test_frames_are_pooled_alike_on_the_host() -> None:
+    draw = np.random.default_rng(3)
+    frames, mask = draw.normal(size=(3, 4, FRAME_DIM)) - 5.0, np.array([[1] * 4, [1, 0, 0, 0], [0] * 4], bool)
+    expected = np.zeros((3, 2 * FRAME_DIM))
+    expected[0] = *frames[0].mean(axis=0), *frames[0].max(axis=0)
+    expected[1] = *frames[1, 0], *frames[1, 0]
+    np.testing.assert_allclose(pool_frames(frames, mask), expected, atol=1e-12)
+    largest = masked_maximum(jnp.asarray(frames, jnp.float32), jnp.asarray(mask))
+    np.testing.assert_allclose(largest, expected[:, FRAME_DIM:], rtol=1e-6)
 
 
 def test_a_branch_that_was_never_fitted_scores_nothing() -> None:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +43,7 @@ def draw_split(videos: int, dim: int, sentence_dim: int = 0) -> TrainingSplit:
             draw.normal(size=(len(owners), sentence_dim))
             + draw.normal(size=(3, sentence_dim))[topics[owners]]
         )
-    return TrainingSplit(pooled, tokens, owners, sentences, VOCABULARY)
+    return TrainingSplit(pooled, tokens, owners, sentences, VOCABULARY, means=dim)
 
 
 def documents(split: TrainingSplit) -> list[list[int]]:
@@ -124,7 +126,8 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int) -> None:
     constants = fit_linear_branch(split)
     assert constants["share"] == 0.0
     draw = np.random.default_rng(5)
-    frames, lengths = draw.normal(size=(3, 4, 6)), np.array([4, 1, 2])
+    # Their mean and their maximum are the six inputs.
+    frames, lengths = draw.normal(size=(3, 4, 3)), np.array([4, 1, 2])
     ids, counts = draw.integers(1, VOCABULARY, (5, 6)), np.array([6, 3, 4, 1, 5])
     ids[0, 4] = ids[0, 1]
     ids[3, 0] = VOCABULARY - 1
@@ -161,7 +164,7 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int) -> None:
     else:
         assert share == 1.0
 
-    branch = LinearBranch(6, VOCABULARY, sentence_dim)
+    branch = LinearBranch(3, VOCABULARY, sentence_dim)
     variables = {"statistics": {name: jnp.asarray(value, jnp.float32) for name, value in constants.items()}}
     # What padding holds does not matter.
     clips = jnp.asarray(frames, jnp.float32), jnp.asarray(frame_mask)
@@ -189,7 +192,8 @@ def plain_scores(
     scale = np.array([1.0 / value if value > 1e-6 else 0.0 for value in deviation])
     rows = []
     for clip, length in zip(frames, lengths, strict=True):
-        new = (clip[:length].mean(axis=0) - split.pooled.mean(axis=0)) * scale
+        inputs_of_clip = np.concatenate([clip[:length].mean(axis=0), clip[:length].max(axis=0)])
+        new = (inputs_of_clip - split.pooled.mean(axis=0)) * scale
         rows.append(plain.unit(new @ weights))
     return np.array(rows) @ np.array(captions).T
 
@@ -198,12 +202,10 @@ def plain_scores(
 def test_what_cannot_be_learned_from_scores_nothing(case: str) -> None:
     split = draw_split({"one video": 1, "two videos": 2}.get(case, 6), 5, sentence_dim=3)
     if case == "all alike":
-        split = TrainingSplit(
-            split.pooled * 0 + 3, split.token_ids, split.owners, split.sentences, VOCABULARY
-        )
+        split = dataclasses.replace(split, pooled=split.pooled * 0 + 3)
     if case == "no token twice":
         unique = [np.array([1 + owner]) for owner in split.owners]
-        split = TrainingSplit(split.pooled, unique, split.owners, split.sentences, VOCABULARY)
+        split = dataclasses.replace(split, token_ids=unique)
     constants = fit_linear_branch(split)
     assert all(np.all(np.isfinite(value)) for value in constants.values())
     assert not constants["tokens_to_words"].any()
@@ -216,6 +218,19 @@ def test_what_cannot_be_learned_from_scores_nothing(case: str) -> None:
     assert constants["states_to_sentences"].shape == (3, 3)
 
 
+def test_maxima_are_read_where_they_help() -> None:
+    """One split's maxima are noise; the other's means are, and its maxima tell what the captions say."""
+    split = draw_split(40, 6)
+    noise = np.random.default_rng(7).normal(size=split.pooled.shape)
+    alone = fit_linear_branch(split)["frames_to_words"]
+    useless = fit_linear_branch(dataclasses.replace(split, pooled=np.hstack([split.pooled, noise])))
+    np.testing.assert_allclose(useless["frames_to_words"][:6, :6], alone, atol=1e-12)
+    assert not useless["frames_to_words"][6:].any()
+    helpful = fit_linear_branch(dataclasses.replace(split, pooled=np.hstack([noise, split.pooled])))
+    of_means, of_maxima = np.split(helpful["frames_to_words"], 2)
+    assert np.linalg.norm(of_maxima) > 0.5 * np.linalg.norm(of_means) > 0.0
+
+
 def test_captions_without_tokens_and_sentences_are_allowed() -> None:
     split = draw_split(8, 4, sentence_dim=3)
     assert split.sentences is not None
@@ -224,9 +239,7 @@ def test_captions_without_tokens_and_sentences_are_allowed() -> None:
         np.zeros(0, int) if owner == 1 else own
         for own, owner in zip(split.token_ids, split.owners, strict=True)
     ]
-    constants = fit_linear_branch(
-        TrainingSplit(split.pooled, empty, split.owners, split.sentences, VOCABULARY)
-    )
+    constants = fit_linear_branch(dataclasses.replace(split, token_ids=empty))
     assert all(np.all(np.isfinite(value)) for value in constants.values())
     assert constants["tokens_to_words"].any() and constants["states_to_sentences"].any()
 
@@ -235,9 +248,7 @@ def test_sentences_in_float32_give_the_same_map() -> None:
     split = draw_split(14, 6, 4)
     assert split.sentences is not None
     exact = fit_linear_branch(split)
-    small = TrainingSplit(
-        split.pooled, split.token_ids, split.owners, split.sentences.astype(np.float32), VOCABULARY
-    )
+    small = dataclasses.replace(split, sentences=split.sentences.astype(np.float32))
     found = fit_linear_branch(small)
     for name in ("sentence_mean", "words_share"):
         np.testing.assert_allclose(found[name], exact[name], rtol=1e-5)

@@ -112,7 +112,7 @@ def test_the_words_add_up_to_the_linear_score(searcher: Searcher) -> None:
         assert found is not None
         assert found.words == ["a", "red", "ball", "pushes", "the", "blue", "box,", "a", "ball"]
         assert found.of_words.sum() == pytest.approx(explanation.scores["linear"], abs=1e-5)
-        assert np.abs(found.of_words).max() > 0.05
+        assert np.abs(found.of_words).max() > 0.02
         assert found.of_words[0] != 0 and not found.of_words[7:].any()
         # The demo's run has no published encoder.
         assert not found.of_sentence.any()

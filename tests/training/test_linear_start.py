@@ -60,11 +60,13 @@ def test_the_branch_is_that_of_the_records(
     for owner, video in enumerate(ids[:most]):
         record = prepared.records["train"][video]
         frames, _ = expected_frames(record, prepared, limits.max_frames)
-        pooled.append(frames.astype(np.float64).mean(axis=0))
+        exact = frames.astype(np.float64)
+        pooled.append(np.concatenate([exact.mean(axis=0), exact.max(axis=0)]))
         for caption in record.captions:
             tokens.append(np.array(caption.token_ids[: limits.max_tokens]))
             owners.append(owner)
-    split = TrainingSplit(np.array(pooled), tokens, np.array(owners), None, prepared.manifest.tokenizer.size)
+    inputs, size = np.array(pooled), prepared.manifest.tokenizer.size
+    split = TrainingSplit(inputs, tokens, np.array(owners), None, size, means=inputs.shape[1] // 2)
     expected = fit_linear_branch(split)
     found = branch_of(state)
     assert set(found) == set(expected)
