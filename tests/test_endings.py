@@ -233,7 +233,7 @@ def test_parsing_processes_are_silent_when_interrupted(tmp_path: pathlib.Path) -
         for n in range(5000)
     )
     (tmp_path / "captions.jsonl").write_text(captions)
-    features = write_hdf5(tmp_path / "features.h5", {"v": np.ones((3, 4))})
+    features = write_hdf5(tmp_path / "features.h5", {"v": np.random.default_rng(0).normal(size=(3, 4))})
     words = [f"--annotations={tmp_path}/captions.jsonl", f"--features={features}", f"--out={tmp_path}/out"]
     with python(
         "data_pipeline.prepare", "--dataset=jsonl", *words, "--processes=2", start_new_session=True

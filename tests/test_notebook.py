@@ -197,7 +197,10 @@ def test_the_search_answers_with_videos_and_levels(executed: dict[str, nbformat.
     (table,) = shown(executed["search"], "text/markdown")
     title, _, head, _, *rows = table.splitlines()
     assert title == "**a red ball pushes a blue box**"
-    assert head == "|  | video | score | global | entity | action | relationship | its longest caption |"
+    assert (
+        head
+        == "|  | video | score | global | entity | action | relationship | linear | its longest caption |"
+    )
     assert len(rows) == 5
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert all(row[1].startswith("test_") and len(row[-1]) > 5 for row in cells)

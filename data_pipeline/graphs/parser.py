@@ -9,8 +9,8 @@ import itertools
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -279,17 +279,18 @@ def _portions(texts: Iterator[str]) -> Iterator[list[str]]:
 def _settings_of_workers() -> Iterator[None]:
     """Lets processes that start inside use one thread each for matrix products; each core has a process already.
 
-    They do not hear Ctrl-C, at which each would print a traceback; this process ends them.
+    They do not hear Ctrl-C, at which each would print a traceback; this process, which hears it a moment later, ends
+    them.
     """
     before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
     os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
-    listens = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if listens else None
+    # It unblocks the signal when it starts; processes inherit what is blocked.
+    resource_tracker.ensure_running()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        if listens:
-            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -44,6 +44,7 @@ def test_collections_that_cannot_be_made_are_left_out(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the load_module.. method is deprecated:DeprecationWarning")
 def test_both_sides_are_measured_by_one_command(
     shapes: pathlib.Path,
     tmp_path: pathlib.Path,
