@@ -12,7 +12,6 @@ import os
 import pathlib
 import statistics
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -189,8 +188,7 @@ def measure(collection: Collection, arguments: argparse.Namespace, flags: Sequen
 
 
 def _linear(runs: ModelRuns) -> float:
-    directions: Any = runs.runs[0].record.directions
-    return float(directions[LINEAR]["rsum"])
+    return runs.runs[0].record.directions[LINEAR].rsum
 
 
 def _validation(videos: int) -> int:

@@ -9,6 +9,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing import resource_tracker
 from typing import Any
@@ -251,9 +252,11 @@ class ParallelParser:
         portions = _portions(itertools.chain(first, remaining))
         # Processes are not forked: threads of other libraries may hold locks, which a fork would copy.
         processes = multiprocessing.get_context("spawn")
-        with _settings_of_workers():
+        with _settings_of_workers() as interruptions:
             pool = processes.Pool(self._processes, _load, [self._model])
         with pool:
+            if interruptions:
+                signal.raise_signal(signal.SIGINT)
             for graphs in pool.imap(_parse, portions):
                 yield from graphs
 
@@ -276,21 +279,28 @@ def _portions(texts: Iterator[str]) -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def _settings_of_workers() -> Iterator[None]:
+def _settings_of_workers() -> Iterator[list[int]]:
     """Lets processes that start inside use one thread each for matrix products; each core has a process already.
 
-    They do not hear Ctrl-C, at which each would print a traceback; this process, which hears it a moment later, ends
-    them.
+    They do not hear Ctrl-C, at which each would print a traceback; this process ends them. What it hears meanwhile is
+    noted in the list.
     """
     before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
     os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
+    interruptions: list[int] = []
+    listens = threading.current_thread() is threading.main_thread()
+    handler = (
+        signal.signal(signal.SIGINT, lambda number, _: interruptions.append(number)) if listens else None
+    )
     # It unblocks the signal when it starts; processes inherit what is blocked.
     resource_tracker.ensure_running()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        yield
+        yield interruptions
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if listens:
+            signal.signal(signal.SIGINT, handler)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -48,7 +48,7 @@ def test_collections_that_cannot_be_made_are_left_out(
 def test_both_sides_are_measured_by_one_command(
     shapes: pathlib.Path,
     tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few = collections.Collection("few", None, lambda out, _: shutil.copytree(shapes, out) and None, "test")
@@ -65,4 +65,4 @@ def test_both_sides_are_measured_by_one_command(
     assert row["linear"] == pytest.approx(row["closed"], rel=0.2) and len(row["ours"]) == 1
     splits = Manifest.load(shapes).splits
     assert row["counts"][0] == splits["train"].videos
-    assert rows_of(capsys.readouterr().out, "collection")["few"][2] == f"{row['words']:.1f}"
+    assert rows_of(capfd.readouterr().out, "collection")["few"][2] == f"{row['words']:.1f}"
