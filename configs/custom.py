@@ -28,5 +28,5 @@ def get_config(size: str = "auto") -> ml_collections.ConfigDict:
         return config
     config.train.batch_size = 64
     config.train.epochs = 50
-    set_size(config, size)
+    set_size(config, size, ("auto",))
     return config

@@ -14,16 +14,22 @@ SIZES = {
 }
 
 
-def set_size(config: ml_collections.ConfigDict, size: str) -> None:
+def set_size(config: ml_collections.ConfigDict, size: str, others: tuple[str, ...] = ()) -> None:
     """Sets the network's widths and appends the size to the config's name (``full`` appends nothing).
+
+    Args:
+        config: the config.
+        size: one of `SIZES`.
+        others: further sizes that the config offers, for the message.
 
     Raises:
         InputError: a size that is not in `SIZES`.
     """
     if size not in SIZES:
+        known = (*others, *SIZES)
         raise InputError(
-            f"size {size!r} of config {config.name!r} is unknown; {nearest_name(size, SIZES)}expected one of "
-            f"{', '.join(SIZES)}"
+            f"size {size!r} of config {config.name!r} is unknown; {nearest_name(size, known)}expected one of "
+            f"{', '.join(known)}"
         )
     config.model.update(SIZES[size])
     if size != "full":

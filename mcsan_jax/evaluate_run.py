@@ -130,10 +130,12 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
         evaluation.videos,
         evaluated.captions,
         merged,
-        config.data.validation_split,
+        # A single evaluation leaves nothing to choose from.
+        config.data.validation_split if config.train.evaluate_every_epochs < config.train.epochs else None,
         run.step,
         ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
         config.evaluation.same_text,
+        config.data.validation_split if config.similarity.linear_branch else None,
     )
     write_query_table(run.folder.queries_file(split, merged), evaluated.queries)
     record = EvaluationRecord.make(

@@ -249,7 +249,8 @@ class ParallelParser:
         if self._processes < 2 or len(first) < _WORTH_A_PROCESS:
             yield from CaptionParser(self._model).parse(itertools.chain(first, remaining))
             return
-        portions = _portions(itertools.chain(first, remaining))
+        texts = itertools.chain(first, remaining)
+        portions = iter(lambda: list(itertools.islice(texts, _PORTION)), [])
         # Processes are not forked: threads of other libraries may hold locks, which a fork would copy.
         processes = multiprocessing.get_context("spawn")
         with _settings_of_workers() as interruptions:
@@ -273,36 +274,24 @@ def _parse(texts: list[str]) -> list[SemanticGraph]:
     return list(_loaded[0].parse(texts))
 
 
-def _portions(texts: Iterator[str]) -> Iterator[list[str]]:
-    while portion := list(itertools.islice(texts, _PORTION)):
-        yield portion
-
-
 @contextlib.contextmanager
 def _settings_of_workers() -> Iterator[list[int]]:
-    """Lets processes that start inside use one thread each for matrix products; each core has a process already.
+    """Lets processes that start inside use a thread each for matrix products, and not hear Ctrl-C, which is noted.
 
-    They do not hear Ctrl-C, at which each would print a traceback; this process ends them. What it hears meanwhile is
-    noted in the list.
+    This process ends them; each would print a traceback.
     """
-    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
+    before, heard = dict(os.environ), list[int]()
     os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
-    interruptions: list[int] = []
     listens = threading.current_thread() is threading.main_thread()
-    handler = (
-        signal.signal(signal.SIGINT, lambda number, _: interruptions.append(number)) if listens else None
-    )
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if listens else None
     # It unblocks the signal when it starts; processes inherit what is blocked.
     resource_tracker.ensure_running()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        yield interruptions
+        yield heard
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         if listens:
             signal.signal(signal.SIGINT, handler)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        os.environ.clear()
+        os.environ.update(before)

@@ -22,8 +22,9 @@ def limits(facts: Facts) -> list[str]:
 
 def _of_evaluation(facts: Facts, run: EvaluatedRun) -> Iterator[str]:
     record, split = run.record, run.evaluated
-    if record.split == facts.config.data.validation_split:
-        yield f"Split {split} chose the checkpoint that is reported on it: its figures are optimistic."
+    for line in record.protocol.lines:
+        if line.startswith("OPTIMISTIC:"):
+            yield f"The figures of split {split} are optimistic:{line.removeprefix('OPTIMISTIC:')}"
     if record.protocol.official is False:
         yield (
             f"Split {split} does not have the counts of {record.protocol.name}: its figures cannot be compared with "

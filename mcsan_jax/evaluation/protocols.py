@@ -214,6 +214,7 @@ def describe_protocol(
     step: int,
     features: str,
     same_text: str = "wrong",
+    share_from: str | None = None,
 ) -> dict[str, Any]:
     """Returns what is printed above every table and stored with the figures.
 
@@ -226,6 +227,7 @@ def describe_protocol(
         step: of the checkpoint.
         features: the streams of features, in words.
         same_text: what a video is to another video's caption that has the text of one of its own: relevant, or wrong.
+        share_from: split that chose the share of the linear branch, or None where there is no branch.
 
     Returns:
         ``name``, ``source``, ``lines`` (sentences), ``official`` (True where the published counts are met, False
@@ -238,11 +240,8 @@ def describe_protocol(
     official = _is_official(known, expected, found)
     every_caption = SAME_TEXT if same_text == "relevant" else EVERY_CAPTION
     duplicates = MERGED_CAPTIONS if merge_duplicates else every_caption
-    selection = (
-        f"step {step:,} has the best Rsum on split {selected_on}"
-        if selected_on
-        else f"step {step:,}, which no split chose"
-    )
+    best = f" has the best Rsum on split {selected_on}"
+    selection = f"step {step:,}{best if selected_on else ', which no split chose'}"
     rule = f" Rule of the protocol: {known.selection}." if known.selection else ""
     each = f" ({known.captions_in_words})" if known.captions_in_words else ""
     lines = [
@@ -252,8 +251,10 @@ def describe_protocol(
         "trec_eval).",
         f"Selection: {selection}.{rule}",
     ]
-    if selected_on == split:
-        lines.append(f"OPTIMISTIC: split {split} itself chose the checkpoint that is evaluated on it here.")
+    choices = {"the checkpoint": selected_on, "the share of the linear branch": share_from}
+    chosen = " and ".join(what for what, chosen_on in choices.items() if chosen_on == split)
+    if chosen:
+        lines.append(f"OPTIMISTIC: split {split} itself chose {chosen}, with which it is evaluated here.")
     lines += [f"Features: {features}.", *known.remarks]
     return {
         "name": known.name,

@@ -101,13 +101,17 @@ def choose_linear_share(encoded: EncodedSplit, experiment: Experiment) -> float:
     relevant = np.zeros((len(videos), len(captions)), bool)
     relevant[matches.videos[known], place[matches.texts[known]]] = True
     train = experiment.manifest.splits[config.data.train_split]
-    share = best_share(scores[FUSED], scores[LINEAR], relevant, prior_weight(train.captions))
+    share = best_share(scores[FUSED], scores[LINEAR], relevant, prior_weight(train.videos, train.captions))
     return float(as_in_first(np.float32(share)))
 
 
-def prior_weight(captions: int) -> float:
-    """Returns the weight that suits so many training captions, by collections of 330 to 14,000 (`docs/results.md`)."""
-    return float(np.clip(np.sqrt(1500.0 / max(captions, 1)), 0.1, 4.0))
+def prior_weight(videos: int, captions: int) -> float:
+    """Returns the weight that suits so many training videos and captions, by collections of 25 to 700 videos.
+
+    It falls with the captions. A network that saw fewer than 50 videos knows hardly anything of others.
+    """
+    by_captions, by_videos = np.sqrt(1500.0 / max(captions, 1)), (50.0 / max(videos, 1)) ** 2
+    return float(np.clip(max(by_captions, by_videos), 0.1, 4.0))
 
 
 def best_share(

@@ -17,9 +17,17 @@ Facts = dict[str, object]
 
 
 def describe(
-    names: tuple[str, str], split: str, videos: int, captions: int, selected_on: str | None = "val"
+    names: tuple[str, str],
+    split: str,
+    videos: int,
+    captions: int,
+    selected_on: str | None = "val",
+    share_from: str | None = None,
 ) -> Facts:
-    return describe_protocol(*names, split, videos, captions, False, selected_on, 1200, "vgg16 [128]")
+    features = "vgg16 [128]"
+    return describe_protocol(
+        *names, split, videos, captions, False, selected_on, 1200, features, share_from=share_from
+    )
 
 
 def said(facts: Facts) -> str:
@@ -120,6 +128,13 @@ def test_a_split_that_chose_its_own_checkpoint_is_called_optimistic() -> None:
         assert "OPTIMISTIC" not in said(facts)
     assert other["selection"] == "step 1,200 has the best Rsum on split val"
     assert none["selection"] == "step 1,200, which no split chose"
+
+
+def test_a_split_that_chose_the_share_of_the_linear_branch_alone_is_called_optimistic() -> None:
+    facts = describe(("msrvtt", "full"), "val", 497, 9940, selected_on=None, share_from="val")
+    assert "split val itself chose the share of the linear branch, with which" in said(facts)
+    both = describe(("msrvtt", "full"), "val", 497, 9940, selected_on="val", share_from="val")
+    assert "chose the checkpoint and the share of the linear branch" in said(both)
 
 
 def test_the_rule_for_the_same_text_is_stated_and_is_another_protocol() -> None:

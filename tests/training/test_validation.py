@@ -133,7 +133,8 @@ def test_the_share_of_the_linear_branch_is_chosen_by_the_same_rule(
     }
     scorer = ScoredSplit.of(encoded, experiment.config).scorer
     scores = scorer.scores_of(*(np.arange(count) for count in scorer.shape))
-    prior = prior_weight(experiment.manifest.splits[SPLIT].captions)
+    split = experiment.manifest.splits[SPLIT]
+    prior = prior_weight(split.videos, split.captions)
     assert float(encoded.parameters.linear_share) == 0
     everything = np.ones(scorer.shape, bool)
     assert shares["relevant"] == pytest.approx(best_share(scores[FUSED], scores[LINEAR], everything, prior))
