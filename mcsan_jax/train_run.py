@@ -201,7 +201,8 @@ def _check_splits(config: Config, manifest: Manifest) -> None:
         if split not in manifest.splits and not may_be_missing:
             raise InputError(
                 f"config.data.{key} is {split!r}; {nearest_name(split, manifest.splits)}the prepared data has "
-                f"{', '.join(sorted(manifest.splits))}"
+                f"{', '.join(sorted(manifest.splits))}; prepare them again with videos of that split (in the "
+                "annotations, or with --split_file=SPLIT=FILE), or name another one"
             )
 
 

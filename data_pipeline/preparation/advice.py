@@ -26,14 +26,15 @@ def advice_on(videos: Sequence[Video], counts: Mapping[Count, int]) -> list[str]
     """
     advice = [found for split in SPLITS if (found := _shared_texts(videos, split))]
     validation = sum(video.split == VALIDATION for video in videos)
-    if validation < FEWEST_VALIDATION_VIDEOS:
-        found = (
-            f"the validation split has only {validation} videos"
-            if validation
-            else "there is no validation split"
-        )
+    if not validation:
         advice.append(
-            f"{found}: chance will decide which checkpoint is the best one; give it {FEWEST_VALIDATION_VIDEOS} or more"
+            "there is no validation split, which a training needs: give some videos the split val in the annotations, "
+            "or list them with --split_file=val=FILE"
+        )
+    elif validation < FEWEST_VALIDATION_VIDEOS:
+        advice.append(
+            f"the validation split has only {validation} videos, too few to tell which checkpoint is the best one; "
+            f"give it {FEWEST_VALIDATION_VIDEOS} or more"
         )
     captions = sum(len(video.captions) for video in videos)
     without_verb = counts.get((CAPTIONS, WITHOUT_ACTION), 0)
