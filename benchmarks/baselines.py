@@ -29,9 +29,9 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.models.linear_branch import LinearBranch, pool_frames
+from mcsan_jax.models.linear_branch import LinearBranch
 from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
-from mcsan_jax.pretrained.bert_files import read_bert
+from mcsan_jax.pretrained.bert_files import installed_reader
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
 from mcsan_jax.ranking.counting import count_ranks
@@ -46,6 +46,7 @@ from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.training.experiment import feature_statistics
+from mcsan_jax.training.linear_start import pooled_frames
 from mcsan_jax.training.token_state_cache import TokenStateCache
 
 ENCODER = "minilm"
@@ -99,20 +100,17 @@ class RidgeSplit:
             )
         statistics = feature_statistics(manifest)["frame_statistics"]
         ids, pooled = [], []
-        for own_ids, batch in reader.video_batches(64):
+        for own_ids, of_batch in pooled_frames(reader.video_batches(64), statistics):
             ids += own_ids
-            frames = (np.asarray(batch.frames, np.float64) - statistics["mean"]) / statistics["std"]
-            pooled.append(pool_frames(frames, np.asarray(batch.frame_mask))[: len(own_ids)])
+            pooled.append(of_batch)
         infos, tokens, masks, states = [], [], [], []
         for info, captions in reader.caption_batches(64):
             rows = len(info.ids)
-            mask = np.asarray(captions.token_mask)
             infos.append(info)
             tokens.append(np.asarray(captions.token_ids)[:rows])
-            masks.append(mask[:rows])
+            masks.append(np.asarray(captions.token_mask)[:rows])
             if encoder is not None:
-                of_tokens = np.asarray(encoder.with_states(captions).token_states)
-                states.append((of_tokens.sum(axis=1) / np.maximum(mask.sum(axis=1), 1)[:, None])[:rows])
+                states.append(encoder.mean_states(captions)[:rows])
                 encoder.forget()
         return cls(
             ids,
@@ -127,13 +125,8 @@ class RidgeSplit:
 
 def read_encoder(manifest: Manifest) -> TokenStateCache | None:
     """MiniLM, where it is installed and the captions were prepared with its tokenizer; otherwise None."""
-    try:
-        encoder = read_bert(ENCODER)
-    except InputError:
-        return None
-    if manifest.tokenizer.sha256 not in encoder.tokenizer_sha256:
-        return None
-    return TokenStateCache(encoder.shape, encoder.params(), "float32")
+    encoder = installed_reader(ENCODER, manifest.tokenizer.sha256)
+    return None if encoder is None else TokenStateCache(encoder.shape, encoder.params(), "float32")
 
 
 class Ridge:

@@ -17,6 +17,8 @@ from data_pipeline.host.typed_values import RULES, Count, Size, parse
 
 SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
+FEWEST_VALIDATION_VIDEOS = 50
+"""A validation split of fewer videos chooses between checkpoints by chance."""
 
 FRAMES: Final = "frames"
 REGIONS: Final = "regions"

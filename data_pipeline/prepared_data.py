@@ -10,15 +10,17 @@ import pathlib
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.graphs.attributes import open_attributes
-from data_pipeline.manifest import MANIFEST_NAME, FeatureStream, Manifest
+from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
 from data_pipeline.text.same_text import text_key
-from data_pipeline.text.vocabulary import published_tokenizers
+from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
 from data_pipeline.text.wordpiece import CONFIG_NAME, find_pretrained
 
 __all__ = [
     "CONFIG_NAME",
+    "FEWEST_VALIDATION_VIDEOS",
     "MANIFEST_NAME",
+    "SMALL_VOCABULARY",
     "FeatureStream",
     "Manifest",
     "Query",

@@ -25,6 +25,7 @@ from data_pipeline.annotations.reading import (
     field,
     find_files,
     read_json,
+    read_json_list,
     read_lines,
     texts_field,
 )
@@ -188,12 +189,7 @@ def read_didemo(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
     check_protocol("didemo", protocol, LEVELS)
     reader = MomentReader(protocol)
     for path, split in split_files(paths, _DIDEMO_FILES):
-        content = read_json(path)
-        if not isinstance(content, list):
-            raise InputError(
-                f"{path}: expected a list of moments, found {type(content).__name__}; use the official file"
-            )
-        for number, record in enumerate(content):
+        for number, record in enumerate(read_json_list(path, "moments")):
             where = f"{path}, record {number}"
             with reader.faults.gathered():
                 reader.note_unread(record, ("video", "description", "times", *_DIDEMO_UNREAD))

@@ -71,6 +71,20 @@ def read_json(path: pathlib.Path) -> Any:
     return parse_json(read_text(path), str(path))
 
 
+def read_json_list(path: pathlib.Path, items: str) -> list[Any]:
+    """The list in a JSON file of a published source, plain or gzip.
+
+    Raises:
+        InputError: as `read_json`, or the file holds something else than a list of these items.
+    """
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise InputError(
+            f"{path}: expected a list of {items}, found {type(content).__name__}; use the official file"
+        )
+    return content
+
+
 def parse_json(text: str, where: str) -> Any:
     """The value of JSON text that stands at ``where``.
 

@@ -14,7 +14,7 @@ from data_pipeline.annotations.reading import (
     field,
     find_beside,
     find_files,
-    read_json,
+    read_json_list,
     read_lines,
     texts_field,
 )
@@ -76,12 +76,7 @@ def _read_texts(files: Sequence[pathlib.Path], languages: Sequence[str]) -> dict
     """Sentences by video and language."""
     texts_of: dict[str, dict[str, list[str]]] = {}
     for path in files:
-        content = read_json(path)
-        if not isinstance(content, list):
-            raise InputError(
-                f"{path}: expected a list of videos, found {type(content).__name__}; use the official file"
-            )
-        for number, record in enumerate(content):
+        for number, record in enumerate(read_json_list(path, "videos")):
             where = f"{path}, record {number}"
             video_id = field(record, "videoID", str, where)
             if video_id in texts_of:

@@ -5,16 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from data_pipeline.annotations.caption import SPLITS, TRAIN, VALIDATION, Video
 from data_pipeline.errors import InputError
+from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS
 from data_pipeline.preparation.runner import CAPTIONS, WITHOUT_ACTION, Count
 from data_pipeline.text.same_text import text_key
-from data_pipeline.text.vocabulary import TokenizerOptions
+from data_pipeline.text.vocabulary import SMALL_VOCABULARY, TokenizerOptions
 from data_pipeline.text.wordpiece import KIND, find_pretrained
 
-FEWEST_VALIDATION_VIDEOS = 50
 _SHARED_TEXTS = 0.1
 _WITHOUT_VERB = 0.5
 _ENCODER = "minilm"
-_SMALL_VOCABULARY = 1000
 
 
 def advice_on(videos: Sequence[Video], counts: Mapping[Count, int]) -> list[str]:
@@ -56,7 +55,7 @@ def tokenizer_advice(options: TokenizerOptions) -> list[str]:
 
     A small vocabulary is that of a language which no published encoder has read.
     """
-    if options.kind == KIND or options.vocabulary_size < _SMALL_VOCABULARY:
+    if options.kind == KIND or options.vocabulary_size < SMALL_VOCABULARY:
         return []
     try:
         find_pretrained(_ENCODER)

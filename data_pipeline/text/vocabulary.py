@@ -14,6 +14,8 @@ from data_pipeline.text.word_vectors import WORD_VECTORS_NAME, read_word_vectors
 from data_pipeline.text.wordpiece import JSON_NAME, KIND, VOCABULARY_NAME, WordPieceTokenizer
 
 _ENDINGS = {**dict.fromkeys(KINDS, (".model",)), KIND: (".json", ".txt")}
+SMALL_VOCABULARY = 1000
+"""A tokenizer with fewer tokens is that of a small language, which no published encoder has read."""
 _MOST_TRAINING_CAPTIONS = 10_000_000
 """A tokenizer is trained on at most this many captions; more would exceed memory and change nothing."""
 

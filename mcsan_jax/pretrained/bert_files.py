@@ -94,6 +94,20 @@ def read_bert(name: str) -> PretrainedBert:
     return PretrainedBert(folder, shape, tuple(tokenizer.sha256 for tokenizer in tokenizers))
 
 
+def installed_reader(name: str, tokenizer_sha256: str) -> PretrainedBert | None:
+    """Returns an encoder if it is installed and reads the tokens of this tokenizer, else None.
+
+    Args:
+        name: as in `find_pretrained`.
+        tokenizer_sha256: the hash of the tokenizer's file, hexadecimal.
+    """
+    try:
+        encoder = read_bert(name)
+    except InputError:
+        return None
+    return encoder if tokenizer_sha256 in encoder.tokenizer_sha256 else None
+
+
 def _read_params(path: pathlib.Path, shape: BertShape) -> dict[str, Any]:
     import safetensors.numpy
 

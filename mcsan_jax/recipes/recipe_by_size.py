@@ -5,20 +5,15 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from data_pipeline.errors import InputError
-from data_pipeline.prepared_data import Manifest
+from data_pipeline.prepared_data import FEWEST_VALIDATION_VIDEOS, SMALL_VOCABULARY, Manifest
 from mcsan_jax.config import Config
-from mcsan_jax.pretrained.bert_files import read_bert
+from mcsan_jax.pretrained.bert_files import installed_reader
 
 _ENCODER = "minilm"
 _BATCH = 128
 """The most videos of a batch, and those of a batch by which the passes over large data are counted."""
 _ROWS = 8
 """A batch is a multiple of it, which most numbers of devices divide."""
-_SMALL_VOCABULARY = 1000
-"""A tokenizer with fewer tokens is that of a small language, for which small vectors will do."""
-_FEW_VIDEOS = 50
-"""A validation split of fewer videos chooses between checkpoints by chance, so that the last one is taken."""
 
 
 def recipe_by_size(
@@ -57,9 +52,9 @@ def _of_text(config: Config, manifest: Manifest, free: Collection[str]) -> dict[
     per_video, tokens = train.captions / train.videos, manifest.tokenizer.size
     may_choose = {"model.context", "model.pretrained"} <= set(free)
     reads_with = config.model.pretrained or (
-        _ENCODER if may_choose and _has_tokens_of(_ENCODER, manifest) else ""
+        _ENCODER if may_choose and installed_reader(_ENCODER, manifest.tokenizer.sha256) else ""
     )
-    small_language = not reads_with and tokens < _SMALL_VOCABULARY
+    small_language = not reads_with and tokens < SMALL_VOCABULARY
     width = 128 if small_language else 256 if train.videos < 10_000 else 512
     # A caption that a frozen encoder reads costs little, any other as much as a video.
     most = 4 if reads_with or train.videos < 1000 else 1
@@ -99,7 +94,7 @@ def _of_training(config: Config, manifest: Manifest, free: Collection[str]) -> d
     epochs = config.train.epochs
     if "train.epochs" in free:
         epochs = max(1, round(max(14 * math.sqrt(videos), 20 * videos / _BATCH) / steps_an_epoch))
-    few = held_out < _FEW_VIDEOS
+    few = held_out < FEWEST_VALIDATION_VIDEOS
     rhythm = "so few choose by chance: the last state is taken" if few else "three evaluations"
     return {
         "train.batch_size": (batch, f"{videos} training videos in {batches} equal batches"),
@@ -113,14 +108,6 @@ def _of_training(config: Config, manifest: Manifest, free: Collection[str]) -> d
             f"{held_out} validation videos; {rhythm}",
         ),
     }
-
-
-def _has_tokens_of(encoder: str, manifest: Manifest) -> bool:
-    """Returns whether the encoder is installed and the captions were prepared with its tokenizer."""
-    try:
-        return manifest.tokenizer.sha256 in read_bert(encoder).tokenizer_sha256
-    except InputError:
-        return False
 
 
 def _free_fields(config: Config, set_by_hand: Collection[str]) -> set[str]:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
+from data_pipeline.batches.batch import VideoBatch
 from mcsan_jax.models.linear_branch import pool_frames
 from mcsan_jax.models.linear_fit import PROBES, TrainingSplit, fit_linear_branch, ranking_loss
 from mcsan_jax.processes import as_in_first
@@ -44,9 +46,12 @@ def fit_to_split(
     cache = states
     if reads_sentences and cache is None:
         cache = make_token_state_cache(experiment, state)
-    pooled = _pooled_frames(experiment, state, split)
+    size = experiment.config.evaluation.encode_batch
+    batches = itertools.islice(split.video_batches(size), -(-MOST_VIDEOS // size))
+    statistics = jax.device_get(state.statistics["frame_statistics"])
+    pooled = np.concatenate([of_batch for _, of_batch in pooled_frames(batches, statistics)])[:MOST_VIDEOS]
     token_ids, owners, sentences = [], [], []
-    for rows, batch in split.caption_batches(experiment.config.evaluation.encode_batch):
+    for rows, batch in split.caption_batches(size):
         real = np.flatnonzero(rows.videos < len(pooled))
         if not len(real):
             break
@@ -54,10 +59,7 @@ def fit_to_split(
         token_ids += [own[known] for own, known in zip(ids, mask, strict=True)]
         owners.append(rows.videos[real])
         if reads_sentences and cache is not None:
-            of_tokens = np.asarray(cache.with_states(batch).token_states)[real]
-            sentences.append(
-                of_tokens.sum(axis=1) / np.maximum(mask.sum(axis=1), 1).astype(np.float32)[:, None]
-            )
+            sentences.append(cache.mean_states(batch)[real])
             if states is None:
                 cache.forget()
     constants = fit_linear_branch(
@@ -144,15 +146,18 @@ def best_share(
     return float(weight / (1.0 + weight))
 
 
-def _pooled_frames(experiment: Experiment, state: TrainState, split: Split) -> Float[np.ndarray, "v d"]:
-    """Returns the mean and the maximum of the standardised frames of each video, of `MOST_VIDEOS` at most."""
-    statistics = jax.device_get(state.statistics["frame_statistics"])
-    pooled = []
-    size = experiment.config.evaluation.encode_batch
-    for ids, batch in itertools.islice(split.video_batches(size), -(-MOST_VIDEOS // size)):
+def pooled_frames(
+    batches: Iterable[tuple[Sequence[str], VideoBatch]], statistics: Mapping[str, Any]
+) -> Iterator[tuple[Sequence[str], Float[np.ndarray, "v inputs"]]]:
+    """Yields the ids of each batch's videos, and the mean and the maximum of their standardised frames.
+
+    Args:
+        batches: videos, as `SplitReader.video_batches` gives them.
+        statistics: ``mean`` and ``std`` of training frames [d].
+    """
+    for ids, batch in batches:
         frames = (np.asarray(batch.frames, np.float64) - statistics["mean"]) / statistics["std"]
-        pooled.append(pool_frames(frames, np.asarray(batch.frame_mask))[: len(ids)])
-    return np.concatenate(pooled)[:MOST_VIDEOS]
+        yield ids, pool_frames(frames, np.asarray(batch.frame_mask))[: len(ids)]
 
 
 def _with_constants(state: TrainState, constants: dict[str, np.ndarray]) -> TrainState:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.models.bert import Bert, BertShape
@@ -60,6 +61,12 @@ class TokenStateCache:
         states = np.zeros((*ids.shape, self._width), np.float32)
         states[mask] = np.concatenate([self._states[key] for key in keys])
         return dataclasses.replace(texts, token_states=states)
+
+    def mean_states(self, texts: TextBatch) -> Float[np.ndarray, "t d"]:
+        """Returns the mean of the states of each caption's tokens, float32; zero for a caption without tokens."""
+        counts = np.asarray(texts.token_mask).sum(axis=1)
+        states = np.asarray(self.with_states(texts).token_states)
+        return states.sum(axis=1) / np.maximum(counts, 1).astype(np.float32)[:, None]
 
     def forget(self) -> None:
         """Drops what is remembered."""
