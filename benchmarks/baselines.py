@@ -130,7 +130,7 @@ def read_encoder(manifest: Manifest) -> TokenStateCache | None:
 
 
 class Ridge:
-    """From pooled frames to what the captions say: the closed form of the model's linear branch, alone.
+    """From pooled frames to what the captions say: as the model's linear branch, but with plain cosines.
 
     Args:
         train: the videos and captions to fit.
@@ -146,7 +146,8 @@ class Ridge:
         fitted = fit_linear_branch(
             TrainingSplit(
                 train.pooled, tokens, train.owners, train.states, vocabulary_size, train.pooled.shape[1] // 2
-            )
+            ),
+            corrects_hubs=False,
         )
         self.words_share = float(fitted["words_share"])
         self._constants = {

@@ -1,36 +1,30 @@
 """This module fits the linear branch in closed form: ridge regression from pooled frames to what captions say.
 
 The targets of a video are the TF-IDF vector of all its captions' tokens and, where a frozen published encoder reads
-captions, the mean of their sentence vectors. Each map has the penalty whose leave-one-out predictions point best to
-their targets; the two are mixed by the share that makes the leave-one-out ranking of the training videos most likely.
+captions, the mean of their sentence vectors. `mcsan_jax.models.ridge_map` fits either; the two are mixed by a share
+under which the leave-one-out ranking of the training videos is likely.
 """
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from mcsan_jax.models.linear_branch import LINEAR_WIDTH
-
-Rows = Any
-"""Vectors in the space of targets [row, target], a sparse array or a dense one."""
+from mcsan_jax.models.ridge_map import better_map, ranking_loss, squares
 
 MINIMUM_VIDEOS = 2
 """A token counts where the captions of so many training videos have it."""
-PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-4, 4))
-"""Candidates for the penalty, in units of an input's sum of squares."""
-WORD_WEIGHTS = (0.25, 0.5, 1.0, 2.0, 4.0)
+WORD_WEIGHTS = tuple(np.geomspace(0.0625, 8.0, 22))
 """Candidates for the weight of words against sentences, both in units of the spread of their scores."""
-TEMPERATURES = tuple(np.geomspace(0.125, 4.0, 16))
-"""Candidates for the temperature of scores whose standard deviation is one."""
-PROBES = 512
-"""So many training videos, each with its first caption, choose between the candidates above."""
-_CLEARLY = 0.99
-"""The loss of the better map is at most this share of the other's."""
+_PRIOR_WEIGHT = 0.5
+"""The most probable weight before any score was seen: TF-IDF says less than a published encoder."""
+_DOUBT = 0.6
+"""Standard deviation of the logarithm of that weight."""
+_WITNESSES = 25
+"""Probes count as so many at most: they say more of the training split than of other videos."""
 _SMALL = 1e-12
 
 
@@ -75,10 +69,14 @@ class TrainingSplit:
         return _counted(first, np.arange(len(first)), len(first), self.vocabulary_size)
 
 
-def fit_linear_branch(split: TrainingSplit) -> dict[str, np.ndarray]:
+def fit_linear_branch(split: TrainingSplit, corrects_hubs: bool = True) -> dict[str, np.ndarray]:
     """The constants of a `LinearBranch`, but for its share of the fused score, which is zero.
 
     A split of a single video, or one whose videos all look alike, gives maps that are zero.
+
+    Args:
+        split: the training split.
+        corrects_hubs: as `fit_map` takes it; without it the branch is a plain ridge regression.
     """
     mean, deviation = split.pooled.mean(axis=0), split.pooled.std(axis=0)
     # An input that hardly varies says nothing, and would be blown up.
@@ -88,12 +86,15 @@ def fit_linear_branch(split: TrainingSplit) -> dict[str, np.ndarray]:
     weights = token_weights(counts)
     documents = tf_idf(counts, weights)
     width = min(inputs.shape[1], LINEAR_WIDTH)
-    words = _better_map(inputs, split.means, documents, tf_idf(split.first_tokens(), weights), width)
+    first_documents = tf_idf(split.first_tokens(), weights)
+    words = better_map(inputs, split.means, documents, first_documents, width, corrects_hubs)
     constants = {
         "frames_mean": mean,
         "token_weights": weights,
         "frames_to_words": _padded(scale[:, None] * words.weights, width),
         "tokens_to_words": _padded(words.basis, width),
+        "words_by_texts": _padded(words.by_texts, width, width),
+        "words_by_videos": _padded(words.by_videos, width, width),
         "words_share": np.ones(()),
         "share": np.zeros(()),
     }
@@ -103,11 +104,13 @@ def fit_linear_branch(split: TrainingSplit) -> dict[str, np.ndarray]:
         sentence_mean = directions.mean(axis=0, dtype=np.float64)
         per_video = split.mean_over_captions(directions)
         first = _unit(directions[split.first_captions] - sentence_mean)
-        sentences = _better_map(inputs, split.means, per_video, first, width)
+        sentences = better_map(inputs, split.means, per_video, first, width, corrects_hubs)
         constants |= {
             "sentence_mean": sentence_mean,
             "frames_to_sentences": _padded(scale[:, None] * sentences.weights, width),
             "states_to_sentences": _padded(sentences.basis, width),
+            "sentences_by_texts": _padded(sentences.by_texts, width, width),
+            "sentences_by_videos": _padded(sentences.by_videos, width, width),
             "words_share": np.asarray(_words_share(words.probe_scores, sentences.probe_scores)),
         }
     return constants
@@ -123,148 +126,24 @@ def tf_idf(counts: scipy.sparse.csr_array, weights: Float[np.ndarray, " token"])
     """Unit vectors along ``ln(1 + count) · weight`` [row, token]; a row without a known token is zero."""
     values = np.log1p(counts.data) * weights[counts.indices]
     rows = scipy.sparse.csr_array((values, counts.indices, counts.indptr), counts.shape)
-    lengths = np.sqrt(_squares(rows))
+    lengths = np.sqrt(squares(rows))
     return (scipy.sparse.diags_array(1.0 / np.maximum(lengths, _SMALL)) @ rows).tocsr()
 
 
-@dataclasses.dataclass(frozen=True)
-class RidgeMap:
-    """A ridge regression of reduced rank: ``inputs @ weights`` are the coordinates of the prediction in `basis`.
-
-    Attributes:
-        weights: [d, r].
-        basis: orthonormal columns in the space of targets [target, r].
-        penalty: the chosen one, in units of an input's sum of squares.
-        agreement: mean leave-one-out cosine of prediction and target, both without the mean of the other targets.
-        probe_scores: leave-one-out cosines of some videos with the first captions of all of these [probe, probe].
-    """
-
-    weights: Float[np.ndarray, "d r"]
-    basis: Float[np.ndarray, "target r"]
-    penalty: float
-    agreement: float
-    probe_scores: Float[np.ndarray, "probe probe"]
-
-
-def fit_map(inputs: Float[np.ndarray, "v d"], targets: Rows, captions: Rows, width: int) -> RidgeMap:
-    """Fits ``targets − mean`` by inputs of zero mean.
-
-    With the singular value decomposition ``U S Vᵀ`` of the inputs, the fit of a penalty λ is ``F = U D Uᵀ Y`` with
-    ``D = S² / (S² + λ)``, and what it would be for a video that is left out follows from its leverage
-    ``h = 1/v + Σ_k D_k U_k²`` (the first term is that of the mean): ``y − (y − f) / (1 − h)``.
-
-    Args:
-        inputs: pooled frames [v, d].
-        targets: of each video [v, target].
-        captions: unit vector of a caption of each video [v, target].
-        width: coordinates that are kept: the directions in which predictions vary most.
-    """
-    count = len(inputs)
-    left, singular = _left_singular(inputs)
-    if count < 3 or not len(singular):
-        dim, size = inputs.shape[1], targets.shape[1]
-        return RidgeMap(np.zeros((dim, 0)), np.zeros((size, 0)), PENALTIES[-1], 0.0, np.zeros((0, 0)))
-    mean = np.asarray(targets.mean(axis=0)).ravel()
-    projected = np.asarray(left.T @ targets)
-    gram = projected @ projected.T
-    own = np.asarray(targets @ projected.T) - projected @ mean
-    squared = _squares(targets) - 2.0 * np.asarray(targets @ mean) + mean @ mean
-    unit_penalty = np.sum(singular**2) / inputs.shape[1]
-
-    def left_out(penalty: float) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        shrink = singular**2 / (singular**2 + penalty * unit_penalty)
-        fitted = left * shrink
-        fit_own, fit_fit = _row_products(fitted, own), _row_products(fitted @ gram, fitted)
-        # The prediction for a video left out, without the mean of the others, is of_own · y + of_fit · f.
-        of_fit = 1.0 / np.maximum(1.0 - 1.0 / count - _row_products(fitted, left), _SMALL)
-        of_own = 1.0 + 1.0 / (count - 1) - of_fit
-        length = of_own**2 * squared + 2.0 * of_own * of_fit * fit_own + of_fit**2 * fit_fit
-        length = np.sqrt(np.maximum(length, _SMALL**2))
-        cosines = (of_own * squared + of_fit * fit_own) / (length * np.sqrt(np.maximum(squared, _SMALL**2)))
-        return float(cosines.mean()), shrink, of_own, of_fit, length
-
-    tried = {penalty: left_out(penalty) for penalty in PENALTIES}
-    penalty = max(tried, key=lambda each: tried[each][0])
-    agreement, shrink, of_own, of_fit, length = tried[penalty]
-
-    probes = np.unique(np.linspace(0, count - 1, PROBES).round().astype(int))
-    heard = captions[probes]
-    with_own = _dense(targets[probes] @ heard.T) - np.asarray(heard @ mean)[None]
-    with_fit = (left[probes] * shrink) @ np.asarray(projected @ heard.T)
-    scores = of_own[probes, None] * with_own + of_fit[probes, None] * with_fit
-
-    values, directions = scipy.linalg.eigh(shrink[:, None] * gram * shrink[None])
-    kept = np.flatnonzero(values > 1e-10 * max(values[-1], _SMALL))[::-1][:width]
-    basis = projected.T @ (shrink[:, None] * directions[:, kept]) / np.sqrt(values[kept])
-    to_left = inputs.T @ left / singular**2
-    return RidgeMap(
-        to_left @ (shrink[:, None] * (projected @ basis)),
-        basis,
-        penalty,
-        agreement,
-        scores / length[probes, None],
-    )
-
-
-def _better_map(
-    inputs: Float[np.ndarray, "v d"], means: int, targets: Rows, captions: Rows, width: int
-) -> RidgeMap:
-    """The map of the first inputs, unless that of all ranks the training videos left out clearly better."""
-    first = fit_map(inputs[:, :means], targets, captions, width)
-    weights = np.zeros((inputs.shape[1], first.weights.shape[1]))
-    weights[:means] = first.weights
-    first = dataclasses.replace(first, weights=weights)
-    if means == inputs.shape[1]:
-        return first
-    whole = fit_map(inputs, targets, captions, width)
-    return whole if _left_out_loss(whole) < _CLEARLY * _left_out_loss(first) else first
-
-
-def _left_out_loss(fitted: RidgeMap) -> float:
-    scores = fitted.probe_scores
-    if not scores.size or scores.std() < _SMALL:
-        return np.inf
-    return ranking_loss(scores / scores.std(), np.eye(len(scores), dtype=bool))
-
-
-def _left_singular(inputs: Float[np.ndarray, "v d"]) -> tuple[np.ndarray, np.ndarray]:
-    """Left singular vectors [v, k] and singular values [k] of the inputs, those that are not zero."""
-    videos, dim = inputs.shape
-    small = inputs @ inputs.T if videos <= dim else inputs.T @ inputs
-    values, vectors = scipy.linalg.eigh(small)
-    kept = values > 1e-10 * max(values[-1], _SMALL)
-    singular, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    return (vectors if videos <= dim else inputs @ vectors / singular), singular
-
-
 def _words_share(words: Float[np.ndarray, "p p"], sentences: Float[np.ndarray, "p p"]) -> float:
-    """Share of the words in the score, by that of `WORD_WEIGHTS` under which each probe's caption is most likely."""
+    """Share of the words in the score, by that of `WORD_WEIGHTS` of greatest posterior probability."""
     if not words.size or min(words.std(), sentences.std()) < _SMALL:
         # A map that tells nothing apart has no share.
         return 0.5 if not words.size else float(words.std() > sentences.std())
     spreads = float(words.std()), float(sentences.std())
-    losses = {
-        weight: ranking_loss(
-            (weight * words / spreads[0] + sentences / spreads[1]) / np.hypot(weight, 1.0),
-            np.eye(len(words), dtype=bool),
-        )
-        for weight in WORD_WEIGHTS
-    }
+    own = np.eye(len(words), dtype=bool)
+    losses = {}
+    for weight in WORD_WEIGHTS:
+        mixed = (weight * words / spreads[0] + sentences / spreads[1]) / np.hypot(weight, 1.0)
+        doubt = np.log(weight / _PRIOR_WEIGHT) ** 2 / (2.0 * _DOUBT**2)
+        losses[weight] = min(len(own), _WITNESSES) * ranking_loss(mixed, own) + doubt
     weight = min(losses, key=lambda each: losses[each])
     return (weight / spreads[0]) / (weight / spreads[0] + 1.0 / spreads[1])
-
-
-def ranking_loss(scores: Float[np.ndarray, "v t"], relevant: Bool[np.ndarray, "v t"]) -> float:
-    """Mean cross-entropy of finding what is relevant, by rows and by columns, at the temperature that suits it best."""
-    least = np.finfo(np.float64).tiny
-    ways = [(scores - scores.max(axis=axis, keepdims=True), axis) for axis in (0, 1)]
-    losses = np.zeros(len(TEMPERATURES))
-    for below_best, axis in ways:
-        for number, temperature in enumerate(TEMPERATURES):
-            chances = np.exp(below_best / temperature)
-            found = np.sum(chances, axis=axis, where=relevant)
-            losses[number] -= np.mean(np.log(np.maximum(found, least) / chances.sum(axis=axis))) / 2.0
-    return float(losses.min())
 
 
 def _counted(
@@ -281,19 +160,8 @@ def _unit(vectors: Float[np.ndarray, "row d"]) -> Float[np.ndarray, "row d"]:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _SMALL)
 
 
-def _padded(columns: Float[np.ndarray, "row some"], width: int) -> Float[np.ndarray, "row width"]:
-    return np.pad(columns, ((0, 0), (0, width - columns.shape[1])))
-
-
-def _squares(rows: Rows) -> Float[np.ndarray, " row"]:
-    return np.asarray((rows * rows).sum(axis=1)).ravel()
-
-
-def _row_products(
-    one: Float[np.ndarray, "row k"], other: Float[np.ndarray, "row k"]
-) -> Float[np.ndarray, " row"]:
-    return np.einsum("vk,vk->v", one, other)
-
-
-def _dense(rows: Any) -> Float[np.ndarray, "row column"]:
-    return rows.toarray() if scipy.sparse.issparse(rows) else np.asarray(rows)
+def _padded(
+    columns: Float[np.ndarray, "row some"], width: int, height: int | None = None
+) -> Float[np.ndarray, "height width"]:
+    missing = 0 if height is None else height - len(columns)
+    return np.pad(columns, ((0, missing), (0, width - columns.shape[1])))

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 
 from data_pipeline.batches.batch import VideoBatch
 from mcsan_jax.models.linear_branch import pool_frames
-from mcsan_jax.models.linear_fit import PROBES, TrainingSplit, fit_linear_branch, ranking_loss
+from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
+from mcsan_jax.models.ridge_map import PROBES, ranking_loss
 from mcsan_jax.processes import as_in_first
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.duplicates import relevant_pairs
@@ -112,7 +113,7 @@ def prior_weight(videos: int, captions: int) -> float:
 
     It falls with the captions. A network that saw fewer than 50 videos knows hardly anything of others.
     """
-    by_captions, by_videos = np.sqrt(1500.0 / max(captions, 1)), (50.0 / max(videos, 1)) ** 2
+    by_captions, by_videos = np.sqrt(3000.0 / max(captions, 1)), (50.0 / max(videos, 1)) ** 2
     return float(np.clip(max(by_captions, by_videos), 0.1, 4.0))
 
 

@@ -66,3 +66,32 @@ def agreement(inputs: np.ndarray, targets: np.ndarray, penalty: float) -> float:
         target = targets[video] - targets[others].mean(axis=0)
         cosines.append(unit(prediction) @ unit(target))
     return float(np.mean(cosines))
+
+
+def metric(rows: np.ndarray, shrinkage: float) -> np.ndarray:
+    """The mean of ``x xᵀ``, scaled to a mean eigenvalue of one, with a share of the identity."""
+    size = rows.shape[1]
+    moments = np.zeros((size, size))
+    for row in rows:
+        for one in range(size):
+            for other in range(size):
+                moments[one, other] += row[one] * row[other] / len(rows)
+    eigenvalue = sum(moments[one, one] for one in range(size)) / size
+    return (moments / eigenvalue + shrinkage * np.eye(size)) / (1.0 + shrinkage)
+
+
+def corrected(
+    scores: np.ndarray,
+    predictions: np.ndarray,
+    captions: np.ndarray,
+    by_texts: np.ndarray,
+    by_videos: np.ndarray,
+) -> np.ndarray:
+    """Scores over the lengths of predictions and captions, given in coordinates, under two metrics."""
+    result = np.zeros(scores.shape)
+    for video, prediction in enumerate(predictions):
+        for text, caption in enumerate(captions):
+            lengths = math.sqrt(prediction @ by_texts @ prediction), math.sqrt(caption @ by_videos @ caption)
+            # A vector of zeros has nothing to be divided.
+            result[video, text] = scores[video, text] / (lengths[0] or 1.0) / (lengths[1] or 1.0)
+    return result

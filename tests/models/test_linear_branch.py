@@ -16,7 +16,21 @@ def draw_constants(branch: LinearBranch) -> Any:
     draw = np.random.default_rng(0)
     frames, mask = jnp.zeros((1, 1, FRAME_DIM)), jnp.ones((1, 1), bool)
     shapes = jax.eval_shape(lambda: branch.init(jax.random.key(0), frames, mask, method=branch.encode_videos))
-    return jax.tree.map(lambda leaf: np.float32(np.abs(draw.normal(size=leaf.shape)) % 1.0), shapes)
+    drawn = jax.tree.map(lambda leaf: np.float32(np.abs(draw.normal(size=leaf.shape)) % 1.0), shapes)
+    for name, value in drawn["statistics"].items():
+        if "_by_" in name:
+            drawn["statistics"][name] = value @ value.T + np.eye(len(value), dtype=np.float32)
+    return drawn
+
+
+def over_length(vector: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """A vector over its length under a metric."""
+    squared = sum(
+        vector[one] * metric[one, other] * vector[other]
+        for one in range(len(vector))
+        for other in range(len(vector))
+    )
+    return vector / np.sqrt(squared)
 
 
 def encoded(branch: LinearBranch, side: str, variables: Any, *given: np.ndarray) -> np.ndarray:
@@ -63,12 +77,13 @@ def test_texts_are_those_of_plain_loops(sentence_dim: int) -> None:
         vector = sum(
             held["token_weights"][token] / length * held["tokens_to_words"][token] for token in tokens
         )
-        parts = [held["words_share"] * vector]
+        parts = [held["words_share"] * over_length(vector, held["words_by_videos"])]
         if sentence_dim:
             mean = np.float64(states[text][mask[text]]).mean(axis=0)
             direction = mean / np.linalg.norm(mean) - held["sentence_mean"]
             direction /= np.linalg.norm(direction)
-            parts.append((1 - held["words_share"]) * (direction @ held["states_to_sentences"]))
+            vector = over_length(direction @ held["states_to_sentences"], held["sentences_by_videos"])
+            parts.append((1 - held["words_share"]) * vector)
         expected.append(np.concatenate(parts))
     found = encoded(branch, "encode_texts", variables, ids, mask, states)
     np.testing.assert_allclose(found[:3], expected, atol=1e-6, rtol=0)
@@ -87,9 +102,10 @@ def test_videos_are_those_of_plain_loops(sentence_dim: int) -> None:
     expected = []
     for clip, length in zip(np.float64(frames), lengths, strict=True):
         pooled = np.concatenate([clip[:length].mean(axis=0), clip[:length].max(axis=0)]) - held["frames_mean"]
-        sides = [pooled @ held["frames_to_words"]]
-        sides += [pooled @ held["frames_to_sentences"]] if sentence_dim else []
-        expected.append(np.concatenate([side / np.linalg.norm(side) for side in sides]))
+        sides = [over_length(pooled @ held["frames_to_words"], held["words_by_texts"])]
+        if sentence_dim:
+            sides.append(over_length(pooled @ held["frames_to_sentences"], held["sentences_by_texts"]))
+        expected.append(np.concatenate(sides))
     found = encoded(branch, "encode_videos", variables, frames, mask)
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 

@@ -7,18 +7,10 @@ import pytest
 import scipy.sparse
 from jaxtyping import Float
 
-from mcsan_jax.models import linear_fit
+from mcsan_jax.models import ridge_map
 from mcsan_jax.models.linear_branch import LinearBranch
-from mcsan_jax.models.linear_fit import (
-    PENALTIES,
-    RidgeMap,
-    TrainingSplit,
-    fit_linear_branch,
-    fit_map,
-    ranking_loss,
-    tf_idf,
-    token_weights,
-)
+from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch, tf_idf, token_weights
+from mcsan_jax.models.ridge_map import PENALTIES, SHRINKAGE, RidgeMap, fit_map, ranking_loss
 from tests.models import plain_linear_fit as plain
 
 VOCABULARY = 23
@@ -67,12 +59,14 @@ def plain_targets(split: TrainingSplit) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted_words(
-    split: TrainingSplit, width: int = WIDTH
+    split: TrainingSplit, width: int = WIDTH, corrects_hubs: bool = True
 ) -> tuple[RidgeMap, np.ndarray, np.ndarray, np.ndarray]:
     """The map of words, its inputs, targets and captions."""
     inputs, (targets, captions) = plain.standardised(split.pooled), plain_targets(split)
     return (
-        fit_map(inputs, scipy.sparse.csr_array(targets), scipy.sparse.csr_array(captions), width),
+        fit_map(
+            inputs, scipy.sparse.csr_array(targets), scipy.sparse.csr_array(captions), width, corrects_hubs
+        ),
         inputs,
         targets,
         captions,
@@ -90,15 +84,23 @@ def test_tf_idf_is_that_of_plain_loops() -> None:
     assert weights[VOCABULARY - 1] == weights[0] == 0.0
 
 
+@pytest.mark.parametrize("corrects_hubs", [True, False])
 @pytest.mark.parametrize(("videos", "dim"), [(12, 5), (7, 12), (4, 3)])
-def test_videos_left_out_are_as_if_they_were_never_seen(videos: int, dim: int) -> None:
-    found, inputs, targets, captions = fitted_words(draw_split(videos, dim))
+def test_videos_left_out_are_as_if_they_were_never_seen(videos: int, dim: int, corrects_hubs: bool) -> None:
+    found, inputs, targets, captions = fitted_words(draw_split(videos, dim), corrects_hubs=corrects_hubs)
     unit = plain.unit_penalty(inputs)
     agreements = {penalty: plain.agreement(inputs, targets, penalty * unit) for penalty in PENALTIES}
     assert found.penalty == max(agreements, key=lambda each: agreements[each])
     assert found.agreement == pytest.approx(agreements[found.penalty], abs=1e-9)
     left_out = plain.left_out_predictions(inputs, targets, found.penalty * unit)
-    expected = np.array([plain.unit(prediction) for prediction in left_out]) @ captions.T
+    predictions = np.array([plain.unit(prediction) for prediction in left_out])
+    expected = predictions @ captions.T
+    if corrects_hubs:
+        sides = predictions @ found.basis, captions @ found.basis
+        metrics = plain.metric(sides[1], SHRINKAGE), plain.metric(sides[0], SHRINKAGE)
+        np.testing.assert_allclose(found.by_texts, metrics[0], atol=1e-9, rtol=0)
+        np.testing.assert_allclose(found.by_videos, metrics[1], atol=1e-9, rtol=0)
+        expected = plain.corrected(expected, *sides, *metrics)
     np.testing.assert_allclose(found.probe_scores, expected, atol=1e-9, rtol=0)
 
 
@@ -119,11 +121,12 @@ def test_a_narrow_basis_keeps_what_varies_most() -> None:
     np.testing.assert_allclose(inputs @ found.weights @ found.basis.T, best, atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("corrects_hubs", [True, False])
 @pytest.mark.parametrize("sentence_dim", [0, 4])
-def test_the_branch_scores_as_the_closed_form(sentence_dim: int) -> None:
+def test_the_branch_scores_as_the_closed_form(sentence_dim: int, corrects_hubs: bool) -> None:
     """Constants, encoders and all: the scores of videos and captions that were not trained on."""
     split = draw_split(14, 6, sentence_dim)
-    constants = fit_linear_branch(split)
+    constants = fit_linear_branch(split, corrects_hubs)
     assert constants["share"] == 0.0
     draw = np.random.default_rng(5)
     # Their mean and their maximum are the six inputs.
@@ -137,13 +140,14 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int) -> None:
     share = float(constants["words_share"])
     expected = share * plain_scores(
         split,
-        plain_targets(split)[0],
+        plain_targets(split),
         frames,
         lengths,
         [
             plain.tf_idf(documents(split), ids[row, :count].tolist(), VOCABULARY, counts=False)
             for row, count in enumerate(counts)
         ],
+        corrects_hubs,
     )
     if sentence_dim:
         assert 0.0 < share < 1.0
@@ -151,15 +155,17 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int) -> None:
         directions = np.array([plain.unit(vector) for vector in split.sentences])
         centre = directions.mean(axis=0)
         per_video = np.array([directions[split.owners == video].mean(axis=0) for video in range(14)])
+        first = np.array([plain.unit(directions[CAPTIONS * video] - centre) for video in range(14)])
         expected += (1.0 - share) * plain_scores(
             split,
-            per_video,
+            (per_video, first),
             frames,
             lengths,
             [
                 plain.unit(plain.unit(states[row, :count].mean(axis=0)) - centre)
                 for row, count in enumerate(counts)
             ],
+            corrects_hubs,
         )
     else:
         assert share == 1.0
@@ -178,12 +184,18 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int) -> None:
 
 def plain_scores(
     split: TrainingSplit,
-    targets: Float[np.ndarray, "v target"],
+    of_training: tuple[Float[np.ndarray, "v target"], Float[np.ndarray, "v target"]],
     frames: Float[np.ndarray, "n f d"],
     lengths: np.ndarray,
     captions: list[np.ndarray],
+    corrects_hubs: bool,
 ) -> np.ndarray:
-    """Cosines of what a ridge regression predicts of new videos, at the penalty that suits the old ones best."""
+    """Cosines of what a ridge regression predicts of new videos, at the penalty that suits the old ones best.
+
+    With corrected hubs, the lengths are measured by the first captions of the training videos and by the predictions
+    for these, each left out.
+    """
+    targets, first = of_training
     inputs = plain.standardised(split.pooled)
     unit = plain.unit_penalty(inputs)
     penalty = max(PENALTIES, key=lambda each: plain.agreement(inputs, targets, each * unit))
@@ -195,7 +207,14 @@ def plain_scores(
         inputs_of_clip = np.concatenate([clip[:length].mean(axis=0), clip[:length].max(axis=0)])
         new = (inputs_of_clip - split.pooled.mean(axis=0)) * scale
         rows.append(plain.unit(new @ weights))
-    return np.array(rows) @ np.array(captions).T
+    scores = np.array(rows) @ np.array(captions).T
+    if not corrects_hubs:
+        return scores
+    _, values, right = np.linalg.svd(inputs @ weights, full_matrices=False)
+    basis = right[values > 1e-9].T
+    left_out = [plain.unit(row) for row in plain.left_out_predictions(inputs, targets, penalty * unit)]
+    metrics = plain.metric(first @ basis, SHRINKAGE), plain.metric(np.array(left_out) @ basis, SHRINKAGE)
+    return plain.corrected(scores, np.array(rows) @ basis, np.array(captions) @ basis, *metrics)
 
 
 @pytest.mark.parametrize("case", ["one video", "two videos", "all alike", "no token twice"])
@@ -258,7 +277,7 @@ def test_sentences_in_float32_give_the_same_map() -> None:
 
 
 def test_the_ranking_loss_is_that_of_plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear_fit, "TEMPERATURES", (0.5, 2.0))
+    monkeypatch.setattr(ridge_map, "TEMPERATURES", (0.5, 2.0))
     scores = np.random.default_rng(0).normal(size=(3, 4))
     relevant = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], bool)
     losses = []

@@ -152,7 +152,7 @@ TRAINING = (
     ),
     Mutant(
         "the mean target knows the video that is left out",
-        "mcsan_jax/models/linear_fit.py",
+        "mcsan_jax/models/ridge_map.py",
         "1.0 - 1.0 / count - _row_products(fitted, left)",
         "1.0 - _row_products(fitted, left)",
         ("models/test_linear_fit.py",),

@@ -127,13 +127,13 @@ def test_a_score_that_tells_nothing_apart_has_no_say() -> None:
 
 
 def test_the_prior_falls_with_the_captions() -> None:
-    found = [prior_weight(1000, captions) for captions in (0, 1, 375, 1500, 6000, 10**7)]
+    found = [prior_weight(1000, captions) for captions in (0, 1, 750, 3000, 12000, 10**7)]
     assert found == [4.0, 4.0, 2.0, 1.0, 0.5, 0.1]
 
 
 def test_few_videos_leave_the_score_to_the_closed_form() -> None:
-    assert [prior_weight(videos, 1500) for videos in (0, 25, 50, 100)] == [4.0, 4.0, 1.0, 1.0]
-    assert 1.0 < prior_weight(40, 1500) < 2.0
+    assert [prior_weight(videos, 3000) for videos in (0, 25, 50, 100)] == [4.0, 4.0, 1.0, 1.0]
+    assert 1.0 < prior_weight(40, 3000) < 2.0
 
 
 class Validates:
