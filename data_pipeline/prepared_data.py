@@ -7,6 +7,7 @@ A model takes its data from here, and beside it only words (`errors`, `levels`),
 import dataclasses
 import pathlib
 
+from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.graphs.attributes import open_attributes
@@ -22,6 +23,7 @@ __all__ = [
     "MANIFEST_NAME",
     "SMALL_VOCABULARY",
     "FeatureStream",
+    "GivenVideos",
     "Manifest",
     "Query",
     "QueryParser",

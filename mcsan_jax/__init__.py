@@ -13,11 +13,11 @@ __all__ = [
     "EvaluationOptions",
     "EvaluationRecord",
     "InputError",
+    "Mcsan",
     "RunFolder",
     "Searcher",
     "compare_runs",
     "evaluate",
-    "explain",
     "load_config",
     "open_run",
     "train",
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcsan_jax.evaluate_run import EvaluationOptions
     from mcsan_jax.evaluate_run import evaluate_run as evaluate
     from mcsan_jax.models.mcsan import MCSAN
-    from mcsan_jax.retrieval.explain import explain
+    from mcsan_jax.retrieval.model import Mcsan
     from mcsan_jax.retrieval.searcher import Searcher
     from mcsan_jax.runs.comparison import compare_runs
     from mcsan_jax.runs.folder import RunFolder
@@ -44,11 +44,11 @@ else:
         "EvaluationRecord": ("mcsan_jax.runs.record", "EvaluationRecord"),
         "InputError": ("data_pipeline.errors", "InputError"),
         "MCSAN": ("mcsan_jax.models.mcsan", "MCSAN"),
+        "Mcsan": ("mcsan_jax.retrieval.model", "Mcsan"),
         "RunFolder": ("mcsan_jax.runs.folder", "RunFolder"),
         "Searcher": ("mcsan_jax.retrieval.searcher", "Searcher"),
         "compare_runs": ("mcsan_jax.runs.comparison", "compare_runs"),
         "evaluate": ("mcsan_jax.evaluate_run", "evaluate_run"),
-        "explain": ("mcsan_jax.retrieval.explain", "explain"),
         "load_config": ("mcsan_jax.config_files", "load_config"),
         "open_run": ("mcsan_jax.runs.open", "open_run"),
         "train": ("mcsan_jax.train_run", "train_run"),

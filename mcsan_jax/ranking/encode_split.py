@@ -63,12 +63,17 @@ class FoilRows(Protocol):
 
 
 @runtime_checkable
-class Split(Protocol):
-    """A split can be read through, in an order that never changes."""
+class Videos(Protocol):
+    """Videos can be read through, in an order that never changes."""
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
         """Yields all videos, in padded batches, with the ids of the real rows."""
         ...
+
+
+@runtime_checkable
+class Split(Videos, Protocol):
+    """A split can be read through, in an order that never changes."""
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
         """Yields all captions of all videos, in padded batches."""
@@ -222,7 +227,7 @@ def encode_split(
 
 
 def encode_videos(
-    encoders: Encoders, variables: Variables, split: Split, size: int, name: str
+    encoders: Encoders, variables: Variables, split: Videos, size: int, name: str
 ) -> EncodedVideos:
     """Encodes all videos of a split; the arguments are those of `encode_split`.
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from data_pipeline.levels import NODE_LEVELS
 from data_pipeline.prepared_data import Query
-from mcsan_jax.retrieval.searcher import Searcher
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, frame_weights
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.scoring.vectors import product
 
 
@@ -67,35 +67,49 @@ class Explanation:
     linear: LinearExplanation | None
 
 
-def explain(searcher: Searcher, text: str, video: str) -> Explanation:
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A text and a video, encoded and scored, as an explanation reads them.
+
+    Attributes:
+        query: the parsed text.
+        texts: the encoded text, alone or as the first of a batch.
+        linear_tokens: what each of its tokens adds to the linear branch: for words [w, r], for sentences [w, q].
+        video: id of the video.
+        videos: the encoded video, alone or as the first of several.
+        seconds: time of each of its frames [f]; empty where unknown.
+        scores: of the two, by component.
+    """
+
+    query: Query
+    texts: NormalisedTexts
+    linear_tokens: tuple[np.ndarray, np.ndarray]
+    video: str
+    videos: NormalisedVideos
+    seconds: np.ndarray
+    scores: dict[str, float]
+
+
+def explain_pair(pair: Pair, smoothing: float) -> Explanation:
     """Explains the score of a text and a video.
 
     Args:
-        searcher: holds the video.
-        text: any; it need not be a caption.
-        video: its id.
-
-    Raises:
-        InputError: the text is empty, or there is no such video.
+        pair: both of them.
+        smoothing: λ of the frame attention.
     """
-    row = searcher.row_of(video)
-    (query,) = searcher.parser.parse([text])
-    normalised = searcher.videos.collection.take(np.array([row]), 1)
-    texts = searcher.encode([query])
-    frames = max((_frame_count(of_level) for of_level in normalised.frames.values()), default=0)
-    smoothing = searcher.config.similarity.smoothing
+    query, videos = pair.query, pair.videos
+    frames = max((_frame_count(of_level) for of_level in videos.frames.values()), default=0)
     levels = {
         level: _explain_level(
-            normalised.frames[level], texts.nodes[level].queries, query.phrases[level], smoothing, frames
+            videos.frames[level], pair.texts.nodes[level].queries, query.phrases[level], smoothing, frames
         )
         for level in NODE_LEVELS
-        if level in texts.nodes and query.phrases[level]
+        if level in pair.texts.nodes and query.phrases[level]
     }
-    scores = {name: float(of_videos[row]) for name, of_videos in searcher.scores(text).items()}
     linear = None
-    if normalised.linear is not None:
-        linear = _explain_linear(np.asarray(normalised.linear)[0], *searcher.linear_tokens(query), query)
-    return Explanation(query.caption.text, video, scores, frames, searcher.frame_times[video], levels, linear)
+    if videos.linear is not None:
+        linear = _explain_linear(np.asarray(videos.linear)[0], *pair.linear_tokens, query)
+    return Explanation(query.caption.text, pair.video, pair.scores, frames, pair.seconds, levels, linear)
 
 
 def _explain_linear(

@@ -1,24 +1,17 @@
-"""This module searches the videos of a split by free text, with the scores of the evaluation."""
+"""This module searches encoded videos by free text, with the scores of the evaluation."""
 
 import dataclasses
-import functools
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 from data_pipeline.errors import InputError
-from data_pipeline.levels import LEVELS
-from data_pipeline.prepared_data import Query, QueryParser, SplitReader
-from mcsan_jax.config import Config
-from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.ranking.block_scores import BlockScorer
-from mcsan_jax.ranking.collection import TextCollection
-from mcsan_jax.ranking.encode_split import EncodedVideos, Encoders, Variables, encode_videos
+from data_pipeline.prepared_data import SplitReader
+from mcsan_jax.ranking.encode_split import encode_videos
+from mcsan_jax.retrieval.embeddings import VideoEmbeddings
+from mcsan_jax.retrieval.explain import Explanation
+from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.open import check_split, open_run
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
-from mcsan_jax.scoring.normalised import NormalisedTexts
 from mcsan_jax.training.experiment import batch_limits
 
 
@@ -39,41 +32,17 @@ class Answer:
 
 
 class Searcher:
-    """A searcher holds the videos of a split, encoded once, and the trained text encoder.
+    """A searcher holds videos, encoded once, and the model that encoded them.
 
     Attributes:
-        config: the configuration of the run.
+        model: the model.
         videos: the encoded videos.
-        parser: the parser of texts.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        encoders: Encoders,
-        variables: Variables,
-        reader: SplitReader,
-        split: str,
-        parser: QueryParser,
-        rows: int,
-    ) -> None:
-        """Encodes the videos; `open` makes all that is needed from the folder of a run.
-
-        Args:
-            config: the configuration of the run.
-            encoders: the encoders of the run.
-            variables: the variables of the model.
-            reader: the reader of the split.
-            split: the split whose videos are searched.
-            parser: the parser of texts.
-            rows: size of a batch of texts, a multiple of the number of devices.
-        """
-        self.config, self.parser = config, parser
-        self.videos: EncodedVideos = encode_videos(
-            encoders, variables, reader, config.evaluation.encode_batch, split
-        )
-        self.parameters: ScoringParameters = encoders.scoring_parameters(variables)
-        self._encoders, self._variables, self._reader, self._rows = encoders, variables, reader, rows
+    def __init__(self, model: Mcsan, videos: VideoEmbeddings) -> None:
+        """Takes videos that the model encoded; `open` takes those of a prepared split."""
+        self.model, self.videos = model, videos
+        self._rows = {video: row for row, video in enumerate(videos.ids)}
 
     @classmethod
     def open(cls, run: pathlib.Path, split: str, data: pathlib.Path | None = None) -> "Searcher":
@@ -90,88 +59,50 @@ class Searcher:
         opened = open_run(run, data)
         experiment = opened.experiment
         check_split(experiment.manifest, split)
-        config, manifest = experiment.config, experiment.manifest
-        limits = batch_limits(config.data)
-        return cls(
-            config,
-            experiment.encoders,
-            opened.variables,
-            SplitReader(opened.data, manifest, split, limits),
-            split,
-            QueryParser(opened.data, manifest, limits),
-            experiment.mesh.size,
-        )
-
-    @functools.cached_property
-    def frame_times(self) -> dict[str, np.ndarray]:
-        """Returns the times of the frames by video id, float32 [f] in seconds; empty where unknown."""
-        return self._reader.frame_times()
+        reader = SplitReader(opened.data, experiment.manifest, split, batch_limits(experiment.config.data))
+        size = experiment.config.evaluation.encode_batch
+        encoded = encode_videos(experiment.encoders, opened.variables, reader, size, split)
+        return cls(Mcsan.of_run(opened), VideoEmbeddings.of(encoded, reader.frame_times()))
 
     def search(self, text: str, k: int = 10) -> list[Answer]:
-        """Returns the best `k` videos for a text, the best first; equal scores come in the order of the records.
+        """Returns the best `k` videos for a text, the best first; equal scores come in the order of the videos.
 
         Raises:
             InputError: the text is empty, or `k` is below 1.
         """
         if k < 1:
             raise InputError(f"k, the number of answers, must be at least 1, found {k}")
-        scores = self.scores(text)
-        best = np.argsort(-scores[FUSED], kind="stable")[:k]
+        scores = self.model.similarity(self.model.encode_query(text), self.videos)
+        levels = {name: found[0] for name, found in scores.levels.items() if not np.isnan(found[0]).any()}
+        best = np.argsort(-scores[0], kind="stable")[:k]
         return [
             Answer(
                 self.videos.ids[video],
-                float(scores[FUSED][video]),
-                {name: float(of_videos[video]) for name, of_videos in scores.items() if name != FUSED},
+                float(scores[0, video]),
+                {name: float(found[video]) for name, found in levels.items()},
             )
             for video in best.tolist()
         ]
 
-    def scores(self, text: str) -> dict[str, np.ndarray]:
-        """Returns every score that the text has by name, each float32 [v] in the order of `videos.ids`.
+    def explain(self, text: str, video: str) -> Explanation:
+        """Explains the score of a text and a video.
+
+        Args:
+            text: any; it need not be a caption.
+            video: its id.
 
         Raises:
-            InputError: the text is empty.
+            InputError: the text is empty, or there is no such video.
         """
-        texts = TextCollection.gather([(1, self.encode(self.parser.parse([text])))])
-        mesh = self._encoders.local_mesh
-        scorer = BlockScorer(self.videos.collection, texts, self.parameters, self.config, mesh=mesh)
-        (strip,) = scorer.blocks()
-        blocks = [of_block for _, of_block in scorer.scores(strip)]
-        lacking = {level for level, nodes in texts.nodes.items() if not nodes.counts.sum()}
-        return {
-            name: np.concatenate([of_block[name][:, 0] for of_block in blocks])
-            for name in (FUSED, *LEVELS, ATTRIBUTES, LINEAR)
-            if name in blocks[0] and name not in lacking
-        }
-
-    def encode(self, queries: Sequence[Query]) -> NormalisedTexts:
-        """Encodes a few parsed texts, ready to be scored; rows that fill up the batch have no node."""
-        normalised, _ = self._encoders.texts(
-            self._variables, self.parser.batch(queries, self._filled(len(queries)))
-        )
-        return normalised
-
-    def linear_tokens(self, query: Query) -> tuple[Float[np.ndarray, "w r"], Float[np.ndarray, "w q"]]:
-        """Returns what each token of a text adds to its vector of the linear branch, for words and for sentences."""
-        words, sentences = self._encoders.linear_tokens(
-            self._variables, self.parser.batch([query], self._filled(1))
-        )
-        real = len(query.word_of_token)
-        return np.asarray(words)[0, :real], np.asarray(sentences)[0, :real]
-
-    def _filled(self, texts: int) -> int:
-        return -(-texts // self._rows) * self._rows
+        return self.model.explain(text, self.videos, self.row_of(video))
 
     def row_of(self, video: str) -> int:
         """Returns the row of a video among the scores by its id.
 
         Raises:
-            InputError: the split has no such video.
+            InputError: there is no such video.
         """
-        try:
-            return self.videos.ids.index(video)
-        except ValueError:
+        if video not in self._rows:
             known = ", ".join(self.videos.ids[:3])
-            raise InputError(
-                f"no video {video!r} among the {len(self.videos.ids)} searched ({known}, …)"
-            ) from None
+            raise InputError(f"no video {video!r} among the {len(self.videos)} searched ({known}, …)")
+        return self._rows[video]

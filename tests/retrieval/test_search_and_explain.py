@@ -5,7 +5,6 @@ import pytest
 
 from data_pipeline.errors import InputError
 from mcsan_jax.evaluation.query_table import QueryTable, read_query_table
-from mcsan_jax.retrieval.explain import explain
 from mcsan_jax.retrieval.searcher import Searcher
 from mcsan_jax.runs.folder import RunFolder
 
@@ -33,7 +32,8 @@ def test_ranks_by_a_level_are_those_of_the_evaluation(searcher: Searcher, querie
     rows = np.flatnonzero(queries["nodes_action"] > 0)[:10]
     assert len(rows) == 10
     for row in rows:
-        of_action = searcher.scores(queries["text"][row])["action"]
+        text = searcher.model.encode_query(queries["text"][row])
+        of_action = searcher.model.similarity(text, searcher.videos).levels["action"][0]
         own = of_action[searcher.row_of(queries["video"][row])]
         better, worse = np.sum(of_action > own + 1e-5), np.sum(of_action < own - 1e-5)
         assert better + 1 <= queries["rank_action"][row] <= 10 - worse
@@ -43,10 +43,12 @@ def test_levels_that_a_text_lacks_are_left_out(searcher: Searcher) -> None:
     (best, second) = searcher.search("something red", k=2)
     assert set(best.level_scores) == {"global", "entity", "linear"}
     assert best.score >= second.score
-    weights = {level: float(searcher.parameters.level_weights[level]) for level in ("global", "entity")}
+    weights = {
+        level: float(searcher.model.scoring_parameters.level_weights[level]) for level in ("global", "entity")
+    }
     mean = sum(weights[level] * best.level_scores[level] for level in weights) / sum(weights.values())
-    assert searcher.parameters.linear_share is not None
-    share = float(searcher.parameters.linear_share)
+    assert searcher.model.scoring_parameters.linear_share is not None
+    share = float(searcher.model.scoring_parameters.linear_share)
     assert 0.0 < share < 1.0
     assert best.score == pytest.approx((1 - share) * mean + share * best.level_scores["linear"], abs=1e-5)
 
@@ -74,7 +76,7 @@ def test_a_run_without_a_checkpoint_is_refused(finished_run: pathlib.Path, tmp_p
 
 def test_the_levels_add_up_to_the_score(searcher: Searcher) -> None:
     answer = searcher.search(TEXT, k=3)[2]
-    explanation = explain(searcher, TEXT, answer.video)
+    explanation = searcher.explain(TEXT, answer.video)
     assert explanation.scores["fused"] == pytest.approx(answer.score, abs=1e-6)
     assert list(explanation.levels) == ["entity", "action", "relationship"]
     for level, found in explanation.levels.items():
@@ -82,7 +84,7 @@ def test_the_levels_add_up_to_the_score(searcher: Searcher) -> None:
 
 
 def test_frames_and_phrases_have_rows_and_columns(searcher: Searcher) -> None:
-    explanation = explain(searcher, TEXT, searcher.videos.ids[0])
+    explanation = searcher.explain(TEXT, searcher.videos.ids[0])
     assert explanation.frames == 12
     # The embedded clips have no clock.
     assert len(explanation.seconds) == 0
@@ -94,12 +96,12 @@ def test_frames_and_phrases_have_rows_and_columns(searcher: Searcher) -> None:
         # Attention is softmax(λ r̂), with r̂ the positive cosines scaled to length one.
         positive = np.maximum(found.cosines, 0)
         scaled = positive / np.maximum(np.linalg.norm(positive, axis=1, keepdims=True), 1e-12)
-        weights = np.exp(searcher.config.similarity.smoothing * scaled)
+        weights = np.exp(searcher.model.config.similarity.smoothing * scaled)
         np.testing.assert_allclose(found.attention, weights / weights.sum(axis=1, keepdims=True), rtol=1e-5)
 
 
 def test_a_text_without_nodes_has_its_sentence_alone(searcher: Searcher) -> None:
-    explanation = explain(searcher, "and", searcher.videos.ids[0])
+    explanation = searcher.explain("and", searcher.videos.ids[0])
     assert explanation.levels == {}
     assert set(explanation.scores) == {"fused", "global", "linear"}
 
@@ -107,7 +109,7 @@ def test_a_text_without_nodes_has_its_sentence_alone(searcher: Searcher) -> None
 def test_the_words_add_up_to_the_linear_score(searcher: Searcher) -> None:
     """A word that stands there again adds nothing, and all videos are told apart."""
     for video in searcher.videos.ids[:3]:
-        explanation = explain(searcher, f"{TEXT}, a ball", video)
+        explanation = searcher.explain(f"{TEXT}, a ball", video)
         found = explanation.linear
         assert found is not None
         assert found.words == ["a", "red", "ball", "pushes", "the", "blue", "box,", "a", "ball"]
@@ -120,4 +122,4 @@ def test_the_words_add_up_to_the_linear_score(searcher: Searcher) -> None:
 
 def test_an_unknown_video_is_refused(searcher: Searcher) -> None:
     with pytest.raises(InputError, match="no video 'nobody'"):
-        explain(searcher, TEXT, "nobody")
+        searcher.explain(TEXT, "nobody")

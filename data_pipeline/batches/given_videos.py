@@ -1,0 +1,193 @@
+"""This module makes batches of videos whose features are given and not prepared, without TensorFlow.
+
+The batches are the same, bit for bit, as those of the records that a preparation makes of the features.
+"""
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.batches.batch import BatchLimits, VideoBatch
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name
+from data_pipeline.features.frames import FrameOptions
+from data_pipeline.features.in_memory import ArrayFeatures
+from data_pipeline.features.source import FEATURES, FeatureSource, check_layout, check_values
+from data_pipeline.features.streams import FeatureReader, VideoFrames, open_features
+from data_pipeline.manifest import FeatureStream, Manifest
+from data_pipeline.records.schema import frame_shape
+
+NPY = ".npy"
+
+
+class GivenVideos:
+    """The videos of a mapping, a file or a folder of features, for a model that was trained on such features.
+
+    Attributes:
+        ids: of the videos; in the order of the mapping, or sorted where they come from files.
+        frame_times: seconds of the frames of each video that was read, float32 [f]; empty where unknown.
+    """
+
+    def __init__(
+        self,
+        features: Any,
+        manifest: Manifest,
+        limits: BatchLimits,
+        frame_rate: float | None = None,
+    ) -> None:
+        """Opens the features and looks at every video, so that all faults are said at once.
+
+        Args:
+            features: arrays [frames, dim] (or [frames, regions, dim]) by video id; the path of an HDF5 file, an .npz
+                archive, a folder of either or of .npy files, or one .npy file, the only video. With several streams,
+                a mapping of these by the name of the stream.
+            manifest: the manifest of the data that the model was trained on.
+            limits: the sizes to which batches are padded or cut.
+            frame_rate: frames per second, where the features tell no times.
+
+        Raises:
+            InputError: a stream is missing or unknown, a video lacks one, or its features cannot be used.
+        """
+        self._manifest, self._limits = manifest, limits
+        sources = _open_streams(features, manifest.streams, frame_rate)
+        first = next(iter(sources.values()))
+        known = features if isinstance(first, ArrayFeatures) and len(sources) == 1 else None
+        self.ids = list(known) if isinstance(known, Mapping) else sorted(first.ids())
+        self._check(sources)
+        options = FrameOptions(manifest.frames.alignment, manifest.frames.count)
+        self._reader = FeatureReader(sources, self.ids[0], options)
+        self.frame_times: dict[str, np.ndarray] = {}
+
+    def _check(self, sources: Mapping[str, FeatureSource]) -> None:
+        faults = Faults()
+        for name, source in sources.items():
+            if missing := set(self.ids) ^ source.ids():
+                faults.add(
+                    f"stream {name!r} and the others have different videos: {first_few(sorted(missing))}; every video "
+                    "needs all streams"
+                )
+        faults.check()
+        for video_id in self.ids:
+            for stream in self._manifest.streams:
+                with faults.gathered():
+                    _check_video(sources[stream.name], video_id, stream)
+        faults.check()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
+        """Yields all videos, in batches of the same size, with the ids of the real rows; the other rows are padding."""
+        for start in range(0, len(self.ids), batch_size):
+            ids = self.ids[start : start + batch_size]
+            videos = [self._reader.read(video_id) for video_id in ids]
+            for video_id, video in zip(ids, videos, strict=True):
+                longest = max(len(array) for array in (video.frames | video.regions).values())
+                kept = _uniform(longest, min(longest, self._limits.max_frames))
+                self.frame_times[video_id] = video.times[kept] if len(video.times) else video.times
+            yield ids, lay_out_videos(videos, self._manifest, self._limits, batch_size)
+
+
+def lay_out_videos(
+    videos: Sequence[VideoFrames], manifest: Manifest, limits: BatchLimits, rows: int
+) -> VideoBatch:
+    """Returns videos as a batch of `rows` rows, each sampled to at most ``max_frames`` frames.
+
+    Args:
+        videos: their features, by stream.
+        manifest: names the streams, in the order in which they lie side by side.
+        limits: the sizes of the batch.
+        rows: at least as many as videos; the others are padding.
+    """
+    mask = np.zeros((rows, limits.max_frames), bool)
+    arrays = {
+        stream.name: np.zeros((rows, limits.max_frames, *frame_shape(stream)), np.float16)
+        for stream in manifest.streams
+    }
+    for row, video in enumerate(videos):
+        of_streams = video.frames | video.regions
+        kept = min(max(map(len, of_streams.values())), limits.max_frames)
+        mask[row, :kept] = True
+        for name, array in of_streams.items():
+            arrays[name][row, :kept] = array[_uniform(len(array), kept)]
+    region_stream = manifest.region_stream
+    return VideoBatch(
+        frames=np.concatenate([arrays[stream.name] for stream in manifest.frame_streams], axis=-1),
+        frame_mask=mask,
+        regions=None if region_stream is None else arrays[region_stream.name],
+        labels={level: np.zeros((rows, size), bool) for level, size in manifest.attribute_sizes.items()},
+    )
+
+
+def _uniform(frames: int, kept: int) -> np.ndarray:
+    """Returns ``round(linspace(0, frames - 1, kept))``, computed as the input pipeline does [kept]."""
+    step = (frames - 1) / max(kept - 1, 1)
+    return np.minimum(np.round(np.arange(kept) * step), frames - 1).astype(np.intp)
+
+
+def _open_streams(
+    features: Any, streams: Sequence[FeatureStream], frame_rate: float | None
+) -> dict[str, FeatureSource]:
+    """Opens the source of each stream, in the order of the manifest."""
+    names = [stream.name for stream in streams]
+    if len(streams) == 1 and not (isinstance(features, Mapping) and _are_streams(features, names)):
+        return {names[0]: _open(features, frame_rate)}
+    if not isinstance(features, Mapping) or not set(features) & set(names):
+        raise InputError(
+            f"the model reads the streams {', '.join(names)}; expected a mapping of features by stream, such as "
+            f"{{{names[0]!r}: {{'video': array}}, …}}"
+        )
+    faults = Faults()
+    for name in features:
+        if name not in names:
+            faults.add(
+                f"the model reads no stream {name!r}; {nearest_name(str(name), names)}it reads {', '.join(names)}"
+            )
+    for name in names:
+        if name not in features:
+            faults.add(f"there are no features of stream {name!r}, which the model reads")
+    faults.check()
+    return {name: _open(features[name], frame_rate) for name in names}
+
+
+def _are_streams(features: Mapping[Any, Any], names: Sequence[str]) -> bool:
+    """Returns whether a mapping is one by stream: it has a stream's name, and no array there."""
+    return any(isinstance(features.get(name), Mapping | str | pathlib.Path) for name in names)
+
+
+def _open(features: Any, frame_rate: float | None) -> FeatureSource:
+    if isinstance(features, Mapping):
+        return ArrayFeatures(features, frame_rate)
+    if not isinstance(features, str | pathlib.Path):
+        raise InputError(
+            f"expected features as a mapping {{id: array}} or a path, found {type(features).__name__}; one video is "
+            "{'video': array}"
+        )
+    path = pathlib.Path(features)
+    if path.suffix == NPY and path.is_file():
+        return ArrayFeatures({path.stem: _read_array(path)}, frame_rate)
+    return open_features(path, frame_rate)
+
+
+def _read_array(path: pathlib.Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as an array ({error}); write it with numpy.save") from error
+
+
+def _check_video(source: FeatureSource, video_id: str, stream: FeatureStream) -> None:
+    """Refuses features that are not as those that the model was trained on."""
+    array = source.read(video_id)
+    where = f"{source.description}, video {video_id!r}"
+    if len(array.shape) and array.shape[0] == 0:
+        raise InputError(f"{where}: no frames (shape {list(array.shape)}); extract it again or leave it out")
+    check_layout(array, where)
+    if array.shape[1:] != frame_shape(stream):
+        expected = ", ".join(["frames", *map(str, frame_shape(stream))])
+        raise InputError(
+            f"{where}: found {FEATURES} of shape {list(array.shape)}; the model was trained on [{expected}] "
+            f"({stream.name}: {stream.source})"
+        )
+    check_values(array, where)

@@ -1,0 +1,170 @@
+"""This module has what the model makes of videos and of texts: arrays with names, ready to be compared and kept."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from mcsan_jax.ranking.collection import CaptionNodes, TextCollection, VideoCollection
+from mcsan_jax.ranking.encode_split import EncodedVideos
+from mcsan_jax.scoring.frame_attention import FrameSet
+from mcsan_jax.scoring.normalised import NormalisedVideos
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class FrameVectors:
+    """The frames of ``v`` videos at one level.
+
+    Attributes:
+        directions: unit vectors [v, f, d]; zero for padding.
+        lengths: of the vectors, relative to the longest of the video [v, f]; zero for padding.
+        gram: products of all directions of a video [v, f, f].
+    """
+
+    directions: Float[np.ndarray, "v f d"]
+    lengths: Float[np.ndarray, "v f"]
+    gram: Float[np.ndarray, "v f f"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class VideoEmbeddings:
+    """The embeddings of ``v`` videos; a pytree, of which the ids are no leaf.
+
+    Attributes:
+        ids: of the videos.
+        pooled: unit vectors of the global level [v, d]; None without it.
+        frames: by level, the frames.
+        attributes: by level, unit vectors of the attribute probabilities [v, a].
+        linear: the vectors of the linear branch [v, r]; None without one.
+        seconds: time of each frame [v, f]; NaN where it is unknown, and for padding.
+    """
+
+    ids: tuple[str, ...] = dataclasses.field(metadata={"static": True})
+    pooled: Float[np.ndarray, "v d"] | None
+    frames: dict[str, FrameVectors]
+    attributes: dict[str, Float[np.ndarray, "v a"]]
+    linear: Float[np.ndarray, "v r"] | None
+    seconds: Float[np.ndarray, "v f"]
+
+    @classmethod
+    def of(cls, encoded: EncodedVideos, times: Mapping[str, np.ndarray]) -> "VideoEmbeddings":
+        """Returns encoded videos under the names of their arrays.
+
+        Args:
+            encoded: the videos.
+            times: seconds of the frames by video id; empty where unknown.
+        """
+        seconds = np.full((len(encoded.ids), max(map(len, times.values()), default=0)), np.nan, np.float32)
+        for row, video_id in enumerate(encoded.ids):
+            seconds[row, : len(times[video_id])] = times[video_id]
+        collection = encoded.collection
+        one = cls._named((), collection.take(slice(0, 1), 1), np.zeros(0, np.float32))
+        leaves = [*collection.arrays, seconds]
+        named: VideoEmbeddings = jax.tree.unflatten(jax.tree.structure(one), leaves)
+        return dataclasses.replace(named, ids=tuple(encoded.ids))
+
+    @classmethod
+    def _named(cls, ids: tuple[str, ...], videos: NormalisedVideos, seconds: np.ndarray) -> "VideoEmbeddings":
+        """Returns the same arrays in the same order: that of the fields, which are those of `NormalisedVideos`."""
+        on_host: Any = jax.tree.map(np.asarray, dataclasses.asdict(videos))
+        frames = {level: FrameVectors(**of_level) for level, of_level in on_host["frames"].items()}
+        return cls(ids, on_host["pooled"], frames, on_host["attributes"], on_host["linear"], seconds)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Returns the bytes of all arrays."""
+        return _bytes_of(self)
+
+    def numpy(self) -> "VideoEmbeddings":
+        """Returns the same embeddings with all arrays on the host."""
+        return jax.tree.map(np.asarray, self)
+
+    def times_of(self, row: int) -> Float[np.ndarray, " f"]:
+        """Returns the seconds of a video's frames; empty where unknown."""
+        return self.seconds[row][np.isfinite(self.seconds[row])]
+
+    def collection(self) -> VideoCollection:
+        """Returns them as the scores take them."""
+        own = self.numpy()
+
+        def first(array: np.ndarray) -> jax.Array:
+            return jnp.asarray(array[:1])
+
+        frames = {
+            level: FrameSet(first(one.directions), first(one.lengths), first(one.gram))
+            for level, one in own.frames.items()
+        }
+        kind = jax.tree.structure(
+            NormalisedVideos(
+                None if own.pooled is None else first(own.pooled),
+                frames,
+                {level: first(array) for level, array in own.attributes.items()},
+                None if own.linear is None else first(own.linear),
+            )
+        )
+        return VideoCollection(jax.tree.leaves((own.pooled, own.frames, own.attributes, own.linear)), kind)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TextEmbeddings:
+    """The embeddings of ``t`` texts; a pytree, of which the texts are no leaf.
+
+    Attributes:
+        texts: as they were given.
+        pooled: unit vectors of the global level [t, d]; None without it.
+        nodes: by level, the unit vectors of all nodes, those of one text after those of another [m, d].
+        node_counts: by level, how many nodes each text has [t].
+        attributes: by level, unit vectors of the attribute probabilities [t, a].
+        linear: the vectors of the linear branch [t, r]; None without one.
+    """
+
+    texts: tuple[str, ...] = dataclasses.field(metadata={"static": True})
+    pooled: Float[np.ndarray, "t d"] | None
+    nodes: dict[str, Float[np.ndarray, "m d"]]
+    node_counts: dict[str, Int[np.ndarray, " t"]]
+    attributes: dict[str, Float[np.ndarray, "t a"]]
+    linear: Float[np.ndarray, "t r"] | None
+
+    @classmethod
+    def of(cls, texts: tuple[str, ...], collection: TextCollection) -> "TextEmbeddings":
+        """Returns encoded texts under the names of their arrays."""
+        return cls(
+            texts,
+            collection.pooled,
+            {level: nodes.queries for level, nodes in collection.nodes.items()},
+            {level: nodes.counts for level, nodes in collection.nodes.items()},
+            collection.attributes,
+            collection.linear,
+        )
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def nbytes(self) -> int:
+        """Returns the bytes of all arrays."""
+        return _bytes_of(self)
+
+    def numpy(self) -> "TextEmbeddings":
+        """Returns the same embeddings with all arrays on the host."""
+        return jax.tree.map(np.asarray, self)
+
+    def collection(self) -> TextCollection:
+        """Returns them as the scores take them."""
+        own = self.numpy()
+        nodes = {level: CaptionNodes(own.nodes[level], own.node_counts[level]) for level in own.nodes}
+        return TextCollection(own.pooled, nodes, own.attributes, len(own), own.linear)
+
+
+def _bytes_of(embeddings: VideoEmbeddings | TextEmbeddings) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(embeddings))

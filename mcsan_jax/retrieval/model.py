@@ -1,0 +1,319 @@
+"""This module is a trained model as a library: it encodes videos and texts, compares them, and saves itself.
+
+It needs no prepared data and no TensorFlow.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import jax
+import numpy as np
+
+from data_pipeline.batches.batch import VideoBatch
+from data_pipeline.errors import InputError, shown
+from data_pipeline.host.progress_bar import track
+from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
+from mcsan_jax.config import Config
+from mcsan_jax.encodings import ScoringParameters
+from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.pretrained.initial_parameters import find_encoder
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.collection import TextCollection
+from mcsan_jax.ranking.encode_split import Encoders, Variables, encode_videos, make_encoders
+from mcsan_jax.retrieval.embeddings import TextEmbeddings, VideoEmbeddings
+from mcsan_jax.retrieval.explain import Explanation, Pair, explain_pair
+from mcsan_jax.retrieval.model_folder import (
+    ModelDescription,
+    is_model_folder,
+    read_description,
+    read_variables,
+    stored_config,
+    write_model_folder,
+)
+from mcsan_jax.retrieval.score_matrix import ScoreMatrix
+from mcsan_jax.sharding import make_mesh, runs_kernel
+from mcsan_jax.training.experiment import batch_limits, data_shape, example_batch
+
+if TYPE_CHECKING:
+    from mcsan_jax.runs.open import TrainedRun
+
+Item = TypeVar("Item")
+_SHOWN_FROM = 8
+"""So many batches are long work, whose progress is shown."""
+
+
+class Mcsan:
+    """A trained model.
+
+    Attributes:
+        config: the configuration that it was trained with.
+        manifest: what describes its inputs: streams of features, tokenizer, roles, attributes, parser.
+        step: the training step of its parameters.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        manifest: Manifest,
+        variables: Variables,
+        texts_from: pathlib.Path,
+        *,
+        encoders: Encoders,
+        step: int = 0,
+        licence: str = "",
+        card: str = "",
+    ) -> None:
+        """Puts a model together; `from_pretrained` opens one.
+
+        Args:
+            config: the configuration, with every limit of a caption.
+            manifest: of the data that the model was trained on.
+            variables: parameters and statistics.
+            texts_from: folder with the files of the tokenizer and of the attributes, as the manifest names them.
+            encoders: the compiled encoders.
+            step: of the training.
+            licence: terms of the annotations that it was trained on.
+            card: text of the model card.
+        """
+        self.config, self.manifest, self.step, self.licence, self.card = config, manifest, step, licence, card
+        self._variables, self._texts_from, self._encoders = variables, texts_from, encoders
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | pathlib.Path, devices: Sequence[jax.Device] | None = None
+    ) -> "Mcsan":
+        """Opens a trained model.
+
+        Args:
+            name: a model folder (`save_pretrained`, `mcsan export --to=model`), the folder of a run, ``demo`` (the
+                model that comes with the package), or the name of a model that is in the local cache of the Hugging
+                Face hub.
+            devices: on which it runs; by default all.
+
+        Raises:
+            InputError: there is no such model, or a file of it is missing, damaged or of a newer version.
+        """
+        from mcsan_jax.retrieval.find_model import find_model
+
+        folder = find_model(name)
+        if not is_model_folder(folder):
+            from mcsan_jax.runs.open import open_run
+
+            return cls.of_run(open_run(folder))
+        description = read_description(folder)
+        return cls._of_folder(folder, description, devices)
+
+    @classmethod
+    def of_run(cls, run: "TrainedRun") -> "Mcsan":
+        """Takes the model of an opened run."""
+        experiment = run.experiment
+        return cls(
+            experiment.config,
+            experiment.manifest,
+            run.variables,
+            run.data,
+            encoders=experiment.encoders,
+            step=run.step,
+        )
+
+    @classmethod
+    def _of_folder(
+        cls, folder: pathlib.Path, description: ModelDescription, devices: Sequence[jax.Device] | None
+    ) -> "Mcsan":
+        mesh = make_mesh(devices)
+        config = stored_config(description)
+        kernel = config.similarity.kernel if runs_kernel(config.similarity.kernel, mesh) else "xla"
+        config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
+        manifest = Manifest.load(folder)
+        encoder = find_encoder(config, manifest)
+        network = MCSAN(config, data_shape(manifest), None if encoder is None else encoder.shape)
+        batch = example_batch(config, manifest)
+        like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
+        variables = read_variables(folder, description, encoder, like)
+        card = folder / "README.md"
+        return cls(
+            config,
+            manifest,
+            variables,
+            folder,
+            encoders=make_encoders(network, mesh),
+            step=description.step,
+            licence=description.licence,
+            card=card.read_text(encoding="utf-8") if card.is_file() else "",
+        )
+
+    def save_pretrained(
+        self, folder: str | pathlib.Path, *, include_encoder: bool = False, dtype: str = "float32"
+    ) -> None:
+        """Writes the model as a folder that `from_pretrained` opens, anywhere.
+
+        Args:
+            folder: a new or empty one, or that of an earlier model.
+            include_encoder: whether a frozen published text encoder is carried along; otherwise the same version of it
+                must be installed where the model is opened.
+            dtype: in which numbers are kept; with ``float16`` the folder has half the size, and scores are rounded.
+
+        Raises:
+            InputError: the folder holds something else, or cannot be written.
+        """
+        write_model_folder(
+            pathlib.Path(folder),
+            self.config,
+            self.manifest,
+            self._texts_from,
+            jax.device_get(self._variables),
+            step=self.step,
+            card=self.card,
+            licence=self.licence,
+            include_encoder=include_encoder,
+            dtype=dtype,
+        )
+
+    @functools.cached_property
+    def parser(self) -> QueryParser:
+        """Parses texts as those of the training were parsed."""
+        return QueryParser(self._texts_from, self.manifest, batch_limits(self.config.data))
+
+    @functools.cached_property
+    def scoring_parameters(self) -> ScoringParameters:
+        """Level weights, temperature and the share of the linear branch."""
+        return self._encoders.scoring_parameters(self._variables)
+
+    def encode_document(
+        self,
+        features: Any,
+        *,
+        batch_size: int = 16,
+        frame_rate: float | None = None,
+        show_progress: bool | None = None,
+    ) -> VideoEmbeddings:
+        """Encodes videos.
+
+        Args:
+            features: an array [frames, dim] (with regions [frames, regions, dim]) by video id, or the path of an HDF5
+                file, an .npz archive, a folder of either or of .npy files, or one .npy file; with several streams a
+                mapping of these by the name of the stream.
+            batch_size: how many are encoded at a time. The embedding of a video does not depend on the others.
+            frame_rate: frames per second, where the features tell no times.
+            show_progress: whether progress is shown; by default for long work.
+
+        Returns:
+            Embeddings in the order of the mapping, or of the sorted ids where the features come from files.
+
+        Raises:
+            InputError: names every video whose features cannot be used, and what was expected.
+        """
+        videos = GivenVideos(features, self.manifest, batch_limits(self.config.data), frame_rate)
+        size = self._rows(batch_size)
+        shown_videos = _Shown(videos, show_progress)
+        encoded = encode_videos(self._encoders, self._variables, shown_videos, size, "given")
+        return VideoEmbeddings.of(encoded, videos.frame_times)
+
+    encode_video = encode_document
+
+    def encode_query(
+        self, texts: str | Sequence[str], *, batch_size: int = 16, show_progress: bool | None = None
+    ) -> TextEmbeddings:
+        """Encodes texts: parses each into its graph and encodes its words and nodes.
+
+        Args:
+            texts: sentences; a single one may be given as it is.
+            batch_size: how many are encoded at a time. The embedding of a text does not depend on the others.
+            show_progress: whether progress is shown; by default for long work.
+
+        Raises:
+            InputError: a text is empty, or no text, or the parser of the training is not installed.
+        """
+        given = (texts,) if isinstance(texts, str) else tuple(texts)
+        if not given:
+            raise InputError("there are no texts; give a sentence or a sequence of sentences")
+        for number, text in enumerate(given, start=1):
+            if not isinstance(text, str):
+                raise InputError(
+                    f"text {number} of {len(given)} is {shown(text)}, a {type(text).__name__}; give texts"
+                )
+        queries = self.parser.parse(given)
+        size = self._rows(batch_size)
+
+        def encoded() -> Iterator[tuple[int, Any]]:
+            starts = range(0, len(queries), size)
+            for start in _tracked(starts, len(starts), "encoding texts", show_progress):
+                chunk = queries[start : start + size]
+                normalised, _ = self._encoders.texts(self._variables, self.parser.batch(chunk, size))
+                yield len(chunk), normalised
+
+        return TextEmbeddings.of(given, TextCollection.gather(encoded()))
+
+    encode_text = encode_query
+
+    def similarity(self, texts: TextEmbeddings, videos: VideoEmbeddings) -> ScoreMatrix:
+        """Compares every text with every video.
+
+        Returns:
+            The fused scores, float32 [texts, videos], with the scores of each level and explanations.
+        """
+        scorer = BlockScorer(
+            videos.collection(),
+            texts.collection(),
+            self.scoring_parameters,
+            self.config,
+            mesh=self._encoders.local_mesh,
+        )
+        return ScoreMatrix.of(scorer, lambda text, video: self.explain(texts.texts[text], videos, video))
+
+    def explain(self, text: str, videos: VideoEmbeddings, row: int) -> Explanation:
+        """Explains the score of a text and a video: which phrase met which frame, and what each word adds.
+
+        Args:
+            text: any sentence.
+            videos: encoded videos.
+            row: number of the video among them.
+
+        Raises:
+            InputError: the text is empty.
+        """
+        (query,) = self.parser.parse([text])
+        batch = self.parser.batch([query], self._rows(1))
+        encoded, _ = self._encoders.texts(self._variables, batch)
+        tokens = self._encoders.linear_tokens(self._variables, batch)
+        real = len(query.word_of_token)
+        words, sentences = (np.asarray(of_tokens)[0, :real] for of_tokens in tokens)
+        collection, texts = videos.collection(), TextCollection.gather([(1, encoded)])
+        scorer = BlockScorer(collection, texts, self.scoring_parameters, self.config)
+        scores = scorer.scores_of(np.array([row]), np.arange(1))
+        video = collection.take(np.array([row]), 1)
+        present = {
+            name: float(found[0, 0])
+            for name, found in scores.items()
+            if name not in texts.nodes or texts.nodes[name].counts[0]
+        }
+        pair = Pair(query, encoded, (words, sentences), videos.ids[row], video, videos.times_of(row), present)
+        return explain_pair(pair, self.config.similarity.smoothing)
+
+    def _rows(self, batch_size: int) -> int:
+        """Returns a batch size that the devices divide."""
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, found {batch_size}")
+        devices = self._encoders.local_mesh.size
+        return -(-batch_size // devices) * devices
+
+
+class _Shown:
+    """Videos whose batches are shown as they pass."""
+
+    def __init__(self, videos: GivenVideos, show_progress: bool | None) -> None:
+        self._videos, self._show_progress = videos, show_progress
+
+    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
+        """Yields the batches of the videos."""
+        batches = self._videos.video_batches(batch_size)
+        total = -(-len(self._videos) // batch_size)
+        return iter(_tracked(batches, total, "encoding videos", self._show_progress))
+
+
+def _tracked(items: Iterable[Item], total: int, what: str, show_progress: bool | None) -> Iterable[Item]:
+    shows = total >= _SHOWN_FROM if show_progress is None else show_progress
+    return track(items, total, what, "batches") if shows else items
