@@ -15,7 +15,7 @@ from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
 from mcsan_jax.recipes.recipe_by_size import recipe_by_size
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
+from mcsan_jax.runs.open import find_prepared_data, trained_run
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
@@ -85,8 +85,7 @@ def train_run(
             _train(experiment, given, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
-        run = TrainedRun(folder, experiment, data, *best_checkpoint(experiment, checkpoints))
-        return evaluate_run(run, options)
+        return evaluate_run(trained_run(folder, experiment, data, checkpoints), options)
 
 
 def _train(

@@ -226,6 +226,33 @@ def test_an_evaluated_run_is_compared_shown_and_exported(
     assert {path.name for path in (tmp_path / "trec").iterdir()} == names
 
 
+@pytest.mark.parametrize(
+    ("verb", "name"), [("export", "trec/test_t2v.run"), ("report", "both.html"), ("card", "card.md")]
+)
+def test_a_file_that_is_there_is_replaced_on_demand_alone(
+    verb: str, name: str, finished_run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / name
+    out = file.parent if verb == "export" else file
+    mcsan(verb, finished_run, "--out", out)
+    written = file.read_bytes()
+    file.write_text("of another run")
+    ended = run_mcsan(verb, finished_run, "--out", out)
+    assert ended.status == 2 and "Traceback" not in ended.stderr
+    *_, message = ended.stderr.splitlines()
+    assert message.startswith("error: th") and f"already: {file.parent}" in message
+    assert message.endswith("; choose another --out, or give --overwrite to replace what is there")
+    assert file.read_text() == "of another run"
+    mcsan(verb, finished_run, "--out", out, "--overwrite")
+    assert file.read_bytes() == written
+
+
+def test_splits_are_exported_side_by_side(finished_run: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    for split in ("val", "test"):
+        mcsan("export", finished_run, "--out", tmp_path, "--split", split)
+    assert len(list(tmp_path.iterdir())) == 8
+
+
 def test_a_run_of_another_configuration_is_refused(shapes: pathlib.Path, finished_run: pathlib.Path) -> None:
     ended = run_main(
         *arguments(shapes, finished_run), "--config.optim.learning_rate=0.125", "--config.data.cache=false"

@@ -6,9 +6,9 @@ import hashlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, first_few
 
 _TRIED_BYTES = 2**14
 """More than a full disk takes."""
@@ -57,6 +57,23 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text as UTF-8, in one step; its folder must exist."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_not_there(files: Sequence[pathlib.Path], flag: str) -> None:
+    """Refuses files that are there already, because what is in them would be lost.
+
+    Args:
+        files: paths of the files that will be written.
+        flag: with which other paths are named, for the message.
+
+    Raises:
+        InputError: some of them exist.
+    """
+    if found := [path for path in files if path.exists() or path.is_symlink()]:
+        raise InputError(
+            f"{'these files exist' if len(found) > 1 else 'this file exists'} already: {first_few(found)}; choose "
+            f"another {flag}, or give --overwrite to replace what is there"
+        )
 
 
 def check_writable(folder: pathlib.Path, advice: str) -> None:

@@ -215,6 +215,7 @@ def describe_protocol(
     features: str,
     same_text: str = "wrong",
     share_from: str | None = None,
+    stopped: str | None = None,
 ) -> dict[str, Any]:
     """Returns what is printed above every table and stored with the figures.
 
@@ -228,6 +229,7 @@ def describe_protocol(
         features: the streams of features, in words.
         same_text: what a video is to another video's caption that has the text of one of its own: relevant, or wrong.
         share_from: split that chose the share of the linear branch, or None where there is no branch.
+        stopped: after which step training ended early and why, or None where it did not.
 
     Returns:
         ``name``, ``source``, ``lines`` (sentences), ``official`` (True where the published counts are met, False
@@ -242,6 +244,8 @@ def describe_protocol(
     duplicates = MERGED_CAPTIONS if merge_duplicates else every_caption
     best = f" has the best Rsum on split {selected_on}"
     selection = f"step {step:,}{best if selected_on else ', which no split chose'}"
+    if stopped:
+        selection += f"; training {stopped}"
     rule = f" Rule of the protocol: {known.selection}." if known.selection else ""
     each = f" ({known.captions_in_words})" if known.captions_in_words else ""
     lines = [

@@ -12,7 +12,13 @@ from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.sharding import make_mesh, runs_kernel
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, build_experiment, for_use, variables_of
+from mcsan_jax.training.experiment import (
+    Experiment,
+    build_experiment,
+    describe_early_stop,
+    for_use,
+    variables_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +31,7 @@ class TrainedRun:
         data: folder of the prepared data.
         step: the step of the checkpoint with the best validation Rsum.
         variables: the variables of the model at that step.
+        stopped: after which step training ended early and why; None where it did not.
     """
 
     folder: RunFolder
@@ -32,6 +39,7 @@ class TrainedRun:
     data: pathlib.Path
     step: int
     variables: dict[str, Any]
+    stopped: str | None = None
 
 
 def open_run(
@@ -51,8 +59,19 @@ def open_run(
     run = RunFolder(folder)
     experiment, prepared = open_experiment(run, data, merge_duplicates)
     with CheckpointStore(run.checkpoints) as checkpoints:
-        step, variables = best_checkpoint(experiment, checkpoints)
-    return TrainedRun(run, experiment, prepared, step, variables)
+        return trained_run(run, experiment, prepared, checkpoints)
+
+
+def trained_run(
+    folder: RunFolder, experiment: Experiment, data: pathlib.Path, checkpoints: CheckpointStore
+) -> TrainedRun:
+    """Returns the run with the best of its checkpoints.
+
+    Raises:
+        InputError: no checkpoint was evaluated.
+    """
+    step, variables = best_checkpoint(experiment, checkpoints)
+    return TrainedRun(folder, experiment, data, step, variables, describe_early_stop(experiment, checkpoints))
 
 
 def open_experiment(
