@@ -1,13 +1,13 @@
 """`mcsan`: prepare data, train on them, evaluate runs, and look at what came of it. Every verb calls one function."""
 
+from data_pipeline.host.command_line import INTERRUPTED, ends_with_a_message
+
 import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-
-from data_pipeline.host.command_line import INTERRUPTED, ends_with_a_message
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 

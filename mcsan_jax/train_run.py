@@ -152,7 +152,7 @@ def _train(
         _starter(experiment, data),
     )
     seconds = time.monotonic() - start
-    print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+    print(f"{describe_trained(config, state)}; {seconds:.0f} s in this call", flush=True)
 
 
 def _starter(experiment: Experiment, data: pathlib.Path) -> Starter | None:
@@ -177,7 +177,7 @@ def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files
     mesh = ", ".join(f"{name} {size}" for name, size in experiment.mesh.shape.items())
     processes, batch = jax.process_count(), config.train.batch_size
     captions = config.train.captions_per_video
-    frozen = published_count(state) if config.encoder_is_frozen else 0
+    frozen = _frozen_count(config, state)
     return "\n".join(
         [
             f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
@@ -190,6 +190,17 @@ def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files
             f"run in {folder}",
         ]
     )
+
+
+def describe_trained(config: Config, state: TrainState) -> str:
+    """How many parameters were trained, and how many of a published encoder stayed as they are."""
+    frozen = _frozen_count(config, state)
+    trained = f"trained {parameter_count(state) - frozen:,} parameters"
+    return f"{trained}, and left {frozen:,} frozen ones of {config.model.pretrained}" if frozen else trained
+
+
+def _frozen_count(config: Config, state: TrainState) -> int:
+    return published_count(state) if config.encoder_is_frozen else 0
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:

@@ -87,6 +87,7 @@ def test_corrections_against_hubs_encode_no_split_twice(
     assert encoders.texts.total() == in_bank + evaluated
 
 
+@pytest.mark.slow
 def test_a_training_whose_patience_ran_out_is_a_finished_run(
     shapes: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_training_whose_patience_ran_out_is_a_finished_run(
     run = tmp_path / "run"
     words = [
         *arguments(shapes, run),
+        "--config.model.levels=('entity',)",
         "--config.optim.learning_rate=1e-12",
         "--config.train.epochs=9",
         "--config.train.patience=1",
