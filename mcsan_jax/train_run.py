@@ -13,7 +13,7 @@ from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_ev
 from mcsan_jax.processes import ends_with_the_others, first_before_others, is_first
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
-from mcsan_jax.recipes.recipe_by_size import recipe_by_size
+from mcsan_jax.recipes.recipe_by_size import equal_batch, recipe_by_size
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import find_prepared_data, trained_run
 from mcsan_jax.training.checkpointing import CheckpointStore
@@ -237,11 +237,12 @@ def _check_negatives(config: Config, manifest: Manifest) -> None:
 
 
 def large_batch_note(experiment: Experiment) -> str | None:
-    """What happens where a batch has more rows than there are videos."""
+    """What happens where a batch has more rows than there are videos, unless the recipe chose it so."""
     config, devices = experiment.config, experiment.mesh.size
     videos = experiment.manifest.splits[config.data.train_split].videos
     fits = -(-videos // devices) * devices
-    if config.train.batch_size <= fits:
+    chosen = config.train.recipe == "by_size" and config.train.batch_size == equal_batch(videos)
+    if chosen or config.train.batch_size <= fits:
         return None
     return (
         f"note: the batch has {config.train.batch_size} rows and the training split {videos} videos: every step takes "
