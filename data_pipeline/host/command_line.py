@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from data_pipeline.errors import InputError, nearest_name
+from data_pipeline.errors import InputError, in_words, nearest_name
 
 # What takes a while to load is loaded by the functions below, so that a program hears Ctrl-C as soon as it can.
 
@@ -78,7 +78,7 @@ def _message_of(error: Exception) -> str | None:
     from absl import flags
 
     if isinstance(error, flags.Error):
-        return _with_nearest_value(str(error))
+        return _with_nearest_value(in_words(str(error)))
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, OSError):

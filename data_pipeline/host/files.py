@@ -8,7 +8,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from data_pipeline.errors import InputError, first_few
+from data_pipeline.errors import InputError, first_few, nearest
 
 _TRIED_BYTES = 2**14
 """More than a full disk takes."""
@@ -29,6 +29,27 @@ def checksum_problem(path: pathlib.Path, expected: str) -> str | None:
     if found != expected:
         return f"{path}: was changed after it was written; its SHA-256 is {found}, expected {expected}"
     return None
+
+
+def nearest_folder(folder: pathlib.Path, holding: str) -> str:
+    """Returns what a message says of a misspelled folder: ``did you mean PATH? ``, or nothing where none is near.
+
+    Args:
+        folder: the path without the file. It may name a folder that holds the right one.
+        holding: the name of a file in the folder that is meant.
+    """
+    beyond = pathlib.Path()
+    while not folder.parent.is_dir():
+        folder, beyond = folder.parent, folder.name / beyond
+    try:
+        if inside := sorted(str(path.parent) for path in folder.glob(f"*/{holding}")):
+            return f"did you mean {'one of ' if len(inside) > 1 else ''}{first_few(inside)}? "
+        siblings = [path for path in folder.parent.iterdir() if (path / beyond / holding).is_file()]
+    except OSError:
+        # What cannot be listed is not suggested.
+        return ""
+    near = nearest(folder.name, [path.name for path in siblings])
+    return "" if near is None else f"did you mean {folder.with_name(near) / beyond}? "
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 from absl import logging
 
 from data_pipeline.errors import InputError, nearest_name
+from data_pipeline.host.files import nearest_folder
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, make_embedded_data
 from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
@@ -148,7 +149,8 @@ def find_prepared_data(config: DataConfig, flag: str = "--config.data.dir") -> p
         make_embedded_data(folder, flag)
         return folder
     where = folder.absolute() if config.dir else "(config.data.dir is empty)"
-    missing = f"no prepared data: looked for {MANIFEST_NAME} in {where}"
+    hint = nearest_folder(folder, MANIFEST_NAME) if config.dir else ""
+    missing = f"no prepared data: looked for {MANIFEST_NAME} in {where}{f'; {hint}'.rstrip('; ')}"
     if flag == "--data":
         raise InputError(
             f"{missing}, where it was in training; name the folder where it is now with --data=DIR"
