@@ -15,7 +15,7 @@ from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
 from mcsan_jax.recipes.recipe_by_size import equal_batch, recipe_by_size
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.open import find_prepared_data, trained_run
+from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
@@ -85,7 +85,9 @@ def train_run(
             _train(experiment, given, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
-        return evaluate_run(trained_run(folder, experiment, data, checkpoints), options)
+        best = best_checkpoint(experiment, checkpoints)
+        run = TrainedRun(folder, experiment, data, *best, experiment.early_stop(checkpoints))
+        return evaluate_run(run, options)
 
 
 def _train(

@@ -27,10 +27,7 @@ from mcsan_jax.runs.record import EvaluationRecord
 
 COMPARED = ("R@1", "R@5", "R@10", "MedR", "MnR", "mAP", "nDCG@10")
 _SAME_IN_BOTH = ("duplicate_captions",)
-"""Two runs answer the same queries only if these fields of their protocols are the same.
-
-The name is not among them: the same videos and captions may be read from files of another form.
-"""
+"""Two runs answer the same queries only if these fields of their protocols are the same, whatever its name is."""
 _EXAMPLES = 3
 _ALPHA = 0.05
 

@@ -13,13 +13,7 @@ from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.sharding import make_mesh, runs_kernel
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import (
-    Experiment,
-    build_experiment,
-    describe_early_stop,
-    for_use,
-    variables_of,
-)
+from mcsan_jax.training.experiment import Experiment, build_experiment, for_use, variables_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,19 +54,8 @@ def open_run(
     run = RunFolder(folder)
     experiment, prepared = open_experiment(run, data, merge_duplicates)
     with CheckpointStore(run.checkpoints) as checkpoints:
-        return trained_run(run, experiment, prepared, checkpoints)
-
-
-def trained_run(
-    folder: RunFolder, experiment: Experiment, data: pathlib.Path, checkpoints: CheckpointStore
-) -> TrainedRun:
-    """Returns the run with the best of its checkpoints.
-
-    Raises:
-        InputError: no checkpoint was evaluated.
-    """
-    step, variables = best_checkpoint(experiment, checkpoints)
-    return TrainedRun(folder, experiment, data, step, variables, describe_early_stop(experiment, checkpoints))
+        best = best_checkpoint(experiment, checkpoints)
+        return TrainedRun(run, experiment, prepared, *best, experiment.early_stop(checkpoints))
 
 
 def open_experiment(

@@ -65,6 +65,21 @@ class Experiment:
         """Makes a state of freshly initialised parameters, with the feature statistics of the data."""
         return self.state_maker.create()
 
+    def early_stop(self, checkpoints: CheckpointStore) -> str | None:
+        """Says after which step a training ended because of its patience; None where it did not, or has not yet.
+
+        The checkpoints alone decide, so that a run that goes on from one of them ends after the same step.
+        """
+        total, patience = self.total_steps, self.config.train.patience
+        last, best_since = checkpoints.last_step, checkpoints.best_since
+        if not patience or last is None or best_since is None or last >= total:
+            return None
+        without = (last - best_since) // self.steps_per_evaluation
+        if without < patience:
+            return None
+        plural = "s" if without > 1 else ""
+        return f"stopped after step {last:,} of {total:,}: {without} evaluation{plural} without a better one"
+
 
 def build_experiment(
     config: Config,
@@ -124,22 +139,6 @@ def build_experiment(
         encoders=make_encoders(model, mesh),
         steps_per_epoch=steps_per_epoch,
     )
-
-
-def describe_early_stop(experiment: Experiment, checkpoints: CheckpointStore) -> str | None:
-    """Says after which step a training ended because of its patience; None where it did not, or has not yet.
-
-    The checkpoints alone decide, so that a run that goes on from one of them ends after the same step.
-    """
-    config, total = experiment.config.train, experiment.total_steps
-    last, best_since = checkpoints.last_step, checkpoints.best_since
-    if not config.patience or last is None or best_since is None or last >= total:
-        return None
-    without = (last - best_since) // experiment.steps_per_evaluation
-    if without < config.patience:
-        return None
-    plural = "s" if without > 1 else ""
-    return f"stopped after step {last:,} of {total:,}: {without} evaluation{plural} without a better one"
 
 
 def data_shape(manifest: Manifest) -> DataShape:

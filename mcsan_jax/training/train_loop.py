@@ -13,7 +13,7 @@ from mcsan_jax.processes import Preempted, from_all_processes, is_first, stop_re
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.sharding import on_devices
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, describe_early_stop
+from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.progress import RunLog, StepTrace, TrainProgress, describe_memory
 from mcsan_jax.training.token_state_cache import TokenStateCache, caches_token_states, make_token_state_cache
 from mcsan_jax.training.train_step import Metrics, TrainState
@@ -68,7 +68,7 @@ def train(
     """
     config, total = experiment.config.train, experiment.total_steps
     start, state = _first_state(experiment, checkpoints)
-    if start >= total or describe_early_stop(experiment, checkpoints):
+    if start >= total or experiment.early_stop(checkpoints):
         return state
     states = make_token_state_cache(experiment, state) if caches_token_states(experiment) else None
     if starter is not None and not start:
@@ -114,8 +114,8 @@ def train(
                 state, evaluation, losses, lines = evaluator(state, step)
                 log.write(step, "val", _scalars(evaluation) | losses)
                 # The first process decides for all, whose processors may round differently.
-                checkpoints.save(step, state, float(from_all_processes(np.float64(evaluation.rsum))[0]))
-                stopped = describe_early_stop(experiment, checkpoints)
+                checkpoints.save(step, state, float(from_all_processes(np.array(evaluation.rsum))[0]))
+                stopped = experiment.early_stop(checkpoints)
                 progress.pause("\n".join([lines, stopped] if stopped else [lines]))
                 progress.resume(step)
             elif saves:
@@ -136,7 +136,7 @@ def _first_state(experiment: Experiment, checkpoints: CheckpointStore) -> tuple[
         return 0, experiment.initial_state()
     state = checkpoints.restore(start, like=experiment.state_maker.abstract)
     print(f"resumed from the checkpoint at step {start} of {experiment.total_steps}", flush=True)
-    if stopped := describe_early_stop(experiment, checkpoints):
+    if stopped := experiment.early_stop(checkpoints):
         print(stopped, flush=True)
     return start, state
 

@@ -10,7 +10,7 @@ import pytest
 
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, describe_early_stop
+from mcsan_jax.training.experiment import Experiment
 from tests.training.runs import Interrupted, MakeExperiment, StopsBefore, run, with_same_programs
 
 STEPS = (3, 6, 9, 12, 15, 18)
@@ -57,7 +57,7 @@ def test_training_ends_after_evaluations_without_a_better_one(
     assert int(state.step) == last
     with CheckpointStore(workdir / "checkpoints") as checkpoints:
         assert (checkpoints.last_step, checkpoints.best_step) == (last, best)
-        stopped = describe_early_stop(experiment, checkpoints)
+        stopped = experiment.early_stop(checkpoints)
     said = capsys.readouterr().out
     if last == experiment.total_steps:
         assert stopped is None and "without a better one" not in said
