@@ -140,6 +140,7 @@ def _train(
         describe_limits(given, config, experiment.manifest, splits),
         note,
         large_batch_note(experiment),
+        patience_note(experiment),
     ):
         if one:
             print(one, flush=True)
@@ -250,4 +251,17 @@ def large_batch_note(experiment: Experiment) -> str | None:
         f"note: the batch has {config.train.batch_size} rows and the training split {videos} videos: every step takes "
         f"all of them, an epoch is one step, and the other rows are computed for nothing; "
         f"--config.train.batch_size={fits} trains the same in less time"
+    )
+
+
+def patience_note(experiment: Experiment) -> str | None:
+    """What happens where evaluations are too few for the patience to run out before the last step."""
+    train = experiment.config.train
+    evaluations = -(-experiment.total_steps // experiment.steps_per_evaluation)
+    if not train.patience or train.patience + 1 < evaluations:
+        return None
+    return (
+        f"note: config.train.patience is {train.patience}, but the validation split is evaluated {evaluations} time(s) "
+        "in all, so that training never ends early; a lower --config.train.evaluate_every_epochs (it is "
+        f"{train.evaluate_every_epochs}) evaluates more often"
     )

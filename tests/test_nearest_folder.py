@@ -4,7 +4,10 @@ import pathlib
 
 import pytest
 
+from data_pipeline.errors import InputError
 from data_pipeline.host.files import nearest_folder
+from mcsan_jax.config import DataConfig
+from mcsan_jax.runs.open import find_prepared_data
 from tests.support.command_line import run_mcsan
 from tests.test_front_door import check_message
 
@@ -39,6 +42,13 @@ def test_the_nearest_folder_is_one_that_holds_the_file(data: pathlib.Path, typed
     assert nearest_folder(pathlib.Path(typed), "manifest.json") == hint
 
 
+def test_data_of_a_training_that_was_renamed_are_suggested(data: pathlib.Path) -> None:
+    with pytest.raises(
+        InputError, match=r"where it was in training; did you mean data/msrvtt\? name the folder"
+    ):
+        find_prepared_data(DataConfig(dir="data/msrvt"), "--data")
+
+
 def test_absolute_paths_stay_absolute(data: pathlib.Path) -> None:
     assert nearest_folder(data / "msrvt", "manifest.json") == f"did you mean {data / 'msrvtt'}? "
 
@@ -47,7 +57,10 @@ def test_absolute_paths_stay_absolute(data: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("train", "--config=custom", "--config.data.dir=data/msrvt"), "did you mean data/msrvtt?"),
+        (
+            ("train", "--config=custom", "--config.data.dir=data/msrvt"),
+            "data/msrvt; did you mean data/msrvtt?\nWrite your captions",
+        ),
         (("inspect", "data/msrvt"), "the folder does not exist; did you mean data/msrvtt? Give the folder"),
     ],
 )

@@ -133,9 +133,10 @@ def find_prepared_data(config: DataConfig, flag: str = "--config.data.dir") -> p
         return folder
     where = folder.absolute() if config.dir else "(config.data.dir is empty)"
     hint = nearest_folder(folder, MANIFEST_NAME) if config.dir else ""
-    missing = f"no prepared data: looked for {MANIFEST_NAME} in {where}{f'; {hint}'.rstrip('; ')}"
+    missing = f"no prepared data: looked for {MANIFEST_NAME} in {where}"
     if flag == "--data":
         raise InputError(
-            f"{missing}, where it was in training; name the folder where it is now with --data=DIR"
+            f"{missing}, where it was in training; {hint}name the folder where it is now with --data=DIR"
         )
-    raise InputError(f"{missing}.\n{config.prepare_hint}\nData prepared elsewhere is used with {flag}=DIR.")
+    missing += f"; {hint.rstrip()}" if hint else "."
+    raise InputError(f"{missing}\n{config.prepare_hint}\nData prepared elsewhere is used with {flag}=DIR.")

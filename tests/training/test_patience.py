@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from mcsan_jax.train_run import patience_note
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from tests.training.runs import Interrupted, MakeExperiment, StopsBefore, run, with_same_programs
@@ -64,6 +65,22 @@ def test_training_ends_after_evaluations_without_a_better_one(
     else:
         assert stopped == f"stopped after step {last} of 18: 2 evaluations without a better one"
         assert f"{stopped}\n" in said
+
+
+@pytest.mark.parametrize(
+    ("patience", "every", "can_end"),
+    [(0, 6, True), (1, 6, False), (1, 3, False), (1, 2, True), (4, 1, True), (5, 1, False)],
+)
+def test_a_patience_that_cannot_run_out_is_told(
+    experiment: Experiment, patience: int, every: int, can_end: bool
+) -> None:
+    """Six epochs."""
+    changed = {"patience": patience, "evaluate_every_epochs": every}
+    note = patience_note(with_same_programs(experiment, train=changed))
+    assert (note is None) == can_end
+    assert (
+        note is None or f"patience is {patience}, but the validation split is evaluated {6 // every} " in note
+    )
 
 
 def test_a_patience_of_zero_never_ends_a_training(
