@@ -69,7 +69,7 @@ def _of_text(config: Config, manifest: Manifest, free: Collection[str]) -> dict[
         ),
         "train.captions_per_video": (
             min(max(int(per_video), 1), most),
-            f"there are {per_video:.3g} times as many captions as training videos; a step reads at most {most} of each",
+            f"a training video has {per_video:.3g} caption(s) on average; a step reads at most {most} of them",
         ),
         "similarity.learn_level_weights": (
             True,
