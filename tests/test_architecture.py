@@ -218,7 +218,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.cli": (
         *WORDS,
-        "data_pipeline.host.command_line",
+        "data_pipeline.host",
         "data_pipeline.prepare",
         "data_pipeline.inspect",
         "mcsan_jax.evaluation",
