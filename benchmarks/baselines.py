@@ -7,6 +7,8 @@ are chosen by leaving out training videos; nothing is chosen on the split that i
 results as those of a trained run, so that `mcsan compare` takes them.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -21,7 +23,6 @@ from benchmarks.figures import write_figures
 from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import GLOBAL
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, DataConfig, ModelConfig

@@ -8,6 +8,8 @@ recognises frequent and rare attributes (`focal`); and scores the whole model wi
 config after `--` are handed to every training (`-- --config.train.epochs=20`). Finished runs are only read.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import itertools
@@ -38,7 +40,6 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.config import defaults
 from mcsan_jax.config_files import config_of_flags
 from mcsan_jax.configs.ablations import ablations_of

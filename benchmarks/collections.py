@@ -6,6 +6,8 @@ seed as a stranger would, with nothing set by hand. A table has both, on clips t
 videos whose 100 validation videos are all that there is. `--only=msrvtt-25,shapes-50` takes some of the collections.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import os
@@ -22,7 +24,6 @@ from benchmarks.options import comparison_parser, run_comparison
 from benchmarks.trained_runs import CONFIGS, Model, ModelRuns, check_flags, run_program, train_all
 from data_pipeline.annotations.caption import TEST, TRAIN, VALIDATION, make_annotations
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, moving_shapes_source
 from data_pipeline.preparation.prepare_folder import prepare

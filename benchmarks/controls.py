@@ -11,6 +11,8 @@ leak. Chance is the Rsum of a constant score, in which ties count by expectation
 of the very scores of the run when the videos are dealt out to the groups of captions at random.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -27,7 +29,6 @@ from data_pipeline.annotations.caption import VALIDATION
 from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics

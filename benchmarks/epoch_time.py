@@ -11,6 +11,8 @@ accelerator's time is that work divided by its published peak rate and by a shar
 (`--utilisation`). It was measured on none, and a step of few milliseconds waits for launches, memory and data instead.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -25,7 +27,6 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.options import at_least_one, at_most_one
-from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count

@@ -7,6 +7,8 @@ similarity and the ranks cost. Then the same with bfloat16 products, and how man
 `--scores=FILE` writes the matrix of fused scores.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import contextlib
 import dataclasses
@@ -25,7 +27,6 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one, at_least_two
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.encodings import ScoringParameters

@@ -6,6 +6,8 @@ float32 and bfloat16 products, and prints how many times as long the XLA form ta
 `--interpret` runs a tiny block on any device, to see that the program works; its times mean nothing.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import functools
@@ -20,7 +22,6 @@ from jax import Array
 from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.frame_attention import SMOOTHING, FrameSet, attended_similarity, normalise_frames
 from mcsan_jax.scoring.fused_kernel import fused_attended_similarity

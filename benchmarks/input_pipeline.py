@@ -5,6 +5,8 @@ moving shapes) in a temporary folder, through `python -m data_pipeline.prepare`.
 instead, `--config` another experiment than MSR-VTT's. Every figure is the best of several measurements.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import contextlib
 import json
@@ -24,7 +26,6 @@ from benchmarks.options import at_least_one
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import TrainBatches
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from data_pipeline.moving_shapes.captions import draw_sentences
 from data_pipeline.moving_shapes.scene import draw_scene

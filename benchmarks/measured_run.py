@@ -5,6 +5,8 @@ pairs; `--work=evaluation --size=10000` scores and ranks as many made-up caption
 line of JSON. The memory is all that the process has held at most: libraries, program, parameters, data.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import json
 import statistics
@@ -20,7 +22,6 @@ from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one
 from benchmarks.our_step import Sizes, Training, four_level_config
 from benchmarks.processes import EVALUATION, STEP
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters

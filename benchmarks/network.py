@@ -6,6 +6,8 @@ machine and prints, as Markdown, the bytes that each device sends in it. `traffi
 the other.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -18,7 +20,6 @@ from benchmarks.compiled_collectives import bytes_sent
 from benchmarks.figures import write_figures
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.options import at_least_one
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.tables import aligned

@@ -9,6 +9,8 @@ ASSUMED, and so is the share of the peak rate that is reached (`--utilisation`).
 A step takes as long as the slowest of four that overlap: computing, sending, reading the records, decoding them.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -21,7 +23,6 @@ from benchmarks.figures import write_figures
 from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
 from benchmarks.network import node_slots, summed_count, traffic
 from benchmarks.options import at_least_one, at_most_one
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.evaluation.tables import aligned

@@ -4,6 +4,8 @@
 features. Every caption is parsed, repetitions of a text once; nothing is read from a cache.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import collections
 import os
@@ -20,7 +22,6 @@ from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.graphs.attributes import attributes_of
 from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import ParallelParser
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.host.progress_bar import track
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS
 

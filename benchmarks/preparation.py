@@ -5,6 +5,8 @@ every caption of another wording), prepares them several times through the real 
 the same records, and prints rates and ratios. `--annotations=FILE.jsonl` takes captions from a file of your own.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -19,7 +21,6 @@ from benchmarks.figures import write_figures
 from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, Video, make_annotations
 from data_pipeline.annotations.own import read_json_lines
 from data_pipeline.features.streams import open_features
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from data_pipeline.preparation.beam import BeamRunner
 from data_pipeline.preparation.prepare_folder import Options, Source, prepare

@@ -6,6 +6,8 @@ rankings of split `val`, paired over videos. Flags of the config after `--` are 
 (`-- --config.train.epochs=20`). Finished runs are only read, so that a command that was stopped goes on where it was.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -32,7 +34,6 @@ from benchmarks.trained_runs import (
     train_all,
 )
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.manifest import Manifest
 from mcsan_jax.configs import peers
 from mcsan_jax.configs.derived import BASES

@@ -5,6 +5,8 @@ of MSR-VTT's (9.3 words on average in 30 slots, batch 64, words of 300 and state
 many times as long the plain scan takes, and how far the results differ.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import pathlib
 import statistics
@@ -18,7 +20,6 @@ from jax import Array
 from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine, median_ratio
 from benchmarks.made_up_batch import WORDS, WORDS_SHAPE
-from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.models.recurrent import GRUWeights, bidirectional_gru
 
 Layer = Callable[[Array, Array, GRUWeights, str], Array]

@@ -4,6 +4,8 @@
 logarithmic axes, with the exponents of the lines fitted to the measurements. Captions are ranked against 1,000 videos.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import pathlib
@@ -17,7 +19,6 @@ from benchmarks.figures import write_figures
 from benchmarks.machine import describe_machine
 from benchmarks.our_step import Sizes
 from benchmarks.processes import EVALUATION, STEP, run_measured
-from data_pipeline.host.command_line import ends_with_a_message
 from data_pipeline.host.files import replacing
 
 BATCHES = (64, 128, 256, 512, 1024, 2048)

@@ -5,6 +5,8 @@ how many times as long the peer takes: with every node slot in use, and with as 
 Both run on the CPU in float32, from the vectors that the encoders give to the scores of captions.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import dataclasses
 import functools
@@ -24,7 +26,6 @@ from benchmarks.machine import alternate, describe_machine, fastest_ratio, media
 from benchmarks.made_up_batch import draw_node_masks
 from benchmarks.options import at_least_one
 from benchmarks.peer import similarity as peer
-from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.config import DataConfig, SimilarityConfig
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import mean_node_similarity

@@ -5,6 +5,8 @@ four-level step with FBCE and KL (`configs/msrvtt.py`), how many times as long t
 four-level step at a large batch. All run on the CPU in float32; the batch is made up (`benchmarks/made_up_batch.py`).
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import pathlib
 import statistics
@@ -21,7 +23,6 @@ from benchmarks.our_step import Sizes, Training, four_level_config, three_level_
 from benchmarks.peer.model import train_step
 from benchmarks.peer.weights import make_model, make_pairs
 from benchmarks.processes import STEP, run_measured
-from data_pipeline.host.command_line import ends_with_a_message
 from mcsan_jax.config import Config
 
 THREE_LEVEL_BAR, FOUR_LEVEL_BAR = 3, 2

@@ -195,7 +195,7 @@ def _plan(model: Model, seed: int, split: str, out: pathlib.Path) -> _Planned:
 
 
 def _is_finished(run: _Planned, split: str) -> bool:
-    """Whether the run was trained to its last step and evaluated."""
+    """Whether the run was trained to its last step, or until its patience ran out, and evaluated."""
     merged = run.config.evaluation.merge_duplicates
     if not RunFolder(run.folder).record_file(split, merged).is_file():
         return False
@@ -204,7 +204,7 @@ def _is_finished(run: _Planned, split: str) -> bool:
         run.manifest.splits[run.config.data.train_split].videos / train.batch_size
     )
     [found] = read_runs([run.folder], split, merged)
-    return any(entry["step"] >= steps for entry in found.history)
+    return found.record.early_stop is not None or any(entry["step"] >= steps for entry in found.history)
 
 
 def _read(name: str, planned: Sequence[_Planned], split: str) -> ModelRuns:

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import re
 import reprlib
 from collections.abc import Collection, Iterable, Iterator
 
@@ -9,6 +10,14 @@ _SHOWN_IDS = 5
 _SHOWN_FAULTS = 10
 _SHOWN_CHARACTERS = 60
 _ID_CHARACTERS = 240
+_WRONG_TYPES = {
+    r"invalid literal for int\(\) with base \d+: (.*)": r"expected a whole number, found \1",
+    r"could not convert string to float: (.*)": r"expected a number, found \1",
+    r"\('Non-boolean argument to boolean flag', (.*)\)": r"expected true or false, found \1",
+    r"Error while parsing string: (.*) as tuple\. .*": r"""expected values in quotes, such as "('a', 'b')", found \1""",
+    r"Failed to parse (.*) as a ConfigDict: .*": r"expected a field of this group and its value, found \1",
+}
+"""What libraries say of a value of the wrong type, as patterns, and what a message says in place of it."""
 
 
 class InputError(ValueError):
@@ -41,11 +50,24 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
 
     Case does not count, and a name is near where one is the beginning of the other.
     """
+    near = nearest(name, known)
+    return "" if near is None else f"did you mean {shown(near)}? "
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is nearest to a misspelled one, or None where none is near; see `nearest_name`."""
     by_key = {one.lower(): one for one in known}
     key = name.lower()
     near = difflib.get_close_matches(key, by_key, 1)
     near = near or [one for one in by_key if one and key and (one.startswith(key) or key.startswith(one))]
-    return f"did you mean {shown(by_key[near[0]])}? " if near else ""
+    return by_key[near[0]] if near else None
+
+
+def in_words(message: str) -> str:
+    """Returns what absl and `ml_collections` say of a flag's value of the wrong type, as the other messages say it."""
+    for said, words in _WRONG_TYPES.items():
+        message = re.sub(said, words, message, flags=re.DOTALL)
+    return message
 
 
 class Faults:

@@ -1,5 +1,7 @@
 """`python -m data_pipeline.inspect DIR`: checks a prepared data set and shows what is in it."""
 
+from data_pipeline.host.command_line import run_program
+
 import pathlib
 import sys
 import time
@@ -8,7 +10,6 @@ from collections.abc import Sequence
 from absl import flags
 
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import run_program
 from data_pipeline.inspection.count_tables import (
     all_tables,
     describe,

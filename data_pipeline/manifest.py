@@ -12,7 +12,7 @@ from pydantic import PlainSerializer, StrictFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import InputError
-from data_pipeline.host.files import write_text
+from data_pipeline.host.files import nearest_folder, write_text
 from data_pipeline.host.typed_values import RULES, Count, Size, parse
 
 SCHEMA_VERSION = 2
@@ -238,8 +238,9 @@ class Manifest:
         path = folder / MANIFEST_NAME
         if not path.is_file():
             missing = "the folder does not exist" if not folder.is_dir() else f"it has no {MANIFEST_NAME}"
+            hint = nearest_folder(folder, MANIFEST_NAME)
             raise InputError(
-                f"No prepared data set in {folder.absolute()}: {missing}. "
+                f"No prepared data set in {folder.absolute()}: {missing}{f'; {hint}' if hint else '. '}"
                 "Give the folder that `python -m data_pipeline.prepare` wrote, or run it first."
             )
         try:

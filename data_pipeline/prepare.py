@@ -1,5 +1,7 @@
 """`python -m data_pipeline.prepare`: annotations and features to TFRecords that `mcsan_jax.main` trains on."""
 
+from data_pipeline.host.command_line import run_program
+
 import dataclasses
 import os
 import pathlib
@@ -14,7 +16,6 @@ from data_pipeline.errors import InputError, first_few
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
-from data_pipeline.host.command_line import run_program
 from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.preparation.selection import OMISSIONS

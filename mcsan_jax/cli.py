@@ -1,13 +1,13 @@
 """`mcsan`: prepare data, train on them, evaluate runs, and look at what came of it. Every verb calls one function."""
 
+from data_pipeline.host.command_line import INTERRUPTED, ends_with_a_message
+
 import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-
-from data_pipeline.host.command_line import INTERRUPTED, ends_with_a_message
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -23,6 +23,8 @@ Merged = Annotated[
         "--merge-duplicates", help="Read the evaluation in which captions of the same text are one query."
     ),
 ]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already at --out.")]
 
 _ALL_TO_THE_PROGRAM = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Settings of the verbs that are programs of their own, with flags that they define themselves."""
@@ -110,10 +112,12 @@ def report(
         pathlib.Path | None, typer.Option(help="HTML file; beside the first run by default.")
     ] = None,
     merge_duplicates: Merged = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the report of one run, or of several side by side, as one HTML file."""
     from mcsan_jax.report.page import write_report
 
+    _check_out([out] if out else [], overwrite)
     chosen = split or _usual_split(runs, merge_duplicates)
     typer.echo(f"written to {write_report(runs, chosen, out, merge_duplicates)}")
 
@@ -127,10 +131,12 @@ def card(
     out: Annotated[
         pathlib.Path | None, typer.Option(help="Markdown file; model_card.md in the run by default.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the model card of an evaluated run: data, command, figures, limits, licences."""
     from mcsan_jax.card.model_card import write_card
 
+    _check_out([out] if out else [], overwrite)
     typer.echo(f"written to {write_card(run, data, out)}")
 
 
@@ -140,10 +146,11 @@ def export(
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the files.")],
     split: Split = None,
     merge_duplicates: Merged = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write qrels and run files of both directions, as trec_eval reads them."""
     from mcsan_jax.evaluation.query_table import read_query_table
-    from mcsan_jax.evaluation.trec import write_trec
+    from mcsan_jax.evaluation.trec import trec_files, write_trec
     from mcsan_jax.runs.folder import RunFolder, evaluation_name
 
     chosen = split or _usual_split([run], merge_duplicates)
@@ -151,8 +158,17 @@ def export(
     # Says which splits there are, where this one was not evaluated.
     folder.read_record(chosen, merge_duplicates)
     table = read_query_table(folder.queries_file(chosen, merge_duplicates))
-    for path in write_trec(table, evaluation_name(chosen, merge_duplicates), out):
+    name = evaluation_name(chosen, merge_duplicates)
+    _check_out(trec_files(name, out), overwrite)
+    for path in write_trec(table, name, out):
         typer.echo(f"written to {path}")
+
+
+def _check_out(files: Sequence[pathlib.Path], overwrite: bool) -> None:
+    from data_pipeline.host.files import check_not_there
+
+    if not overwrite:
+        check_not_there(files, "--out")
 
 
 def _usual_split(runs: Sequence[pathlib.Path], merge_duplicates: bool) -> str:

@@ -1,8 +1,4 @@
-"""The typed configuration of an experiment.
-
-Config files build an `ml_collections.ConfigDict` on top of `defaults`; `from_config_dict` turns it into frozen
-dataclasses, or refuses it with the bounds and the meaning of every field that is wrong.
-"""
+"""The typed configuration of an experiment: config files build on `defaults`, and `from_config_dict` checks them."""
 
 import dataclasses
 from typing import Annotated, Any, Literal
@@ -60,9 +56,8 @@ class DataConfig:
     @property
     def limits(self) -> dict[str, int]:
         """How much of a caption is read, by `data_pipeline.manifest.CAPTION_PARTS`; 0 leaves it to the data."""
-        return {
-            name: getattr(self, f"max_{name}") for name in ("tokens", "actions", "entities", "relationships")
-        }
+        parts = ("tokens", "actions", "entities", "relationships")
+        return {part: getattr(self, f"max_{part}") for part in parts}
 
     def with_limits(self, limits: dict[str, int]) -> "DataConfig":
         """The same with these limits where they are left to the data."""
@@ -234,6 +229,8 @@ class TrainConfig:
     """Steps between two lines of metrics."""
     evaluate_every_epochs: Count = 1
     """Epochs between two evaluations of the validation split."""
+    patience: Size = 0
+    """Evaluations of the validation split without a better one after which training ends; 0 for never."""
     checkpoint_every_steps: Count = 500
     """Steps between two checkpoints; one is also written at every evaluation."""
     compile_cache: str = ""

@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
-from data_pipeline.errors import InputError, nearest_name
+from data_pipeline.errors import InputError, in_words, nearest_name
 from mcsan_jax.config import Config, from_config_dict
 
 # The flag belongs to the program that asks for it, whose --help shows it.
@@ -80,7 +80,7 @@ def config_of_flags(arguments: Sequence[str]) -> Config:
         return from_config_dict(values["config"].value)
     except (flags.Error, AttributeError, KeyError, OSError) as error:
         # The library puts whole tracebacks into its messages; what went wrong stands at their end.
-        what = str(error).strip().splitlines()[-1].strip()
+        what = in_words(str(error)).strip().splitlines()[-1].strip()
         raise InputError(f"{' '.join(arguments)}: {what}") from error
 
 

@@ -136,6 +136,7 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
         ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
         config.evaluation.same_text,
         config.data.validation_split if config.similarity.linear_branch else None,
+        run.stopped,
     )
     write_query_table(run.folder.queries_file(split, merged), evaluated.queries)
     record = EvaluationRecord.make(
@@ -144,7 +145,7 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
         run.step,
         config,
         manifest.fingerprint,
-        {"protocol": protocol, **evaluated.details},
+        {"protocol": protocol, "early_stop": run.stopped, **evaluated.details},
     )
     path = run.folder.write_record(record)
     report = write_report([run.folder.folder], split, None, merged)

@@ -1,5 +1,7 @@
 """`python -m mcsan_jax.main --config=configs/msrvtt.py --workdir=DIR`: train, evaluate, or both."""
 
+from data_pipeline.host.command_line import run_program
+
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -8,7 +10,6 @@ from absl import flags, logging
 from ml_collections.config_flags import get_override_values
 
 from data_pipeline.errors import InputError
-from data_pipeline.host.command_line import run_program
 from mcsan_jax.config import from_config_dict
 from mcsan_jax.config_files import config_names, define_config_flag
 

@@ -13,7 +13,7 @@ from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_ev
 from mcsan_jax.processes import ends_with_the_others, first_before_others, is_first
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
-from mcsan_jax.recipes.recipe_by_size import recipe_by_size
+from mcsan_jax.recipes.recipe_by_size import equal_batch, recipe_by_size
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
 from mcsan_jax.training.checkpointing import CheckpointStore
@@ -85,7 +85,8 @@ def train_run(
             _train(experiment, given, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
-        run = TrainedRun(folder, experiment, data, *best_checkpoint(experiment, checkpoints))
+        best = best_checkpoint(experiment, checkpoints)
+        run = TrainedRun(folder, experiment, data, *best, experiment.early_stop(checkpoints))
         return evaluate_run(run, options)
 
 
@@ -139,6 +140,7 @@ def _train(
         describe_limits(given, config, experiment.manifest, splits),
         note,
         large_batch_note(experiment),
+        patience_note(experiment),
     ):
         if one:
             print(one, flush=True)
@@ -153,7 +155,7 @@ def _train(
         _starter(experiment, data),
     )
     seconds = time.monotonic() - start
-    print(f"trained {parameter_count(state):,} parameters; {seconds:.0f} s in this call", flush=True)
+    print(f"{describe_trained(config, state)}; {seconds:.0f} s in this call", flush=True)
 
 
 def _starter(experiment: Experiment, data: pathlib.Path) -> Starter | None:
@@ -178,7 +180,7 @@ def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files
     mesh = ", ".join(f"{name} {size}" for name, size in experiment.mesh.shape.items())
     processes, batch = jax.process_count(), config.train.batch_size
     captions = config.train.captions_per_video
-    frozen = published_count(state) if config.encoder_is_frozen else 0
+    frozen = _frozen_count(config, state)
     return "\n".join(
         [
             f"{config.name}: {manifest.dataset} ({manifest.protocol}), features {streams}",
@@ -191,6 +193,17 @@ def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files
             f"run in {folder}",
         ]
     )
+
+
+def describe_trained(config: Config, state: TrainState) -> str:
+    """How many parameters were trained, and how many of a published encoder stayed as they are."""
+    frozen = _frozen_count(config, state)
+    trained = f"trained {parameter_count(state) - frozen:,} parameters"
+    return f"{trained}, and left {frozen:,} frozen ones of {config.model.pretrained}" if frozen else trained
+
+
+def _frozen_count(config: Config, state: TrainState) -> int:
+    return published_count(state) if config.encoder_is_frozen else 0
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:
@@ -227,14 +240,28 @@ def _check_negatives(config: Config, manifest: Manifest) -> None:
 
 
 def large_batch_note(experiment: Experiment) -> str | None:
-    """What happens where a batch has more rows than there are videos."""
+    """What happens where a batch has more rows than there are videos, unless the recipe chose it so."""
     config, devices = experiment.config, experiment.mesh.size
     videos = experiment.manifest.splits[config.data.train_split].videos
     fits = -(-videos // devices) * devices
-    if config.train.batch_size <= fits:
+    chosen = config.train.recipe == "by_size" and config.train.batch_size == equal_batch(videos)
+    if chosen or config.train.batch_size <= fits:
         return None
     return (
         f"note: the batch has {config.train.batch_size} rows and the training split {videos} videos: every step takes "
         f"all of them, an epoch is one step, and the other rows are computed for nothing; "
         f"--config.train.batch_size={fits} trains the same in less time"
+    )
+
+
+def patience_note(experiment: Experiment) -> str | None:
+    """What happens where evaluations are too few for the patience to run out before the last step."""
+    train = experiment.config.train
+    evaluations = -(-experiment.total_steps // experiment.steps_per_evaluation)
+    if not train.patience or train.patience + 1 < evaluations:
+        return None
+    return (
+        f"note: config.train.patience is {train.patience}, but the validation split is evaluated {evaluations} time(s) "
+        "in all, so that training never ends early; a lower --config.train.evaluate_every_epochs (it is "
+        f"{train.evaluate_every_epochs}) evaluates more often"
     )

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -183,6 +184,64 @@ def test_an_interruption_while_a_config_is_read_ends_with_one_line(tmp_path: pat
     with python("mcsan_jax.main", f"--config={config}") as process:
         _, stderr = process.communicate()
     assert (process.returncode, stderr) == (130, "interrupted\n")
+
+
+INTERRUPTED_WHILE_LOADING = """
+import os, runpy, signal, sys
+
+OWN = ("data_pipeline", "mcsan_jax", "script")
+
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, *OWN}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupts())
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+"""The first library that does not come with Python is interrupted, as the slow start of a program is by an impatient
+user."""
+
+
+@pytest.mark.parametrize(
+    "program", ["mcsan_jax.cli", "mcsan_jax.main", "data_pipeline.prepare", "data_pipeline.inspect"]
+)
+def test_an_interruption_while_libraries_are_loaded_ends_with_one_line(program: str) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_LOADING, program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_the_console_script_hears_an_interruption_from_its_first_import_on(tmp_path: pathlib.Path) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    for script in scripts.values():
+        module, _, function = script.partition(":")
+        (tmp_path / "script.py").write_text(f"from {module} import {function}\n{function}()\n")
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED_WHILE_LOADING, "script"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_every_program_imports_first_what_hears_an_interruption() -> None:
+    programs = [
+        path
+        for room in ("benchmarks", "data_pipeline", "mcsan_jax")
+        for path in (ROOT / room).rglob("*.py")
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    ]
+    assert len(programs) > 15
+    for path in programs:
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body
+        first = next(node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+        assert isinstance(first, ast.ImportFrom) and first.module == "data_pipeline.host.command_line", path
 
 
 INTERRUPTED_COLLECTOR = """

@@ -15,6 +15,7 @@ from mcsan_jax.runs.open import open_run
 from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import build_experiment
 from tests.support import ROOT
+from tests.support.command_line import run_mcsan
 from tests.support.counted_encoders import CountedEncoders
 from tests.support.finished_run import arguments
 
@@ -84,3 +85,40 @@ def test_corrections_against_hubs_encode_no_split_twice(
     in_bank = min(splits["train"].captions, experiment.config.evaluation.bank_captions)
     evaluated = sum(splits[name].captions + splits[name].foils for name in ("val", "test"))
     assert encoders.texts.total() == in_bank + evaluated
+
+
+@pytest.mark.slow
+def test_a_training_whose_patience_ran_out_is_a_finished_run(
+    shapes: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Nothing is learned, so that no evaluation is better than the first."""
+    run = tmp_path / "run"
+    words = [
+        *arguments(shapes, run),
+        "--config.model.levels=('entity',)",
+        "--config.optim.learning_rate=1e-12",
+        "--config.train.epochs=9",
+        "--config.train.patience=1",
+    ]
+    ended = run_mcsan("train", *words)
+    assert ended.status == 0, ended.stderr
+    stopped = "stopped after step 8 of 36: 1 evaluation without a better one"
+    assert f"{stopped}\n" in ended.stdout
+    record = json.loads((run / "eval" / "test.json").read_text())
+    assert (record["step"], record["early_stop"]) == (8, stopped)
+    assert record["protocol"]["selection"] == f"step 8 has the best Rsum on split val; training {stopped}"
+
+    curves = (run / "metrics.jsonl").read_text()
+    again = run_mcsan("train", *words, "--mode=train")
+    assert again.status == 0 and f"{stopped}\n" in again.stdout
+    assert (run / "metrics.jsonl").read_text() == curves
+
+    evaluated = run_mcsan("eval", run, "--split=val")
+    assert evaluated.status == 0 and stopped in evaluated.stdout
+    compared = run_mcsan("compare", run, run)
+    assert compared.status == 0 and stopped in compared.stdout and "WARNING" not in compared.stdout
+    assert run_mcsan("report", run).status == 0
+    assert stopped in (run / "eval" / "test_report.html").read_text(encoding="utf-8")
+    assert run_mcsan("card", run).status == 0
+    card = (run / "model_card.md").read_text(encoding="utf-8")
+    assert stopped in card and "at most 9 passes over the videos" in card

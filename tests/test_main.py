@@ -11,13 +11,16 @@ import sys
 import time
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from data_pipeline.manifest import Manifest
 from mcsan_jax.evaluate_run import EvaluationOptions
+from mcsan_jax.recipes.recipe_by_size import recipe_by_size
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import open_experiment
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.train_run import large_batch_note, train_run
 from tests.support import ROOT
 from tests.support.command_line import config_of, run_main, run_mcsan
@@ -226,6 +229,33 @@ def test_an_evaluated_run_is_compared_shown_and_exported(
     assert {path.name for path in (tmp_path / "trec").iterdir()} == names
 
 
+@pytest.mark.parametrize(
+    ("verb", "name"), [("export", "trec/test_t2v.run"), ("report", "both.html"), ("card", "card.md")]
+)
+def test_a_file_that_is_there_is_replaced_on_demand_alone(
+    verb: str, name: str, finished_run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / name
+    out = file.parent if verb == "export" else file
+    mcsan(verb, finished_run, "--out", out)
+    written = file.read_bytes()
+    file.write_text("of another run")
+    ended = run_mcsan(verb, finished_run, "--out", out)
+    assert ended.status == 2 and "Traceback" not in ended.stderr
+    *_, message = ended.stderr.splitlines()
+    assert message.startswith("error: th") and f"already: {file.parent}" in message
+    assert message.endswith("; choose another --out, or give --overwrite to replace what is there")
+    assert file.read_text() == "of another run"
+    mcsan(verb, finished_run, "--out", out, "--overwrite")
+    assert file.read_bytes() == written
+
+
+def test_splits_are_exported_side_by_side(finished_run: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    for split in ("val", "test"):
+        mcsan("export", finished_run, "--out", tmp_path, "--split", split)
+    assert len(list(tmp_path.iterdir())) == 8
+
+
 def test_a_run_of_another_configuration_is_refused(shapes: pathlib.Path, finished_run: pathlib.Path) -> None:
     ended = run_main(
         *arguments(shapes, finished_run), "--config.optim.learning_rate=0.125", "--config.data.cache=false"
@@ -297,6 +327,25 @@ def test_a_batch_that_is_larger_than_the_training_split_is_told(finished_run: pa
         "note: the batch has 128 rows and the training split 60 videos"
     )
     assert "--config.train.batch_size=64" in told
+
+
+@pytest.mark.parametrize(("videos", "batch"), [(25, 32), (121, 128), (129, 72)])
+def test_what_the_recipe_chooses_contradicts_no_note(
+    videos: int, batch: int, finished_run: pathlib.Path
+) -> None:
+    experiment, _ = open_experiment(RunFolder(finished_run))
+    training = dataclasses.replace(experiment.manifest.splits["train"], videos=videos)
+    splits = {**experiment.manifest.splits, "train": training}
+    manifest = dataclasses.replace(experiment.manifest, splits=splits)
+    config, _ = recipe_by_size(config_of("--config=custom"), manifest)
+    one_device = make_mesh(jax.devices()[:1])
+    chosen = dataclasses.replace(experiment, config=config, manifest=manifest, mesh=one_device)
+    assert config.train.batch_size == batch and large_batch_note(chosen) is None
+
+    train = dataclasses.replace(config.train, batch_size=2 * videos)
+    by_hand = dataclasses.replace(chosen, config=dataclasses.replace(config, train=train))
+    told = large_batch_note(by_hand)
+    assert told is not None and f"--config.train.batch_size={videos} " in told
 
 
 def test_missing_data_ends_with_what_to_do(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,6 +200,22 @@ def test_what_was_stopped_and_what_was_killed_goes_on_exactly(
         assert entries(broken, kind) == entries(runs[2], kind)
 
 
+@pytest.mark.slow
+def test_processes_lose_their_patience_together(
+    shapes_in_four_files: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Nothing is learned, so that no evaluation is better than the first."""
+    still = ("--config.optim.learning_rate=1e-12", "--config.train.patience=2")
+    arguments = [*MAIN, *flags_for(shapes_in_four_files, tmp_path / "run"), *still, *ADDRESS]
+    stopped = "stopped after step 36 of 80: 2 evaluations without a better one\n"
+    run_all(2, 2, [*arguments, "--config.train.epochs=20"], tmp_path)
+    assert stopped in said(tmp_path, 2)[0]
+    assert [entry["step"] for entry in entries(tmp_path / "run", "val")] == [12, 24, 36]
+    run_all(2, 2, [*arguments, "--config.train.epochs=20"], tmp_path)
+    assert stopped in said(tmp_path, 2)[0]
+    assert last_checkpoint(tmp_path / "run") == 36
+
+
 MAIN_WHERE_THE_FIRST_CANNOT_WRITE = """
 import resource, runpy, sys
 

@@ -110,7 +110,7 @@ def test_a_config_is_loaded_as_on_the_command_line() -> None:
     [
         ("dmeo", (), "did you mean 'demo'"),
         ("demo", ("train.epoch=3",), "Did you mean: config.train.epochs"),
-        ("demo", ("train.epochs=many",), "config.train.epochs=many"),
+        ("demo", ("train.epochs=many",), "config.train.epochs=many: expected a whole number, found 'many'"),
         ("demo", ("train.epochs=-1",), "config.train.epochs is -1"),
     ],
 )

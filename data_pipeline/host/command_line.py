@@ -13,9 +13,9 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from absl import flags
+from data_pipeline.errors import InputError, in_words, nearest_name
 
-from data_pipeline.errors import InputError, nearest_name
+# What takes a while to load is loaded by the functions below, so that a program hears Ctrl-C as soon as it can.
 
 INTERRUPTED = 130
 """Exit status of a program that Ctrl-C ended: 128 and the number of SIGINT, as a shell has it."""
@@ -37,6 +37,8 @@ def run_program(program: Callable[[Sequence[str]], None]) -> None:
         program: the function that takes the program's name and the words of the command line that are no flags.
     """
     with ends_with_a_message():
+        from absl import flags
+
         if {"-h", "-help", "--help"} & set(sys.argv[1:]):
             module = sys.modules[program.__module__]
             _, _, listed = flags.FLAGS.module_help(module).partition(":\n")
@@ -73,8 +75,10 @@ def ends_with_a_message() -> Iterator[None]:
 
 def _message_of(error: Exception) -> str | None:
     """What is said of an error that is not the program's; None of any other."""
+    from absl import flags
+
     if isinstance(error, flags.Error):
-        return _with_nearest_value(str(error))
+        return _with_nearest_value(in_words(str(error)))
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, OSError):
@@ -133,7 +137,7 @@ def _end_of_program(
     sys.__excepthook__(kind, error, traceback)
 
 
-# Programs import what they need after this module, which takes a while.
+# Programs import what else they need after this module, which takes a while.
 sys.excepthook = _end_of_program
 
 

@@ -6,9 +6,9 @@ import hashlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, first_few, nearest
 
 _TRIED_BYTES = 2**14
 """More than a full disk takes."""
@@ -29,6 +29,27 @@ def checksum_problem(path: pathlib.Path, expected: str) -> str | None:
     if found != expected:
         return f"{path}: was changed after it was written; its SHA-256 is {found}, expected {expected}"
     return None
+
+
+def nearest_folder(folder: pathlib.Path, holding: str) -> str:
+    """Returns what a message says of a misspelled folder: ``did you mean PATH? ``, or nothing where none is near.
+
+    Args:
+        folder: the path without the file. It may name a folder that holds the right one.
+        holding: the name of a file in the folder that is meant.
+    """
+    beyond = pathlib.Path()
+    while not folder.parent.is_dir():
+        folder, beyond = folder.parent, folder.name / beyond
+    try:
+        if inside := sorted(str(path.parent) for path in folder.glob(f"*/{holding}")):
+            return f"did you mean {'one of ' if len(inside) > 1 else ''}{first_few(inside)}? "
+        siblings = [path for path in folder.parent.iterdir() if (path / beyond / holding).is_file()]
+    except OSError:
+        # What cannot be listed is not suggested.
+        return ""
+    near = nearest(folder.name, [path.name for path in siblings])
+    return "" if near is None else f"did you mean {folder.with_name(near) / beyond}? "
 
 
 @contextlib.contextmanager
@@ -57,6 +78,23 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text as UTF-8, in one step; its folder must exist."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_not_there(files: Sequence[pathlib.Path], flag: str) -> None:
+    """Refuses files that are there already, because what is in them would be lost.
+
+    Args:
+        files: paths of the files that will be written.
+        flag: with which other paths are named, for the message.
+
+    Raises:
+        InputError: some of them exist.
+    """
+    if found := [path for path in files if path.exists() or path.is_symlink()]:
+        raise InputError(
+            f"{'these files exist' if len(found) > 1 else 'this file exists'} already: {first_few(found)}; choose "
+            f"another {flag}, or give --overwrite to replace what is there"
+        )
 
 
 def check_writable(folder: pathlib.Path, advice: str) -> None:

@@ -114,9 +114,10 @@ def training(facts: Facts) -> list[str]:
     config = facts.config
     steps = max((entry["step"] for entry in facts.entries("train")), default=None)
     loss, optim = config.loss, config.optim
+    most = "at most " if config.train.patience else ""
     rows_shown = {
         "seed": config.train.seed,
-        "epochs": f"{config.train.epochs} passes over the videos, with other captions of each in every pass",
+        "epochs": f"{most}{config.train.epochs} passes over the videos, with other captions of each in every pass",
         "steps": None if steps is None else f"{steps:,}",
         "batch": f"{config.train.batch_size} videos with {config.train.captions_per_video} caption(s) each",
         "loss": f"{loss.ranking}, attributes {loss.focal_weight:g}, divergence {loss.divergence_weight:g}",

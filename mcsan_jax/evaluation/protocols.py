@@ -215,6 +215,7 @@ def describe_protocol(
     features: str,
     same_text: str = "wrong",
     share_from: str | None = None,
+    stopped: str | None = None,
 ) -> dict[str, Any]:
     """Returns what is printed above every table and stored with the figures.
 
@@ -224,7 +225,7 @@ def describe_protocol(
         videos, captions: how many of it were evaluated; captions are counted before any are merged.
         merge_duplicates: whether captions of the same text were one query.
         selected_on: split whose Rsum chose the checkpoint, or None where none did.
-        step: of the checkpoint.
+        step, stopped: of the checkpoint, and after which one training ended early and why (None: it did not).
         features: the streams of features, in words.
         same_text: what a video is to another video's caption that has the text of one of its own: relevant, or wrong.
         share_from: split that chose the share of the linear branch, or None where there is no branch.
@@ -240,8 +241,8 @@ def describe_protocol(
     official = _is_official(known, expected, found)
     every_caption = SAME_TEXT if same_text == "relevant" else EVERY_CAPTION
     duplicates = MERGED_CAPTIONS if merge_duplicates else every_caption
-    best = f" has the best Rsum on split {selected_on}"
-    selection = f"step {step:,}{best if selected_on else ', which no split chose'}"
+    how = f" has the best Rsum on split {selected_on}" if selected_on else ", which no split chose"
+    selection = f"step {step:,}{how}" + (f"; training {stopped}" if stopped else "")
     rule = f" Rule of the protocol: {known.selection}." if known.selection else ""
     each = f" ({known.captions_in_words})" if known.captions_in_words else ""
     lines = [

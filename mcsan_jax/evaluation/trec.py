@@ -10,6 +10,7 @@ expectation over all orders of the tie group. Runs end after the answers that an
 that measures of the whole list (average precision) are smaller than ours.
 """
 
+import itertools
 import pathlib
 from collections.abc import Collection
 from typing import TextIO
@@ -23,7 +24,7 @@ _NAMED = 3
 
 
 def write_trec(table: QueryTable, name: str, folder: pathlib.Path) -> list[pathlib.Path]:
-    """Writes the four files of an evaluation.
+    """Writes the four files of an evaluation, in place of those that are there.
 
     Args:
         table: its queries, with their answers.
@@ -40,15 +41,19 @@ def write_trec(table: QueryTable, name: str, folder: pathlib.Path) -> list[pathl
     for direction in DIRECTIONS:
         _check_ids(table.of_direction(direction), direction)
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for direction in DIRECTIONS:
-        queries = table.of_direction(direction)
-        for ending, write in (("qrels", _write_qrels), ("run", _write_run)):
-            path = folder / f"{name}_{direction}.{ending}"
-            with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
-                write(queries, file)
-            written.append(path)
-    return written
+    files = trec_files(name, folder)
+    kinds = itertools.product(DIRECTIONS, (_write_qrels, _write_run))
+    for path, (direction, write) in zip(files, kinds, strict=True):
+        with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+            write(table.of_direction(direction), file)
+    return files
+
+
+def trec_files(name: str, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the paths of the four files that `write_trec` writes."""
+    return [
+        folder / f"{name}_{direction}.{ending}" for direction in DIRECTIONS for ending in ("qrels", "run")
+    ]
 
 
 def _write_qrels(queries: QueryTable, file: TextIO) -> None:

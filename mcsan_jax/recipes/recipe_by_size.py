@@ -14,6 +14,8 @@ _BATCH = 128
 """The most videos of a batch, and those of a batch by which the passes over large data are counted."""
 _ROWS = 8
 """A batch is a multiple of it, which most numbers of devices divide."""
+_CACHED_CAPTIONS = 100_000
+"""The states of the tokens of more captions are not kept in memory."""
 
 
 def recipe_by_size(
@@ -59,26 +61,45 @@ def _of_text(config: Config, manifest: Manifest, free: Collection[str]) -> dict[
     # A caption that a frozen encoder reads costs little, any other as much as a video.
     most = 4 if reads_with or train.videos < 1000 else 1
     chosen: dict[str, tuple[Any, str]] = {
-        "model.width": (width, f"{train.videos} training videos, {tokens} tokens"),
+        "model.width": (
+            width,
+            f"the captions have only {tokens:,} different tokens, which short vectors tell apart"
+            if small_language
+            else f"the length of the vectors grows with the number of training videos, here {train.videos:,}",
+        ),
         "train.captions_per_video": (
             min(max(int(per_video), 1), most),
-            f"{per_video:.3g} captions a video, at most {most} of them",
+            f"a training video has {per_video:.3g} caption(s) on average; a step reads at most {most} of them",
         ),
-        "similarity.learn_level_weights": (True, "they follow the data"),
+        "similarity.learn_level_weights": (
+            True,
+            "how much each level counts is learned, because it differs from collection to collection",
+        ),
     }
     if not reads_with:
-        word_width = 64 if small_language else 300
+        word_width, words = (64, "few") if small_language else (300, "many")
         return chosen | {
-            "model.word_width": (word_width, f"{tokens} tokens"),
-            "optim.learning_rate": (3e-3, "words are learned from the captions"),
+            "model.word_width": (
+                word_width,
+                f"word vectors of this length suit captions that have {words} different tokens, here {tokens:,}",
+            ),
+            "optim.learning_rate": (
+                3e-3,
+                "no pretrained encoder reads the captions, and to learn their words from nothing takes larger steps",
+            ),
         }
-    why = f"the captions have the tokens of {reads_with}, which is installed"
+    as_for_msrvtt = "the value with which MSR-VTT is trained, where a frozen encoder reads the captions, too"
+    fits = train.captions <= _CACHED_CAPTIONS
     return chosen | {
-        "model.context": ("pretrained", why),
-        "model.pretrained": (reads_with, why),
-        "model.dropout": (0.4, "as for MSR-VTT with a frozen encoder"),
-        "similarity.attribute_share": (0.3, "as for MSR-VTT with a frozen encoder"),
-        "train.token_state_cache": (train.captions <= 100_000, f"{train.captions} captions"),
+        "model.context": ("pretrained", "a pretrained encoder that reads these captions is installed"),
+        "model.pretrained": (reads_with, f"the captions were prepared with the tokens of {reads_with}"),
+        "model.dropout": (0.4, as_for_msrvtt),
+        "similarity.attribute_share": (0.3, as_for_msrvtt),
+        "train.token_state_cache": (
+            fits,
+            f"what the frozen encoder makes of {train.captions:,} captions "
+            f"{'fits' if fits else 'may not fit'} into memory; the limit is {_CACHED_CAPTIONS:,}",
+        ),
     }
 
 
@@ -87,27 +108,42 @@ def _of_training(config: Config, manifest: Manifest, free: Collection[str]) -> d
     videos = manifest.splits[config.data.train_split].videos
     held_out = manifest.splits[config.data.validation_split].videos
     batches = math.ceil(videos / _BATCH)
-    batch = config.train.batch_size
-    if "train.batch_size" in free:
-        batch = math.ceil(videos / (batches * _ROWS)) * _ROWS
+    batch = equal_batch(videos) if "train.batch_size" in free else config.train.batch_size
     steps_an_epoch = math.ceil(videos / batch)
+    by_root, by_passes = 14 * math.sqrt(videos), 20 * videos / _BATCH
     epochs = config.train.epochs
     if "train.epochs" in free:
-        epochs = max(1, round(max(14 * math.sqrt(videos), 20 * videos / _BATCH) / steps_an_epoch))
+        epochs = max(1, round(max(by_root, by_passes) / steps_an_epoch))
     few = held_out < FEWEST_VALIDATION_VIDEOS
-    rhythm = "so few choose by chance: the last state is taken" if few else "three evaluations"
+    equal = f"{batches} batches of equal size hold" if batches > 1 else "a single batch holds"
+    length = (
+        f"about 14 times the square root of {videos:,} training videos"
+        if by_root >= by_passes
+        else f"as many as 20 passes over {videos:,} training videos take in batches of {_BATCH}"
+    )
     return {
-        "train.batch_size": (batch, f"{videos} training videos in {batches} equal batches"),
-        "train.epochs": (
-            epochs,
-            f"{epochs * steps_an_epoch} steps, 14 √videos and at least 20 passes in batches of {_BATCH}",
+        "train.batch_size": (
+            batch,
+            f"{equal} all {videos:,} training videos; the size is a multiple of {_ROWS}, so that devices divide it",
         ),
-        "optim.warmup_epochs": (epochs / 20, "a twentieth of the training"),
+        "train.epochs": (epochs, f"{epochs * steps_an_epoch} steps: {length}"),
+        "optim.warmup_epochs": (
+            epochs / 20,
+            "the learning rate rises in the first twentieth of the training",
+        ),
         "train.evaluate_every_epochs": (
             epochs if few else math.ceil(epochs / 3),
-            f"{held_out} validation videos; {rhythm}",
+            f"{held_out} validation videos would choose among checkpoints by chance, so the last state is taken; from "
+            f"{FEWEST_VALIDATION_VIDEOS} on they choose"
+            if few
+            else f"{held_out:,} validation videos choose the best of about three states",
         ),
     }
+
+
+def equal_batch(videos: int) -> int:
+    """Returns the batch size with which the fewest batches of at most 128 rows hold all videos in equal numbers."""
+    return math.ceil(videos / (math.ceil(videos / _BATCH) * _ROWS)) * _ROWS
 
 
 def _free_fields(config: Config, set_by_hand: Collection[str]) -> set[str]:

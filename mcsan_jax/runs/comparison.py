@@ -26,8 +26,8 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 
 COMPARED = ("R@1", "R@5", "R@10", "MedR", "MnR", "mAP", "nDCG@10")
-_SAME_IN_BOTH = ("name", "duplicate_captions")
-"""Two runs answer the same queries only if these fields of their protocols are the same."""
+_SAME_IN_BOTH = ("duplicate_captions",)
+"""Two runs answer the same queries only if these fields of their protocols are the same, whatever its name is."""
 _EXAMPLES = 3
 _ALPHA = 0.05
 
@@ -290,8 +290,8 @@ def _warnings(a: EvaluationRecord, b: EvaluationRecord) -> list[str]:
     ]
     if a.data_fingerprint != b.data_fingerprint:
         warnings.append(
-            "data_fingerprint differs: the runs were evaluated on data that were prepared differently (other "
-            f"features, for example), {a.data_fingerprint!r} in A, {b.data_fingerprint!r} in B"
+            "data_fingerprint differs: the runs were evaluated on data that were prepared differently (from other "
+            f"features or files, for example), {a.data_fingerprint!r} in A, {b.data_fingerprint!r} in B"
         )
     return warnings
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_pipeline.errors import InputError, nearest_name
-from data_pipeline.host.files import check_writable, write_text
+from data_pipeline.host.files import check_writable, nearest_folder, write_text
 from mcsan_jax.config import Config
 from mcsan_jax.runs.record import EvaluationRecord, package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
@@ -124,8 +124,8 @@ class RunFolder:
         """
         if not self._identity_file.is_file():
             raise InputError(
-                f"{self.folder} holds no run: there is no {self._identity_file.name}; name the folder that "
-                "`python -m mcsan_jax.main` wrote (--workdir)"
+                f"{self.folder} holds no run: there is no {self._identity_file.name}; {self._nearest()}name the "
+                "folder that `python -m mcsan_jax.main` wrote (--workdir)"
             )
         return self._read_identity()
 
@@ -153,7 +153,7 @@ class RunFolder:
             InputError: there is no such folder.
         """
         if not self.folder.is_dir():
-            raise InputError(f"{self.folder}: no such folder; give the folder of a run")
+            raise InputError(f"{self.folder}: no such folder; {self._nearest()}give the folder of a run")
         names = sorted(path.stem for path in (self.folder / "eval").glob("*.json"))
         return [name.removesuffix(_MERGED) for name in names if name.endswith(_MERGED) == merged]
 
@@ -207,6 +207,9 @@ class RunFolder:
                 f"or delete {self.folder} and train again"
             )
         return content
+
+    def _nearest(self) -> str:
+        return nearest_folder(self.folder, self._identity_file.name)
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         differing = [

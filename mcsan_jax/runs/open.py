@@ -7,6 +7,7 @@ from typing import Any
 from absl import logging
 
 from data_pipeline.errors import InputError, nearest_name
+from data_pipeline.host.files import nearest_folder
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, make_embedded_data
 from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
@@ -25,6 +26,7 @@ class TrainedRun:
         data: folder of the prepared data.
         step: the step of the checkpoint with the best validation Rsum.
         variables: the variables of the model at that step.
+        stopped: after which step training ended early and why; None where it did not.
     """
 
     folder: RunFolder
@@ -32,6 +34,7 @@ class TrainedRun:
     data: pathlib.Path
     step: int
     variables: dict[str, Any]
+    stopped: str | None = None
 
 
 def open_run(
@@ -51,8 +54,8 @@ def open_run(
     run = RunFolder(folder)
     experiment, prepared = open_experiment(run, data, merge_duplicates)
     with CheckpointStore(run.checkpoints) as checkpoints:
-        step, variables = best_checkpoint(experiment, checkpoints)
-    return TrainedRun(run, experiment, prepared, step, variables)
+        best = best_checkpoint(experiment, checkpoints)
+        return TrainedRun(run, experiment, prepared, *best, experiment.early_stop(checkpoints))
 
 
 def open_experiment(
@@ -129,9 +132,11 @@ def find_prepared_data(config: DataConfig, flag: str = "--config.data.dir") -> p
         make_embedded_data(folder, flag)
         return folder
     where = folder.absolute() if config.dir else "(config.data.dir is empty)"
+    hint = nearest_folder(folder, MANIFEST_NAME) if config.dir else ""
     missing = f"no prepared data: looked for {MANIFEST_NAME} in {where}"
     if flag == "--data":
         raise InputError(
-            f"{missing}, where it was in training; name the folder where it is now with --data=DIR"
+            f"{missing}, where it was in training; {hint}name the folder where it is now with --data=DIR"
         )
-    raise InputError(f"{missing}.\n{config.prepare_hint}\nData prepared elsewhere is used with {flag}=DIR.")
+    missing += f"; {hint.rstrip()}" if hint else "."
+    raise InputError(f"{missing}\n{config.prepare_hint}\nData prepared elsewhere is used with {flag}=DIR.")

@@ -49,6 +49,7 @@ class EvaluationRecord(pydantic.BaseModel):
         protocol: the protocol under which the split was evaluated.
         intervals: the intervals of the fused figures; None where none were computed.
         over_linear: the fused score against the linear branch; None where there is no branch.
+        early_stop: after which step training ended early and why; None where it did not.
         level_weights: the share of each level in the fused score.
         attributes: by level and third of the vocabulary, how well attributes are recognised.
         densities, hubs, false_negatives: explanations of the figures; None where they were not computed.
@@ -77,6 +78,7 @@ class EvaluationRecord(pydantic.BaseModel):
     protocol: ProtocolSummary
     intervals: Intervals | None = None
     over_linear: OverLinear | None = None
+    early_stop: str | None = None
     level_weights: dict[str, float] = {}
     attributes: dict[str, dict[str, AttributePrecision]] = {}
     densities: Densities | None = None

@@ -15,6 +15,8 @@ from data_pipeline.errors import InputError
 State = TypeVar("State")
 
 SELECTION_METRIC = "rsum"
+_FIRST_STEP = "first_step"
+"""This key of a checkpoint's metrics holds the first step with the same Rsum, if no better one came in between."""
 NOT_READ = ocp.PLACEHOLDER
 """This value marks the leaves of a state that are not read from a checkpoint."""
 
@@ -59,12 +61,31 @@ class CheckpointStore:
     @property
     def best_step(self) -> int | None:
         """Returns the step of the checkpoint with the highest validation Rsum (the later of equals), or None."""
+        best = self._best()
+        return None if best is None else best[1]
+
+    @property
+    def best_since(self) -> int | None:
+        """Returns the first step whose evaluation had the highest validation Rsum, or None.
+
+        It is before `best_step` where later evaluations had the same Rsum; its own checkpoint may be gone.
+        """
+        best = self._best()
+        return None if best is None else best[2]
+
+    def _best(self) -> tuple[float, int, int] | None:
+        """Returns the highest validation Rsum, the step of its latest checkpoint, and the first step that had it."""
         scored = [
-            (checkpoint.metrics[SELECTION_METRIC], checkpoint.step)
+            (
+                checkpoint.metrics[SELECTION_METRIC],
+                checkpoint.step,
+                # Earlier versions did not store it.
+                checkpoint.metrics.get(_FIRST_STEP, checkpoint.step),
+            )
             for checkpoint in self._checkpointer.checkpoints
             if checkpoint.metrics
         ]
-        return max(scored)[1] if scored else None
+        return max(scored, default=None)
 
     def save(self, step: int, state: Any, rsum: float | None = None) -> None:
         """Starts to write a checkpoint and returns as soon as the state was copied.
@@ -77,7 +98,11 @@ class CheckpointStore:
         Raises:
             InputError: the disk is too full for this checkpoint or for the one before; earlier ones are whole.
         """
-        metrics = None if rsum is None else {SELECTION_METRIC: rsum}
+        metrics = None
+        if rsum is not None:
+            best = self._best()
+            first = best[2] if best is not None and best[0] == rsum else step
+            metrics = {SELECTION_METRIC: rsum, _FIRST_STEP: first}
         with self._says_if_full():
             self._checkpointer.save_async(step, state, metrics=metrics)
 

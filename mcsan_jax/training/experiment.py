@@ -17,7 +17,7 @@ from mcsan_jax.pretrained.initial_parameters import find_encoder, is_pretrained
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.recipes.caption_limits import with_derived_limits
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
-from mcsan_jax.training.checkpointing import NOT_READ
+from mcsan_jax.training.checkpointing import NOT_READ, CheckpointStore
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
 from mcsan_jax.training.train_step import StateMaker, TrainState, TrainStep, make_state_maker, make_train_step
@@ -56,9 +56,29 @@ class Experiment:
         """Returns the number of steps of the whole run."""
         return self.steps_per_epoch * self.config.train.epochs
 
+    @property
+    def steps_per_evaluation(self) -> int:
+        """Returns the number of steps between two evaluations of the validation split."""
+        return self.steps_per_epoch * self.config.train.evaluate_every_epochs
+
     def initial_state(self) -> TrainState:
         """Makes a state of freshly initialised parameters, with the feature statistics of the data."""
         return self.state_maker.create()
+
+    def early_stop(self, checkpoints: CheckpointStore) -> str | None:
+        """Says after which step a training ended because of its patience; None where it did not, or has not yet.
+
+        The checkpoints alone decide, so that a run that goes on from one of them ends after the same step.
+        """
+        total, patience = self.total_steps, self.config.train.patience
+        last, best_since = checkpoints.last_step, checkpoints.best_since
+        if not patience or last is None or best_since is None or last >= total:
+            return None
+        without = (last - best_since) // self.steps_per_evaluation
+        if without < patience:
+            return None
+        plural = "s" if without > 1 else ""
+        return f"stopped after step {last:,} of {total:,}: {without} evaluation{plural} without a better one"
 
 
 def build_experiment(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from data_pipeline.batches.batch import PairBatch
-from mcsan_jax.processes import Preempted, is_first, stop_requests
+from mcsan_jax.processes import Preempted, from_all_processes, is_first, stop_requests
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.sharding import on_devices
 from mcsan_jax.training.checkpointing import CheckpointStore
@@ -44,7 +44,7 @@ def train(
     profile: bool = False,
     starter: Starter | None = None,
 ) -> TrainState:
-    """Trains from the last checkpoint (or from the start) to the end of the last epoch.
+    """Trains from the last checkpoint (or from the start) to the end of the last epoch, or until patience runs out.
 
     Batches and random streams are functions of (seed, step) alone, so a resumed run goes bit for bit through the same
     states as one that was never interrupted.
@@ -67,13 +67,8 @@ def train(
         InputError: a checkpoint could not be written.
     """
     config, total = experiment.config.train, experiment.total_steps
-    start = checkpoints.last_step or 0
-    if start:
-        state = checkpoints.restore(start, like=experiment.state_maker.abstract)
-        print(f"resumed from the checkpoint at step {start} of {total}", flush=True)
-    else:
-        state = experiment.initial_state()
-    if start >= total:
+    start, state = _first_state(experiment, checkpoints)
+    if start >= total or experiment.early_stop(checkpoints):
         return state
     states = make_token_state_cache(experiment, state) if caches_token_states(experiment) else None
     if starter is not None and not start:
@@ -102,7 +97,7 @@ def train(
 
             last = step == total
             logs = last or step % config.log_every_steps == 0
-            evaluates = last or step % (config.evaluate_every_epochs * experiment.steps_per_epoch) == 0
+            evaluates = last or step % experiment.steps_per_evaluation == 0
             stops = stops_after(step)
             saves = evaluates or stops or step % config.checkpoint_every_steps == 0
             if logs or saves:
@@ -114,19 +109,36 @@ def train(
 
             # Evaluation comes before the checkpoint of its step: the checkpoint is written with the figure that
             # selects it, and a run that is killed in between evaluates again.
+            stopped = None
             if evaluates:
                 state, evaluation, losses, lines = evaluator(state, step)
-                progress.pause(lines)
                 log.write(step, "val", _scalars(evaluation) | losses)
-                checkpoints.save(step, state, evaluation.rsum)
+                # The first process decides for all, whose processors may round differently.
+                checkpoints.save(step, state, float(from_all_processes(np.array(evaluation.rsum))[0]))
+                stopped = experiment.early_stop(checkpoints)
+                progress.pause("\n".join([lines, stopped] if stopped else [lines]))
                 progress.resume(step)
             elif saves:
                 checkpoints.save(step, state)
             if stops:
                 checkpoints.wait()
                 raise Preempted(step, stops)
+            if stopped:
+                break
     checkpoints.wait()
     return state
+
+
+def _first_state(experiment: Experiment, checkpoints: CheckpointStore) -> tuple[int, TrainState]:
+    """Returns the step and the state from which the training goes on, and says where that is not the beginning."""
+    start = checkpoints.last_step
+    if start is None:
+        return 0, experiment.initial_state()
+    state = checkpoints.restore(start, like=experiment.state_maker.abstract)
+    print(f"resumed from the checkpoint at step {start} of {experiment.total_steps}", flush=True)
+    if stopped := experiment.early_stop(checkpoints):
+        print(stopped, flush=True)
+    return start, state
 
 
 def _compiled(schedule: Callable[[Any], Any]) -> Callable[[int], float]:

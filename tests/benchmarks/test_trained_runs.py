@@ -131,6 +131,20 @@ def test_a_failing_training_is_named(
     assert not (tmp_path / "next").exists()
 
 
+def test_a_run_whose_patience_ran_out_is_not_trained_on(
+    shapes: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [*flags_of("configs/demo.py:tiny", shapes), "--config.train.patience=1"]
+    folder = tmp_path / "mcsan" / "seed0"
+    stopped = "stopped after step 4 of 8: 1 evaluation without a better one"
+    rsum = finish(folder, flags, shapes, 0, early_stop=stopped)
+    curves = folder / "metrics.jsonl"
+    curves.write_text("".join(curves.read_text().splitlines(keepends=True)[:6]))
+    made, _ = train_all([Model("mcsan", tuple(flags))], (0,), "val", tmp_path)
+    assert [run.record.rsum for run in made[0].runs] == [rsum]
+    assert f"run 1 of 1: {folder} is finished" in capsys.readouterr().err
+
+
 def test_models_of_different_data_are_refused(shapes: pathlib.Path, tmp_path: pathlib.Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

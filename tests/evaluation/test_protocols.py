@@ -130,6 +130,13 @@ def test_a_split_that_chose_its_own_checkpoint_is_called_optimistic() -> None:
     assert none["selection"] == "step 1,200, which no split chose"
 
 
+def test_a_training_that_ended_early_says_so_above_every_table() -> None:
+    stopped = "stopped after step 1,500 of 5,000: 3 evaluations without a better one"
+    facts = describe_protocol("own", "one", "test", 9, 9, False, "val", 1200, "vgg16 [128]", stopped=stopped)
+    assert facts["selection"] == f"step 1,200 has the best Rsum on split val; training {stopped}"
+    assert f"Selection: {facts['selection']}." in said(facts)
+
+
 def test_a_split_that_chose_the_share_of_the_linear_branch_alone_is_called_optimistic() -> None:
     facts = describe(("msrvtt", "full"), "val", 497, 9940, selected_on=None, share_from="val")
     assert "split val itself chose the share of the linear branch, with which" in said(facts)

@@ -160,8 +160,8 @@ TRAINING = (
     Mutant(
         "the worst checkpoint is the best",
         "mcsan_jax/training/checkpointing.py",
-        "return max(scored)[1] if scored else None",
-        "return min(scored)[1] if scored else None",
+        "max(scored, default=None)",
+        "min(scored, default=None)",
         ("training/test_checkpointing.py",),
     ),
     Mutant(

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_pipeline.annotations.sources import read_annotations
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, EvaluationConfig
+from mcsan_jax.evaluation.protocols import find_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.significance import holm
 from mcsan_jax.runs.comparison import (
@@ -179,10 +181,9 @@ def test_other_features_and_data_are_warned_of(runs: tuple[pathlib.Path, pathlib
     [
         ({"videos": 11}, r"cannot be compared.*videos: 12 in A, 11 in B"),
         (
-            {"protocol": {"name": "MSVD"}},
-            r"other data or by other rules: protocol.name: 'demo' in A, 'MSVD' in B",
+            {"protocol": {"duplicate_captions": "merged"}},
+            r"other data or by other rules: protocol\.duplicate_captions: 'every",
         ),
-        ({"protocol": {"duplicate_captions": "merged"}}, "protocol.duplicate_captions: 'every"),
         ({"split": "val"}, "should hold split 'test', found 'val'"),
         ({"rsum": 12.5}, r"test.json states an Rsum of 12.5, the ranks in test_queries.parquet give"),
     ],
@@ -193,6 +194,29 @@ def test_records_that_do_not_fit(
     changed_record(runs[1], **changes)
     with pytest.raises(InputError, match=message):
         quick(*runs)
+
+
+def test_the_same_captions_in_files_of_another_form_are_compared(
+    runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    """What the readers of both forms give, and what the protocols of such data say of them."""
+    rows = [("a", "a dog runs", "test"), ("b", "a cat sleeps", "test"), ("a", "the dog is fast", "test")]
+    fields = ("video_id", "caption", "split")
+    (tmp_path / "own.jsonl").write_text(
+        "".join(json.dumps(dict(zip(fields, row, strict=True))) + "\n" for row in rows)
+    )
+    (tmp_path / "own.csv").write_text("\n".join(",".join(row) for row in (fields, *rows)) + "\n")
+    read = [read_annotations(kind, [tmp_path / f"own.{kind}"]) for kind in ("jsonl", "csv")]
+    assert read[0].captions == read[1].captions and read[0].name != read[1].name
+    for run, annotations in zip(runs, read, strict=True):
+        name = find_protocol(annotations.name, annotations.protocol).name
+        changed_record(run, protocol={"name": name}, data_fingerprint=annotations.name)
+    comparison = quick(*runs)
+    assert [warning.partition(":")[0] for warning in comparison.warnings] == [
+        "protocol.name differs",
+        "data_fingerprint differs",
+    ]
+    assert comparison.rows[-1].difference > 0
 
 
 def without(columns: dict[str, Any], *queries: str) -> dict[str, Any]:

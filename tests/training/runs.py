@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -58,9 +58,15 @@ def with_same_programs(experiment: Experiment, **groups: dict[str, Any]) -> Expe
 
 
 def run(
-    experiment: Experiment, batches: PairStream, reader: SplitReader, workdir: pathlib.Path
+    experiment: Experiment,
+    batches: PairStream,
+    reader: SplitReader,
+    workdir: pathlib.Path,
+    rsums: Mapping[int, float] | None = None,
 ) -> TrainState:
     """Trains to the end in a folder, which is made where it is absent; the last state, on the host.
+
+    Where `rsums` are given by step, evaluations find these instead of the real ones.
 
     Nothing passes between host and devices, nor between devices, unless the loop says so. The guard does not cover
     what is not the loop: the making of the first state, and the evaluation.
@@ -71,6 +77,9 @@ def run(
         with jax.transfer_guard("allow"):
             encoded = encode_split(experiment.encoders, variables_of(state), reader, size, "val")
             figures = rank_split(ScoredSplit.of(encoded, experiment.config))
+            if rsums is not None:
+                fused = {**figures.directions["fused"], "rsum": rsums[step]}
+                figures = dataclasses.replace(figures, directions={**figures.directions, "fused": fused})
             return state, figures, {}, f"step {step}"
 
     def create() -> TrainState:

@@ -40,6 +40,17 @@ def test_of_two_evaluated_checkpoints_the_better_or_the_later_is_the_best(
         assert (store.best_step, store.last_step) == (best, 2)
 
 
+def test_the_best_is_as_old_as_the_first_evaluation_with_its_figure(tmp_path: Path) -> None:
+    state = {"weight": jax.numpy.ones(2)}
+    rsums = {1: 10.0, 2: 30.0, 3: 20.0, 4: 30.0, 5: 30.0, 6: None, 7: 40.0, 8: 30.0}
+    since = {1: 1, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 7: 7, 8: 7}
+    for step, rsum in rsums.items():
+        # Opened anew every time, as after an interruption.
+        with CheckpointStore(tmp_path / "checkpoints") as store:
+            store.save(step, state, rsum)
+            assert store.best_since == since[step], step
+
+
 def test_a_checkpoint_holds_the_state_it_was_given_although_training_goes_on(
     make_experiment: MakeExperiment, batches: TrainBatches, tmp_path: Path
 ) -> None:

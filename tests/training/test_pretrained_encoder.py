@@ -14,6 +14,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.sharding import make_mesh, put_batch
+from mcsan_jax.train_run import describe_trained
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
@@ -101,6 +102,18 @@ def test_an_encoder_begins_to_learn_at_its_time(learning: Experiment, batches: T
     learned = [not is_equal(published(state), published(states[0])) for state in states]
     assert learning.total_steps == 9
     assert learned == [False, False, False, False, False, False, True, True]
+
+
+def test_frozen_parameters_are_not_said_to_be_trained(
+    frozen: Experiment, learning: Experiment, encoder: pathlib.Path
+) -> None:
+    state: TrainState = frozen.state_maker.abstract
+    held = sum(leaf.size for leaf in jax.tree.leaves(published(state)))
+    every = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    assert 0 < held < every
+    said = f"trained {every - held:,} parameters, and left {held:,} frozen ones of {encoder}"
+    assert describe_trained(frozen.config, state) == said
+    assert describe_trained(learning.config, state) == f"trained {every:,} parameters"
 
 
 def test_the_average_leaves_a_frozen_encoder_out(

@@ -9,6 +9,7 @@ from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.configs import custom
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.recipes.recipe_by_size import recipe_by_size
+from mcsan_jax.runs.stored_config import flatten
 from mcsan_jax.training.optimizers import learning_rate_schedule
 from tests.support.prepared_data import Prepared
 
@@ -81,6 +82,21 @@ def test_what_was_set_stays(prepared: Prepared) -> None:
     changed = dataclasses.replace(OPEN, train=dataclasses.replace(OPEN.train, batch_size=32))
     config, _ = recipe_by_size(changed, manifest)
     assert config.train.batch_size == 32 and config.train.epochs * 22 == pytest.approx(370, abs=22)
+
+
+@pytest.mark.parametrize("held_out", [7, 500])
+@pytest.mark.parametrize(("videos", "captions"), [(25, 25), (300, 6000), (30_000, 300_000)])
+@pytest.mark.parametrize("tokens", [200, 5000, None])
+def test_every_choice_is_a_field_its_value_and_a_sentence(
+    prepared: Prepared, videos: int, captions: int, held_out: int, tokens: int | None
+) -> None:
+    manifest = sized(prepared.manifest, videos, captions, held_out, tokens or 5000)
+    config, choices = recipe_by_size(OPEN, manifest if tokens else with_minilm(manifest))
+    for choice in choices:
+        shown, _, reason = choice.partition(" (")
+        name, _, value = shown.partition(" = ")
+        assert str(flatten(config)[name]) == value
+        assert len(reason.split()) >= 8 and "√" not in reason, choice
 
 
 def test_a_resolved_recipe_is_resolved_to_itself(prepared: Prepared) -> None:
