@@ -25,7 +25,7 @@ class GivenVideos:
     """The videos of a mapping, a file or a folder of features, for a model that was trained on such features.
 
     Attributes:
-        ids: of the videos; in the order of the mapping, or sorted where they come from files.
+        ids: of the videos; in the order of the (first) mapping, or sorted where they come from files.
         frame_times: seconds of the frames of each video that was read, float32 [f]; empty where unknown.
     """
 
@@ -52,8 +52,7 @@ class GivenVideos:
         self._manifest, self._limits = manifest, limits
         sources = _open_streams(features, manifest.streams, frame_rate)
         first = next(iter(sources.values()))
-        known = features if isinstance(first, ArrayFeatures) and len(sources) == 1 else None
-        self.ids = list(known) if isinstance(known, Mapping) else sorted(first.ids())
+        self.ids = first.in_order if isinstance(first, ArrayFeatures) else sorted(first.ids())
         self._check(sources)
         options = FrameOptions(manifest.frames.alignment, manifest.frames.count)
         self._reader = FeatureReader(sources, self.ids[0], options)

@@ -28,6 +28,11 @@ class ArrayFeatures:
         self.description = "the features given"
         self._arrays, self._frame_rate = arrays, frame_rate
 
+    @property
+    def in_order(self) -> list[str]:
+        """Ids of the videos, in the order in which they were given."""
+        return list(self._arrays)
+
     def ids(self) -> set[str]:
         """Ids of the videos, all keys of the mapping."""
         return set(self._arrays)
