@@ -65,7 +65,7 @@ def test_plain_file_wins_over_its_gzip_copy(folder):
             r"sentences\[1\].*must be str, found list",
         ),
         (lambda value: value["sentences"][1].update(video_id="video9"), "'video9' is not in 'videos'"),
-        (lambda value: value["sentences"][1].update(sen_id=7), "caption id '7' occurs twice"),
+        (lambda value: value["sentences"][1].update(sen_id=7), "a caption id occurs once, found '7' twice"),
         (lambda value: value["sentences"][1].update(sen_id=None), "must be int or str, found NoneType"),
         (lambda value: value.update(sentences=[]), "no caption found"),
     ],
