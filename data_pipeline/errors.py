@@ -43,12 +43,16 @@ def first_few(ids: Collection[object]) -> str:
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """What a message says of a misspelled name: ``did you mean 'NAME'? ``, or nothing where no known name is near.
 
-    Case does not count, and a name is near where one is the beginning of the other.
+    Case does not count, and a name is near where one is the beginning of the other, or its end after a mark, as ``id``
+    is that of ``video_id``.
     """
     by_key = {one.lower(): one for one in known}
     key = name.lower()
     near = difflib.get_close_matches(key, by_key, 1)
     near = near or [one for one in by_key if one and key and (one.startswith(key) or key.startswith(one))]
+    near = near or [
+        one for one in by_key if one and key and (one.endswith(f"_{key}") or key.endswith(f"_{one}"))
+    ]
     return f"did you mean {shown(by_key[near[0]])}? " if near else ""
 
 
@@ -143,7 +147,7 @@ def _line(kind: _Kind) -> str:
 def _joined(places: Sequence[str], count: int) -> str:
     """Several places in one phrase, such as ``a.csv, lines 3, 7, 12 and 8 more``; all may be the same one."""
     if len(places) == 1:
-        return places[0]
+        return f"{places[0]} ({count:,} times)" if count > 1 and places[0] else places[0]
     parts = [place.split(", ") for place in places]
     shared = list(itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False)))
     names = [", ".join(part[len(shared) :]) for part in parts]

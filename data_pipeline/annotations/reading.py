@@ -66,9 +66,12 @@ def read_json(path: pathlib.Path) -> Any:
     """The value in a JSON file, plain or gzip.
 
     Raises:
-        InputError: the file cannot be read (`read_text`) or is not JSON.
+        InputError: the file cannot be read (`read_text`), is empty or is not JSON.
     """
-    return parse_json(read_text(path), str(path))
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty; download or write it again")
+    return parse_json(text, str(path))
 
 
 def read_json_list(path: pathlib.Path, items: str) -> list[Any]:

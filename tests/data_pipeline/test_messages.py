@@ -29,6 +29,9 @@ def test_short_values_are_whole() -> None:
         ("caption", ["Captions", "id"], "did you mean 'Captions'? "),
         ("split", ["caption", "set"], ""),
         ("split", [], ""),
+        ("video_id", ["id", "text"], "did you mean 'id'? "),
+        ("dim", ["frame_dim"], "did you mean 'frame_dim'? "),
+        ("dim", ["remedies", "_"], ""),
     ],
 )
 def test_the_nearest_name_is_asked_for(name: str, found: list[str], expected: str) -> None:
@@ -71,6 +74,7 @@ def test_values_that_were_found_are_listed() -> None:
         for n, value in enumerate("abaab", 1)
     ]
     assert said(*wrong) == "a.csv, lines 1, 2, 3 and 2 more: expected a number, found 'a', 'b'; correct it"
+    assert said("a: found 1 twice; no", "a: found 2 twice; no") == "a (2 times): found 1 twice, 2 twice; no"
     many = [f"a.csv, line {n}: found {n}" for n in range(100)]
     assert said(*many) == "a.csv, lines 0, 1, 2 and 97 more: found 0, 1, 2, 3, 4, …"
 

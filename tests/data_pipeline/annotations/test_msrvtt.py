@@ -132,9 +132,15 @@ def test_1kb_test_captions_need_no_key(lists):
         ("1k-A", "MSRVTT_train.9k.csv", "video309", "video99999", "without annotation: video99999"),
         ("1k-A", "MSRVTT_train.9k.csv", "video309", "video308", "line 311: video 'video308' occurs twice"),
         ("1k-A-7k", "MSRVTT_train.7k.csv", "video309", "video318", "in training: video318"),
-        ("1k-A-7k", "MSRVTT_train.7k.csv", "video_id", "id", "found id; add the column 'video_id'"),
+        (
+            "1k-A-7k",
+            "MSRVTT_train.7k.csv",
+            "video_id",
+            "id",
+            "found id; did you mean 'id'. rename it to 'video_id'",
+        ),
         ("1k-B", "MSRVTT_1kB_test.csv", "a dog", "", "no value for 'sentence' at video315"),
-        ("1k-B", "MSRVTT_1kB_test.csv", "video_id", "id", "add the column 'video_id'"),
+        ("1k-B", "MSRVTT_1kB_test.csv", "video_id", "id", "did you mean 'id'. rename it to 'video_id'"),
         ("1k-B", "MSRVTT_1kB_train.csv", "video309", "video315", "in training: video315"),
     ],
 )
