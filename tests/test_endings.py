@@ -190,7 +190,8 @@ def test_an_interruption_while_a_config_is_read_ends_with_one_line(tmp_path: pat
 INTERRUPTED_WHILE_LOADING = """
 import os, runpy, signal, sys
 
-OWN = ("data_pipeline", "mcsan_jax", "script")
+# Python's own copy module looks for Jython's "org".
+OWN = ("data_pipeline", "mcsan_jax", "script", "org")
 
 class Interrupts:
     def find_spec(self, name, path, target=None):
