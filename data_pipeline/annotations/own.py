@@ -10,11 +10,18 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from data_pipeline.annotations.caption import SPLITS, Annotations, Caption, Segment, make_annotations
-from data_pipeline.annotations.reading import JSON, check_protocol, field, find_files, not_json, read_text
-from data_pipeline.annotations.repetition import repetition_notes
-from data_pipeline.annotations.text_tables import TextTable
-from data_pipeline.errors import Faults, InputError, first_few, shown
+from data_pipeline.annotations.caption import (
+    SPLITS,
+    Annotations,
+    Caption,
+    Segment,
+    make_annotations,
+    split_meant,
+)
+from data_pipeline.annotations.reading import check_protocol, find_files
+from data_pipeline.annotations.repetition import repetition_notes, shared_videos
+from data_pipeline.annotations.text_tables import TextTable, json_rows, seconds_or_none, text_value
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 
 PROTOCOLS = ("custom",)
 LICENCE = "As stated by the owner of the data."
@@ -42,7 +49,7 @@ def annotations_of(
         InputError: rows are not of this form, or a file repeats another; all faults are named.
     """
     faults = Faults() if faults is None else faults
-    reader = _RowReader()
+    reader = _RowReader(faults)
     for where, row in rows:
         with faults.gathered():
             reader.read(row, where)
@@ -54,7 +61,7 @@ def annotations_of(
         protocol=PROTOCOLS[0],
         licence=LICENCE,
         citation=CITATION,
-        notes=[*reader.unread_notes(), *repeated, *_shared_videos(reader.captions, reader.parts)],
+        notes=[*reader.notes(), *repeated, *shared_videos(reader.captions, reader.parts)],
         segments=reader.parts,
         unusable=reader.unusable,
     )
@@ -70,7 +77,8 @@ class _RowReader:
         unusable: why captions cannot be used, by their ids.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self.captions: list[Caption] = []
         self.places: list[str] = []
         self.unusable: dict[str, str] = {}
@@ -79,36 +87,54 @@ class _RowReader:
         self._counts: dict[str, int] = {}
         self._unread: dict[str, str] = {}
         self._asked: set[str] = set()
+        self._other_names: dict[str, str] = {}
 
     @property
     def parts(self) -> dict[str, Segment]:
         return {video_id: segment for video_id, segment in self._segments.items() if segment is not None}
 
     def read(self, row: object, where: str) -> None:
-        """Reads a row.
+        """Reads a row; several of its values may be faults.
 
         Raises:
             InputError: it is not of the form.
         """
+        if not isinstance(row, dict):
+            raise InputError(
+                f"{where}: expected an object with {', '.join(_NEEDED)}, found {type(row).__name__}; write one"
+            )
         self._note_unread(row, where)
-        video_id, segment = _video(row, where)
+        video: tuple[str, Segment | None] | None = None
+        split = text = None
+        with self._faults.gathered():
+            video = _video(row, where)
+        with self._faults.gathered():
+            split = self._split(row, where)
+        with self._faults.gathered():
+            text = text_value(row, "caption", where, may_be_listed=True)
+        if video is not None and split is not None and text is not None:
+            self._add(*video, split, text, where)
+
+    def _add(self, video_id: str, segment: Segment | None, split: str, text: str, where: str) -> None:
+        """Takes the caption of a row.
+
+        Raises:
+            InputError: its video is another part, or in another split, than an earlier row says.
+        """
         if self._segments.setdefault(video_id, segment) != segment:
             raise InputError(
                 f"{where}: {shown(video_id)} is already the name of {self._segments[video_id] or 'a whole video'}, "
                 f"found {segment or 'a whole video'}; round 'start' and 'end' to six digits or rename the video"
             )
-        split = field(row, "split", str, where)
-        if split not in SPLITS:
-            raise InputError(f"{where}: 'split' must be one of {', '.join(SPLITS)}, found {shown(split)}")
         first, place = self._split_of.setdefault(video_id, (split, where))
         if first != split:
             raise InputError(
-                f"{where}: video {shown(video_id)} is in split {first!r} ({place}) and in split {split!r}; a video "
-                "belongs to one split, remove its captions from the other"
+                f"{where}: a video belongs to one split, found {shown(video_id)} in split {first!r} ({place}) and "
+                f"in split {split!r}; remove its captions from the other"
             )
         index = self._counts.get(video_id, 0)
         self._counts[video_id] = index + 1
-        caption = Caption(video_id, f"{video_id}#{index}", field(row, "caption", str, where), split)
+        caption = Caption(video_id, f"{video_id}#{index}", text, split)
         if segment is not None and not 0 <= segment.start < segment.end:
             self.unusable[caption.caption_id] = (
                 f"{where}: expected 0 <= 'start' < 'end' in seconds, found {segment.start:g} and {segment.end:g}"
@@ -116,14 +142,29 @@ class _RowReader:
         self.captions.append(caption)
         self.places.append(where)
 
-    def _note_unread(self, row: object, where: str) -> None:
+    def _split(self, row: dict[str, object], where: str) -> str:
+        """The split that a row names, perhaps in other letters.
+
+        Raises:
+            InputError: it names none.
+        """
+        name = text_value(row, "split", where)
+        split = split_meant(name)
+        if split is None:
+            raise InputError(
+                f"{where}: 'split' must be one of {', '.join(SPLITS)}, found {shown(name)}; "
+                f"{nearest_name(name, SPLITS)}correct it"
+            )
+        if split != name:
+            self._other_names[name] = split
+        return split
+
+    def _note_unread(self, row: dict[str, object], where: str) -> None:
         """Remembers keys that are not read.
 
         Raises:
             InputError: one of them tells the time of a part by another name; it is said once.
         """
-        if not isinstance(row, dict):
-            return
         asked: dict[str, list[str]] = {}
         for key, value in row.items():
             if key in (*_NEEDED, *_TIMES) or value in (None, ""):
@@ -141,12 +182,16 @@ class _RowReader:
                 "features of this part alone"
             )
 
-    def unread_notes(self) -> list[str]:
-        """A sentence about the keys that are not read, if there are any."""
-        if not self._unread:
-            return []
-        names = [key or "(a column without a name)" for key in self._unread]
-        return [f"not read: {first_few(names)} (first at {next(iter(self._unread.values()))})"]
+    def notes(self) -> list[str]:
+        """Sentences about keys that are not read, and about splits by another name."""
+        notes = []
+        if self._unread:
+            names = [key or "(a column without a name)" for key in self._unread]
+            notes.append(f"not read: {first_few(names)} (first at {next(iter(self._unread.values()))})")
+        if self._other_names:
+            read_as = [f"{shown(name)} as {split}" for name, split in self._other_names.items()]
+            notes.append(f"splits are read {first_few(read_as)}")
+        return notes
 
 
 _TIME_WORDS = {
@@ -165,9 +210,9 @@ def _times_meant(key: str, holds_list: bool) -> list[str]:
     return [time for time, pattern in _TIME_WORDS.items() if any(map(pattern.fullmatch, words))]
 
 
-def _video(row: object, where: str) -> tuple[str, Segment | None]:
+def _video(row: dict[str, object], where: str) -> tuple[str, Segment | None]:
     """Id of the row's video, and which part of a longer one it is, if it is a part."""
-    video_id = field(row, "video_id", str, where)
+    video_id = text_value(row, "video_id", where)
     if not video_id.strip():
         raise InputError(f"{where}: 'video_id' is blank; give the video's id")
     start, end = _seconds(row, "start", where), _seconds(row, "end", where)
@@ -181,26 +226,14 @@ def _video(row: object, where: str) -> tuple[str, Segment | None]:
     return f"{video_id}@{start:g}-{end:g}", Segment(video_id, start, end)
 
 
-def _seconds(row: object, key: str, where: str) -> float | None:
-    if not isinstance(row, dict) or row.get(key) is None:
+def _seconds(row: dict[str, object], key: str, where: str) -> float | None:
+    value = row.get(key)
+    if value is None:
         return None
-    value = row[key]
     # JSON's true would pass as a number; neither NaN nor a number too large for a float is below the maximum.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not abs(value) <= sys.float_info.max:
-        raise InputError(f"{where}: {key!r} must be a number of seconds, found {shown(value)}; correct it")
-    return float(value)
-
-
-def _shared_videos(captions: Iterable[Caption], parts: dict[str, Segment]) -> list[str]:
-    splits_of: dict[str, set[str]] = {}
-    for caption in captions:
-        source = parts[caption.video_id].video_id if caption.video_id in parts else caption.video_id
-        splits_of.setdefault(source, set()).add(caption.split)
-    shared = [video_id for video_id, splits in splits_of.items() if len(splits) > 1]
-    if not shared:
-        return []
-    return [f"{len(shared)} longer videos have parts in more than one split: {first_few(shared)}"]
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
+        return float(value)
+    raise InputError(f"{where}: {key!r} must be a number of seconds, found {shown(value)}; correct it")
 
 
 def read_json_lines(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
@@ -214,52 +247,7 @@ def read_json_lines(paths: Sequence[pathlib.Path], protocol: str) -> Annotations
     check_protocol("jsonl", protocol, PROTOCOLS)
     faults = Faults()
     files = find_files(paths, ["*.jsonl"])
-    return annotations_of((row for path in files for row in _json_rows(path, faults)), "jsonl", faults)
-
-
-def _json_rows(path: pathlib.Path, faults: Faults) -> Iterator[tuple[str, object]]:
-    """Where each object stands, and the object; text between them that is no JSON becomes a fault."""
-    text = read_text(path)
-    if text.strip() and text.lstrip()[0] not in "{[":
-        faults.add(
-            f"{path}, line 1: not JSON, found {shown(text.lstrip()[:200])}; write an object a line, or give a table "
-            "with --dataset=csv"
-        )
-        return
-    line, counted = 1, 0
-    place = _next_value(text, 0)
-    while place < len(text):
-        line, counted = line + text.count("\n", counted, place), place
-        where = f"{path}, line {line}"
-        try:
-            value, end = JSON.raw_decode(text, place)
-        except (ValueError, RecursionError) as error:
-            faults.add(str(not_json(error, where)))
-            # The rest of a broken array is as broken.
-            end = len(text) if text[place] == "[" else _next_line(text, place)
-        else:
-            yield from _rows_in(value, where, path)
-        place = _next_value(text, end)
-
-
-def _rows_in(value: object, where: str, path: pathlib.Path) -> Iterator[tuple[str, object]]:
-    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
-        yield from ((f"{path}, item {number}", each) for number, each in enumerate(value, start=1))
-    else:
-        yield where, value
-
-
-def _next_value(text: str, start: int) -> int:
-    """Index of the first character from ``start`` on that is no white space of JSON."""
-    found = re.compile(r"[ \t\r\n]*").match(text, start)
-    assert found is not None
-    return found.end()
-
-
-def _next_line(text: str, start: int) -> int:
-    """Index of the next line that begins with an object, after a value that cannot be read."""
-    found = re.compile(r"[\r\n]+(?=\{)").search(text, start)
-    return found.end() if found else len(text)
+    return annotations_of((row for path in files for row in json_rows(path, faults)), "jsonl", faults)
 
 
 def read_table(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
@@ -275,19 +263,13 @@ def read_table(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
 
 
 def _table_rows(path: pathlib.Path, faults: Faults) -> Iterator[tuple[str, object]]:
-    for number, row in TextTable(path, _NEEDED, ["caption", *_TIMES]).rows(faults):
+    table = TextTable(path, _NEEDED, ["caption", *_TIMES])
+    if table.is_empty:
+        faults.add(f"{path}: no row below the header; write a row for each caption")
+    for number, row in table.rows(faults):
         where = f"{path}, line {number}"
         with faults.gathered():
-            times = {column: _number(row[column], column, where) for column in _TIMES if column in row}
+            times = {
+                column: seconds_or_none(row[column], column, where) for column in _TIMES if column in row
+            }
             yield where, {**row, **times}
-
-
-def _number(text: str, column: str, where: str) -> float | None:
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(
-            f"{where}: column {column!r} must be a number of seconds, found {shown(text)}; correct it or leave it empty"
-        ) from None

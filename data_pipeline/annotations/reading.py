@@ -66,9 +66,12 @@ def read_json(path: pathlib.Path) -> Any:
     """The value in a JSON file, plain or gzip.
 
     Raises:
-        InputError: the file cannot be read (`read_text`) or is not JSON.
+        InputError: the file cannot be read (`read_text`), is empty or is not JSON.
     """
-    return parse_json(read_text(path), str(path))
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty; download or write it again")
+    return parse_json(text, str(path))
 
 
 def read_json_list(path: pathlib.Path, items: str) -> list[Any]:
@@ -138,8 +141,17 @@ def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...], where: str) -> Value:
-    """``record[key]``, checked to be of a kind.
+OFFICIAL = "use the official file or "
+
+
+def field(
+    record: object,
+    key: str,
+    kind: type[Value] | tuple[type[Value], ...],
+    where: str,
+    first_remedy: str = OFFICIAL,
+) -> Value:
+    """``record[key]``, checked to be of a kind; a message names the first remedy before its own.
 
     Raises:
         InputError: the record is not a dictionary, lacks the key, or holds another type there.
@@ -147,9 +159,10 @@ def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...],
     if not isinstance(record, dict):
         raise InputError(f"{where}: expected an object with key {key!r}, found {type(record).__name__}")
     if key not in record:
+        near = nearest_name(key, record)
         raise InputError(
             f"{where}: key {key!r} is missing (found: {first_few(record) or 'no keys'}); "
-            f"{nearest_name(key, record)}use the official file or add the key"
+            f"{near}{first_remedy}{f'rename it to {key!r}' if near else 'add the key'}"
         )
     value = record[key]
     if not isinstance(value, kind):
@@ -157,7 +170,7 @@ def field(record: object, key: str, kind: type[Value] | tuple[type[Value], ...],
         expected = " or ".join(each.__name__ for each in kinds)
         raise InputError(
             f"{where}: key {key!r} must be {expected}, found {type(value).__name__} ({shown(value)}); "
-            "use the official file or correct the value"
+            f"{first_remedy}correct the value"
         )
     return value
 

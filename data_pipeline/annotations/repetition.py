@@ -1,10 +1,12 @@
-"""Captions that stand twice, in one file or in several: an old copy of a file beside the new one repeats most of it."""
+"""Captions that stand twice, in one file or in several, and longer videos that several splits share.
+
+An old copy of a file beside the new one repeats most of it."""
 
 import collections
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from data_pipeline.annotations.caption import Caption
+from data_pipeline.annotations.caption import Caption, Segment
 from data_pipeline.errors import Faults, first_few
 
 _COPY_SHARE = 0.5
@@ -46,3 +48,15 @@ def repetition_notes(captions: Sequence[Caption], places: Sequence[str]) -> list
     if shared := [video_id for video_id, its_files in files_of.items() if len(its_files) > 1]:
         notes.append(f"{len(shared):,} videos have captions in more than one file: {first_few(shared)}")
     return notes
+
+
+def shared_videos(captions: Iterable[Caption], parts: Mapping[str, Segment]) -> list[str]:
+    """A sentence about longer videos whose parts are in more than one split, if there are any."""
+    splits_of: dict[str, set[str]] = {}
+    for caption in captions:
+        source = parts[caption.video_id].video_id if caption.video_id in parts else caption.video_id
+        splits_of.setdefault(source, set()).add(caption.split)
+    shared = [video_id for video_id, splits in splits_of.items() if len(splits) > 1]
+    if not shared:
+        return []
+    return [f"{len(shared)} longer videos have parts in more than one split: {first_few(shared)}"]

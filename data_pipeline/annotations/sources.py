@@ -6,10 +6,10 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from data_pipeline.annotations import clip_files, hgr, moment_files, msrvtt, msvd, own, vatex
-from data_pipeline.annotations.caption import SPLITS, TEST, TRAIN, VALIDATION, Annotations
+from data_pipeline.annotations.caption import SPLITS, TEST, TRAIN, VALIDATION, Annotations, split_meant
 from data_pipeline.annotations.moments import LEVELS, PARAGRAPH, SENTENCE
 from data_pipeline.annotations.reading import read_lines
-from data_pipeline.errors import Faults, InputError, first_few
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name
 
 READERS: dict[str, Callable[[Sequence[pathlib.Path], str], Annotations]] = {
     "msrvtt": msrvtt.read,
@@ -115,7 +115,12 @@ def apply_split_files(annotations: Annotations, files: Mapping[str, pathlib.Path
     for split, path in files.items():
         with faults.gathered():
             if split not in SPLITS:
-                raise InputError(f"{path}: no split {split!r}; expected one of {', '.join(SPLITS)}")
+                meant = split_meant(split)
+                hint = f"did you mean {meant!r}? " if meant else nearest_name(split, SPLITS)
+                raise InputError(
+                    f"--split_file={split}={path}: no split {split!r}; expected one of {', '.join(SPLITS)}; "
+                    f"{hint}".rstrip("; ")
+                )
             line_of: dict[str, int] = {}
             for number, video_id in read_lines(path):
                 line_of.setdefault(video_id, number)

@@ -133,6 +133,40 @@ def foreign_file(path: pathlib.Path, expected: str, fault: object) -> InputError
     )
 
 
+def array_of_objects(
+    path: pathlib.Path, fault: object, *, name: str = "", in_folder: bool = True
+) -> InputError:
+    """The error for an array that cannot be read, because it holds Python objects or is damaged.
+
+    Args:
+        path: the file of the array.
+        fault: what reading it said.
+        name: of the array in an archive; empty for a file of one array.
+        in_folder: whether the file is one of a folder with a file per video.
+    """
+    where = f"{path}, {name!r}" if name else str(path)
+    is_pickle = not name and isinstance(fault, ValueError) and _format(path) == _PICKLE
+    if not is_pickle and "Object arrays" not in str(fault):
+        return InputError(f"{where}: cannot be read as a plain array ({fault}); write it again")
+    load = "np.load(one, allow_pickle=True)"
+    plain = "np.float32({}.tolist())"
+    arrays = f"**{{name: {plain.format('array')} for name, array in {load}.items()}}"
+    if in_folder:
+        folder = path.parent.with_name(f"{path.parent.name}_arrays")
+        out = f"new / one.name, {arrays if name else plain.format(load)}"
+        convert = (
+            f"new = pathlib.Path({str(folder)!r}); new.mkdir()\n  for one in PATH.glob('*{path.suffix}'): "
+            f"np.save{'z' if name else ''}({out})"
+        )
+        converted = _in_python(convert, f"pathlib.Path({str(path.parent)!r})")
+    else:
+        new = path.with_name(f"{path.stem}_arrays.npz")
+        converted = _in_python(f"one = PATH\n  np.savez({str(new)!r}, {arrays})", repr(str(path)))
+    return InputError(
+        f"{where}: cannot be read as a plain array, found Python objects; {_PICKLED}{converted}"
+    )
+
+
 def foreign_folder(folder: pathlib.Path, names: Sequence[str]) -> str:
     """What is in a folder without files of features, for a message.
 

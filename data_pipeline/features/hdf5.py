@@ -28,7 +28,7 @@ class Hdf5Features:
         """Opens the file for reading; ``frame_rate`` is in frames per second.
 
         Raises:
-            InputError: it is missing or not an HDF5 file, its groups hold groups, or two hold the same video.
+            InputError: it is missing, empty or not an HDF5 file, its groups hold groups, or two hold the same video.
         """
         self.path = path
         self.description = f"HDF5 file {path.name}"
@@ -36,6 +36,10 @@ class Hdf5Features:
         self._opened: Any = None
         with _refuse_damage(str(path)):
             self._places = _places(self._file(), path)
+        if not self._places:
+            raise InputError(
+                f"{path}: this HDF5 file is empty; expected an array per video id, write it again or remove it"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         # A handle belongs to its process.

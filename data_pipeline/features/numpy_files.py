@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.errors import InputError
-from data_pipeline.features.foreign_files import foreign_file
+from data_pipeline.features.foreign_files import array_of_objects, foreign_file
 from data_pipeline.features.frames import RATE, TIMES, resolve_times
 from data_pipeline.features.source import FEATURES, VideoFiles, no_features
 
@@ -42,7 +42,7 @@ class NpyFolderFeatures:
         try:
             array = np.load(path, allow_pickle=False)
         except _BROKEN_NPY as error:
-            raise InputError(f"{path}: cannot be read as a plain array ({error}); write it again") from error
+            raise array_of_objects(path, error) from error
         if not isinstance(array, np.ndarray):
             array.close()
             raise InputError(f"{path}: expected one array, found an archive of arrays; save it with np.save")
@@ -140,7 +140,9 @@ class NpzFolderFeatures:
         """Seconds of its frames; see `FeatureSource.times`."""
         path = self._files.path(video_id)
         with _open(path) as archive:
-            stored = {name: _member(archive, name, path) for name in {TIMES, RATE} & _names(archive)}
+            stored = {
+                name: _member(archive, name, path, in_folder=True) for name in {TIMES, RATE} & _names(archive)
+            }
         return resolve_times(frames, {"the archive": stored}, self._frame_rate, str(path))
 
 
@@ -159,18 +161,18 @@ def _features(archive: zipfile.ZipFile, path: pathlib.Path) -> np.ndarray:
             f"{path}: expected an array {FEATURES!r}, found {', '.join(sorted(names)[:5]) or 'nothing'}; in a "
             "folder of .npz files each holds one video, an archive of all videos is given by its own path"
         )
-    return _member(archive, FEATURES, path)
+    return _member(archive, FEATURES, path, in_folder=True)
 
 
 def _names(archive: zipfile.ZipFile) -> set[str]:
     return {name.removesuffix(NPY) for name in archive.namelist() if name.endswith(NPY)}
 
 
-def _member(archive: zipfile.ZipFile, name: str, path: pathlib.Path) -> np.ndarray:
+def _member(
+    archive: zipfile.ZipFile, name: str, path: pathlib.Path, *, in_folder: bool = False
+) -> np.ndarray:
     try:
         with archive.open(f"{name}{NPY}") as file:
             return np.lib.format.read_array(file, allow_pickle=False)
     except _BROKEN_NPZ as error:
-        raise InputError(
-            f"{path}, {name!r}: cannot be read as a plain array ({error}); write it again"
-        ) from error
+        raise array_of_objects(path, error, name=name, in_folder=in_folder) from error

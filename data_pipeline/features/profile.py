@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from data_pipeline.annotations.reading import first_few
-from data_pipeline.errors import InputError
+from data_pipeline.errors import Faults, InputError
 from data_pipeline.features.source import (
     FeatureSource,
     FrameShape,
@@ -21,9 +21,6 @@ from data_pipeline.manifest import FRAMES, REGIONS
 
 MOST_VIDEOS = 50_000
 """Of more videos as many, spread evenly, are read here; the rest is checked when it is written."""
-
-_MOST_FAULTS = 5
-"""Faults of single videos that a message shows of each stream."""
 
 _SAME_NETWORK = 0.9
 """Part of the videos that must share the shape of a frame before the others count as exceptions."""
@@ -103,14 +100,14 @@ class _Stream:
 
     def __init__(self, name: str, source: FeatureSource) -> None:
         self.name, self._source = name, source
-        self._faults: list[str] = []
+        self._faults = Faults()
         self._shapes: dict[str, tuple[int, ...]] = {}
         """By video; its faulty values do not matter for it."""
         self._values = StreamValues()
 
     def read(self, video_id: str) -> None:
         """Takes one video, or notes what is wrong with it."""
-        try:
+        with self._faults.gathered():
             array = self._source.read(video_id)
             check_layout(array, self._where(video_id))
             self._shapes[video_id] = array.shape
@@ -119,20 +116,13 @@ class _Stream:
             check_values(values, self._where(video_id))
             self._source.times(video_id, len(array))
             self._values.update(video_id, values)
-        except InputError as error:
-            self._faults.append(str(error))
 
     def judge(self, has_regions: bool) -> list[str]:
         """What makes the stream unusable; empty if nothing does."""
-        shown = self._faults[:_MOST_FAULTS]
-        if len(self._faults) > len(shown):
-            shown.append(
-                f"{self._source.description}: {len(self._faults) - len(shown)} more videos with faults"
-            )
         axes = self._wrong_axes(has_regions) if self._shapes else []
         # Extremes of dimensions mean nothing where dimensions differ.
         return [
-            *shown,
+            *self._faults.lines(),
             *(axes or [f"{self._source.description}: {fault}" for fault in self._values.faults()]),
         ]
 
@@ -195,14 +185,10 @@ class _Stream:
         like = FrameShape(
             expected, next(video_id for video_id, shape in self._shapes.items() if shape[1:] == expected)
         )
-        faults = [
-            str(another_shape(self._shapes[each], like, self._where(each))) for each in odd[:_MOST_FAULTS]
-        ]
-        if len(odd) > len(faults):
-            faults.append(
-                f"{self._source.description}: {len(odd) - len(faults)} more videos of another dimension"
-            )
-        return faults
+        faults = Faults()
+        for each in odd:
+            faults.add(str(another_shape(self._shapes[each], like, self._where(each))))
+        return faults.lines()
 
     def _notes(self) -> list[str]:
         notes = self._values.notes()

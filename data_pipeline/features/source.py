@@ -129,7 +129,7 @@ def check_layout(array: np.ndarray, where: str) -> None:
     """
     if array.dtype.kind != "f":
         raise InputError(
-            f"{where}: expected floating-point features, found dtype {array.dtype}; store them as float16 or float32"
+            f"{where}: expected floating-point features, found dtype {array.dtype}; store np.float32(array.tolist())"
         )
     if array.ndim not in (2, 3):
         squeezed = [size for size in array.shape if size != 1]

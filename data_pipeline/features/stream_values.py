@@ -1,5 +1,7 @@
 """What the values of a stream are like, and what float16, in which records hold them, makes of them."""
 
+import collections
+import hashlib
 import math
 
 import numpy as np
@@ -16,6 +18,10 @@ _FEWEST_STEPS = 4
 """A dimension whose range has fewer steps of float16 is as good as constant."""
 
 
+_COPIED_SHARE = 0.5
+"""Where a larger part of the videos begins with the same frame, one array may have been stored under all ids."""
+
+
 class StreamValues:
     """Sums up the values of a stream's videos, none of which is kept."""
 
@@ -26,6 +32,8 @@ class StreamValues:
         self._nonzero = self._lost = 0
         """Values that are not 0, and those of them that float16 rounds to 0."""
         self._zero_videos: list[str] = []
+        self._first_frames: collections.Counter[bytes] = collections.Counter()
+        """How many videos begin with a frame, by its hash."""
 
     def update(self, video_id: str, array: np.ndarray) -> None:
         """Adds the finite values of a video, ``[frames, ..., dim]``; without effect if ``dim`` is another one."""
@@ -42,6 +50,8 @@ class StreamValues:
         self._lost += nonzero - int(np.count_nonzero(np.abs(vectors) > _LARGEST_LOST))
         if not nonzero:
             self._zero_videos.append(video_id)
+        else:
+            self._first_frames[hashlib.sha256(array[0].tobytes()).digest()] += 1
 
     @property
     def range(self) -> tuple[float, float]:
@@ -78,6 +88,13 @@ class StreamValues:
         if self._zero_videos:
             notes.append(
                 f"all values are 0 in {len(self._zero_videos)} videos: {first_few(self._zero_videos)}"
+            )
+        videos = self._first_frames.total()
+        ((_, alike),) = self._first_frames.most_common(1) or [(b"", 0)]
+        if alike > 1 and alike > _COPIED_SHARE * videos:
+            notes.append(
+                f"the first frames of {alike} of {videos} videos are equal: each video needs features of its own, "
+                "unless all begin with the same picture"
             )
         if self._lost:
             notes.append(

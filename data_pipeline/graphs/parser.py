@@ -64,6 +64,11 @@ def parser_identity(model: str = DEFAULT_MODEL) -> dict[str, str]:
     }
 
 
+def english_stop_words() -> frozenset[str]:
+    """Returns the frequent words, in lower case, that most English sentences have, as spaCy lists them."""
+    return frozenset(importlib.import_module("spacy.lang.en.stop_words").STOP_WORDS)
+
+
 def recorded_model(recorded: Mapping[str, str], where: str) -> str:
     """Returns the model that parsed the captions of prepared data, provided that the same is installed here.
 
@@ -79,10 +84,8 @@ def recorded_model(recorded: Mapping[str, str], where: str) -> str:
             f"{where} does not name the spaCy model that parsed the captions; prepare the data again"
         )
     model, version = recorded["model"], recorded["model_version"]
-    if model in MODELS and importlib.util.find_spec(model) is not None:
-        found = f"version {importlib.metadata.version(model)}"
-    else:
-        found = "none"
+    is_known = model in MODELS and importlib.util.find_spec(model) is not None
+    found = f"version {importlib.metadata.version(model)}" if is_known else "none"
     if found != f"version {version}":
         raise InputError(
             f"{where}: the captions were parsed with the spaCy model {model}, version {version}, and new texts must "

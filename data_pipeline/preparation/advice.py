@@ -1,19 +1,19 @@
 """What will hurt a training on prepared data, though nothing in it is wrong."""
 
 import collections
+import re
 from collections.abc import Mapping, Sequence
 
-from data_pipeline.annotations.caption import SPLITS, TRAIN, VALIDATION, Video
-from data_pipeline.errors import InputError
+from data_pipeline.annotations.caption import ENGLISH, SPLITS, TRAIN, VALIDATION, Video
+from data_pipeline.errors import shown
+from data_pipeline.graphs.parser import english_stop_words
 from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS
 from data_pipeline.preparation.runner import CAPTIONS, WITHOUT_ACTION, Count
 from data_pipeline.text.same_text import text_key
-from data_pipeline.text.vocabulary import SMALL_VOCABULARY, TokenizerOptions
-from data_pipeline.text.wordpiece import KIND, find_pretrained
 
 _SHARED_TEXTS = 0.1
 _WITHOUT_VERB = 0.5
-_ENCODER = "minilm"
+_FOREIGN = 0.5
 
 
 def advice_on(videos: Sequence[Video], counts: Mapping[Count, int]) -> list[str]:
@@ -42,6 +42,8 @@ def advice_on(videos: Sequence[Video], counts: Mapping[Count, int]) -> list[str]
             f"{without_verb:,} of {captions:,} captions have no verb: the levels action and relationship have little "
             "to compare; captions that are sentences use them"
         )
+    if foreign := _foreign(videos):
+        advice.append(foreign)
     if all(len(video.captions) == 1 for video in videos if video.split == TRAIN):
         advice.append(
             "every training video has one caption: the same thing said in several ways teaches most, so give a video "
@@ -50,21 +52,26 @@ def advice_on(videos: Sequence[Video], counts: Mapping[Count, int]) -> list[str]
     return advice
 
 
-def tokenizer_advice(options: TokenizerOptions) -> list[str]:
-    """A sentence about the published text encoder that is installed, where the captions got a tokenizer of their own.
+def _foreign(videos: Sequence[Video]) -> str:
+    """A sentence where most captions seem to be no English sentences; empty otherwise.
 
-    A small vocabulary is that of a language which no published encoder has read.
+    Captions that the source says to be in another language have no graph anyway.
     """
-    if options.kind == KIND or options.vocabulary_size < SMALL_VOCABULARY:
-        return []
-    try:
-        find_pretrained(_ENCODER)
-    except InputError:
-        return []
-    return [
-        f"{_ENCODER} is installed, a published text encoder that reads captions better than what is learned from a few "
-        f"thousand: --tokenizer=wordpiece --tokenizer_file={_ENCODER} prepares them for it"
-    ]
+    texts = [caption.text for video in videos for caption in video.captions if caption.language == ENGLISH]
+    frequent = english_stop_words()
+    foreign = []
+    for text in texts:
+        words = set(re.findall(r"[\w']+", text.lower()))
+        # In languages that write accents "a" is a frequent word, too.
+        if frequent.isdisjoint(words if text.isascii() else words - {"a"}):
+            foreign.append(text)
+    if len(foreign) <= _FOREIGN * len(texts):
+        return ""
+    return (
+        f"{len(foreign):,} of {len(texts):,} captions have none of the words that English sentences have (the, is, "
+        f"with), such as {shown(foreign[0])}: the parser and the published text encoder read English sentences, so "
+        "that the levels below the global one will have little to compare; captions in English use them"
+    )
 
 
 def _shared_texts(videos: Sequence[Video], split: str) -> str:

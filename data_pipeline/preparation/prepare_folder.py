@@ -21,7 +21,7 @@ from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import CAPTION_PARTS, MANIFEST_NAME, AttributeFile, FrameSampling, Manifest
-from data_pipeline.preparation.advice import advice_on, tokenizer_advice
+from data_pipeline.preparation.advice import advice_on
 from data_pipeline.preparation.runner import (
     CAPTIONS,
     WITHOUT_ACTION,
@@ -119,16 +119,20 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
     with new_folder(out.absolute(), options.overwrite, options.out_flag) as folder:
         if options.read_first:
             stored = list(dict.fromkeys(map(_stored_as, videos)))
-            report |= _profile(streams, stored, report["warnings"], options)
+            profiles = profile_streams(streams, stored, options.region_streams)
+            print(*profiles, sep="\n")
+            report["streams"] = [dataclasses.asdict(profile) for profile in profiles]
+            report["warnings"] += [note for profile in profiles for note in profile.notes]
+        print(*(f"note: {warning}\n" for warning in report["warnings"]), sep="", end="", flush=True)
         features = FeatureReader(streams, _stored_as(first_training_video(videos)), options.frames)
         videos = leave_out_empty_parts(videos, features, report)
         if options.strict:
             refuse_omissions(report)
         if not options.allow_missing:
-            refuse_losses(annotations, videos)
+            refuse_losses(annotations, videos, report)
         survey = run.survey(videos, options.attribute_minimum_videos)
         report |= _write(annotations, videos, features, survey, run, folder, options)
-        report["advice"] = [*advice_on(videos, survey.counts), *tokenizer_advice(options.tokenizer)]
+        report["advice"] = advice_on(videos, survey.counts)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
@@ -136,20 +140,6 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
 def _stored_as(video: Video) -> str:
     """The id under which the features of a video lie."""
     return video.segment.video_id if video.segment else video.video_id
-
-
-def _profile(
-    streams: Mapping[str, FeatureSource],
-    video_ids: Sequence[str],
-    warnings: Sequence[str],
-    options: Options,
-) -> dict[str, Any]:
-    """Reads all features and prints what they are like; returns their part of the report."""
-    profiles = profile_streams(streams, video_ids, options.region_streams)
-    notes = [note for profile in profiles for note in profile.notes]
-    print(*profiles, *(f"note: {warning}" for warning in [*warnings, *notes]), sep="\n", flush=True)
-    described = [dataclasses.asdict(profile) for profile in profiles]
-    return {"warnings": [*warnings, *notes], "streams": described}
 
 
 def _write(
@@ -219,7 +209,11 @@ def _write(
             part: max(sizes.longest(part) for sizes in manifest.caption_sizes.values())
             for part in CAPTION_PARTS
         },
-        "tokenizer": {"kind": vocabulary.tokenizer.kind, "size": vocabulary.tokenizer.size},
+        "tokenizer": {
+            "kind": vocabulary.tokenizer.kind,
+            "size": vocabulary.tokenizer.size,
+            "choice": options.tokenizer.choice,
+        },
         "words_without_vector": vocabulary.words_without_vector,
         "attributes": manifest.attribute_sizes,
         "fingerprint": manifest.fingerprint,

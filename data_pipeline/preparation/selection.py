@@ -7,7 +7,7 @@ from typing import Any
 
 from data_pipeline.annotations.caption import ENGLISH, SPLITS, TRAIN, Annotations, Caption, Foil, Video
 from data_pipeline.annotations.sources import count_warnings, split_mismatches
-from data_pipeline.errors import InputError, first_few
+from data_pipeline.errors import Faults, InputError, first_few
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.graph import SemanticGraph
@@ -21,6 +21,8 @@ OMISSIONS = (
     "truncated_captions",
 )
 """Keys of the report's lists: what was left out or cut off, by ids (`unusable_captions`: with the reasons)."""
+
+_REMEDIES = {"truncated_captions": "; --max_words=N keeps N words"}
 
 _LOST_SHARE = 10
 
@@ -44,7 +46,7 @@ def select_videos(
     segments = annotations.segments
     stored = {each: segments[each].video_id if each in segments else each for each in captions_of}
     chosen = {each: captions for each, captions in captions_of.items() if stored[each] in in_all}
-    _check_chosen(chosen, stored, in_any)
+    _check_chosen(chosen, stored, in_any, annotations)
     truncated: list[str] = []
     videos = []
     for video_id, captions in chosen.items():
@@ -98,11 +100,16 @@ def leave_out_empty_parts(
     return kept
 
 
-def refuse_losses(annotations: Annotations, kept: Iterable[Video]) -> None:
+def refuse_losses(annotations: Annotations, kept: Iterable[Video], report: Mapping[str, Any]) -> None:
     """Refuses to leave out more than a tenth of a split's videos, or a whole split.
 
+    Args:
+        annotations: as read.
+        kept: the videos that are prepared.
+        report: what `select_videos` and `leave_out_empty_parts` left out.
+
     Raises:
-        InputError: a split loses as many.
+        InputError: a split loses as many; the message says why.
     """
     wanted: dict[str, dict[str, None]] = {
         split: dict.fromkeys(annotations.video_ids(split)) for split in SPLITS
@@ -115,12 +122,31 @@ def refuse_losses(annotations: Annotations, kept: Iterable[Video]) -> None:
         lost = [video_id for video_id in ids if video_id not in found]
         if len(lost) * _LOST_SHARE > len(ids):
             losses.append(f"{split}: {len(lost):,} of {len(ids):,} videos cannot be used: {first_few(lost)}")
+            losses += [f"  {reason}" for reason in _reasons(lost, annotations, report)]
     if losses:
         raise InputError(
-            "a split would lose more than a tenth of its videos, which have no features, no frame between their "
-            "'start' and 'end', or no caption; add what is missing, or go on without them with --allow_missing:\n  "
-            + "\n  ".join(losses)
+            "a split would lose more than a tenth of its videos; correct what is named here, or go on without them "
+            "with --allow_missing:\n  " + "\n  ".join(losses)
         )
+
+
+def _reasons(lost: Iterable[str], annotations: Annotations, report: Mapping[str, Any]) -> list[str]:
+    """Why videos cannot be used, a line for each kind of reason."""
+    without_features, without_frames = (
+        set(report["videos_without_features"]),
+        set(report["parts_without_frames"]),
+    )
+    reasons = Faults()
+    for video_id in lost:
+        if video_id in without_features:
+            reasons.add(f"{video_id}: no features; extract them")
+        elif video_id in without_frames:
+            reasons.add(
+                f"{video_id}: no frame between 'start' and 'end'; correct these (seconds) or the frame rate"
+            )
+        else:
+            reasons.add(annotations.why_without_captions[video_id])
+    return reasons.lines()
 
 
 def videos_by_split(videos: Iterable[Video]) -> dict[str, list[str]]:
@@ -157,31 +183,54 @@ def _given_graphs(
     return graphs
 
 
+def omission_lines(report: Mapping[str, Any]) -> dict[str, str]:
+    """For each of `OMISSIONS` of which there is any, a line with the first few."""
+    return {
+        key: f"{key.replace('_', ' ')}: {first_few(report[key])}{_REMEDIES.get(key, '')}"
+        for key in OMISSIONS
+        if report[key]
+    }
+
+
 def refuse_omissions(report: Mapping[str, Any]) -> None:
     """Refuses what `select_videos` left out or cut off; videos that split lists leave out are no omission.
 
     Raises:
         InputError: there is anything of that kind.
     """
-    reasons = [
-        f"{len(report[key])} {key.replace('_', ' ')}: {first_few(report[key])}"
-        for key in OMISSIONS
-        if report[key]
-    ]
+    reasons = [f"{len(report[key])} {line}" for key, line in omission_lines(report).items()]
     if reasons:
         raise InputError("strict preparation refuses to leave anything out:\n  " + "\n  ".join(reasons))
 
 
 def _check_chosen(
-    chosen: Mapping[str, list[Caption]], stored: Mapping[str, str], with_features: set[str]
+    chosen: Mapping[str, list[Caption]],
+    stored: Mapping[str, str],
+    with_features: set[str],
+    annotations: Annotations,
 ) -> None:
     if not chosen:
         raise InputError(
             f"none of the {len(stored)} annotated videos has features (in every stream); the annotations name "
             f"videos like {next(iter(stored.values()))!r}, the features like {min(with_features, default='(none)')!r}"
         )
-    if not any(captions[0].split == TRAIN for captions in chosen.values()):
+    if any(captions[0].split == TRAIN for captions in chosen.values()):
+        return
+    learned = "attributes, tokenizer and statistics come from training"
+    if annotations.video_ids(TRAIN):
         raise InputError(
-            "no training video has features; attributes, tokenizer and statistics come from training: name "
-            "training videos with --split_file=train=FILE, or give the features of the training videos"
+            f"no training video has features; {learned}: name training videos with --split_file=train=FILE, or give "
+            "the features of the training videos"
         )
+    without = [each for each, split in annotations.videos_without_captions.items() if split == TRAIN]
+    if without:
+        raise InputError(
+            "no training video has a caption that can be used; correct what is named here:\n  "
+            + "\n  ".join(
+                _reasons(without, annotations, {"videos_without_features": [], "parts_without_frames": []})
+            )
+        )
+    raise InputError(
+        f"no video is in the split {TRAIN}, found {', '.join(sorted({one.split for one in annotations.captions}))}; "
+        f"{learned}: give videos that split in the annotations, or name them with --split_file=train=FILE"
+    )

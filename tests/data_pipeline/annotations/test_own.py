@@ -78,7 +78,7 @@ def test_blank_captions_are_listed(tmp_path, source):
         ({"start": True, "end": 2}, "'start' must be a number of seconds, found '?True"),
         ({"start": 0.00000012, "end": 100.0002}, "already the name of Segment.*round 'start' and 'end'"),
         ({"video_id": "x@1.2e-07-100"}, "already the name of Segment.*found a whole video"),
-        ({"split": "validate"}, "'split' must be one of train, val, test, found 'validate'"),
+        ({"split": "held-out"}, "'split' must be one of train, val, test, found 'held-out'"),
     ],
 )
 def test_malformed_row_is_named(tmp_path, source, row, message):
@@ -98,7 +98,7 @@ def test_json_value_that_is_no_number_is_named(tmp_path, end):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"own\.csv: expected a header line with video_id, caption, split, found nothing"),
+        ("", r"own\.csv: the file is empty; expected a header line with video_id, caption, split, and rows"),
         (
             "x,a dog,train\n",
             r"own\.csv: expected a header line.*found x, a dog, train; add the column 'video_id'",
@@ -107,7 +107,8 @@ def test_json_value_that_is_no_number_is_named(tmp_path, end):
         ("video_id,caption,split\nx,a dog\n", "line 2: no value for 'split'"),
         ("video_id,caption,split\n,a dog,train\n", "line 2: no value for 'video_id'"),
         ("video_id,caption,split\nx,a dog, a cat,train\n", "line 2: more values .*that holds commas"),
-        ("video_id,caption,split\n", "no caption found"),
+        ("video_id,caption,split\n", r"own\.csv: no row below the header"),
+        ("video_id,text,Split\nx,a dog,train\n", "'Split'. rename it to 'split'; add the column 'caption'$"),
     ],
 )
 def test_malformed_table_is_named(tmp_path, text, message):
@@ -152,18 +153,27 @@ def test_an_input_of_unusable_captions_alone_is_refused(tmp_path):
 
 @both
 def test_all_faults_are_said_at_once(tmp_path, source):
-    rows = [ROW, {**ROW, "start": 1}, {**ROW, "split": "dev"}, {**ROW, "start": 0, "end": "ten"}, ROW]
+    rows = [ROW, {**ROW, "start": 1}, {**ROW, "split": "none"}, {**ROW, "start": 0, "end": "ten"}, ROW]
     with pytest.raises(InputError) as error:
         read_annotations(source, [write(tmp_path, source, rows)])
     first, *faults = str(error.value).split("\n  ")
     assert first == "3 faults:"
     assert all(
-        text in fault for text, fault in zip(("'end' is missing", "'dev'", "'ten'"), faults, strict=True)
+        text in fault for text, fault in zip(("'end' is missing", "'none'", "'ten'"), faults, strict=True)
     )
 
 
-def test_of_many_faults_the_first_are_said(tmp_path):
+def test_of_one_kind_of_fault_the_first_places_are_said(tmp_path):
     path = write(tmp_path, "jsonl", [{"video_id": "x", "split": "train", "caption" * 20: 1}] * 5000)
+    with pytest.raises(
+        InputError, match=r"own\.jsonl, lines 1, 2, 3 and 4,997 more: key 'caption' is"
+    ) as error:
+        read_annotations("jsonl", [path])
+    assert len(str(error.value)) < 1000
+
+
+def test_of_many_kinds_of_faults_the_first_are_said(tmp_path):
+    path = write(tmp_path, "jsonl", [{"video_id": "x", "split": "train", "x" * n: 1} for n in range(3, 5003)])
     with pytest.raises(InputError, match=r"5,000 faults:(?s:.*)line 10: (?s:.*)… and 4,990 more$") as error:
         read_annotations("jsonl", [path])
     assert len(str(error.value)) < 5000
@@ -215,7 +225,7 @@ def test_malformed_json_is_named(tmp_path, text, message):
 
 def test_a_broken_line_loses_no_other_one(tmp_path):
     """What follows it is read, and its faults are named too."""
-    lines = [json.dumps(ROW), '{"video_id": ', json.dumps({**ROW, "split": "dev"}), '{"a"', json.dumps(ROW)]
+    lines = [json.dumps(ROW), '{"video_id": ', json.dumps({**ROW, "split": "none"}), '{"a"', json.dumps(ROW)]
     (tmp_path / "own.jsonl").write_text("\n".join(lines))
     with pytest.raises(
         InputError, match=r"3 faults:(?s:.*line 2: not JSON.*line 3: 'split'.*line 4: not JSON)"
@@ -339,3 +349,100 @@ def test_further_columns_are_not_read(tmp_path):
 def test_a_folder_may_hold_tables_separated_by_tabs(tmp_path):
     (tmp_path / "own.tsv").write_text("video_id\tcaption\tsplit\nx\ta dog, a cat\ttrain\n")
     assert read_annotations("csv", [tmp_path]).captions == (Caption("x", "x#0", "a dog, a cat", "train"),)
+
+
+@both
+def test_other_names_of_the_splits_are_read_and_noted(tmp_path, source):
+    names = ("Train", "validation", "dev", "TEST", "train")
+    rows = [
+        {**ROW, "video_id": str(n), "caption": f"a dog {n}", "split": name} for n, name in enumerate(names)
+    ]
+    annotations = read_annotations(source, [write(tmp_path, source, rows)])
+    assert [caption.split for caption in annotations.captions] == ["train", "val", "val", "test", "train"]
+    assert annotations.notes == (
+        "splits are read 'Train' as train, 'validation' as val, 'dev' as val, 'TEST' as test",
+    )
+
+
+@both
+def test_a_split_that_nothing_means_is_named_with_the_nearest(tmp_path, source):
+    rows = [{**ROW, "video_id": str(n), "caption": f"a dog {n}", "split": "tran"} for n in range(20)]
+    with pytest.raises(InputError) as error:
+        read_annotations(source, [write(tmp_path, source, rows)])
+    numbers = "1, 2, 3" if source == "jsonl" else "2, 3, 4"
+    assert str(error.value) == (
+        f"{tmp_path}/own.{source}, lines {numbers} and 17 more: 'split' must be one of train, val, test, found 'tran'; "
+        "did you mean 'train'? correct it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"video_id": 7}, "'video_id' must be str, found int (7); write it in double quotes"),
+        ({"video_id": 7.5}, "'video_id' must be str, found float (7.5); write it in double quotes"),
+        ({"caption": ["a dog", "a cat"]}, "found the list 'caption'; write an object for each of its texts"),
+        (
+            {"caption": None},
+            "'caption' must be str, found NoneType (None); give one text, or leave the object out",
+        ),
+        ({"split": 1}, "'split' must be str, found int (1); write it in double quotes"),
+        ({"caption": {"en": "a dog"}}, "found dict ({'en': 'a dog'}); give one text"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_what_to_write(tmp_path, changes, message):
+    with pytest.raises(InputError) as error:
+        read_annotations("jsonl", [write(tmp_path, "jsonl", [{**ROW, **changes}])])
+    assert message in str(error.value) and "official" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "message"),
+    [
+        ("caption", "captions", "a dog", "did you mean 'captions'? rename it to 'caption'"),
+        ("video_id", "videoId", "x", "did you mean 'videoId'? rename it to 'video_id'"),
+        (
+            "caption",
+            "sentences",
+            ["a dog", "a cat"],
+            "found the list 'sentences'; write an object for each of",
+        ),
+        ("split", "fold", "train", "key 'split' is missing (found: video_id, caption, fold); add the key"),
+    ],
+)
+def test_a_key_of_another_name_is_to_be_renamed(tmp_path, old, new, value, message):
+    row = {key: text for key, text in ROW.items() if key != old} | {new: value}
+    with pytest.raises(InputError) as error:
+        read_annotations("jsonl", [write(tmp_path, "jsonl", [row])])
+    assert message in str(error.value) and "official" not in str(error.value)
+
+
+def test_all_faults_of_a_row_are_said_at_once(tmp_path):
+    rows = [{"video_id": n, "captions": [f"a dog {n}"], "split": "none"} for n in range(12)]
+    with pytest.raises(InputError) as error:
+        read_annotations("jsonl", [write(tmp_path, "jsonl", rows)])
+    head, *lines = str(error.value).splitlines()
+    assert head == "36 faults:" and all("own.jsonl, lines 1, 2, 3 and 9 more: " in line for line in lines)
+    assert "found int (0), int (1), int (2), int (3), int (4), …; write" in lines[0]
+    assert "found 'none'" in lines[1] and "found the list 'captions'" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("own.jsonl", "", "own.jsonl: the file is empty; write an object for each caption"),
+        ("own.jsonl", " \n\n", "own.jsonl: the file is empty; write an object for each caption"),
+        ("own.jsonl", "[]", "own.jsonl, line 1: the array is empty; write an object for each caption"),
+        ("own.csv", "\n", "own.csv: the file is empty; expected a header line with video_id, caption, split"),
+        (
+            "own.csv",
+            "video_id,caption,split\n",
+            "own.csv: no row below the header; write a row for each caption",
+        ),
+    ],
+)
+def test_an_empty_file_is_said_to_be_empty(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as error:
+        read_annotations(name.partition(".")[2], [tmp_path])
+    assert message in str(error.value)

@@ -28,7 +28,7 @@ def test_lines_keep_their_numbers_past_blank_ones(tmp_path):
         ("a.json.gz", gzip.compress(b"[1, 2, 3]" * 50, mtime=0)[:-12], "broken gzip"),
         ("a.json.gz", b"[1, 2, 3]", "broken gzip"),
         ("a.json.gz", gzip.compress(b"[1, 2, 3]", mtime=0)[:12] + b"\xff" * 20, "broken gzip"),
-        ("a.json", b"", "not JSON"),
+        ("a.json", b"", "the file is empty"),
         ("a.json", b"[1, 2", "not JSON"),
         ("a.json", b"<html>not found</html>", "a web page"),
         ("a.json", b"[" * 100_000, "not JSON"),
@@ -73,3 +73,10 @@ def test_absent_files_are_named(tmp_path):
         find_files([], ["*.json"])
     with pytest.raises(InputError, match=r"list\.txt"):
         find_beside([tmp_path], "list.txt")
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", gzip.compress(b"")])
+def test_an_empty_file_of_json_is_said_to_be_empty(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json: the file is empty; download or write it again"):
+        read_json(tmp_path / "a.json")

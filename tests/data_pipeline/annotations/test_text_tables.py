@@ -106,9 +106,13 @@ def test_columns_that_are_not_read_may_have_any_name(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "found nothing; add the column 'x'"),
+        ("", "the file is empty; expected a header line with x, y, and rows below"),
         ("x\n1\n", "found x; add the column 'y'"),
-        ("X,y\n1,2\n", r"did you mean 'X'\? add the column 'x'"),
+        ("X,y\n1,2\n", r"did you mean 'X'\? rename it to 'x'"),
+        (
+            "a\n1\n",
+            "found a; add the column 'x' and the column 'y'; if there is no header, write x,y above the rows",
+        ),
         ('{"x": 1, "y": 2}\n', "if it is JSON, give --dataset=jsonl"),
         ("x," + ",".join(f"column{number}" for number in range(900)), r"column3, … \(901 in all\)"),
         ("x\n" + "1" * 200_000, "add the column 'y'"),

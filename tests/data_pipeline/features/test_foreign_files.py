@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 
+import h5py
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -16,6 +17,7 @@ import pytest
 import scipy.io
 
 from data_pipeline.errors import InputError
+from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.streams import open_features
 
 VIDEOS = {f"clip{number}": np.arange(8.0).reshape(4, 2) + number for number in range(30)}
@@ -175,3 +177,60 @@ def test_what_lies_in_a_folder_of_hdf5_files_is_named_too(tmp_path: pathlib.Path
     (tmp_path / "train.h5").write_bytes(pickle.dumps(VIDEOS))
     with pytest.raises(InputError, match=r"train\.h5: expected HDF5 or \.npz.*found a Python pickle"):
         open_features(tmp_path)
+
+
+def rows(array: np.ndarray) -> np.ndarray:
+    """The array as an array of objects, each of which is a row."""
+    made = np.empty(len(array), dtype=object)
+    made[:] = list(array)
+    return made
+
+
+@pytest.mark.parametrize("kind", ["npz", "folder of npz", "folder of npy", "folder of pickles called npy"])
+def test_the_advice_converts_arrays_of_objects(
+    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "features"
+    path.mkdir()
+    for video_id, array in VIDEOS.items():
+        if kind == "folder of npz":
+            np.savez(path / f"{video_id}.npz", features=rows(array), fps=2.0)
+        elif kind == "folder of npy":
+            np.save(path / f"{video_id}.npy", rows(array))
+        else:
+            (path / f"{video_id}.npy").write_bytes(pickle.dumps(array))
+    if kind == "npz":
+        path = tmp_path / "features.npz"
+        np.savez(path, **{video_id: rows(array) for video_id, array in VIDEOS.items()})
+    with pytest.raises(InputError, match=r"clip7.*found Python objects; pickles are not read") as error:
+        open_features(path).read("clip7")
+    run_advice(error.value, tmp_path, monkeypatch)
+    source = open_features(path.with_name(f"features_arrays{path.suffix}"))
+    assert source.ids() == VIDEOS.keys()
+    for video_id, array in VIDEOS.items():
+        np.testing.assert_array_equal(source.read(video_id), array)
+    if kind == "folder of npz":
+        np.testing.assert_allclose(source.times("clip7", len(VIDEOS["clip7"]))[:2], [0.25, 0.75])
+
+
+def test_arrays_of_objects_are_named_once_and_nothing_is_unpickled(tmp_path: pathlib.Path) -> None:
+    trap = Trap(tmp_path / "sprung")
+    for number in range(12):
+        np.save(tmp_path / f"clip{number}.npy", np.array([trap], dtype=object))
+    with pytest.raises(InputError) as error:
+        profile_streams({"x": open_features(tmp_path)}, [f"clip{number}" for number in range(12)])
+    assert "and 9 more: cannot be read as a plain array" in str(error.value)
+    assert str(error.value).count("import numpy") == 1
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_an_empty_hdf5_file_is_said_to_be_empty(tmp_path: pathlib.Path) -> None:
+    for group in (None, "train"):
+        with h5py.File(tmp_path / "features.h5", "w") as file:
+            if group:
+                file.create_group(group)
+        for path in (tmp_path / "features.h5", tmp_path):
+            with pytest.raises(
+                InputError, match=r"features\.h5: this HDF5 file is empty; expected an array per video"
+            ):
+                open_features(path)

@@ -1,15 +1,13 @@
 """Videos that cannot be used are found before captions are parsed, and no split loses many of them unasked."""
 
 import json
-import pathlib
 from collections.abc import Iterable
 
 import pytest
 
 from data_pipeline.annotations.caption import Caption, Video
-from data_pipeline.preparation.advice import advice_on, tokenizer_advice
+from data_pipeline.preparation.advice import advice_on
 from data_pipeline.preparation.runner import CAPTIONS, WITHOUT_ACTION
-from data_pipeline.text.vocabulary import TokenizerOptions
 from tests.support.command_line import run_prepare
 from tests.support.corpus import Corpus, make_features, read_records, read_report, write_hdf5
 
@@ -69,6 +67,8 @@ def test_a_split_loses_a_tenth_at_most(
         return
     said = refused(corpus, capsys, arguments)
     assert "train: 2 of 19 videos cannot be used: long@500-510, long@3-2" in said
+    assert "long@500-510: no frame between 'start' and 'end'" in said and "no features" not in said
+    assert "captions.jsonl, line 22: expected 0 <= 'start' < 'end' in seconds, found 3 and 2" in said
     assert "val" not in said and "--allow_missing" in said
     assert run_prepare([*arguments, "--allow_missing"]) == 0
     assert read_report(corpus.out)["splits"]["train"]["videos"] == 17
@@ -77,7 +77,9 @@ def test_a_split_loses_a_tenth_at_most(
 def test_no_split_disappears(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = write_parts(corpus, 12)
     write_hdf5(corpus.features, {f"train{number}": make_features("train0") for number in range(12)})
-    assert "val: 3 of 3 videos cannot be used: val0, val1, val2" in refused(corpus, capsys, arguments)
+    said = refused(corpus, capsys, arguments)
+    assert "val: 3 of 3 videos cannot be used: val0, val1, val2" in said
+    assert "val0, val1 and val2: no features; extract them" in said and "'start'" not in said
     assert run_prepare([*arguments, "--allow_missing"]) == 0
     assert list(read_report(corpus.out)["splits"]) == ["train"]
 
@@ -116,8 +118,15 @@ def videos(split: str, *texts: str) -> list[Video]:
     ]
 
 
-PAIRS = [Video("train0", "train", tuple(Caption("train0", str(n), f"text {n}", "train") for n in range(2)))]
-MANY = [f"number {number}" for number in range(50)]
+PAIRS = [
+    Video("train0", "train", tuple(Caption("train0", str(n), f"this is text {n}", "train") for n in range(2)))
+]
+MANY = [f"this is number {number}" for number in range(50)]
+
+
+GERMAN = [f"Frau {number} schneidet eine Zwiebel" for number in range(27)]
+FRENCH = [f"la chanteuse a terminé, numéro {number}" for number in range(50)]
+CHINESE = [f"男人正在唱歌{number}" for number in range(50)]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +137,7 @@ MANY = [f"number {number}" for number in range(50)]
         (PAIRS + videos("val", *MANY), 26, ["26 of 52 captions have no verb"]),
         (PAIRS + videos("val", *MANY[1:]), 0, ["the validation split has only 49 videos"]),
         (PAIRS, 0, ["there is no validation split"]),
-        (videos("train", "a", "b") + videos("val", *MANY), 0, ["every training video has one caption"]),
+        (videos("train", "a", "the") + videos("val", *MANY), 0, ["every training video has one caption"]),
         (
             PAIRS + videos("val", *MANY[5:], "A  dog", "a dog", "a Dog", "a cat", "a cat"),
             0,
@@ -136,6 +145,14 @@ MANY = [f"number {number}" for number in range(50)]
         ),
         (PAIRS + videos("val", *MANY[4:], "a dog", "a dog", "a dog", "a dog"), 0, []),
         (PAIRS + videos("val", *MANY) + videos("test", *MANY), 0, []),
+        (PAIRS + videos("val", *GERMAN, *MANY[:25]), 0, []),
+        (
+            PAIRS + videos("val", *GERMAN, *MANY[:24]),
+            0,
+            ["27 of 53 captions have none of the words that English"],
+        ),
+        (PAIRS + videos("val", *FRENCH), 0, ["50 of 52 captions have none of the words that English"]),
+        (PAIRS + videos("val", *CHINESE), 0, ["50 of 52 captions have none of the words that English"]),
     ],
 )
 def test_advice_is_given_where_something_will_hurt(
@@ -151,12 +168,3 @@ def test_advice_ends_the_report(corpus: Corpus, capsys: pytest.CaptureFixture[st
     advice = read_report(corpus.out)["advice"]
     printed = capsys.readouterr().out.splitlines()
     assert printed[-1 - len(advice) : -1] == [f"advice: {one}" for one in advice] and len(advice) > 1
-
-
-def test_the_installed_encoder_is_advised(tmp_path: pathlib.Path) -> None:
-    [advice] = tokenizer_advice(TokenizerOptions())
-    assert "--tokenizer=wordpiece --tokenizer_file=minilm" in advice
-    vocabulary = tmp_path / "vocab.txt"
-    vocabulary.touch()
-    assert not tokenizer_advice(TokenizerOptions("wordpiece", file=vocabulary))
-    assert not tokenizer_advice(TokenizerOptions(vocabulary_size=200))

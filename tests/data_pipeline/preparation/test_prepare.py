@@ -140,6 +140,19 @@ def test_another_tokenizer_parses_nothing(made: Corpus, corpus: Corpus) -> None:
     assert record_bytes(corpus.out) != record_bytes(made.out)
 
 
+def test_the_installed_encoder_reads_captions_unless_another_tokenizer_is_asked_for(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_prepare(corpus.arguments(tokenizer=None)) == 0
+    printed, manifest = capsys.readouterr().out, Manifest.load(corpus.out)
+    assert "\ntokens 30522 (wordpiece); " in printed
+    assert printed.count("--tokenizer=unigram trains one on the captions instead\n") == 1
+    asked = corpus.arguments("--tokenizer_file=minilm", "--overwrite", tokenizer="wordpiece")
+    assert run_prepare(asked) == 0
+    assert Manifest.load(corpus.out).fingerprint == manifest.fingerprint
+    assert "--tokenizer=unigram" not in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("second_model")
 def test_the_manifest_names_the_model_that_was_asked_for(corpus: Corpus) -> None:
     assert run_prepare(corpus.arguments("--parser_model=en_core_web_sm")) == 0

@@ -1,5 +1,6 @@
 """Input that cannot be used ends with one message on standard error and status 2, and leaves nothing behind."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,10 +103,13 @@ def test_result_is_a_file(corpus: Corpus, capsys: pytest.CaptureFixture[str]) ->
     [
         (["train.txt"], "--split_file=train.txt: expected SPLIT=FILE"),
         (["train={}", "train={}"], "expected SPLIT=FILE, each split once"),
-        (["dev={}"], "no split 'dev'; expected one of train, val, test"),
+        (["dev={}"], "no split 'dev'; expected one of train, val, test; did you mean 'val'?"),
+        (["Train={}"], "no split 'Train'; expected one of train, val, test; did you mean 'train'?"),
+        (["tset={}"], "no split 'tset'; expected one of train, val, test; did you mean 'test'?"),
+        (["other={}"], "no split 'other'; expected one of train, val, test"),
         (["train={}/nowhere"], "cannot be read"),
         (["train={}", "val={}"], "a video belongs to one split"),
-        (["val={}"], "no training video has features"),
+        (["val={}"], "no video is in the split train, found val"),
     ],
 )
 def test_split_files(
@@ -181,12 +185,39 @@ def test_malformed_annotations(corpus: Corpus, capsys: pytest.CaptureFixture[str
     assert str(corpus.annotations) in said and "'sentences' is missing" in said
 
 
-@pytest.mark.parametrize("flag", ["--tokenizer=wordpiece", "--tokenizer_file=tokenizer.json"])
-def test_a_given_tokenizer_needs_its_kind_and_its_file(
-    corpus: Corpus, capsys: pytest.CaptureFixture[str], flag: str
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--tokenizer=bpe", "--tokenizer_file=x.json"], "expected a file for 'wordpiece'"),
+        (["--tokenizer=auto", "--tokenizer_file=x.json"], "x.json: the tokenizer cannot be read"),
+        (
+            ["--tokenizer=auto", "--tokenizer_file=x.json", "--vocabulary_size=99"],
+            "--vocabulary_size=99 has no use",
+        ),
+        (["--tokenizer=wordpiece", "--word_vectors=glove.txt"], "--word_vectors=glove.txt has no use"),
+    ],
+)
+def test_flags_of_the_tokenizer_go_together(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
 ) -> None:
     unused = corpus.folder / "unused"
-    said = _message(corpus, capsys, flag, graph_cache=unused)
-    assert "expected a file for 'wordpiece'" in said
+    assert message in _message(corpus, capsys, *flags, graph_cache=unused)
     # It is said before captions are parsed.
     assert not unused.exists()
+
+
+def test_a_training_split_without_a_usable_part_says_where(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"video_id": "long", "caption": "a dog", "split": "train", "start": n + 2, "end": n} for n in range(9)
+    ]
+    rows.append({"video_id": "val0", "caption": "a dog", "split": "val"})
+    path = corpus.folder / "captions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_hdf5(corpus.features, {name: make_features("val0") for name in ("long", "val0")})
+    assert run_prepare(corpus.arguments(dataset="jsonl", annotations=path)) == 2
+    _, reason = capsys.readouterr().err.splitlines()
+    assert reason.startswith(
+        f"  {path}, lines 1, 2, 3 and 6 more: expected 0 <= 'start' < 'end' in seconds, found 2 "
+    )

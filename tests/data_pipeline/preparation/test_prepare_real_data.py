@@ -75,7 +75,7 @@ def test_manifest_and_statistics(made: Path, lists: dict[str, list[str]], shared
 
 
 def test_records(made: Path, lists: dict[str, list[str]], shared_data: Path) -> None:
-    tokenizer = load_tokenizer(made / "tokenizer.model", "unigram")
+    tokenizer = load_tokenizer(made / "tokenizer.json", "wordpiece")
     with h5py.File(shared_data / "msrvtt_800" / "vgg16_ae128.hdf5") as file:
         for split, ids in lists.items():
             records = read_records(made, split)

@@ -102,6 +102,7 @@ def test_features_are_described_and_ids_that_look_alike_match(
     assert match.startswith("stream 'features': 12 ids of features match those of the annotations")
     assert match.endswith("such as 'v_test0.mp4' and 'test0'")
     assert printed.index(f"note: {match}") < printed.index("captions parsed now")
+    assert [printed.count(warning) for warning in report["warnings"]] == [1] * len(report["warnings"])
     assert report["streams"][0]["frames"][::2] == [lengths[0], lengths[-1]]
     assert set(read_records(corpus.out, "val")) == {"val0", "val1", "val2"}
 
@@ -135,9 +136,10 @@ def test_video_with_blank_captions_only(corpus: Corpus) -> None:
     assert report["splits"]["val"]["videos"] == 2
 
 
-def test_long_caption_is_cut_and_listed(corpus: Corpus) -> None:
+def test_long_caption_is_cut_and_listed(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     corpus.annotations.write_text(official_json({"train0": ["a man kicks a ball", LONG]}))
     assert run_prepare(corpus.arguments()) == 0
+    assert "\ntruncated captions: 1; --max_words=N keeps N words\n" in capsys.readouterr().out
     assert read_report(corpus.out)["truncated_captions"] == ["1"]
     texts = read_records(corpus.out, "train")["train0"]["captions"]["texts"]
     assert texts.tolist() == [b"a man kicks a ball", " ".join(LONG.split()[:60]).encode()]
@@ -161,7 +163,7 @@ def test_strict_refuses_blank_and_long_captions(corpus: Corpus, capsys: pytest.C
     write_hdf5(corpus.features, {"train0": make_features("train0")})
     assert run_prepare(corpus.arguments("--strict", dataset="jsonl", annotations=path)) == 2
     said = capsys.readouterr().err
-    assert "1 blank captions: train0#1" in said and "1 truncated captions: train0#2" in said
+    assert "1 blank captions: train0#1" in said and "1 truncated captions: train0#2; --max_words=N" in said
     assert not corpus.out.exists()
 
 
