@@ -26,6 +26,7 @@ from data_pipeline.errors import InputError
 from data_pipeline.levels import GLOBAL
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, DataConfig, ModelConfig
+from mcsan_jax.data_sizes import feature_statistics
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.evaluation.evaluate_split import BothWays, query_columns
 from mcsan_jax.evaluation.protocols import describe_protocol
@@ -46,7 +47,6 @@ from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
-from mcsan_jax.training.experiment import feature_statistics
 from mcsan_jax.training.linear_start import pooled_frames
 from mcsan_jax.training.token_state_cache import TokenStateCache
 

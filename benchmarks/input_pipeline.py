@@ -33,9 +33,10 @@ from data_pipeline.records.record_files import find_record_files
 from data_pipeline.text.wordpiece import JSON_NAME, find_pretrained
 from mcsan_jax.config import Config
 from mcsan_jax.config_files import config_of_flags
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.recipes.caption_limits import with_derived_limits
 from mcsan_jax.sharding import put_batch
-from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
+from mcsan_jax.training.experiment import Experiment, build_experiment
 
 ROOT = pathlib.Path(__file__).parents[1]
 WANTED_RATIO = 5

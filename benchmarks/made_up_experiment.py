@@ -18,8 +18,9 @@ from data_pipeline.manifest import (
 )
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import find_config
+from mcsan_jax.data_sizes import data_shape
 from mcsan_jax.pretrained.bert_files import read_bert
-from mcsan_jax.training.experiment import Experiment, data_shape
+from mcsan_jax.training.experiment import Experiment
 
 VOCABULARY, ROLES = 10_000, 16
 ATTRIBUTES = {ENTITY: 1000, ACTION: 500, RELATIONSHIP: 1000}

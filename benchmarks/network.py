@@ -22,15 +22,11 @@ from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_con
 from benchmarks.options import at_least_one
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import data_shape
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.models.mcsan import DataShape
 from mcsan_jax.sharding import make_mesh, put_batch
-from mcsan_jax.training.experiment import (
-    Experiment,
-    build_experiment,
-    data_shape,
-    published_count,
-)
+from mcsan_jax.training.experiment import Experiment, build_experiment, published_count
 
 _FLOAT, _INTEGER, _MASK = 4, 4, 1
 

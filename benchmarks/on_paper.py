@@ -25,10 +25,11 @@ from benchmarks.network import node_slots, summed_count, traffic
 from benchmarks.options import at_least_one, at_most_one
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import data_shape
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.models.mcsan import DataShape
 from mcsan_jax.sharding import make_mesh, put_batch
-from mcsan_jax.training.experiment import build_experiment, data_shape, parameter_count
+from mcsan_jax.training.experiment import build_experiment, parameter_count
 
 SMALL, LARGE = 8, 16
 """Videos of the two batches that are compiled."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from data_pipeline.prepared_data import Manifest, SplitReader, open_attributes
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
@@ -19,7 +20,6 @@ from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit
 from mcsan_jax.report.page import write_report
 from mcsan_jax.runs.open import TrainedRun, check_split
 from mcsan_jax.runs.record import EvaluationRecord
-from mcsan_jax.training.experiment import batch_limits
 
 
 @dataclasses.dataclass(frozen=True)

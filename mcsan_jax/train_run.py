@@ -9,6 +9,7 @@ import jax
 from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
 from mcsan_jax.processes import ends_with_the_others, first_before_others, is_first
 from mcsan_jax.ranking.rank_split import Evaluation
@@ -17,13 +18,7 @@ from mcsan_jax.recipes.recipe_by_size import equal_batch, recipe_by_size
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import (
-    Experiment,
-    batch_limits,
-    build_experiment,
-    parameter_count,
-    published_count,
-)
+from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count, published_count
 from mcsan_jax.training.linear_start import fit_to_split
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train

@@ -14,9 +14,10 @@ from data_pipeline.manifest import FRAMES
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.configs.derived import BASES
 from mcsan_jax.configs.sizes import SIZES
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.evaluate_run import splits_to_evaluate
 from mcsan_jax.sharding import make_mesh, put_batch
-from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
+from mcsan_jax.training.experiment import Experiment, build_experiment
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 
 CONFIGS = list(BASES)

@@ -15,6 +15,7 @@ from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.in_memory import ArrayFeatures
 from data_pipeline.features.source import FEATURES, FeatureSource, check_layout, check_values
 from data_pipeline.features.streams import FeatureReader, VideoFrames, open_features
+from data_pipeline.host.progress_bar import track_if
 from data_pipeline.manifest import FeatureStream, Manifest
 from data_pipeline.records.schema import frame_shape
 
@@ -35,6 +36,7 @@ class GivenVideos:
         manifest: Manifest,
         limits: BatchLimits,
         frame_rate: float | None = None,
+        show_progress: bool | None = None,
     ) -> None:
         """Opens the features and looks at every video, so that all faults are said at once.
 
@@ -45,11 +47,12 @@ class GivenVideos:
             manifest: the manifest of the data that the model was trained on.
             limits: the sizes to which batches are padded or cut.
             frame_rate: frames per second, where the features tell no times.
+            show_progress: whether it is shown how many batches were read; by default for long work.
 
         Raises:
             InputError: a stream is missing or unknown, a video lacks one, or its features cannot be used.
         """
-        self._manifest, self._limits = manifest, limits
+        self._manifest, self._limits, self._show_progress = manifest, limits, show_progress
         sources = _open_streams(features, manifest.streams, frame_rate)
         first = next(iter(sources.values()))
         self.ids = first.in_order if isinstance(first, ArrayFeatures) else sorted(first.ids())
@@ -78,7 +81,8 @@ class GivenVideos:
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
         """Yields all videos, in batches of the same size, with the ids of the real rows; the other rows are padding."""
-        for start in range(0, len(self.ids), batch_size):
+        starts = range(0, len(self.ids), batch_size)
+        for start in track_if(self._show_progress, starts, len(starts), "encoding videos"):
             ids = self.ids[start : start + batch_size]
             videos = [self._reader.read(video_id) for video_id in ids]
             for video_id, video in zip(ids, videos, strict=True):

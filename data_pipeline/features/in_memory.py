@@ -22,8 +22,8 @@ class ArrayFeatures:
             raise InputError("the features are an empty mapping; expected an array for each video id")
         if wrong := [key for key in arrays if not isinstance(key, str)]:
             raise InputError(
-                f"the features have the id {wrong[0]!r}, a {type(wrong[0]).__name__}; expected ids that are texts, "
-                f"such as {str(wrong[0])!r}"
+                f"the features have the id {wrong[0]!r} of type {type(wrong[0]).__name__}; expected ids that are "
+                f"texts, such as {str(wrong[0])!r}"
             )
         self.description = "the features given"
         self._arrays, self._frame_rate = arrays, frame_rate

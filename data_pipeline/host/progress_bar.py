@@ -10,6 +10,7 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 30.0
+_LONG = 8
 
 
 def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[Item]:
@@ -36,3 +37,15 @@ def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[I
             left = (total - done) / rate
             print(f"{what}: {done} of {total} {unit}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)
     print(f"{what}: {done} {unit} in {time.monotonic() - start:.0f} s", file=sys.stderr)
+
+
+def track_if(show: bool | None, batches: Iterable[Item], total: int, what: str) -> Iterable[Item]:
+    """Yields batches, and shows how many are done, as `track` does.
+
+    Args:
+        show: whether it is shown; None shows it for long work, that of eight batches or more.
+        batches: the items of the work.
+        total: the number of them.
+        what: the name of the work.
+    """
+    return track(batches, total, what, "batches") if show or (show is None and total >= _LONG) else batches

@@ -34,17 +34,14 @@ class CaptionRows(Protocol):
     @property
     def ids(self) -> Sequence[str]:
         """Returns the ids of the captions."""
-        ...
 
     @property
     def texts(self) -> Sequence[str]:
         """Returns what they say."""
-        ...
 
     @property
     def videos(self) -> Int[np.ndarray, " t"]:
         """Returns the index of each caption's video in the order of the videos."""
-        ...
 
 
 @runtime_checkable
@@ -54,12 +51,10 @@ class FoilRows(Protocol):
     @property
     def kinds(self) -> Sequence[str]:
         """Returns what each foil changes."""
-        ...
 
     @property
     def captions(self) -> Int[np.ndarray, " t"]:
         """Returns the index of each foil's true caption in the order of the captions."""
-        ...
 
 
 @runtime_checkable
@@ -68,7 +63,6 @@ class Videos(Protocol):
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
         """Yields all videos, in padded batches, with the ids of the real rows."""
-        ...
 
 
 @runtime_checkable
@@ -77,11 +71,9 @@ class Split(Videos, Protocol):
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
         """Yields all captions of all videos, in padded batches."""
-        ...
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
         """Yields all foils, captions that are false of their video, in padded batches."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,17 +6,17 @@ It needs no prepared data and no TensorFlow.
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from data_pipeline.batches.batch import VideoBatch
 from data_pipeline.errors import InputError, shown
-from data_pipeline.host.progress_bar import track
+from data_pipeline.host.progress_bar import track_if
 from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import batch_limits, data_shape, example_batch
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.pretrained.initial_parameters import find_encoder
@@ -33,16 +33,11 @@ from mcsan_jax.retrieval.model_folder import (
     stored_config,
     write_model_folder,
 )
-from mcsan_jax.retrieval.score_matrix import ScoreMatrix
+from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix
 from mcsan_jax.sharding import make_mesh, runs_kernel
-from mcsan_jax.training.experiment import batch_limits, data_shape, example_batch
 
 if TYPE_CHECKING:
     from mcsan_jax.runs.open import TrainedRun
-
-Item = TypeVar("Item")
-_SHOWN_FROM = 8
-"""So many batches are long work, whose progress is shown."""
 
 
 class Mcsan:
@@ -206,10 +201,10 @@ class Mcsan:
         Raises:
             InputError: names every video whose features cannot be used, and what was expected.
         """
-        videos = GivenVideos(features, self.manifest, batch_limits(self.config.data), frame_rate)
+        limits = batch_limits(self.config.data)
+        videos = GivenVideos(features, self.manifest, limits, frame_rate, show_progress)
         size = self._rows(batch_size)
-        shown_videos = _Shown(videos, show_progress)
-        encoded = encode_videos(self._encoders, self._variables, shown_videos, size, "given")
+        encoded = encode_videos(self._encoders, self._variables, videos, size, "given")
         return VideoEmbeddings.of(encoded, videos.frame_times)
 
     encode_video = encode_document
@@ -233,14 +228,15 @@ class Mcsan:
         for number, text in enumerate(given, start=1):
             if not isinstance(text, str):
                 raise InputError(
-                    f"text {number} of {len(given)} is {shown(text)}, a {type(text).__name__}; give texts"
+                    f"text {number} of {len(given)} is {shown(text)} of type {type(text).__name__}; give texts"
                 )
         queries = self.parser.parse(given)
         size = self._rows(batch_size)
 
+        starts = range(0, len(queries), size)
+
         def encoded() -> Iterator[tuple[int, Any]]:
-            starts = range(0, len(queries), size)
-            for start in _tracked(starts, len(starts), "encoding texts", show_progress):
+            for start in track_if(show_progress, starts, len(starts), "encoding texts"):
                 chunk = queries[start : start + size]
                 normalised, _ = self._encoders.texts(self._variables, self.parser.batch(chunk, size))
                 yield len(chunk), normalised
@@ -249,7 +245,7 @@ class Mcsan:
 
     encode_text = encode_query
 
-    def similarity(self, texts: TextEmbeddings, videos: VideoEmbeddings) -> ScoreMatrix:
+    def similarity(self, texts: TextEmbeddings, videos: VideoEmbeddings) -> SimilarityMatrix:
         """Compares every text with every video.
 
         Returns:
@@ -262,7 +258,7 @@ class Mcsan:
             self.config,
             mesh=self._encoders.local_mesh,
         )
-        return ScoreMatrix.of(scorer, lambda text, video: self.explain(texts.texts[text], videos, video))
+        return SimilarityMatrix.of(scorer, lambda text, video: self.explain(texts.texts[text], videos, video))
 
     def explain(self, text: str, videos: VideoEmbeddings, row: int) -> Explanation:
         """Explains the score of a text and a video: which phrase met which frame, and what each word adds.
@@ -299,21 +295,3 @@ class Mcsan:
             raise InputError(f"batch_size must be at least 1, found {batch_size}")
         devices = self._encoders.local_mesh.size
         return -(-batch_size // devices) * devices
-
-
-class _Shown:
-    """Videos whose batches are shown as they pass."""
-
-    def __init__(self, videos: GivenVideos, show_progress: bool | None) -> None:
-        self._videos, self._show_progress = videos, show_progress
-
-    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
-        """Yields the batches of the videos."""
-        batches = self._videos.video_batches(batch_size)
-        total = -(-len(self._videos) // batch_size)
-        return iter(_tracked(batches, total, "encoding videos", self._show_progress))
-
-
-def _tracked(items: Iterable[Item], total: int, what: str, show_progress: bool | None) -> Iterable[Item]:
-    shows = total >= _SHOWN_FROM if show_progress is None else show_progress
-    return track(items, total, what, "batches") if shows else items

@@ -7,12 +7,12 @@ import numpy as np
 
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import SplitReader
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.ranking.encode_split import encode_videos
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.open import check_split, open_run
-from mcsan_jax.training.experiment import batch_limits
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,18 +1,17 @@
 """This module makes all that a configuration and prepared data determine before the first step."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from data_pipeline.batches.batch import AnyArray, BatchLimits, PairBatch, TextBatch, VideoBatch
-from data_pipeline.prepared_data import FeatureStream, Manifest, WordVectors
-from mcsan_jax.config import Config, DataConfig
-from mcsan_jax.models.mcsan import MCSAN, DataShape
+from data_pipeline.prepared_data import Manifest, WordVectors
+from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import data_shape, example_batch, feature_statistics
+from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.pretrained.initial_parameters import find_encoder, is_pretrained
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.recipes.caption_limits import with_derived_limits

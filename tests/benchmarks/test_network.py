@@ -13,8 +13,9 @@ from benchmarks.network import compiled_traffic, formula_of, summed_count, traff
 from benchmarks.on_paper import Machine, Work, prospect, similarity_operations
 from data_pipeline.levels import ACTION, GLOBAL, LEVELS
 from mcsan_jax.config import Config, SimilarityConfig, TrainConfig
+from mcsan_jax.data_sizes import data_shape
 from mcsan_jax.sharding import make_mesh
-from mcsan_jax.training.experiment import Experiment, build_experiment, data_shape
+from mcsan_jax.training.experiment import Experiment, build_experiment
 from tests.benchmarks.programs import figures_of, started_figures
 from tests.support import ROOT
 

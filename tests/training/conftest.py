@@ -7,8 +7,9 @@ from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.levels import ENTITY, GLOBAL
 from data_pipeline.manifest import FRAMES, REGIONS
 from mcsan_jax.config import Config, defaults, from_config_dict
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.sharding import make_mesh
-from mcsan_jax.training.experiment import Experiment, batch_limits, build_experiment
+from mcsan_jax.training.experiment import Experiment, build_experiment
 from tests.support.prepared_data import Prepared, make_record, make_stream, write_prepared
 from tests.training.runs import FinishedRun, MakeExperiment, changed, run
 

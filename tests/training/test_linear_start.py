@@ -8,13 +8,14 @@ import pytest
 
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.scoring.multi_level import FUSED, LINEAR
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training import linear_start
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.linear_start import best_share, fit_to_split, prior_weight, with_linear_share
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import PairStream, train

@@ -86,7 +86,7 @@ import jax, numpy as np
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import DataConfig
-from mcsan_jax.training.experiment import batch_limits
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.sharding import make_mesh, on_devices
 
 folder, address, index = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

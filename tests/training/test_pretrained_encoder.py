@@ -11,6 +11,7 @@ from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.sharding import make_mesh, put_batch
@@ -18,7 +19,6 @@ from mcsan_jax.train_run import describe_trained
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
     Experiment,
-    batch_limits,
     build_experiment,
     for_use,
     parameter_count,

@@ -9,11 +9,12 @@ import pytest
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, encode_split
 from mcsan_jax.ranking.rank_split import ScoredSplit, rank_split
 from mcsan_jax.scoring.multi_level import FUSED, LINEAR
 from mcsan_jax.sharding import put_batch
-from mcsan_jax.training.experiment import Experiment, batch_limits, variables_of
+from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.linear_start import best_share, choose_linear_share, fit_to_split, prior_weight
 from mcsan_jax.training.objective import make_objective
 from mcsan_jax.training.train_step import TrainState

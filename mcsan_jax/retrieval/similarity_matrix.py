@@ -14,7 +14,7 @@ from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
 Explain = Callable[[int, int], Explanation]
 
 
-class ScoreMatrix(np.ndarray):
+class SimilarityMatrix(np.ndarray):
     """Fused scores, float32 [texts, videos]: an array like any other, which knows more.
 
     What is cut or computed from it is a plain matrix of numbers, without levels and explanations.
@@ -23,7 +23,7 @@ class ScoreMatrix(np.ndarray):
     _made_of: tuple[BlockScorer, Explain] | None
 
     @classmethod
-    def of(cls, scorer: BlockScorer, explain: Explain) -> "ScoreMatrix":
+    def of(cls, scorer: BlockScorer, explain: Explain) -> "SimilarityMatrix":
         """Computes the scores, block by block.
 
         Args:
