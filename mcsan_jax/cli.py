@@ -238,8 +238,9 @@ def _export_trec(
     from mcsan_jax.evaluation.trec import trec_files, write_trec
     from mcsan_jax.runs.folder import RunFolder, evaluation_name
 
-    chosen = split or _usual_split([run], merge_duplicates)
     folder = RunFolder(run)
+    folder.identity()
+    chosen = split or _usual_split([run], merge_duplicates)
     # Says which splits there are, where this one was not evaluated.
     folder.read_record(chosen, merge_duplicates)
     table = read_query_table(folder.queries_file(chosen, merge_duplicates))

@@ -83,9 +83,8 @@ def train_run(
     first_before_others(lambda: folder.claim(config, manifest.fingerprint, trained_by))
     with CheckpointStore(folder.checkpoints) as checkpoints, ends_with_the_others():
         if trains:
-            if is_first() and not experiment.is_finished(checkpoints):
-                # It would be the model of an earlier checkpoint.
-                shutil.rmtree(folder.model, ignore_errors=True)
+            if is_first():
+                discard_stale_model(folder, experiment, checkpoints)
             _train(experiment, given, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
@@ -94,6 +93,12 @@ def train_run(
         if trains and is_first():
             _keep_model(run)
         return figures
+
+
+def discard_stale_model(folder: RunFolder, experiment: Experiment, checkpoints: CheckpointStore) -> None:
+    """Removes the model of an earlier checkpoint from the folder of a run that is about to train further."""
+    if folder.model.is_dir() and not experiment.is_finished(checkpoints):
+        shutil.rmtree(folder.model)
 
 
 def _keep_model(run: TrainedRun) -> None:

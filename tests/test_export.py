@@ -1,5 +1,6 @@
 """`mcsan export` of models, and the model that a training leaves in the folder of its run."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -11,8 +12,9 @@ import pytest
 from data_pipeline.errors import InputError
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.open import open_run
-from mcsan_jax.train_run import train_run
+from mcsan_jax.runs.open import open_experiment, open_run
+from mcsan_jax.train_run import discard_stale_model, train_run
+from mcsan_jax.training.checkpointing import CheckpointStore
 from tests.support.command_line import config_of, run_mcsan
 from tests.support.finished_run import SAID, arguments
 
@@ -46,13 +48,24 @@ def test_a_training_leaves_its_model_and_says_so(finished_run: pathlib.Path) -> 
     jax.tree.map(np.testing.assert_array_equal, model.variables, checkpoint.variables)
 
 
+def test_a_run_that_will_train_further_has_no_model(run: pathlib.Path) -> None:
+    experiment, _ = open_experiment(RunFolder(run))
+    with CheckpointStore(run / "checkpoints") as checkpoints:
+        discard_stale_model(RunFolder(run), experiment, checkpoints)
+        assert (run / "model" / "config.json").is_file()
+        longer = dataclasses.replace(experiment, steps_per_epoch=experiment.steps_per_epoch + 1)
+        discard_stale_model(RunFolder(run), longer, checkpoints)
+    assert not (run / "model").exists()
+
+
+@pytest.mark.slow
 def test_a_training_that_goes_on_leaves_no_stale_model(run: pathlib.Path, shapes: pathlib.Path) -> None:
     """Without an evaluation, no model takes the place of the stale one."""
     config = config_of(*arguments(shapes, run))
     # What is finished is not trained further, and keeps its model.
     train_run(config, RunFolder(run), "train")
     assert (run / "model" / "config.json").is_file()
-    shutil.rmtree(max((run / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name)))
+    shutil.rmtree(run / "checkpoints")
     train_run(config, RunFolder(run), "train")
     assert not (run / "model").exists()
 
@@ -104,3 +117,10 @@ def test_the_card_has_the_evaluations_of_now(run: pathlib.Path, tmp_path: pathli
     assert run_mcsan("export", run, "--out", tmp_path / "model").status == 0
     card = (tmp_path / "model" / "README.md").read_text()
     assert "## Results on split val" in card and "## Results on split test" not in card
+
+
+@pytest.mark.parametrize("words", [("eval",), ("card",), ("export", "--to=trec", "--out=trec")])
+def test_a_model_folder_is_not_taken_for_a_run(words: tuple[str, ...], finished_run: pathlib.Path) -> None:
+    ended = run_mcsan(*words, finished_run / "model")
+    assert ended.status == 2
+    assert f"{finished_run}/model is the folder of a model, which keeps no training" in ended.stderr

@@ -13,6 +13,7 @@ from data_pipeline.prepared_data import Manifest
 from mcsan_jax.config import Config
 
 _APACHE = "Apache-2.0"
+_INDEX = "model-index"
 
 
 def front_matter(
@@ -39,16 +40,13 @@ def front_matter(
             "jax",
             "mcsan",
         ],
-        "datasets": [manifest.dataset],
     }
-    if manifest.dataset == "moving_shapes":
-        # It is made on the spot, and is no data set of the hub.
-        del metadata["datasets"]
     if results:
-        metadata["model-index"] = [{"name": config.name, "results": list(results)}]
+        metadata[_INDEX] = [{"name": config.name, "results": list(results)}]
     # JSON is YAML; within a value, lines must be indented.
     lines = [
-        f"{key}: " + json.dumps(value, indent=1, ensure_ascii=False).replace("\n", "\n  ")
+        f"{key}: "
+        + json.dumps(value, indent=1 if key == _INDEX else None, ensure_ascii=False).replace("\n", "\n  ")
         for key, value in metadata.items()
     ]
     return "\n".join(["---", *lines, "---", ""])

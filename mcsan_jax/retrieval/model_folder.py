@@ -114,7 +114,7 @@ def write_model_folder(
     Raises:
         InputError: the folder holds something else, or cannot be written.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     check_place(folder)
     encoder, kept = encoder or _installed_encoder(config), flattened(variables)
@@ -124,7 +124,8 @@ def write_model_folder(
             kept = {name: value for name, value in kept.items() if not of_encoder(name)}
     with _written_together(folder) as partial:
         tensors = {name: np.ascontiguousarray(value.astype(dtype)) for name, value in kept.items()}
-        save_file(tensors, partial / WEIGHTS_NAME)
+        # Written here and not by the library, so that others can read it where the umask lets them.
+        (partial / WEIGHTS_NAME).write_bytes(save(tensors))
         manifest.save(partial)
         for name in (manifest.tokenizer.file, manifest.attributes.file):
             (partial / name).parent.mkdir(parents=True, exist_ok=True)

@@ -207,6 +207,11 @@ class RunFolder:
                 f"{self._identity_file} is damaged: expected an object, found {content!r:.60}; restore it from a copy, "
                 f"or delete {self.folder} and train again"
             )
+        if "model_type" in content:
+            raise InputError(
+                f"{self.folder} is the folder of a model, which keeps no training and no evaluations; name the folder "
+                "of the run that it comes from"
+            )
         return content
 
     def _nearest(self) -> str:

@@ -116,6 +116,7 @@ def test_a_model_is_written_over_an_earlier_one_at_once(
     model = Mcsan.from_pretrained(finished_run)
     folder = tmp_path / "model"
     model.save_pretrained(folder)
+    assert len({path.stat().st_mode for path in folder.rglob("*") if path.is_file()}) == 1
     (folder / ".gitattributes").write_text("of the user")
     before = content(folder)
 
