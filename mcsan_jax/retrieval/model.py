@@ -138,7 +138,7 @@ class Mcsan:
             dtype: in which numbers are kept; with ``float16`` the folder has half the size, and scores are rounded.
 
         Raises:
-            InputError: the folder holds something else, or cannot be written.
+            InputError: the folder holds something else, or cannot be written, or there is no such dtype.
         """
         write_model_folder(
             pathlib.Path(folder),

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from data_pipeline.errors import Faults, InputError
+from data_pipeline.errors import Faults, InputError, shown
 from data_pipeline.host.files import check_writable, checksum_problem, sha256_of, write_text
 from data_pipeline.host.typed_values import RULES, Size, parse
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
@@ -32,7 +32,7 @@ from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, read_bert
 from mcsan_jax.pretrained.initial_parameters import find_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.retrieval.hub import short_card
-from mcsan_jax.retrieval.model_tensors import flattened, of_encoder, read_variables
+from mcsan_jax.retrieval.model_tensors import DTYPES, flattened, in_dtype, of_encoder, read_variables
 from mcsan_jax.runs.record import package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
 from mcsan_jax.sharding import make_mesh, usable_kernel
@@ -109,13 +109,15 @@ def write_model_folder(
         encoder: the published text encoder of a model that was opened from a folder; None for the installed one, if
             the configuration names one.
         include_encoder: whether a frozen published encoder is carried along.
-        dtype: in which numbers are kept; ``float16`` halves the folder, and rounds.
+        dtype: in which numbers parameters are kept; ``float16`` halves the folder, and rounds.
 
     Raises:
-        InputError: the folder holds something else, or cannot be written.
+        InputError: the folder holds something else, or cannot be written, or there is no such dtype.
     """
     from safetensors.numpy import save
 
+    if dtype not in DTYPES:
+        raise InputError(f"dtype is {shown(dtype)}; expected one of {', '.join(DTYPES)}")
     check_place(folder)
     encoder, kept = encoder or _installed_encoder(config), flattened(variables)
     if encoder is not None:
@@ -123,7 +125,7 @@ def write_model_folder(
         if not encoder.included:
             kept = {name: value for name, value in kept.items() if not of_encoder(name)}
     with _written_together(folder) as partial:
-        tensors = {name: np.ascontiguousarray(value.astype(dtype)) for name, value in kept.items()}
+        tensors = {name: np.ascontiguousarray(in_dtype(name, value, dtype)) for name, value in kept.items()}
         # Written here and not by the library, so that others can read it where the umask lets them.
         (partial / WEIGHTS_NAME).write_bytes(save(tensors))
         manifest.save(partial)

@@ -17,6 +17,7 @@ from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, PretrainedBert
 
 _ADVICE = "Export the model again, or copy its folder anew."
 _SEPARATOR = "/"
+DTYPES = ("float32", "float16")
 _ENCODER_PLACE = ("params", "text_encoder", "tokens", PRETRAINED)
 
 
@@ -67,6 +68,19 @@ def read_variables(
     return _nested(
         {name: tensors[name].astype(wanted.dtype).reshape(wanted.shape) for name, wanted in expected.items()}
     )
+
+
+def in_dtype(name: str, value: np.ndarray, dtype: str) -> np.ndarray:
+    """Returns a tensor as it is kept.
+
+    The statistics of features stay float32, because a small deviation would become zero, and so does a tensor with a
+    value that float16 cannot hold.
+    """
+    with np.errstate(over="ignore"):
+        rounded = value.astype(dtype)
+    if name.startswith("statistics") or not np.isfinite(rounded).all():
+        return value
+    return rounded
 
 
 def of_encoder(name: str) -> bool:

@@ -154,3 +154,19 @@ def test_a_model_without_figures_says_so(encoder: pathlib.Path, tmp_path: pathli
     # Nothing is said of a licence that nobody stated.
     assert "license:" not in card and "licence of the annotations: UNKNOWN, fill in" in card
     assert "1 training videos" in card and "appearance [6] from made by a test" in card
+
+
+def test_half_precision_leaves_what_it_cannot_hold(encoder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    model = untrained(config_with(encoder), tmp_path / "data")
+    deviation = model.variables["statistics"]["frame_statistics"]["std"]
+    model.variables["statistics"]["frame_statistics"]["std"] = np.full_like(deviation, 1e-9)
+    video = model.variables["params"]["video_encoder"]
+    name = min(video)
+    video[name] = jax.tree.map(lambda value: np.full_like(value, 1e6), video[name])
+    model.save_pretrained(tmp_path / "half", dtype="float16")
+    again = Mcsan.from_pretrained(tmp_path / "half").variables
+    jax.tree.map(np.testing.assert_array_equal, again["statistics"], model.variables["statistics"])
+    jax.tree.map(np.testing.assert_array_equal, again["params"]["video_encoder"][name], video[name])
+    with pytest.raises(InputError, match="dtype is 'float8'; expected one of float32, float16"):
+        model.save_pretrained(tmp_path / "other", dtype="float8")
+    assert not (tmp_path / "other").exists()
