@@ -3,9 +3,11 @@
 import json
 import pathlib
 import re
+import tomllib
 
 import numpy as np
 import pytest
+from packaging.utils import canonicalize_name
 from safetensors.numpy import load_file
 
 from data_pipeline.errors import InputError
@@ -16,6 +18,7 @@ from mcsan_jax.retrieval import find_model
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.folder import RunFolder
 from tests.docs.documents import use_of_the_demo_model
+from tests.support import ROOT
 
 SHIPPED = pathlib.Path(find_model.__file__).parent / "demo_model"
 
@@ -49,6 +52,13 @@ def test_the_demo_model_is_small() -> None:
     assert sum(path.stat().st_size for path in files) < 3_000_000
     tensors = load_file(SHIPPED / "model.safetensors")
     assert {str(tensor.dtype) for tensor in tensors.values()} == {"float16"}
+
+
+def test_an_installation_can_parse_texts_for_the_demo_model(model: Mcsan) -> None:
+    """Made on a machine with another spaCy model, it would open and then refuse every text."""
+    parser = model.manifest.parser
+    wanted = f"{canonicalize_name(parser['model'])}=={parser['model_version']}"
+    assert wanted in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 
 
 def test_the_program_of_the_documents_runs_anywhere(
