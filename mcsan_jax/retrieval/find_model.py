@@ -16,7 +16,8 @@ def find_model(name: str | pathlib.Path) -> pathlib.Path:
     """Returns the folder of a model or of a run.
 
     Args:
-        name: a path, ``demo``, or a name of the Hugging Face hub (``owner/model``) that is in its local cache.
+        name: a path; ``demo``, the shipped model unless a model or a run has this path; or a name of the Hugging Face
+            hub (``owner/model``) that is in its local cache.
 
     Raises:
         InputError: there is none of that name; nothing is downloaded.
@@ -30,6 +31,9 @@ def find_model(name: str | pathlib.Path) -> pathlib.Path:
             return run.model
         if run.checkpoints.is_dir():
             return folder
+        if str(name) == DEMO:
+            # Many a project has a folder of that name, with something else in it.
+            return _SHIPPED
         raise InputError(
             f"{folder} holds neither a model (config.json with model_type mcsan) nor a run (checkpoints); "
             f"{nearest_folder(folder, CONFIG_NAME)}name the folder that `mcsan export RUN --out=DIR` or a training "
