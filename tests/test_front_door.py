@@ -94,6 +94,8 @@ def test_a_slip_gets_one_line_and_the_nearest_name(verb: str, words: tuple[str, 
         (("report", "absent", "--split", "val"), "absent: no such folder"),
         (("card", "absent", "--uot=x"), "--out"),
         (("export", "absent"), "--out"),
+        (("explain", "demo", "--text=a ball", "--video=clip"), "--out"),
+        (("explain", "demo", "--txet=a ball"), "--text"),
     ],
 )
 def test_a_slip_in_what_is_done_with_runs_gets_one_line(words: tuple[str, ...], said: str) -> None:
@@ -139,7 +141,7 @@ def test_the_help_of_a_program_shows_its_flags(verb: str, word: str) -> None:
 
 
 def test_the_help_of_the_door_names_every_verb() -> None:
-    verbs = ("train", "eval", "prepare", "inspect", "compare", "report", "card", "export")
+    verbs = ("train", "eval", "prepare", "inspect", "compare", "report", "card", "export", "explain")
     for words in ((), ("--help",)):
         ended = run_mcsan(*words)
         assert (ended.status, ended.stderr) == (0, "")

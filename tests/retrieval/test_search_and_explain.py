@@ -83,6 +83,16 @@ def test_the_levels_add_up_to_the_score(searcher: Searcher) -> None:
         assert found.scores.mean() == pytest.approx(answer.level_scores[level], abs=1e-5)
 
 
+@pytest.mark.parametrize("text", [TEXT, "something red", "and"])
+def test_the_shares_make_the_fused_score_of_its_components(searcher: Searcher, text: str) -> None:
+    explanation = searcher.explain(text, searcher.videos.ids[1])
+    shares, scores = explanation.shares, explanation.scores
+    assert list(shares) == [name for name in scores if name != "fused"]
+    assert min(shares.values()) > 0 and sum(shares.values()) == pytest.approx(1, abs=1e-6)
+    fused = sum(share * scores[name] for name, share in shares.items())
+    assert fused == pytest.approx(scores["fused"], abs=1e-5)
+
+
 def test_frames_and_phrases_have_rows_and_columns(searcher: Searcher) -> None:
     explanation = searcher.explain(TEXT, searcher.videos.ids[0])
     assert explanation.frames == 12
