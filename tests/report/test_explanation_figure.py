@@ -20,6 +20,7 @@ from mcsan_jax.report.explanation_figure import (
     write_explanation,
 )
 from mcsan_jax.retrieval.explain import Explanation, LevelExplanation, LinearExplanation
+from tests.support import ROOT
 
 
 def level(phrases: list[str], frames: int, seed: int) -> LevelExplanation:
@@ -209,6 +210,15 @@ def test_a_picture_is_written_the_same_each_time(tmp_path: pathlib.Path, suffix:
     assert len(list(tmp_path.iterdir())) == 2
     # An SVG draws its letters itself, so that it looks the same without the font.
     assert suffix != ".svg" or b"<text" not in first.read_bytes()
+
+
+def test_the_picture_of_the_readme_is_one_of_these(tmp_path: pathlib.Path) -> None:
+    picture = ROOT / "docs" / "images" / "answer.svg"
+    content = picture.read_text(encoding="utf-8")
+    made = write_explanation(tmp_path / "made.svg", explanation(), images(12)).read_text(encoding="utf-8")
+    assert picture.stat().st_size < 200_000
+    # The film strip, and the colours of both heat maps.
+    assert content.count("<image") == made.count("<image") == 3
 
 
 def test_only_pictures_are_written(tmp_path: pathlib.Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imsave
 
+from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import embedded_clips
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.retrieval.searcher import explain_video
@@ -124,3 +125,17 @@ def test_a_slip_is_answered(
     assert ended.status == 2
     assert said in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_some_of_the_videos_are_encoded_and_no_others_are_read(folder: pathlib.Path) -> None:
+    model, features = Mcsan.from_pretrained(folder), embedded_clips(3).features
+    features["pixels"]["test_00001"] = np.full((12, 192), np.nan, np.float16)
+    found = model.encode_document(features, only=["test_00002", "test_00000", "test_00002"])
+    assert found.ids == ("test_00002", "test_00000")
+    [alone] = model.encode_document(features, only=["test_00000"]).pooled
+    assert found.pooled is not None
+    np.testing.assert_allclose(found.pooled[1], alone, atol=1e-6)
+    with pytest.raises(InputError, match="no features of test_0001; did you mean 'test_00001'"):
+        model.encode_document(features, only=["test_00000", "test_0001"])
+    with pytest.raises(InputError, match="test_00001"):
+        model.encode_document(features)
