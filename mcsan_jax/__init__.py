@@ -9,18 +9,32 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "MCSAN",
+    "Answer",
+    "Comparison",
     "Config",
+    "Evaluation",
     "EvaluationOptions",
     "EvaluationRecord",
+    "Explanation",
+    "FrameVectors",
     "InputError",
+    "LevelExplanation",
+    "LinearExplanation",
     "Mcsan",
+    "QueryTable",
     "RunFolder",
     "Searcher",
+    "SimilarityMatrix",
+    "TextEmbeddings",
+    "TrainedRun",
+    "VideoEmbeddings",
     "compare_runs",
+    "draw_explanation",
     "embedded_clips",
     "evaluate",
     "load_config",
     "open_run",
+    "read_query_table",
     "train",
 ]
 
@@ -31,29 +45,49 @@ if TYPE_CHECKING:
     from mcsan_jax.config_files import load_config
     from mcsan_jax.evaluate_run import EvaluationOptions
     from mcsan_jax.evaluate_run import evaluate_run as evaluate
+    from mcsan_jax.evaluation.query_table import QueryTable, read_query_table
     from mcsan_jax.models.mcsan import MCSAN
+    from mcsan_jax.ranking.rank_split import Evaluation
+    from mcsan_jax.report.explanation_figure import draw_explanation
+    from mcsan_jax.retrieval.embeddings import FrameVectors, TextEmbeddings, VideoEmbeddings
+    from mcsan_jax.retrieval.explain import Explanation, LevelExplanation, LinearExplanation
     from mcsan_jax.retrieval.model import Mcsan
-    from mcsan_jax.retrieval.searcher import Searcher
-    from mcsan_jax.runs.comparison import compare_runs
+    from mcsan_jax.retrieval.searcher import Answer, Searcher
+    from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix
+    from mcsan_jax.runs.comparison import Comparison, compare_runs
     from mcsan_jax.runs.folder import RunFolder
-    from mcsan_jax.runs.open import open_run
+    from mcsan_jax.runs.open import TrainedRun, open_run
     from mcsan_jax.runs.record import EvaluationRecord
     from mcsan_jax.train_run import train_run as train
 else:
     _HOMES = {
+        "MCSAN": ("mcsan_jax.models.mcsan", "MCSAN"),
+        "Answer": ("mcsan_jax.retrieval.searcher", "Answer"),
+        "Comparison": ("mcsan_jax.runs.comparison", "Comparison"),
         "Config": ("mcsan_jax.config", "Config"),
+        "Evaluation": ("mcsan_jax.ranking.rank_split", "Evaluation"),
         "EvaluationOptions": ("mcsan_jax.evaluate_run", "EvaluationOptions"),
         "EvaluationRecord": ("mcsan_jax.runs.record", "EvaluationRecord"),
+        "Explanation": ("mcsan_jax.retrieval.explain", "Explanation"),
+        "FrameVectors": ("mcsan_jax.retrieval.embeddings", "FrameVectors"),
         "InputError": ("data_pipeline.errors", "InputError"),
-        "MCSAN": ("mcsan_jax.models.mcsan", "MCSAN"),
+        "LevelExplanation": ("mcsan_jax.retrieval.explain", "LevelExplanation"),
+        "LinearExplanation": ("mcsan_jax.retrieval.explain", "LinearExplanation"),
         "Mcsan": ("mcsan_jax.retrieval.model", "Mcsan"),
+        "QueryTable": ("mcsan_jax.evaluation.query_table", "QueryTable"),
         "RunFolder": ("mcsan_jax.runs.folder", "RunFolder"),
         "Searcher": ("mcsan_jax.retrieval.searcher", "Searcher"),
+        "SimilarityMatrix": ("mcsan_jax.retrieval.similarity_matrix", "SimilarityMatrix"),
+        "TextEmbeddings": ("mcsan_jax.retrieval.embeddings", "TextEmbeddings"),
+        "TrainedRun": ("mcsan_jax.runs.open", "TrainedRun"),
+        "VideoEmbeddings": ("mcsan_jax.retrieval.embeddings", "VideoEmbeddings"),
         "compare_runs": ("mcsan_jax.runs.comparison", "compare_runs"),
+        "draw_explanation": ("mcsan_jax.report.explanation_figure", "draw_explanation"),
         "embedded_clips": ("data_pipeline.prepared_data", "embedded_clips"),
         "evaluate": ("mcsan_jax.evaluate_run", "evaluate_run"),
         "load_config": ("mcsan_jax.config_files", "load_config"),
         "open_run": ("mcsan_jax.runs.open", "open_run"),
+        "read_query_table": ("mcsan_jax.evaluation.query_table", "read_query_table"),
         "train": ("mcsan_jax.train_run", "train_run"),
     }
 

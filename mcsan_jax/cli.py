@@ -250,6 +250,58 @@ def _export_trec(
         typer.echo(f"written to {path}")
 
 
+@app.command()
+def explain(
+    model: Annotated[
+        str,
+        typer.Argument(help="A run, the folder of a model, demo, or a name in the local cache of the hub."),
+    ],
+    text: Annotated[str, typer.Option(help="A sentence.")],
+    video: Annotated[str, typer.Option(help="Id of the video.")],
+    out: Annotated[pathlib.Path, typer.Option(help="Picture: .svg, .png or .pdf.")],
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Features of the video, as prepare takes them: PATH, or STREAM=PATH, which may be given again. "
+            "Without, the video is one of the prepared split of a run, or a clip of the embedded data set."
+        ),
+    ] = None,
+    frames: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder with the frames of the video as images, for the film strip."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Prepared split of the run that holds the video.")] = "test",
+    data: Annotated[
+        pathlib.Path | None, typer.Option(help="Prepared data, if no longer where the run was trained on it.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw why a text and a video have their score: which phrase met which frame, every level, every word."""
+    from mcsan_jax.report.explanation_figure import check_picture_format, read_images, write_explanation
+    from mcsan_jax.retrieval.searcher import explain_video
+
+    check_picture_format(out)
+    _check_out([out], overwrite)
+    images = read_images(frames) if frames else None
+    explanation, embedded = explain_video(model, text, video, _by_stream(features or []), split, data)
+    typer.echo(f"written to {write_explanation(out, explanation, embedded if images is None else images)}")
+
+
+def _by_stream(features: Sequence[str]) -> str | dict[str, str] | None:
+    """Returns the value of --features as a model takes it."""
+    if len(features) < 2 and not (features and "=" in features[0]):
+        return features[0] if features else None
+    from data_pipeline.errors import InputError
+
+    if without := [one for one in features if "=" not in one]:
+        raise InputError(f"--features={without[0]}: of several, each is given as STREAM=PATH")
+    pairs = [one.partition("=") for one in features]
+    names = [stream for stream, _, _ in pairs]
+    if twice := [stream for stream in names if names.count(stream) > 1]:
+        raise InputError(f"--features: stream {twice[0]!r} is given twice")
+    return {stream: path for stream, _, path in pairs}
+
+
 def _check_out(files: Sequence[pathlib.Path], overwrite: bool) -> None:
     from data_pipeline.host.files import check_not_there
 

@@ -102,6 +102,8 @@ def test_a_slip_gets_one_line_and_the_nearest_name(verb: str, words: tuple[str, 
             ("export", "absent", "--out=new", "--to=trec", "--include_encoder", "--dtype=float16"),
             "--include_encoder, --dtype: not an option of --to=trec",
         ),
+        (("explain", "demo", "--text=a ball", "--video=clip"), "--out"),
+        (("explain", "demo", "--txet=a ball"), "--text"),
     ],
 )
 def test_a_slip_in_what_is_done_with_runs_gets_one_line(words: tuple[str, ...], said: str) -> None:
@@ -148,7 +150,7 @@ def test_the_help_of_a_program_shows_its_flags(verb: str, word: str) -> None:
 
 
 def test_the_help_of_the_door_names_every_verb() -> None:
-    verbs = ("train", "eval", "prepare", "inspect", "compare", "report", "card", "export")
+    verbs = ("train", "eval", "prepare", "inspect", "compare", "report", "card", "export", "explain")
     for words in ((), ("--help",)):
         ended = run_mcsan(*words)
         assert (ended.status, ended.stderr) == (0, "")

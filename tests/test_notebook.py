@@ -86,6 +86,16 @@ def test_what_the_notebook_imports_exists() -> None:
     exec("\n".join(map(ast.unparse, imports)), {})
 
 
+def test_the_notebook_needs_no_inner_module() -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    trees = [ast.parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    modules = {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    ours = {name for name in modules if name.partition(".")[0] in ("mcsan_jax", "data_pipeline")}
+    assert ours == {"mcsan_jax"}
+
+
 TRAINER = """#!{python}
 import pathlib, sys
 pathlib.Path("arguments").write_text(chr(10).join(sys.argv[1:]))

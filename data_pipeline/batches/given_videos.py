@@ -37,6 +37,7 @@ class GivenVideos:
         limits: BatchLimits,
         frame_rate: float | None = None,
         show_progress: bool | None = None,
+        only: Sequence[str] | None = None,
     ) -> None:
         """Opens the features and looks at every video, so that all faults are said at once.
 
@@ -48,23 +49,27 @@ class GivenVideos:
             limits: the sizes to which batches are padded or cut.
             frame_rate: frames per second, where the features tell no times.
             show_progress: whether it is shown how many batches were read; by default for long work.
+            only: the ids of the videos that are read; by default all.
 
         Raises:
-            InputError: a stream is missing or unknown, a video lacks one, or its features cannot be used.
+            InputError: a stream is missing or unknown, a video is unknown or lacks a stream, or its features cannot be
+                used.
         """
         self._manifest, self._limits, self._show_progress = manifest, limits, show_progress
         sources = _open_streams(features, manifest.streams, frame_rate)
         first = next(iter(sources.values()))
-        self.ids = first.in_order if isinstance(first, ArrayFeatures) else sorted(first.ids())
-        self._check(sources)
+        known = first.in_order if isinstance(first, ArrayFeatures) else sorted(first.ids())
+        self.ids = known if only is None else _chosen(only, known)
+        self._check(sources, all_ids=only is None)
         options = FrameOptions(manifest.frames.alignment, manifest.frames.count)
         self._reader = FeatureReader(sources, self.ids[0], options)
         self.frame_times: dict[str, np.ndarray] = {}
 
-    def _check(self, sources: Mapping[str, FeatureSource]) -> None:
+    def _check(self, sources: Mapping[str, FeatureSource], all_ids: bool) -> None:
         faults = Faults()
         for name, source in sources.items():
-            if missing := set(self.ids) ^ source.ids():
+            others = source.ids() if all_ids else source.ids() & set(self.ids)
+            if missing := set(self.ids) ^ others:
                 faults.add(
                     f"stream {name!r} and the others have different videos: {first_few(sorted(missing))}; every video "
                     "needs all streams"
@@ -90,6 +95,20 @@ class GivenVideos:
                 kept = _uniform(longest, min(longest, self._limits.max_frames))
                 self.frame_times[video_id] = video.times[kept] if len(video.times) else video.times
             yield ids, lay_out_videos(videos, self._manifest, self._limits, batch_size)
+
+
+def _chosen(only: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Returns the ids, of which each must be known.
+
+    Raises:
+        InputError: names those that are not.
+    """
+    if unknown := sorted(set(only) - set(known)):
+        raise InputError(
+            f"there are no features of {first_few(unknown)}; {nearest_name(unknown[0], known)}there are those of "
+            f"{first_few(sorted(known))}"
+        )
+    return list(dict.fromkeys(only))
 
 
 def lay_out_videos(

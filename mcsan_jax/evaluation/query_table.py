@@ -82,7 +82,7 @@ def write_query_table(path: pathlib.Path, columns: Mapping[str, Any]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class QueryTable:
-    """It holds the queries of one evaluation, a row for each query of both directions.
+    """A query table holds the queries of one evaluation, a row for each query of both directions.
 
     Attributes:
         path: where the table was read.

@@ -21,7 +21,7 @@ from mcsan_jax.scoring.multi_level import FUSED
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """It holds the figures of one split.
+    """An evaluation holds the figures of one split.
 
     Attributes:
         videos, captions: how many were ranked.

@@ -18,7 +18,7 @@ from mcsan_jax.scoring.normalised import NormalisedVideos
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class FrameVectors:
-    """The frames of ``v`` videos at one level.
+    """Frame vectors hold the frames of ``v`` videos at one level.
 
     Attributes:
         directions: unit vectors [v, f, d]; zero for padding.
@@ -34,7 +34,7 @@ class FrameVectors:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class VideoEmbeddings:
-    """The embeddings of ``v`` videos; a pytree, of which the ids are no leaf.
+    """Video embeddings hold ``v`` encoded videos; they are a pytree, of which the ids are no leaf.
 
     Attributes:
         ids: of the videos.
@@ -117,7 +117,7 @@ class VideoEmbeddings:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TextEmbeddings:
-    """The embeddings of ``t`` texts; a pytree, of which the texts are no leaf.
+    """Text embeddings hold ``t`` encoded texts; they are a pytree, of which the texts are no leaf.
 
     Attributes:
         texts: as they were given.

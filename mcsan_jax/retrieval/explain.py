@@ -1,13 +1,19 @@
 """This module explains a score: which phrase of a text met which frame of a video, and what each word adds."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from data_pipeline.levels import NODE_LEVELS
+from data_pipeline.levels import LEVELS, NODE_LEVELS
 from data_pipeline.prepared_data import Query
+from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, frame_weights
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR, Fusion, fuse_components
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.scoring.vectors import product
 
@@ -24,9 +30,9 @@ class LevelExplanation:
     """
 
     phrases: list[str]
-    scores: np.ndarray
-    cosines: np.ndarray
-    attention: np.ndarray
+    scores: Float[np.ndarray, " n"]
+    cosines: Float[np.ndarray, "n f"]
+    attention: Float[np.ndarray, "n f"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +46,8 @@ class LinearExplanation:
     """
 
     words: list[str]
-    of_words: np.ndarray
-    of_sentence: np.ndarray
+    of_words: Float[np.ndarray, " w"]
+    of_sentence: Float[np.ndarray, " w"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Explanation:
         text: the text.
         video: id of the video.
         scores: the fused score, that of each level that the text has, and the other components of the fused score.
+        shares: of each component in the fused score, which is the sum of the components' scores times their shares.
         frames: number of frames of the video.
         seconds: time of each frame [f]; empty where unknown.
         levels: the levels at which the text has nodes.
@@ -61,8 +68,9 @@ class Explanation:
     text: str
     video: str
     scores: dict[str, float]
+    shares: dict[str, float]
     frames: int
-    seconds: np.ndarray
+    seconds: Float[np.ndarray, " f"]
     levels: dict[str, LevelExplanation]
     linear: LinearExplanation | None
 
@@ -90,18 +98,23 @@ class Pair:
     scores: dict[str, float]
 
 
-def explain_pair(pair: Pair, smoothing: float) -> Explanation:
+def explain_pair(pair: Pair, parameters: ScoringParameters, config: SimilarityConfig) -> Explanation:
     """Explains the score of a text and a video.
 
     Args:
         pair: both of them.
-        smoothing: λ of the frame attention.
+        parameters: the weights of the components.
+        config: how frames are attended to and components fused.
     """
     query, videos = pair.query, pair.videos
     frames = max((_frame_count(of_level) for of_level in videos.frames.values()), default=0)
     levels = {
         level: _explain_level(
-            videos.frames[level], pair.texts.nodes[level].queries, query.phrases[level], smoothing, frames
+            videos.frames[level],
+            pair.texts.nodes[level].queries,
+            query.phrases[level],
+            config.smoothing,
+            frames,
         )
         for level in NODE_LEVELS
         if level in pair.texts.nodes and query.phrases[level]
@@ -109,7 +122,24 @@ def explain_pair(pair: Pair, smoothing: float) -> Explanation:
     linear = None
     if videos.linear is not None:
         linear = _explain_linear(np.asarray(videos.linear)[0], *pair.linear_tokens, query)
-    return Explanation(query.caption.text, pair.video, pair.scores, frames, pair.seconds, levels, linear)
+    scores = {name: pair.scores[name] for name in (FUSED, *LEVELS, ATTRIBUTES, LINEAR) if name in pair.scores}
+    shares = _shares([name for name in scores if name != FUSED], pair, parameters, Fusion.as_trained(config))
+    return Explanation(query.caption.text, pair.video, scores, shares, frames, pair.seconds, levels, linear)
+
+
+def _shares(
+    names: Sequence[str], pair: Pair, parameters: ScoringParameters, fusion: Fusion
+) -> dict[str, float]:
+    """Returns how much the fused score, which is linear in the components, grows with each of those named."""
+    weights, present = jax.tree.map(jnp.asarray, parameters), pair.texts.presence()
+    texts = next(iter(present.values())).shape[0]
+
+    def share(of: str) -> float:
+        # Levels that the text lacks may count as well.
+        ones = {name: jnp.full((1, texts), float(name == of)) for name in {*names, *present}}
+        return float(fuse_components(ones, pair.texts, weights, fusion)[0, 0])
+
+    return {name: share(name) for name in names}
 
 
 def _explain_linear(

@@ -178,6 +178,7 @@ class Mcsan:
         batch_size: int = 16,
         frame_rate: float | None = None,
         show_progress: bool | None = None,
+        only: Sequence[str] | None = None,
     ) -> VideoEmbeddings:
         """Encodes videos.
 
@@ -188,15 +189,16 @@ class Mcsan:
             batch_size: how many are encoded at a time. The embedding of a video does not depend on the others.
             frame_rate: frames per second, where the features tell no times.
             show_progress: whether progress is shown; by default for long work.
+            only: the ids of the videos to be encoded; by default all.
 
         Returns:
-            Embeddings in the order of the mapping, or of the sorted ids where the features come from files.
+            Embeddings in the order of `only` or the mapping, or of the sorted ids where the features come from files.
 
         Raises:
             InputError: names every video whose features cannot be used, and what was expected.
         """
         limits = batch_limits(self.config.data)
-        videos = GivenVideos(features, self.manifest, limits, frame_rate, show_progress)
+        videos = GivenVideos(features, self.manifest, limits, frame_rate, show_progress, only)
         size = self._rows(batch_size)
         encoded = encode_videos(self.encoders, self.variables, videos, size, "given")
         return VideoEmbeddings.of(encoded, videos.frame_times)
@@ -281,7 +283,7 @@ class Mcsan:
             if name not in texts.nodes or texts.nodes[name].counts[0]
         }
         pair = Pair(query, encoded, (words, sentences), videos.ids[row], video, videos.times_of(row), present)
-        return explain_pair(pair, self.config.similarity.smoothing)
+        return explain_pair(pair, self.scoring_parameters, self.config.similarity)
 
     def _rows(self, batch_size: int) -> int:
         """Returns a batch size that the devices divide."""

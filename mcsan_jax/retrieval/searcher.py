@@ -2,17 +2,21 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from data_pipeline.errors import InputError
-from data_pipeline.prepared_data import SplitReader
+from data_pipeline.prepared_data import SplitReader, embedded_clips
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.ranking.encode_split import encode_videos
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.retrieval.model import Mcsan
+from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import check_split, open_run
+
+EMBEDDED = "moving_shapes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,3 +110,63 @@ class Searcher:
             known = ", ".join(self.videos.ids[:3])
             raise InputError(f"no video {video!r} among the {len(self.videos)} searched ({known}, …)")
         return self._rows[video]
+
+
+def explain_video(
+    name: str,
+    text: str,
+    video: str,
+    features: Any = None,
+    split: str = "test",
+    data: pathlib.Path | None = None,
+) -> tuple[Explanation, list[np.ndarray] | None]:
+    """Opens a model and explains the score of a text and a video.
+
+    Args:
+        name: a run, or a model as `Mcsan.from_pretrained` takes it.
+        text: any sentence.
+        video: id of the video.
+        features: of the video, as `Mcsan.encode_document` takes them. By default the video is one of the prepared split
+            of a run, or a clip of the embedded data set where the model was trained on it.
+        split: of the run.
+        data: folder of the run's prepared data, if no longer where the run was trained on it.
+
+    Returns:
+        The explanation, and the frames of an embedded clip, each [row, column, 3]; None of any other video.
+
+    Raises:
+        InputError: there is no such model or video, or no features of it.
+    """
+    is_run = RunFolder(pathlib.Path(name)).checkpoints.is_dir()
+    if data is not None and (features is not None or not is_run):
+        raise InputError(
+            f"--data={data}: of a run, prepared data are read where no --features are given; "
+            f"{'leave out one of the two' if features else f'{name} is no run'}"
+        )
+    if features is None and is_run:
+        searcher = Searcher.open(pathlib.Path(name), split, data)
+        embedded = searcher.model.manifest.dataset == EMBEDDED
+        return searcher.explain(text, video), _embedded_clip(video)[1] if embedded else None
+    model, images = Mcsan.from_pretrained(name), None
+    if features is None:
+        if model.manifest.dataset != EMBEDDED:
+            raise InputError(
+                f"{name} is a model without data; name the features of video {video!r} with --features=PATH"
+            )
+        features, images = _embedded_clip(video)
+    return model.explain(text, model.encode_document(features, only=[video]), 0), images
+
+
+def _embedded_clip(video: str) -> tuple[dict[str, dict[str, np.ndarray]], list[np.ndarray]]:
+    """Returns the features by stream and the frames of a clip of the embedded data set."""
+    split, _, number = video.partition("_")
+    if not number.isdecimal():
+        raise InputError(
+            f"no clip {video!r} in the embedded data set; its clips are called test_00012 and the like"
+        )
+    clips = embedded_clips(int(number) + 1, split)
+    if video not in clips.images:
+        raise InputError(
+            f"no clip {video!r} in the embedded data set; did you mean {list(clips.images)[-1]!r}?"
+        )
+    return clips.features, list(clips.images[video])

@@ -15,7 +15,7 @@ Explain = Callable[[int, int], Explanation]
 
 
 class SimilarityMatrix(np.ndarray):
-    """Fused scores, float32 [texts, videos]: an array like any other, which knows more.
+    """A similarity matrix holds the fused scores, float32 [texts, videos]; it is an array that knows more.
 
     What is cut or computed from it is a plain matrix of numbers, without levels and explanations.
     """

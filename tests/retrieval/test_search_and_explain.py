@@ -1,3 +1,5 @@
+import copy
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -81,6 +83,30 @@ def test_the_levels_add_up_to_the_score(searcher: Searcher) -> None:
     assert list(explanation.levels) == ["entity", "action", "relationship"]
     for level, found in explanation.levels.items():
         assert found.scores.mean() == pytest.approx(answer.level_scores[level], abs=1e-5)
+
+
+@pytest.mark.parametrize("text", [TEXT, "something red", "and"])
+def test_the_shares_make_the_fused_score_of_its_components(searcher: Searcher, text: str) -> None:
+    explanation = searcher.explain(text, searcher.videos.ids[1])
+    shares, scores = explanation.shares, explanation.scores
+    assert list(shares) == [name for name in scores if name != "fused"]
+    assert min(shares.values()) > 0 and sum(shares.values()) == pytest.approx(1, abs=1e-6)
+    fused = sum(share * scores[name] for name, share in shares.items())
+    assert fused == pytest.approx(scores["fused"], abs=1e-5)
+
+
+def test_shares_follow_the_way_to_fuse(searcher: Searcher) -> None:
+    """Where a missing level counts as zero, it has a share that no component of the text shows."""
+    model = copy.copy(searcher.model)
+    fusion = dataclasses.replace(model.config.similarity, missing_levels="zero", attribute_share=0.3)
+    model.config = dataclasses.replace(model.config, similarity=fusion)
+    explanation = model.explain("something red", searcher.videos, 0)
+    shares, scores = explanation.shares, explanation.scores
+    assert list(shares) == ["global", "entity", "attributes", "linear"]
+    assert shares["attributes"] == pytest.approx(0.3 * (1 - shares["linear"]), abs=1e-6)
+    assert 1 - sum(shares.values()) > 0.3 * (1 - shares["linear"])
+    fused = sum(share * scores[name] for name, share in shares.items())
+    assert fused == pytest.approx(scores["fused"], abs=1e-5)
 
 
 def test_frames_and_phrases_have_rows_and_columns(searcher: Searcher) -> None:

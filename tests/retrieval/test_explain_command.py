@@ -1,0 +1,141 @@
+"""`mcsan explain`: the picture of a score, for runs, for models without data, and for given features and frames."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from matplotlib.image import imsave
+
+from data_pipeline.errors import InputError
+from data_pipeline.prepared_data import embedded_clips
+from mcsan_jax.retrieval.model import Mcsan
+from mcsan_jax.retrieval.searcher import explain_video
+from tests.support.command_line import Ended, run_mcsan
+
+TEXT = "a red ball pushes the blue box"
+VIDEO = "test_00002"
+
+
+@pytest.fixture(scope="module")
+def folder(finished_run: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    saved = tmp_path_factory.mktemp("explained") / "a model"
+    Mcsan.from_pretrained(finished_run).save_pretrained(saved)
+    return saved
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
+    """Features of three videos in a file for each stream, and frames of one video as image files."""
+    clips = embedded_clips(3)
+    made = tmp_path_factory.mktemp("files")
+    for stream, features in clips.features.items():
+        np.savez(made / f"{stream}.npz", **features)
+    (made / "frames").mkdir()
+    for number, image in enumerate(clips.images[VIDEO]):
+        imsave(made / "frames" / f"{number:03d}.png", image)
+    return {"pixels": made / "pixels.npz", "grid": made / "grid.npz", "frames": made / "frames"}
+
+
+def explain(model: object, out: pathlib.Path, *more: str, video: str = VIDEO) -> Ended:
+    return run_mcsan("explain", model, f"--text={TEXT}", f"--video={video}", f"--out={out}", *more)
+
+
+@pytest.mark.parametrize("way", ["run", "model", "given", "given without frames"])
+def test_a_picture_is_drawn_by_every_way_to_a_video(
+    way: str,
+    finished_run: pathlib.Path,
+    folder: pathlib.Path,
+    files: dict[str, pathlib.Path],
+    tmp_path: pathlib.Path,
+) -> None:
+    """A model has no data: its video is an embedded clip, whose frames are known, or given, with frames or without."""
+    streams = [f"--features={name}={files[name]}" for name in ("pixels", "grid")]
+    model, more = {
+        "run": (finished_run, []),
+        "model": (folder, []),
+        "given": (folder, [*streams, f"--frames={files['frames']}"]),
+        "given without frames": (folder, streams),
+    }[way]
+    out = tmp_path / "an answer.svg"
+    ended = explain(model, out, *more)
+    assert ended.status == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == f"written to {out}"
+    # The colours beside the two heat maps, and the film strip.
+    assert out.read_text().count("<image") == (2 if way.endswith("without frames") else 3)
+
+
+def test_by_every_way_to_a_video_the_scores_are_the_same(
+    finished_run: pathlib.Path, folder: pathlib.Path
+) -> None:
+    prepared, images = explain_video(str(finished_run), TEXT, VIDEO)
+    clip = embedded_clips(3)
+    given, none = explain_video(str(folder), TEXT, VIDEO, clip.features)
+    assert none is None and images is not None
+    np.testing.assert_array_equal(images, clip.images[VIDEO])
+    assert (given.video, given.frames) == (prepared.video, prepared.frames) == (VIDEO, 12)
+    for name, score in prepared.scores.items():
+        assert given.scores[name] == pytest.approx(score, abs=1e-4)
+
+
+def test_what_cannot_be_written_is_said_before_a_model_is_opened(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "there.svg").touch()
+    for out, said in (("there.svg", "--overwrite"), ("there.txt", "end it with .svg, .png or .pdf")):
+        ended = explain("absent", tmp_path / out)
+        assert ended.status == 2 and said in ended.stderr
+    ended = explain("absent", tmp_path / "new.svg", f"--frames={tmp_path / 'none'}")
+    assert ended.status == 2 and "found none" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("video", "more", "said"),
+    [
+        ("clip", (), "no clip 'clip' in the embedded data set; its clips are called test_00012"),
+        ("test_2", (), "did you mean 'test_00002'?"),
+        ("test_99999", (), "has 500 clips"),
+        ("tset_00001", (), "no split 'tset'"),
+        (VIDEO, ("--data=somewhere",), "is no run"),
+        (VIDEO, ("--features=pixels=PIXELS", "--data=somewhere"), "leave out one of the two"),
+        (VIDEO, ("--features=pixels=PIXELS",), "there are no features of stream 'grid'"),
+        (VIDEO, ("--features=pixels=PIXELS", "--features=GRID"), "each is given as STREAM=PATH"),
+        (VIDEO, ("--features=pixels=PIXELS", "--features=pixels=GRID"), "stream 'pixels' is given twice"),
+        (
+            VIDEO,
+            ("--features=pixel=PIXELS", "--features=grid=GRID"),
+            "no stream 'pixel'; did you mean 'pixels'?",
+        ),
+        (
+            "test_00012",
+            ("--features=pixels=PIXELS", "--features=grid=GRID"),
+            "there are no features of test_00012; did you mean 'test_0000",
+        ),
+    ],
+)
+def test_a_slip_is_answered(
+    folder: pathlib.Path,
+    files: dict[str, pathlib.Path],
+    tmp_path: pathlib.Path,
+    video: str,
+    more: tuple[str, ...],
+    said: str,
+) -> None:
+    given = [
+        word.replace("PIXELS", str(files["pixels"])).replace("GRID", str(files["grid"])) for word in more
+    ]
+    ended = explain(folder, tmp_path / "new.svg", *given, video=video)
+    assert ended.status == 2
+    assert said in ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_some_of_the_videos_are_encoded_and_no_others_are_read(folder: pathlib.Path) -> None:
+    model, features = Mcsan.from_pretrained(folder), embedded_clips(3).features
+    features["pixels"]["test_00001"] = np.full((12, 192), np.nan, np.float16)
+    found = model.encode_document(features, only=["test_00002", "test_00000", "test_00002"])
+    assert found.ids == ("test_00002", "test_00000")
+    [alone] = model.encode_document(features, only=["test_00000"]).pooled
+    assert found.pooled is not None
+    np.testing.assert_allclose(found.pooled[1], alone, atol=1e-6)
+    with pytest.raises(InputError, match="no features of test_0001; did you mean 'test_00001'"):
+        model.encode_document(features, only=["test_00000", "test_0001"])
+    with pytest.raises(InputError, match="test_00001"):
+        model.encode_document(features)
