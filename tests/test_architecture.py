@@ -198,6 +198,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *WORDS,
         "data_pipeline.host",
         "data_pipeline.prepared_data",
+        "data_pipeline.batches.batch",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
         "mcsan_jax.sharding",
