@@ -6,6 +6,7 @@ A model takes its data from here, and beside it only words (`errors`, `levels`),
 
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING
 
 from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
@@ -16,6 +17,9 @@ from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
 from data_pipeline.text.wordpiece import CONFIG_NAME, find_pretrained
+
+if TYPE_CHECKING:
+    from data_pipeline.moving_shapes.dataset import EmbeddedClips
 
 __all__ = [
     "CONFIG_NAME",
@@ -30,6 +34,7 @@ __all__ = [
     "SplitReader",
     "TrainBatches",
     "WordVectors",
+    "embedded_clips",
     "find_pretrained",
     "make_embedded_data",
     "open_attributes",
@@ -52,3 +57,24 @@ def make_embedded_data(folder: pathlib.Path, flag: str) -> None:
     from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
     prepare_moving_shapes(folder, options=dataclasses.replace(MOVING_SHAPES_OPTIONS, out_flag=flag))
+
+
+def embedded_clips(count: int | None = None, split: str = "test") -> "EmbeddedClips":
+    """Makes the first clips of a split of the embedded data set: features, captions and pictures.
+
+    Nothing is written, and nothing must have been prepared.
+
+    Args:
+        count: how many; by default all of the split.
+        split: ``train``, ``val`` or ``test``.
+
+    Returns:
+        ``features`` by stream (``pixels`` [frames, dim] and ``grid`` [frames, regions, dim]), ``captions`` and
+        ``images`` ([frames, rows, columns, red-green-blue], uint8), each by the id of the clip.
+
+    Raises:
+        InputError: the split is unknown, or does not have so many clips.
+    """
+    from data_pipeline.moving_shapes import dataset
+
+    return dataset.embedded_clips(count, split)

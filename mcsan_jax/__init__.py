@@ -17,6 +17,7 @@ __all__ = [
     "RunFolder",
     "Searcher",
     "compare_runs",
+    "embedded_clips",
     "evaluate",
     "load_config",
     "open_run",
@@ -25,6 +26,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from data_pipeline.errors import InputError
+    from data_pipeline.prepared_data import embedded_clips
     from mcsan_jax.config import Config
     from mcsan_jax.config_files import load_config
     from mcsan_jax.evaluate_run import EvaluationOptions
@@ -48,6 +50,7 @@ else:
         "RunFolder": ("mcsan_jax.runs.folder", "RunFolder"),
         "Searcher": ("mcsan_jax.retrieval.searcher", "Searcher"),
         "compare_runs": ("mcsan_jax.runs.comparison", "compare_runs"),
+        "embedded_clips": ("data_pipeline.prepared_data", "embedded_clips"),
         "evaluate": ("mcsan_jax.evaluate_run", "evaluate_run"),
         "load_config": ("mcsan_jax.config_files", "load_config"),
         "open_run": ("mcsan_jax.runs.open", "open_run"),

@@ -18,6 +18,7 @@ from mcsan_jax.processes import is_first
 from mcsan_jax.ranking.encode_split import encode_split
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit
 from mcsan_jax.report.page import write_report
+from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.open import TrainedRun, check_split
 from mcsan_jax.runs.record import EvaluationRecord
 
@@ -72,8 +73,8 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
     Raises:
         InputError: a split does not exist or is empty, or the attributes of the data cannot be read.
     """
-    experiment, variables = run.experiment, run.variables
-    config, manifest, encoders = experiment.config, experiment.manifest, experiment.encoders
+    model = Mcsan.of_run(run)
+    config, manifest, encoders, variables = model.config, model.manifest, model.encoders, model.variables
     splits, note = (options.splits, None) if options.splits else splits_to_evaluate(config, manifest)
     if note:
         print(note, flush=True)

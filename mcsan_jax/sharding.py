@@ -5,7 +5,7 @@ One device is a mesh of one.
 
 import collections
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -15,6 +15,7 @@ from data_pipeline.errors import InputError
 DATA_AXIS = "data"
 
 Tree = TypeVar("Tree")
+Kernel = Literal["xla", "pallas"]
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -51,6 +52,14 @@ def check_batch_size(batch_size: int, mesh: Mesh, key: str) -> None:
 def runs_kernel(kernel: str, mesh: Mesh) -> bool:
     """Returns whether the devices can run a form of the similarity."""
     return kernel != "pallas" or mesh.devices.flat[0].platform == "gpu"
+
+
+def usable_kernel(kernel: Kernel, mesh: Mesh) -> Kernel:
+    """Returns a form of the similarity if the devices can run it, and otherwise the one that runs everywhere.
+
+    A model may have been trained on devices that have a faster form.
+    """
+    return kernel if runs_kernel(kernel, mesh) else "xla"
 
 
 def check_kernel(kernel: str, mesh: Mesh) -> None:

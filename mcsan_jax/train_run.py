@@ -1,6 +1,7 @@
 """Trains a run and evaluates it."""
 
 import pathlib
+import shutil
 import time
 from collections.abc import Collection, Sequence
 
@@ -8,6 +9,8 @@ import jax
 
 from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.prepared_data import Manifest, SplitReader, TrainBatches, WordVectors
+from mcsan_jax.card.facts import gather_facts
+from mcsan_jax.card.model_card import hub_card
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_evaluate
@@ -15,8 +18,10 @@ from mcsan_jax.processes import ends_with_the_others, first_before_others, is_fi
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
 from mcsan_jax.recipes.recipe_by_size import equal_batch, recipe_by_size
+from mcsan_jax.retrieval.model import Mcsan
+from mcsan_jax.retrieval.model_folder import check_place
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.open import TrainedRun, best_checkpoint, find_prepared_data
+from mcsan_jax.runs.open import TrainedRun, find_prepared_data, trained_run
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count, published_count
 from mcsan_jax.training.linear_start import fit_to_split
@@ -58,6 +63,7 @@ def train_run(
         folder.identity()
     if is_first():
         folder.check_writable()
+        check_place(folder.model, "move it elsewhere, or name another folder with --workdir")
     data = first_before_others(lambda: find_prepared_data(config.data))
     manifest = Manifest.load(data)
     _check_splits(config, manifest)
@@ -77,12 +83,31 @@ def train_run(
     first_before_others(lambda: folder.claim(config, manifest.fingerprint, trained_by))
     with CheckpointStore(folder.checkpoints) as checkpoints, ends_with_the_others():
         if trains:
+            if is_first():
+                discard_stale_model(folder, experiment, checkpoints)
             _train(experiment, given, data, checkpoints, folder, profile)
         if mode == "train":
             return {}
-        best = best_checkpoint(experiment, checkpoints)
-        run = TrainedRun(folder, experiment, data, *best, experiment.early_stop(checkpoints))
-        return evaluate_run(run, options)
+        run = trained_run(folder, experiment, data, checkpoints)
+        figures = evaluate_run(run, options)
+        if trains and is_first():
+            _keep_model(run)
+        return figures
+
+
+def discard_stale_model(folder: RunFolder, experiment: Experiment, checkpoints: CheckpointStore) -> None:
+    """Removes the model of an earlier checkpoint from the folder of a run that is about to train further."""
+    if folder.model.is_dir() and not experiment.is_finished(checkpoints):
+        shutil.rmtree(folder.model)
+
+
+def _keep_model(run: TrainedRun) -> None:
+    """Writes the model that was evaluated into the folder of the run, with the card that the evaluations give it."""
+    model = Mcsan.of_run(run)
+    model.card = hub_card(model, gather_facts(run.folder.folder, run.data))
+    model.save_pretrained(run.folder.model)
+    opens = f"Mcsan.from_pretrained({str(run.folder.folder)!r}) opens it, without the prepared data"
+    print(f"model written to {run.folder.model}; {opens}", flush=True)
 
 
 def _train(

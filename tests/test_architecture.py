@@ -165,6 +165,21 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.evaluation",
         "mcsan_jax.training",
     ),
+    "mcsan_jax.retrieval": (
+        *WORDS,
+        "data_pipeline.host",
+        "data_pipeline.prepared_data",
+        "data_pipeline.batches.batch",
+        "mcsan_jax.config",
+        "mcsan_jax.encodings",
+        "mcsan_jax.sharding",
+        "mcsan_jax.scoring",
+        "mcsan_jax.models",
+        "mcsan_jax.data_sizes",
+        "mcsan_jax.pretrained",
+        "mcsan_jax.ranking",
+        "mcsan_jax.runs",
+    ),
     "mcsan_jax.report": (
         *WORDS,
         "data_pipeline.inspection.svg_figures",
@@ -181,6 +196,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.ranking",
         "mcsan_jax.evaluation",
         "mcsan_jax.runs",
+        "mcsan_jax.retrieval.model",
         "mcsan_jax.report",
     ),
     "mcsan_jax.card": (
@@ -193,21 +209,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.report",
         "data_pipeline.host.files",
         "mcsan_jax.runs",
-    ),
-    "mcsan_jax.retrieval": (
-        *WORDS,
-        "data_pipeline.host",
-        "data_pipeline.prepared_data",
-        "data_pipeline.batches.batch",
-        "mcsan_jax.config",
-        "mcsan_jax.encodings",
-        "mcsan_jax.sharding",
-        "mcsan_jax.scoring",
-        "mcsan_jax.models",
-        "mcsan_jax.data_sizes",
-        "mcsan_jax.pretrained",
-        "mcsan_jax.ranking",
-        "mcsan_jax.runs",
+        "mcsan_jax.retrieval",
     ),
     "mcsan_jax.train_run": (
         *WORDS,
@@ -220,6 +222,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.training",
         "mcsan_jax.evaluate_run",
         "mcsan_jax.runs",
+        "mcsan_jax.retrieval",
+        "mcsan_jax.card",
     ),
     "mcsan_jax.main": (
         *WORDS,
@@ -241,6 +245,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.evaluate_run",
         "mcsan_jax.card",
         "mcsan_jax.runs",
+        "mcsan_jax.retrieval.model_folder",
         "mcsan_jax.main",
     ),
     "launch": (),
@@ -273,6 +278,7 @@ HOMES = {
         "mcsan_jax/retrieval/stablehlo.py",
     ),
     "rich": ("data_pipeline/inspection/",),
+    "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
 }
 """The only places that import a library."""
 

@@ -13,6 +13,7 @@ from mcsan_jax.config import from_config_dict
 from mcsan_jax.config_files import config_names, find_config
 from mcsan_jax.configs import ablations, demo, peers
 from mcsan_jax.configs.derived import BASES
+from tests.docs.documents import use_of_the_demo_model
 from tests.support import ROOT
 from tests.support.command_line import config_of, run_main
 
@@ -115,14 +116,13 @@ def test_an_installed_wheel_has_the_configs_and_installs_no_other_package(tmp_pa
         assert not missing
 
     # Without the editable installation, which a new Python would follow to the checkout.
-    program = (
+    installed = (
         "import sys\n"
         f"sys.path[:0] = [{str(site)!r}, *{[path for path in sys.path if path.endswith('site-packages')]!r}]\n"
         "import mcsan_jax.configs\n"
         f"assert mcsan_jax.configs.__file__.startswith({str(site)!r}), mcsan_jax.configs.__file__\n"
-        "from mcsan_jax.main import main\n"
-        "main()\n"
     )
+    program = f"{installed}from mcsan_jax.main import main\nmain()\n"
     for spelling in SPELLINGS:
         done = subprocess.run(
             [sys.executable, "-S", "-c", program, f"--config={spelling.format('msrvtt')}:tiny"],
@@ -134,3 +134,14 @@ def test_an_installed_wheel_has_the_configs_and_installs_no_other_package(tmp_pa
         # As far as it gets without data, with the name and the hint of this config.
         assert done.returncode == 2
         assert f"looked for manifest.json in {tmp_path}/data/msrvtt" in done.stderr, done.stderr
+
+    used = subprocess.run(
+        [sys.executable, "-S", "-c", f"{installed}{use_of_the_demo_model()}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert used.returncode == 0, used.stderr
+    assert used.stdout.startswith("test_00006 ")
+    assert not (tmp_path / "data").exists()

@@ -45,7 +45,8 @@ def test_what_is_written_at_the_end_is_tried_before(
     run, data = str(disk / finished_run.name), str(disk / shapes.name)
     files = write_corpus(tmp_path, tmp_path).arguments(out=None)
     commands = [
-        ["export", run, f"--out={disk}/trec"],
+        ["export", run, "--to=trec", f"--out={disk}/trec"],
+        ["export", run, f"--out={disk}/model"],
         ["report", run],
         ["card", run, f"--out={disk}/card.md"],
         ["inspect", data, f"--html={disk}/page.html"],
@@ -53,7 +54,7 @@ def test_what_is_written_at_the_end_is_tried_before(
         ["prepare", *files, f"--out={tmp_path}/prepared", f"--graph_cache={disk}/graphs"],
     ]
     ended = run_all(disk, kind, [finished_run, shapes], commands)
-    flags = ("--out", "--out", "--out", "--html", "--out", "--graph_cache")
+    flags = ("--out", "--out", "--out", "--out", "--html", "--out", "--graph_cache")
     for (status, stdout, stderr), flag, words in zip(ended, flags, commands, strict=True):
         assert (status, stdout) == (2, ""), words
         # Before it, a reader says which split it takes.

@@ -94,6 +94,17 @@ def test_a_slip_gets_one_line_and_the_nearest_name(verb: str, words: tuple[str, 
         (("report", "absent", "--split", "val"), "absent: no such folder"),
         (("card", "absent", "--uot=x"), "--out"),
         (("export", "absent"), "--out"),
+        (("export", "absent", "--out=new"), "there is no model 'absent'"),
+        (("export", "dmeo", "--out=new"), "did you mean 'demo'?"),
+        (
+            ("export", "absent", "--out=new", "--to=modle"),
+            "'modle' is not one of 'model', 'stablehlo', 'trec'",
+        ),
+        (("export", "absent", "--out=new", "--split=val"), "--split: not an option of --to=model"),
+        (
+            ("export", "absent", "--out=new", "--to=trec", "--include_encoder", "--dtype=float16"),
+            "--include_encoder, --dtype: not an option of --to=trec",
+        ),
     ],
 )
 def test_a_slip_in_what_is_done_with_runs_gets_one_line(words: tuple[str, ...], said: str) -> None:
@@ -110,7 +121,7 @@ def check_message(status: int, stderr: str, said: str) -> None:
 
 @pytest.mark.parametrize("verb", ["export", "report", "compare"])
 def test_a_slip_in_a_split_gets_the_nearest_name(verb: str, finished_run: pathlib.Path) -> None:
-    others = {"export": ["--out=absent"], "report": [], "compare": [finished_run]}[verb]
+    others = {"export": ["--out=absent", "--to=trec"], "report": [], "compare": [finished_run]}[verb]
     ended = run_mcsan(verb, finished_run, *others, "--split=tets")
     check_message(
         ended.status, ended.stderr, "split 'tets' was never evaluated (did you mean 'test'? evaluated: "
@@ -121,8 +132,9 @@ def test_a_file_that_cannot_be_written_ends_with_a_message(
     finished_run: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "file").touch()
-    ended = run_mcsan("export", finished_run, "--out", tmp_path / "file" / "folder")
-    check_message(ended.status, ended.stderr, str(tmp_path / "file"))
+    for words in ((), ("--to=trec",)):
+        ended = run_mcsan("export", finished_run, *words, "--out", tmp_path / "file" / "folder")
+        check_message(ended.status, ended.stderr, str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])

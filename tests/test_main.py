@@ -102,7 +102,7 @@ def test_every_reader_takes_the_same_split_and_says_which(
         write_run(run, split=split)
     for verb, words, file in (
         ("report", (), run / "eval" / f"{chosen}_report.html"),
-        ("export", ("--out", tmp_path / "trec"), tmp_path / "trec" / f"{chosen}_t2v.qrels"),
+        ("export", ("--to=trec", "--out", tmp_path / "trec"), tmp_path / "trec" / f"{chosen}_t2v.qrels"),
         ("compare", (run / "eval" / "..",), None),
     ):
         ended = run_mcsan(verb, run, *words)
@@ -196,7 +196,7 @@ def test_merging_duplicates_leaves_the_standard_results_alone(
     assert np.load(copied / "eval" / "test.merged_scores.npy").shape == (10, merged["captions"])
 
     assert "(HGR's rule)" in mcsan("compare", copied, copied / "eval" / "..", "--merge-duplicates")
-    mcsan("export", copied, "--merge-duplicates", "--out", tmp_path / "trec")
+    mcsan("export", copied, "--to=trec", "--merge-duplicates", "--out", tmp_path / "trec")
     assert (tmp_path / "trec" / "test.merged_t2v.qrels").is_file()
     assert f"{copied}/eval/test.merged_report.html" in mcsan("report", copied, "--merge-duplicates")
 
@@ -224,35 +224,42 @@ def test_an_evaluated_run_is_compared_shown_and_exported(
     assert f"written to {both}" in mcsan("report", finished_run, copied, "--out", both)
     assert finished_run.name in both.read_text() and "other" in both.read_text()
 
-    mcsan("export", copied, "--out", tmp_path / "trec")
+    mcsan("export", copied, "--to=trec", "--out", tmp_path / "trec")
     names = {f"test_{direction}.{kind}" for direction in ("t2v", "v2t") for kind in ("qrels", "run")}
     assert {path.name for path in (tmp_path / "trec").iterdir()} == names
 
 
 @pytest.mark.parametrize(
-    ("verb", "name"), [("export", "trec/test_t2v.run"), ("report", "both.html"), ("card", "card.md")]
+    ("words", "name"),
+    [
+        (("export", "--to=trec"), "trec/test_t2v.run"),
+        (("export",), "model/config.json"),
+        (("report",), "both.html"),
+        (("card",), "card.md"),
+    ],
 )
 def test_a_file_that_is_there_is_replaced_on_demand_alone(
-    verb: str, name: str, finished_run: pathlib.Path, tmp_path: pathlib.Path
+    words: tuple[str, ...], name: str, finished_run: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     file = tmp_path / name
-    out = file.parent if verb == "export" else file
-    mcsan(verb, finished_run, "--out", out)
+    out = file.parent if words[0] == "export" else file
+    mcsan(*words, finished_run, "--out", out)
     written = file.read_bytes()
-    file.write_text("of another run")
-    ended = run_mcsan(verb, finished_run, "--out", out)
+    other = written.replace(b"20", b"21")
+    file.write_bytes(other)
+    ended = run_mcsan(*words, finished_run, "--out", out)
     assert ended.status == 2 and "Traceback" not in ended.stderr
     *_, message = ended.stderr.splitlines()
     assert message.startswith("error: th") and f"already: {file.parent}" in message
     assert message.endswith("; choose another --out, or give --overwrite to replace what is there")
-    assert file.read_text() == "of another run"
-    mcsan(verb, finished_run, "--out", out, "--overwrite")
+    assert file.read_bytes() == other
+    mcsan(*words, finished_run, "--out", out, "--overwrite")
     assert file.read_bytes() == written
 
 
 def test_splits_are_exported_side_by_side(finished_run: pathlib.Path, tmp_path: pathlib.Path) -> None:
     for split in ("val", "test"):
-        mcsan("export", finished_run, "--out", tmp_path, "--split", split)
+        mcsan("export", finished_run, "--to=trec", "--out", tmp_path, "--split", split)
     assert len(list(tmp_path.iterdir())) == 8
 
 

@@ -75,7 +75,8 @@ def test_a_slip_in_the_folder_of_data_gets_the_nearest_one(words: tuple[str, ...
         ("eval",),
         ("report",),
         ("card",),
-        ("export", "--out=trec"),
+        ("export", "--out=new"),
+        ("export", "--to=trec", "--out=trec"),
         ("train", "--config=custom", "--mode=eval", "--workdir"),
     ],
 )

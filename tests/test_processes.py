@@ -25,6 +25,7 @@ from mcsan_jax.processes import (
     process_address,
     share_of,
 )
+from mcsan_jax.retrieval.model import Mcsan
 from tests.support import ROOT
 from tests.support.processes import ADDRESS, MAIN, run_all, said, started
 
@@ -113,6 +114,8 @@ def test_only_the_first_process_speaks_and_writes(runs: dict[int, pathlib.Path])
     # Of the validation split and of the test split.
     assert first.count("Protocol: ") == 2
     assert "step" not in other and "Protocol" not in other
+    assert f"model written to {runs[2]}/model" in first and "model written" not in other
+    assert Mcsan.from_pretrained(runs[2]).step == result["step"]
 
 
 @pytest.mark.slow

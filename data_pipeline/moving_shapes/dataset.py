@@ -44,6 +44,48 @@ class Clip:
     foils: tuple[Foil, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class EmbeddedClips:
+    """Clips of the embedded data set, as a user gives videos to a model; every mapping is by the id of the clip.
+
+    Attributes:
+        features: of the stream "pixels" [f, 192] and of the stream "grid" [f, k, 50], by the name of the stream.
+        captions: the true captions.
+        images: the frames as pictures, red-green-blue, [f, row, column, 3].
+    """
+
+    features: dict[str, dict[str, Float16[np.ndarray, "f ..."]]]
+    captions: dict[str, tuple[str, ...]]
+    images: dict[str, UInt8[np.ndarray, "f row column 3"]]
+
+
+def embedded_clips(count: int | None = None, split: str = TEST) -> EmbeddedClips:
+    """Makes the first clips of a split of the embedded data set; nothing is written.
+
+    Args:
+        count: how many; by default all of the split.
+        split: "train", "val" or "test".
+
+    Raises:
+        InputError: the split is unknown, or does not have so many clips.
+    """
+    _clip_rng(split, 0, seed=0)
+    most = SPLITS[split]
+    if count is not None and not 1 <= count <= most:
+        raise InputError(
+            f"moving shapes: split {split!r} has {most} clips; expected a count from 1 to {most}, found {count}"
+        )
+    made = list(clips(split, most if count is None else count, seed=0))
+    return EmbeddedClips(
+        {
+            "pixels": {one.video_id: one.frames for one in made},
+            "grid": {one.video_id: one.regions for one in made},
+        },
+        {one.video_id: one.captions for one in made},
+        {one.video_id: render(one.scene) for one in made},
+    )
+
+
 def clips(split: str, count: int, seed: int) -> Iterator[Clip]:
     """Yields the first ``count`` clips of a split.
 

@@ -1,7 +1,6 @@
 """This module gathers what a model card tells, from files of the run and from the manifest of its data."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +12,9 @@ from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
 from mcsan_jax.config import Config
 from mcsan_jax.report.results import EvaluatedRun, read_runs
 from mcsan_jax.runs.folder import RunFolder, choose_split
+from mcsan_jax.runs.open import stored_licence
 from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.experiment import build_experiment, parameter_count, published_count
-
-_METADATA_NAME = "dataset_info.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,18 +100,7 @@ def _find_prepared(config: Config, fingerprint: str, data: pathlib.Path | None) 
             f"{data} is not the data of this run: its fingerprint is {manifest.fingerprint}, that of the run's data is "
             f"{fingerprint}; give the folder that the run was trained on with --data, or leave --data out"
         )
-    return PreparedFacts(folder, manifest, _stored_licence(folder, manifest), _parameters(config, manifest))
-
-
-def _stored_licence(folder: pathlib.Path, manifest: Manifest) -> str:
-    path = folder / manifest.records / _METADATA_NAME
-    if not path.is_file():
-        return ""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); prepare the data again") from error
-    return str(content.get("redistributionInfo", {}).get("license", ""))
+    return PreparedFacts(folder, manifest, stored_licence(folder, manifest), _parameters(config, manifest))
 
 
 def _parameters(config: Config, manifest: Manifest) -> str:

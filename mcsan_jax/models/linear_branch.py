@@ -3,7 +3,7 @@
 Its constants come from `mcsan_jax.models.linear_fit` and are stored with the feature statistics, so that a checkpoint
 scores by itself. A caption is seen in two ways: as a TF-IDF vector of its tokens, and, where a frozen published encoder
 reads it, as the direction of its mean token state. The branch's score of a video and a caption is the weighted mean of
-the products of both, over lengths that correct for hubs (`mcsan_jax.models.ridge_map`).
+the cosines of both, with lengths of captions that correct for hubs (`mcsan_jax.models.ridge_map`).
 """
 
 import flax.linen as nn
@@ -38,8 +38,7 @@ class LinearBranch(nn.Module):
         self.token_weights = self._constant("token_weights", self.vocabulary_size)
         self.frames_to_words = self._constant("frames_to_words", inputs, words)
         self.tokens_to_words = self._constant("tokens_to_words", self.vocabulary_size, words)
-        self.words_by_texts = self._constant("words_by_texts", words, words)
-        self.words_by_videos = self._constant("words_by_videos", words, words)
+        self.words_metric = self._constant("words_metric", words, words)
         self.words_share = self._constant("words_share")
         self.share = self._constant("share")
         if self.sentence_dim:
@@ -47,14 +46,13 @@ class LinearBranch(nn.Module):
             self.sentence_mean = self._constant("sentence_mean", self.sentence_dim)
             self.frames_to_sentences = self._constant("frames_to_sentences", inputs, sentences)
             self.states_to_sentences = self._constant("states_to_sentences", self.sentence_dim, sentences)
-            self.sentences_by_texts = self._constant("sentences_by_texts", sentences, sentences)
-            self.sentences_by_videos = self._constant("sentences_by_videos", sentences, sentences)
+            self.sentences_metric = self._constant("sentences_metric", sentences, sentences)
 
     def _constant(self, name: str, *shape: int) -> nn.Variable:
         return self.variable("statistics", name, jnp.zeros, shape)
 
     def encode_videos(self, frames: Float[Array, "v f d"], mask: Bool[Array, "v f"]) -> Float[Array, "v r"]:
-        """Standardised frames to one vector for each of the maps, one after the other, each over its length."""
+        """Standardised frames to one unit vector for each of the maps, one after the other."""
         return self.encode_pooled(
             jnp.concatenate([masked_mean(frames, mask), masked_maximum(frames, mask)], axis=1)
         )
@@ -62,11 +60,9 @@ class LinearBranch(nn.Module):
     def encode_pooled(self, pooled: Float[Array, "v inputs"]) -> Float[Array, "v r"]:
         """Mean and maximum of standardised frames, one after the other, to the same vectors."""
         pooled = pooled - self.frames_mean.value[None]
-        words = product("vd,dr->vr", pooled, self.frames_to_words.value, None)
-        sides = [words / lengths_under(self.words_by_texts.value, words)]
+        sides = [normalize(product("vd,dr->vr", pooled, self.frames_to_words.value, None))]
         if self.sentence_dim:
-            sentences = product("vd,dr->vr", pooled, self.frames_to_sentences.value, None)
-            sides.append(sentences / lengths_under(self.sentences_by_texts.value, sentences))
+            sides.append(normalize(product("vd,dr->vr", pooled, self.frames_to_sentences.value, None)))
         return jnp.concatenate(sides, axis=1)
 
     def encode_texts(
@@ -81,7 +77,7 @@ class LinearBranch(nn.Module):
         """What each token adds to its caption's vector: to the coordinates of words, and to those of sentences."""
         weights = self.token_weights.value[ids] * first_occurrences(ids, mask)
         words = normalize(weights)[:, :, None] * self.tokens_to_words.value[ids]
-        length = lengths_under(self.words_by_videos.value, jnp.sum(words, axis=1))
+        length = lengths_under(self.words_metric.value, jnp.sum(words, axis=1))
         words = words * (self.words_share.value / length)[:, None]
         if not self.sentence_dim or states is None:
             return words, words[:, :, :0]
@@ -91,7 +87,7 @@ class LinearBranch(nn.Module):
         own = jnp.where(mask[:, :, None], own, 0.0)
         own = own / safe_norm(jnp.sum(own, axis=1))[:, None]
         sentences = product("tws,sq->twq", own, self.states_to_sentences.value, None)
-        length = lengths_under(self.sentences_by_videos.value, jnp.sum(sentences, axis=1))
+        length = lengths_under(self.sentences_metric.value, jnp.sum(sentences, axis=1))
         return words, sentences * ((1.0 - self.words_share.value) / length)[:, None]
 
 

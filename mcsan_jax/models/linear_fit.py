@@ -93,8 +93,7 @@ def fit_linear_branch(split: TrainingSplit, corrects_hubs: bool = True) -> dict[
         "token_weights": weights,
         "frames_to_words": _padded(scale[:, None] * words.weights, width),
         "tokens_to_words": _padded(words.basis, width),
-        "words_by_texts": _padded(words.by_texts, width, width),
-        "words_by_videos": _padded(words.by_videos, width, width),
+        "words_metric": _padded(words.metric, width, width),
         "words_share": np.ones(()),
         "share": np.zeros(()),
     }
@@ -109,8 +108,7 @@ def fit_linear_branch(split: TrainingSplit, corrects_hubs: bool = True) -> dict[
             "sentence_mean": sentence_mean,
             "frames_to_sentences": _padded(scale[:, None] * sentences.weights, width),
             "states_to_sentences": _padded(sentences.basis, width),
-            "sentences_by_texts": _padded(sentences.by_texts, width, width),
-            "sentences_by_videos": _padded(sentences.by_videos, width, width),
+            "sentences_metric": _padded(sentences.metric, width, width),
             "words_share": np.asarray(_words_share(words.probe_scores, sentences.probe_scores)),
         }
     return constants

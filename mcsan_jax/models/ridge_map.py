@@ -1,10 +1,9 @@
 """This module fits a ridge regression in closed form, and says what it would be for each video that is left out.
 
-A prediction and a caption are compared by their product over the lengths of both, and the length of one is measured by
-the other side: that of a prediction is the root mean square of its products with training captions, that of a caption
-the one of its products with the predictions for training videos that were left out. A hub, which is near to everything,
-is long by this measure. (Bogolin et al., "Cross Modal Retrieval with Querybank Normalisation", CVPR 2022, correct hubs
-by a bank of training captions too, with a softmax over it.)
+A prediction and a caption are compared by their product over the lengths of both. That of a caption is measured by what
+it is compared with: it is the root mean square of its products with the predictions for training videos that were left
+out. A hub, a caption that is near to every video, is long by this measure. (Bogolin et al., "Cross Modal Retrieval with
+Querybank Normalisation", CVPR 2022, correct hubs by a bank of training items too, with a softmax over it.)
 """
 
 import dataclasses
@@ -25,7 +24,7 @@ TEMPERATURES = tuple(np.geomspace(0.125, 4.0, 16))
 PROBES = 512
 """So many training videos, each with its first caption, choose between candidates."""
 SHRINKAGE = 0.1
-"""Weight of the Euclidean length beside the one that is measured by the other side."""
+"""Weight of the Euclidean length beside the one that is measured by predictions."""
 _CLEARLY = 0.99
 """The loss of the better map is at most this share of the other's."""
 _SMALL = 1e-12
@@ -41,8 +40,7 @@ class RidgeMap:
         penalty: the chosen one, in units of an input's sum of squares.
         agreement: mean leave-one-out cosine of prediction and target, both without the mean of the other targets.
         probe_scores: leave-one-out scores of some videos with the first captions of all of these [probe, probe].
-        by_texts: metric M of the length ``√(pᵀ M p)`` of a prediction, by captions [r, r].
-        by_videos: metric of the length of a caption, by predictions [r, r].
+        metric: M of the length ``√(cᵀ M c)`` of a caption c in the basis [r, r]; zero where it is left as it is.
     """
 
     weights: Float[np.ndarray, "d r"]
@@ -50,8 +48,7 @@ class RidgeMap:
     penalty: float
     agreement: float
     probe_scores: Float[np.ndarray, "probe probe"]
-    by_texts: Float[np.ndarray, "r r"]
-    by_videos: Float[np.ndarray, "r r"]
+    metric: Float[np.ndarray, "r r"]
 
 
 def fit_map(
@@ -68,15 +65,14 @@ def fit_map(
         targets: of each video [v, target].
         captions: unit vector of a caption of each video [v, target].
         width: coordinates that are kept: the directions in which predictions vary most.
-        corrects_hubs: whether lengths are measured by the other side. Otherwise those of predictions are Euclidean, and
-            those of captions are left as they are.
+        corrects_hubs: whether captions are divided by their lengths under the metric.
     """
     count = len(inputs)
     left, singular = _left_singular(inputs)
     if count < 3 or not len(singular):
         dim, size = inputs.shape[1], targets.shape[1]
         none = np.zeros((0, 0))
-        return RidgeMap(np.zeros((dim, 0)), np.zeros((size, 0)), PENALTIES[-1], 0.0, none, none, none)
+        return RidgeMap(np.zeros((dim, 0)), np.zeros((size, 0)), PENALTIES[-1], 0.0, none, none)
     mean = np.asarray(targets.mean(axis=0)).ravel()
     projected = np.asarray(left.T @ targets)
     gram = projected @ projected.T
@@ -111,19 +107,15 @@ def fit_map(
     basis = projected.T @ (shrink[:, None] * directions[:, kept]) / np.sqrt(values[kept])
     to_left = inputs.T @ left / singular**2
     coordinates = projected @ basis
-    predicted = of_fit[:, None] * ((left * shrink) @ coordinates)
-    predicted += of_own[:, None] * (np.asarray(targets @ basis) - mean @ basis)
-    predicted /= length[:, None]
-    texts = np.asarray(captions @ basis)
     scores /= length[probes, None]
-    by_texts, by_videos = np.eye(len(kept)), np.zeros((len(kept), len(kept)))
+    metric = np.zeros((len(kept), len(kept)))
     if corrects_hubs:
-        by_texts, by_videos = _second_moments(texts), _second_moments(predicted)
-        scores /= lengths_under(by_texts, predicted[probes])[:, None]
-        scores /= lengths_under(by_videos, texts[probes])[None]
-    return RidgeMap(
-        to_left @ (shrink[:, None] * coordinates), basis, penalty, agreement, scores, by_texts, by_videos
-    )
+        predicted = of_fit[:, None] * ((left * shrink) @ coordinates)
+        predicted += of_own[:, None] * (np.asarray(targets @ basis) - mean @ basis)
+        metric = _second_moments(predicted / length[:, None])
+        scores /= lengths_under(metric, np.asarray(heard @ basis))[None]
+    weights = to_left @ (shrink[:, None] * coordinates)
+    return RidgeMap(weights, basis, penalty, agreement, scores, metric)
 
 
 def lengths_under(

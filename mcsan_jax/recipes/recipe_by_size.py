@@ -12,6 +12,8 @@ from mcsan_jax.pretrained.bert_files import installed_reader
 _ENCODER = "minilm"
 _BATCH = 128
 """The most videos of a batch, and those of a batch by which the passes over large data are counted."""
+_EVALUATIONS = 6
+"""So many times a validation split that can choose is evaluated."""
 _ROWS = 8
 """A batch is a multiple of it, which most numbers of devices divide."""
 _CACHED_CAPTIONS = 100_000
@@ -132,11 +134,17 @@ def _of_training(config: Config, manifest: Manifest, free: Collection[str]) -> d
             "the learning rate rises in the first twentieth of the training",
         ),
         "train.evaluate_every_epochs": (
-            epochs if few else math.ceil(epochs / 3),
+            epochs if few else math.ceil(epochs / _EVALUATIONS),
             f"{held_out} validation videos would choose among checkpoints by chance, so the last state is taken; from "
             f"{FEWEST_VALIDATION_VIDEOS} on they choose"
             if few
-            else f"{held_out:,} validation videos choose the best of about three states",
+            else f"{held_out:,} validation videos choose the best of about {_EVALUATIONS} states",
+        ),
+        "train.patience": (
+            0 if few else _EVALUATIONS // 2,
+            "the training has its full length, because nothing judges it before its end"
+            if few
+            else f"after {_EVALUATIONS // 2} evaluations without a better one the training has converged",
         ),
     }
 

@@ -3,18 +3,21 @@
 import pathlib
 
 from data_pipeline.errors import InputError, nearest_name
-from mcsan_jax.retrieval.model_folder import is_model_folder
+from data_pipeline.host.files import nearest_folder
+from mcsan_jax.retrieval.hub import in_hub_cache
+from mcsan_jax.retrieval.model_folder import CONFIG_NAME, is_model_folder
+from mcsan_jax.runs.folder import RunFolder
 
 DEMO = "demo"
 _SHIPPED = pathlib.Path(__file__).parent / "demo_model"
-_IN_RUN = "model"
 
 
 def find_model(name: str | pathlib.Path) -> pathlib.Path:
     """Returns the folder of a model or of a run.
 
     Args:
-        name: a path, ``demo``, or a name of the Hugging Face hub (``owner/model``) that is in its local cache.
+        name: a path; ``demo``, the shipped model unless a model or a run has this path; or a name of the Hugging Face
+            hub (``owner/model``) that is in its local cache.
 
     Raises:
         InputError: there is none of that name; nothing is downloaded.
@@ -23,33 +26,30 @@ def find_model(name: str | pathlib.Path) -> pathlib.Path:
     if folder.is_dir():
         if is_model_folder(folder):
             return folder
-        inner = folder / _IN_RUN
-        if is_model_folder(inner):
-            return inner
-        if (folder / "checkpoints").is_dir():
+        run = RunFolder(folder)
+        if is_model_folder(run.model):
+            return run.model
+        if run.checkpoints.is_dir():
             return folder
+        if str(name) == DEMO:
+            # Many a project has a folder of that name, with something else in it.
+            return _SHIPPED
         raise InputError(
-            f"{folder} holds neither a model (config.json with model_type mcsan) nor a run (checkpoints); name the "
-            "folder that `mcsan export RUN --to=model` or a training wrote"
+            f"{folder} holds neither a model (config.json with model_type mcsan) nor a run (checkpoints); "
+            f"{nearest_folder(folder, CONFIG_NAME)}name the folder that `mcsan export RUN --out=DIR` or a training "
+            "wrote"
         )
     if str(name) == DEMO:
         return _SHIPPED
-    if (cached := _in_hub_cache(str(name))) is not None:
+    if (cached := in_hub_cache(str(name))) is not None:
+        if not is_model_folder(cached):
+            raise InputError(
+                f"{name} of the hub, in {cached}, is no model of this program: its config.json does not have the "
+                "model_type mcsan; name another one"
+            )
         return cached
-    near = [one.name for one in folder.parent.iterdir() if one.is_dir()] if folder.parent.is_dir() else []
+    near = nearest_folder(folder, CONFIG_NAME) or nearest_name(str(name), [DEMO])
     raise InputError(
         f"there is no model {str(name)!r}: no folder of that name, and none in the local cache of the hub; "
-        f"{nearest_name(folder.name, [*near, DEMO])}`demo` is the model that comes with the package"
+        f"{near}`demo` is the model that comes with the package"
     )
-
-
-def _in_hub_cache(name: str) -> pathlib.Path | None:
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-    except ImportError:
-        return None
-    try:
-        return pathlib.Path(snapshot_download(name, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError):
-        return None

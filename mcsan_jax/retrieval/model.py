@@ -3,7 +3,6 @@
 It needs no prepared data and no TensorFlow.
 """
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -16,25 +15,21 @@ from data_pipeline.errors import InputError
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
 from mcsan_jax.config import Config
-from mcsan_jax.data_sizes import batch_limits, data_shape, example_batch
+from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.models.mcsan import MCSAN
-from mcsan_jax.pretrained.initial_parameters import find_encoder
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
-from mcsan_jax.ranking.encode_split import Encoders, Variables, encode_videos, make_encoders
+from mcsan_jax.ranking.encode_split import Encoders, Variables, encode_videos
 from mcsan_jax.retrieval.embeddings import TextEmbeddings, VideoEmbeddings, as_texts
 from mcsan_jax.retrieval.explain import Explanation, Pair, explain_pair
+from mcsan_jax.retrieval.hub import upload
 from mcsan_jax.retrieval.model_folder import (
-    ModelDescription,
+    EncoderReference,
     is_model_folder,
-    read_description,
-    read_variables,
-    stored_config,
+    open_model_folder,
     write_model_folder,
 )
 from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix
-from mcsan_jax.sharding import make_mesh, runs_kernel
 
 if TYPE_CHECKING:
     from mcsan_jax.runs.open import TrainedRun
@@ -47,6 +42,10 @@ class Mcsan:
         config: the configuration that it was trained with.
         manifest: what describes its inputs: streams of features, tokenizer, roles, attributes, parser.
         step: the training step of its parameters.
+        variables: parameters and statistics.
+        encoders: the compiled encoders.
+        licence: terms of the annotations that it was trained on; empty where unknown.
+        card: text of the model card; empty where there is none.
     """
 
     def __init__(
@@ -60,6 +59,7 @@ class Mcsan:
         step: int = 0,
         licence: str = "",
         card: str = "",
+        published: EncoderReference | None = None,
     ) -> None:
         """Puts a model together; `from_pretrained` opens one.
 
@@ -72,9 +72,11 @@ class Mcsan:
             step: of the training.
             licence: terms of the annotations that it was trained on.
             card: text of the model card.
+            published: the published text encoder, where the model was opened from its own folder.
         """
         self.config, self.manifest, self.step, self.licence, self.card = config, manifest, step, licence, card
-        self._variables, self._texts_from, self._encoders = variables, texts_from, encoders
+        self.variables, self.encoders, self._texts_from = variables, encoders, texts_from
+        self._published = published
 
     @classmethod
     def from_pretrained(
@@ -97,9 +99,19 @@ class Mcsan:
         if not is_model_folder(folder):
             from mcsan_jax.runs.open import open_run
 
-            return cls.of_run(open_run(folder))
-        description = read_description(folder)
-        return cls._of_folder(folder, description, devices)
+            return cls.of_run(open_run(folder, devices=devices))
+        opened = open_model_folder(folder, devices)
+        return cls(
+            opened.config,
+            opened.manifest,
+            opened.variables,
+            folder,
+            encoders=opened.encoders,
+            step=opened.description.step,
+            licence=opened.description.licence,
+            card=opened.card,
+            published=opened.description.encoder,
+        )
 
     @classmethod
     def of_run(cls, run: "TrainedRun") -> "Mcsan":
@@ -112,32 +124,7 @@ class Mcsan:
             run.data,
             encoders=experiment.encoders,
             step=run.step,
-        )
-
-    @classmethod
-    def _of_folder(
-        cls, folder: pathlib.Path, description: ModelDescription, devices: Sequence[jax.Device] | None
-    ) -> "Mcsan":
-        mesh = make_mesh(devices)
-        config = stored_config(description)
-        kernel = config.similarity.kernel if runs_kernel(config.similarity.kernel, mesh) else "xla"
-        config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
-        manifest = Manifest.load(folder)
-        encoder = find_encoder(config, manifest)
-        network = MCSAN(config, data_shape(manifest), None if encoder is None else encoder.shape)
-        batch = example_batch(config, manifest)
-        like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
-        variables = read_variables(folder, description, encoder, like)
-        card = folder / "README.md"
-        return cls(
-            config,
-            manifest,
-            variables,
-            folder,
-            encoders=make_encoders(network, mesh),
-            step=description.step,
-            licence=description.licence,
-            card=card.read_text(encoding="utf-8") if card.is_file() else "",
+            licence=run.licence,
         )
 
     def save_pretrained(
@@ -147,25 +134,32 @@ class Mcsan:
 
         Args:
             folder: a new or empty one, or that of an earlier model.
-            include_encoder: whether a frozen published text encoder is carried along; otherwise the same version of it
-                must be installed where the model is opened.
+            include_encoder: whether a frozen text encoder is carried along; else it must be installed where it opens.
             dtype: in which numbers are kept; with ``float16`` the folder has half the size, and scores are rounded.
 
         Raises:
-            InputError: the folder holds something else, or cannot be written.
+            InputError: the folder holds something else, or cannot be written, or there is no such dtype.
         """
         write_model_folder(
             pathlib.Path(folder),
             self.config,
             self.manifest,
             self._texts_from,
-            jax.device_get(self._variables),
+            jax.device_get(self.variables),
             step=self.step,
             card=self.card,
             licence=self.licence,
+            encoder=self._published,
             include_encoder=include_encoder,
             dtype=dtype,
         )
+
+    def push_to_hub(
+        self, repo_id: str, *, include_encoder: bool = False, dtype: str = "float32", **options: Any
+    ) -> str:
+        """Uploads the folder that `save_pretrained` writes to the Hugging Face hub; see `hub.upload`."""
+        save = functools.partial(self.save_pretrained, include_encoder=include_encoder, dtype=dtype)
+        return upload(save, repo_id, **options)
 
     @functools.cached_property
     def parser(self) -> QueryParser:
@@ -175,7 +169,7 @@ class Mcsan:
     @functools.cached_property
     def scoring_parameters(self) -> ScoringParameters:
         """Level weights, temperature and the share of the linear branch."""
-        return self._encoders.scoring_parameters(self._variables)
+        return self.encoders.scoring_parameters(self.variables)
 
     def encode_document(
         self,
@@ -204,7 +198,7 @@ class Mcsan:
         limits = batch_limits(self.config.data)
         videos = GivenVideos(features, self.manifest, limits, frame_rate, show_progress)
         size = self._rows(batch_size)
-        encoded = encode_videos(self._encoders, self._variables, videos, size, "given")
+        encoded = encode_videos(self.encoders, self.variables, videos, size, "given")
         return VideoEmbeddings.of(encoded, videos.frame_times)
 
     encode_video = encode_document
@@ -231,7 +225,7 @@ class Mcsan:
         def encoded() -> Iterator[tuple[int, Any]]:
             for start in track_if(show_progress, starts, len(starts), "encoding texts"):
                 chunk = queries[start : start + size]
-                normalised, _ = self._encoders.texts(self._variables, self.parser.batch(chunk, size))
+                normalised, _ = self.encoders.texts(self.variables, self.parser.batch(chunk, size))
                 yield len(chunk), normalised
 
         return TextEmbeddings.of(given, TextCollection.gather(encoded()))
@@ -249,7 +243,7 @@ class Mcsan:
             texts.collection(),
             self.scoring_parameters,
             self.config,
-            mesh=self._encoders.local_mesh,
+            mesh=self.encoders.local_mesh,
         )
         return SimilarityMatrix.of(scorer, lambda text, video: self.explain(texts.texts[text], videos, video))
 
@@ -266,8 +260,8 @@ class Mcsan:
         """
         (query,) = self.parser.parse([text])
         batch = self.parser.batch([query], self._rows(1))
-        encoded, _ = self._encoders.texts(self._variables, batch)
-        tokens = self._encoders.linear_tokens(self._variables, batch)
+        encoded, _ = self.encoders.texts(self.variables, batch)
+        tokens = self.encoders.linear_tokens(self.variables, batch)
         real = len(query.word_of_token)
         words, sentences = (np.asarray(of_tokens)[0, :real] for of_tokens in tokens)
         collection, texts = videos.collection(), TextCollection.gather([(1, encoded)])
@@ -286,5 +280,5 @@ class Mcsan:
         """Returns a batch size that the devices divide."""
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, found {batch_size}")
-        devices = self._encoders.local_mesh.size
+        devices = self.encoders.local_mesh.size
         return -(-batch_size // devices) * devices

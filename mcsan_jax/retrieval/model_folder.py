@@ -3,13 +3,16 @@
 The folder has ``config.json`` (the configuration and what describes the model), ``model.safetensors`` (parameters, the
 standardisation of features and the linear branch), ``manifest.json`` (the streams of features, the roles, the parser),
 the files of the tokenizer and of the attributes, and ``README.md``, the model card. A published text encoder that stays
-as it was published is referred to by the hash of its weights, unless it is carried along.
+as it was published is referred to by the hash of its weights, unless it is carried along. One that has learned always
+is. What is carried along need not be installed.
 """
 
+import contextlib
+import dataclasses
 import json
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,32 +20,41 @@ import numpy as np
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from data_pipeline.errors import Faults, InputError
-from data_pipeline.host.files import check_writable, checksum_problem, replacing, sha256_of, write_text
+from data_pipeline.errors import Faults, InputError, shown
+from data_pipeline.host.files import check_writable, checksum_problem, sha256_of, write_text
 from data_pipeline.host.typed_values import RULES, Size, parse
-from data_pipeline.prepared_data import Manifest
+from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
 from mcsan_jax.config import Config
-from mcsan_jax.models.text_encoder import PRETRAINED
-from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, PretrainedBert, read_bert
+from mcsan_jax.data_sizes import data_shape, example_batch
+from mcsan_jax.models.bert import BertShape
+from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, read_bert
+from mcsan_jax.pretrained.initial_parameters import find_encoder
+from mcsan_jax.ranking.encode_split import Encoders, make_encoders
+from mcsan_jax.retrieval.hub import short_card
+from mcsan_jax.retrieval.model_tensors import DTYPES, flattened, in_dtype, of_encoder, read_variables
 from mcsan_jax.runs.record import package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
+from mcsan_jax.sharding import make_mesh, usable_kernel
 
 SCHEMA_VERSION = 1
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
 _ADVICE = "Export the model again, or copy its folder anew."
-_SEPARATOR = "/"
-_ENCODER_PLACE = ("params", "text_encoder", "tokens", PRETRAINED)
+_PARTIAL = ".partial"
+"""A folder inside that of the model, where its files are until all of them are written."""
 
 
 @dataclass(frozen=True, config=RULES)
 class EncoderReference:
-    """A published text encoder that the model reads captions with, unchanged."""
+    """A published text encoder that the model reads captions with."""
 
     name: str
     """Its name, as ``model.pretrained`` has it."""
     sha256: str
-    """Hash of its weights, hexadecimal."""
+    """Hash of its weights as they were published, hexadecimal."""
+    shape: BertShape
+    """Its sizes and special tokens."""
     included: bool
     """Whether its weights are among those of the model."""
 
@@ -60,7 +72,7 @@ class ModelDescription:
     licence: str
     """Terms of the annotations that it was trained on; empty where unknown."""
     encoder: EncoderReference | None
-    """The frozen published text encoder; null without one."""
+    """The published text encoder; null without one."""
     files: dict[str, str]
     """SHA-256 of every file but this one and the card, by name."""
     versions: dict[str, str]
@@ -79,10 +91,11 @@ def write_model_folder(
     step: int,
     card: str,
     licence: str = "",
+    encoder: EncoderReference | None = None,
     include_encoder: bool = False,
     dtype: str = "float32",
 ) -> None:
-    """Writes a model; a folder that holds an earlier model is replaced, file by file.
+    """Writes a model; the files of an earlier model in the folder are replaced when all new ones are written.
 
     Args:
         folder: to be written; missing folders above it are made.
@@ -91,50 +104,86 @@ def write_model_folder(
         texts_from: folder with the files of the tokenizer and of the attributes.
         variables: parameters and statistics of the model.
         step: of the training.
-        card: the text of ``README.md``.
+        card: the text of ``README.md``; empty for a short one that says that there are no figures.
         licence: terms of the annotations.
+        encoder: the published text encoder of a model that was opened from a folder; None for the installed one, if
+            the configuration names one.
         include_encoder: whether a frozen published encoder is carried along.
-        dtype: in which numbers are kept; ``float16`` halves the folder, and rounds.
+        dtype: in which numbers parameters are kept; ``float16`` halves the folder, and rounds.
 
     Raises:
-        InputError: the folder holds something else, or cannot be written.
+        InputError: the folder holds something else, or cannot be written, or there is no such dtype.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    if folder.is_dir() and any(folder.iterdir()) and not is_model_folder(folder):
-        raise InputError(f"{folder} is not empty and holds no model; name a new folder, or an empty one")
-    check_writable(folder, "name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    encoder, kept = None, _flattened(variables)
-    if config.encoder_is_frozen:
-        published = read_bert(config.model.pretrained)
-        encoder = EncoderReference(
-            config.model.pretrained, sha256_of(published.folder / WEIGHTS_NAME), include_encoder
+    if dtype not in DTYPES:
+        raise InputError(f"dtype is {shown(dtype)}; expected one of {', '.join(DTYPES)}")
+    check_place(folder)
+    encoder, kept = encoder or _installed_encoder(config), flattened(variables)
+    if encoder is not None:
+        encoder = dataclasses.replace(encoder, included=include_encoder or not config.encoder_is_frozen)
+        if not encoder.included:
+            kept = {name: value for name, value in kept.items() if not of_encoder(name)}
+    with _written_together(folder) as partial:
+        tensors = {name: np.ascontiguousarray(in_dtype(name, value, dtype)) for name, value in kept.items()}
+        # Written here and not by the library, so that others can read it where the umask lets them.
+        (partial / WEIGHTS_NAME).write_bytes(save(tensors))
+        manifest.save(partial)
+        for name in (manifest.tokenizer.file, manifest.attributes.file):
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(texts_from / name, partial / name)
+        names = (WEIGHTS_NAME, MANIFEST_NAME, manifest.tokenizer.file, manifest.attributes.file)
+        description = ModelDescription(
+            model_type="mcsan",
+            schema_version=SCHEMA_VERSION,
+            step=step,
+            licence=licence,
+            encoder=encoder,
+            files={name: sha256_of(partial / name) for name in names},
+            versions=package_versions(),
+            config=plain(flatten(config)),
         )
-        if not include_encoder:
-            kept = {name: value for name, value in kept.items() if not _of_encoder(name)}
-    tensors = {name: np.ascontiguousarray(value.astype(dtype)) for name, value in kept.items()}
-    with replacing(folder / WEIGHTS_NAME) as partial:
-        save_file(tensors, partial)
-    manifest.save(folder)
-    for name in (manifest.tokenizer.file, manifest.attributes.file):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if (folder / name).resolve() != (texts_from / name).resolve():
-            shutil.copyfile(texts_from / name, folder / name)
-    names = (WEIGHTS_NAME, "manifest.json", manifest.tokenizer.file, manifest.attributes.file)
-    description = ModelDescription(
-        model_type="mcsan",
-        schema_version=SCHEMA_VERSION,
-        step=step,
-        licence=licence,
-        encoder=encoder,
-        files={name: sha256_of(folder / name) for name in names},
-        versions=package_versions(),
-        config=plain(flatten(config)),
-    )
-    write_text(folder / CARD_NAME, card)
-    content = TypeAdapter(ModelDescription).dump_python(description, mode="json")
-    write_text(folder / CONFIG_NAME, json.dumps(content, indent=1) + "\n")
+        write_text(partial / CARD_NAME, card or short_card(config, manifest, step, licence))
+        content = TypeAdapter(ModelDescription).dump_python(description, mode="json")
+        write_text(partial / CONFIG_NAME, json.dumps(content, indent=1) + "\n")
+        # The description comes first: a folder in which an interruption left some of the files can be written again.
+        for name in (CONFIG_NAME, *names, CARD_NAME):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).replace(folder / name)
+
+
+@contextlib.contextmanager
+def _written_together(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a new folder inside another one, which is removed at the end."""
+    partial = folder / _PARTIAL
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_place(folder: pathlib.Path, advice: str = "name another folder") -> None:
+    """Checks that a model can be written into a folder, and leaves nothing behind.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written; the message ends with the advice.
+    """
+    others = [path for path in folder.iterdir() if path.name != _PARTIAL] if folder.is_dir() else []
+    if others and not is_model_folder(folder):
+        raise InputError(
+            f"{folder} is not empty and holds no model; name a new folder, or an empty one ({advice})"
+        )
+    check_writable(folder, advice)
+
+
+def _installed_encoder(config: Config) -> EncoderReference | None:
+    if not config.model.pretrained:
+        return None
+    published = read_bert(config.model.pretrained)
+    weights = sha256_of(published.folder / WEIGHTS_NAME)
+    return EncoderReference(config.model.pretrained, weights, published.shape, included=False)
 
 
 def is_model_folder(folder: pathlib.Path) -> bool:
@@ -174,83 +223,57 @@ def read_description(folder: pathlib.Path) -> ModelDescription:
     return description
 
 
-def stored_config(description: ModelDescription) -> Config:
-    """Returns the configuration that the model was trained with."""
-    return from_flat(description.config)
+@dataclasses.dataclass(frozen=True)
+class OpenedFolder:
+    """An opened folder holds all that it keeps of a model, ready to encode.
+
+    Attributes:
+        description: its ``config.json``.
+        config: the configuration that the model was trained with, in a form that the devices can run.
+        manifest: of the data that the model was trained on.
+        variables: parameters and statistics.
+        encoders: the compiled encoders.
+        card: text of the model card; empty where there is none.
+    """
+
+    description: ModelDescription
+    config: Config
+    manifest: Manifest
+    variables: dict[str, Any]
+    encoders: Encoders
+    card: str
 
 
-def read_variables(
-    folder: pathlib.Path, description: ModelDescription, encoder: PretrainedBert | None, like: Any
-) -> dict[str, Any]:
-    """Reads parameters and statistics.
+def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None = None) -> OpenedFolder:
+    """Opens a model.
 
     Args:
         folder: of the model.
-        description: its ``config.json``.
-        encoder: the published text encoder of the configuration, as it is installed.
-        like: the variables of the network, of which only shapes and types count.
+        devices: on which it runs; by default all.
 
     Raises:
-        InputError: the weights are damaged or of another network, or the installed encoder is another one.
+        InputError: a file is missing, damaged or of a newer version, or a text encoder that the model refers to is not
+            installed, or in another version.
     """
-    import safetensors
-    from safetensors.numpy import load_file
-
-    path = folder / WEIGHTS_NAME
-    try:
-        tensors = load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path}: not readable as safetensors ({error}). {_ADVICE}") from error
-    reference = description.encoder
-    if encoder is not None and reference is not None and not reference.included:
-        if (found := sha256_of(encoder.folder / WEIGHTS_NAME)) != reference.sha256:
+    description = read_description(folder)
+    mesh, config = make_mesh(devices), from_flat(description.config)
+    kernel = usable_kernel(config.similarity.kernel, mesh)
+    config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
+    manifest = Manifest.load(folder)
+    published = description.encoder
+    network = MCSAN(config, data_shape(manifest), None if published is None else published.shape)
+    batch = example_batch(config, manifest)
+    like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
+    installed, sha256 = None, ""
+    if published is not None and not published.included:
+        try:
+            installed, sha256 = find_encoder(config, manifest), published.sha256
+        except InputError as error:
             raise InputError(
-                f"the model reads captions with {reference.name}, whose weights have the SHA-256 {reference.sha256}; "
-                f"those in {encoder.folder} have {found}: install the same version of it, or export the model with "
-                "--include_encoder"
-            )
-        published = _flattened(encoder.params())
-        prefix = _SEPARATOR.join(_ENCODER_PLACE)
-        tensors |= {f"{prefix}{_SEPARATOR}{name}": value for name, value in published.items()}
-    expected = _flattened(like)
-    faults = Faults()
-    for name in sorted(expected.keys() ^ tensors.keys()):
-        faults.add(
-            f"{path}: {'no tensor' if name in expected else 'no place for the tensor'} {name}. {_ADVICE}"
-        )
-    for name in sorted(expected.keys() & tensors.keys()):
-        if tensors[name].size != np.prod(expected[name].shape, dtype=int):
-            faults.add(
-                f"{path}: {name} has the shape {list(tensors[name].shape)}; the configuration asks for "
-                f"{list(expected[name].shape)}. {_ADVICE}"
-            )
-    faults.check()
-    return _nested(
-        {name: tensors[name].astype(wanted.dtype).reshape(wanted.shape) for name, wanted in expected.items()}
-    )
-
-
-def _of_encoder(name: str) -> bool:
-    return tuple(name.split(_SEPARATOR))[: len(_ENCODER_PLACE)] == _ENCODER_PLACE
-
-
-def _flattened(tree: Any) -> dict[str, Any]:
-    """Returns the leaves of nested dictionaries by the keys that lead to them; arrays come to the host."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        _SEPARATOR.join(str(step.key) for step in path): (
-            leaf if isinstance(leaf, jax.ShapeDtypeStruct) else np.asarray(leaf)
-        )
-        for path, leaf in leaves
-    }
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in flat.items():
-        *groups, last = name.split(_SEPARATOR)
-        inner = tree
-        for group in groups:
-            inner = inner.setdefault(group, {})
-        inner[last] = value
-    return tree
+                f"the model in {folder} reads captions with a published encoder that is not in its folder: {error}. A "
+                "model that was exported with --include_encoder needs none"
+            ) from error
+    variables = read_variables(folder / WEIGHTS_NAME, like, installed, sha256)
+    card = folder / CARD_NAME
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    return OpenedFolder(description, config, manifest, variables, make_encoders(network, mesh), text)

@@ -57,12 +57,12 @@ class Searcher:
             InputError: there is no such run, checkpoint, data or split, or the data is not what the run was trained on.
         """
         opened = open_run(run, data)
-        experiment = opened.experiment
-        check_split(experiment.manifest, split)
-        reader = SplitReader(opened.data, experiment.manifest, split, batch_limits(experiment.config.data))
-        size = experiment.config.evaluation.encode_batch
-        encoded = encode_videos(experiment.encoders, opened.variables, reader, size, split)
-        return cls(Mcsan.of_run(opened), VideoEmbeddings.of(encoded, reader.frame_times()))
+        model = Mcsan.of_run(opened)
+        check_split(model.manifest, split)
+        reader = SplitReader(opened.data, model.manifest, split, batch_limits(model.config.data))
+        size = model.config.evaluation.encode_batch
+        encoded = encode_videos(model.encoders, model.variables, reader, size, split)
+        return cls(model, VideoEmbeddings.of(encoded, reader.frame_times()))
 
     def search(self, text: str, k: int = 10) -> list[Answer]:
         """Returns the best `k` videos for a text, the best first; equal scores come in the order of the videos.

@@ -191,7 +191,7 @@ def _made_from(folder: pathlib.Path) -> tuple[BatchLimits, Programs]:
         )
     model = Mcsan.from_pretrained(folder)
     programs = make_programs(
-        model._encoders.network, model._variables, example_batch(model.config, model.manifest)
+        model.encoders.network, model.variables, example_batch(model.config, model.manifest)
     )
     return batch_limits(model.config.data), programs
 

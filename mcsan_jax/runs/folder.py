@@ -40,15 +40,16 @@ class RunFolder:
     """A run folder knows the paths of a run's files, and its identity: the configuration and data it was started with.
 
     ``config.json`` holds the identity, ``checkpoints/`` the states, ``metrics.jsonl`` and ``tensorboard/`` the curves,
-    ``eval/`` the evaluations. Methods that name a file of an evaluation take the split, and in `merged` whether
-    captions of the same text were one query: such an evaluation has other figures, and files of its own
-    (``eval/<split>.merged.json``).
+    ``eval/`` the evaluations, ``model/`` the trained model, which needs no prepared data. Methods that name
+    a file of an evaluation take the split, and in `merged` whether captions of the same text were one query: such an
+    evaluation has other figures, and files of its own (``eval/<split>.merged.json``).
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.history_file = folder / "metrics.jsonl"
+        self.model = folder / "model"
         self._identity_file = folder / "config.json"
 
     def claim(self, config: Config, data_fingerprint: str, command: Sequence[str] = ()) -> None:
@@ -205,6 +206,11 @@ class RunFolder:
             raise InputError(
                 f"{self._identity_file} is damaged: expected an object, found {content!r:.60}; restore it from a copy, "
                 f"or delete {self.folder} and train again"
+            )
+        if "model_type" in content:
+            raise InputError(
+                f"{self.folder} is the folder of a model, which keeps no training and no evaluations; name the folder "
+                "of the run that it comes from"
             )
         return content
 

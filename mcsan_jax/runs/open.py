@@ -1,9 +1,12 @@
 """This module opens a trained run from its folder: the experiment, the prepared data and the best checkpoint."""
 
 import dataclasses
+import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
+import jax
 from absl import logging
 
 from data_pipeline.errors import InputError, nearest_name
@@ -11,9 +14,11 @@ from data_pipeline.host.files import nearest_folder
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, make_embedded_data
 from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.sharding import make_mesh, runs_kernel
+from mcsan_jax.sharding import make_mesh, usable_kernel
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment, for_use, variables_of
+
+_METADATA_NAME = "dataset_info.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +31,7 @@ class TrainedRun:
         data: folder of the prepared data.
         step: the step of the checkpoint with the best validation Rsum.
         variables: the variables of the model at that step.
+        licence: the terms of the annotations; empty where unknown.
         stopped: after which step training ended early and why; None where it did not.
     """
 
@@ -34,11 +40,15 @@ class TrainedRun:
     data: pathlib.Path
     step: int
     variables: dict[str, Any]
+    licence: str = ""
     stopped: str | None = None
 
 
 def open_run(
-    folder: pathlib.Path, data: pathlib.Path | None = None, merge_duplicates: bool = False
+    folder: pathlib.Path,
+    data: pathlib.Path | None = None,
+    merge_duplicates: bool = False,
+    devices: Sequence[jax.Device] | None = None,
 ) -> TrainedRun:
     """Opens a run with the configuration that it was trained with.
 
@@ -47,32 +57,41 @@ def open_run(
         data: folder of the prepared data; None is the one that the configuration of the run names.
         merge_duplicates: whether an evaluation takes captions of the same text as one query with several relevant
             videos.
+        devices: on which it runs; by default all.
 
     Raises:
         InputError: there is no such run, checkpoint or data, or the data is not what the run was trained on.
     """
     run = RunFolder(folder)
-    experiment, prepared = open_experiment(run, data, merge_duplicates)
+    experiment, prepared = open_experiment(run, data, merge_duplicates, devices)
     with CheckpointStore(run.checkpoints) as checkpoints:
-        best = best_checkpoint(experiment, checkpoints)
-        return TrainedRun(run, experiment, prepared, *best, experiment.early_stop(checkpoints))
+        return trained_run(run, experiment, prepared, checkpoints)
+
+
+def trained_run(
+    run: RunFolder, experiment: Experiment, data: pathlib.Path, checkpoints: CheckpointStore
+) -> TrainedRun:
+    """Takes the best checkpoint of a run whose experiment is built; see `open_run`."""
+    best = best_checkpoint(experiment, checkpoints)
+    licence = stored_licence(data, experiment.manifest)
+    return TrainedRun(run, experiment, data, *best, licence, experiment.early_stop(checkpoints))
 
 
 def open_experiment(
-    run: RunFolder, data: pathlib.Path | None = None, merge_duplicates: bool = False
+    run: RunFolder,
+    data: pathlib.Path | None = None,
+    merge_duplicates: bool = False,
+    devices: Sequence[jax.Device] | None = None,
 ) -> tuple[Experiment, pathlib.Path]:
     """Returns the experiment of a run, without a checkpoint, and the folder of its data; see `open_run`."""
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
-    config, mesh = run.stored_config(), make_mesh()
-    kernel = config.similarity.kernel
+    config, mesh = run.stored_config(), make_mesh(devices)
+    kernel = usable_kernel(config.similarity.kernel, mesh)
     config = dataclasses.replace(
         config,
         data=config.data if data is None else dataclasses.replace(config.data, dir=str(data)),
-        # The run may have been trained on devices that have a faster form.
-        similarity=dataclasses.replace(
-            config.similarity, kernel=kernel if runs_kernel(kernel, mesh) else "xla"
-        ),
+        similarity=dataclasses.replace(config.similarity, kernel=kernel),
         evaluation=dataclasses.replace(config.evaluation, merge_duplicates=merge_duplicates),
     )
     folder = find_prepared_data(config.data, "--data") if data is None else data
@@ -98,6 +117,22 @@ def best_checkpoint(experiment: Experiment, checkpoints: CheckpointStore) -> tup
             f"--workdir={checkpoints.folder.parent}`), or name the folder of a trained run"
         )
     return step, variables_of(checkpoints.restore(step, like=for_use(experiment.state_maker.abstract)))
+
+
+def stored_licence(data: pathlib.Path, manifest: Manifest) -> str:
+    """Returns the terms of the annotations as their reader stated them; empty where prepared data tell none.
+
+    Raises:
+        InputError: the file that has them is damaged.
+    """
+    path = data / manifest.records / _METADATA_NAME
+    if not path.is_file():
+        return ""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); prepare the data again") from error
+    return str(content.get("redistributionInfo", {}).get("license", ""))
 
 
 def check_split(manifest: Manifest, split: str) -> None:

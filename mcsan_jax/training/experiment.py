@@ -64,6 +64,10 @@ class Experiment:
         """Makes a state of freshly initialised parameters, with the feature statistics of the data."""
         return self.state_maker.create()
 
+    def is_finished(self, checkpoints: CheckpointStore) -> bool:
+        """Returns whether a training that goes on from the last checkpoint has no step left."""
+        return (checkpoints.last_step or 0) >= self.total_steps or self.early_stop(checkpoints) is not None
+
     def early_stop(self, checkpoints: CheckpointStore) -> str | None:
         """Says after which step a training ended because of its patience; None where it did not, or has not yet.
 

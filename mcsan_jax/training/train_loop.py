@@ -68,7 +68,7 @@ def train(
     """
     config, total = experiment.config.train, experiment.total_steps
     start, state = _first_state(experiment, checkpoints)
-    if start >= total or experiment.early_stop(checkpoints):
+    if experiment.is_finished(checkpoints):
         return state
     states = make_token_state_cache(experiment, state) if caches_token_states(experiment) else None
     if starter is not None and not start:

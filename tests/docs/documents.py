@@ -78,6 +78,13 @@ PAGES = _read(
 )
 
 
+def use_of_the_demo_model() -> str:
+    """The program in docs/data.md that searches a few clips with the model that comes with the package."""
+    [page] = [document for document in PAGES if document.name == "docs/data.md"]
+    [program] = [block for block in page.blocks("python") if 'from_pretrained("demo")' in block]
+    return program
+
+
 def _notebooks() -> Iterator[Document]:
     for path in sorted((ROOT / "colab").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import PAGES, Document, simple_commands
+from tests.docs.documents import PAGES, Document, simple_commands, use_of_the_demo_model
 from tests.support import ROOT
 from tests.support.command_line import run_prepare
 
@@ -64,7 +64,9 @@ def test_the_snippets_of_data_md_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = page("docs/data.md")
-    make, read = (compile(source, data.name, "exec") for source in data.blocks("python"))
+    # The third program is tried in tests/retrieval/test_demo_model.py.
+    sources = [source for source in data.blocks("python") if source != use_of_the_demo_model()]
+    make, read = (compile(source, data.name, "exec") for source in sources)
     commands = [words for script in data.blocks("bash") for words in simple_commands(script)]
     [arguments] = [words[3:] for words in commands if "--dataset=jsonl" in words]
     monkeypatch.chdir(tmp_path)

@@ -80,18 +80,8 @@ def metric(rows: np.ndarray, shrinkage: float) -> np.ndarray:
     return (moments / eigenvalue + shrinkage * np.eye(size)) / (1.0 + shrinkage)
 
 
-def corrected(
-    scores: np.ndarray,
-    predictions: np.ndarray,
-    captions: np.ndarray,
-    by_texts: np.ndarray,
-    by_videos: np.ndarray,
-) -> np.ndarray:
-    """Scores over the lengths of predictions and captions, given in coordinates, under two metrics."""
-    result = np.zeros(scores.shape)
-    for video, prediction in enumerate(predictions):
-        for text, caption in enumerate(captions):
-            lengths = math.sqrt(prediction @ by_texts @ prediction), math.sqrt(caption @ by_videos @ caption)
-            # A vector of zeros has nothing to be divided.
-            result[video, text] = scores[video, text] / (lengths[0] or 1.0) / (lengths[1] or 1.0)
-    return result
+def corrected(scores: np.ndarray, captions: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """Scores over the lengths of captions, which are given in coordinates, under a metric."""
+    # A vector of zeros has nothing to be divided.
+    lengths = [math.sqrt(caption @ metric @ caption) or 1.0 for caption in captions]
+    return np.array([[score / length for score, length in zip(row, lengths, strict=True)] for row in scores])

@@ -18,7 +18,7 @@ def draw_constants(branch: LinearBranch) -> Any:
     shapes = jax.eval_shape(lambda: branch.init(jax.random.key(0), frames, mask, method=branch.encode_videos))
     drawn = jax.tree.map(lambda leaf: np.float32(np.abs(draw.normal(size=leaf.shape)) % 1.0), shapes)
     for name, value in drawn["statistics"].items():
-        if "_by_" in name:
+        if name.endswith("_metric"):
             drawn["statistics"][name] = value @ value.T + np.eye(len(value), dtype=np.float32)
     return drawn
 
@@ -77,12 +77,12 @@ def test_texts_are_those_of_plain_loops(sentence_dim: int) -> None:
         vector = sum(
             held["token_weights"][token] / length * held["tokens_to_words"][token] for token in tokens
         )
-        parts = [held["words_share"] * over_length(vector, held["words_by_videos"])]
+        parts = [held["words_share"] * over_length(vector, held["words_metric"])]
         if sentence_dim:
             mean = np.float64(states[text][mask[text]]).mean(axis=0)
             direction = mean / np.linalg.norm(mean) - held["sentence_mean"]
             direction /= np.linalg.norm(direction)
-            vector = over_length(direction @ held["states_to_sentences"], held["sentences_by_videos"])
+            vector = over_length(direction @ held["states_to_sentences"], held["sentences_metric"])
             parts.append((1 - held["words_share"]) * vector)
         expected.append(np.concatenate(parts))
     found = encoded(branch, "encode_texts", variables, ids, mask, states)
@@ -102,10 +102,9 @@ def test_videos_are_those_of_plain_loops(sentence_dim: int) -> None:
     expected = []
     for clip, length in zip(np.float64(frames), lengths, strict=True):
         pooled = np.concatenate([clip[:length].mean(axis=0), clip[:length].max(axis=0)]) - held["frames_mean"]
-        sides = [over_length(pooled @ held["frames_to_words"], held["words_by_texts"])]
-        if sentence_dim:
-            sides.append(over_length(pooled @ held["frames_to_sentences"], held["sentences_by_texts"]))
-        expected.append(np.concatenate(sides))
+        sides = [pooled @ held["frames_to_words"]]
+        sides += [pooled @ held["frames_to_sentences"]] if sentence_dim else []
+        expected.append(np.concatenate([side / np.linalg.norm(side) for side in sides]))
     found = encoded(branch, "encode_videos", variables, frames, mask)
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 

@@ -96,11 +96,9 @@ def test_videos_left_out_are_as_if_they_were_never_seen(videos: int, dim: int, c
     predictions = np.array([plain.unit(prediction) for prediction in left_out])
     expected = predictions @ captions.T
     if corrects_hubs:
-        sides = predictions @ found.basis, captions @ found.basis
-        metrics = plain.metric(sides[1], SHRINKAGE), plain.metric(sides[0], SHRINKAGE)
-        np.testing.assert_allclose(found.by_texts, metrics[0], atol=1e-9, rtol=0)
-        np.testing.assert_allclose(found.by_videos, metrics[1], atol=1e-9, rtol=0)
-        expected = plain.corrected(expected, *sides, *metrics)
+        metric = plain.metric(predictions @ found.basis, SHRINKAGE)
+        np.testing.assert_allclose(found.metric, metric, atol=1e-9, rtol=0)
+        expected = plain.corrected(expected, captions @ found.basis, metric)
     np.testing.assert_allclose(found.probe_scores, expected, atol=1e-9, rtol=0)
 
 
@@ -140,7 +138,7 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int, corrects_hubs: 
     share = float(constants["words_share"])
     expected = share * plain_scores(
         split,
-        plain_targets(split),
+        plain_targets(split)[0],
         frames,
         lengths,
         [
@@ -155,10 +153,9 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int, corrects_hubs: 
         directions = np.array([plain.unit(vector) for vector in split.sentences])
         centre = directions.mean(axis=0)
         per_video = np.array([directions[split.owners == video].mean(axis=0) for video in range(14)])
-        first = np.array([plain.unit(directions[CAPTIONS * video] - centre) for video in range(14)])
         expected += (1.0 - share) * plain_scores(
             split,
-            (per_video, first),
+            per_video,
             frames,
             lengths,
             [
@@ -184,7 +181,7 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int, corrects_hubs: 
 
 def plain_scores(
     split: TrainingSplit,
-    of_training: tuple[Float[np.ndarray, "v target"], Float[np.ndarray, "v target"]],
+    targets: Float[np.ndarray, "v target"],
     frames: Float[np.ndarray, "n f d"],
     lengths: np.ndarray,
     captions: list[np.ndarray],
@@ -192,10 +189,8 @@ def plain_scores(
 ) -> np.ndarray:
     """Cosines of what a ridge regression predicts of new videos, at the penalty that suits the old ones best.
 
-    With corrected hubs, the lengths are measured by the first captions of the training videos and by the predictions
-    for these, each left out.
+    With corrected hubs, the lengths of captions are measured by the predictions for the training videos, each left out.
     """
-    targets, first = of_training
     inputs = plain.standardised(split.pooled)
     unit = plain.unit_penalty(inputs)
     penalty = max(PENALTIES, key=lambda each: plain.agreement(inputs, targets, each * unit))
@@ -213,8 +208,8 @@ def plain_scores(
     _, values, right = np.linalg.svd(inputs @ weights, full_matrices=False)
     basis = right[values > 1e-9].T
     left_out = [plain.unit(row) for row in plain.left_out_predictions(inputs, targets, penalty * unit)]
-    metrics = plain.metric(first @ basis, SHRINKAGE), plain.metric(np.array(left_out) @ basis, SHRINKAGE)
-    return plain.corrected(scores, np.array(rows) @ basis, np.array(captions) @ basis, *metrics)
+    metric = plain.metric(np.array(left_out) @ basis, SHRINKAGE)
+    return plain.corrected(scores, np.array(captions) @ basis, metric)
 
 
 @pytest.mark.parametrize("case", ["one video", "two videos", "all alike", "no token twice"])

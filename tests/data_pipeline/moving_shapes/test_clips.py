@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
-from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, pixels
+from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, embedded_clips, pixels
 
 
 def assert_same(one: Clip, other: Clip) -> None:
@@ -52,3 +52,31 @@ def test_features_are_pooled_pixels(made: list[Clip]) -> None:
         region = images[5, 8:16, 16:24].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3)) / 255
         np.testing.assert_allclose(one.regions[5, 6, :48].reshape(4, 4, 3), region, atol=1e-3)
         np.testing.assert_allclose(one.regions[5, 6, 48:], [1 / 3, 2 / 3], atol=1e-3)
+
+
+def test_embedded_clips_are_those_of_the_data_set() -> None:
+    found = embedded_clips(3)
+    ids = ["test_00000", "test_00001", "test_00002"]
+    for index, one in enumerate(clips("test", 3, seed=0)):
+        np.testing.assert_array_equal(found.features["pixels"][one.video_id], one.frames)
+        np.testing.assert_array_equal(found.features["grid"][one.video_id], one.regions)
+        np.testing.assert_array_equal(found.images[one.video_id], pixels("test", index, seed=0))
+        assert found.captions[one.video_id] == one.captions
+    for by_id in (*found.features.values(), found.captions, found.images):
+        assert list(by_id) == ids
+    assert len(embedded_clips(split="val").captions) == SPLITS["val"]
+
+
+@pytest.mark.parametrize(
+    ("count", "split", "message"),
+    [
+        (0, "test", "split 'test' has 500 clips; expected a count from 1 to 500, found 0"),
+        (501, "test", "from 1 to 500, found 501"),
+        (None, "training", "no split 'training'; choose one of train, val, test"),
+    ],
+)
+def test_clips_that_the_data_set_does_not_have_are_refused(
+    count: int | None, split: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        embedded_clips(count, split)
