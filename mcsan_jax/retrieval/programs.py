@@ -1,7 +1,7 @@
 """This module makes a model into three StableHLO programs: the encoder of videos, that of texts, and the fused score.
 
 Their parameters are in them, and the numbers of videos and of texts are symbolic. Inputs and outputs are arrays in
-nested dictionaries, which other languages have, too.
+nested dictionaries; to other languages they are a list, in the order of the sorted names.
 """
 
 import dataclasses
@@ -117,7 +117,8 @@ def video_arrays(videos: NormalisedVideos | VideoEmbeddings) -> Arrays:
 
 
 def _exported(function: Callable[..., Any], *shapes: Arrays) -> jax.export.Exported:
-    return jax.export.export(jax.jit(function))(*shapes)
+    # Without it, what the function does not read would be no argument of the program.
+    return jax.export.export(jax.jit(function, keep_unused=True))(*shapes)
 
 
 def _with_rows(tree: Arrays, rows: Any) -> Arrays:
