@@ -236,8 +236,8 @@ def evaluate(run: pathlib.Path, split: str, data: pathlib.Path | None = None) ->
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the program."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.mteb_adapter",
         description=__doc__,
@@ -248,7 +248,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--data", type=pathlib.Path, help="prepared data, if no longer where the run found them"
     )
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    chosen = make_parser().parse_args(arguments)
     for direction, scores in evaluate(chosen.run, chosen.split, chosen.data).items():
         print(direction, *(f"{name} {scores[name]:.4f}" for name in FIGURES), sep="  ")
 
