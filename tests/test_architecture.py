@@ -246,6 +246,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.card",
         "mcsan_jax.runs",
         "mcsan_jax.retrieval.model_folder",
+        "mcsan_jax.retrieval.stablehlo",
         "mcsan_jax.main",
     ),
     "launch": (),
@@ -456,7 +457,7 @@ def test_the_model_is_a_map() -> None:
     """No file is long, and no folder has more than a dozen."""
     modules = [path for path in FILES if path.name != "__init__.py"]
     files = [path for path in modules if place(path).startswith("mcsan_jax/")]
-    assert len(files) <= 97
+    assert len(files) <= 99
     assert not [place(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300]
     folders = collections.Counter(path.parent for path in files)
     assert len(folders) > 8 and max(folders.values()) <= 12
