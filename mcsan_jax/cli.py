@@ -2,13 +2,14 @@
 
 from data_pipeline.host.command_line import INTERRUPTED, ends_with_a_message
 
-import enum
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+
+from mcsan_jax.export_run import ExportForm, StoredDtype, check_unused, export_model, export_rankings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -141,20 +142,6 @@ def card(
     typer.echo(f"written to {write_card(run, data, out)}")
 
 
-class ExportForm(enum.StrEnum):
-    """What `mcsan export` writes."""
-
-    MODEL = "model"
-    TREC = "trec"
-
-
-class StoredDtype(enum.StrEnum):
-    """In which numbers a model folder keeps parameters."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-
-
 @app.command()
 def export(
     run: Annotated[
@@ -166,21 +153,27 @@ def export(
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the files.")],
     to: Annotated[
         ExportForm,
-        typer.Option(help="A model folder, or the evaluation as qrels and run files for trec_eval."),
+        typer.Option(
+            help="A model folder, one with StableHLO programs beside, or the evaluation as files for trec_eval."
+        ),
     ] = ExportForm.MODEL,
     include_encoder: Annotated[
         bool,
         typer.Option(
-            "--include_encoder", "--include-encoder", help="model: carry a frozen text encoder along."
+            "--include_encoder",
+            "--include-encoder",
+            help="model, stablehlo: carry a frozen text encoder along.",
         ),
     ] = False,
     dtype: Annotated[
         StoredDtype,
-        typer.Option(help="model: numbers of the parameters; float16 halves the folder, and rounds."),
+        typer.Option(
+            help="model, stablehlo: numbers of the parameters; float16 halves the folder, and rounds."
+        ),
     ] = StoredDtype.FLOAT32,
     data: Annotated[
         pathlib.Path | None,
-        typer.Option(help="model: prepared data of a run without a model folder, if they moved."),
+        typer.Option(help="model, stablehlo: prepared data of a run without a model folder, if they moved."),
     ] = None,
     split: Annotated[
         str | None,
@@ -194,60 +187,21 @@ def export(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a trained model as a folder that needs nothing else, or its rankings for trec_eval."""
+    """Write a trained model as a folder that needs nothing else, also as StableHLO, or its rankings for trec_eval."""
     of_model = {"--include_encoder": include_encoder, "--dtype": dtype != StoredDtype.FLOAT32, "--data": data}
     of_trec = {"--split": split, "--merge-duplicates": merge_duplicates}
-    _check_unused(to, of_trec if to is ExportForm.MODEL else of_model)
     if to is ExportForm.TREC:
-        _export_trec(run, out, split, merge_duplicates, overwrite)
+        from mcsan_jax.runs.folder import RunFolder
+
+        check_unused(to, of_model)
+        RunFolder(run).identity()
+        chosen = split or _usual_split([run], merge_duplicates)
+        lines = export_rankings(run, out, chosen, merge_duplicates, overwrite)
     else:
-        _export_model(run, out, data, include_encoder, dtype, overwrite)
-
-
-def _check_unused(form: ExportForm, options: Mapping[str, object]) -> None:
-    from data_pipeline.errors import InputError
-
-    if given := [name for name, value in options.items() if value]:
-        raise InputError(
-            f"{', '.join(given)}: not an option of --to={form}; leave it out, or choose another --to"
-        )
-
-
-def _export_model(
-    source: pathlib.Path,
-    out: pathlib.Path,
-    data: pathlib.Path | None,
-    include_encoder: bool,
-    dtype: str,
-    overwrite: bool,
-) -> None:
-    from mcsan_jax.card.model_card import open_with_card
-    from mcsan_jax.retrieval.model_folder import CONFIG_NAME, check_place
-
-    check_place(out, "name another folder with --out")
-    _check_out([out / CONFIG_NAME], overwrite)
-    model = open_with_card(source, data)
-    model.save_pretrained(out, include_encoder=include_encoder, dtype=dtype)
-    typer.echo(f"written to {out}; Mcsan.from_pretrained({str(out)!r}) opens it")
-
-
-def _export_trec(
-    run: pathlib.Path, out: pathlib.Path, split: str | None, merge_duplicates: bool, overwrite: bool
-) -> None:
-    from mcsan_jax.evaluation.query_table import read_query_table
-    from mcsan_jax.evaluation.trec import trec_files, write_trec
-    from mcsan_jax.runs.folder import RunFolder, evaluation_name
-
-    folder = RunFolder(run)
-    folder.identity()
-    chosen = split or _usual_split([run], merge_duplicates)
-    # Says which splits there are, where this one was not evaluated.
-    folder.read_record(chosen, merge_duplicates)
-    table = read_query_table(folder.queries_file(chosen, merge_duplicates))
-    name = evaluation_name(chosen, merge_duplicates)
-    _check_out(trec_files(name, out), overwrite)
-    for path in write_trec(table, name, out):
-        typer.echo(f"written to {path}")
+        check_unused(to, of_trec)
+        lines = export_model(run, out, to, data, include_encoder, dtype, overwrite)
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command()

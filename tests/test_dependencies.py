@@ -18,7 +18,7 @@ EXTRAS = {
     "mcsan_jax": ("hub",),
     "data_pipeline": ("beam",),
     "configs": (),
-    "benchmarks": ("bench",),
+    "benchmarks": ("bench", "mteb"),
     "tests": ("test",),
 }
 """For each folder, the optional dependencies that its files may import beside the ordinary ones."""

@@ -11,6 +11,7 @@ import pytest
 
 from data_pipeline.errors import InputError
 from mcsan_jax.retrieval.model import Mcsan
+from mcsan_jax.retrieval.stablehlo import load_stablehlo
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import open_experiment, open_run
 from mcsan_jax.train_run import discard_stale_model, train_run
@@ -46,6 +47,20 @@ def test_a_training_leaves_its_model_and_says_so(finished_run: pathlib.Path) -> 
     model, checkpoint = Mcsan.from_pretrained(finished_run), Mcsan.of_run(open_run(finished_run))
     assert model.step == checkpoint.step and model.config == checkpoint.config
     jax.tree.map(np.testing.assert_array_equal, model.variables, checkpoint.variables)
+
+
+def test_programs_lie_beside_a_model(
+    finished_run: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "model"
+    ended = run_mcsan("export", finished_run, "--to=stablehlo", f"--out={out}")
+    assert ended.status == 0, ended.stderr
+    assert_same_weights(out, finished_run / "model")
+    found, expected = (
+        one.encode_query("a red ball") for one in (load_stablehlo(out), Mcsan.from_pretrained(out))
+    )
+    assert capsys.readouterr().err == ""
+    np.testing.assert_allclose(found.pooled, expected.pooled, rtol=0, atol=1e-5)
 
 
 def test_a_run_that_will_train_further_has_no_model(run: pathlib.Path) -> None:

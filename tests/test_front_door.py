@@ -96,7 +96,10 @@ def test_a_slip_gets_one_line_and_the_nearest_name(verb: str, words: tuple[str, 
         (("export", "absent"), "--out"),
         (("export", "absent", "--out=new"), "there is no model 'absent'"),
         (("export", "dmeo", "--out=new"), "did you mean 'demo'?"),
-        (("export", "absent", "--out=new", "--to=modle"), "'modle' is not one of 'model', 'trec'"),
+        (
+            ("export", "absent", "--out=new", "--to=modle"),
+            "'modle' is not one of 'model', 'stablehlo', 'trec'",
+        ),
         (("export", "absent", "--out=new", "--split=val"), "--split: not an option of --to=model"),
         (
             ("export", "absent", "--out=new", "--to=trec", "--include_encoder", "--dtype=float16"),

@@ -209,10 +209,19 @@ def test_the_other_examples_of_the_page_work(
     finished_run: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All but the training itself, which takes minutes."""
-    [_, _, search, train] = API.blocks("python")
+    [_, _, search, train, _] = API.blocks("python")
     assert "mcsan_jax.train(" in train
     compile(train, API.name, "exec")
     assert search.count('"runs/demo"') == 1
     exec(search.replace('"runs/demo"', repr(str(finished_run))), {})
     *answers, explanation = capsys.readouterr().out.splitlines()
     assert len(answers) == 3 and "fused" in explanation
+
+
+def test_the_example_of_programs_works(finished_run: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    [*_, example] = API.blocks("python")
+    mcsan_jax.Mcsan.from_pretrained(finished_run).save_pretrained(tmp_path / "model")
+    assert example.count('"models/demo"') == 1
+    names: dict[str, Any] = {}
+    exec(example.replace('"models/demo"', repr(str(tmp_path / "model"))), names)
+    assert len(names["texts"]) == 1

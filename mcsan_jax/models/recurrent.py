@@ -14,7 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mcsan_jax.models.layers import Linear
-from mcsan_jax.models.sequence_packing import Packing, over_used_slots, pack, to_slots, to_tokens
+from mcsan_jax.models.sequence_packing import (
+    DimSize,
+    Packing,
+    over_used_slots,
+    pack,
+    to_slots,
+    to_tokens,
+)
 
 
 class BidirectionalGRU(nn.Module):
@@ -189,7 +196,7 @@ def _is_not_before(begin: Array, carry: tuple[Array, Array, object]) -> Array:
     return carry[0] >= begin
 
 
-def _rows(slots: Array, start: Array, size: int) -> Array:
+def _rows(slots: Array, start: Array, size: DimSize) -> Array:
     return jax.lax.dynamic_slice_in_dim(slots, start, size, axis=2)
 
 

@@ -11,13 +11,15 @@ computes is the same for all shares.
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 Result = TypeVar("Result")
+DimSize = Any
+"""The size of an axis: an integer, or an expression, of a type that JAX does not publish, where it is not known yet."""
 
 _LEAST_ROWS = 8
 """A product with fewer rows takes as long as one with so many: reading the weights takes its time."""
@@ -41,7 +43,7 @@ class Packing:
         real: True for real tokens.
     """
 
-    sizes: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+    sizes: tuple[DimSize, ...] = dataclasses.field(metadata={"static": True})
     ends: tuple[Int[Array, ""], ...]
     starts: Int[Array, " n"]
     count: Int[Array, ""]
@@ -54,9 +56,11 @@ class Packing:
 def pack(mask: Bool[Array, "b n"]) -> Packing:
     """Packs sequences whose padding comes last."""
     batch, length = mask.shape
-    shares = _shares(batch)
+    # A number of rows that is known only when the program runs (`jax.export`) has neither divisors nor eighths.
+    known = not jax.export.is_symbolic_dim(batch)
+    shares = _shares(batch) if known else 1
     rows = batch // shares
-    sizes = _fixed_sizes(rows, _LEAST_ROWS)
+    sizes = _fixed_sizes(rows, _LEAST_ROWS) if known else (rows,)
     times = jnp.arange(length, dtype=jnp.int32)
 
     lengths = jnp.sum(mask, axis=1, dtype=jnp.int32).reshape(shares, rows)

@@ -86,6 +86,7 @@ class Encoders:
         linear_tokens: what each token adds to the coordinates of words and of sentences in the linear branch.
         scoring_parameters: level weights, temperature and linear share.
         local_mesh: the devices of this process, which compare what was encoded.
+        network: the network that they compute.
     """
 
     videos: Callable[[Variables, VideoBatch], tuple[NormalisedVideos, Logits]]
@@ -93,6 +94,7 @@ class Encoders:
     linear_tokens: Callable[[Variables, TextBatch], tuple[Float[Array, "t w r"], Float[Array, "t w q"]]]
     scoring_parameters: Callable[[Variables], ScoringParameters]
     local_mesh: Mesh
+    network: MCSAN
 
 
 def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
@@ -117,7 +119,7 @@ def make_encoders(model: MCSAN, mesh: Mesh) -> Encoders:
 
     tokens = compiled(lambda variables, batch: model.apply(variables, batch, method=model.linear_tokens))
     own = [device for device in mesh.devices.flat if device.process_index == jax.process_index()]
-    return Encoders(compiled(videos), compiled(texts), tokens, parameters, make_mesh(own))
+    return Encoders(compiled(videos), compiled(texts), tokens, parameters, make_mesh(own), model)
 
 
 @dataclasses.dataclass(frozen=True)

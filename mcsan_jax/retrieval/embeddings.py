@@ -1,18 +1,22 @@
 """This module has what the model makes of videos and of texts: arrays with names, ready to be compared and kept."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from data_pipeline.errors import InputError, shown
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection, VideoCollection
-from mcsan_jax.ranking.encode_split import EncodedVideos
 from mcsan_jax.scoring.frame_attention import FrameSet
 from mcsan_jax.scoring.normalised import NormalisedVideos
+
+if TYPE_CHECKING:
+    # It imports flax, which embeddings do without.
+    from mcsan_jax.ranking.encode_split import EncodedVideos
 
 
 @jax.tree_util.register_dataclass
@@ -53,16 +57,14 @@ class VideoEmbeddings:
     seconds: Float[np.ndarray, "v f"]
 
     @classmethod
-    def of(cls, encoded: EncodedVideos, times: Mapping[str, np.ndarray]) -> "VideoEmbeddings":
+    def of(cls, encoded: "EncodedVideos", times: Mapping[str, np.ndarray]) -> "VideoEmbeddings":
         """Returns encoded videos under the names of their arrays.
 
         Args:
             encoded: the videos.
             times: seconds of the frames by video id; empty where unknown.
         """
-        seconds = np.full((len(encoded.ids), max(map(len, times.values()), default=0)), np.nan, np.float32)
-        for row, video_id in enumerate(encoded.ids):
-            seconds[row, : len(times[video_id])] = times[video_id]
+        seconds = seconds_of(encoded.ids, times)
         collection = encoded.collection
         one = cls._named((), collection.take(slice(0, 1), 1), np.zeros(0, np.float32))
         leaves = [*collection.arrays, seconds]
@@ -164,6 +166,31 @@ class TextEmbeddings:
         own = self.numpy()
         nodes = {level: CaptionNodes(own.nodes[level], own.node_counts[level]) for level in own.nodes}
         return TextCollection(own.pooled, nodes, own.attributes, len(own), own.linear)
+
+
+def seconds_of(ids: Sequence[str], times: Mapping[str, np.ndarray]) -> Float[np.ndarray, "v f"]:
+    """Returns the seconds of the frames of each video; NaN where they are unknown, and for padding."""
+    seconds = np.full((len(ids), max(map(len, times.values()), default=0)), np.nan, np.float32)
+    for row, video_id in enumerate(ids):
+        seconds[row, : len(times[video_id])] = times[video_id]
+    return seconds
+
+
+def as_texts(texts: str | Sequence[str]) -> tuple[str, ...]:
+    """Returns texts as a tuple.
+
+    Raises:
+        InputError: there is no text, or something is no text.
+    """
+    given = (texts,) if isinstance(texts, str) else tuple(texts)
+    if not given:
+        raise InputError("there are no texts; give a sentence or a sequence of sentences")
+    for number, text in enumerate(given, start=1):
+        if not isinstance(text, str):
+            raise InputError(
+                f"text {number} of {len(given)} is {shown(text)} of type {type(text).__name__}; give texts"
+            )
+    return given
 
 
 def _bytes_of(embeddings: VideoEmbeddings | TextEmbeddings) -> int:

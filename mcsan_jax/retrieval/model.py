@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from data_pipeline.errors import InputError, shown
+from data_pipeline.errors import InputError
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
 from mcsan_jax.config import Config
@@ -20,7 +20,7 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.encode_split import Encoders, Variables, encode_videos
-from mcsan_jax.retrieval.embeddings import TextEmbeddings, VideoEmbeddings
+from mcsan_jax.retrieval.embeddings import TextEmbeddings, VideoEmbeddings, as_texts
 from mcsan_jax.retrieval.explain import Explanation, Pair, explain_pair
 from mcsan_jax.retrieval.hub import upload
 from mcsan_jax.retrieval.model_folder import (
@@ -218,14 +218,7 @@ class Mcsan:
         Raises:
             InputError: a text is empty, or no text, or the parser of the training is not installed.
         """
-        given = (texts,) if isinstance(texts, str) else tuple(texts)
-        if not given:
-            raise InputError("there are no texts; give a sentence or a sequence of sentences")
-        for number, text in enumerate(given, start=1):
-            if not isinstance(text, str):
-                raise InputError(
-                    f"text {number} of {len(given)} is {shown(text)} of type {type(text).__name__}; give texts"
-                )
+        given = as_texts(texts)
         queries = self.parser.parse(given)
         size = self._rows(batch_size)
 

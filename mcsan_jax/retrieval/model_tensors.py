@@ -18,6 +18,7 @@ from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, PretrainedBert
 _ADVICE = "Export the model again, or copy its folder anew."
 _SEPARATOR = "/"
 DTYPES = ("float32", "float16")
+_FEATURE_STATISTICS = ("statistics/frame_statistics", "statistics/region_statistics")
 _ENCODER_PLACE = ("params", "text_encoder", "tokens", PRETRAINED)
 
 
@@ -78,7 +79,7 @@ def in_dtype(name: str, value: np.ndarray, dtype: str) -> np.ndarray:
     """
     with np.errstate(over="ignore"):
         rounded = value.astype(dtype)
-    if name.startswith("statistics") or not np.isfinite(rounded).all():
+    if name.startswith(_FEATURE_STATISTICS) or not np.isfinite(rounded).all():
         return value
     return rounded
 

@@ -45,7 +45,8 @@ def mean_node_similarity(
         budget: bytes of a block's cosines.
     """
     videos, frame_count = frames.lengths.shape
-    video_block, node_block = block_sizes(videos, frame_count, nodes.groups.shape[0], budget)
+    known = not jax.export.is_symbolic_dim(videos)
+    video_block, node_block = block_sizes(videos if known else 1, frame_count, nodes.groups.shape[0], budget)
     node_blocks = _split_nodes(nodes, node_block)
     captions = nodes.present.shape[0]
     arrays, kind = jax.tree.flatten(frames)
@@ -53,12 +54,16 @@ def mean_node_similarity(
     def strip(of_block: list[Array]) -> Float[Array, "groups block"]:
         block = jax.tree.unflatten(kind, of_block)
         step = functools.partial(_add_block, block, captions, score_nodes)
-        empty = jax.lax.full_like(block.lengths, 0.0, shape=(captions + node_block, video_block))
+        empty = jax.lax.full_like(block.lengths, 0.0, shape=(captions + node_block, block.lengths.shape[0]))
         return jax.lax.scan(jax.checkpoint(step, prevent_cse=False), empty, node_blocks)[0]
 
-    # [blocks, groups, videos of a block] → [groups, videos]
-    strips = jax.lax.map(strip, [_split_rows(array, video_block) for array in arrays])
-    of_groups = strips.transpose(1, 0, 2).reshape(captions + node_block, -1)[:, :videos]
+    if known:
+        # [blocks, groups, videos of a block] → [groups, videos]
+        strips = jax.lax.map(strip, [_split_rows(array, video_block) for array in arrays])
+        of_groups = strips.transpose(1, 0, 2).reshape(captions + node_block, -1)[:, :videos]
+    else:
+        # A number of videos that is known only when the program runs (`jax.export`) cannot be divided: one block.
+        of_groups = strip(arrays)
     of_captions = of_groups[jnp.maximum(jnp.cumsum(nodes.present) - 1, 0)]
     return jnp.where(nodes.present[:, None], of_captions, 0.0).T
 

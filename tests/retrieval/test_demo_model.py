@@ -52,7 +52,9 @@ def test_the_demo_model_is_small() -> None:
     files = [path for path in SHIPPED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 3_000_000
     tensors = load_file(SHIPPED / "model.safetensors")
-    assert {str(tensor.dtype) for tensor in tensors.values()} == {"float16"}
+    # What float16 cannot hold is kept in float32.
+    halves = sum(tensor.nbytes for tensor in tensors.values() if tensor.dtype == np.float16)
+    assert halves > 0.9 * sum(tensor.nbytes for tensor in tensors.values())
 
 
 def test_an_installation_can_parse_texts_for_the_demo_model(model: Mcsan) -> None:
