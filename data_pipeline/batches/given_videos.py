@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.batches.batch import BatchLimits, VideoBatch
-from data_pipeline.errors import Faults, InputError, first_few, nearest_name
+from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.in_memory import ArrayFeatures
 from data_pipeline.features.source import FEATURES, FeatureSource, check_layout, check_values
@@ -103,6 +103,8 @@ def _chosen(only: Sequence[str], known: Sequence[str]) -> list[str]:
     Raises:
         InputError: names those that are not.
     """
+    if isinstance(only, str) or not only:
+        raise InputError(f"only is {shown(only)}; expected the ids of one video or more, as a list")
     if unknown := sorted(set(only) - set(known)):
         raise InputError(
             f"there are no features of {first_few(unknown)}; {nearest_name(unknown[0], known)}there are those of "
@@ -157,8 +159,9 @@ def _open_streams(
         return {names[0]: _open(features, frame_rate)}
     if not isinstance(features, Mapping) or not set(features) & set(names):
         raise InputError(
-            f"the model reads the streams {', '.join(names)}; expected a mapping of features by stream, such as "
-            f"{{{names[0]!r}: {{'video': array}}, …}}"
+            f"the model reads the streams {'; '.join(map(_shape_of, streams))}; expected a mapping of features by "
+            f"stream, such as {{{names[0]!r}: {{'video': array}}, …}} (with mcsan explain, --features={names[0]}=PATH "
+            "for each)"
         )
     faults = Faults()
     for name in features:
@@ -199,17 +202,20 @@ def _read_array(path: pathlib.Path) -> np.ndarray:
         raise InputError(f"{path}: not readable as an array ({error}); write it with numpy.save") from error
 
 
+def _shape_of(stream: FeatureStream) -> str:
+    return f"{stream.name} [{', '.join(['frames', *map(str, frame_shape(stream))])}]"
+
+
 def _check_video(source: FeatureSource, video_id: str, stream: FeatureStream) -> None:
     """Refuses features that are not as those that the model was trained on."""
     array = source.read(video_id)
-    where = f"{source.description}, video {video_id!r}"
+    where = f"{source.description}, video {video_id!r}, stream {stream.name!r}"
     if len(array.shape) and array.shape[0] == 0:
         raise InputError(f"{where}: no frames (shape {list(array.shape)}); extract it again or leave it out")
     check_layout(array, where)
     if array.shape[1:] != frame_shape(stream):
-        expected = ", ".join(["frames", *map(str, frame_shape(stream))])
         raise InputError(
-            f"{where}: found {FEATURES} of shape {list(array.shape)}; the model was trained on [{expected}] "
-            f"({stream.name}: {stream.source})"
+            f"{where}: found {FEATURES} of shape {list(array.shape)}; the model was trained on {_shape_of(stream)}, "
+            f"from {stream.source}"
         )
     check_values(array, where)

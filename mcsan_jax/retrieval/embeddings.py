@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,9 @@ from mcsan_jax.scoring.normalised import NormalisedVideos
 if TYPE_CHECKING:
     # It imports flax, which embeddings do without.
     from mcsan_jax.ranking.encode_split import EncodedVideos
+
+
+Embeddings = TypeVar("Embeddings", bound="VideoEmbeddings | TextEmbeddings")
 
 
 @jax.tree_util.register_dataclass
@@ -90,13 +93,29 @@ class VideoEmbeddings:
         """Returns the same embeddings with all arrays on the host."""
         return jax.tree.map(np.asarray, self)
 
+    def take(self, rows: Sequence[int]) -> "VideoEmbeddings":
+        """Returns the videos of some rows, in that order."""
+        chosen = [self.ids[row] for row in rows]
+        named = dataclasses.replace(self, ids=tuple(chosen))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[list(rows)], named)
+
     def times_of(self, row: int) -> Float[np.ndarray, " f"]:
         """Returns the seconds of a video's frames; empty where unknown."""
         return self.seconds[row][np.isfinite(self.seconds[row])]
 
     def collection(self) -> VideoCollection:
-        """Returns them as the scores take them."""
-        own = self.numpy()
+        """Returns them as the scores take them.
+
+        Raises:
+            InputError: the arrays have another number of rows than there are ids.
+        """
+        own = _in_float32(self)
+        for leaf in jax.tree.leaves(own):
+            if len(leaf) != len(self):
+                raise InputError(
+                    f"there are {len(self)} ids and an array of {len(leaf)} rows: cut embeddings with `take`, which "
+                    "keeps both"
+                )
 
         def first(array: np.ndarray) -> jax.Array:
             return jnp.asarray(array[:1])
@@ -163,7 +182,7 @@ class TextEmbeddings:
 
     def collection(self) -> TextCollection:
         """Returns them as the scores take them."""
-        own = self.numpy()
+        own = _in_float32(self)
         nodes = {level: CaptionNodes(own.nodes[level], own.node_counts[level]) for level in own.nodes}
         return TextCollection(own.pooled, nodes, own.attributes, len(own), own.linear)
 
@@ -182,6 +201,10 @@ def as_texts(texts: str | Sequence[str]) -> tuple[str, ...]:
     Raises:
         InputError: there is no text, or something is no text.
     """
+    if not isinstance(texts, str | Sequence):
+        raise InputError(
+            f"the texts are {shown(texts)} of type {type(texts).__name__}; give a sentence or a sequence of sentences"
+        )
     given = (texts,) if isinstance(texts, str) else tuple(texts)
     if not given:
         raise InputError("there are no texts; give a sentence or a sequence of sentences")
@@ -191,6 +214,33 @@ def as_texts(texts: str | Sequence[str]) -> tuple[str, ...]:
                 f"text {number} of {len(given)} is {shown(text)} of type {type(text).__name__}; give texts"
             )
     return given
+
+
+def check_embeddings(texts: object, videos: object) -> None:
+    """Refuses what cannot be compared.
+
+    Raises:
+        InputError: the texts or the videos are something else.
+    """
+    for given, kind, what, call in (
+        (texts, TextEmbeddings, "texts", "encode_query"),
+        (videos, VideoEmbeddings, "videos", "encode_document"),
+    ):
+        if not isinstance(given, kind):
+            raise InputError(
+                f"the {what} are of type {type(given).__name__}; expected {kind.__name__}, as {call} returns them; the "
+                "texts come first"
+            )
+
+
+def _in_float32(embeddings: Embeddings) -> Embeddings:
+    """Returns the same embeddings on the host, with numbers that were rounded to fewer digits as float32 again."""
+
+    def wide(leaf: Any) -> np.ndarray:
+        array = np.asarray(leaf)
+        return array if array.dtype.kind in "iub" else array.astype(np.float32)
+
+    return jax.tree.map(wide, embeddings)
 
 
 def _bytes_of(embeddings: VideoEmbeddings | TextEmbeddings) -> int:

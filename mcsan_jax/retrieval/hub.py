@@ -127,7 +127,7 @@ def upload(save: Callable[[pathlib.Path], None], repo_id: str, **options: Any) -
 
     try:
         return Upload().push_to_hub(repo_id, **options)
-    except (HFValidationError, HfHubHTTPError, LocalTokenNotFoundError) as error:
+    except (HFValidationError, HfHubHTTPError, LocalTokenNotFoundError, ConnectionError) as error:
         raise InputError(
             f"the model was not uploaded to {repo_id!r}: {error}; name OWNER/MODEL, and give a token that may write "
             "there (token=..., or `hf auth login`)"

@@ -20,7 +20,7 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.encode_split import Encoders, Variables, encode_videos
-from mcsan_jax.retrieval.embeddings import TextEmbeddings, VideoEmbeddings, as_texts
+from mcsan_jax.retrieval.embeddings import TextEmbeddings, VideoEmbeddings, as_texts, check_embeddings
 from mcsan_jax.retrieval.explain import Explanation, Pair, explain_pair
 from mcsan_jax.retrieval.hub import upload
 from mcsan_jax.retrieval.model_folder import (
@@ -29,7 +29,7 @@ from mcsan_jax.retrieval.model_folder import (
     open_model_folder,
     write_model_folder,
 )
-from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix
+from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix, check_row
 
 if TYPE_CHECKING:
     from mcsan_jax.runs.open import TrainedRun
@@ -239,7 +239,11 @@ class Mcsan:
 
         Returns:
             The fused scores, float32 [texts, videos], with the scores of each level and explanations.
+
+        Raises:
+            InputError: an argument is something else.
         """
+        check_embeddings(texts, videos)
         scorer = BlockScorer(
             videos.collection(),
             texts.collection(),
@@ -258,9 +262,10 @@ class Mcsan:
             row: number of the video among them.
 
         Raises:
-            InputError: the text is empty.
+            InputError: the text is empty or no text, or there is no such video.
         """
-        (query,) = self.parser.parse([text])
+        check_row(row, len(videos), "videos")
+        (query,) = self.parser.parse(as_texts([text]))
         batch = self.parser.batch([query], self._rows(1))
         encoded, _ = self.encoders.texts(self.variables, batch)
         tokens = self.encoders.linear_tokens(self.variables, batch)

@@ -9,6 +9,7 @@ is. What is carried along need not be installed.
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
@@ -79,6 +80,14 @@ class ModelDescription:
     """Versions of the packages that wrote it."""
     config: dict[str, Any]
     """Every field of the configuration by its dotted name."""
+    fingerprint: str = ""
+    """SHA-256 of all other fields."""
+
+    def signed(self) -> "ModelDescription":
+        """Returns the description with its fingerprint."""
+        content = TypeAdapter(ModelDescription).dump_python(self, mode="json") | {"fingerprint": ""}
+        sha256 = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return dataclasses.replace(self, fingerprint=sha256)
 
 
 def write_model_folder(
@@ -142,7 +151,7 @@ def write_model_folder(
             files={name: sha256_of(partial / name) for name in names},
             versions=package_versions(),
             config=plain(flatten(config)),
-        )
+        ).signed()
         write_text(partial / CARD_NAME, card or short_card(config, manifest, step, licence))
         content = TypeAdapter(ModelDescription).dump_python(description, mode="json")
         write_text(partial / CONFIG_NAME, json.dumps(content, indent=1) + "\n")
@@ -216,6 +225,8 @@ def read_description(folder: pathlib.Path) -> ModelDescription:
         )
     description = parse(ModelDescription, content, f"{path}: ", _ADVICE)
     faults = Faults()
+    if description.fingerprint != description.signed().fingerprint:
+        faults.add(f"{path}: was changed after it was written. {_ADVICE}")
     for name, sha256 in description.files.items():
         if problem := checksum_problem(folder / name, sha256):
             faults.add(f"{problem}. {_ADVICE}")

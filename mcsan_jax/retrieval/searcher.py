@@ -49,7 +49,7 @@ class Searcher:
         self._rows = {video: row for row, video in enumerate(videos.ids)}
 
     @classmethod
-    def open(cls, run: pathlib.Path, split: str, data: pathlib.Path | None = None) -> "Searcher":
+    def open(cls, run: str | pathlib.Path, split: str, data: str | pathlib.Path | None = None) -> "Searcher":
         """Opens the best checkpoint of a run and encodes the videos of a split.
 
         Args:

@@ -5,11 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, shown
 from data_pipeline.levels import LEVELS
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR
+
+
+def check_row(number: Any, count: int, what: str) -> None:
+    """Refuses what is no number of a row.
+
+    Raises:
+        InputError: it is no whole number, or there is no such row.
+    """
+    if not isinstance(number, int | np.integer) or not 0 <= number < count:
+        raise InputError(f"there are {count} {what}, numbered from 0; found {shown(number)}")
+
 
 Explain = Callable[[int, int], Explanation]
 
@@ -61,8 +72,7 @@ class SimilarityMatrix(np.ndarray):
         """
         _, explain = self._source()
         for number, count, what in zip((text, video), self.shape, ("texts", "videos"), strict=True):
-            if not 0 <= number < count:
-                raise InputError(f"there are {count} {what}, numbered from 0; found {number}")
+            check_row(number, count, what)
         return explain(text, video)
 
     def _source(self) -> tuple[BlockScorer, Explain]:

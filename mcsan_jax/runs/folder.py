@@ -45,7 +45,8 @@ class RunFolder:
     evaluation has other figures, and files of its own (``eval/<split>.merged.json``).
     """
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: str | pathlib.Path) -> None:
+        folder = pathlib.Path(folder)
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.history_file = folder / "metrics.jsonl"

@@ -45,8 +45,8 @@ class TrainedRun:
 
 
 def open_run(
-    folder: pathlib.Path,
-    data: pathlib.Path | None = None,
+    folder: str | pathlib.Path,
+    data: str | pathlib.Path | None = None,
     merge_duplicates: bool = False,
     devices: Sequence[jax.Device] | None = None,
 ) -> TrainedRun:
@@ -63,7 +63,8 @@ def open_run(
         InputError: there is no such run, checkpoint or data, or the data is not what the run was trained on.
     """
     run = RunFolder(folder)
-    experiment, prepared = open_experiment(run, data, merge_duplicates, devices)
+    prepared = None if data is None else pathlib.Path(data)
+    experiment, prepared = open_experiment(run, prepared, merge_duplicates, devices)
     with CheckpointStore(run.checkpoints) as checkpoints:
         return trained_run(run, experiment, prepared, checkpoints)
 

@@ -111,6 +111,38 @@ def test_scores_have_levels_and_explanations(model: Mcsan, features: Features, s
         scores.explain(0, 10)
 
 
+def test_embeddings_are_cut_with_their_ids(model: Mcsan, features: Features) -> None:
+    videos, texts = model.encode_document(features), model.encode_query(TEXTS)
+    whole = model.similarity(texts, videos)
+    some = videos.take([7, 2])
+    assert some.ids == (videos.ids[7], videos.ids[2])
+    np.testing.assert_allclose(model.similarity(texts, some), whole[:, [7, 2]], atol=1e-6)
+    with pytest.raises(
+        InputError, match="there are 10 ids and an array of 2 rows: cut embeddings with `take`"
+    ):
+        model.similarity(texts, jax.tree.map(lambda leaf: leaf[:2], videos))
+    halved = jax.tree.map(lambda leaf: leaf.astype(np.float16), videos)
+    np.testing.assert_allclose(model.similarity(texts, halved), whole, atol=0.02)
+
+
+def test_what_cannot_be_compared_is_named(model: Mcsan, features: Features) -> None:
+    videos, texts = model.encode_document(features), model.encode_query(TEXTS)
+    calls = (
+        (lambda: model.similarity(videos, texts), "the texts are of type VideoEmbeddings"),
+        (lambda: model.similarity(texts, texts), "the videos are of type TextEmbeddings"),
+        (lambda: model.similarity("a ball", videos), "the texts are of type str"),
+        (lambda: model.explain("a ball", videos, 10), "there are 10 videos, numbered from 0; found 10"),
+        (lambda: model.explain("a ball", videos, "clip"), "numbered from 0; found 'clip'"),
+        (lambda: model.explain(["a ball"], videos, 0), "text 1 of 1 is"),
+        (lambda: model.encode_query(None), "the texts are None of type NoneType"),
+        (lambda: model.encode_document(features, only=[]), "expected the ids of one video or more"),
+        (lambda: model.encode_document(features, only="abc"), "expected the ids of one video or more"),
+    )
+    for call, told in calls:
+        with pytest.raises(InputError, match=told):
+            call()
+
+
 def test_a_saved_model_scores_the_same_bits(
     model: Mcsan, folder: pathlib.Path, features: Features, tmp_path: pathlib.Path
 ) -> None:
@@ -176,7 +208,7 @@ def test_features_that_cannot_be_used_are_named(model: Mcsan, features: Features
     assert message.startswith("5 faults")
     for name in ("wide", "empty", "nan", "vector", "whole"):
         assert f"video '{name}'" in message
-    assert f"the model was trained on [frames, {good.shape[1]}]" in message
+    assert f"the model was trained on pixels [frames, {good.shape[1]}]" in message
     one = {"a": good}
     for given, told in (
         ({"pixels": {}, "grid": {"a": grid}}, "an empty mapping"),
@@ -189,7 +221,7 @@ def test_features_that_cannot_be_used_are_named(model: Mcsan, features: Features
         ({"pixels": one, "grid": {"a": grid}, "sound": one}, "the model reads no stream 'sound'"),
         ({"pixels": one}, "there are no features of stream 'grid'"),
         ({"pixels": one, "grid": {"b": grid}}, "have different videos: a, b"),
-        ({"pixels": one, "grid": one}, r"the model was trained on \[frames, \d+, \d+\]"),
+        ({"pixels": one, "grid": one}, r"the model was trained on grid \[frames, \d+, \d+\]"),
         ({"pixels": "nowhere.h5", "grid": one}, "nowhere.h5: no such file or folder"),
     ):
         with pytest.raises(InputError, match=told):
@@ -203,7 +235,7 @@ def test_texts_that_cannot_be_used_are_named(model: Mcsan) -> None:
         (["a ball", 7], "text 2 of 2 is 7 of type int"),
     ):
         with pytest.raises(InputError, match=told):
-            model.encode_query(given)  # type: ignore[arg-type]
+            model.encode_query(given)
     with pytest.raises(InputError, match="batch_size must be at least 1"):
         model.encode_query("a ball", batch_size=0)
 
@@ -216,6 +248,7 @@ def test_texts_that_cannot_be_used_are_named(model: Mcsan) -> None:
         ("newer", "a newer version of mcsan-jax wrote the model"),
         ("not json", "is no valid JSON"),
         ("unknown key", "no known key"),
+        ("other limit", "config.json: was changed after it was written"),
     ],
 )
 def test_a_damaged_folder_is_refused(
@@ -238,6 +271,9 @@ def test_a_damaged_folder_is_refused(
         with pytest.raises(InputError):
             Mcsan.from_pretrained(copy)
         return
+    elif damage == "other limit":
+        content["config"]["data.max_tokens"] -= 1
+        config.write_text(json.dumps(content))
     else:
         config.write_text(json.dumps({**content, "colour": 1}))
     with pytest.raises(InputError, match=told):
