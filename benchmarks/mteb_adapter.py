@@ -251,13 +251,13 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point."""
+    """Entry point; bad input ends with a message and status 2."""
     chosen = make_parser().parse_args(arguments)
     for direction, scores in evaluate(chosen.run, chosen.split, chosen.data).items():
         print(direction, *(f"{name} {scores[name]:.4f}" for name in FIGURES), sep="  ")
 
 
 if __name__ == "__main__":
-    with ends_with_a_message():
-        main()
+    main()

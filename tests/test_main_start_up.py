@@ -33,7 +33,7 @@ def check_banner(said: str, devices: int, data: pathlib.Path) -> None:
     assert total == pytest.approx(sum(parts), abs=0.2)
     # Parameters, two moments and their average, and the constants of the linear branch, of four bytes each.
     inputs, tokens, width = 2 * 192, Manifest.load(data).tokenizer.size, 256
-    numbers = 4 * int(parameters.replace(",", "")) + inputs + tokens + (inputs + tokens) * width
+    numbers = 4 * int(parameters.replace(",", "")) + inputs + tokens + (inputs + tokens + width) * width
     assert parts[0] == pytest.approx(4 * numbers / 1e6, abs=0.1)
 
 

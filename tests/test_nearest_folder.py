@@ -15,12 +15,14 @@ from tests.test_front_door import check_message
 @pytest.fixture
 def data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """Some folders, of which two hold a manifest each and one has nothing but a similar name."""
+    # Other tests may have left data beside the folder of this one.
+    home = tmp_path / "home"
     for name in ("My Custom", "msrvtt"):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        (tmp_path / "data" / name / "manifest.json").touch()
-    (tmp_path / "data" / "custon").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "data"
+        (home / "data" / name).mkdir(parents=True)
+        (home / "data" / name / "manifest.json").touch()
+    (home / "data" / "custon").mkdir()
+    monkeypatch.chdir(home)
+    return home / "data"
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def write_explanation(
     figure = draw_explanation(explanation, frames)
     kind = path.suffix[1:].lower()
     # The same picture gives the same file.
-    metadata = {"Date": None} if kind == "svg" else None
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with matplotlib.rc_context({"svg.hashsalt": "explanation"}), replacing(path) as partial:
         figure.savefig(partial, format=kind, dpi=150, metadata=metadata)
     return path

@@ -9,7 +9,7 @@ from tests.support import ROOT
 PROGRAMS = [
     path for room in ("data_pipeline", "mcsan_jax", "benchmarks") for path in (ROOT / room).rglob("*.py")
 ]
-FOLDERS = ("prepare_folder.py", "beam.py")
+FOLDERS = ("prepare_folder.py", "beam.py", "model_folder.py")
 """Modules that put whole folders into their place, which is another thing."""
 
 
