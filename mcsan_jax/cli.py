@@ -224,7 +224,9 @@ def explain(
         pathlib.Path | None,
         typer.Option(help="Folder with the frames of the video as images, for the film strip."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Prepared split of the run that holds the video.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="Prepared split of the run that holds the video; by default test.")
+    ] = None,
     data: Annotated[
         pathlib.Path | None, typer.Option(help="Prepared data, if no longer where the run was trained on it.")
     ] = None,

@@ -70,11 +70,13 @@ def write_explanation(
 
 
 def check_picture_format(path: pathlib.Path) -> None:
-    """Raises `InputError` where the suffix of a file names no format of a picture."""
+    """Raises `InputError` where the suffix of a file names no format of a picture, or its folder does not exist."""
     if path.suffix.lower() not in (".svg", ".png", ".pdf"):
         raise InputError(
             f"{path}: the suffix {path.suffix!r} is no picture's; end it with .svg, .png or .pdf"
         )
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it, or name a file elsewhere")
 
 
 def read_images(folder: pathlib.Path) -> list[np.ndarray]:

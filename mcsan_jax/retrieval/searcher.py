@@ -117,7 +117,7 @@ def explain_video(
     text: str,
     video: str,
     features: Any = None,
-    split: str = "test",
+    split: str | None = None,
     data: pathlib.Path | None = None,
 ) -> tuple[Explanation, list[np.ndarray] | None]:
     """Opens a model and explains the score of a text and a video.
@@ -128,7 +128,7 @@ def explain_video(
         video: id of the video.
         features: of the video, as `Mcsan.encode_document` takes them. By default the video is one of the prepared split
             of a run, or a clip of the embedded data set where the model was trained on it.
-        split: of the run.
+        split: of the run; by default test.
         data: folder of the run's prepared data, if no longer where the run was trained on it.
 
     Returns:
@@ -143,8 +143,12 @@ def explain_video(
             f"--data={data}: of a run, prepared data are read where no --features are given; "
             f"{'leave out one of the two' if features else f'{name} is no run'}"
         )
+    if split is not None and (features is not None or not is_run):
+        raise InputError(
+            f"--split={split}: splits are those of a run's prepared data, which are not read here; leave it out"
+        )
     if features is None and is_run:
-        searcher = Searcher.open(pathlib.Path(name), split, data)
+        searcher = Searcher.open(pathlib.Path(name), split or "test", data)
         embedded = searcher.model.manifest.dataset == EMBEDDED
         return searcher.explain(text, video), _embedded_clip(video)[1] if embedded else None
     model, images = Mcsan.from_pretrained(name), None

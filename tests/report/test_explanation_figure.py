@@ -225,6 +225,8 @@ def test_only_pictures_are_written(tmp_path: pathlib.Path) -> None:
     for name in ("answer", "answer.txt"):
         with pytest.raises(InputError, match=r"end it with \.svg, \.png or \.pdf"):
             check_picture_format(tmp_path / name)
+    with pytest.raises(InputError, match=r"there is no folder .*; make it, or name a file elsewhere"):
+        check_picture_format(tmp_path / "absent" / "answer.svg")
 
 
 def test_frames_are_read_from_image_files(tmp_path: pathlib.Path) -> None:
