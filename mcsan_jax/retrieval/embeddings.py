@@ -1,6 +1,7 @@
 """This module has what the model makes of videos and of texts: arrays with names, ready to be compared and kept."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,6 +104,7 @@ class VideoEmbeddings:
         """Returns the seconds of a video's frames; empty where unknown."""
         return self.seconds[row][np.isfinite(self.seconds[row])]
 
+    @functools.cached_property
     def collection(self) -> VideoCollection:
         """Returns them as the scores take them.
 
@@ -180,6 +182,7 @@ class TextEmbeddings:
         """Returns the same embeddings with all arrays on the host."""
         return jax.tree.map(np.asarray, self)
 
+    @functools.cached_property
     def collection(self) -> TextCollection:
         """Returns them as the scores take them."""
         own = _in_float32(self)
@@ -233,12 +236,22 @@ def check_embeddings(texts: object, videos: object) -> None:
             )
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Refuses a number of items below one.
+
+    Raises:
+        InputError: there would be no batch.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, found {batch_size}")
+
+
 def _in_float32(embeddings: Embeddings) -> Embeddings:
     """Returns the same embeddings on the host, with numbers that were rounded to fewer digits as float32 again."""
 
     def wide(leaf: Any) -> np.ndarray:
         array = np.asarray(leaf)
-        return array if array.dtype.kind in "iub" else array.astype(np.float32)
+        return array if array.dtype.kind in "iub" else array.astype(np.float32, copy=False)
 
     return jax.tree.map(wide, embeddings)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from data_pipeline.errors import InputError
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
 from mcsan_jax.config import Config
@@ -20,7 +19,13 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.encode_split import Encoders, Variables, encode_videos
-from mcsan_jax.retrieval.embeddings import TextEmbeddings, VideoEmbeddings, as_texts, check_embeddings
+from mcsan_jax.retrieval.embeddings import (
+    TextEmbeddings,
+    VideoEmbeddings,
+    as_texts,
+    check_batch_size,
+    check_embeddings,
+)
 from mcsan_jax.retrieval.explain import Explanation, Pair, explain_pair
 from mcsan_jax.retrieval.hub import upload
 from mcsan_jax.retrieval.model_folder import (
@@ -245,8 +250,8 @@ class Mcsan:
         """
         check_embeddings(texts, videos)
         scorer = BlockScorer(
-            videos.collection(),
-            texts.collection(),
+            videos.collection,
+            texts.collection,
             self.scoring_parameters,
             self.config,
             mesh=self.encoders.local_mesh,
@@ -271,7 +276,7 @@ class Mcsan:
         tokens = self.encoders.linear_tokens(self.variables, batch)
         real = len(query.word_of_token)
         words, sentences = (np.asarray(of_tokens)[0, :real] for of_tokens in tokens)
-        collection, texts = videos.collection(), TextCollection.gather([(1, encoded)])
+        collection, texts = videos.collection, TextCollection.gather([(1, encoded)])
         scorer = BlockScorer(collection, texts, self.scoring_parameters, self.config)
         scores = scorer.scores_of(np.array([row]), np.arange(1))
         video = collection.take(np.array([row]), 1)
@@ -285,7 +290,6 @@ class Mcsan:
 
     def _rows(self, batch_size: int) -> int:
         """Returns a batch size that the devices divide."""
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, found {batch_size}")
+        check_batch_size(batch_size)
         devices = self.encoders.local_mesh.size
         return -(-batch_size // devices) * devices

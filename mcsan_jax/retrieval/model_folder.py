@@ -33,7 +33,7 @@ from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, read_bert
 from mcsan_jax.pretrained.initial_parameters import find_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.retrieval.hub import short_card
-from mcsan_jax.retrieval.model_tensors import DTYPES, flattened, in_dtype, of_encoder, read_variables
+from mcsan_jax.retrieval.model_tensors import ADVICE, DTYPES, flattened, in_dtype, of_encoder, read_variables
 from mcsan_jax.runs.record import package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
 from mcsan_jax.sharding import make_mesh, usable_kernel
@@ -41,7 +41,6 @@ from mcsan_jax.sharding import make_mesh, usable_kernel
 SCHEMA_VERSION = 1
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
-_ADVICE = "Export the model again, or copy its folder anew."
 _PARTIAL = ".partial"
 """A folder inside that of the model, where its files are until all of them are written."""
 
@@ -216,20 +215,20 @@ def read_description(folder: pathlib.Path) -> ModelDescription:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name the folder of a model") from error
     except ValueError as error:
-        raise InputError(f"{path} is no valid JSON ({error}). {_ADVICE}") from error
+        raise InputError(f"{path} is no valid JSON ({error}). {ADVICE}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise InputError(
             f"{path} has schema version {version}, and this program reads up to {SCHEMA_VERSION}: a newer version of "
             "mcsan-jax wrote the model; install that one (`pip install --upgrade mcsan-jax`)"
         )
-    description = parse(ModelDescription, content, f"{path}: ", _ADVICE)
+    description = parse(ModelDescription, content, f"{path}: ", ADVICE)
     faults = Faults()
     if description.fingerprint != description.signed().fingerprint:
-        faults.add(f"{path}: was changed after it was written. {_ADVICE}")
+        faults.add(f"{path}: was changed after it was written. {ADVICE}")
     for name, sha256 in description.files.items():
         if problem := checksum_problem(folder / name, sha256):
-            faults.add(f"{problem}. {_ADVICE}")
+            faults.add(f"{problem}. {ADVICE}")
     faults.check()
     return description
 

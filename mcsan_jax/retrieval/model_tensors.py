@@ -15,7 +15,7 @@ from data_pipeline.host.files import sha256_of
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, PretrainedBert
 
-_ADVICE = "Export the model again, or copy its folder anew."
+ADVICE = "Export the model again, or copy its folder anew."
 _SEPARATOR = "/"
 DTYPES = ("float32", "float16")
 _FEATURE_STATISTICS = ("statistics/frame_statistics", "statistics/region_statistics")
@@ -42,7 +42,7 @@ def read_variables(
     try:
         tensors = load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path}: not readable as safetensors ({error}). {_ADVICE}") from error
+        raise InputError(f"{path}: not readable as safetensors ({error}). {ADVICE}") from error
     if encoder is not None:
         if (found := sha256_of(encoder.folder / WEIGHTS_NAME)) != sha256:
             raise InputError(
@@ -57,13 +57,13 @@ def read_variables(
     faults = Faults()
     for name in sorted(expected.keys() ^ tensors.keys()):
         faults.add(
-            f"{path}: {'no tensor' if name in expected else 'no place for the tensor'} {name}. {_ADVICE}"
+            f"{path}: {'no tensor' if name in expected else 'no place for the tensor'} {name}. {ADVICE}"
         )
     for name in sorted(expected.keys() & tensors.keys()):
         if tensors[name].size != np.prod(expected[name].shape, dtype=int):
             faults.add(
                 f"{path}: {name} has the shape {list(tensors[name].shape)}; the configuration asks for "
-                f"{list(expected[name].shape)}. {_ADVICE}"
+                f"{list(expected[name].shape)}. {ADVICE}"
             )
     faults.check()
     return _nested(

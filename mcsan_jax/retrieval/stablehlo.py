@@ -25,7 +25,14 @@ from data_pipeline.host.files import check_writable, checksum_problem, replacing
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.host.typed_values import RULES, Size, parse
 from data_pipeline.prepared_data import MANIFEST_NAME, GivenVideos, Manifest, QueryParser
-from mcsan_jax.retrieval.embeddings import FrameVectors, TextEmbeddings, VideoEmbeddings, as_texts, seconds_of
+from mcsan_jax.retrieval.embeddings import (
+    FrameVectors,
+    TextEmbeddings,
+    VideoEmbeddings,
+    as_texts,
+    check_batch_size,
+    seconds_of,
+)
 from mcsan_jax.retrieval.programs import (
     SCORE,
     TEXTS,
@@ -87,7 +94,7 @@ class ExportedModel:
         show_progress: bool | None = None,
     ) -> VideoEmbeddings:
         """Encodes videos; arguments and errors are those of `Mcsan.encode_document`."""
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         videos = GivenVideos(features, self.manifest, self.limits, frame_rate, show_progress)
         batches = ((len(ids), batch) for ids, batch in videos.video_batches(batch_size))
         encoded = _encoded(self._run[VIDEOS], batches)
@@ -101,7 +108,7 @@ class ExportedModel:
         self, texts: str | Sequence[str], *, batch_size: int = 16, show_progress: bool | None = None
     ) -> TextEmbeddings:
         """Encodes texts; arguments and errors are those of `Mcsan.encode_query`."""
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         given = as_texts(texts)
         queries = self.parser.parse(given)
         starts = range(0, len(queries), batch_size)
@@ -263,8 +270,3 @@ def _in_slots(nodes: np.ndarray, counts: np.ndarray, slots: int) -> Arrays:
     vectors = np.zeros((*mask.shape, nodes.shape[1]), nodes.dtype)
     vectors[mask] = nodes
     return {"vectors": vectors, "mask": mask}
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, found {batch_size}")
