@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from tests.support import ROOT
 
 EXTRAS = {
-    "mcsan_jax": ("hub",),
+    "mcsan_jax": ("hub", "serve", "milvus"),
     "data_pipeline": ("beam",),
     "configs": (),
     "benchmarks": ("bench", "mteb"),
