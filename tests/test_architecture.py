@@ -182,7 +182,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
     ),
     "mcsan_jax.index": (),
-    "mcsan_jax.search": (),
+    "mcsan_jax.search": (
+        *WORDS,
+        "data_pipeline.prepared_data",
+        "mcsan_jax.scoring",
+        "mcsan_jax.retrieval",
+    ),
     "mcsan_jax.report": (
         *WORDS,
         "data_pipeline.inspection.svg_figures",
