@@ -296,7 +296,8 @@ HOMES = {
         "mcsan_jax/retrieval/model_folder.py",
         "mcsan_jax/retrieval/stablehlo.py",
     ),
-    "rich": ("data_pipeline/inspection/",),
+    "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answer_table.py"),
+    "opentimelineio": ("mcsan_jax/search/answer_formats.py",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
 }
 """The only places that import a library."""
