@@ -1,0 +1,85 @@
+"""This module has the routes that search: by text, by a video, for captions; and the results as files."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+
+from mcsan_jax.search.answers import SearchRequest
+from mcsan_jax.search.index_searcher import IndexSearcher
+from mcsan_jax.serve.response_bodies import CaptionList, ExplainedScore, FoundCaption, ServedResult
+from mcsan_jax.serve.routes.route_parameters import (
+    PROBLEMS,
+    Count,
+    Service,
+    Text,
+    Video,
+    Where,
+    known_parameters_only,
+)
+from mcsan_jax.serve.service import known
+
+MOST_EXPLAINED = 10
+
+router = APIRouter(tags=["search"], dependencies=[Depends(known_parameters_only)], responses=PROBLEMS)
+
+
+def _search_request(
+    q: Text,
+    k: Count = 10,
+    where: Where = "",
+    min_probability: Annotated[
+        float | None,
+        Query(
+            ge=0, le=1, description="Answers below are left out; by default the threshold of the calibration."
+        ),
+    ] = None,
+    sort: Annotated[
+        Literal["score", "time"],
+        Query(description="Best first, or by group or video, and within it by the start of the moment."),
+    ] = "score",
+    group_by: Annotated[
+        str, Query(max_length=200, description="Column of the metadata whose equal values stand together.")
+    ] = "",
+) -> SearchRequest:
+    return SearchRequest(q, k, where, min_probability, sort, group_by)
+
+
+Asked = Annotated[SearchRequest, Depends(_search_request)]
+
+
+@router.get("/search")
+async def search(
+    service: Service,
+    asked: Asked,
+    explain: Annotated[
+        bool, Query(description=f"Also why the first {MOST_EXPLAINED} answers have their scores.")
+    ] = False,
+) -> ServedResult:
+    """The moments that a text describes, the best first, with what says why and how sure."""
+    result = await service.search(asked)
+    explained = [answer.video for answer in result.answers[:MOST_EXPLAINED]] if explain else []
+
+    def explain_all(searcher: IndexSearcher) -> dict[str, ExplainedScore]:
+        return {video: ExplainedScore.of(searcher.explain(asked.text, video)) for video in explained}
+
+    explanations = await service.ask(explain_all) if explained else {}
+    return ServedResult.of(result, explanations)
+
+
+@router.get("/similar/{video}")
+async def similar(service: Service, video: Video, k: Count = 10, where: Where = "") -> ServedResult:
+    """Videos that are like a video."""
+    return ServedResult.of(
+        await service.ask(lambda searcher: known(searcher, video).similar(video, k, where))
+    )
+
+
+@router.get("/captions")
+async def captions(
+    service: Service,
+    video: Annotated[str, Query(min_length=1, max_length=4096, description="Id of the video.")],
+    k: Count = 10,
+) -> CaptionList:
+    """Captions of the index that fit a video."""
+    found = await service.ask(lambda searcher: known(searcher, video).captions_for(video, k))
+    return CaptionList(video, tuple(FoundCaption(*one) for one in found))
