@@ -182,7 +182,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
     ),
     "mcsan_jax.index": (),
-    "mcsan_jax.search": (),
+    "mcsan_jax.search": (
+        *WORDS,
+        "data_pipeline.prepared_data",
+        "mcsan_jax.ranking",
+        "mcsan_jax.retrieval",
+        "mcsan_jax.scoring",
+    ),
     "mcsan_jax.report": (
         *WORDS,
         "data_pipeline.inspection.svg_figures",

@@ -123,21 +123,28 @@ def explain_pair(pair: Pair, parameters: ScoringParameters, config: SimilarityCo
     if videos.linear is not None:
         linear = _explain_linear(np.asarray(videos.linear)[0], *pair.linear_tokens, query)
     scores = {name: pair.scores[name] for name in (FUSED, *LEVELS, ATTRIBUTES, LINEAR) if name in pair.scores}
-    shares = _shares([name for name in scores if name != FUSED], pair, parameters, Fusion.as_trained(config))
+    shares = component_shares([name for name in scores if name != FUSED], pair.texts, parameters, config)
     return Explanation(query.caption.text, pair.video, scores, shares, frames, pair.seconds, levels, linear)
 
 
-def _shares(
-    names: Sequence[str], pair: Pair, parameters: ScoringParameters, fusion: Fusion
+def component_shares(
+    names: Sequence[str], text: NormalisedTexts, parameters: ScoringParameters, config: SimilarityConfig
 ) -> dict[str, float]:
-    """Returns how much the fused score, which is linear in the components, grows with each of those named."""
-    weights, present = jax.tree.map(jnp.asarray, parameters), pair.texts.presence()
-    texts = next(iter(present.values())).shape[0]
+    """Returns how much the fused score, which is linear in the components, grows with each of those named.
+
+    Args:
+        names: of components that the text has.
+        text: the encoded text, alone or as the first of a batch.
+        parameters: the weights of the components.
+        config: how components are fused.
+    """
+    weights, present = jax.tree.map(jnp.asarray, parameters), text.presence()
+    texts, fusion = next(iter(present.values())).shape[0], Fusion.as_trained(config)
 
     def share(of: str) -> float:
         # Levels that the text lacks may count as well.
         ones = {name: jnp.full((1, texts), float(name == of)) for name in {*names, *present}}
-        return float(fuse_components(ones, pair.texts, weights, fusion)[0, 0])
+        return float(fuse_components(ones, text, weights, fusion)[0, 0])
 
     return {name: share(name) for name in names}
 
