@@ -253,7 +253,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
         "mcsan_jax.retrieval",
     ),
-    "mcsan_jax.serve": (),
+    "mcsan_jax.serve": WORDS,
     "mcsan_jax.cli": (
         *WORDS,
         "data_pipeline.host",
@@ -298,6 +298,7 @@ HOMES = {
     ),
     "rich": ("data_pipeline/inspection/",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
+    "av": ("mcsan_jax/serve/",),
 }
 """The only places that import a library."""
 
