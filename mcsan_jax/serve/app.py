@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 
 from data_pipeline.errors import InputError, shown
 from mcsan_jax.serve.micro_batches import TooManyWaitingError
 from mcsan_jax.serve.request_guard import RequestGuard
-from mcsan_jax.serve.routes import search_routes, site_routes, video_routes
+from mcsan_jax.serve.routes import picture_routes, search_routes, site_routes, video_routes
 from mcsan_jax.serve.service import NotThereError, SearchService
 
 
@@ -39,15 +38,10 @@ def make_app(service: SearchService, hosts: Collection[str] = ()) -> RequestGuar
         redoc_url=None,
     )
     app.state.service = service
-    for module in (search_routes, video_routes, site_routes):
+    for module in (search_routes, video_routes, picture_routes, site_routes):
         app.include_router(module.router)
     for kind, answer in _ANSWERS.items():
         app.add_exception_handler(kind, answer)
-    # The document need not say that each route also takes HEAD.
-    app.openapi()
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.methods:
-            route.methods.add("HEAD")
     return RequestGuard(app, service.metrics, hosts)
 
 

@@ -64,11 +64,11 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, inner, answer = (
-            time.perf_counter(),
-            {**scope, "path": scope["raw_path"].decode("ascii")},
-            _Answer(send),
-        )
+        began = time.perf_counter()
+        # Routes take GET; of HEAD, the body is left out.
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        inner = {**scope, "method": method, "path": scope["raw_path"].decode("ascii")}
+        answer = _Answer(send, bodiless=scope["method"] == "HEAD")
         try:
             refusal = self._refusal(scope)
             if refusal is None:
@@ -102,12 +102,13 @@ class RequestGuard:
 class _Answer:
     """Sends an answer with the headers of all answers; an error in plain text becomes one in JSON."""
 
-    def __init__(self, send: Send) -> None:
-        self._send, self.status = send, 500
+    def __init__(self, send: Send, bodiless: bool) -> None:
+        self._send, self._bodiless, self.status = send, bodiless, 500
         self._plain_error: Message | None = None
         self._text = b""
 
     async def send(self, message: Message) -> None:
+        """Sends a part of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = dict(message["headers"])
@@ -116,7 +117,7 @@ class _Answer:
                 return
             await self._send({**message, "headers": [*message["headers"], *_HEADERS]})
         elif self._plain_error is None:
-            await self._send(message)
+            await self._send({**message, "body": b""} if self._bodiless else message)
         else:
             self._text += message.get("body", b"")
             if not message.get("more_body", False):
@@ -125,6 +126,7 @@ class _Answer:
                 await self._send_error(self._text.decode("utf-8", "replace"), [*kept, *ranges])
 
     async def refuse(self, status: int, error: str) -> None:
+        """Sends an error in place of an answer."""
         self.status = status
         # The rest of the request is not read.
         await self._send_error(error, [(b"connection", b"close")])
@@ -138,7 +140,7 @@ class _Answer:
             "headers": [*kind, *headers, *_HEADERS],
         }
         await self._send(start)
-        await self._send({"type": "http.response.body", "body": body})
+        await self._send({"type": "http.response.body", "body": b"" if self._bodiless else body})
 
 
 def _name_of(host: str) -> str:

@@ -61,11 +61,11 @@ class CaptionList:
     """Captions for a video, the best first."""
 
     video: str
-    captions: tuple["FoundCaption", ...]
+    captions: tuple["ServedCaption", ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundCaption:
+class ServedCaption:
     """A caption, its score with the video, and the probability that it is right; None without a calibration."""
 
     text: str

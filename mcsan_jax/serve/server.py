@@ -39,7 +39,7 @@ def serve_index(folder: str, host: str, port: int, allowed_hosts: Sequence[str] 
     """
     signal.signal(signal.SIGTERM, _end)
     with _listening(host, port) as listener:
-        service = SearchService(IndexSearcher.open(folder), ServiceMetrics())
+        service = _open(folder)
         config = uvicorn.Config(
             make_app(service, allowed_hosts),
             # Its limit of an address's length is known.
@@ -77,6 +77,11 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: types.FrameType | None) -> None:
         self._service.ending = True
         super().handle_exit(sig, frame)
+
+
+def _open(folder: str) -> SearchService:
+    searcher = IndexSearcher.open(folder)
+    return SearchService(searcher, ServiceMetrics(), searcher.collection.description.fingerprint)
 
 
 def _listening(host: str, port: int) -> socket.socket:

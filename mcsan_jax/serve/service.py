@@ -39,22 +39,28 @@ class SearchService:
         ending: whether the program was told to end.
     """
 
-    def __init__(self, searcher: IndexSearcher, metrics: ServiceMetrics) -> None:
-        """Takes an opened index, which nothing else may use from now on."""
+    def __init__(self, searcher: IndexSearcher, metrics: ServiceMetrics, fingerprint: str) -> None:
+        """Takes an opened index, which nothing else may use from now on.
+
+        Args:
+            searcher: searches the index.
+            metrics: count what the service does.
+            fingerprint: of the model of the index.
+        """
         self.metrics, self.ending = metrics, False
-        self._searcher = searcher
+        self._searcher, self._fingerprint = searcher, fingerprint
         self._batches = MicroBatches(
             self._search_all, before_each=self._refresh, note_size=metrics.note_batch
         )
         self._pictures = concurrent.futures.ThreadPoolExecutor(_PICTURE_THREADS, "pictures")
         self._pictures_waiting = 0
         self._refreshed_at, self._index_problem = time.monotonic(), ""
-        metrics.note_videos(len(searcher))
+        metrics.note_videos(len(searcher.ids))
 
     @property
     def videos(self) -> int:
         """How many videos the index has."""
-        return len(self._searcher)
+        return len(self._searcher.ids)
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Searches, together with others who search at the same time.
@@ -105,9 +111,9 @@ class SearchService:
 
     async def health(self) -> Health:
         """Says how the service is."""
-        videos, model = await self.ask(lambda searcher: (len(searcher), searcher.fingerprint))
+        videos = await self.ask(lambda searcher: len(searcher.ids))
         status = "ending" if self.ending else "ok"
-        return Health(status, videos, model, _versions(), self._index_problem)
+        return Health(status, videos, self._fingerprint, _versions(), self._index_problem)
 
     async def close(self) -> None:
         """Answers what waits, and ends the threads."""
@@ -129,7 +135,7 @@ class SearchService:
             # What was read before is whole, and is served on.
             self._index_problem = str(error)
         self._refreshed_at = time.monotonic()
-        self.metrics.note_videos(len(self._searcher))
+        self.metrics.note_videos(len(self._searcher.ids))
 
 
 def known(searcher: IndexSearcher, video: str) -> IndexSearcher:
@@ -139,7 +145,7 @@ def known(searcher: IndexSearcher, video: str) -> IndexSearcher:
         NotThereError: it has not.
     """
     try:
-        searcher.row_of(video)
+        searcher.collection.row_of(video)
     except InputError as error:
         raise NotThereError(str(error)) from error
     return searcher

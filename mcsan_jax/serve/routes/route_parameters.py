@@ -7,12 +7,12 @@ from urllib.parse import unquote
 from fastapi import Depends, Path, Query, Request
 
 from data_pipeline.errors import InputError, nearest_name, shown
+from mcsan_jax.search.request_checks import MOST_ANSWERS
 from mcsan_jax.serve.response_bodies import Problem
 from mcsan_jax.serve.service import SearchService
 
 LONGEST_TEXT = 10_000
 LONGEST_FILTER = 2_000
-MOST_ANSWERS = 1_000
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Problem, "description": "The request cannot be answered; the body says why."},

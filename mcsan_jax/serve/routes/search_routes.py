@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.response_bodies import CaptionList, ExplainedScore, FoundCaption, ServedResult
+from mcsan_jax.serve.response_bodies import CaptionList, ExplainedScore, ServedCaption, ServedResult
 from mcsan_jax.serve.routes.route_parameters import (
     PROBLEMS,
     Count,
@@ -82,4 +82,10 @@ async def captions(
 ) -> CaptionList:
     """Captions of the index that fit a video."""
     found = await service.ask(lambda searcher: known(searcher, video).captions_for(video, k))
-    return CaptionList(video, tuple(FoundCaption(*one) for one in found))
+    return CaptionList(video, tuple(ServedCaption(*one) for one in found))
+
+
+@router.get("/columns")
+async def columns(service: Service) -> dict[str, str]:
+    """The columns of the metadata, for filters and groups, and their types, such as `string` and `int64`."""
+    return await service.ask(lambda searcher: searcher.columns)
