@@ -1,3 +1,5 @@
+import dataclasses
+import math
 import pathlib
 from collections.abc import Iterator
 
@@ -23,18 +25,23 @@ def index_with_clips(model: Mcsan, folder: pathlib.Path) -> MemoryIndex:
     index = memory_index(model, 12)
     written = render_clips(embedded_clips(12).images, folder, 6.0)
     written["test_00001"].unlink()
-    index.videos = index.videos.__class__(**{**vars(index.videos), "ids": (*index.ids[:-1], ODD)})
+    index.videos = dataclasses.replace(index.videos, ids=(*index.ids[:-1], ODD))
     index.table = index.table.set_column(0, "id", pa.array(index.ids)).set_column(
         1, "clip", pa.array([*map(str, written.values()), None])
     )
+    index.table = index.table.append_column("weight", pa.array([1.5] * 12 + [math.nan]))
     return index
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> SearchService:
+def searcher(tmp_path_factory: pytest.TempPathFactory) -> IndexSearcher:
     model = Mcsan.from_pretrained("demo")
-    index = index_with_clips(model, tmp_path_factory.mktemp("clips"))
-    return SearchService(IndexSearcher(model, index), ServiceMetrics(), "fingerprint")
+    return IndexSearcher(model, index_with_clips(model, tmp_path_factory.mktemp("clips")))
+
+
+@pytest.fixture(scope="session")
+def service(searcher: IndexSearcher) -> SearchService:
+    return SearchService(searcher, ServiceMetrics(), "fingerprint")
 
 
 @pytest.fixture(scope="session")
