@@ -10,9 +10,8 @@ import numpy as np
 from data_pipeline.levels import GLOBAL, NODE_LEVELS
 from data_pipeline.prepared_data import Query
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
-from mcsan_jax.retrieval.explain import component_shares
 from mcsan_jax.retrieval.model import Mcsan
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_shares
 
 _KEPT = 4096
 """Texts whose encodings are kept, some 10 KB each."""
@@ -101,7 +100,9 @@ class QueryEncoder:
         key = frozenset(present)
         if key not in self._shares:
             one = text.take(slice(0, 1), 1, text.capacity_for(slice(0, 1)))
-            self._shares[key] = component_shares(present, one, self._model.scoring_parameters, config)
+            parameters, fusion = self._model.scoring_parameters, Fusion.as_trained(config)
+            shares = component_shares(present, one, parameters, fusion)
+            self._shares[key] = {name: float(of_text[0]) for name, of_text in shares.items()}
         return self._shares[key]
 
 

@@ -17,9 +17,9 @@ from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.answers import QueryGraph, SearchAnswer, SearchRequest, SearchResult
 from mcsan_jax.search.arrangement import arranged
-from mcsan_jax.search.captions import FoundCaption, find_captions
 from mcsan_jax.search.encoded_texts import EncodedText, QueryEncoder, joined
 from mcsan_jax.search.folding import fold_duplicates
+from mcsan_jax.search.found_captions import FoundCaption, find_captions
 from mcsan_jax.search.met_frames import find_moments, frame_relevance, seconds_of
 from mcsan_jax.search.request_checks import check_count, check_request
 from mcsan_jax.search.searched_collection import SearchedCollection

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from data_pipeline.errors import InputError, shown
-from mcsan_jax.serve.micro_batches import TooManyWaitingError
+from mcsan_jax.serve.request_batches import TooManyWaitingError
 from mcsan_jax.serve.request_guard import RequestGuard
 from mcsan_jax.serve.routes import picture_routes, search_routes, site_routes, video_routes
 from mcsan_jax.serve.service import NotThereError, SearchService

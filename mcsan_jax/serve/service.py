@@ -13,7 +13,7 @@ from typing import TypeVar
 from data_pipeline.errors import InputError
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.micro_batches import MicroBatches, TooManyWaitingError
+from mcsan_jax.serve.request_batches import RequestBatches, TooManyWaitingError
 from mcsan_jax.serve.response_bodies import Health
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 
@@ -49,7 +49,7 @@ class SearchService:
         """
         self.metrics, self.ending = metrics, False
         self._searcher, self._fingerprint = searcher, fingerprint
-        self._batches = MicroBatches(
+        self._batches = RequestBatches(
             self._search_all, before_each=self._refresh, note_size=metrics.note_batch
         )
         self._pictures = concurrent.futures.ThreadPoolExecutor(_PICTURE_THREADS, "pictures")

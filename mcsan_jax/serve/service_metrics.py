@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from mcsan_jax.serve.micro_batches import LARGEST_BATCH
+from mcsan_jax.serve.request_batches import LARGEST_BATCH
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _SIZES = [2**exponent for exponent in range(LARGEST_BATCH.bit_length())]

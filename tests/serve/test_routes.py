@@ -1,5 +1,6 @@
 """What the service answers to good requests and to bad ones, through its whole application."""
 
+import csv
 from urllib.parse import quote
 
 import numpy as np
@@ -8,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve import micro_batches
+from mcsan_jax.serve import request_batches
 from mcsan_jax.serve.clips import MOST_IN_STRIP
 from mcsan_jax.serve.service import SearchService
 from tests.serve.conftest import ODD
@@ -83,6 +84,21 @@ def test_similar_videos_captions_and_columns(client: TestClient) -> None:
         "year": "int64",
         "weight": "double",
     }
+
+
+def test_a_result_is_exported(client: TestClient) -> None:
+    asked = {"q": TEXT, "k": 4, "where": 'camera = "north"'}
+    videos = [one["video"] for one in client.get("/search", params=asked).json()["answers"]]
+    exported = {
+        kind: client.get("/export", params={**asked, "format": kind}) for kind in ("json", "csv", "edl")
+    }
+    assert [one["video"] for one in exported["json"].json()["answers"]] == videos
+    lines = list(csv.DictReader(exported["csv"].text.splitlines()))
+    assert [line["video"] for line in lines] == videos
+    assert exported["edl"].text.startswith("TITLE: ") and exported["edl"].text.count("/clip") >= len(videos)
+    for kind, answer in exported.items():
+        assert answer.headers["content-disposition"] == f'attachment; filename="answers.{kind}"'
+    assert "frame rate" in problem(client, f"/export?q={TEXT}&format=edl&frame_rate=7", 400)
 
 
 def test_a_video_with_an_odd_id_is_described(client: TestClient) -> None:
@@ -231,7 +247,7 @@ def test_a_fault_of_the_program_tells_the_client_nothing(
 
 
 def test_too_many_requests_are_turned_away(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(micro_batches, "MOST_WAITING", 0)
+    monkeypatch.setattr(request_batches, "MOST_WAITING", 0)
     assert "ask again later" in problem(client, "/search?q=a", 503)
     assert client.get("/search?q=a").headers["retry-after"] == "1"
 

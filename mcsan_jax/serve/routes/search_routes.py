@@ -1,9 +1,11 @@
 """This module has the routes that search: by text, by a video, for captions; and the results as files."""
 
+import dataclasses
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
+from mcsan_jax.search.answer_formats import as_csv, as_edl, as_json
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.response_bodies import CaptionList, ExplainedScore, ServedCaption, ServedResult
@@ -19,6 +21,8 @@ from mcsan_jax.serve.routes.route_parameters import (
 from mcsan_jax.serve.service import known
 
 MOST_EXPLAINED = 10
+
+_KINDS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "edl": "text/plain; charset=utf-8"}
 
 router = APIRouter(tags=["search"], dependencies=[Depends(known_parameters_only)], responses=PROBLEMS)
 
@@ -83,6 +87,32 @@ async def captions(
     """Captions of the index that fit a video."""
     found = await service.ask(lambda searcher: known(searcher, video).captions_for(video, k))
     return CaptionList(video, tuple(ServedCaption(*one) for one in found))
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _KINDS.values()}}},
+)
+async def export(
+    service: Service,
+    asked: Asked,
+    format: Annotated[
+        Literal["json", "csv", "edl"],
+        Query(description="JSON, a table, or an edit decision list (CMX 3600)."),
+    ] = "json",
+    frame_rate: Annotated[
+        float, Query(gt=0, le=120, description="Of the clips, for the edit decision list.")
+    ] = 25,
+) -> Response:
+    """The result of a search as a file."""
+    result = await service.search(asked)
+    result = dataclasses.replace(result, answers=ServedResult.of(result).answers)
+    forms = {"json": as_json, "csv": as_csv, "edl": lambda found: as_edl(found, frame_rate)}
+    # The first edit decision list loads a library.
+    content = await service.draw(lambda: forms[format](result).encode())
+    name = {"content-disposition": f'attachment; filename="answers.{format}"'}
+    return Response(content, media_type=_KINDS[format], headers=name)
 
 
 @router.get("/columns")

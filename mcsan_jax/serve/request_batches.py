@@ -34,7 +34,7 @@ class _Waiting:
     call: Callable[[], Any] | None = None
 
 
-class MicroBatches(Generic[_Question, _Answer]):
+class RequestBatches(Generic[_Question, _Answer]):
     """Questions become batches, and other calls take turns with them, in the order in which they arrived.
 
     It belongs to the event loop in which it is first used.

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from data_pipeline.errors import InputError
-from mcsan_jax.serve import micro_batches
-from mcsan_jax.serve.micro_batches import LARGEST_BATCH, MicroBatches, TooManyWaitingError
+from mcsan_jax.serve import request_batches
+from mcsan_jax.serve.request_batches import LARGEST_BATCH, RequestBatches, TooManyWaitingError
 
 
 class Answers:
@@ -31,7 +31,7 @@ class Answers:
 
 
 async def asked(
-    batches: MicroBatches[int, int], answers: Answers, first: int, others: Sequence[int]
+    batches: RequestBatches[int, int], answers: Answers, first: int, others: Sequence[int]
 ) -> list[object]:
     """Asks one question, the others while it is computed, and then lets all be computed."""
     tasks = [asyncio.create_task(batches.ask(first))]
@@ -46,7 +46,7 @@ async def asked(
 
 def test_who_comes_while_a_batch_is_computed_is_in_the_next() -> None:
     answers, sizes = Answers(), list[int]()
-    batches = MicroBatches(answers, note_size=sizes.append)
+    batches = RequestBatches(answers, note_size=sizes.append)
     others = range(100, 100 + LARGEST_BATCH + 5)
     assert asyncio.run(asked(batches, answers, 0, others)) == [2 * one for one in (0, *others)]
     assert sizes == list(map(len, answers.batches)) == [1, LARGEST_BATCH, 5]
@@ -55,19 +55,19 @@ def test_who_comes_while_a_batch_is_computed_is_in_the_next() -> None:
 
 def test_a_refused_question_takes_no_other_with_it() -> None:
     answers = Answers()
-    found = asyncio.run(asked(MicroBatches(answers), answers, 0, [1, 2, 13, 4, 5]))
+    found = asyncio.run(asked(RequestBatches(answers), answers, 0, [1, 2, 13, 4, 5]))
     assert [str(one) for one in found] == ["0", "2", "4", "13 is refused", "8", "10"]
 
 
 def test_a_fault_of_the_program_reaches_all_who_asked() -> None:
     answers = Answers()
-    found = asyncio.run(asked(MicroBatches(answers), answers, 0, [1, 666]))
+    found = asyncio.run(asked(RequestBatches(answers), answers, 0, [1, 666]))
     assert [type(one) for one in found] == [int, LookupError, LookupError]
 
 
 def test_calls_are_made_in_the_same_thread_and_questions_of_a_batch_first() -> None:
     answers, order = Answers(), list[str]()
-    batches = MicroBatches(answers, before_each=lambda: order.append("before"))
+    batches = RequestBatches(answers, before_each=lambda: order.append("before"))
 
     def call(name: str) -> Callable[[], int]:
         def noted() -> int:
@@ -101,7 +101,7 @@ def test_a_failed_look_at_the_index_reaches_who_asked_and_the_next_is_answered()
             raise LookupError("once")
 
     async def run() -> int:
-        batches = MicroBatches(answers, before_each=before)
+        batches = RequestBatches(answers, before_each=before)
         with pytest.raises(LookupError, match="once"):
             await batches.ask(1)
         return await batches.ask(2)
@@ -111,7 +111,7 @@ def test_a_failed_look_at_the_index_reaches_who_asked_and_the_next_is_answered()
 
 def test_who_gave_up_is_not_computed() -> None:
     answers = Answers()
-    batches = MicroBatches(answers)
+    batches = RequestBatches(answers)
 
     async def run() -> None:
         first = asyncio.create_task(batches.ask(0))
@@ -128,15 +128,15 @@ def test_who_gave_up_is_not_computed() -> None:
 
 
 def test_one_too_many_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(micro_batches, "MOST_WAITING", 2)
+    monkeypatch.setattr(request_batches, "MOST_WAITING", 2)
     answers = Answers()
-    found = asyncio.run(asked(MicroBatches(answers), answers, 0, [1, 2, 3]))
+    found = asyncio.run(asked(RequestBatches(answers), answers, 0, [1, 2, 3]))
     assert found[:3] == [0, 2, 4] and isinstance(found[3], TooManyWaitingError)
 
 
 def test_the_end_waits_for_what_was_asked() -> None:
     answers = Answers()
-    batches = MicroBatches(answers)
+    batches = RequestBatches(answers)
 
     async def run() -> list[int]:
         tasks = [asyncio.create_task(batches.ask(one)) for one in range(3)]
