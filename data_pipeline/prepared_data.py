@@ -72,7 +72,8 @@ def embedded_clips(count: int | None = None, split: str = "test") -> "EmbeddedCl
 
     Returns:
         ``features`` by stream (``pixels`` [frames, dim] and ``grid`` [frames, regions, dim]), ``captions`` and
-        ``images`` ([frames, rows, columns, red-green-blue], uint8), each by the id of the clip.
+        ``images`` ([frames, rows, columns, red-green-blue], uint8), each by the id of the clip, and
+        ``frames_per_second``.
 
     Raises:
         InputError: the split is unknown, or does not have so many clips.

@@ -254,7 +254,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
         "mcsan_jax.retrieval",
     ),
-    "mcsan_jax.serve": (),
+    "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
     "mcsan_jax.cli": (
         *WORDS,
         "data_pipeline.host",
@@ -300,6 +300,10 @@ HOMES = {
     "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answering/answer_table.py"),
     "opentimelineio": ("mcsan_jax/search/answer_formats.py",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
+    "av": ("mcsan_jax/serve/",),
+    "fastapi": ("mcsan_jax/serve/app.py", "mcsan_jax/serve/routes/"),
+    "uvicorn": ("mcsan_jax/serve/server.py",),
+    "prometheus_client": ("mcsan_jax/serve/service_metrics.py",),
 }
 """The only places that import a library."""
 
