@@ -12,6 +12,7 @@ import jax
 
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
+from mcsan_jax.calibration.calibration import Calibration, read_calibration
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.encodings import ScoringParameters
@@ -50,6 +51,7 @@ class Mcsan:
         encoders: the compiled encoders.
         licence: terms of the annotations that it was trained on; empty where unknown.
         card: text of the model card; empty where there is none.
+        calibration: turns scores into probabilities; None where none was fitted.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Mcsan:
         licence: str = "",
         card: str = "",
         published: EncoderReference | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Puts a model together; `from_pretrained` opens one.
 
@@ -77,10 +80,11 @@ class Mcsan:
             licence: terms of the annotations that it was trained on.
             card: text of the model card.
             published: the published text encoder, where the model was opened from its own folder.
+            calibration: of its scores.
         """
         self.config, self.manifest, self.step, self.licence, self.card = config, manifest, step, licence, card
         self.variables, self.encoders, self._texts_from = variables, encoders, texts_from
-        self._published = published
+        self._published, self.calibration = published, calibration
 
     @classmethod
     def from_pretrained(
@@ -115,6 +119,7 @@ class Mcsan:
             licence=opened.description.licence,
             card=opened.card,
             published=opened.description.encoder,
+            calibration=opened.calibration,
         )
 
     @classmethod
@@ -129,6 +134,7 @@ class Mcsan:
             encoders=experiment.encoders,
             step=run.step,
             licence=run.licence,
+            calibration=read_calibration(run.folder.folder, run.step),
         )
 
     def save_pretrained(
@@ -156,6 +162,7 @@ class Mcsan:
             encoder=self._published,
             include_encoder=include_encoder,
             dtype=dtype,
+            calibration=self.calibration,
         )
 
     def push_to_hub(
@@ -225,7 +232,6 @@ class Mcsan:
         given = as_texts(texts)
         queries = self.parser.parse(given)
         size = self._rows(batch_size)
-
         starts = range(0, len(queries), size)
 
         def encoded() -> Iterator[tuple[int, Any]]:
