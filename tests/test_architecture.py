@@ -185,6 +185,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.search": (
         *WORDS,
         "data_pipeline.prepared_data",
+        "mcsan_jax.encodings",
         "mcsan_jax.ranking",
         "mcsan_jax.retrieval",
         "mcsan_jax.scoring",
@@ -303,7 +304,7 @@ HOMES = {
         "mcsan_jax/retrieval/model_folder.py",
         "mcsan_jax/retrieval/stablehlo.py",
     ),
-    "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answer_table.py"),
+    "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answering/answer_table.py"),
     "opentimelineio": ("mcsan_jax/search/answer_formats.py",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
     "av": ("mcsan_jax/serve/",),
