@@ -182,7 +182,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
     ),
     "mcsan_jax.index": (),
-    "mcsan_jax.search": (),
+    "mcsan_jax.search": (
+        *WORDS,
+        "data_pipeline.prepared_data",
+        "mcsan_jax.ranking",
+        "mcsan_jax.retrieval",
+        "mcsan_jax.scoring",
+    ),
     "mcsan_jax.report": (
         *WORDS,
         "data_pipeline.inspection.svg_figures",
@@ -247,7 +253,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
         "mcsan_jax.retrieval",
     ),
-    "mcsan_jax.serve": WORDS,
+    "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
     "mcsan_jax.cli": (
         *WORDS,
         "data_pipeline.host",
@@ -290,9 +296,13 @@ HOMES = {
         "mcsan_jax/retrieval/model_folder.py",
         "mcsan_jax/retrieval/stablehlo.py",
     ),
-    "rich": ("data_pipeline/inspection/",),
+    "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answer_table.py"),
+    "opentimelineio": ("mcsan_jax/search/answer_formats.py",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
     "av": ("mcsan_jax/serve/",),
+    "fastapi": ("mcsan_jax/serve/app.py", "mcsan_jax/serve/routes/"),
+    "uvicorn": ("mcsan_jax/serve/server.py",),
+    "prometheus_client": ("mcsan_jax/serve/service_metrics.py",),
 }
 """The only places that import a library."""
 
