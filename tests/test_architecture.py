@@ -265,6 +265,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.retrieval",
     ),
     "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
+    "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
     "mcsan_jax.cli": (
         *WORDS,
         "data_pipeline.host",
@@ -277,6 +278,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.main",
         "mcsan_jax.export_run",
         "mcsan_jax.retrieval",
+        "mcsan_jax.serve_verb",
     ),
     "launch": (),
 }
@@ -298,7 +300,12 @@ HOMES = {
     "matplotlib": ("data_pipeline/inspection/", "mcsan_jax/report/"),
     "jinja2": ("data_pipeline/inspection/", "mcsan_jax/report/"),
     "pyarrow": ("mcsan_jax/evaluation/query_table.py",),
-    "typer": ("mcsan_jax/cli.py", "mcsan_jax/index_verbs.py", "mcsan_jax/search_verbs.py"),
+    "typer": (
+        "mcsan_jax/cli.py",
+        "mcsan_jax/index_verbs.py",
+        "mcsan_jax/search_verbs.py",
+        "mcsan_jax/serve_verb.py",
+    ),
     "pydantic": (
         "data_pipeline/host/typed_values.py",
         "data_pipeline/manifest.py",
