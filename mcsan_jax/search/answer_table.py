@@ -71,7 +71,9 @@ def print_captions(console: Console, captions: Sequence[FoundCaption]) -> None:
 
 
 def _no_good_match(result: SearchResult) -> str:
-    least = "" if result.threshold is None else f": none is right with a probability of {result.threshold:.0%}"
+    least = (
+        "" if result.threshold is None else f": none is right with a probability of {result.threshold:.0%}"
+    )
     return f"No good match for {result.query!r} among {result.searched:,} videos{least}."
 
 
