@@ -181,20 +181,16 @@ def normalised_videos(arrays: Mapping[str, jax.Array]) -> NormalisedVideos:
             with ``directions``, ``lengths`` and ``gram``, and ``scales`` where the directions are whole numbers.
     """
     wide = {name: array.astype(jnp.float32) for name, array in arrays.items()}
-    groups: dict[str, dict[str, Any]] = {"frames": {}, "attributes": {}}
-    for name, array in wide.items():
-        group, _, level = name.partition("/")
-        if level:
-            groups[group][level] = array
     frames = {}
-    for level in dict.fromkeys(name.partition("/")[0] for name in groups["frames"]):
-        directions, lengths, gram, scales = (
-            groups["frames"].get(f"{level}/{array}") for array in ("directions", "lengths", "gram", "scales")
-        )
-        frames[level] = FrameSet(
-            directions if scales is None else directions * scales[..., None], lengths, gram
-        )
-    return NormalisedVideos(wide.get("pooled"), frames, groups["attributes"], wide.get("linear"))
+    for level in dict.fromkeys(name.split("/")[1] for name in arrays if name.startswith("frames/")):
+        own = {name: wide[f"frames/{level}/{name}"] for name in ("directions", "lengths", "gram")}
+        if (scales := wide.get(f"frames/{level}/scales")) is not None:
+            own["directions"] = own["directions"] * scales[..., None]
+        frames[level] = FrameSet(**own)
+    attributes = {
+        name.removeprefix("attributes/"): wide[name] for name in wide if name.startswith("attributes/")
+    }
+    return NormalisedVideos(wide.get("pooled"), frames, attributes, wide.get("linear"))
 
 
 @functools.cache
