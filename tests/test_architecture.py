@@ -313,7 +313,7 @@ HOMES = {
     "typer": (
         "mcsan_jax/cli.py",
         "mcsan_jax/index_verbs.py",
-        "mcsan_jax/search_verbs.py",
+        "mcsan_jax/search_verb.py",
         "mcsan_jax/serve_verb.py",
     ),
     "pydantic": (
