@@ -176,7 +176,7 @@ def _read_texts(path: pathlib.Path) -> list[str]:
 
 
 def _checked_index(folder: pathlib.Path, options: SearchOptions, faults: Faults) -> VideoIndex:
-    """Opens an index, and ends the program where there are faults: of the options, of the index, or of both together."""
+    """Opens an index, and ends the program where there are faults of the options, of the index, or of both."""
     try:
         index = VideoIndex.open(folder)
     except InputError as error:
