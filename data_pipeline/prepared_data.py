@@ -12,6 +12,7 @@ from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.graphs.attributes import open_attributes
+from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
@@ -35,6 +36,7 @@ __all__ = [
     "TrainBatches",
     "WordVectors",
     "embedded_clips",
+    "ends_noun_phrase",
     "find_pretrained",
     "make_embedded_data",
     "open_attributes",
@@ -70,7 +72,8 @@ def embedded_clips(count: int | None = None, split: str = "test") -> "EmbeddedCl
 
     Returns:
         ``features`` by stream (``pixels`` [frames, dim] and ``grid`` [frames, regions, dim]), ``captions`` and
-        ``images`` ([frames, rows, columns, red-green-blue], uint8), each by the id of the clip.
+        ``images`` ([frames, rows, columns, red-green-blue], uint8), each by the id of the clip, and
+        ``frames_per_second``.
 
     Raises:
         InputError: the split is unknown, or does not have so many clips.

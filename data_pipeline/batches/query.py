@@ -29,12 +29,14 @@ class Query:
     Attributes:
         caption: the text in numbers.
         phrases: by node level, the words of each node that has a slot in the batch, in the order of the slots.
+        edges: the relationships in the same order: the words of the source, the role, the words of the target.
         words: the words of the text, as white space divides it.
         word_of_token: for each token that has a slot in the batch, the index of its word.
     """
 
     caption: EncodedCaption
     phrases: dict[str, list[str]]
+    edges: list[tuple[str, str, str]]
     words: list[str]
     word_of_token: Int[np.ndarray, " w"]
 
@@ -82,7 +84,7 @@ class QueryParser:
                     f"text {number} of {len(texts)} is {texts[number - 1]!r}: there is nothing to search for; give a "
                     "sentence such as 'a man plays a guitar'"
                 )
-        return [Query(caption, self._phrases(caption), *self._words(caption.text)) for caption in captions]
+        return [Query(caption, *self._phrases(caption), *self._words(caption.text)) for caption in captions]
 
     def batch(self, queries: Sequence[Query], rows: int) -> TextBatch:
         """Returns the queries as a batch of `rows` rows; the rows beyond the queries are padding."""
@@ -92,19 +94,21 @@ class QueryParser:
         groups = _groups([caption.text for caption in captions])
         return lay_out(flatten_captions(captions), groups, chosen, self._limits, self._attribute_sizes)
 
-    def _phrases(self, caption: EncodedCaption) -> dict[str, list[str]]:
+    def _phrases(self, caption: EncodedCaption) -> tuple[dict[str, list[str]], list[tuple[str, str, str]]]:
         places = place_graphs(flatten_captions([caption]), np.zeros(1, np.int32), self._limits)
         phrases = phrase_graph(caption, self._tokenizer, self._roles).phrases
         actions, entities = np.split(places.nodes[0], [self._limits.max_actions])
         real_actions, real_entities = np.split(places.node_mask[0], [self._limits.max_actions])
-        edges = [caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]]]
-        return {
+        edges = [
+            (phrases[source], self._roles[role], phrases[target])
+            for source, target, role in (caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]])
+        ]
+        by_level = {
             ENTITY: [phrases[node] for node in entities[real_entities]],
             ACTION: [phrases[node] for node in actions[real_actions]],
-            RELATIONSHIP: [
-                f"{phrases[source]} –{self._roles[role]}→ {phrases[target]}" for source, target, role in edges
-            ],
+            RELATIONSHIP: [f"{source} –{role}→ {target}" for source, role, target in edges],
         }
+        return by_level, edges
 
     def _words(self, text: str) -> tuple[list[str], np.ndarray]:
         words = list(re.finditer(r"\S+", text))

@@ -8,6 +8,7 @@ parsed a second time in that form.
 import itertools
 from collections.abc import Collection, Sequence
 
+from data_pipeline.graphs.graph import PREPOSITIONS
 from data_pipeline.graphs.words import (
     BASE_FORMS,
     GERUND_NOUNS,
@@ -33,6 +34,10 @@ _NOUN_LIKE = frozenset({"NOUN", "PROPN", "PRON"})
 _PHRASE_STARTS = frozenset({"DT", "PRP", "PRP$"})
 _AFTER_VERB = frozenset({"ADP", "DET", "ADV", "PRON", "PART"})
 _JOINING = frozenset({"CCONJ", "PUNCT", "ADV"})
+_FIRST_AFTER_PHRASE = (frozenset(PREPOSITIONS) - {"of"}) | word_set(
+    "who whom whose which that while when where because as is are was were be has have had does do did can could will "
+    "would must should may might to"
+)
 _FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
 _RELATIVE_TAGS = frozenset({"WP", "WDT"})
 _COLORS = word_set("black white red blue green yellow pink purple orange brown gray grey")
@@ -75,6 +80,23 @@ def misread_verbs(words: Sequence[Word]) -> dict[int, list[str]]:
                 found[index] = replacement
                 verbs.append(index)
     return found
+
+
+def ends_noun_phrase(word: str, before: Sequence[str]) -> bool:
+    """Returns whether a noun phrase most likely ends before a word, judged by the words alone, without a parse.
+
+    Prepositions other than "of", relative and finite words, and known verb forms end it; a form that is often a noun
+    ("hands") does so after a singular alone ("a man hands").
+
+    Args:
+        word: in lower case.
+        before: the words of the phrase so far, in lower case.
+    """
+    if word in _FIRST_AFTER_PHRASE or word in VERBS_ONLY:
+        return True
+    if word in OFTEN_NOUNS:
+        return bool(before) and before[0] in _SINGULAR_STARTS
+    return word in GERUND_OF_THIRD_PERSON or (word in _GERUNDS and word not in GERUND_NOUNS)
 
 
 def _is_seen_as_verb(word: Word) -> bool:

@@ -22,6 +22,9 @@ SPLITS = {"train": 3000, "val": 300, "test": 500}
 
 CAPTIONS_PER_CLIP = 5
 
+FRAMES_PER_SECOND = 4.0
+"""A clip is played so fast: slowly enough to see each of its few frames."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
@@ -52,11 +55,13 @@ class EmbeddedClips:
         features: of the stream "pixels" [f, 192] and of the stream "grid" [f, k, 50], by the name of the stream.
         captions: the true captions.
         images: the frames as pictures, red-green-blue, [f, row, column, 3].
+        frames_per_second: frame i is on the screen from second i / frames_per_second on.
     """
 
     features: dict[str, dict[str, Float16[np.ndarray, "f ..."]]]
     captions: dict[str, tuple[str, ...]]
     images: dict[str, UInt8[np.ndarray, "f row column 3"]]
+    frames_per_second: float = FRAMES_PER_SECOND
 
 
 def embedded_clips(count: int | None = None, split: str = TEST) -> EmbeddedClips:

@@ -1,10 +1,8 @@
 """This module explains a score: which phrase of a text met which frame of a video, and what each word adds."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -13,7 +11,7 @@ from data_pipeline.prepared_data import Query
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, frame_weights
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR, Fusion, fuse_components
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR, Fusion, component_shares
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
 from mcsan_jax.scoring.vectors import product
 
@@ -123,23 +121,15 @@ def explain_pair(pair: Pair, parameters: ScoringParameters, config: SimilarityCo
     if videos.linear is not None:
         linear = _explain_linear(np.asarray(videos.linear)[0], *pair.linear_tokens, query)
     scores = {name: pair.scores[name] for name in (FUSED, *LEVELS, ATTRIBUTES, LINEAR) if name in pair.scores}
-    shares = _shares([name for name in scores if name != FUSED], pair, parameters, Fusion.as_trained(config))
+    names = [name for name in scores if name != FUSED]
+    # The text is the first of a batch.
+    shares = {
+        name: float(of_texts[0])
+        for name, of_texts in component_shares(
+            names, pair.texts, parameters, Fusion.as_trained(config)
+        ).items()
+    }
     return Explanation(query.caption.text, pair.video, scores, shares, frames, pair.seconds, levels, linear)
-
-
-def _shares(
-    names: Sequence[str], pair: Pair, parameters: ScoringParameters, fusion: Fusion
-) -> dict[str, float]:
-    """Returns how much the fused score, which is linear in the components, grows with each of those named."""
-    weights, present = jax.tree.map(jnp.asarray, parameters), pair.texts.presence()
-    texts = next(iter(present.values())).shape[0]
-
-    def share(of: str) -> float:
-        # Levels that the text lacks may count as well.
-        ones = {name: jnp.full((1, texts), float(name == of)) for name in {*names, *present}}
-        return float(fuse_components(ones, pair.texts, weights, fusion)[0, 0])
-
-    return {name: share(name) for name in names}
 
 
 def _explain_linear(

@@ -1,7 +1,7 @@
 """This module scores every video and caption by each level alone, by their attributes, and by all of these fused."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -139,3 +139,25 @@ def fuse_components(
     if LINEAR in kept and parameters.linear_share is not None:
         fused = (1.0 - parameters.linear_share) * fused + parameters.linear_share * kept[LINEAR]
     return fused
+
+
+def component_shares(
+    names: Sequence[str], texts: NormalisedTexts, parameters: ScoringParameters, fusion: Fusion
+) -> dict[str, Float[Array, " t"]]:
+    """Returns how much the fused score of each text, which is linear in the components, grows with each of them.
+
+    Args:
+        names: the components, without the fused score.
+        texts: which levels they have decides.
+        parameters: level weights and the share of the linear branch.
+        fusion: how the components are fused.
+    """
+    present = texts.presence()
+    count = next(iter(present.values())).shape[0]
+    weights = jax.tree.map(jnp.asarray, parameters)
+    # Levels that are not asked for may count as well.
+    ones = {
+        name: jnp.broadcast_to(jnp.array([float(one == name) for one in names])[:, None], (len(names), count))
+        for name in {*names, *present}
+    }
+    return dict(zip(names, fuse_components(ones, texts, weights, fusion), strict=True))

@@ -1,0 +1,91 @@
+"""This module refuses requests that cannot be answered, with all that is wrong with one in one message."""
+
+import math
+from collections.abc import Collection
+
+from data_pipeline.errors import Faults, InputError, nearest_name, shown
+from mcsan_jax.search.answers import SearchRequest
+from mcsan_jax.search.query_language import parse_query
+from mcsan_jax.search.searched_collection import SearchedCollection
+
+MOST_ANSWERS = 1000
+"""Answers to one request at most."""
+
+SORTS = ("score", "time")
+"""The orders in which answers can stand."""
+
+
+def check_request(request: SearchRequest, collection: SearchedCollection) -> None:
+    """Refuses a request that cannot be answered, before anything is computed for it.
+
+    Args:
+        request: the request.
+        collection: that it searches.
+
+    Raises:
+        InputError: names each field that is wrong.
+    """
+    faults = Faults()
+    for check in (
+        lambda: parse_query(request.text),
+        lambda: check_count(request.k),
+        lambda: check_probability(request.min_probability),
+        lambda: check_sort(request.sort),
+        lambda: check_column(request.group_by, columns_of(collection)),
+        lambda: collection.matching(request.where) if request.where else None,
+    ):
+        with faults.gathered():
+            check()
+    if request.candidates < 1:
+        faults.add(f"candidates: expected at least 1, found {request.candidates}")
+    faults.check()
+
+
+def columns_of(collection: SearchedCollection) -> dict[str, str]:
+    """Returns the columns of the metadata and their types, such as ``string`` and ``int64``."""
+    return {
+        field.name: str(field.type) for field in collection.table.schema if field.name not in ("id", "clip")
+    }
+
+
+def check_count(k: int) -> None:
+    """Refuses a number of answers that is below one, or more than anyone looks at.
+
+    Raises:
+        InputError: it is.
+    """
+    if not isinstance(k, int) or not 1 <= k <= MOST_ANSWERS:
+        raise InputError(f"k, the number of answers: expected from 1 to {MOST_ANSWERS:,}, found {shown(k)}")
+
+
+def check_probability(probability: float | None) -> None:
+    """Refuses what is no probability.
+
+    Raises:
+        InputError: it is none.
+    """
+    if probability is not None and not (math.isfinite(probability) and 0 <= probability <= 1):
+        raise InputError(f"min_probability: expected a number from 0 to 1, found {probability}")
+
+
+def check_sort(sort: str) -> None:
+    """Refuses an unknown order.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    if sort not in SORTS:
+        raise InputError(f"sort: expected {' or '.join(SORTS)}, found {shown(sort)}")
+
+
+def check_column(column: str, columns: Collection[str]) -> None:
+    """Refuses a column to group by that the metadata lacks; an empty name stands for no groups.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    if column and column not in columns:
+        known = f"it has {', '.join(columns)}" if columns else "it has none beside id and clip"
+        raise InputError(
+            f"group_by: no column {shown(column)} in the index; {nearest_name(column, columns)}{known}"
+        )

@@ -1,0 +1,60 @@
+"""This module has the pictures that are made of a clip: a poster, a strip of frames, and a cut."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from mcsan_jax.serve import clips
+from mcsan_jax.serve.routes.route_parameters import PROBLEMS, Service, Video, known_parameters_only
+from mcsan_jax.serve.service import SearchService
+
+_FOR_AN_HOUR = {"cache-control": "private, max-age=3600"}
+
+router = APIRouter(
+    prefix="/videos/{video}",
+    tags=["videos"],
+    dependencies=[Depends(known_parameters_only)],
+    responses=PROBLEMS,
+)
+
+Seconds = Annotated[float, Query(ge=0, le=1e6, description="In seconds from the beginning of the clip.")]
+
+
+def _sent_as(kind: str) -> dict[str, Any]:
+    return {
+        "response_class": Response,
+        "responses": {200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}}}}},
+    }
+
+
+@router.get("/poster.jpg", **_sent_as("image/jpeg"))
+async def poster(service: Service, video: Video, at: Seconds | None = None) -> Response:
+    """A frame of the clip: that at a time, or one that shows something."""
+    return await _picture(service, video, lambda file: clips.poster(file, at))
+
+
+@router.get("/strip.jpg", **_sent_as("image/jpeg"))
+async def strip(
+    service: Service,
+    video: Video,
+    count: Annotated[int, Query(ge=1, le=clips.MOST_IN_STRIP, description="How many frames.")] = 12,
+) -> Response:
+    """Frames of the clip at equal distances, side by side."""
+    return await _picture(service, video, lambda file: clips.film_strip(file, count))
+
+
+@router.get("/cut.mp4", **_sent_as("video/mp4"))
+async def cut(service: Service, video: Video, start: Seconds, end: Seconds) -> Response:
+    """A part of the clip as a file of its own, at most 600 seconds long."""
+    file = await service.clip(video)
+    content = await service.draw(lambda: clips.cut(file, start, end))
+    name = {"content-disposition": 'attachment; filename="cut.mp4"'}
+    return Response(content, media_type="video/mp4", headers=name)
+
+
+async def _picture(service: SearchService, video: str, draw: Callable[[pathlib.Path], bytes]) -> Response:
+    file = await service.clip(video)
+    content = await service.draw(lambda: draw(file))
+    return Response(content, media_type="image/jpeg", headers=_FOR_AN_HOUR)

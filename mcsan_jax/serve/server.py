@@ -1,0 +1,100 @@
+"""This module runs the service: it opens the index, takes a port, and ends when it is told to."""
+
+import pathlib
+import signal
+import socket
+import sys
+import types
+from collections.abc import Sequence
+from typing import NoReturn
+
+import uvicorn
+
+from data_pipeline.errors import InputError
+from mcsan_jax.search.index_searcher import IndexSearcher
+from mcsan_jax.serve.app import make_app
+from mcsan_jax.serve.request_guard import LONGEST_PATH, LONGEST_QUERY, is_local
+from mcsan_jax.serve.service import SearchService
+from mcsan_jax.serve.service_metrics import ServiceMetrics
+
+_HEADER_BYTES = 16 * 1024
+_IDLE_SECONDS = 30
+_ENDING_SECONDS = 30
+"""What is in flight longer than this after the signal to end is given up."""
+_BACKLOG = 2048
+
+
+def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
+    """Serves an index until the program is told to end: by SIGTERM, with status 0, or by Ctrl-C.
+
+    What is in flight then is answered first.
+
+    Args:
+        folder: of the index.
+        host: address of the network interface to listen at.
+        port: to listen at; 0 takes a free one.
+        allowed_hosts: names beside this machine's own under which the service may be asked for.
+
+    Raises:
+        InputError: there is no such index, or the port is taken.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    with _listening(host, port) as listener:
+        service = _open(folder)
+        config = uvicorn.Config(
+            make_app(service, allowed_hosts),
+            # Its limit of an address's length is known.
+            http="h11",
+            h11_max_incomplete_event_size=LONGEST_PATH + LONGEST_QUERY + _HEADER_BYTES,
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=_ENDING_SECONDS,
+        )
+        address = f"[{host}]" if ":" in host else host
+        if not is_local(host):
+            print(
+                f"warning: whoever reaches {address} may search and see this index; there is no authentication",
+                file=sys.stderr,
+            )
+        count = f"{service.videos:,} video{'' if service.videos == 1 else 's'}"
+        print(
+            f"{count} of {folder} at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)",
+            flush=True,
+        )
+        _Server(config, service).run([listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells the service when it is told to end."""
+
+    def __init__(self, config: uvicorn.Config, service: SearchService) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: types.FrameType | None) -> None:
+        self._service.ending = True
+        super().handle_exit(sig, frame)
+
+
+def _open(folder: pathlib.Path) -> SearchService:
+    searcher = IndexSearcher.open(folder)
+    return SearchService(searcher, ServiceMetrics(), searcher.collection.description.fingerprint)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"--host={host} --port={port}: {error}; name another port, or --port=0 for a free one"
+        ) from error
+
+
+def _end(number: int, frame: types.FrameType | None) -> NoReturn:
+    """Ends the program; the server answers what is in flight before this is called."""
+    sys.exit(0)

@@ -1,0 +1,183 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from data_pipeline.errors import InputError
+from mcsan_jax.search.answers import SearchRequest
+from mcsan_jax.search.index_searcher import IndexSearcher
+
+PUSH = "a red ball pushes the blue box"
+TEXTS = (PUSH, "something red", "the white block shoves the small purple triangle", "a circle jumps")
+
+
+def test_answers_are_those_of_the_model(demo_searcher: IndexSearcher) -> None:
+    model, videos = demo_searcher.model, demo_searcher.collection.embeddings(range(len(demo_searcher.ids)))
+    for text in TEXTS:
+        scores = np.asarray(model.similarity(model.encode_query(text), videos))[0]
+        result = demo_searcher.search(SearchRequest(text, k=7))
+        best = [one for one in np.argsort(-scores, kind="stable").tolist() if videos.ids[one] != "again"][:7]
+        assert [answer.video for answer in result.answers] == [videos.ids[one] for one in best]
+        np.testing.assert_allclose([answer.score for answer in result.answers], scores[best], atol=1e-5)
+        assert [answer.rank for answer in result.answers] == list(range(1, 8))
+        assert (result.searched, result.scored) == (61, 61)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_the_components_add_is_the_score(demo_searcher: IndexSearcher, text: str) -> None:
+    for answer in demo_searcher.search(SearchRequest(text, k=20)).answers:
+        assert sum(answer.contributions.values()) == pytest.approx(answer.score, abs=1e-5)
+        assert next(iter(answer.contributions)) == "global" and list(answer.contributions)[-1] == "linear"
+        assert set(answer.level_scores) == set(answer.contributions)
+
+
+def test_a_result_does_not_depend_on_other_requests(demo_searcher: IndexSearcher) -> None:
+    requests = [SearchRequest(text, k=5) for text in TEXTS]
+    requests.append(SearchRequest(PUSH, k=3, where='camera = "north"', sort="time"))
+    alone = [
+        IndexSearcher(demo_searcher.model, demo_searcher.collection).search(request) for request in requests
+    ]
+    for one, other in zip(alone, demo_searcher.search_many(requests), strict=True):
+        assert (one.query, one.notes, one.graph) == (other.query, other.notes, other.graph)
+        for answer, its in zip(one.answers, other.answers, strict=True):
+            assert (answer.rank, answer.video, answer.duplicates) == (its.rank, its.video, its.duplicates)
+            assert answer.score == pytest.approx(its.score, abs=1e-6)
+            assert answer.contributions == pytest.approx(its.contributions, abs=1e-6)
+            assert answer.relevance == pytest.approx(its.relevance, abs=1e-6)
+
+
+def test_frames_and_the_graph_are_told(demo_searcher: IndexSearcher) -> None:
+    result = demo_searcher.search(SearchRequest(PUSH, k=1))
+    [answer] = result.answers
+    [moment] = answer.moments
+    assert len(answer.relevance) == len(answer.seconds) == 12
+    assert moment.text == PUSH
+    assert max(answer.relevance) == max(answer.relevance[moment.first : moment.last + 1])
+    assert moment.start <= answer.seconds[moment.first] <= answer.seconds[moment.last] <= moment.end
+    assert result.graph.nodes == {"entity": ("red ball", "blue box"), "action": ("pushes",)}
+    assert ("pushes", "agent", "red ball") in result.graph.edges
+
+
+def test_near_duplicates_are_folded_into_the_better_answer(demo_searcher: IndexSearcher) -> None:
+    last = demo_searcher.ids[59]
+    caption = demo_searcher.metadata_of(last)["caption"]
+    answers = demo_searcher.search(SearchRequest(caption, k=60)).answers
+    folded = {answer.video: answer.duplicates for answer in answers if answer.duplicates}
+    assert folded == {last: ("again",)}
+    assert len(answers) == 60
+
+
+def test_the_filter_decides_what_is_searched(demo_searcher: IndexSearcher) -> None:
+    result = demo_searcher.search(SearchRequest(PUSH, k=5, where='camera = "north"'))
+    assert result.searched == 20
+    assert {answer.metadata["camera"] for answer in result.answers} == {"north"}
+    nothing = demo_searcher.search(SearchRequest(PUSH, where='camera = "west"'))
+    assert not nothing.answers and not nothing.no_good_match and "no video passes the filter" in nothing.notes
+
+
+def test_answers_stand_in_groups_and_by_time(demo_searcher: IndexSearcher) -> None:
+    by_score = demo_searcher.search(SearchRequest(PUSH, k=12)).answers
+    grouped = demo_searcher.search(SearchRequest(PUSH, k=12, group_by="camera")).answers
+    order = list(dict.fromkeys(answer.metadata["camera"] for answer in by_score))
+    expected = [answer for camera in order for answer in by_score if answer.metadata["camera"] == camera]
+    assert [answer.video for answer in grouped] == [answer.video for answer in expected]
+    assert [answer.video for answer in grouped] != [answer.video for answer in by_score]
+    timed = demo_searcher.search(SearchRequest(PUSH, k=12, sort="time", group_by="camera")).answers
+    assert [answer.metadata["camera"] for answer in timed] == [
+        answer.metadata["camera"] for answer in grouped
+    ]
+    for camera in order:
+        starts = [answer.moments[0].start for answer in timed if answer.metadata["camera"] == camera]
+        assert starts == sorted(starts)
+    by_video = demo_searcher.search(SearchRequest(PUSH, k=12, sort="time")).answers
+    assert [answer.video for answer in by_video] == sorted(answer.video for answer in by_score)
+
+
+def test_steps_and_negative_parts_enter_the_score(demo_searcher: IndexSearcher) -> None:
+    red, blue = "a red ball moves", "a blue box moves"
+    together = demo_searcher.search(SearchRequest(f"{red} then {blue} without a star", k=60))
+    scores = {
+        text: {a.video: a.score for a in demo_searcher.search(SearchRequest(text, k=60)).answers}
+        for text in (red, blue, "a star")
+    }
+    best = together.answers[0]
+    lost = set()
+    for answer in together.answers:
+        assert sum(answer.contributions.values()) == pytest.approx(answer.score, abs=1e-5)
+        assert answer.contributions["order"] <= 0
+        minus = answer.contributions["without a star"]
+        assert minus == pytest.approx(-0.5 * max(scores["a star"][answer.video], 0), abs=1e-5)
+        mean = (scores[red][answer.video] + scores[blue][answer.video]) / 2
+        assert answer.score == pytest.approx(mean + answer.contributions["order"] + minus, abs=1e-5)
+        lost.add(answer.contributions["order"])
+        if answer.contributions["order"] > -1e-3:
+            first, second = answer.moments
+            assert first.last < second.first
+    assert len(lost) > 10
+    assert [moment.text for moment in best.moments] == [red, blue]
+    assert together.graph.nodes["entity"] == ("red ball",)
+    assert any("then" in note for note in together.notes)
+    assert [answer.score for answer in together.answers] == sorted(
+        (answer.score for answer in together.answers), reverse=True
+    )
+
+
+def test_similar_videos_and_captions(demo_searcher: IndexSearcher) -> None:
+    last = demo_searcher.ids[59]
+    like = demo_searcher.similar(last, k=4)
+    assert like.answers[0].video == "again" and like.answers[0].score == pytest.approx(1, abs=1e-5)
+    assert len(like.answers) == 4 and last not in {answer.video for answer in like.answers}
+    captions = demo_searcher.captions_for(last, k=3)
+    assert len(captions) == 3 and captions[0].score >= captions[1].score >= captions[2].score
+    [best, _] = demo_searcher.captions_for(last, texts=["something red", "the yellow ball"])
+    assert best.text in ("something red", "the yellow ball")
+
+
+def test_an_explanation_has_the_score_of_the_answer(demo_searcher: IndexSearcher) -> None:
+    [answer] = demo_searcher.search(SearchRequest(PUSH, k=1)).answers
+    explanation = demo_searcher.explain(PUSH, answer.video)
+    assert explanation.scores["fused"] == pytest.approx(answer.score, abs=1e-5)
+
+
+def test_without_a_calibration_no_answer_is_left_out(demo_searcher: IndexSearcher) -> None:
+    result = demo_searcher.search(SearchRequest(PUSH, min_probability=0.9))
+    assert len(result.answers) == 10 and result.threshold is None
+    assert [answer.probability for answer in result.answers] == [None] * 10
+    assert [note for note in result.notes if "calibration" in note]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"k": 0}, "expected from 1 to 1,000, found 0"),
+        ({"k": -3}, "expected from 1 to 1,000, found -3"),
+        ({"k": 1_000_000}, "expected from 1 to 1,000, found 1000000"),
+        ({"text": " "}, "the query is ' ': there is nothing to search for"),
+        (
+            {"group_by": "camra"},
+            "no column 'camra' in the index; did you mean 'camera'? it has caption, camera",
+        ),
+        ({"sort": "date"}, "sort: expected score or time, found 'date'"),
+        ({"min_probability": 50.0}, "min_probability: expected a number from 0 to 1, found 50.0"),
+        ({"candidates": 0}, "candidates: expected at least 1, found 0"),
+        ({"where": "camera ="}, "filter 'camera ='"),
+    ],
+)
+def test_a_wrong_request_is_refused(
+    demo_searcher: IndexSearcher, change: dict[str, object], message: str
+) -> None:
+    request = dataclasses.replace(SearchRequest(PUSH), **change)
+    with pytest.raises(InputError, match=re.escape(message)):
+        demo_searcher.search(request)
+
+
+def test_all_faults_of_a_request_are_told_at_once(demo_searcher: IndexSearcher) -> None:
+    with pytest.raises(InputError) as found:
+        demo_searcher.search(SearchRequest("", k=0, sort="x", group_by="y", where="z"))
+    for word in ("the query is ''", "k, the number", "sort:", "group_by:", "filter 'z'"):
+        assert word in str(found.value)
+    with pytest.raises(
+        InputError, match=r"2 faults:\n.*k, the number.*\n.*no video 'test_0059' .* 'test_00059'"
+    ):
+        demo_searcher.similar("test_0059", k=0)

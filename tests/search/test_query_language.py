@@ -1,0 +1,150 @@
+"""What is typed becomes steps and negative parts by rules that hold for any text."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_pipeline.errors import InputError
+from mcsan_jax.search.query_language import MAX_CHARACTERS, MAX_PARTS, parse_query
+
+WORDS = st.sampled_from("a dog red-nosed cat runs T-shirt 7 the “ 5 é 狗 walks - & don't".split())
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("a dog catches a frisbee", ["a dog catches a frisbee"]),
+        ("a man walks then sits", ["a man walks", "sits"]),
+        ("a man walks, then sits", ["a man walks", "sits"]),
+        ("a man walks and then sits", ["a man walks", "sits"]),
+        ("A man walks, AND THEN he sits.", ["A man walks", "he sits."]),
+        ("a dog, then a cat then a bird", ["a dog", "a cat", "a bird"]),
+        ("it rains but then the sun shines", ["it rains", "the sun shines"]),
+        # At the ends it orders nothing.
+        ("then a dog runs", ["then a dog runs"]),
+        ("a dog runs, then", ["a dog runs, then"]),
+        ("then", ["then"]),
+        # Nor in these phrases, in quotes, or as a part of a word.
+        ("a bird sings now and then", ["a bird sings now and then"]),
+        ("a bird sings now and then in a tree", ["a bird sings now and then in a tree"]),
+        ("more then one dog", ["more then one dog"]),
+        ('a man says "ready then go" and leaves', ["a man says ready then go and leaves"]),
+        ("a man says “first this then that”", ["a man says first this then that"]),
+        ("authentic food", ["authentic food"]),
+        # A lone quotation mark is a mark like others.
+        ('a 5" pipe then a 6 inch pipe', ['a 5" pipe', "a 6 inch pipe"]),
+    ],
+)
+def test_then_orders_steps(text: str, steps: list[str]) -> None:
+    parsed = parse_query(text)
+    assert (list(parsed.steps), parsed.negatives) == (steps, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "steps", "negatives"),
+    [
+        ("a red box -ball", ["a red box"], ["ball"]),
+        ("-ball a red box", ["a red box"], ["ball"]),
+        ('a dog -"red ball" in a park', ["a dog in a park"], ["red ball"]),
+        ("a dog −cat", ["a dog"], ["cat"]),
+        ("a dog -cat -Cat -bird", ["a dog"], ["cat", "bird"]),
+        ("a red box without a ball", ["a red box"], ["a ball"]),
+        ("without shoes, a man walks", ["a man walks"], ["shoes"]),
+        ("a street with no cars", ["a street"], ["cars"]),
+        ("a dog but not a cat", ["a dog"], ["a cat"]),
+        ("a man, but not a woman, walks", ["a man, walks"], ["a woman"]),
+        ("a dog but not running", ["a dog"], ["running"]),
+        ("a beach but not on sand", ["a beach"], ["on sand"]),
+        ('a dance without "slow motion" effects', ["a dance effects"], ["slow motion"]),
+        # The phrase after "without" is a short one: what follows it is wanted again.
+        ("a man without a hat walks on a beach", ["a man walks on a beach"], ["a hat"]),
+        ("a man without a hat on a beach", ["a man on a beach"], ["a hat"]),
+        ("a man without a hat is walking", ["a man is walking"], ["a hat"]),
+        ("a bowl without a spoon of sugar on a table", ["a bowl on a table"], ["a spoon of sugar"]),
+        ("a street without cars or people", ["a street"], ["cars", "people"]),
+        ("a room without a cat and with a dog", ["a room and with a dog"], ["a cat"]),
+        ("a man without shoes without a hat", ["a man"], ["shoes", "a hat"]),
+        # A negative part belongs to the query, in whichever step it stands.
+        ("a man without a hat walks then sits", ["a man walks", "sits"], ["a hat"]),
+        ("a man walks then sits -dog", ["a man walks", "sits"], ["dog"]),
+        # These are no operators.
+        ("a T-shirt on a well-known man", ["a T-shirt on a well-known man"], []),
+        ("a dog - running", ["a dog - running"], []),
+        ("with or without", ["with or without"], []),
+        ('a sign "keep out -thanks"', ["a sign keep out -thanks"], []),
+    ],
+)
+def test_negative_parts(text: str, steps: list[str], negatives: list[str]) -> None:
+    parsed = parse_query(text)
+    assert (list(parsed.steps), list(parsed.negatives)) == (steps, negatives)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=12).filter(lambda words: set(words) - {"-", "“"}))
+def test_a_text_without_operators_stays_as_it_is(words: list[str]) -> None:
+    assert parse_query(f"  {' '.join(words)}\n").steps == (" ".join(words),)
+
+
+@given(st.text(st.sampled_from('ab "“”-−,.;! thenwitouq'), max_size=60))
+def test_any_text_is_read_or_refused_in_words(text: str) -> None:
+    try:
+        parsed = parse_query(text)
+    except InputError as error:
+        assert "query" in str(error)
+    else:
+        assert all(part.strip() == part != "" for part in (*parsed.steps, *parsed.negatives))
+        assert set(re.findall(r"\w", "".join((*parsed.steps, *parsed.negatives)))) <= set(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "nothing to search for; give a sentence"),
+        (" \n", "nothing to search for"),
+        ("?!… …", None),
+        ('""', "nothing to search for"),
+        (
+            "-ball",
+            r"only says what a video should not have; say also what to look for, as in 'a street without ball'",
+        ),
+        ("without a dog", "only says .* 'a street without a dog'"),
+        ("-ball then -box", "only says"),
+        ("a dog then then a cat", "has 3 steps, and step 2 is empty; say what happens before and after each"),
+        ("a dog then -cat", "has 2 steps, and step 2 is empty"),
+        (" then ".join(["a dog"] * (MAX_PARTS + 1)), f"has 9 steps; expected at most {MAX_PARTS}"),
+        ("a dog " + " ".join(f"-n{i}" for i in range(9)), "has 9 negative parts; expected at most 8"),
+    ],
+)
+def test_what_cannot_be_searched_for_is_refused(text: str, message: str | None) -> None:
+    if message is None:
+        assert parse_query(text).steps
+        return
+    with pytest.raises(InputError, match=message):
+        parse_query(text)
+
+
+def test_the_reading_of_several_parts_is_said() -> None:
+    assert parse_query("a man without a hat walks then sits -dog").notes == (
+        "read as 'a man walks', then 'sits', without 'a hat' and 'dog'",
+    )
+    assert parse_query("a man in a hat walks").notes == ()
+
+
+@pytest.mark.parametrize("space", [" ", "\n"])
+def test_a_long_text_is_cut_after_a_word(space: str) -> None:
+    text = space.join(f"word{i}" for i in range(2000))
+    assert len(text) > MAX_CHARACTERS
+    parsed = parse_query(text)
+    (step,), (note,) = parsed.steps, parsed.notes
+    read = step.split()
+    assert read == [f"word{i}" for i in range(len(read))]
+    assert MAX_CHARACTERS - 10 < len(step) <= MAX_CHARACTERS
+    assert f"read up to word {len(read):,}, '{read[-1]}'" in note
+    whole = text[:MAX_CHARACTERS].rsplit(space, 1)[0]
+    assert parse_query(whole).notes == ()
+
+
+def test_a_long_word_is_cut_within() -> None:
+    (step,) = parse_query("x" * (MAX_CHARACTERS + 1)).steps
+    assert step == "x" * MAX_CHARACTERS
