@@ -47,7 +47,7 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
             http="h11",
             h11_max_incomplete_event_size=LONGEST_PATH + LONGEST_QUERY + _HEADER_BYTES,
             ws="none",
-            lifespan="on",
+            lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -65,7 +65,10 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
             f"{count} of {folder} at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)",
             flush=True,
         )
-        _Server(config, service).run([listener])
+        try:
+            _Server(config, service).run([listener])
+        finally:
+            service.close()
 
 
 class _Server(uvicorn.Server):

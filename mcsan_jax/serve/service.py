@@ -13,7 +13,7 @@ from typing import TypeVar
 from data_pipeline.errors import InputError
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.request_batches import RequestBatches, NotTakenError
+from mcsan_jax.serve.request_batches import NotTakenError, RequestBatches
 from mcsan_jax.serve.response_bodies import Health
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 
@@ -115,10 +115,10 @@ class SearchService:
         status = "ending" if self.ending else "ok"
         return Health(status, videos, self._fingerprint, _versions(), self._index_problem)
 
-    async def close(self) -> None:
-        """Answers what waits, and ends the threads."""
-        await self._batches.close()
-        self._pictures.shutdown()
+    def close(self) -> None:
+        """Ends the threads."""
+        self._batches.close()
+        self._pictures.shutdown(wait=False, cancel_futures=True)
 
     def _search_all(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
         return self._searcher.search_many(requests)
