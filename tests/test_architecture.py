@@ -165,7 +165,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.evaluation",
         "mcsan_jax.training",
     ),
-    "mcsan_jax.calibration": (),
+    "mcsan_jax.calibration": (
+        *WORDS,
+        "data_pipeline.host.files",
+        "data_pipeline.host.typed_values",
+        "mcsan_jax.scoring",
+        "mcsan_jax.ranking",
+        "mcsan_jax.runs",
+    ),
     "mcsan_jax.retrieval": (
         *WORDS,
         "data_pipeline.host",
@@ -180,6 +187,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.pretrained",
         "mcsan_jax.ranking",
         "mcsan_jax.runs",
+        "mcsan_jax.calibration",
     ),
     "mcsan_jax.index": (),
     "mcsan_jax.search": (
@@ -207,7 +215,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.ranking",
         "mcsan_jax.evaluation",
         "mcsan_jax.runs",
-        "mcsan_jax.retrieval.model",
+        "mcsan_jax.calibration",
+        "mcsan_jax.retrieval",
         "mcsan_jax.report",
     ),
     "mcsan_jax.card": (
@@ -301,6 +310,7 @@ HOMES = {
         "data_pipeline/manifest.py",
         "mcsan_jax/config.py",
         "mcsan_jax/runs/",
+        "mcsan_jax/calibration/calibration.py",
         "mcsan_jax/retrieval/model_folder.py",
         "mcsan_jax/retrieval/stablehlo.py",
     ),
