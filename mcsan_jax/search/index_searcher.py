@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from data_pipeline.errors import Faults
 from data_pipeline.levels import ACTION, ENTITY
 from mcsan_jax.ranking.block_scores import BlockScorer, ComponentScores
-from mcsan_jax.retrieval.explain import Explanation
+from mcsan_jax.retrieval.explain import Explanation, explain_text
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.answering.answer_making import make_answers
@@ -179,7 +179,9 @@ class IndexSearcher:
             InputError: there is nothing to search for in the text, or there is no such video.
         """
         row = self.collection.row_of(video)
-        return self.model.explain(text, self.collection.embeddings([row]), 0)
+        videos = self.collection.embeddings([row])
+        model = self.model
+        return explain_text(self._encoder.read(text), videos, 0, model.scoring_parameters, model.config)
 
     def _check_video(self, video: str, k: int, where: str) -> tuple[int, Bool[np.ndarray, " v"]]:
         """Returns the row of a video, and which videos pass a filter."""
