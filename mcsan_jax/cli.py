@@ -10,8 +10,11 @@ from typing import Annotated
 import typer
 
 from mcsan_jax.export_run import ExportForm, StoredDtype, check_unused, export_model, export_rankings
+from mcsan_jax.serve_verb import serve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+app.command()(serve)
 
 Run = Annotated[pathlib.Path, typer.Argument(help="Folder of a run (--workdir of the training).")]
 Split = Annotated[

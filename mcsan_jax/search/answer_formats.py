@@ -90,7 +90,9 @@ def as_edl(result: SearchResult, frame_rate: float) -> str:
     import opentimelineio as otio
 
     if not otio.opentime.RationalTime.is_valid_timecode_rate(frame_rate):
-        raise InputError(f"frame rate: expected one that time codes have, such as 24, 25 or 29.97, found {frame_rate:g}")
+        raise InputError(
+            f"frame rate: expected one that time codes have, such as 24, 25 or 29.97, found {frame_rate:g}"
+        )
     if timeless := [answer.video for answer in result.answers if not answer.seconds]:
         raise InputError(
             f"the times of frames are unknown of {first_few(timeless)}, so that an EDL cannot say where to cut; index "

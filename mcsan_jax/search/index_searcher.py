@@ -1,32 +1,34 @@
 """This module searches an index: texts become vectors, vectors scores, and scores answers that say why and how sure."""
 
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from data_pipeline.errors import Faults
 from data_pipeline.levels import ACTION, ENTITY
 from mcsan_jax.ranking.block_scores import BlockScorer, ComponentScores
-from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search.answers import QueryGraph, SearchAnswer, SearchRequest, SearchResult
-from mcsan_jax.search.arrangement import arranged
-from mcsan_jax.search.encoded_texts import EncodedText, QueryEncoder, joined
-from mcsan_jax.search.folding import fold_duplicates
-from mcsan_jax.search.found_captions import FoundCaption, find_captions
-from mcsan_jax.search.met_frames import find_moments, frame_relevance, seconds_of
-from mcsan_jax.search.request_checks import check_count, check_request
-from mcsan_jax.search.searched_collection import SearchedCollection
-
-NO_CALIBRATION = (
-    "the model has no calibration, so that no probability is known and no answer is left out for it"
+from mcsan_jax.search.answering.answer_making import make_answers
+from mcsan_jax.search.answering.encoded_texts import EncodedText, QueryEncoder, joined
+from mcsan_jax.search.answering.found_captions import FoundCaption, find_captions
+from mcsan_jax.search.answering.query_ranking import EncodedQuery
+from mcsan_jax.search.answering.result_making import make_result
+from mcsan_jax.search.answering.similar_videos import (
+    FEWEST_CANDIDATES,
+    cosines_with,
+    find_similar,
+    relevances_to,
 )
+from mcsan_jax.search.answering.stage_clock import StageClock
+from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
+from mcsan_jax.search.query_language import ParsedQuery, parse_query
+from mcsan_jax.search.request_checks import check_count, check_request, columns_of
+from mcsan_jax.search.searched_collection import SearchedCollection
 
 
 class IndexSearcher:
@@ -55,8 +57,7 @@ class IndexSearcher:
     @property
     def columns(self) -> dict[str, str]:
         """Returns the columns of the metadata and their types, such as ``string`` and ``int64``."""
-        schema = self.collection.table.schema
-        return {field.name: str(field.type) for field in schema if field.name not in ("id", "clip")}
+        return columns_of(self.collection)
 
     def clip_of(self, video: str) -> str | None:
         """Returns the file to play of a video, None where none is linked.
@@ -72,7 +73,8 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video.
         """
-        return seconds_of(self.collection.embeddings([self.collection.row_of(video)]), 0)
+        videos = self.collection.embeddings([self.collection.row_of(video)])
+        return tuple(videos.times_of(0).tolist())
 
     def metadata_of(self, video: str) -> dict[str, Any]:
         """Returns what the columns of the metadata say of a video.
@@ -96,14 +98,9 @@ class IndexSearcher:
         Raises:
             InputError: names each fault of the request.
         """
-        faults = Faults()
-        with faults.gathered():
-            check_request(request, self.columns)
-        if request.where:
-            with faults.gathered():
-                self.collection.matching(request.where)
-        faults.check()
-        self._encoder.parse([request.text])
+        check_request(request, self.collection)
+        parsed = parse_query(request.text)
+        self._encoder.parse([*parsed.steps, *parsed.negatives])
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Returns the answers to a request.
@@ -119,55 +116,48 @@ class IndexSearcher:
         Raises:
             InputError: one of the requests is wrong; `check` tells of each beforehand.
         """
-        started = time.perf_counter()
+        clock = StageClock()
         for request in requests:
             self.check(request)
-        texts = [request.text for request in requests]
-        parsed = time.perf_counter()
-        encoded = self._encoder.encode(texts)
-        done = time.perf_counter()
+        parsed = [parse_query(request.text) for request in requests]
+        texts = list(dict.fromkeys(text for one in parsed for text in (*one.steps, *one.negatives)))
+        clock.ends("parse")
+        encoded = dict(zip(texts, self._encoder.encode(texts), strict=True))
+        clock.ends("encode")
+        clock.ends("candidates")
         with self._lock:
-            scores = self._scores(joined(encoded)) if encoded else {}
-            scored = time.perf_counter()
-            milliseconds = {"parse": parsed - started, "encode": done - parsed, "score": scored - done}
+            scores = self._scores(encoded)
+            clock.ends("score")
             return [
-                self._result(
-                    request, text, {name: of_all[row] for name, of_all in scores.items()}, milliseconds
-                )
-                for row, (request, text) in enumerate(zip(requests, encoded, strict=True))
+                self._result(request, one, encoded, scores, clock.milliseconds)
+                for request, one in zip(requests, parsed, strict=True)
             ]
 
     def similar(self, video: str, k: int = 10, where: str = "") -> SearchResult:
-        """Returns the videos whose vectors are nearest to those of a video.
+        """Returns the videos that are like a video, the most alike first; `similar_videos` has the formula.
 
         Raises:
             InputError: there is no such video, or `k` or the filter is wrong.
         """
-        started = time.perf_counter()
-        faults = Faults()
-        row, passes = 0, np.zeros(0, bool)
-        with faults.gathered():
-            check_count(k)
-        with faults.gathered():
-            row = self.collection.row_of(video)
-        with faults.gathered():
-            passes = self._matching(where)
-        faults.check()
+        row, passes = self._check_video(video, k, where)
+        clock = StageClock()
         with self._lock:
-            vectors = np.asarray(self.collection.stage_one, np.float32)
-            lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
-            cosines = vectors @ vectors[row] / (lengths * lengths[row])
             rows = np.flatnonzero(passes & (np.arange(len(passes)) != row))
-            ranked = rows[np.argsort(-cosines[rows], kind="stable")][:k]
-            answers = tuple(
-                self._answer(
-                    rank, int(one), float(cosines[one]), None, {"vectors": float(cosines[one])}, {}, None, []
-                )
-                for rank, one in enumerate(ranked, start=1)
+            vectors = self.collection.stage_one
+            near = rows[np.argsort(-cosines_with(vectors[row], vectors[rows]), kind="stable")]
+            near = near[: max(FEWEST_CANDIDATES, 4 * k)]
+            clock.ends("candidates")
+            own, others = self.collection.embeddings([row]), self.collection.embeddings(near.tolist())
+            found = find_similar(own, others, near, k, vectors, self.model.scoring_parameters)
+            clock.ends("score")
+            answers = make_answers(
+                found, self.collection, [f"like {video}"], relevances_to(own, self.model.scoring_parameters)
             )
-        spent = {"score": 1000 * (time.perf_counter() - started)}
+            clock.ends("moments")
         graph = QueryGraph({ENTITY: (), ACTION: ()}, ())
-        return SearchResult(f"like {video}", answers, False, None, (), graph, len(rows), len(rows), spent)
+        return SearchResult(
+            f"like {video}", tuple(answers), False, None, (), graph, len(rows), len(near), clock.milliseconds
+        )
 
     def captions_for(self, video: str, k: int = 10, texts: Sequence[str] | None = None) -> list[FoundCaption]:
         """Returns the texts that describe a video best, the best first.
@@ -191,92 +181,58 @@ class IndexSearcher:
         row = self.collection.row_of(video)
         return self.model.explain(text, self.collection.embeddings([row]), 0)
 
+    def _check_video(self, video: str, k: int, where: str) -> tuple[int, Bool[np.ndarray, " v"]]:
+        """Returns the row of a video, and which videos pass a filter."""
+        faults, found = Faults(), (0, np.zeros(0, bool))
+        with faults.gathered():
+            check_count(k)
+        with faults.gathered():
+            found = (self.collection.row_of(video), found[1])
+        with faults.gathered():
+            found = (found[0], self._matching(where))
+        faults.check()
+        return found
+
     def _matching(self, where: str) -> Bool[np.ndarray, " v"]:
         return self.collection.matching(where) if where else np.ones(len(self.collection.ids), bool)
 
-    def _scores(self, texts: TextCollection) -> ComponentScores:
-        """Returns the scores of all videos by component [t, v]."""
-        scorer = BlockScorer(self._videos.collection, texts, self.model.scoring_parameters, self.model.config)
+    def _scores(self, texts: Mapping[str, EncodedText]) -> dict[str, ComponentScores]:
+        """Returns the scores of all videos for each text, by component."""
+        if not texts or not len(self._videos):
+            return {
+                text: dict.fromkeys((FUSED, *one.shares), np.zeros(0, np.float32))
+                for text, one in texts.items()
+            }
+        collection = joined(list(texts.values()))
+        scorer = BlockScorer(
+            self._videos.collection, collection, self.model.scoring_parameters, self.model.config
+        )
         found = {name: np.zeros((len(texts), len(self._videos)), np.float32) for name in scorer.components}
         for strip in scorer.blocks():
             for (rows, columns), block in scorer.scores(strip):
                 for name, scores in block.items():
                     found[name][columns, rows] = scores.T
-        return found
+        return {
+            text: {name: of_texts[place] for name, of_texts in found.items()}
+            for place, text in enumerate(texts)
+        }
 
     def _result(
         self,
         request: SearchRequest,
-        text: EncodedText,
-        scores: Mapping[str, Float[np.ndarray, " v"]],
-        seconds: Mapping[str, float],
+        parsed: ParsedQuery,
+        encoded: Mapping[str, EncodedText],
+        scores: Mapping[str, ComponentScores],
+        milliseconds: Mapping[str, float],
     ) -> SearchResult:
-        started = time.perf_counter()
         rows = np.flatnonzero(self._matching(request.where))
-        ranked = rows[np.argsort(-scores[FUSED][rows], kind="stable")]
-        notes = [] if len(self.ids) else ["the index holds no video"]
-        notes += ["no video passes the filter"] if len(self.ids) and not len(rows) else []
-        calibration, probabilities, threshold = self.collection.calibration, None, None
-        if calibration is None:
-            notes.append(NO_CALIBRATION)
-        elif len(ranked):
-            probabilities = calibration.probabilities({name: scores[name][ranked] for name in scores})
-            threshold = calibration.threshold if request.min_probability is None else request.min_probability
-            ranked = ranked[probabilities >= threshold]
-        folded = fold_duplicates(self.collection.stage_one, ranked.tolist(), request.k)
-        place = {int(row): rank for rank, row in enumerate(ranked)}
-        answers = [
-            self._answer(
-                rank,
-                row,
-                float(scores[FUSED][row]),
-                None if probabilities is None else float(probabilities[place[row]]),
-                {name: share * float(scores[name][row]) for name, share in text.shares.items()},
-                {name: float(scores[name][row]) for name in text.shares},
-                text,
-                duplicates,
-            )
-            for rank, (row, duplicates) in enumerate(folded, start=1)
-        ]
-        spent = {stage: 1000 * value for stage, value in seconds.items()}
-        spent |= {"candidates": 0.0, "moments": 1000 * (time.perf_counter() - started)}
-        phrases = {level: tuple(text.query.phrases[level]) for level in (ENTITY, ACTION)}
-        return SearchResult(
-            request.text,
-            arranged(answers, request.sort, request.group_by),
-            bool(len(rows)) and not answers,
-            threshold,
-            tuple(notes),
-            QueryGraph(phrases, tuple(text.query.edges)),
-            len(rows),
-            len(rows),
-            spent,
+        query = EncodedQuery(
+            parsed,
+            tuple(encoded[text] for text in parsed.steps),
+            {text: encoded[text] for text in parsed.negatives},
         )
-
-    def _answer(
-        self,
-        rank: int,
-        row: int,
-        score: float,
-        probability: float | None,
-        contributions: dict[str, float],
-        level_scores: dict[str, float],
-        text: EncodedText | None,
-        duplicates: Sequence[int],
-    ) -> SearchAnswer:
-        videos = self.collection.embeddings([row])
-        seconds, relevance = seconds_of(videos, 0), () if text is None else frame_relevance(text, videos)
-        return SearchAnswer(
-            rank,
-            self.ids[row],
-            score,
-            probability,
-            contributions,
-            level_scores,
-            find_moments("" if text is None else text.query.caption.text, relevance, seconds),
-            relevance,
-            seconds,
-            self.collection.metadata_of(row),
-            self.collection.clip_of(row),
-            tuple(self.ids[one] for one in duplicates),
-        )
+        own = {
+            text: {name: of_all[rows] for name, of_all in scores[text].items()}
+            for text in (*parsed.steps, *parsed.negatives)
+        }
+        return make_result(request, query, self.collection, rows, len(rows), own, milliseconds)

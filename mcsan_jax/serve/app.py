@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from data_pipeline.errors import InputError, shown
-from mcsan_jax.serve.request_batches import TooManyWaitingError
+from mcsan_jax.serve.request_batches import NotTakenError
 from mcsan_jax.serve.request_guard import RequestGuard
 from mcsan_jax.serve.routes import picture_routes, search_routes, site_routes, video_routes
 from mcsan_jax.serve.service import NotThereError, SearchService
@@ -71,7 +71,7 @@ async def _wrong_method(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _busy(request: Request, error: Exception) -> JSONResponse:
-    return _problem(503, "too many requests wait already; ask again later", retry_after="1")
+    return _problem(503, str(error), retry_after="1")
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:
@@ -84,7 +84,7 @@ _ANSWERS: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[J
     NotThereError: _not_there,
     404: _no_route,
     405: _wrong_method,
-    TooManyWaitingError: _busy,
+    NotTakenError: _busy,
     500: _broken,
 }
 

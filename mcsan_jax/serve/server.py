@@ -1,5 +1,6 @@
 """This module runs the service: it opens the index, takes a port, and ends when it is told to."""
 
+import pathlib
 import signal
 import socket
 import sys
@@ -23,7 +24,7 @@ _ENDING_SECONDS = 30
 _BACKLOG = 2048
 
 
-def serve_index(folder: str, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
+def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
     """Serves an index until the program is told to end: by SIGTERM, with status 0, or by Ctrl-C.
 
     What is in flight then is answered first.
@@ -79,7 +80,7 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _open(folder: str) -> SearchService:
+def _open(folder: pathlib.Path) -> SearchService:
     searcher = IndexSearcher.open(folder)
     return SearchService(searcher, ServiceMetrics(), searcher.collection.description.fingerprint)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from data_pipeline.errors import InputError
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.request_batches import RequestBatches, TooManyWaitingError
+from mcsan_jax.serve.request_batches import RequestBatches, NotTakenError
 from mcsan_jax.serve.response_bodies import Health
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 
@@ -67,7 +67,7 @@ class SearchService:
 
         Raises:
             InputError: the request is refused.
-            TooManyWaitingError: too many others wait.
+            NotTakenError: too many others wait.
         """
         result = await self._batches.ask(request)
         self.metrics.note_stages(result.milliseconds)
@@ -77,7 +77,7 @@ class SearchService:
         """Calls a function with the index, in the thread that searches.
 
         Raises:
-            TooManyWaitingError: too many others wait.
+            NotTakenError: too many others wait.
         """
         return await self._batches.call(lambda: question(self._searcher))
 
@@ -99,10 +99,10 @@ class SearchService:
         """Calls a function that draws, beside the searches.
 
         Raises:
-            TooManyWaitingError: too many others wait.
+            NotTakenError: too many others wait.
         """
         if self._pictures_waiting >= _MOST_PICTURES:
-            raise TooManyWaitingError
+            raise NotTakenError("too many pictures are drawn already; ask again later")
         self._pictures_waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pictures, picture)

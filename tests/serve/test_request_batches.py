@@ -8,7 +8,7 @@ import pytest
 
 from data_pipeline.errors import InputError
 from mcsan_jax.serve import request_batches
-from mcsan_jax.serve.request_batches import LARGEST_BATCH, RequestBatches, TooManyWaitingError
+from mcsan_jax.serve.request_batches import LARGEST_BATCH, RequestBatches, NotTakenError
 
 
 class Answers:
@@ -131,7 +131,7 @@ def test_one_too_many_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_batches, "MOST_WAITING", 2)
     answers = Answers()
     found = asyncio.run(asked(RequestBatches(answers), answers, 0, [1, 2, 3]))
-    assert found[:3] == [0, 2, 4] and isinstance(found[3], TooManyWaitingError)
+    assert found[:3] == [0, 2, 4] and isinstance(found[3], NotTakenError)
 
 
 def test_the_end_waits_for_what_was_asked() -> None:
@@ -143,6 +143,8 @@ def test_the_end_waits_for_what_was_asked() -> None:
         await asyncio.sleep(0.01)
         answers.may.set()
         await batches.close()
+        with pytest.raises(NotTakenError, match="ends"):
+            await batches.ask(3)
         return [task.result() for task in tasks if task.done()]
 
     assert asyncio.run(run()) == [0, 2, 4]

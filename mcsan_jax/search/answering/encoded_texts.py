@@ -34,6 +34,11 @@ class EncodedText:
     collection: TextCollection
     shares: dict[str, float]
 
+    @property
+    def nodes(self) -> dict[str, np.ndarray]:
+        """Returns by level the unit vectors of the text's nodes, each [n, d]."""
+        return {level: nodes.queries for level, nodes in self.collection.nodes.items()}
+
 
 class QueryEncoder:
     """A query encoder parses and encodes texts with a model; it may be called from several threads.

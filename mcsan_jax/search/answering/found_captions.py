@@ -9,7 +9,7 @@ from data_pipeline.errors import Faults
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search.encoded_texts import QueryEncoder, joined
+from mcsan_jax.search.answering.encoded_texts import QueryEncoder, joined
 from mcsan_jax.search.request_checks import check_count
 from mcsan_jax.search.searched_collection import SearchedCollection
 

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mcsan_jax.retrieval.explain import Explanation, LevelExplanation
+from mcsan_jax.search.answering.found_captions import FoundCaption
 from mcsan_jax.search.answers import FoundMoment, SearchAnswer, SearchResult
-from mcsan_jax.search.found_captions import FoundCaption
 
 _WIDTH_OF_FILES = 120
+_SCORE_PLACE = 2
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -71,7 +72,9 @@ def print_captions(console: Console, captions: Sequence[FoundCaption]) -> None:
 
 
 def _no_good_match(result: SearchResult) -> str:
-    least = "" if result.threshold is None else f": none is right with a probability of {result.threshold:.0%}"
+    least = (
+        "" if result.threshold is None else f": none is right with a probability of {result.threshold:.0%}"
+    )
     return f"No good match for {result.query!r} among {result.searched:,} videos{least}."
 
 
@@ -125,8 +128,8 @@ def clock(seconds: float) -> str:
 def _bars(explanation: Explanation) -> Table:
     """Draws the cosine of each phrase and each frame, from zero to the highest of the text."""
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=True)
-    for justify in ("left", "left", "right", "left", "left"):
-        table.add_column(justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for place in range(5):
+        table.add_column(justify="right" if place == _SCORE_PLACE else "left", overflow="fold")
     highest = max((float(level.cosines.max(initial=0)) for level in explanation.levels.values()), default=0.0)
     for name, level in explanation.levels.items():
         for number, phrase in enumerate(level.phrases):

@@ -1,0 +1,119 @@
+"""This module makes the result of a request from the scores of the videos."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from data_pipeline.levels import ACTION, ENTITY
+from mcsan_jax.scoring.multi_level import FUSED
+from mcsan_jax.search.answering.answer_making import FoundVideo, make_answers
+from mcsan_jax.search.answering.arrangement import arranged
+from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, ScoresOfText, rank_videos
+from mcsan_jax.search.answering.stage_clock import StageClock
+from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
+from mcsan_jax.search.folding import fold_duplicates
+from mcsan_jax.search.searched_collection import SearchedCollection
+
+NO_CALIBRATION = (
+    "the model has no calibration, so that no probability is known and no answer is left out for it"
+)
+
+
+def make_result(
+    request: SearchRequest,
+    query: EncodedQuery,
+    collection: SearchedCollection,
+    rows: Int[np.ndarray, " v"],
+    searched: int,
+    scores: Mapping[str, ScoresOfText],
+    milliseconds: Mapping[str, float],
+) -> SearchResult:
+    """Returns the answers to a request.
+
+    Args:
+        request: the request.
+        query: its encoded text.
+        collection: the videos.
+        rows: of the videos that were scored.
+        searched: how many videos pass the filter.
+        scores: of these videos for each text of the query, by component.
+        milliseconds: of the stages before.
+    """
+    clock = StageClock()
+    ranked = rank_videos(
+        query,
+        rows,
+        [scores[step] for step in query.parsed.steps],
+        {text: scores[text][FUSED] for text in query.negatives},
+        request.k,
+        collection.embeddings,
+    )
+    found, threshold = _found_videos(request, ranked, searched, collection)
+    clock.ends("score")
+    answers = make_answers(found, collection, query.parsed.steps, query.relevances)
+    clock.ends("moments")
+    first = query.steps[0].query
+    return SearchResult(
+        request.text,
+        arranged(answers, request.sort, request.group_by),
+        bool(len(rows)) and not answers,
+        threshold,
+        (*query.parsed.notes, *_notes(query, collection, searched)),
+        QueryGraph(
+            {level: tuple(first.phrases[level]) for level in (ENTITY, ACTION)},
+            tuple(first.edges),
+        ),
+        searched,
+        len(rows),
+        _added(milliseconds, clock.milliseconds),
+    )
+
+
+def _found_videos(
+    request: SearchRequest, ranked: RankedVideos, searched: int, collection: SearchedCollection
+) -> tuple[list[FoundVideo], float | None]:
+    """Returns the best videos that are likely enough, without near-duplicates, and the least probability."""
+    if not len(ranked.rows):
+        return [], None
+    places = range(len(ranked.rows))
+    folded = fold_duplicates(places, request.k, lambda some: collection.stage_one[ranked.rows[list(some)]])
+    calibration, probabilities, threshold = collection.calibration, None, None
+    if calibration is not None:
+        scores = {FUSED: ranked.scores.scores}
+        probabilities = calibration.probabilities(scores, searched)
+        threshold = calibration.threshold if request.min_probability is None else request.min_probability
+        if request.min_probability is None and not calibration.has_good_match(scores, searched):
+            return [], threshold
+    found = []
+    for group in folded:
+        best = group[0]
+        # A copy of the right answer is right as well.
+        probability = None if probabilities is None else min(float(probabilities[group].sum()), 1.0)
+        is_unlikely = probability is not None and probability < (request.min_probability or 0.0)
+        if not is_unlikely:
+            found.append(
+                FoundVideo(
+                    ranked.rows[group].tolist(),
+                    float(ranked.scores.scores[best]),
+                    probability,
+                    {name: float(added[best]) for name, added in ranked.scores.contributions.items()},
+                    {name: float(of_all[best]) for name, of_all in ranked.level_scores.items()},
+                )
+            )
+    return found, threshold
+
+
+def _notes(query: EncodedQuery, collection: SearchedCollection, searched: int) -> Sequence[str]:
+    notes = []
+    if not collection.ids:
+        notes.append("the index holds no video")
+    elif not searched:
+        notes.append("no video passes the filter")
+    if collection.calibration is None:
+        notes.append(NO_CALIBRATION)
+    return notes
+
+
+def _added(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    return {stage: before.get(stage, 0.0) + after.get(stage, 0.0) for stage in {**before, **after}}
