@@ -203,6 +203,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
+        "mcsan_jax.calibration",
         "mcsan_jax.scoring",
         "mcsan_jax.ranking",
         "mcsan_jax.retrieval",
@@ -312,7 +313,7 @@ HOMES = {
     "typer": (
         "mcsan_jax/cli.py",
         "mcsan_jax/index_verbs.py",
-        "mcsan_jax/search_verbs.py",
+        "mcsan_jax/search_verb.py",
         "mcsan_jax/serve_verb.py",
     ),
     "pydantic": (

@@ -119,8 +119,8 @@ def explain_text(
     linear = None
     if video.linear is not None:
         real = len(query.word_of_token)
-        of_tokens = (np.asarray(tokens)[0, :real] for tokens in text.linear_tokens)
-        linear = _explain_linear(np.asarray(video.linear)[0], *of_tokens, query)
+        words, sentences = (np.asarray(of_tokens)[0, :real] for of_tokens in text.linear_tokens)
+        linear = _explain_linear(np.asarray(video.linear)[0], words, sentences, query)
     names = tuple(name for name in scores if name != FUSED)
     shares = _compiled_shares(names, similarity)(text.texts, parameters)
     return Explanation(

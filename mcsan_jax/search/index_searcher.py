@@ -171,7 +171,20 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video, no text, or `k` is wrong.
         """
-        return find_captions(self.model, self._encoder, self.collection, video, k, texts)
+        found = find_captions(self.model, self._encoder, self.collection, video, k, texts)
+        calibration = self.model.calibration
+        if calibration is None:
+            return found
+        given = [caption.text for caption in found]
+        with self._lock:
+            row = self.collection.row_of(video)
+            scores = self._scores(dict(zip(given, self._encoder.encode(given), strict=True)))
+        return [
+            caption._replace(
+                probability=float(calibration.probabilities({FUSED: scores[caption.text][FUSED]})[row])
+            )
+            for caption in found
+        ]
 
     def explain(self, text: str, video: str) -> Explanation:
         """Explains the score of a text and a video.
@@ -238,4 +251,5 @@ class IndexSearcher:
             text: {name: of_all[rows] for name, of_all in scores[text].items()}
             for text in (*parsed.steps, *parsed.negatives)
         }
-        return make_result(request, query, self.collection, rows, len(rows), own, milliseconds)
+        calibration = self.model.calibration
+        return make_result(request, query, self.collection, rows, len(rows), own, calibration, milliseconds)

@@ -95,7 +95,7 @@ def search(
     ] = False,
 ) -> None:
     """Search the videos of an index: with a sentence, or for what is like a video or describes it."""
-    from mcsan_jax.search_index import Form, SearchOptions, search_index
+    from mcsan_jax.search.answering.search_index import Form, SearchOptions, search_index
 
     forms = [form for form, is_given in ((Form.JSON, json), (Form.CSV, csv), (Form.EDL, edl)) if is_given]
     options = SearchOptions(
