@@ -38,7 +38,6 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
     Raises:
         InputError: there is no such index, or the port is taken.
     """
-    signal.signal(signal.SIGTERM, _end)
     with _listening(host, port) as listener:
         service = _open(folder)
         config = uvicorn.Config(
@@ -65,6 +64,7 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
             f"{count} of {folder} at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)",
             flush=True,
         )
+        signal.signal(signal.SIGTERM, _end)
         try:
             _Server(config, service).run([listener])
         finally:
