@@ -127,13 +127,15 @@ class SearchService:
         """Looks, at most once in `_REFRESH_SECONDS`, whether a writer has changed the index."""
         if time.monotonic() - self._refreshed_at < _REFRESH_SECONDS:
             return
+        problem = ""
         try:
             self._searcher.refresh()
-            self._index_problem = ""
         except Exception as error:
-            _LOG.exception("the index cannot be read anew")
             # What was read before is whole, and is served on.
-            self._index_problem = str(error)
+            problem = str(error) or type(error).__name__
+            if problem != self._index_problem:
+                _LOG.error("the changed index cannot be read; what was read before is served: %s", problem)
+        self._index_problem = problem
         self._refreshed_at = time.monotonic()
         self.metrics.note_videos(len(self._searcher.ids))
 
