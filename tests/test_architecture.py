@@ -196,16 +196,20 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.config",
         "mcsan_jax.encodings",
         "mcsan_jax.data_sizes",
+        "mcsan_jax.scoring",
         "mcsan_jax.ranking",
         "mcsan_jax.retrieval",
     ),
     "mcsan_jax.search": (
         *WORDS,
         "data_pipeline.prepared_data",
+        "mcsan_jax.config",
         "mcsan_jax.encodings",
+        "mcsan_jax.calibration",
+        "mcsan_jax.scoring",
         "mcsan_jax.ranking",
         "mcsan_jax.retrieval",
-        "mcsan_jax.scoring",
+        "mcsan_jax.index",
     ),
     "mcsan_jax.report": (
         *WORDS,
@@ -322,7 +326,7 @@ HOMES = {
     "typer": (
         "mcsan_jax/cli.py",
         "mcsan_jax/index_verbs.py",
-        "mcsan_jax/search_verbs.py",
+        "mcsan_jax/search_verb.py",
         "mcsan_jax/serve_verb.py",
     ),
     "pydantic": (

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from data_pipeline.errors import Faults
 from data_pipeline.levels import ACTION, ENTITY
 from mcsan_jax.ranking.block_scores import BlockScorer, ComponentScores
-from mcsan_jax.retrieval.explain import Explanation
+from mcsan_jax.retrieval.explain import Explanation, explain_text
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.answering.answer_making import make_answers
@@ -118,9 +118,10 @@ class IndexSearcher:
         """
         clock = StageClock()
         for request in requests:
-            self.check(request)
+            check_request(request, self.collection)
         parsed = [parse_query(request.text) for request in requests]
         texts = list(dict.fromkeys(text for one in parsed for text in (*one.steps, *one.negatives)))
+        self._encoder.parse(texts)
         clock.ends("parse")
         encoded = dict(zip(texts, self._encoder.encode(texts), strict=True))
         clock.ends("encode")
@@ -170,7 +171,20 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video, no text, or `k` is wrong.
         """
-        return find_captions(self.model, self._encoder, self.collection, video, k, texts)
+        found = find_captions(self.model, self._encoder, self.collection, video, k, texts)
+        calibration = self.model.calibration
+        if calibration is None:
+            return found
+        given = [caption.text for caption in found]
+        with self._lock:
+            row = self.collection.row_of(video)
+            scores = self._scores(dict(zip(given, self._encoder.encode(given), strict=True)))
+        return [
+            caption._replace(
+                probability=float(calibration.probabilities({FUSED: scores[caption.text][FUSED]})[row])
+            )
+            for caption in found
+        ]
 
     def explain(self, text: str, video: str) -> Explanation:
         """Explains the score of a text and a video.
@@ -179,7 +193,9 @@ class IndexSearcher:
             InputError: there is nothing to search for in the text, or there is no such video.
         """
         row = self.collection.row_of(video)
-        return self.model.explain(text, self.collection.embeddings([row]), 0)
+        videos = self.collection.embeddings([row])
+        model = self.model
+        return explain_text(self._encoder.read(text), videos, 0, model.scoring_parameters, model.config)
 
     def _check_video(self, video: str, k: int, where: str) -> tuple[int, Bool[np.ndarray, " v"]]:
         """Returns the row of a video, and which videos pass a filter."""
@@ -235,4 +251,5 @@ class IndexSearcher:
             text: {name: of_all[rows] for name, of_all in scores[text].items()}
             for text in (*parsed.steps, *parsed.negatives)
         }
-        return make_result(request, query, self.collection, rows, len(rows), own, milliseconds)
+        calibration = self.model.calibration
+        return make_result(request, query, self.collection, rows, len(rows), own, calibration, milliseconds)

@@ -16,7 +16,6 @@ class SearchedCollection(Protocol):
     ids: tuple[str, ...]
     table: Any
     stage_one: np.ndarray
-    calibration: Any
 
     def row_of(self, video: str) -> int:
         """Returns the row of a video; InputError where there is none."""

@@ -22,7 +22,6 @@ class MemoryIndex:
 
     videos: VideoEmbeddings
     table: pa.Table
-    calibration: Any = None
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -22,7 +22,10 @@ export function commonScales(answers) {
 }
 
 export class AnswerCard {
-  /** `page` has `similar(video)` and `met(phrases)`, which marks phrases in the graph of the page. */
+  /**
+   * `result.query` is empty where a video was searched with. `page` has `similar(video)` and `met(phrases)`, which marks phrases in the graph of the
+   * page, and `playing(card)`, which stops the other clips.
+   */
   constructor(answer, result, scales, page) {
     this.answer = answer;
     this.result = result;
@@ -30,7 +33,7 @@ export class AnswerCard {
     this.axis = new TimeAxis(answer.seconds, answer.relevance.length);
     this.explanation = null;
     const best = answer.relevance.indexOf(Math.max(...answer.relevance));
-    const at = this.axis.known && best >= 0 ? this.axis.starts[best] : null;
+    const at = this.axis.known && best >= 0 ? this.axis.times[best] : null;
     this.player = new Player(answer.video, answer.clip !== null, at, (seconds) => this.follow(seconds));
     this.player.cover?.addEventListener("click", () => this.play());
     this.reading = element("p", { class: "reading" });
@@ -98,7 +101,7 @@ export class AnswerCard {
     return element("ul", { class: "moments" }, moments.map((moment) => {
       const [start, end] = momentSpan(moment, this.axis);
       const times = this.axis.known ? `${clock(moment.start)} – ${clock(moment.end)}` : `frames ${moment.first} – ${moment.last}`;
-      return element("li", {}, button(times, () => this.seek(start), {
+      return element("li", {}, button(times, () => this.seek(start, end), {
         class: "moment", "aria-label": `Play ${times}: ${moment.text}`, "data-start": start, "data-end": end,
       }), moments.length > 1 ? element("span", { class: "step", title: moment.text }, moment.text) : null);
     }));
@@ -151,10 +154,12 @@ export class AnswerCard {
   /** Plays the best moment, or from the beginning. */
   play() {
     const [moment] = this.answer.moments;
-    return this.seek(moment ? momentSpan(moment, this.axis)[0] : this.axis.begin);
+    return moment ? this.seek(...momentSpan(moment, this.axis)) : this.seek(this.axis.begin);
   }
 
-  seek(time) {
+  /** Plays from a time on; a little later where an end is given, because a rounded time may still show the frame before. */
+  seek(start, end = start) {
+    const time = start + Math.min(0.01, (end - start) / 2);
     this.page.playing(this);
     this.heat?.show(time);
     return this.player.play(this.inClip(time));

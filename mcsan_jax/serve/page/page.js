@@ -183,7 +183,7 @@ function showAnswers(result) {
       list.append(into);
       group = value;
     }
-    const card = new AnswerCard(answer, result, scales, page);
+    const card = new AnswerCard(answer, asked.like ? { ...result, query: "" } : result, scales, page);
     cards.push(card);
     into.append(element("li", {}, card.element));
   }
@@ -243,11 +243,11 @@ async function loadColumns() {
     // A search will say what is wrong.
     return;
   }
-  const names = (columns.columns ?? columns).map((column) => column.name ?? column);
+  const names = Object.keys(columns);
   for (const name of names) {
     if (![...fields.group_by.options].some((option) => option.value === name)) fields.group_by.append(element("option", { value: name }, name));
   }
-  part("columns").replaceChildren(...names.map((name) => button(name, () => addColumn(name), { class: "small" })));
+  part("columns").replaceChildren(...names.map((name) => button(name, () => addColumn(name), { class: "small", title: columns[name] })));
 }
 
 function addColumn(name) {
