@@ -63,12 +63,12 @@ function setField(field, value) {
 }
 
 function showThreshold(value = asked.min_probability) {
-  const set = value !== "";
-  const shown = set ? Number(value) : automatic;
-  part("min-probability").value = shown ?? 0;
-  part("threshold").textContent = shown === null
-    ? "automatic"
-    : `${shown.toFixed(2)} ${set ? sureness(shown).words : "automatic"}`;
+  const set = value !== "", shown = Number(value);
+  part("min-probability").value = set ? shown : 0;
+  part("threshold").textContent = set ? `${shown.toFixed(2)} ${sureness(shown).words}` : "automatic";
+  part("threshold").title = set || automatic === null
+    ? ""
+    : `Answers are shown where one of the videos is right with a probability of ${automatic.toFixed(2)} or more.`;
   part("threshold-reset").hidden = !set;
 }
 
@@ -198,7 +198,9 @@ function noAnswer(result) {
     element("p", {}, result.searched === 0
       ? "The filter leaves nothing to search."
       : below
-        ? `None of ${counted(result.searched, "video")} is right with a probability of ${result.threshold.toFixed(2)} or more.`
+        ? asked.min_probability === ""
+          ? `That one of ${counted(result.searched, "video")} is right has a probability below ${result.threshold.toFixed(2)}.`
+          : `None of ${counted(result.searched, "video")} is right with a probability of ${result.threshold.toFixed(2)} or more.`
         : `${counted(result.searched, "video")} searched.`),
     below ? button("Show the best answers all the same", () => go({ min_probability: "0" })) : null,
     result.searched === 0 ? button("Without the filter", () => go({ where: "" })) : null,
