@@ -176,6 +176,30 @@ def test_why_is_told_by_phrase_and_frame(visit: Visit) -> None:
     assert page.locator(".why:visible").count() == 0
 
 
+def test_each_step_of_a_query_has_its_moment_and_its_reasons(visit: Visit) -> None:
+    asked = {
+        "q": "a yellow star approaches a red box then a star moves without a circle",
+        "min_probability": 0,
+    }
+    page = visit.open(f"?{urlencode(asked)}")
+    told = fetched(visit, "search", **asked)
+    first, card = told["answers"][0], visit.answer()
+    assert page.locator("#notes li").all_text_contents() == told["notes"]
+    assert card.locator(".step").all_text_contents() == [moment["text"] for moment in first["moments"]]
+    assert card.locator(".mark").count() == card.get_by_role("link", name="mp4").count() == 2
+    second = first["moments"][1]
+    card.locator(".moment").nth(1).click()
+    time, _ = card.locator("video").evaluate(SHOWN)
+    assert abs(time - second["start"]) <= FRAME
+    # What lowers the score stands to the left of zero.
+    lowering = [name for name, value in first["contributions"].items() if value < 0]
+    assert lowering and card.locator(".bars .negative").count() == len(lowering)
+    card.get_by_role("button", name="Why?").click()
+    card.locator(".why .choices button", has_text=second["text"]).click()
+    card.locator(".map .phrase", has_text="moves").first.wait_for()
+    assert card.locator(".map .phrase", has_text="approaches").count() == 0
+
+
 def test_filters_groups_and_orders(visit: Visit) -> None:
     page = visit.open(f"?{urlencode({'q': QUERY, 'min_probability': 0})}")
     assert page.locator("#columns button").all_text_contents() == [*fetched(visit, "columns")]
@@ -227,7 +251,9 @@ def test_a_threshold_may_leave_no_good_match(visit: Visit) -> None:
     page.keyboard.press("End")
     page.get_by_role("heading", name="No good match").wait_for()
     expect(page.locator("#threshold")).to_have_text("1.00 very likely")
-    assert "None of 60 videos is right with a probability of 1.00 or more" in page.locator(".state").inner_text()
+    assert (
+        "None of 60 videos is right with a probability of 1.00 or more" in page.locator(".state").inner_text()
+    )
     page.get_by_role("button", name="Show the best answers").click()
     expect(page.locator(".answer")).to_have_count(10)
     page.go_back()

@@ -48,6 +48,7 @@ function show(options) {
   asked = options;
   query.value = asked.q;
   for (const [name, field] of Object.entries(fields)) setField(field, asked[name]);
+  for (const field of [fields.sort, fields.group_by, part("min-probability")]) field.disabled = Boolean(asked.like);
   showThreshold();
   const inUse = ["where", "sort", "group_by", "k", "min_probability"].filter((name) => asked[name] !== DEFAULTS[name]).length;
   part("options-in-use").textContent = inUse ? `(${inUse} set)` : "";
@@ -146,7 +147,7 @@ function showProblem(problem) {
 function showResult(result) {
   clear();
   if (asked.min_probability === "") automatic = result.threshold;
-  part("min-probability").disabled = result.threshold === null && !asked.like && asked.min_probability === "";
+  if (result.threshold === null && result.answers.length) part("min-probability").disabled = true;
   showThreshold();
   const total = Object.values(result.milliseconds).reduce((sum, one) => sum + one, 0);
   summary.textContent = result.answers.length
