@@ -438,7 +438,7 @@ def test_markup_in_data_is_text(visit: Visit) -> None:
 def test_the_last_question_counts(visit: Visit) -> None:
     page = visit.open()
     waiting: list[Route] = []
-    page.route("**/search?q=slow**", lambda route: waiting.append(route))
+    page.route("**/search?q=slow**", lambda route: waiting.insert(0, route))
     page.get_by_role("searchbox").fill("slow red box")
     page.keyboard.press("Enter")
     page.wait_for_function("() => !document.getElementById('progress').hidden")
