@@ -202,6 +202,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.search": (
         *WORDS,
+        "data_pipeline.host.files",
         "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
@@ -283,6 +284,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
     "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
+    "mcsan_jax.search_verb": ("mcsan_jax.search",),
     "mcsan_jax.cli": (
         *WORDS,
         "data_pipeline.host",
@@ -297,6 +299,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.retrieval",
         "mcsan_jax.index_verbs",
         "mcsan_jax.serve_verb",
+        "mcsan_jax.search_verb",
     ),
     "launch": (),
 }
