@@ -42,7 +42,10 @@ async def page(held: Held = None) -> Response:
 @router.get(
     "/static/{name}",
     response_class=Response,
-    responses={200: {"content": {"text/*": {"schema": {"type": "string"}}}}, 304: {"description": "It is as it was."}},
+    responses={
+        200: {"content": {"text/*": {"schema": {"type": "string"}}}},
+        304: {"description": "It is as it was."},
+    },
 )
 async def static(name: str, held: Held = None) -> Response:
     """A file of the page."""
