@@ -345,6 +345,7 @@ HOMES = {
     "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answering/answer_table.py"),
     "opentimelineio": ("mcsan_jax/search/answer_formats.py",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
+    "pymilvus": ("mcsan_jax/index/engines/milvus_engine.py",),
     "av": ("mcsan_jax/serve/",),
     "fastapi": ("mcsan_jax/serve/app.py", "mcsan_jax/serve/routes/"),
     "uvicorn": ("mcsan_jax/serve/server.py",),
