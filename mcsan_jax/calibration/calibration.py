@@ -25,9 +25,7 @@ from mcsan_jax.scoring.multi_level import FUSED
 
 CALIBRATION_NAME = "calibration.json"
 SCHEMA_VERSION = 1
-_ADVICE = (
-    "Restore it from a copy, fit it again with `mcsan eval RUN`, or delete it to search without probabilities"
-)
+_ADVICE = "Restore it from a copy, or delete it: `mcsan eval RUN` fits another, and a search goes on without"
 
 
 @dataclass(frozen=True, config=RULES)

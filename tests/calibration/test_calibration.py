@@ -77,7 +77,7 @@ def test_a_damaged_file_is_refused(tmp_path: pathlib.Path, change: dict[str, flo
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError, match=message) as caught:
         read_calibration(tmp_path)
-    assert "fit it again with `mcsan eval RUN`" in str(caught.value)
+    assert "or delete it: `mcsan eval RUN` fits another" in str(caught.value)
 
 
 def test_a_cut_file_is_refused(tmp_path: pathlib.Path) -> None:
