@@ -127,9 +127,10 @@ class IndexSearcher:
         """
         clock = StageClock()
         for request in requests:
-            self.check(request)
+            check_request(request, self.collection)
         parsed = [parse_query(request.text) for request in requests]
         texts = list(dict.fromkeys(text for one in parsed for text in (*one.steps, *one.negatives)))
+        self._encoder.parse(texts)
         clock.ends("parse")
         encoded = dict(zip(texts, self._encoder.encode(texts), strict=True))
         queries = [
