@@ -13,7 +13,7 @@ from typing import TypeVar
 from data_pipeline.errors import InputError
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.request_batches import RequestBatches, NotTakenError
+from mcsan_jax.serve.request_batches import NotTakenError, RequestBatches
 from mcsan_jax.serve.response_bodies import Health
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 

@@ -8,7 +8,7 @@ import pytest
 
 from data_pipeline.errors import InputError
 from mcsan_jax.serve import request_batches
-from mcsan_jax.serve.request_batches import LARGEST_BATCH, RequestBatches, NotTakenError
+from mcsan_jax.serve.request_batches import LARGEST_BATCH, NotTakenError, RequestBatches
 
 
 class Answers:
