@@ -12,16 +12,23 @@ Where all of these are more than `MOST_WIDTH` numbers, each component is cut to 
 which the first videos of the index vary most.
 """
 
+import functools
 from collections.abc import Mapping
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from data_pipeline.levels import GLOBAL
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
+from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
 from mcsan_jax.retrieval.embeddings import FrameVectors, VideoEmbeddings
-from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_shares
+from mcsan_jax.scoring.normalised import NormalisedTexts
+from mcsan_jax.scoring.similarity import fuse_levels
 from mcsan_jax.scoring.vectors import TINY
 
 MOST_WIDTH = 1024
@@ -49,6 +56,22 @@ def stage_one_videos(
         bases: of the index, as `fit_bases` returns them.
     """
     return _joined(_parts_of_videos(videos, parameters, config), bases)
+
+
+def stage_one_texts(
+    texts: TextCollection, parameters: ScoringParameters, config: SimilarityConfig, bases: Bases | None = None
+) -> Float[np.ndarray, "t w"]:
+    """Returns the stage-1 vectors of texts.
+
+    Args:
+        texts: encoded texts.
+        parameters: level weights and the share of the linear branch.
+        config: how the model fuses components.
+        bases: of the index whose videos are searched.
+    """
+    shares, parts = _shares(texts, parameters, config), _parts_of_texts(texts, parameters, config)
+    factors = {name: NODE_FACTOR if name in texts.nodes else 1.0 for name in parts}
+    return _joined({name: factors[name] * shares[name][:, None] * parts[name] for name in parts}, bases)
 
 
 def fit_bases(
@@ -95,6 +118,14 @@ def _parts_of_videos(
     return _in_order(videos.pooled, parts, videos.attributes, linear, config)
 
 
+def _parts_of_texts(
+    texts: TextCollection, parameters: ScoringParameters, config: SimilarityConfig
+) -> dict[str, np.ndarray]:
+    linear = None if parameters.linear_share is None else texts.linear
+    parts = {level: _mean_node(nodes) for level, nodes in sorted(texts.nodes.items())}
+    return _in_order(texts.pooled, parts, texts.attributes, linear, config)
+
+
 def _in_order(
     pooled: np.ndarray | None,
     levels: dict[str, np.ndarray],
@@ -120,3 +151,40 @@ def _mean_frame(frames: FrameVectors) -> Float[np.ndarray, "v d"]:
     lengths = np.asarray(frames.lengths, np.float32)
     mean = np.einsum("vf,vfd->vd", lengths, np.asarray(frames.directions, np.float32))
     return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), TINY)
+
+
+def _mean_node(nodes: CaptionNodes) -> Float[np.ndarray, "t d"]:
+    """Returns the mean of each text's nodes; zero of texts without a node."""
+    sums = np.zeros((len(nodes.counts), nodes.queries.shape[1]), np.float32)
+    np.add.at(sums, np.repeat(np.arange(len(nodes.counts)), nodes.counts), nodes.queries)
+    return sums / np.maximum(nodes.counts, 1)[:, None].astype(np.float32)
+
+
+def _shares(
+    texts: TextCollection, parameters: ScoringParameters, config: SimilarityConfig
+) -> dict[str, Float[np.ndarray, " t"]]:
+    """Returns how much the fused score of each text grows with each component."""
+    size = 1 << max(len(texts) - 1, 0).bit_length()
+    padded = texts.take(slice(0, len(texts)), size, texts.capacity_for(slice(0, len(texts))))
+    found = jax.device_get(_compiled_shares(config)(padded, jax.tree.map(jnp.asarray, parameters)))
+    return {name: shares[: len(texts)] for name, shares in found.items()}
+
+
+@functools.cache
+def _compiled_shares(config: SimilarityConfig) -> Any:
+    fusion = Fusion.as_trained(config)
+
+    def shares(texts: NormalisedTexts, parameters: ScoringParameters) -> dict[str, jax.Array]:
+        with_attributes = config.attribute_share > 0 and bool(texts.attributes)
+        names = [*texts.levels, *([ATTRIBUTES] if with_attributes else [])]
+        names += [LINEAR] if texts.linear is not None else []
+        found = component_shares(names, texts, parameters, fusion)
+        if with_attributes:
+            of_all, levels = found.pop(ATTRIBUTES), sorted(texts.attributes)
+            for one in levels:
+                alone = {level: jnp.full((1, len(of_all)), float(level == one)) for level in levels}
+                mean = fuse_levels(alone, texts.presence(), dict.fromkeys(levels, 1.0))
+                found[_attributes(one)] = of_all * mean[0]
+        return found
+
+    return jax.jit(shares)
