@@ -110,17 +110,17 @@ function mapRows(explanation, axis, what, name, reading, on) {
       const best = values.indexOf(Math.max(...values));
       const row = element("div", {
         class: "cells", role: "img",
-        "aria-label": `${phrase}: greatest ${name} ${figure(values[best])} at ${axis.label(axis.starts[best] ?? 0)}`,
+        "aria-label": `${phrase}: greatest ${name} ${figure(values[best])} at ${axis.label(axis.times[best] ?? 0)}`,
       });
       row.append(...values.map((value, frame) => {
-        const cell = element("i", { class: "cell", title: `${axis.label(axis.starts[frame] ?? 0)}: ${figure(value)}` });
+        const cell = element("i", { class: "cell", title: `${axis.label(axis.times[frame] ?? 0)}: ${figure(value)}` });
         cell.style.opacity = (0.04 + 0.96 * Math.max(0, (value - low) / (high - low || 1)) ** 1.5).toFixed(3);
         const slot = element("b", {}, cell);
         slot.addEventListener("pointerenter", () => {
-          reading.textContent = `“${phrase}” at ${axis.label(axis.starts[frame] ?? 0)}: ${name} ${figure(value)}`;
-          on.scrub(axis.starts[frame] ?? 0);
+          reading.textContent = `“${phrase}” at ${axis.label(axis.times[frame] ?? 0)}: ${name} ${figure(value)}`;
+          on.scrub(axis.times[frame] ?? 0);
         });
-        slot.addEventListener("click", () => on.seek(axis.starts[frame] ?? 0));
+        slot.addEventListener("click", () => on.seek(axis.times[frame] ?? 0));
         return slot;
       }));
       row.addEventListener("pointerleave", on.leave);

@@ -2,27 +2,28 @@
 
 import { clock, drawn, element, figure } from "./elements.js";
 
-/** Begin and end of each frame on the time axis; frames are counted where their times are unknown. */
+/**
+ * The time of each frame, which stands for the time up to half-way to its neighbours; the first and the last one reach
+ * as far outwards as inwards. Where no times are known, frames are counted from 0, each one unit long.
+ */
 export class TimeAxis {
   constructor(seconds, frames) {
     this.known = seconds.length > 0;
-    this.starts = this.known ? [...seconds] : Array.from({ length: frames }, (_, index) => index);
-    const last = this.starts.at(-1) ?? 0;
-    const steps = this.starts.slice(1).map((start, index) => start - this.starts[index]);
-    steps.sort((one, other) => one - other);
-    this.step = steps.length ? steps[Math.floor(steps.length / 2)] : 1;
-    this.begin = this.starts[0] ?? 0;
-    this.end = last + this.step;
+    this.times = this.known ? [...seconds] : Array.from({ length: frames }, (_, index) => index + 0.5);
+    const last = this.times.length - 1;
+    const between = this.times.slice(1).map((time, index) => (time + this.times[index]) / 2);
+    this.begin = last > 0 ? Math.max(0, 2 * this.times[0] - between[0]) : Math.max(0, (this.times[0] ?? 0.5) - 0.5);
+    this.end = last > 0 ? 2 * this.times[last] - between[last - 1] : this.begin + 1;
+    this.bounds = [this.begin, ...between, this.end];
   }
 
   frameAt(time) {
-    let frame = 0;
-    while (frame + 1 < this.starts.length && this.starts[frame + 1] <= time + 1e-6) frame += 1;
-    return frame;
+    const after = this.bounds.findIndex((bound) => bound > time + 1e-4);
+    return Math.max(0, (after < 0 ? this.bounds.length - 1 : after) - 1);
   }
 
   span(frame) {
-    return [this.starts[frame], this.starts[frame + 1] ?? this.end];
+    return [this.bounds[frame], this.bounds[frame + 1]];
   }
 
   share(time) {
@@ -109,12 +110,13 @@ export function heatStrip(answer, axis, scale, picture, on) {
     show(under(event));
     on.seek(now);
   });
+  strip.addEventListener("focus", () => strip.matches(":focus-visible") && show(now));
   strip.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const here = axis.frameAt(now), last = axis.times.length - 1;
+    const frame = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: last }[event.key];
     if (event.key === "Enter") on.seek(now);
-    else if (steps) {
-      const frame = Math.min(axis.starts.length - 1, Math.max(0, axis.frameAt(now) + (head.hidden ? 0 : steps)));
-      show(axis.starts[frame]);
+    else if (frame !== undefined) {
+      show(axis.times[Math.min(last, Math.max(0, frame))]);
       on.scrub(now);
     } else return;
     event.preventDefault();
@@ -124,8 +126,8 @@ export function heatStrip(answer, axis, scale, picture, on) {
   return { strip, show, hide: () => (head.hidden = true) };
 }
 
-/** Begin and end of a moment on the axis. A moment of a single frame lasts as long as the frame. */
+/** Begin and end of a moment on the axis; that of a single frame, a point in time, lasts as long as the frame. */
 export function momentSpan(moment, axis) {
-  if (!axis.known) return [moment.first, moment.last + 1];
-  return [moment.start, moment.end > moment.start ? moment.end : moment.start + axis.step];
+  if (axis.known && moment.end > moment.start) return [moment.start, moment.end];
+  return [axis.span(moment.first)[0], axis.span(moment.last)[1]];
 }
