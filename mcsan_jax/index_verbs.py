@@ -1,6 +1,7 @@
 """`mcsan index`: build an index of one's own videos, add to it, remove from it, and look at what it holds."""
 
 import enum
+import importlib.util
 import pathlib
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -60,6 +61,10 @@ FrameRate = Annotated[
     float | None, typer.Option("--frame_rate", help="Frames per second, where the features tell no times.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch_size", help="How many videos are encoded at a time.")]
+RenderClips = Annotated[
+    bool,
+    typer.Option("--render_clips", help="moving_shapes: make the clips to play; needs the extra serve."),
+]
 Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
 Count = Annotated[int | None, typer.Option(help="moving_shapes: how many clips; by default all.")]
 Where = Annotated[
@@ -85,6 +90,7 @@ def build(
     skip_unknown: SkipUnknown = False,
     frame_rate: FrameRate = None,
     batch_size: BatchSize = 16,
+    render_clips: RenderClips = False,
     split: Split = "test",
     count: Count = None,
     overwrite: Overwrite = False,
@@ -96,7 +102,8 @@ def build(
     if out is None:
         verbs = [command.name or "" for command in index_app.registered_commands]
         raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    render = _renderer() if render_clips else None
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, render, split, count)
     _say(build_index(model, features, out, dtype.value, options, overwrite))
 
 
@@ -109,13 +116,15 @@ def add(
     skip_unknown: SkipUnknown = False,
     frame_rate: FrameRate = None,
     batch_size: BatchSize = 16,
+    render_clips: RenderClips = False,
     split: Split = "test",
     count: Count = None,
 ) -> None:
     """Add videos, encoded by the model of the index."""
     from mcsan_jax.index.build_index import add_videos
 
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    render = _renderer() if render_clips else None
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, render, split, count)
     _say(add_videos(index, features, options))
 
 
@@ -186,6 +195,16 @@ def export(
     if not overwrite:
         check_not_there([out], "--out")
     _say([export_index(index, out)])
+
+
+def _renderer() -> Any:
+    from data_pipeline.errors import InputError
+
+    if importlib.util.find_spec("av") is None:
+        raise InputError("--render_clips: av is not installed; pip install 'mcsan-jax[serve]'")
+    from mcsan_jax.serve.clip_frames import render_clips
+
+    return render_clips
 
 
 def _say(lines: Iterable[str]) -> None:

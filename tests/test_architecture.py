@@ -198,6 +198,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.data_sizes",
         "mcsan_jax.scoring",
         "mcsan_jax.ranking",
+        "mcsan_jax.calibration",
         "mcsan_jax.retrieval",
     ),
     "mcsan_jax.search": (
@@ -277,10 +278,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
         "mcsan_jax.retrieval",
     ),
+    "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
+    "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
     "mcsan_jax.index_verbs": (
         *WORDS,
         "data_pipeline.host.files",
         "mcsan_jax.index",
+        "mcsan_jax.serve.clip_frames",
     ),
     "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
     "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),

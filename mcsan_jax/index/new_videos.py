@@ -4,9 +4,10 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from data_pipeline.errors import InputError, first_few
@@ -17,6 +18,7 @@ from mcsan_jax.index import index_writer
 from mcsan_jax.index.index_writer import IndexWriter
 from mcsan_jax.index.metadata.linked_clips import find_clips
 from mcsan_jax.index.metadata.metadata_table import aligned
+from mcsan_jax.index.on_disk.index_folder import CLIPS_NAME
 from mcsan_jax.index.on_disk.segments import CLIP, ID
 from mcsan_jax.ranking.encode_split import encode_videos
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
@@ -30,6 +32,10 @@ CAPTIONS = "captions"
 DONE = "this very command has done its work already; the index stays as it is"
 
 
+Render = Callable[[Mapping[str, np.ndarray], pathlib.Path, float], object]
+"""Writes FOLDER/ID.mp4 from pictures [f, row, column, 3] by id, at a number of frames per second."""
+
+
 @dataclasses.dataclass(frozen=True)
 class VideoOptions:
     """Options say how the videos of an index are read, and what is known of them.
@@ -40,6 +46,7 @@ class VideoOptions:
         skip_unknown: whether metadata of videos without features are left out; else they are refused.
         frame_rate: frames per second, where the features tell no times.
         batch_size: how many videos are encoded at a time.
+        render: writes pictures as clips, `serve.clip_frames.render_clips`; None for no clips.
         split: of the embedded data set.
         count: how many clips of it; by default all.
     """
@@ -49,6 +56,7 @@ class VideoOptions:
     skip_unknown: bool = False
     frame_rate: float | None = None
     batch_size: int = 16
+    render: Render | None = None
     split: str = "test"
     count: int | None = None
 
@@ -63,6 +71,7 @@ class NewVideos:
         table: id, clip and metadata of each.
         options: how they are read.
         source: what decides their features, for the digest.
+        pictures: of the clips that are to be rendered, by id, and how many are shown per second.
         lines: what the user should know.
     """
 
@@ -71,6 +80,7 @@ class NewVideos:
     table: pa.Table
     options: VideoOptions
     source: Any
+    pictures: tuple[Mapping[str, np.ndarray], float]
     lines: list[str]
 
     @classmethod
@@ -87,30 +97,36 @@ class NewVideos:
         Raises:
             InputError: the features cannot be used, or the metadata are of other videos.
         """
-        embedded = list(features) == [EMBEDDED]
-        if not embedded and (options.count is not None or options.split != "test"):
-            raise InputError(f"--count and --split choose clips of {EMBEDDED}; leave them out")
         arrays: Any
-        if embedded:
+        rate, pictures = options.frame_rate, dict[str, np.ndarray]()
+        if list(features) == [EMBEDDED]:
             clips = embedded_clips(options.count, options.split)
             arrays, source = clips.features, [EMBEDDED, options.split, len(clips.captions)]
+            rate = rate or clips.frames_per_second
+            if options.render is not None:
+                pictures = dict(clips.images)
             if metadata is None:
                 captions = pa.array([list(texts) for texts in clips.captions.values()], pa.list_(pa.string()))
                 metadata = pa.table({ID: pa.array(list(clips.captions)), CAPTIONS: captions})
         else:
+            _check_not_embedded(options)
             arrays = by_stream(features, "")
             source = _files_of(arrays if isinstance(arrays, Mapping) else {"": arrays})
-        given = GivenVideos(
-            arrays, model.manifest, batch_limits(model.config.data), options.frame_rate, False
-        )
+        given = GivenVideos(arrays, model.manifest, batch_limits(model.config.data), rate, False)
         lines: list[str] = []
         if metadata is not None:
             lines += _without_metadata(metadata, given.ids, options)
+        if options.clips and pictures:
+            raise InputError(
+                "--clips links files that are there, --render_clips makes some; give one of them"
+            )
         found = find_clips(options.clips, given.ids, index) if options.clips else {}
+        found |= {video: f"{CLIPS_NAME}/{video}.mp4" for video in pictures}
         if options.clips and len(found) < len(given.ids):
             missing = [one for one in given.ids if one not in found]
             lines.append(f"{len(missing):,} of {len(given.ids):,} videos have no clip: {first_few(missing)}")
-        return cls(given, model, aligned(metadata, given.ids, found), options, source, lines)
+        table = aligned(metadata, given.ids, found)
+        return cls(given, model, table, options, source, (pictures, rate or 0.0), lines)
 
     def digest(self, verb: str, fingerprint: str, number_type: str) -> str:
         """Returns a hash of all that decides what is written."""
@@ -123,6 +139,9 @@ class NewVideos:
     def added_by(self, writer: IndexWriter, digest: str) -> list[str]:
         """Adds the videos, and returns what is said of it."""
         count = len(self.given.ids)
+        if self.options.render is not None and not writer.is_finished(digest):
+            pictures, rate = self.pictures
+            self.options.render(pictures, writer.folder / CLIPS_NAME, rate)
         words = f"add {count:,} videos"
         if not writer.add_in_parts(
             self.given.ids, self._encode, self.table, digest=digest, words=words, show_progress=None
@@ -146,6 +165,14 @@ class NewVideos:
         part, model = self.given.part(ids), self.model
         encoded = encode_videos(model.encoders, model.variables, part, self._batch_size, "given")
         return VideoEmbeddings.of(encoded, part.frame_times)
+
+
+def _check_not_embedded(options: VideoOptions) -> None:
+    if options.count is not None or options.split != "test" or options.render is not None:
+        raise InputError(
+            f"--count, --split and --render_clips are for clips of {EMBEDDED}; leave them out, or give the word "
+            f"{EMBEDDED} in place of features"
+        )
 
 
 def _without_metadata(metadata: pa.Table, ids: Sequence[str], options: VideoOptions) -> list[str]:
