@@ -11,6 +11,7 @@ from data_pipeline.errors import Faults, InputError
 from data_pipeline.host.files import check_not_there, write_text
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.explain import Explanation
+from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search import answer_formats
 from mcsan_jax.search.answering.answer_table import WIDTH_OF_FILES, as_table, captions_as_table
 from mcsan_jax.search.answering.found_captions import FoundCaption
@@ -18,6 +19,7 @@ from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.search.query_language import parse_query
 from mcsan_jax.search.request_checks import add_faults, check_count
+from mcsan_jax.search.stages.start_up import keep_compiled_programs, parser_loading
 
 
 class Form(enum.Enum):
@@ -208,7 +210,10 @@ def _add_faults(faults: Faults, options: SearchOptions, index: VideoIndex | None
 
 
 def _answers(index: VideoIndex, options: SearchOptions, texts: Sequence[str] | None) -> Said:
-    searcher = IndexSearcher.of(index)
+    keep_compiled_programs()
+    model = Mcsan.from_pretrained(index.model_folder)
+    with parser_loading(model):
+        searcher = IndexSearcher(model, index)
     if options.captions_for:
         return _captions(searcher.captions_for(options.captions_for, options.k, texts), options.form)
     if options.like:
