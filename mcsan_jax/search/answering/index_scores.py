@@ -7,7 +7,6 @@ from mcsan_jax.index.engines.engine import Engine
 from mcsan_jax.index.engines.flat_engine import FlatEngine
 from mcsan_jax.index.on_disk.segments import OpenSegment
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE
-from mcsan_jax.index.stage_one_arrays import read_bases
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.stages.exact_scores import CollectionScorer
@@ -71,7 +70,7 @@ class IndexScores:
                 # All rows, so that mapped vectors need not be copied.
                 self._engine.insert(_numbers(segment), segment.arrays[STAGE_ONE])
                 self._engine.delete(np.setdiff1d(_numbers(segment), live))
-        config, bases = self._model.config.similarity, read_bases(self._index.folder, content.description)
+        config, bases = self._model.config.similarity, self._index.bases
         parameters = self._model.scoring_parameters
         return CandidateSearch(self._scorer, self._engine, self._numbers, parameters, config, bases or None)
 
