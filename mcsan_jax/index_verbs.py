@@ -61,6 +61,10 @@ FrameRate = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option("--batch_size", help="How many videos are encoded at a time.")]
 Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
+RenderClips = Annotated[
+    bool,
+    typer.Option("--render_clips", help="moving_shapes: make files to play, in the folder of the index."),
+]
 Count = Annotated[int | None, typer.Option(help="moving_shapes: how many clips; by default all.")]
 Where = Annotated[
     str, typer.Option(help="Filter of the metadata, such as 'camera = \"north\" and year > 2020'.")
@@ -87,6 +91,7 @@ def build(
     batch_size: BatchSize = 16,
     split: Split = "test",
     count: Count = None,
+    render_clips: RenderClips = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Build an index; the verb itself may be left out: mcsan index MODEL FEATURES… --out IDX."""
@@ -96,7 +101,7 @@ def build(
     if out is None:
         verbs = [command.name or "" for command in index_app.registered_commands]
         raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
     _say(build_index(model, features, out, dtype.value, options, overwrite))
 
 
@@ -111,11 +116,12 @@ def add(
     batch_size: BatchSize = 16,
     split: Split = "test",
     count: Count = None,
+    render_clips: RenderClips = False,
 ) -> None:
     """Add videos, encoded by the model of the index."""
     from mcsan_jax.index.build_index import add_videos
 
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
     _say(add_videos(index, features, options))
 
 

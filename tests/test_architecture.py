@@ -189,6 +189,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
         "mcsan_jax.calibration",
     ),
+    "mcsan_jax.render_clips": WORDS,
     "mcsan_jax.index": (
         *WORDS,
         "data_pipeline.host",
@@ -198,6 +199,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.data_sizes",
         "mcsan_jax.ranking",
         "mcsan_jax.retrieval",
+        "mcsan_jax.render_clips",
     ),
     "mcsan_jax.search": (
         *WORDS,
@@ -277,7 +279,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.host.files",
         "mcsan_jax.index",
     ),
-    "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
+    "mcsan_jax.serve": (*WORDS, "mcsan_jax.render_clips", "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
     "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
     "mcsan_jax.cli": (
         *WORDS,
@@ -338,7 +340,7 @@ HOMES = {
     "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answering/answer_table.py"),
     "opentimelineio": ("mcsan_jax/search/answer_formats.py",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
-    "av": ("mcsan_jax/serve/",),
+    "av": ("mcsan_jax/render_clips.py", "mcsan_jax/serve/"),
     "fastapi": ("mcsan_jax/serve/app.py", "mcsan_jax/serve/routes/"),
     "uvicorn": ("mcsan_jax/serve/server.py",),
     "prometheus_client": ("mcsan_jax/serve/service_metrics.py",),

@@ -8,10 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from data_pipeline.prepared_data import embedded_clips
+from mcsan_jax.render_clips import render_clips
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.app import make_app
-from mcsan_jax.serve.clip_frames import render_clips
 from mcsan_jax.serve.service import SearchService
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 from tests.search.memory_index import MemoryIndex, memory_index
