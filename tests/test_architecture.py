@@ -197,17 +197,22 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.config",
         "mcsan_jax.encodings",
         "mcsan_jax.data_sizes",
+        "mcsan_jax.scoring",
         "mcsan_jax.ranking",
         "mcsan_jax.retrieval",
         "mcsan_jax.render_clips",
     ),
     "mcsan_jax.search": (
         *WORDS,
+        "data_pipeline.host.files",
         "data_pipeline.prepared_data",
+        "mcsan_jax.config",
         "mcsan_jax.encodings",
+        "mcsan_jax.calibration",
+        "mcsan_jax.scoring",
         "mcsan_jax.ranking",
         "mcsan_jax.retrieval",
-        "mcsan_jax.scoring",
+        "mcsan_jax.index",
     ),
     "mcsan_jax.report": (
         *WORDS,
@@ -281,6 +286,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.serve": (*WORDS, "mcsan_jax.render_clips", "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
     "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
+    "mcsan_jax.search_verb": ("mcsan_jax.search",),
     "mcsan_jax.cli": (
         *WORDS,
         "data_pipeline.host",
@@ -295,6 +301,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.retrieval",
         "mcsan_jax.index_verbs",
         "mcsan_jax.serve_verb",
+        "mcsan_jax.search_verb",
     ),
     "launch": (),
 }
@@ -324,7 +331,7 @@ HOMES = {
     "typer": (
         "mcsan_jax/cli.py",
         "mcsan_jax/index_verbs.py",
-        "mcsan_jax/search_verbs.py",
+        "mcsan_jax/search_verb.py",
         "mcsan_jax/serve_verb.py",
     ),
     "pydantic": (
@@ -340,6 +347,7 @@ HOMES = {
     "rich": ("data_pipeline/inspection/", "mcsan_jax/search/answering/answer_table.py"),
     "opentimelineio": ("mcsan_jax/search/answer_formats.py",),
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
+    "pymilvus": ("mcsan_jax/index/engines/milvus_engine.py",),
     "av": ("mcsan_jax/render_clips.py", "mcsan_jax/serve/"),
     "fastapi": ("mcsan_jax/serve/app.py", "mcsan_jax/serve/routes/"),
     "uvicorn": ("mcsan_jax/serve/server.py",),

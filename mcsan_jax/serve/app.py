@@ -1,8 +1,7 @@
 """This module puts the service's HTTP application together: routes, errors as JSON, and the guard before them."""
 
-import contextlib
 import importlib.metadata
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,23 +15,16 @@ from mcsan_jax.serve.service import NotThereError, SearchService
 
 
 def make_app(service: SearchService, hosts: Collection[str] = ()) -> RequestGuard:
-    """Makes the application of a service, which it closes when the server ends.
+    """Makes the application of a service.
 
     Args:
         service: answers the questions.
         hosts: names beside this machine's own under which the service may be asked for.
     """
-
-    @contextlib.asynccontextmanager
-    async def while_it_runs(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await service.close()
-
     app = FastAPI(
         title="mcsan",
         version=importlib.metadata.version("mcsan-jax"),
         summary="Searches videos by what a sentence says, and shows the moment, why it was found, and how sure it is.",
-        lifespan=while_it_runs,
         # Their pages load scripts from the network.
         docs_url=None,
         redoc_url=None,

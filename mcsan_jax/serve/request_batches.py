@@ -83,12 +83,10 @@ class RequestBatches(Generic[_Question, _Answer]):
         """How many requests wait for the batch in work to end."""
         return len(self._waiting)
 
-    async def close(self) -> None:
-        """Computes what waits, and ends the thread."""
+    def close(self) -> None:
+        """Ends the thread after the batch in work, and takes nothing more."""
         self._closed = True
-        if self._work is not None:
-            await self._work
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _added(self, one: _Waiting) -> asyncio.Future[Any]:
         if self._closed:

@@ -38,7 +38,6 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
     Raises:
         InputError: there is no such index, or the port is taken.
     """
-    signal.signal(signal.SIGTERM, _end)
     with _listening(host, port) as listener:
         service = _open(folder)
         config = uvicorn.Config(
@@ -47,7 +46,7 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
             http="h11",
             h11_max_incomplete_event_size=LONGEST_PATH + LONGEST_QUERY + _HEADER_BYTES,
             ws="none",
-            lifespan="on",
+            lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -65,7 +64,11 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
             f"{count} of {folder} at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)",
             flush=True,
         )
-        _Server(config, service).run([listener])
+        signal.signal(signal.SIGTERM, _end)
+        try:
+            _Server(config, service).run([listener])
+        finally:
+            service.close()
 
 
 class _Server(uvicorn.Server):

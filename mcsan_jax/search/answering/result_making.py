@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float
 
 from data_pipeline.levels import ACTION, ENTITY
+from mcsan_jax.calibration.calibration import Calibration
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.answering.answer_making import FoundVideo, make_answers
 from mcsan_jax.search.answering.arrangement import arranged
-from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, ScoresOfText, rank_videos
+from mcsan_jax.search.answering.index_scores import stage_one_of
+from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, rank_videos
+from mcsan_jax.search.answering.scored_requests import ScoredRequest
 from mcsan_jax.search.answering.stage_clock import StageClock
 from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
 from mcsan_jax.search.folding import fold_duplicates
-from mcsan_jax.search.searched_collection import SearchedCollection
 
 NO_CALIBRATION = (
     "the model has no calibration, so that no probability is known and no answer is left out for it"
@@ -23,10 +26,9 @@ NO_CALIBRATION = (
 def make_result(
     request: SearchRequest,
     query: EncodedQuery,
-    collection: SearchedCollection,
-    rows: Int[np.ndarray, " v"],
-    searched: int,
-    scores: Mapping[str, ScoresOfText],
+    collection: VideoIndex,
+    scored: ScoredRequest,
+    calibration: Calibration | None,
     milliseconds: Mapping[str, float],
 ) -> SearchResult:
     """Returns the answers to a request.
@@ -35,12 +37,11 @@ def make_result(
         request: the request.
         query: its encoded text.
         collection: the videos.
-        rows: of the videos that were scored.
-        searched: how many videos pass the filter.
-        scores: of these videos for each text of the query, by component.
+        scored: the scores of those that may be answers.
+        calibration: of the scores.
         milliseconds: of the stages before.
     """
-    clock = StageClock()
+    clock, rows, searched, scores = StageClock(), scored.rows, scored.searched, scored.scores
     ranked = rank_videos(
         query,
         rows,
@@ -49,7 +50,17 @@ def make_result(
         request.k,
         collection.embeddings,
     )
-    found, threshold = _found_videos(request, ranked, searched, collection)
+    sure = None
+    if calibration is not None and len(rows):
+        sure = calibration.probabilities({FUSED: ranked.scores.scores}, searched)
+    presence = None if sure is None else min(float(sure.sum()), 1.0)
+    threshold = None if calibration is None else calibration.threshold
+    if request.min_probability is not None and calibration is not None:
+        threshold = request.min_probability
+    found = []
+    # Without a wish of the user's, it counts whether a right answer is there at all.
+    if presence is None or request.min_probability is not None or presence >= (threshold or 0.0):
+        found = _found_videos(request, ranked, collection, sure)
     clock.ends("score")
     answers = make_answers(found, collection, query.parsed.steps, query.relevances)
     clock.ends("moments")
@@ -59,7 +70,7 @@ def make_result(
         arranged(answers, request.sort, request.group_by),
         bool(len(rows)) and not answers,
         threshold,
-        (*query.parsed.notes, *_notes(query, collection, searched)),
+        (*query.parsed.notes, *_notes(collection, searched, calibration)),
         QueryGraph(
             {level: tuple(first.phrases[level]) for level in (ENTITY, ACTION)},
             tuple(first.edges),
@@ -67,31 +78,27 @@ def make_result(
         searched,
         len(rows),
         _added(milliseconds, clock.milliseconds),
+        presence,
     )
 
 
 def _found_videos(
-    request: SearchRequest, ranked: RankedVideos, searched: int, collection: SearchedCollection
-) -> tuple[list[FoundVideo], float | None]:
-    """Returns the best videos that are likely enough, without near-duplicates, and the least probability."""
-    if not len(ranked.rows):
-        return [], None
+    request: SearchRequest,
+    ranked: RankedVideos,
+    collection: VideoIndex,
+    probabilities: Float[np.ndarray, " v"] | None,
+) -> list[FoundVideo]:
+    """Returns the best videos that are likely enough, without near-duplicates."""
     places = range(len(ranked.rows))
-    folded = fold_duplicates(places, request.k, lambda some: collection.stage_one[ranked.rows[list(some)]])
-    calibration, probabilities, threshold = collection.calibration, None, None
-    if calibration is not None:
-        scores = {FUSED: ranked.scores.scores}
-        probabilities = calibration.probabilities(scores, searched)
-        threshold = calibration.threshold if request.min_probability is None else request.min_probability
-        if request.min_probability is None and not calibration.has_good_match(scores, searched):
-            return [], threshold
+    folded = fold_duplicates(
+        places, request.k, lambda some: stage_one_of(collection, ranked.rows[list(some)])
+    )
     found = []
     for group in folded:
         best = group[0]
         # A copy of the right answer is right as well.
         probability = None if probabilities is None else min(float(probabilities[group].sum()), 1.0)
-        is_unlikely = probability is not None and probability < (request.min_probability or 0.0)
-        if not is_unlikely:
+        if probability is None or probability >= (request.min_probability or 0.0):
             found.append(
                 FoundVideo(
                     ranked.rows[group].tolist(),
@@ -101,16 +108,16 @@ def _found_videos(
                     {name: float(of_all[best]) for name, of_all in ranked.level_scores.items()},
                 )
             )
-    return found, threshold
+    return found
 
 
-def _notes(query: EncodedQuery, collection: SearchedCollection, searched: int) -> Sequence[str]:
+def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> Sequence[str]:
     notes = []
     if not collection.ids:
         notes.append("the index holds no video")
     elif not searched:
         notes.append("no video passes the filter")
-    if collection.calibration is None:
+    if calibration is None:
         notes.append(NO_CALIBRATION)
     return notes
 
