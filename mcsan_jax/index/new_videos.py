@@ -139,7 +139,7 @@ class NewVideos:
         count = len(self.given.ids)
         words = f"add {count:,} videos"
         if self.images and not writer.is_finished(digest):
-            from mcsan_jax.render_clips import render_clips
+            from mcsan_jax.index.render_clips import render_clips
 
             # Before the index names them; the same command, given again, writes the same bytes.
             render_clips(self.images, writer.folder / CLIPS_NAME, self.options.frame_rate or 1.0)

@@ -15,7 +15,9 @@ def test_rendered_clips_belong_to_the_index(tmp_path: pathlib.Path) -> None:
     assert run_mcsan(*command).status == 0
     moved = folder.rename(tmp_path / "moved")
     index = VideoIndex.open(moved)
-    assert [index.clip_of(row) for row in range(3)] == [str(moved / f"clips/{name}.mp4") for name in index.ids]
+    assert [index.clip_of(row) for row in range(3)] == [
+        str(moved / f"clips/{name}.mp4") for name in index.ids
+    ]
     written = {file.name: file.read_bytes() for file in (moved / "clips").iterdir()}
     assert sorted(written) == [f"{name}.mp4" for name in index.ids]
     # Frames are told where the clip shows them.

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from data_pipeline.prepared_data import embedded_clips
+from mcsan_jax.index.render_clips import render_clips
 from mcsan_jax.index.video_index import VideoIndex
-from mcsan_jax.render_clips import render_clips
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.app import make_app

@@ -56,7 +56,7 @@ def served(index: pathlib.Path, *words: str) -> Iterator[Served]:
             yield Served(process, int(found[1]), client)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 @contextlib.contextmanager
