@@ -119,7 +119,8 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
             evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate, [queries])
             judged = queries.judged()
             if split == config.data.validation_split and _as_trained(run):
-                calibration = fit_calibration(judged, split, run.step, config.evaluation.same_text)
+                same_text = config.evaluation.same_text
+                calibration = fit_calibration(judged, split, run.step, same_text, queries.levels())
                 _keep(calibration, run)
             if calibration is not None:
                 evaluated.details["calibration"] = judge_calibration(calibration, judged)

@@ -11,7 +11,7 @@ its margin over all others, and holds for collections of any size: it is what lo
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -25,9 +25,7 @@ from mcsan_jax.scoring.multi_level import FUSED
 
 CALIBRATION_NAME = "calibration.json"
 SCHEMA_VERSION = 1
-_ADVICE = (
-    "Restore it from a copy, fit it again with `mcsan eval RUN`, or delete it to search without probabilities"
-)
+_ADVICE = "Restore it from a copy, or delete it: `mcsan eval RUN` fits another, and a search goes on without"
 
 
 @dataclass(frozen=True, config=RULES)
@@ -52,6 +50,8 @@ class FittedOn:
     """Share of the queries that find no good match."""
     answered_absent: Share
     """Share of the queries that find one after all videos that have their text were left out."""
+    levels: list[list[str]]
+    """The sets of levels at which the queries have nodes, but for rare ones."""
     versions: dict[str, str]
     """Versions of the packages that fitted it."""
 
@@ -93,6 +93,17 @@ class Calibration:
         logits = np.append(scores / self.temperature, absent)
         exponentials = np.exp(logits - logits.max())
         return exponentials[:-1] / exponentials.sum()
+
+    def knows(self, levels: Iterable[str]) -> bool:
+        """Returns whether it was fitted on texts with nodes at the same levels.
+
+        A noun alone has no action, and is scored by other levels than a sentence: the probabilities of such a text, and
+        whether it has a good match, mean nothing unless the captions of the fit were of this kind, too.
+
+        Args:
+            levels: at which the text has nodes: some of entity, action and relationship.
+        """
+        return sorted(levels) in self.fitted_on.levels
 
     def presence(
         self, components: Mapping[str, Float[np.ndarray, " n"]], searched: int | None = None

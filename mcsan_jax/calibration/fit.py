@@ -1,6 +1,7 @@
 """This module fits a calibration to the queries of a split."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -26,7 +27,9 @@ _LEAST_SLOPE = 1e-3
 """The temperature is positive, also where right answers score no higher than wrong ones."""
 
 
-def fit_calibration(judged: JudgedQueries, split: str, step: int, same_text: str) -> Calibration | None:
+def fit_calibration(
+    judged: JudgedQueries, split: str, step: int, same_text: str, levels: Sequence[Sequence[str]]
+) -> Calibration | None:
     """Fits a calibration, and says how well it holds on other queries of the same split.
 
     Args:
@@ -34,6 +37,7 @@ def fit_calibration(judged: JudgedQueries, split: str, step: int, same_text: str
         split: their split.
         step: the training step of the model.
         same_text: the rule by which videos are right.
+        levels: at which the queries have nodes, but for rare sets of levels.
 
     Returns:
         The calibration; None where there are too few queries or videos to fit one.
@@ -52,6 +56,7 @@ def fit_calibration(judged: JudgedQueries, split: str, step: int, same_text: str
         ece_of_ten=1.0,
         refused=1.0,
         answered_absent=1.0,
+        levels=[list(one) for one in levels],
         versions=package_versions(),
     )
     calibration = _fitted(judged, unknown)

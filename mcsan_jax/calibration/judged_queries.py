@@ -1,5 +1,6 @@
 """This module collects queries with the scores of all videos, and which videos are right."""
 
+import collections
 import dataclasses
 
 import numpy as np
@@ -12,6 +13,9 @@ from mcsan_jax.ranking.relevance import Matches
 
 MOST_CELLS = 2**21
 """So many scores are kept: 4,000 queries of 500 videos, or 700 of 3,000."""
+
+LEAST_SHARE = 0.01
+"""Captions of a kind that is rarer say too little of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,13 @@ class QueryScores(SecondRoundCounter):
         """Takes over the scores of other processes, each of which was given other blocks."""
         # What a process has not seen is zero.
         self._scores = np.bitwise_or.reduce(gather(self._scores.view(np.uint32))).view(np.float32)
+
+    def levels(self) -> list[list[str]]:
+        """Returns the sets of levels at which captions have nodes, those that `LEAST_SHARE` of them have."""
+        counts = {level: nodes.counts for level, nodes in self._scored.captions.collection.nodes.items()}
+        sets = [sorted(level for level in counts if counts[level][caption]) for caption in self.captions]
+        found = collections.Counter(map(tuple, sets))
+        return sorted(list(one) for one, count in found.items() if count >= LEAST_SHARE * len(sets))
 
     def judged(self) -> JudgedQueries:
         """Returns the queries with what is right, after all blocks."""

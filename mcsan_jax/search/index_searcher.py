@@ -1,34 +1,26 @@
 """This module searches an index: texts become vectors, vectors scores, and scores answers that say why and how sure."""
 
+import pathlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool
-
-from data_pipeline.errors import Faults
-from data_pipeline.levels import ACTION, ENTITY
-from mcsan_jax.ranking.block_scores import BlockScorer, ComponentScores
+from mcsan_jax.index.video_index import VideoIndex
+from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.explain import Explanation, explain_text
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search.answering.answer_making import make_answers
-from mcsan_jax.search.answering.encoded_texts import EncodedText, QueryEncoder, joined
+from mcsan_jax.search.answering.encoded_texts import QueryEncoder, joined
 from mcsan_jax.search.answering.found_captions import FoundCaption, find_captions
+from mcsan_jax.search.answering.index_scores import IndexScores
 from mcsan_jax.search.answering.query_ranking import EncodedQuery
 from mcsan_jax.search.answering.result_making import make_result
-from mcsan_jax.search.answering.similar_videos import (
-    FEWEST_CANDIDATES,
-    cosines_with,
-    find_similar,
-    relevances_to,
-)
+from mcsan_jax.search.answering.scored_requests import score_requests
+from mcsan_jax.search.answering.similar_videos import search_similar
 from mcsan_jax.search.answering.stage_clock import StageClock
-from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
-from mcsan_jax.search.query_language import ParsedQuery, parse_query
-from mcsan_jax.search.request_checks import check_count, check_request, columns_of
-from mcsan_jax.search.searched_collection import SearchedCollection
+from mcsan_jax.search.answers import SearchRequest, SearchResult
+from mcsan_jax.search.query_language import parse_query
+from mcsan_jax.search.request_checks import check_request, columns_of
 
 
 class IndexSearcher:
@@ -39,15 +31,31 @@ class IndexSearcher:
         collection: the videos.
     """
 
-    def __init__(self, model: Mcsan, collection: SearchedCollection) -> None:
-        """Takes videos that the model encoded."""
+    def __init__(self, model: Mcsan, collection: VideoIndex) -> None:
+        """Takes an index and its model; `open` opens both."""
         self.model, self.collection = model, collection
         self._encoder = QueryEncoder(model)
+        self._scores = IndexScores(model, collection)
+        # What a search sees of the index does not change under it.
         self._lock = threading.RLock()
-        self._load()
 
-    def _load(self) -> None:
-        self._videos = self.collection.embeddings(range(len(self.collection.ids)))
+    @classmethod
+    def open(cls, folder: str | pathlib.Path) -> "IndexSearcher":
+        """Opens an index and the model in it.
+
+        Raises:
+            InputError: there is no index, or one that is damaged, of a newer version, or of another model.
+        """
+        return cls.of(VideoIndex.open(folder))
+
+    @classmethod
+    def of(cls, index: VideoIndex) -> "IndexSearcher":
+        """Opens the model of an opened index.
+
+        Raises:
+            InputError: a file of the model is missing or damaged.
+        """
+        return cls(Mcsan.from_pretrained(index.model_folder), index)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -65,7 +73,8 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video.
         """
-        return self.collection.clip_of(self.collection.row_of(video))
+        with self._lock:
+            return self.collection.clip_of(self.collection.row_of(video))
 
     def seconds_of(self, video: str) -> tuple[float, ...]:
         """Returns the time of each frame of a video; empty where unknown.
@@ -73,8 +82,7 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video.
         """
-        videos = self.collection.embeddings([self.collection.row_of(video)])
-        return tuple(videos.times_of(0).tolist())
+        return tuple(self._videos_of(video).times_of(0).tolist())
 
     def metadata_of(self, video: str) -> dict[str, Any]:
         """Returns what the columns of the metadata say of a video.
@@ -82,14 +90,15 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video.
         """
-        return self.collection.metadata_of(self.collection.row_of(video))
+        with self._lock:
+            return self.collection.metadata_of(self.collection.row_of(video))
 
     def refresh(self) -> bool:
         """Takes what a writer has committed since the index was opened; returns whether there was anything."""
         with self._lock:
             changed = self.collection.refresh()
             if changed:
-                self._load()
+                self._scores.refresh()
         return changed
 
     def check(self, request: SearchRequest) -> None:
@@ -124,14 +133,21 @@ class IndexSearcher:
         self._encoder.parse(texts)
         clock.ends("parse")
         encoded = dict(zip(texts, self._encoder.encode(texts), strict=True))
+        queries = [
+            EncodedQuery(
+                one,
+                tuple(encoded[text] for text in one.steps),
+                {text: encoded[text] for text in one.negatives},
+            )
+            for one in parsed
+        ]
         clock.ends("encode")
-        clock.ends("candidates")
         with self._lock:
-            scores = self._scores(encoded)
+            scored = score_requests(requests, queries, self._scores.search, self.collection.matching)
             clock.ends("score")
             return [
-                self._result(request, one, encoded, scores, clock.milliseconds)
-                for request, one in zip(requests, parsed, strict=True)
+                make_result(request, query, self.collection, one, self.model.calibration, clock.milliseconds)
+                for request, query, one in zip(requests, queries, scored, strict=True)
             ]
 
     def similar(self, video: str, k: int = 10, where: str = "") -> SearchResult:
@@ -140,25 +156,9 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video, or `k` or the filter is wrong.
         """
-        row, passes = self._check_video(video, k, where)
-        clock = StageClock()
+        parameters = self.model.scoring_parameters
         with self._lock:
-            rows = np.flatnonzero(passes & (np.arange(len(passes)) != row))
-            vectors = self.collection.stage_one
-            near = rows[np.argsort(-cosines_with(vectors[row], vectors[rows]), kind="stable")]
-            near = near[: max(FEWEST_CANDIDATES, 4 * k)]
-            clock.ends("candidates")
-            own, others = self.collection.embeddings([row]), self.collection.embeddings(near.tolist())
-            found = find_similar(own, others, near, k, vectors, self.model.scoring_parameters)
-            clock.ends("score")
-            answers = make_answers(
-                found, self.collection, [f"like {video}"], relevances_to(own, self.model.scoring_parameters)
-            )
-            clock.ends("moments")
-        graph = QueryGraph({ENTITY: (), ACTION: ()}, ())
-        return SearchResult(
-            f"like {video}", tuple(answers), False, None, (), graph, len(rows), len(near), clock.milliseconds
-        )
+            return search_similar(self.collection, self._scores, video, k, where, parameters)
 
     def captions_for(self, video: str, k: int = 10, texts: Sequence[str] | None = None) -> list[FoundCaption]:
         """Returns the texts that describe a video best, the best first.
@@ -171,19 +171,18 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video, no text, or `k` is wrong.
         """
-        found = find_captions(self.model, self._encoder, self.collection, video, k, texts)
-        calibration = self.model.calibration
-        if calibration is None:
-            return found
-        given = [caption.text for caption in found]
         with self._lock:
-            row = self.collection.row_of(video)
-            scores = self._scores(dict(zip(given, self._encoder.encode(given), strict=True)))
-        return [
-            caption._replace(
-                probability=float(calibration.probabilities({FUSED: scores[caption.text][FUSED]})[row])
+            found = find_captions(self.model, self._encoder, self.collection, video, k, texts)
+            calibration = self.model.calibration
+            if calibration is None:
+                return found
+            scores = self._scores.search.scorer.scores(
+                joined(self._encoder.encode([caption.text for caption in found]))
             )
-            for caption in found
+            row = self.collection.row_of(video)
+        return [
+            caption._replace(probability=float(calibration.probabilities({FUSED: of_text})[row]))
+            for caption, of_text in zip(found, scores[FUSED], strict=True)
         ]
 
     def explain(self, text: str, video: str) -> Explanation:
@@ -192,64 +191,10 @@ class IndexSearcher:
         Raises:
             InputError: there is nothing to search for in the text, or there is no such video.
         """
-        row = self.collection.row_of(video)
-        videos = self.collection.embeddings([row])
-        model = self.model
+        model, videos = self.model, self._videos_of(video)
         return explain_text(self._encoder.read(text), videos, 0, model.scoring_parameters, model.config)
 
-    def _check_video(self, video: str, k: int, where: str) -> tuple[int, Bool[np.ndarray, " v"]]:
-        """Returns the row of a video, and which videos pass a filter."""
-        faults, found = Faults(), (0, np.zeros(0, bool))
-        with faults.gathered():
-            check_count(k)
-        with faults.gathered():
-            found = (self.collection.row_of(video), found[1])
-        with faults.gathered():
-            found = (found[0], self._matching(where))
-        faults.check()
-        return found
-
-    def _matching(self, where: str) -> Bool[np.ndarray, " v"]:
-        return self.collection.matching(where) if where else np.ones(len(self.collection.ids), bool)
-
-    def _scores(self, texts: Mapping[str, EncodedText]) -> dict[str, ComponentScores]:
-        """Returns the scores of all videos for each text, by component."""
-        if not texts or not len(self._videos):
-            return {
-                text: dict.fromkeys((FUSED, *one.shares), np.zeros(0, np.float32))
-                for text, one in texts.items()
-            }
-        collection = joined(list(texts.values()))
-        scorer = BlockScorer(
-            self._videos.collection, collection, self.model.scoring_parameters, self.model.config
-        )
-        found = {name: np.zeros((len(texts), len(self._videos)), np.float32) for name in scorer.components}
-        for strip in scorer.blocks():
-            for (rows, columns), block in scorer.scores(strip):
-                for name, scores in block.items():
-                    found[name][columns, rows] = scores.T
-        return {
-            text: {name: of_texts[place] for name, of_texts in found.items()}
-            for place, text in enumerate(texts)
-        }
-
-    def _result(
-        self,
-        request: SearchRequest,
-        parsed: ParsedQuery,
-        encoded: Mapping[str, EncodedText],
-        scores: Mapping[str, ComponentScores],
-        milliseconds: Mapping[str, float],
-    ) -> SearchResult:
-        rows = np.flatnonzero(self._matching(request.where))
-        query = EncodedQuery(
-            parsed,
-            tuple(encoded[text] for text in parsed.steps),
-            {text: encoded[text] for text in parsed.negatives},
-        )
-        own = {
-            text: {name: of_all[rows] for name, of_all in scores[text].items()}
-            for text in (*parsed.steps, *parsed.negatives)
-        }
-        calibration = self.model.calibration
-        return make_result(request, query, self.collection, rows, len(rows), own, calibration, milliseconds)
+    def _videos_of(self, video: str) -> VideoEmbeddings:
+        """Returns the vectors of a video."""
+        with self._lock:
+            return self.collection.embeddings([self.collection.row_of(video)])

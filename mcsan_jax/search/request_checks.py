@@ -4,9 +4,9 @@ import math
 from collections.abc import Collection
 
 from data_pipeline.errors import Faults, InputError, nearest_name, shown
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.query_language import parse_query
-from mcsan_jax.search.searched_collection import SearchedCollection
 
 MOST_ANSWERS = 1000
 """Answers to one request at most."""
@@ -15,7 +15,7 @@ SORTS = ("score", "time")
 """The orders in which answers can stand."""
 
 
-def check_request(request: SearchRequest, collection: SearchedCollection) -> None:
+def check_request(request: SearchRequest, collection: VideoIndex) -> None:
     """Refuses a request that cannot be answered, before anything is computed for it.
 
     Args:
@@ -41,7 +41,7 @@ def check_request(request: SearchRequest, collection: SearchedCollection) -> Non
     faults.check()
 
 
-def columns_of(collection: SearchedCollection) -> dict[str, str]:
+def columns_of(collection: VideoIndex) -> dict[str, str]:
     """Returns the columns of the metadata and their types, such as ``string`` and ``int64``."""
     return {
         field.name: str(field.type) for field in collection.table.schema if field.name not in ("id", "clip")

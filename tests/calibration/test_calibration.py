@@ -10,7 +10,8 @@ from mcsan_jax.calibration.calibration import Calibration, FittedOn, keep_calibr
 from mcsan_jax.scoring.multi_level import FUSED
 from tests.calibration.plain_calibration import plain_probabilities
 
-FITTED_ON = FittedOn("val", 384, 1500, 300, "wrong", 0.03, 0.01, 0.08, 0.6, {"numpy": "2.4"})
+LEVELS = [["action", "entity"], ["entity"]]
+FITTED_ON = FittedOn("val", 384, 1500, 300, "wrong", 0.03, 0.01, 0.08, 0.6, LEVELS, {"numpy": "2.4"})
 CALIBRATION = Calibration(0.03, 0.34, 0.9, FITTED_ON)
 
 
@@ -76,7 +77,7 @@ def test_a_damaged_file_is_refused(tmp_path: pathlib.Path, change: dict[str, flo
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError, match=message) as caught:
         read_calibration(tmp_path)
-    assert "fit it again with `mcsan eval RUN`" in str(caught.value)
+    assert "or delete it: `mcsan eval RUN` fits another" in str(caught.value)
 
 
 def test_a_cut_file_is_refused(tmp_path: pathlib.Path) -> None:
@@ -85,3 +86,8 @@ def test_a_cut_file_is_refused(tmp_path: pathlib.Path) -> None:
     path.write_text(path.read_text()[:40])
     with pytest.raises(InputError, match=r"calibration\.json is no valid JSON"):
         read_calibration(tmp_path)
+
+
+def test_texts_of_another_kind_are_unknown() -> None:
+    assert CALIBRATION.knows(["entity", "action"]) and CALIBRATION.knows({"entity"})
+    assert not CALIBRATION.knows([]) and not CALIBRATION.knows(["entity", "action", "relationship"])

@@ -11,6 +11,8 @@ from mcsan_jax.calibration.reliability import AnswersOfQueries
 from tests.calibration.made_up_queries import TEMPERATURE, made_up_queries
 from tests.calibration.plain_calibration import plain_loss
 
+LEVELS = [["action", "entity"]]
+
 
 def two_right_answers() -> JudgedQueries:
     """A few queries, one of them with two right answers, and one that leaves nothing to answer it."""
@@ -45,7 +47,7 @@ def test_probabilities_that_made_the_answers_are_found_again() -> None:
     judged = made_up_queries(4000, 30, seed=2)
     temperature, _ = fit_softmax(judged)
     assert temperature == pytest.approx(TEMPERATURE, rel=0.1)
-    calibration = fit_calibration(judged, "val", 3, "wrong")
+    calibration = fit_calibration(judged, "val", 3, "wrong", LEVELS)
     assert calibration is not None
     fitted_on = calibration.fitted_on
     assert (fitted_on.split, fitted_on.step, fitted_on.queries, fitted_on.videos) == ("val", 3, 4000, 30)
@@ -62,11 +64,11 @@ def test_scores_that_tell_everything_are_trusted_and_random_ones_are_not() -> No
     only_own = dataclasses.replace(
         telling, scores=np.where(judged.relevant, 0.9, 0.1).astype(np.float32), alike=judged.relevant
     )
-    sure = fit_calibration(only_own, "val", 1, "wrong")
+    sure = fit_calibration(only_own, "val", 1, "wrong", LEVELS)
     assert sure is not None and sure.fitted_on.ece < 0.02
     assert (sure.fitted_on.refused, sure.fitted_on.answered_absent) == (0.0, 0.0)
     shuffled = np.random.default_rng(0).permuted(judged.scores, axis=1)
-    unsure = fit_calibration(dataclasses.replace(judged, scores=shuffled), "val", 1, "wrong")
+    unsure = fit_calibration(dataclasses.replace(judged, scores=shuffled), "val", 1, "wrong", LEVELS)
     assert unsure is not None and unsure.temperature > 1.0
     assert AnswersOfQueries.of(unsure, judged).probabilities.max() < 0.1
 
@@ -83,4 +85,4 @@ def test_the_threshold_refuses_no_more_than_it_must() -> None:
 
 @pytest.mark.parametrize(("queries", "videos"), [(fit.FEWEST_QUERIES - 1, 5), (30, 1)])
 def test_too_little_is_not_fitted(queries: int, videos: int) -> None:
-    assert fit_calibration(made_up_queries(queries, videos, seed=5), "val", 1, "wrong") is None
+    assert fit_calibration(made_up_queries(queries, videos, seed=5), "val", 1, "wrong", LEVELS) is None

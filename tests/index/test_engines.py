@@ -1,14 +1,16 @@
 """One contract for all engines."""
 
 import pathlib
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
-from mcsan_jax.index.engine import Engine
-from mcsan_jax.index.flat_engine import FlatEngine
+from mcsan_jax.index.engines.engine import Engine
+from mcsan_jax.index.engines.flat_engine import FlatEngine
+from mcsan_jax.index.engines.milvus_engine import MilvusEngine
 from tests.support.made_up_vectors import unit
 
 WIDTH, COUNT = 24, 300
@@ -24,7 +26,15 @@ def flat(folder: pathlib.Path) -> Iterator[Engine]:
         engine = FlatEngine.open(folder)
 
 
-ENGINES: dict[str, Callable[[pathlib.Path], Iterator[Engine]]] = {"flat": flat}
+def milvus(folder: pathlib.Path) -> Iterator[Engine]:
+    folder.mkdir()
+    while True:
+        engine = MilvusEngine(str(folder / "vectors.db"), "videos")
+        yield engine
+        engine.close()
+
+
+ENGINES: dict[str, Callable[[pathlib.Path], Iterator[Engine]]] = {"flat": flat, "milvus": milvus}
 
 
 def drawn(count: int, seed: int) -> np.ndarray:
@@ -77,3 +87,23 @@ def test_an_engine_keeps_its_contract(kind: str, tmp_path: pathlib.Path) -> None
     engine = next(opened)
     check(engine, {})
     engine.close()
+
+
+def test_an_unknown_address_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(
+        InputError, match=r"Milvus at 'vectors': expected the name of a file that ends with \.db, or"
+    ):
+        MilvusEngine("vectors", "videos")
+    with pytest.raises(InputError, match=r"Milvus at http://127\.0\.0\.1:1: .*\. Is it running"):
+        MilvusEngine("http://127.0.0.1:1", "videos")
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(InputError, match=r"python -m pip install 'mcsan-jax\[milvus\]'"):
+        MilvusEngine("vectors.db", "videos")
+
+
+def test_no_file_is_no_flat_engine(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="holds no vectors of a flat engine"):
+        FlatEngine.open(tmp_path)

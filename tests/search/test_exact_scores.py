@@ -12,8 +12,8 @@ from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search import exact_scores
-from mcsan_jax.search.exact_scores import CollectionScorer
+from mcsan_jax.search.stages import exact_scores
+from mcsan_jax.search.stages.exact_scores import CollectionScorer
 from tests.support.made_up_vectors import draw_texts, draw_videos, rounded, stored
 
 PARAMETERS = ScoringParameters(

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from mcsan_jax.index.flat_engine import FlatEngine
+from mcsan_jax.index.engines.flat_engine import FlatEngine
 from mcsan_jax.index.stage_one import stage_one_videos
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search import two_stages
-from mcsan_jax.search.exact_scores import CollectionScorer
-from mcsan_jax.search.two_stages import CandidateSearch, Mix, ScoredVideos
+from mcsan_jax.search.stages import two_stages
+from mcsan_jax.search.stages.exact_scores import CollectionScorer
+from mcsan_jax.search.stages.two_stages import CandidateSearch, Mix, ScoredVideos
 from tests.search.test_exact_scores import ALL, PARAMETERS
 from tests.support.made_up_vectors import draw_texts, draw_videos, stored
 

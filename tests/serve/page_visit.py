@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 PHONE, DESK = (390, 844), (1280, 900)
 PATIENCE = 60_000
-"""Milliseconds: the first query of each shape is compiled."""
+"""Milliseconds: programs for the first queries are compiled."""
 
 _NOTE_VIOLATIONS = """
 addEventListener("securitypolicyviolation", event =>
@@ -24,6 +24,7 @@ def started_browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no chromium on PATH: the page is not opened; install it (apt-get install chromium)")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser

@@ -196,7 +196,7 @@ def calibration_of(ranked: Ranked) -> dict[str, Any]:
     owners = ranked.clips.owners
     own = owners[:, None] == np.arange(len(ranked.clips.videos))
     judged = JudgedQueries(ranked.scores[FUSED].T, own, own, owners)
-    calibration = fit_calibration(judged, "val", 1, "wrong")
+    calibration = fit_calibration(judged, "val", 1, "wrong", [["entity"]])
     assert calibration is not None
     return judge_calibration(calibration, judged)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.search.answers import SearchAnswer
 from mcsan_jax.search.best_moments import found_moments
-from mcsan_jax.search.searched_collection import SearchedCollection
 from mcsan_jax.search.stretches import best_stretches
 
 
@@ -31,7 +31,7 @@ class FoundVideo:
 
 def make_answers(
     found: Sequence[FoundVideo],
-    collection: SearchedCollection,
+    collection: VideoIndex,
     steps: Sequence[str],
     relevances_of: Callable[[VideoEmbeddings], Float[np.ndarray, "s v f"]],
 ) -> list[SearchAnswer]:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.search.answering.encoded_texts import EncodedText
 from mcsan_jax.search.best_moments import frame_relevance
 from mcsan_jax.search.query_language import ParsedQuery
-from mcsan_jax.search.query_score import QueryScores, combine_parts
+from mcsan_jax.search.query_score import CombinedScores, combine_parts
 from mcsan_jax.search.stretches import best_stretches
 
 FEWEST_ORDERED = 256
@@ -37,9 +36,9 @@ class EncodedQuery:
     negatives: dict[str, EncodedText]
 
     @property
-    def has_nodes(self) -> bool:
-        """Returns whether a step has a node that could meet a frame."""
-        return any(level in step.shares for step in self.steps for level in NODE_LEVELS)
+    def texts(self) -> dict[str, EncodedText]:
+        """Returns all parts by their texts, each once."""
+        return dict(zip(self.parsed.steps, self.steps, strict=True)) | self.negatives
 
     def relevances(self, videos: VideoEmbeddings) -> Float[np.ndarray, "s v f"]:
         """Returns the relevance of each frame to each step; NaN for padding and for steps without nodes."""
@@ -57,7 +56,7 @@ class RankedVideos:
     """
 
     rows: Int[np.ndarray, " v"]
-    scores: QueryScores
+    scores: CombinedScores
     level_scores: dict[str, Float[np.ndarray, " v"]]
 
 
@@ -113,14 +112,14 @@ def _rows_of(scores: ScoresOfText, rows: Int[np.ndarray, " some"]) -> dict[str, 
     return {name: of_all[rows] for name, of_all in scores.items()}
 
 
-def _taken(scores: QueryScores, rows: Int[np.ndarray, " some"]) -> QueryScores:
-    return QueryScores(scores.scores[rows], _rows_of(scores.contributions, rows))
+def _taken(scores: CombinedScores, rows: Int[np.ndarray, " some"]) -> CombinedScores:
+    return CombinedScores(scores.scores[rows], _rows_of(scores.contributions, rows))
 
 
-def _joined(first: QueryScores, rest: QueryScores) -> QueryScores:
+def _joined(first: CombinedScores, rest: CombinedScores) -> CombinedScores:
     """Returns all scores; the rest lacks what the order of steps takes off."""
     missing = np.zeros_like(rest.scores)
-    return QueryScores(
+    return CombinedScores(
         np.concatenate([first.scores, rest.scores]),
         {
             name: np.concatenate([added, rest.contributions.get(name, missing)])

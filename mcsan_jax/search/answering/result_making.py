@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from data_pipeline.levels import ACTION, ENTITY
 from mcsan_jax.calibration.calibration import Calibration
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.answering.answer_making import FoundVideo, make_answers
 from mcsan_jax.search.answering.arrangement import arranged
-from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, ScoresOfText, rank_videos
+from mcsan_jax.search.answering.index_scores import stage_one_of
+from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, rank_videos
+from mcsan_jax.search.answering.scored_requests import ScoredRequest
 from mcsan_jax.search.answering.stage_clock import StageClock
 from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
 from mcsan_jax.search.folding import fold_duplicates
-from mcsan_jax.search.searched_collection import SearchedCollection
 
 NO_CALIBRATION = (
     "the model has no calibration, so that no probability is known and no answer is left out for it"
@@ -24,10 +26,8 @@ NO_CALIBRATION = (
 def make_result(
     request: SearchRequest,
     query: EncodedQuery,
-    collection: SearchedCollection,
-    rows: Int[np.ndarray, " v"],
-    searched: int,
-    scores: Mapping[str, ScoresOfText],
+    collection: VideoIndex,
+    scored: ScoredRequest,
     calibration: Calibration | None,
     milliseconds: Mapping[str, float],
 ) -> SearchResult:
@@ -37,13 +37,11 @@ def make_result(
         request: the request.
         query: its encoded text.
         collection: the videos.
-        rows: of the videos that were scored.
-        searched: how many videos pass the filter.
-        scores: of these videos for each text of the query, by component.
+        scored: the scores of those that may be answers.
         calibration: of the scores.
         milliseconds: of the stages before.
     """
-    clock = StageClock()
+    clock, rows, searched, scores = StageClock(), scored.rows, scored.searched, scored.scores
     ranked = rank_videos(
         query,
         rows,
@@ -87,12 +85,14 @@ def make_result(
 def _found_videos(
     request: SearchRequest,
     ranked: RankedVideos,
-    collection: SearchedCollection,
+    collection: VideoIndex,
     probabilities: Float[np.ndarray, " v"] | None,
 ) -> list[FoundVideo]:
     """Returns the best videos that are likely enough, without near-duplicates."""
     places = range(len(ranked.rows))
-    folded = fold_duplicates(places, request.k, lambda some: collection.stage_one[ranked.rows[list(some)]])
+    folded = fold_duplicates(
+        places, request.k, lambda some: stage_one_of(collection, ranked.rows[list(some)])
+    )
     found = []
     for group in folded:
         best = group[0]
@@ -111,7 +111,7 @@ def _found_videos(
     return found
 
 
-def _notes(collection: SearchedCollection, searched: int, calibration: Calibration | None) -> Sequence[str]:
+def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> Sequence[str]:
     notes = []
     if not collection.ids:
         notes.append("the index holds no video")

@@ -1,7 +1,7 @@
 // One answer: its clip, how sure it is, its moments, its strip, and why it has its score.
 
 import { barRow, heatMap, markPhrases, phrasesAt, queryGraph } from "./explanation.js";
-import { button, clock, counted, element, figure, sureness, written } from "./elements.js";
+import { button, clock, counted, element, figure, percent, sureness, written } from "./elements.js";
 import { Player } from "./player.js";
 import { ask, ofVideo } from "./service.js";
 import { TimeAxis, heatStrip, momentSpan } from "./strip.js";
@@ -31,6 +31,7 @@ export class AnswerCard {
     this.result = result;
     this.page = page;
     this.axis = new TimeAxis(answer.seconds, answer.relevance.length);
+    this.text = answer.moments[0]?.text || result.query;
     this.explanation = null;
     const best = answer.relevance.indexOf(Math.max(...answer.relevance));
     const at = this.axis.known && best >= 0 ? this.axis.times[best] : null;
@@ -58,10 +59,6 @@ export class AnswerCard {
     );
   }
 
-  get query() {
-    return this.answer.moments[0]?.text || this.result.query;
-  }
-
   heading() {
     const { rank, video, probability, score, duplicates } = this.answer;
     const sure = probability === null ? null : sureness(probability);
@@ -72,7 +69,7 @@ export class AnswerCard {
       element("h3", { title: video }, video),
       sure
         ? element("span", { class: `sure ${sure.kind}`, title: "Probability that this answer is right" },
-          `${sure.words} `, element("b", {}, `${Math.round(100 * probability)} %`))
+          `${sure.words} `, element("b", {}, percent(probability)))
         : null,
       element("span", { class: "score", title: "The sum of the bars" }, `score ${figure(score)}`),
       duplicates.length
@@ -220,23 +217,32 @@ export class AnswerCard {
     }, 120);
   }
 
+  /** Asks for the explanation of the present step of the query, once. */
   async fetch() {
-    this.pending ??= ask(ofVideo(this.answer.video, "explanation", { q: this.query })).finally(() => (this.pending = null));
-    this.explanation ??= await this.pending;
-    return this.explanation;
+    const text = this.text;
+    this.pending ??= ask(ofVideo(this.answer.video, "explanation", { q: text })).finally(() => (this.pending = null));
+    const found = await this.pending;
+    if (text === this.text) this.explanation = found;
+    return found;
   }
 
   async explain() {
     const open = this.why.hidden;
     this.why.hidden = !open;
     this.whyButton.setAttribute("aria-expanded", String(open));
-    if (!open || this.explanationShown) return;
-    this.why.replaceChildren(element("p", { class: "faint" }, "Comparing each phrase with each frame…"));
+    if (open && !this.why.hasChildNodes()) await this.showWhy();
+  }
+
+  async showWhy() {
+    const steps = this.steps();
+    const body = element("div", {}, element("p", { class: "faint" }, "Comparing each phrase with each frame…"));
+    this.why.replaceChildren(...steps, body);
     try {
-      const explanation = await this.fetch();
+      const explanation = this.explanation ?? (await this.fetch());
       const axis = new TimeAxis(explanation.seconds, explanation.frames);
-      this.graph = queryGraph(this.result.graph);
-      this.why.replaceChildren(this.graph, heatMap(explanation, axis, {
+      const isFirst = this.text === (this.answer.moments[0]?.text || this.result.query);
+      this.graph = isFirst ? queryGraph(this.result.graph) : null;
+      body.replaceChildren(...(this.graph ? [this.graph] : []), heatMap(explanation, axis, {
         scrub: (time) => {
           this.heat?.show(time);
           this.scrub(time);
@@ -247,9 +253,22 @@ export class AnswerCard {
         },
         seek: (time) => this.seek(time),
       }));
-      this.explanationShown = true;
     } catch (problem) {
-      this.why.replaceChildren(element("p", { class: "problem", role: "alert" }, problem.message));
+      body.replaceChildren(element("p", { class: "problem", role: "alert" }, problem.message));
     }
+  }
+
+  /** Buttons for the steps of the query, where it has several. */
+  steps() {
+    const texts = this.answer.moments.map((moment) => moment.text);
+    if (texts.length < 2) return [];
+    const choose = (text) => {
+      this.text = text;
+      this.explanation = null;
+      this.pending = null;
+      this.showWhy();
+    };
+    return [element("div", { class: "choices", role: "group", "aria-label": "Step of the query" }, texts.map((text) =>
+      button(text, () => choose(text), { class: "small", "aria-pressed": String(text === this.text) })))];
   }
 }

@@ -57,6 +57,12 @@ export function sureness(probability) {
   return { words, kind };
 }
 
+/** A probability in per cent, which is never said to be certain. */
+export function percent(probability) {
+  if (probability < 0.005) return "< 1 %";
+  return probability > 0.995 ? "> 99 %" : `${Math.round(100 * probability)} %`;
+}
+
 /** How a value of the metadata is written. */
 export function written(value) {
   if (Array.isArray(value)) return value.map(written).join(" · ");

@@ -48,6 +48,7 @@ function show(options) {
   asked = options;
   query.value = asked.q;
   for (const [name, field] of Object.entries(fields)) setField(field, asked[name]);
+  for (const field of [fields.sort, fields.group_by, part("min-probability")]) field.disabled = Boolean(asked.like);
   showThreshold();
   const inUse = ["where", "sort", "group_by", "k", "min_probability"].filter((name) => asked[name] !== DEFAULTS[name]).length;
   part("options-in-use").textContent = inUse ? `(${inUse} set)` : "";
@@ -63,12 +64,12 @@ function setField(field, value) {
 }
 
 function showThreshold(value = asked.min_probability) {
-  const set = value !== "";
-  const shown = set ? Number(value) : automatic;
-  part("min-probability").value = shown ?? 0;
-  part("threshold").textContent = shown === null
-    ? "automatic"
-    : `${shown.toFixed(2)} ${set ? sureness(shown).words : "automatic"}`;
+  const set = value !== "", shown = Number(value);
+  part("min-probability").value = set ? shown : 0;
+  part("threshold").textContent = set ? `${shown.toFixed(2)} ${sureness(shown).words}` : "automatic";
+  part("threshold").title = set || automatic === null
+    ? ""
+    : `Answers are shown where one of the videos is right with a probability of ${automatic.toFixed(2)} or more.`;
   part("threshold-reset").hidden = !set;
 }
 
@@ -146,7 +147,7 @@ function showProblem(problem) {
 function showResult(result) {
   clear();
   if (asked.min_probability === "") automatic = result.threshold;
-  part("min-probability").disabled = result.threshold === null && !asked.like && asked.min_probability === "";
+  if (result.threshold === null && result.answers.length) part("min-probability").disabled = true;
   showThreshold();
   const total = Object.values(result.milliseconds).reduce((sum, one) => sum + one, 0);
   summary.textContent = result.answers.length
@@ -198,7 +199,9 @@ function noAnswer(result) {
     element("p", {}, result.searched === 0
       ? "The filter leaves nothing to search."
       : below
-        ? `None of ${counted(result.searched, "video")} is right with a probability of ${result.threshold.toFixed(2)} or more.`
+        ? asked.min_probability === ""
+          ? `That one of ${counted(result.searched, "video")} is right has a probability below ${result.threshold.toFixed(2)}.`
+          : `None of ${counted(result.searched, "video")} is right with a probability of ${result.threshold.toFixed(2)} or more.`
         : `${counted(result.searched, "video")} searched.`),
     below ? button("Show the best answers all the same", () => go({ min_probability: "0" })) : null,
     result.searched === 0 ? button("Without the filter", () => go({ where: "" })) : null,

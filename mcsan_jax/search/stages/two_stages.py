@@ -19,12 +19,12 @@ from scipy.special import ndtr
 
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.index.engine import Engine
+from mcsan_jax.index.engines.engine import Engine
 from mcsan_jax.index.stage_one import Bases, stage_one_texts
 from mcsan_jax.ranking.block_scores import ComponentScores
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search.exact_scores import CollectionScorer
+from mcsan_jax.search.stages.exact_scores import CollectionScorer
 
 EXACT_UP_TO = 10_000
 """Up to this many videos all are scored."""

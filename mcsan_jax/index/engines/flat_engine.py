@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Int
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import replacing
-from mcsan_jax.index.device_blocks import blocks_on_device, core_threads
-from mcsan_jax.index.engine import Found, check_width
+from mcsan_jax.index.engines.device_blocks import blocks_on_device, core_threads
+from mcsan_jax.index.engines.engine import Found, check_width
 
 _ROWS, _BLOCK = 4096, 256
 """Vectors of a call of the program, and those that are float32 at a time."""
@@ -39,7 +39,7 @@ class _Part:
 
 
 class FlatEngine:
-    """A flat engine has its vectors in memory or in a mapped file; see `mcsan_jax.index.engine.Engine`."""
+    """A flat engine has its vectors in memory or in a mapped file; see `mcsan_jax.index.engines.engine.Engine`."""
 
     def __init__(self) -> None:
         self._parts: tuple[_Part, ...] = ()

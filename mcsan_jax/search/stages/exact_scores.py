@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
-from mcsan_jax.index.device_blocks import aligned, blocks_on_device, core_threads
+from mcsan_jax.index.engines.device_blocks import aligned, blocks_on_device, core_threads
 from mcsan_jax.ranking.block_scores import ComponentScores
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.scoring.frame_attention import FrameSet
