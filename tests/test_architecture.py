@@ -198,6 +198,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.data_sizes",
         "mcsan_jax.scoring",
         "mcsan_jax.ranking",
+        "mcsan_jax.calibration",
         "mcsan_jax.retrieval",
     ),
     "mcsan_jax.search": (
