@@ -286,8 +286,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.index",
         "mcsan_jax.serve.clip_frames",
     ),
-    "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
-    "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
     "mcsan_jax.search_verb": ("mcsan_jax.search",),
     "mcsan_jax.cli": (
         *WORDS,

@@ -27,7 +27,7 @@ def keep_compiled_programs() -> None:
     A folder that JAX was told already stays; without a folder that can be written nothing is kept. What was not used
     for longest is removed when all take more than half a gigabyte.
     """
-    if jax.config.jax_compilation_cache_dir:
+    if jax.config.values["jax_compilation_cache_dir"]:
         return
     folder = programs_folder()
     try:
