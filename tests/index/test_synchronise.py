@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
@@ -55,3 +56,13 @@ def test_an_engine_follows_an_index(
     )
     check(engine, VideoIndex.open(index))
     engine.close()
+
+
+def test_a_device_uses_the_mapped_file_itself(index: pathlib.Path) -> None:
+    """All that is large begins where a CPU takes it without a copy."""
+    (segment,) = VideoIndex.open(index).content.segments
+    arrays = {name: array for name, array in segment.arrays.items() if array[0].nbytes % 64 == 0}
+    assert {"pooled", STAGE_ONE, "frames/entity/directions"} <= set(arrays)
+    for name, array in arrays.items():
+        assert array.ctypes.data % 64 == 0, name
+        assert jax.device_put(array).unsafe_buffer_pointer() == array.ctypes.data, name
