@@ -284,6 +284,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *WORDS,
         "data_pipeline.host.files",
         "mcsan_jax.index",
+        "mcsan_jax.search.index_recall",
         "mcsan_jax.serve.clip_frames",
     ),
     "mcsan_jax.search_verb": ("mcsan_jax.search",),
