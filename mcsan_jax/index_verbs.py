@@ -9,10 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mcsan_jax.index.new_videos import VideoOptions
-from mcsan_jax.index.verification import index_problems
-from mcsan_jax.index.video_index import VideoIndex
-
 BUILD = "build"
 
 
@@ -98,6 +94,7 @@ def build(
     """Build an index; the verb itself may be left out: mcsan index MODEL FEATURES… --out IDX."""
     from data_pipeline.errors import InputError, nearest_name
     from mcsan_jax.index.build_index import build_index
+    from mcsan_jax.index.new_videos import VideoOptions
 
     if out is None:
         verbs = [command.name or "" for command in index_app.registered_commands]
@@ -122,6 +119,7 @@ def add(
 ) -> None:
     """Add videos, encoded by the model of the index."""
     from mcsan_jax.index.build_index import add_videos
+    from mcsan_jax.index.new_videos import VideoOptions
 
     render = _renderer() if render_clips else None
     options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, render, split, count)
@@ -157,6 +155,8 @@ def list_videos(
 def verify(index: Index) -> None:
     """Read every byte of an index, and name each file that is not as it was written."""
     from data_pipeline.errors import InputError
+    from mcsan_jax.index.verification import index_problems
+    from mcsan_jax.index.video_index import VideoIndex
 
     if problems := index_problems(index):
         raise InputError("\n  ".join([f"{index}: {len(problems)} faults:", *problems]))

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtr
 
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
@@ -185,6 +184,9 @@ def _expected_misses(
         left: products of the candidates left.
         k: how many answers are wanted.
     """
+    # It takes a fifth of a second to load, for which a small index has no use.
+    from scipy.special import ndtr
+
     worst = np.partition(scores, -k)[-k]
     deviation = max(_SPREAD * float(above.std()), float(np.finfo(np.float32).tiny))
     return float(ndtr((left + above.mean() - worst) / deviation).sum())
