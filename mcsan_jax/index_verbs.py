@@ -164,6 +164,10 @@ def verify(index: Index) -> None:
 def stats(
     index: Index,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    recall: Annotated[
+        bool,
+        typer.Option("--recall", help="Also how much of the exact answers a search in two stages finds."),
+    ] = False,
 ) -> None:
     """Show how large an index is, and what it holds."""
     import dataclasses
@@ -171,7 +175,13 @@ def stats(
     from mcsan_jax.index.show_index import as_json, render_statistics, statistics_of
 
     found = statistics_of(index)
-    _say([as_json(dataclasses.asdict(found))] if json else render_statistics(found))
+    lines, values = render_statistics(found), dataclasses.asdict(found)
+    if recall:
+        from mcsan_jax.search.index_recall import recall_of_index, render_recall
+
+        measured = recall_of_index(index)
+        lines, values = [*lines, *render_recall(measured)], {**values, "recall": dataclasses.asdict(measured)}
+    _say([as_json(values)] if json else lines)
 
 
 @index_app.command()

@@ -282,6 +282,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *WORDS,
         "data_pipeline.host.files",
         "mcsan_jax.index",
+        "mcsan_jax.search.index_recall",
     ),
     "mcsan_jax.serve": (
         *WORDS,
