@@ -7,6 +7,9 @@ import tempfile
 from collections.abc import Sequence
 
 from data_pipeline.prepared_data import Manifest, SplitReader, open_attributes
+from mcsan_jax.calibration.calibration import Calibration, keep_calibration
+from mcsan_jax.calibration.fit import fit_calibration, judge_calibration
+from mcsan_jax.calibration.judged_queries import QueryScores
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
@@ -19,6 +22,7 @@ from mcsan_jax.ranking.encode_split import encode_split
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit
 from mcsan_jax.report.page import write_report
 from mcsan_jax.retrieval.model import Mcsan
+from mcsan_jax.retrieval.model_folder import is_model_folder
 from mcsan_jax.runs.open import TrainedRun, check_split
 from mcsan_jax.runs.record import EvaluationRecord
 
@@ -101,8 +105,9 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
         train = config.data.train_split
         return Bank.of(encoders, variables, reader(train), manifest.splits[train].captions, config, train)
 
-    evaluations = {}
-    for split in splits:
+    evaluations, calibration = {}, model.calibration
+    # What the validation split calibrates is judged on the others.
+    for split in sorted(splits, key=lambda name: name != config.data.validation_split):
         is_kept = options.hubness and split == config.data.validation_split
         of_split = validation() if is_kept else scored(split)
         with tempfile.TemporaryDirectory(dir=run.folder.folder, prefix=".scores-") as scratch:
@@ -110,7 +115,15 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
             if options.save_scores:
                 own = run.folder.scores_file(split, config.evaluation.merge_duplicates)
                 scores_file = own if is_first() else pathlib.Path(scratch) / own.name
-            evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate)
+            queries = QueryScores(of_split)
+            evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate, [queries])
+            judged = queries.judged()
+            if split == config.data.validation_split and _as_trained(run):
+                same_text = config.evaluation.same_text
+                calibration = fit_calibration(judged, split, run.step, same_text, queries.levels())
+                _keep(calibration, run)
+            if calibration is not None:
+                evaluated.details["calibration"] = judge_calibration(calibration, judged)
             if options.hubness:
                 rows = study_hubs(of_split, validation(), bank(), config, pathlib.Path(scratch))
                 evaluated.details["hubness"] = rows
@@ -118,6 +131,21 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
             print(f"\n{_write(evaluated, run, split)}", flush=True)
         evaluations[split] = evaluated.evaluation
     return evaluations
+
+
+def _as_trained(run: TrainedRun) -> bool:
+    """Returns whether captions of the same text are merged, or not, as the configuration of the run has it."""
+    stored = run.folder.stored_config().evaluation
+    return run.experiment.config.evaluation.merge_duplicates == stored.merge_duplicates
+
+
+def _keep(calibration: Calibration | None, run: TrainedRun) -> None:
+    """Writes a calibration into the folder of a run, and into that of its model."""
+    if not is_first():
+        return
+    for folder in (run.folder.folder, run.folder.model):
+        if folder == run.folder.folder or is_model_folder(folder):
+            keep_calibration(calibration, folder)
 
 
 def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:

@@ -58,6 +58,7 @@ def evaluate_split(
     attribute_counts: Mapping[str, Sequence[int]],
     scores_file: pathlib.Path | None = None,
     ablate: bool = False,
+    watching: Sequence[BlockCounter] = (),
 ) -> EvaluatedSplit:
     """Ranks as `rank_split.rank_split` does, and looks closer.
 
@@ -68,6 +69,7 @@ def evaluate_split(
         scores_file: where the fused score of every video and caption is written, [v, t] in the format of numpy; each
             of several processes writes all of them, and must be given another file.
         ablate: whether each level is also left out, and so on (`multi_level.ablations`).
+        watching: counters that are shown the fused scores, too.
 
     Raises:
         ValueError: a score is not finite.
@@ -78,7 +80,7 @@ def evaluate_split(
     pairs, densities = PairCounter(scored.matches), ScoreDensities(scored.matches)
     other_rule = RankCounter(_by_the_other_rule(scored, config.evaluation))
     answers = TopAnswers(config.evaluation.answers, videos, texts)
-    others: list[BlockCounter] = [pairs, other_rule, densities, answers]
+    others: list[BlockCounter] = [pairs, other_rule, densities, answers, *watching]
     with contextlib.ExitStack() as files:
         if scores_file is not None:
             others.append(files.enter_context(score_file(scores_file, (videos, texts))))

@@ -14,7 +14,12 @@ from mcsan_jax.report.provenance_sections import config_section, describe_runs
 from mcsan_jax.report.query_sections import failure_section, false_negative_section
 from mcsan_jax.report.rank_charts import rank_section, recall_section, slice_section
 from mcsan_jax.report.results import EvaluatedRun, read_runs
-from mcsan_jax.report.score_charts import attribute_section, density_section, hub_section
+from mcsan_jax.report.score_charts import (
+    attribute_section,
+    calibration_section,
+    density_section,
+    hub_section,
+)
 from mcsan_jax.report.score_tables import (
     ablation_section,
     compositional_section,
@@ -34,6 +39,7 @@ _SECTIONS = (
     hubness_section,
     attribute_section,
     density_section,
+    calibration_section,
     hub_section,
     slice_section,
     compositional_section,

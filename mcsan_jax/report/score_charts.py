@@ -1,14 +1,14 @@
-"""These sections are about scores: attributes, densities of matched and other pairs, hubs."""
+"""These sections are about scores: attributes, densities of matched and other pairs, probabilities, hubs."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mcsan_jax.report.charts import GREY, Series, Words, bar_chart, stair_chart
+from mcsan_jax.report.charts import GREY, Series, Words, bar_chart, line_chart, stair_chart
 from mcsan_jax.report.contents import DIRECTIONS, NOTHING, Chart, Section, Table, in_order, number
 from mcsan_jax.report.results import EvaluatedRun
 from mcsan_jax.report.wording import missing_notes, protocol_note
-from mcsan_jax.runs.record_fields import AttributePrecision, Densities, Hubs
+from mcsan_jax.runs.record_fields import AttributePrecision, Densities, Hubs, SplitCalibration
 
 _THIRDS = ("frequent", "medium", "rare")
 
@@ -65,6 +65,43 @@ def density_section(runs: Sequence[EvaluatedRun]) -> Section:
         return Section("Scores", missing)
     note = "Fused scores of captions with their own videos and with all others; each area is one."
     return Section("Scores", (note, *missing), charts=charts)
+
+
+def calibration_section(runs: Sequence[EvaluatedRun]) -> Section:
+    """Compares the probabilities of answers with how many are right."""
+    missing = missing_notes(
+        runs,
+        "calibration",
+        "No calibration was fitted when the split was evaluated; mcsan eval fits one on the validation split.",
+    )
+    found = [(run, run.record.calibration) for run in runs if run.record.calibration]
+    if not found:
+        return Section("Calibration", missing)
+    rows = tuple(
+        (
+            run.name,
+            own.fitted_on,
+            number(own.queries, 0),
+            number(own.first.ece, 3),
+            number(own.first_ten.ece, 3),
+            number(own.threshold, 2),
+            number(100 * own.refused),
+            NOTHING if own.answered_absent is None else number(100 * own.answered_absent),
+        )
+        for run, own in found
+    )
+    header = ("run", "fitted on", "queries", "ECE, first answer", "ECE, first ten", "threshold", "refused, %")
+    table = Table("", (*header, "answered without own, %"), rows)
+    notes = (
+        protocol_note(runs),
+        "How well the probability of an answer says how often it is right. ECE is the mean distance of the two, over "
+        "ten bins of as many answers each. A caption is refused where the probability that the collection has a right "
+        "answer is below the threshold; the last column asks again after all videos with the text of the caption were "
+        "left out, though others may fit it.",
+        *missing,
+    )
+    charts = tuple(_reliability_chart(run, own, index) for index, (run, own) in enumerate(found))
+    return Section("Calibration", notes, (table,), charts)
 
 
 def hub_section(runs: Sequence[EvaluatedRun]) -> Section:
@@ -145,6 +182,30 @@ def _density_chart(run: EvaluatedRun, stored: Densities, index: int) -> Chart:
         Series("matched pairs", run.colour, shown["matched"], edges),
     ]
     return stair_chart(words, series)
+
+
+def _reliability_chart(run: EvaluatedRun, own: SplitCalibration, index: int) -> Chart:
+    kinds = (("first answers", run.colour, own.first), ("first ten answers", GREY, own.first_ten))
+    series = [
+        Series("as many right as said", GREY, np.array([0.0, 100.0]), np.array([0.0, 100.0]), dashed=True)
+    ]
+    series += [
+        Series(name, colour, 100 * np.array(each.right), 100 * np.array(each.probabilities), marked=True)
+        for name, colour, each in kinds
+    ]
+    described = " ".join(
+        f"Of {name}, {number(100 * right)} % are right where {number(100 * said)} % are said to be."
+        for name, _, each in kinds
+        for said, right in ((each.probabilities[-1], each.right[-1]),)
+    )
+    words = Words(
+        f"calibration-{index}",
+        f"Reliability, {run.name}",
+        f"Share of answers that are right, by their probability. {described}",
+        "probability, %",
+        "right, %",
+    )
+    return line_chart(words, series)
 
 
 def _hub_chart(found: Sequence[tuple[EvaluatedRun, Hubs]], direction: str) -> Chart:

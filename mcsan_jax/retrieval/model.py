@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
+from mcsan_jax.calibration.calibration import Calibration, read_calibration
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.encodings import ScoringParameters
@@ -26,7 +26,7 @@ from mcsan_jax.retrieval.embeddings import (
     check_batch_size,
     check_embeddings,
 )
-from mcsan_jax.retrieval.explain import Explanation, Pair, explain_pair
+from mcsan_jax.retrieval.explain import Explanation, ReadText, explain_text
 from mcsan_jax.retrieval.hub import upload
 from mcsan_jax.retrieval.model_folder import (
     EncoderReference,
@@ -51,6 +51,7 @@ class Mcsan:
         encoders: the compiled encoders.
         licence: terms of the annotations that it was trained on; empty where unknown.
         card: text of the model card; empty where there is none.
+        calibration: turns scores into probabilities; None where none was fitted.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Mcsan:
         licence: str = "",
         card: str = "",
         published: EncoderReference | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Puts a model together; `from_pretrained` opens one.
 
@@ -78,10 +80,11 @@ class Mcsan:
             licence: terms of the annotations that it was trained on.
             card: text of the model card.
             published: the published text encoder, where the model was opened from its own folder.
+            calibration: of its scores.
         """
         self.config, self.manifest, self.step, self.licence, self.card = config, manifest, step, licence, card
         self.variables, self.encoders, self._texts_from = variables, encoders, texts_from
-        self._published = published
+        self._published, self.calibration = published, calibration
 
     @classmethod
     def from_pretrained(
@@ -116,6 +119,7 @@ class Mcsan:
             licence=opened.description.licence,
             card=opened.card,
             published=opened.description.encoder,
+            calibration=opened.calibration,
         )
 
     @classmethod
@@ -130,6 +134,7 @@ class Mcsan:
             encoders=experiment.encoders,
             step=run.step,
             licence=run.licence,
+            calibration=read_calibration(run.folder.folder, run.step),
         )
 
     def save_pretrained(
@@ -157,6 +162,7 @@ class Mcsan:
             encoder=self._published,
             include_encoder=include_encoder,
             dtype=dtype,
+            calibration=self.calibration,
         )
 
     def push_to_hub(
@@ -226,7 +232,6 @@ class Mcsan:
         given = as_texts(texts)
         queries = self.parser.parse(given)
         size = self._rows(batch_size)
-
         starts = range(0, len(queries), size)
 
         def encoded() -> Iterator[tuple[int, Any]]:
@@ -273,20 +278,8 @@ class Mcsan:
         (query,) = self.parser.parse(as_texts([text]))
         batch = self.parser.batch([query], self._rows(1))
         encoded, _ = self.encoders.texts(self.variables, batch)
-        tokens = self.encoders.linear_tokens(self.variables, batch)
-        real = len(query.word_of_token)
-        words, sentences = (np.asarray(of_tokens)[0, :real] for of_tokens in tokens)
-        collection, texts = videos.collection, TextCollection.gather([(1, encoded)])
-        scorer = BlockScorer(collection, texts, self.scoring_parameters, self.config)
-        scores = scorer.scores_of(np.array([row]), np.arange(1))
-        video = collection.take(np.array([row]), 1)
-        present = {
-            name: float(found[0, 0])
-            for name, found in scores.items()
-            if name not in texts.nodes or texts.nodes[name].counts[0]
-        }
-        pair = Pair(query, encoded, (words, sentences), videos.ids[row], video, videos.times_of(row), present)
-        return explain_pair(pair, self.scoring_parameters, self.config.similarity)
+        read = ReadText(query, encoded, self.encoders.linear_tokens(self.variables, batch))
+        return explain_text(read, videos, row, self.scoring_parameters, self.config)
 
     def _rows(self, batch_size: int) -> int:
         """Returns a batch size that the devices divide."""

@@ -2,7 +2,8 @@
 
 The folder has ``config.json`` (the configuration and what describes the model), ``model.safetensors`` (parameters, the
 standardisation of features and the linear branch), ``manifest.json`` (the streams of features, the roles, the parser),
-the files of the tokenizer and of the attributes, and ``README.md``, the model card. A published text encoder that stays
+the files of the tokenizer and of the attributes, ``calibration.json`` (what turns scores into probabilities, where it
+was fitted), and ``README.md``, the model card. A published text encoder that stays
 as it was published is referred to by the hash of its weights, unless it is carried along. One that has learned always
 is. What is carried along need not be installed.
 """
@@ -25,6 +26,7 @@ from data_pipeline.errors import Faults, InputError, shown
 from data_pipeline.host.files import check_writable, checksum_problem, sha256_of, write_text
 from data_pipeline.host.typed_values import RULES, Size, parse
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
+from mcsan_jax.calibration.calibration import Calibration, keep_calibration, read_calibration
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import data_shape, example_batch
 from mcsan_jax.models.bert import BertShape
@@ -74,7 +76,7 @@ class ModelDescription:
     encoder: EncoderReference | None
     """The published text encoder; null without one."""
     files: dict[str, str]
-    """SHA-256 of every file but this one and the card, by name."""
+    """SHA-256 of every file but this one, the calibration and the card, by name."""
     versions: dict[str, str]
     """Versions of the packages that wrote it."""
     config: dict[str, Any]
@@ -102,6 +104,7 @@ def write_model_folder(
     encoder: EncoderReference | None = None,
     include_encoder: bool = False,
     dtype: str = "float32",
+    calibration: Calibration | None = None,
 ) -> None:
     """Writes a model; the files of an earlier model in the folder are replaced when all new ones are written.
 
@@ -118,6 +121,7 @@ def write_model_folder(
             the configuration names one.
         include_encoder: whether a frozen published encoder is carried along.
         dtype: in which numbers parameters are kept; ``float16`` halves the folder, and rounds.
+        calibration: of its scores.
 
     Raises:
         InputError: the folder holds something else, or cannot be written, or there is no such dtype.
@@ -158,6 +162,7 @@ def write_model_folder(
         for name in (CONFIG_NAME, *names, CARD_NAME):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).replace(folder / name)
+        keep_calibration(calibration, folder)
 
 
 @contextlib.contextmanager
@@ -244,6 +249,7 @@ class OpenedFolder:
         variables: parameters and statistics.
         encoders: the compiled encoders.
         card: text of the model card; empty where there is none.
+        calibration: of its scores; None where there is none.
     """
 
     description: ModelDescription
@@ -252,6 +258,7 @@ class OpenedFolder:
     variables: dict[str, Any]
     encoders: Encoders
     card: str
+    calibration: Calibration | None
 
 
 def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None = None) -> OpenedFolder:
@@ -286,4 +293,5 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
     variables = read_variables(folder / WEIGHTS_NAME, like, installed, sha256)
     card = folder / CARD_NAME
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    return OpenedFolder(description, config, manifest, variables, make_encoders(network, mesh), text)
+    encoders, calibration = make_encoders(network, mesh), read_calibration(folder)
+    return OpenedFolder(description, config, manifest, variables, encoders, text, calibration)

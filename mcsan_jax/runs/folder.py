@@ -40,7 +40,8 @@ class RunFolder:
     """A run folder knows the paths of a run's files, and its identity: the configuration and data it was started with.
 
     ``config.json`` holds the identity, ``checkpoints/`` the states, ``metrics.jsonl`` and ``tensorboard/`` the curves,
-    ``eval/`` the evaluations, ``model/`` the trained model, which needs no prepared data. Methods that name
+    ``eval/`` the evaluations, ``calibration.json`` what turns scores into probabilities, ``model/`` the trained model,
+    which needs no prepared data. Methods that name
     a file of an evaluation take the split, and in `merged` whether captions of the same text were one query: such an
     evaluation has other figures, and files of its own (``eval/<split>.merged.json``).
     """

@@ -23,6 +23,7 @@ from mcsan_jax.runs.record_fields import (
     Intervals,
     OverLinear,
     ProtocolSummary,
+    SplitCalibration,
     Variant,
 )
 from mcsan_jax.runs.stored_config import flatten
@@ -54,6 +55,7 @@ class EvaluationRecord(pydantic.BaseModel):
         attributes: by level and third of the vocabulary, how well attributes are recognised.
         densities, hubs, false_negatives: explanations of the figures; None where they were not computed.
         failure_cases: captions whose video was ranked badly, the worst first.
+        calibration: how the probabilities of answers hold; None where no calibration was fitted.
         ablation: the figures of other ways to fuse the levels; empty unless asked for.
         hubness: the figures of corrections against hubs; empty unless asked for.
         ties: the rule by which equal scores count.
@@ -85,6 +87,7 @@ class EvaluationRecord(pydantic.BaseModel):
     hubs: HubsOfBoth | None = None
     failure_cases: list[FailureCase] = []
     false_negatives: FalseNegatives | None = None
+    calibration: SplitCalibration | None = None
     ablation: list[Variant] = []
     hubness: list[HubCorrection] = []
     ties: str

@@ -213,6 +213,47 @@ class FalseNegatives(_Field):
     rsum_apart: float | None = None
 
 
+class ReliabilityOfAnswers(_Field):
+    """It compares the probabilities of answers with how many are right, in bins of equal size.
+
+    Attributes:
+        ece: the expected calibration error, the mean over answers of the difference of the two in their bin.
+        probabilities: the mean probability of each bin [bin].
+        right: the share of each bin's answers that are right [bin].
+        answers: the number of answers of each bin [bin].
+    """
+
+    ece: float
+    probabilities: list[float]
+    right: list[float]
+    answers: list[int]
+
+
+class SplitCalibration(_Field):
+    """It says how the probabilities of answers hold on the captions of the split.
+
+    Attributes:
+        fitted_on: the split on which the calibration was fitted.
+        temperature, absent_score, threshold: the fields of the `calibration.calibration.Calibration`.
+        queries: the number of captions that were asked.
+        first: the reliability of the first answers.
+        first_ten: the reliability of the first ten answers.
+        refused: the share of the captions that find no good match.
+        answered_absent: the share that finds one after all videos with their text were left out; None where no video
+            is left.
+    """
+
+    fitted_on: str
+    temperature: float
+    absent_score: float
+    threshold: float
+    queries: int
+    first: ReliabilityOfAnswers
+    first_ten: ReliabilityOfAnswers
+    refused: float
+    answered_absent: float | None
+
+
 class Variant(BothDirections):
     """A variant holds the figures of the same checkpoint, scored in another way.
 

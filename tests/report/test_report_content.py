@@ -27,6 +27,7 @@ SECTIONS = {
     "hubness": 0,
     "attributes": 3,
     "scores": 1,
+    "calibration": 1,
     "hubs": 2,
     "slices": 5,
     "compositional-test": 0,
@@ -187,6 +188,29 @@ def test_failure_cases_name_what_came_instead_and_the_level(
         assert blamed[0][1:] == [f"{scores['relevant']:.3f}", f"{scores['returned']:.3f}", f"{lead:+.3f}"]
         for answer in entry["returned"]:
             assert f"{answer['video']} ({answer['score']:.3f})" in text
+
+
+def test_probabilities_are_compared_with_what_is_right(page: ReportPage, evaluation: dict[str, Any]) -> None:
+    own = evaluation["calibration"]
+    [_, row] = page.tables["calibration"][0]
+    assert row[1:] == [
+        "val",
+        "240",
+        *(f"{own[name]['ece']:.3f}" for name in ("first", "first_ten")),
+        f"{own['threshold']:.2f}",
+        *(f"{100 * own[name]:.1f}" for name in ("refused", "answered_absent")),
+    ]
+    first = own["first"]
+    said, right = 100 * first["probabilities"][-1], 100 * first["right"][-1]
+    [description] = page.pictures["calibration"]
+    assert f"Of first answers, {right:.1f} % are right where {said:.1f} % are said to be." in description
+
+
+def test_a_run_without_calibration_says_how_to_get_one(tmp_path: Path) -> None:
+    run = reported_run(tmp_path / "run")
+    change_evaluation(run, calibration=None)
+    told = ReportPage(write_report([run]).read_text(encoding="utf-8")).text["calibration"]
+    assert "No calibration was fitted" in told and "mcsan eval fits one" in told
 
 
 def test_the_linear_branch_is_shown_where_there_is_one(page: ReportPage, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
+from mcsan_jax.calibration.fit import fit_calibration, judge_calibration
+from mcsan_jax.calibration.judged_queries import JudgedQueries
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
 from mcsan_jax.ranking.counting import ScoreDensities
 from mcsan_jax.ranking.metrics import whole_list_metrics
@@ -149,6 +151,7 @@ def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation,
         "level_weights": dict.fromkeys(LEVELS, 1 / len(LEVELS)),
         "attributes": attributes(seed),
         "densities": ranked.densities.summary(),
+        "calibration": calibration_of(ranked),
         "hubs": hubs,
         "failure_cases": failure_cases(ranked),
         "false_negatives": {
@@ -186,6 +189,16 @@ def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation,
         ],
     }
     return evaluation, details
+
+
+def calibration_of(ranked: Ranked) -> dict[str, Any]:
+    """What a calibration that is fitted to the captions says of these same captions."""
+    owners = ranked.clips.owners
+    own = owners[:, None] == np.arange(len(ranked.clips.videos))
+    judged = JudgedQueries(ranked.scores[FUSED].T, own, own, owners)
+    calibration = fit_calibration(judged, "val", 1, "wrong", [["entity"]])
+    assert calibration is not None
+    return judge_calibration(calibration, judged)
 
 
 def attributes(seed: int) -> dict[str, dict[str, dict[str, float]]]:
