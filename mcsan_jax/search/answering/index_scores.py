@@ -3,13 +3,13 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mcsan_jax.index.flat_engine import FlatEngine
+from mcsan_jax.index.engines.flat_engine import FlatEngine
 from mcsan_jax.index.index_content import IndexContent
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model import Mcsan
-from mcsan_jax.search.exact_scores import CollectionScorer
-from mcsan_jax.search.two_stages import CandidateSearch
+from mcsan_jax.search.stages.exact_scores import CollectionScorer
+from mcsan_jax.search.stages.two_stages import CandidateSearch
 
 _ROWS_OF_SEGMENT = 1 << 32
 """More than a segment can have, so that its number and the row make one number."""
