@@ -78,7 +78,7 @@ class QueryParser:
         return self._parser.spelling.with_frequent([*self._attributes.names[ENTITY], *actions, *verbs])
 
     def corrected(self, text: str) -> str:
-        """Returns a text in which words that are one slip away from a frequent word, or one of the data, are corrected."""
+        """Returns a text without slips: words that are one away from a frequent word, or from one of the data."""
         return self._spelling.correct_text(text)
 
     def parse(self, texts: Sequence[str]) -> list[Query]:
