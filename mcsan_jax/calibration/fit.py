@@ -14,7 +14,7 @@ from mcsan_jax.runs.record import package_versions
 
 ABSENT_SHARE = 0.05
 """The fit takes it that one query in twenty asks for what is not there."""
-MOST_REFUSED = 0.06
+MOST_REFUSED = 0.07
 """At most this share of the queries of the split may find no good match; a tenth on other ones."""
 MOST_ANSWERED = 0.04
 """More is not refused than it takes for so few queries for what is absent to be answered."""

@@ -56,6 +56,16 @@ class Reliability:
         """
         return float(np.average(np.abs(self.right - self.probabilities), weights=self.answers))
 
+    @property
+    def mean_probability(self) -> float:
+        """Returns the mean probability of all answers."""
+        return float(np.average(self.probabilities, weights=self.answers))
+
+    @property
+    def mean_right(self) -> float:
+        """Returns the share of all answers that are right."""
+        return float(np.average(self.right, weights=self.answers))
+
 
 @dataclasses.dataclass(frozen=True)
 class AnswersOfQueries:
