@@ -10,8 +10,8 @@ from mcsan_jax.ranking.rank_split import ScoredSplit
 from mcsan_jax.scoring.multi_level import FUSED
 from tests.support.memory_split import CAPTIONS, VIDEOS, MemorySplit, Setting, scored_split
 
-SHARED = {5: "Something else.", 8: "something else"}
-"""Captions of the same text; capitals and the full stop count for nothing."""
+SHARED = {5: "Something else", 8: "something  else"}
+"""Captions of the same text; capitals and spaces count for nothing."""
 
 
 @pytest.fixture
