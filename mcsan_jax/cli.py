@@ -10,8 +10,15 @@ from typing import Annotated
 import typer
 
 from mcsan_jax.export_run import ExportForm, StoredDtype, check_unused, export_model, export_rankings
+from mcsan_jax.index_verbs import index_app
+from mcsan_jax.search_verb import QueryCommand, search
+from mcsan_jax.serve_verb import serve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(index_app)
+
+app.command(cls=QueryCommand)(search)
+app.command()(serve)
 
 Run = Annotated[pathlib.Path, typer.Argument(help="Folder of a run (--workdir of the training).")]
 Split = Annotated[
@@ -234,28 +241,14 @@ def explain(
 ) -> None:
     """Draw why a text and a video have their score: which phrase met which frame, every level, every word."""
     from mcsan_jax.report.explanation_figure import check_picture_format, read_images, write_explanation
+    from mcsan_jax.retrieval.given_features import by_stream
     from mcsan_jax.retrieval.searcher import explain_video
 
     check_picture_format(out)
     _check_out([out], overwrite)
     images = read_images(frames) if frames else None
-    explanation, embedded = explain_video(model, text, video, _by_stream(features or []), split, data)
+    explanation, embedded = explain_video(model, text, video, by_stream(features or []), split, data)
     typer.echo(f"written to {write_explanation(out, explanation, embedded if images is None else images)}")
-
-
-def _by_stream(features: Sequence[str]) -> str | dict[str, str] | None:
-    """Returns the value of --features as a model takes it."""
-    if len(features) < 2 and not (features and "=" in features[0]):
-        return features[0] if features else None
-    from data_pipeline.errors import InputError
-
-    if without := [one for one in features if "=" not in one]:
-        raise InputError(f"--features={without[0]}: of several, each is given as STREAM=PATH")
-    pairs = [one.partition("=") for one in features]
-    names = [stream for stream, _, _ in pairs]
-    if twice := [stream for stream in names if names.count(stream) > 1]:
-        raise InputError(f"--features: stream {twice[0]!r} is given twice")
-    return {stream: path for stream, _, path in pairs}
 
 
 def _check_out(files: Sequence[pathlib.Path], overwrite: bool) -> None:

@@ -3,6 +3,7 @@
 The batches are the same, bit for bit, as those of the records that a preparation makes of the features.
 """
 
+import copy
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -83,6 +84,12 @@ class GivenVideos:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def part(self, ids: Sequence[str]) -> "GivenVideos":
+        """Returns some of the videos, which are not looked at again, with frame times of their own."""
+        part = copy.copy(self)
+        part.ids, part.frame_times = list(ids), {}
+        return part
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
         """Yields all videos, in batches of the same size, with the ids of the real rows; the other rows are padding."""

@@ -1,6 +1,8 @@
 """This module explains a score: which phrase of a text met which frame of a video, and what each word adds."""
 
 import dataclasses
+import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,11 +10,14 @@ from jaxtyping import Float
 
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from data_pipeline.prepared_data import Query
-from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
+from mcsan_jax.ranking.block_scores import BlockScorer
+from mcsan_jax.ranking.collection import TextCollection
+from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.scoring.frame_attention import FrameSet, attended_similarity, frame_weights
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR, Fusion, component_shares
-from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos
+from mcsan_jax.scoring.normalised import NormalisedTexts
 from mcsan_jax.scoring.vectors import product
 
 
@@ -74,62 +79,67 @@ class Explanation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """A text and a video, encoded and scored, as an explanation reads them.
+class ReadText:
+    """A read text is one text, parsed and encoded, as an explanation takes it.
 
     Attributes:
         query: the parsed text.
         texts: the encoded text, alone or as the first of a batch.
-        linear_tokens: what each of its tokens adds to the linear branch: for words [w, r], for sentences [w, q].
-        video: id of the video.
-        videos: the encoded video, alone or as the first of several.
-        seconds: time of each of its frames [f]; empty where unknown.
-        scores: of the two, by component.
+        linear_tokens: what each of its tokens adds to the linear branch, for words [t, w, r] and sentences [t, w, q].
     """
 
     query: Query
     texts: NormalisedTexts
-    linear_tokens: tuple[np.ndarray, np.ndarray]
-    video: str
-    videos: NormalisedVideos
-    seconds: np.ndarray
-    scores: dict[str, float]
+    linear_tokens: tuple[jax.Array, jax.Array]
 
 
-def explain_pair(pair: Pair, parameters: ScoringParameters, config: SimilarityConfig) -> Explanation:
+def explain_text(
+    text: ReadText, videos: VideoEmbeddings, row: int, parameters: ScoringParameters, config: Config
+) -> Explanation:
     """Explains the score of a text and a video.
 
     Args:
-        pair: both of them.
+        text: the text.
+        videos: encoded videos.
+        row: number of the video among them.
         parameters: the weights of the components.
         config: how frames are attended to and components fused.
     """
-    query, videos = pair.query, pair.videos
-    frames = max((_frame_count(of_level) for of_level in videos.frames.values()), default=0)
-    levels = {
-        level: _explain_level(
-            videos.frames[level],
-            pair.texts.nodes[level].queries,
-            query.phrases[level],
-            config.smoothing,
-            frames,
-        )
-        for level in NODE_LEVELS
-        if level in pair.texts.nodes and query.phrases[level]
+    query, similarity = text.query, config.similarity
+    collection = videos.collection
+    texts = TextCollection.gather([(1, text.texts)])
+    found = BlockScorer(collection, texts, parameters, config).scores_of(np.array([row]), np.arange(1))
+    scores = {
+        name: float(found[name][0, 0])
+        for name in (FUSED, *LEVELS, ATTRIBUTES, LINEAR)
+        if name in found and (name not in texts.nodes or texts.nodes[name].counts[0])
     }
+    video = collection.take(np.array([row]), 1)
+    frames = max((_frame_count(of_level) for of_level in video.frames.values()), default=0)
     linear = None
-    if videos.linear is not None:
-        linear = _explain_linear(np.asarray(videos.linear)[0], *pair.linear_tokens, query)
-    scores = {name: pair.scores[name] for name in (FUSED, *LEVELS, ATTRIBUTES, LINEAR) if name in pair.scores}
-    names = [name for name in scores if name != FUSED]
-    # The text is the first of a batch.
-    shares = {
-        name: float(of_texts[0])
-        for name, of_texts in component_shares(
-            names, pair.texts, parameters, Fusion.as_trained(config)
-        ).items()
-    }
-    return Explanation(query.caption.text, pair.video, scores, shares, frames, pair.seconds, levels, linear)
+    if video.linear is not None:
+        real = len(query.word_of_token)
+        words, sentences = (np.asarray(of_tokens)[0, :real] for of_tokens in text.linear_tokens)
+        linear = _explain_linear(np.asarray(video.linear)[0], words, sentences, query)
+    names = tuple(name for name in scores if name != FUSED)
+    shares = _compiled_shares(names, similarity)(text.texts, parameters)
+    return Explanation(
+        query.caption.text,
+        videos.ids[row],
+        scores,
+        # The text is the first of a batch.
+        {name: float(shares[name][0]) for name in names},
+        frames,
+        videos.times_of(row),
+        _explain_levels(video.frames, text, similarity.smoothing, frames),
+        linear,
+    )
+
+
+@functools.cache
+def _compiled_shares(names: tuple[str, ...], config: SimilarityConfig) -> Any:
+    fusion = Fusion.as_trained(config)
+    return jax.jit(lambda texts, parameters: component_shares(names, texts, parameters, fusion))
 
 
 def _explain_linear(
@@ -149,16 +159,34 @@ def _frame_count(frames: FrameSet) -> int:
     return int(np.max(np.flatnonzero(np.asarray(frames.lengths)[0]), initial=-1)) + 1
 
 
-def _explain_level(
-    frames: FrameSet, queries: jax.Array, phrases: list[str], smoothing: float, real: int
-) -> LevelExplanation:
-    """Compares the only video's frames, `real` of them, with the first queries, one for each phrase."""
-    nodes = queries[: len(phrases)]
-    cosines = product("vfd,md->vfm", frames.directions, nodes, None)
-    weights = np.asarray(frame_weights(cosines, smoothing))[0, :real]
-    return LevelExplanation(
-        phrases,
-        np.asarray(attended_similarity(frames, nodes, smoothing))[0],
-        np.asarray(cosines)[0, :real].T,
-        (weights / weights.sum(axis=0)).T,
-    )
+def _explain_levels(
+    videos: dict[str, FrameSet], text: ReadText, smoothing: float, frames: int
+) -> dict[str, LevelExplanation]:
+    """Compares the only video's frames, of which so many are real, with the phrases of a text."""
+    levels = [level for level in NODE_LEVELS if level in text.texts.nodes and text.query.phrases[level]]
+    nodes = {level: text.texts.nodes[level].queries for level in levels}
+    met = jax.device_get(_met_frames({level: videos[level] for level in levels}, nodes, smoothing))
+    found = {}
+    for level in levels:
+        phrases, (scores, cosines, weights) = text.query.phrases[level], met[level]
+        attention = weights[:frames, : len(phrases)]
+        found[level] = LevelExplanation(
+            phrases,
+            scores[: len(phrases)],
+            cosines[:frames, : len(phrases)].T,
+            (attention / attention.sum(axis=0)).T,
+        )
+    return found
+
+
+@functools.partial(jax.jit, static_argnames="smoothing")
+def _met_frames(
+    frames: dict[str, FrameSet], nodes: dict[str, jax.Array], smoothing: float
+) -> dict[str, tuple[jax.Array, jax.Array, jax.Array]]:
+    """Returns by level of each node the score [m], and its cosines and weights with the only video's frames [f, m]."""
+    found = {}
+    for level, queries in nodes.items():
+        cosines = product("vfd,md->vfm", frames[level].directions, queries, None)
+        scores = attended_similarity(frames[level], queries, smoothing)
+        found[level] = scores[0], cosines[0], frame_weights(cosines, smoothing)[0]
+    return found

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.prepared_data import GivenVideos, Manifest, QueryParser
@@ -27,7 +26,7 @@ from mcsan_jax.retrieval.embeddings import (
     check_batch_size,
     check_embeddings,
 )
-from mcsan_jax.retrieval.explain import Explanation, Pair, explain_pair
+from mcsan_jax.retrieval.explain import Explanation, ReadText, explain_text
 from mcsan_jax.retrieval.hub import upload
 from mcsan_jax.retrieval.model_folder import (
     EncoderReference,
@@ -279,19 +278,8 @@ class Mcsan:
         (query,) = self.parser.parse(as_texts([text]))
         batch = self.parser.batch([query], self._rows(1))
         encoded, _ = self.encoders.texts(self.variables, batch)
-        tokens = self.encoders.linear_tokens(self.variables, batch)
-        words, sentences = (np.asarray(of_tokens)[0, : len(query.word_of_token)] for of_tokens in tokens)
-        collection, texts = videos.collection, TextCollection.gather([(1, encoded)])
-        scorer = BlockScorer(collection, texts, self.scoring_parameters, self.config)
-        scores = scorer.scores_of(np.array([row]), np.arange(1))
-        video = collection.take(np.array([row]), 1)
-        present = {
-            name: float(found[0, 0])
-            for name, found in scores.items()
-            if name not in texts.nodes or texts.nodes[name].counts[0]
-        }
-        pair = Pair(query, encoded, (words, sentences), videos.ids[row], video, videos.times_of(row), present)
-        return explain_pair(pair, self.scoring_parameters, self.config.similarity)
+        read = ReadText(query, encoded, self.encoders.linear_tokens(self.variables, batch))
+        return explain_text(read, videos, row, self.scoring_parameters, self.config)
 
     def _rows(self, batch_size: int) -> int:
         """Returns a batch size that the devices divide."""

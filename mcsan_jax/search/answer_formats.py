@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.errors import InputError, first_few
+from data_pipeline.errors import InputError, first_few, shown
 from mcsan_jax.retrieval.explain import Explanation
+from mcsan_jax.search.answering.found_captions import FoundCaption
 from mcsan_jax.search.answers import SearchAnswer, SearchResult
 
 _DIGITS = 6
@@ -31,6 +32,27 @@ def as_json(result: SearchResult, explanations: Mapping[str, Sequence[Explanatio
         if explanations is not None:
             answer["explanations"] = [dataclasses.asdict(one) for one in explanations[answer["video"]]]
     return json.dumps(plain(found), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def no_good_match(result: SearchResult) -> str:
+    """Returns the sentence that says that nothing was found."""
+    least = "" if result.threshold is None else f"; the least probability is {result.threshold:.2f}"
+    return f"no good match for {shown(result.query)} among {result.searched:,} videos{least}"
+
+
+def captions_as_json(captions: Sequence[FoundCaption]) -> str:
+    """Returns the texts that describe a video best as JSON, the best first."""
+    return json.dumps([caption._asdict() for caption in captions], ensure_ascii=False, indent=2) + "\n"
+
+
+def captions_as_csv(captions: Sequence[FoundCaption]) -> str:
+    """Returns the texts that describe a video best as CSV, the best first."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(["rank", "probability", "score", "caption"])
+    for rank, caption in enumerate(captions, start=1):
+        writer.writerow([rank, _number(caption.probability), _number(caption.score), caption.text])
+    return written.getvalue()
 
 
 def plain(value: Any) -> Any:
@@ -65,7 +87,7 @@ def as_csv(result: SearchResult) -> str:
             [
                 answer.rank,
                 answer.video,
-                *("" if number is None else f"{number:.{_DIGITS}g}" for number in numbers),
+                *map(_number, numbers),
                 answer.clip,
                 " ".join(answer.duplicates),
                 *(_cell(answer.metadata.get(name)) for name in columns),
@@ -89,10 +111,7 @@ def as_edl(result: SearchResult, frame_rate: float) -> str:
     # It takes half a second to load.
     import opentimelineio as otio
 
-    if not otio.opentime.RationalTime.is_valid_timecode_rate(frame_rate):
-        raise InputError(
-            f"frame rate: expected one that time codes have, such as 24, 25 or 29.97, found {frame_rate:g}"
-        )
+    check_frame_rate(frame_rate)
     if timeless := [answer.video for answer in result.answers if not answer.seconds]:
         raise InputError(
             f"the times of frames are unknown of {first_few(timeless)}, so that an EDL cannot say where to cut; index "
@@ -121,6 +140,24 @@ def as_edl(result: SearchResult, frame_rate: float) -> str:
     if not len(track):
         return f"TITLE: {timeline.name}\n"
     return str(otio.adapters.write_to_string(timeline, "cmx_3600", rate=frame_rate))
+
+
+def check_frame_rate(frame_rate: float) -> None:
+    """Refuses a frame rate that no time code has.
+
+    Raises:
+        InputError: it is none.
+    """
+    import opentimelineio as otio
+
+    if not otio.opentime.RationalTime.is_valid_timecode_rate(frame_rate):
+        raise InputError(
+            f"frame rate: expected one that time codes have, such as 24, 25 or 29.97, found {frame_rate:g}"
+        )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.{_DIGITS}g}"
 
 
 def _names(mappings: Any) -> list[str]:

@@ -12,7 +12,8 @@ class SearchRequest:
         text: the query: a sentence, with ``A then B``, ``-word`` and ``without …`` as the query language has them.
         k: how many answers at most.
         where: a filter of the metadata, such as ``camera = "north" and year > 2020``; empty for all videos.
-        min_probability: answers below it are left out; None is the threshold of the calibration.
+        min_probability: answers below it are left out. With None, all answers are shown where the probability that one
+            of them is right reaches the threshold of the calibration, and none where it does not.
         sort: ``score``, or ``time``: by group or video, and within it by the start of the moment.
         group_by: a column of the metadata; answers of the same value stand together. Empty for no groups.
         exact: whether every video is scored; None lets the size of the index decide.
@@ -102,13 +103,15 @@ class SearchResult:
     Attributes:
         query: the text that was searched for.
         answers: in the order that was asked for.
-        no_good_match: whether even the best answer is below the threshold; `answers` is empty then.
-        threshold: the least probability of an answer; None without a calibration.
+        no_good_match: whether no answer is likely enough, though there are videos; `answers` is empty then.
+        threshold: the least probability: of an answer, where the request has one, and else that any is right. None
+            without a calibration.
         notes: what the user should know, such as that only the global level could score the query.
         graph: of the query; of its first step where it has several.
         searched: how many videos pass the filter.
         scored: how many of them were scored in full.
         milliseconds: by stage: ``parse``, ``encode``, ``candidates``, ``score``, ``moments``.
+        presence: the probability that one of all videos is right; None without a calibration.
     """
 
     query: str
@@ -120,3 +123,4 @@ class SearchResult:
     searched: int
     scored: int
     milliseconds: dict[str, float]
+    presence: float | None = None

@@ -1,6 +1,6 @@
 """This module finds near-duplicates among the answers of a search: the same clip twice, or cut or encoded again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -8,37 +8,47 @@ from jaxtyping import Float
 NEAR_DUPLICATE = 0.995
 """The cosine of the vectors of two videos from which on they are near-duplicates."""
 
+_READ_AT_ONCE = 128
+
 
 def fold_duplicates(
-    vectors: Float[np.ndarray, "v w"], ranked: Sequence[int], most: int, same: float = NEAR_DUPLICATE
-) -> list[tuple[int, list[int]]]:
+    ranked: Sequence[int],
+    most: int,
+    vectors_of: Callable[[Sequence[int]], Float[np.ndarray, "v w"]],
+    same: float = NEAR_DUPLICATE,
+) -> list[list[int]]:
     """Returns the best answers that are no near-duplicates of a better one, each with those that are its own.
 
     Args:
-        vectors: of all videos; their lengths do not count.
-        ranked: rows of the vectors, the best first.
-        most: how many answers are returned at most. Near-duplicates of the last one are looked for among as many
-            rows after it as it took to find them all.
+        ranked: rows of videos, the best first.
+        most: how many answers are returned at most. After the last one, near-duplicates are looked for among as many
+            rows as were looked at before.
+        vectors_of: reads the vectors of some rows; their lengths do not count.
         same: the cosine from which on two are near-duplicates.
 
     Returns:
-        The row of each answer, and the rows that were folded into it, in the order of their ranks.
+        The rows of each answer, the best first, so that the others are those folded into it.
     """
-    found: list[tuple[int, list[int]]] = []
-    kept = np.zeros((min(most, len(ranked)), vectors.shape[1]), np.float32)
-    last = len(ranked)
-    for rank, row in enumerate(ranked):
-        if rank >= last:
-            break
-        vector = np.asarray(vectors[row], np.float32)
-        vector = vector / np.maximum(np.linalg.norm(vector), np.finfo(np.float32).tiny)
-        cosines = kept[: len(found)] @ vector
-        nearest = int(np.argmax(cosines)) if found else 0
-        if found and cosines[nearest] >= same:
-            found[nearest][1].append(row)
-        elif len(found) < most:
-            kept[len(found)] = vector
-            found.append((row, []))
-            if len(found) == most:
-                last = min(len(ranked), 2 * (rank + 1))
+    found: list[list[int]] = []
+    kept, last = np.zeros((0, 0), np.float32), len(ranked)
+    for start in range(0, len(ranked), _READ_AT_ONCE):
+        rows = ranked[start : start + _READ_AT_ONCE]
+        vectors = _unit(vectors_of(rows))
+        if not start:
+            kept = np.zeros((min(most, len(ranked)), vectors.shape[1]), np.float32)
+        for rank, (row, vector) in enumerate(zip(rows, vectors, strict=True), start=start):
+            if rank >= last:
+                return found
+            cosines = kept[: len(found)] @ vector
+            if cosines.max(initial=-1.0) >= same:
+                found[int(np.argmax(cosines))].append(row)
+            elif len(found) < most:
+                kept[len(found)] = vector
+                found.append([row])
+                last = 2 * (rank + 1) if len(found) == most else last
     return found
+
+
+def _unit(vectors: Float[np.ndarray, "v w"]) -> Float[np.ndarray, "v w"]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -1,32 +1,26 @@
 """This module searches an index: texts become vectors, vectors scores, and scores answers that say why and how sure."""
 
+import pathlib
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool, Float
-
-from data_pipeline.errors import Faults
-from data_pipeline.levels import ACTION, ENTITY
-from mcsan_jax.ranking.block_scores import BlockScorer, ComponentScores
-from mcsan_jax.ranking.collection import TextCollection
-from mcsan_jax.retrieval.explain import Explanation
+from mcsan_jax.index.video_index import VideoIndex
+from mcsan_jax.retrieval.embeddings import VideoEmbeddings
+from mcsan_jax.retrieval.explain import Explanation, explain_text
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search.answers import QueryGraph, SearchAnswer, SearchRequest, SearchResult
-from mcsan_jax.search.arrangement import arranged
-from mcsan_jax.search.encoded_texts import EncodedText, QueryEncoder, joined
-from mcsan_jax.search.folding import fold_duplicates
-from mcsan_jax.search.found_captions import FoundCaption, find_captions
-from mcsan_jax.search.met_frames import find_moments, frame_relevance, seconds_of
-from mcsan_jax.search.request_checks import check_count, check_request
-from mcsan_jax.search.searched_collection import SearchedCollection
-
-NO_CALIBRATION = (
-    "the model has no calibration, so that no probability is known and no answer is left out for it"
-)
+from mcsan_jax.search.answering.encoded_texts import QueryEncoder, joined
+from mcsan_jax.search.answering.found_captions import FoundCaption, find_captions
+from mcsan_jax.search.answering.index_scores import IndexScores
+from mcsan_jax.search.answering.query_ranking import EncodedQuery
+from mcsan_jax.search.answering.result_making import make_result
+from mcsan_jax.search.answering.scored_requests import score_requests
+from mcsan_jax.search.answering.similar_videos import search_similar
+from mcsan_jax.search.answering.stage_clock import StageClock
+from mcsan_jax.search.answers import SearchRequest, SearchResult
+from mcsan_jax.search.query_language import parse_query
+from mcsan_jax.search.request_checks import check_request, columns_of
 
 
 class IndexSearcher:
@@ -37,15 +31,31 @@ class IndexSearcher:
         collection: the videos.
     """
 
-    def __init__(self, model: Mcsan, collection: SearchedCollection) -> None:
-        """Takes videos that the model encoded."""
+    def __init__(self, model: Mcsan, collection: VideoIndex) -> None:
+        """Takes an index and its model; `open` opens both."""
         self.model, self.collection = model, collection
         self._encoder = QueryEncoder(model)
+        self._scores = IndexScores(model, collection)
+        # What a search sees of the index does not change under it.
         self._lock = threading.RLock()
-        self._load()
 
-    def _load(self) -> None:
-        self._videos = self.collection.embeddings(range(len(self.collection.ids)))
+    @classmethod
+    def open(cls, folder: str | pathlib.Path) -> "IndexSearcher":
+        """Opens an index and the model in it.
+
+        Raises:
+            InputError: there is no index, or one that is damaged, of a newer version, or of another model.
+        """
+        return cls.of(VideoIndex.open(folder))
+
+    @classmethod
+    def of(cls, index: VideoIndex) -> "IndexSearcher":
+        """Opens the model of an opened index.
+
+        Raises:
+            InputError: a file of the model is missing or damaged.
+        """
+        return cls(Mcsan.from_pretrained(index.model_folder), index)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -55,8 +65,7 @@ class IndexSearcher:
     @property
     def columns(self) -> dict[str, str]:
         """Returns the columns of the metadata and their types, such as ``string`` and ``int64``."""
-        schema = self.collection.table.schema
-        return {field.name: str(field.type) for field in schema if field.name not in ("id", "clip")}
+        return columns_of(self.collection)
 
     def clip_of(self, video: str) -> str | None:
         """Returns the file to play of a video, None where none is linked.
@@ -64,7 +73,8 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video.
         """
-        return self.collection.clip_of(self.collection.row_of(video))
+        with self._lock:
+            return self.collection.clip_of(self.collection.row_of(video))
 
     def seconds_of(self, video: str) -> tuple[float, ...]:
         """Returns the time of each frame of a video; empty where unknown.
@@ -72,7 +82,7 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video.
         """
-        return seconds_of(self.collection.embeddings([self.collection.row_of(video)]), 0)
+        return tuple(self._videos_of(video).times_of(0).tolist())
 
     def metadata_of(self, video: str) -> dict[str, Any]:
         """Returns what the columns of the metadata say of a video.
@@ -80,14 +90,15 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video.
         """
-        return self.collection.metadata_of(self.collection.row_of(video))
+        with self._lock:
+            return self.collection.metadata_of(self.collection.row_of(video))
 
     def refresh(self) -> bool:
         """Takes what a writer has committed since the index was opened; returns whether there was anything."""
         with self._lock:
             changed = self.collection.refresh()
             if changed:
-                self._load()
+                self._scores.refresh()
         return changed
 
     def check(self, request: SearchRequest) -> None:
@@ -96,14 +107,9 @@ class IndexSearcher:
         Raises:
             InputError: names each fault of the request.
         """
-        faults = Faults()
-        with faults.gathered():
-            check_request(request, self.columns)
-        if request.where:
-            with faults.gathered():
-                self.collection.matching(request.where)
-        faults.check()
-        self._encoder.parse([request.text])
+        check_request(request, self.collection)
+        parsed = parse_query(request.text)
+        self._encoder.parse([*parsed.steps, *parsed.negatives])
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Returns the answers to a request.
@@ -119,55 +125,40 @@ class IndexSearcher:
         Raises:
             InputError: one of the requests is wrong; `check` tells of each beforehand.
         """
-        started = time.perf_counter()
+        clock = StageClock()
         for request in requests:
-            self.check(request)
-        texts = [request.text for request in requests]
-        parsed = time.perf_counter()
-        encoded = self._encoder.encode(texts)
-        done = time.perf_counter()
+            check_request(request, self.collection)
+        parsed = [parse_query(request.text) for request in requests]
+        texts = list(dict.fromkeys(text for one in parsed for text in (*one.steps, *one.negatives)))
+        self._encoder.parse(texts)
+        clock.ends("parse")
+        encoded = dict(zip(texts, self._encoder.encode(texts), strict=True))
+        queries = [
+            EncodedQuery(
+                one,
+                tuple(encoded[text] for text in one.steps),
+                {text: encoded[text] for text in one.negatives},
+            )
+            for one in parsed
+        ]
+        clock.ends("encode")
         with self._lock:
-            scores = self._scores(joined(encoded)) if encoded else {}
-            scored = time.perf_counter()
-            milliseconds = {"parse": parsed - started, "encode": done - parsed, "score": scored - done}
+            scored = score_requests(requests, queries, self._scores.search, self.collection.matching)
+            clock.ends("score")
             return [
-                self._result(
-                    request, text, {name: of_all[row] for name, of_all in scores.items()}, milliseconds
-                )
-                for row, (request, text) in enumerate(zip(requests, encoded, strict=True))
+                make_result(request, query, self.collection, one, self.model.calibration, clock.milliseconds)
+                for request, query, one in zip(requests, queries, scored, strict=True)
             ]
 
     def similar(self, video: str, k: int = 10, where: str = "") -> SearchResult:
-        """Returns the videos whose vectors are nearest to those of a video.
+        """Returns the videos that are like a video, the most alike first; `similar_videos` has the formula.
 
         Raises:
             InputError: there is no such video, or `k` or the filter is wrong.
         """
-        started = time.perf_counter()
-        faults = Faults()
-        row, passes = 0, np.zeros(0, bool)
-        with faults.gathered():
-            check_count(k)
-        with faults.gathered():
-            row = self.collection.row_of(video)
-        with faults.gathered():
-            passes = self._matching(where)
-        faults.check()
+        parameters = self.model.scoring_parameters
         with self._lock:
-            vectors = np.asarray(self.collection.stage_one, np.float32)
-            lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
-            cosines = vectors @ vectors[row] / (lengths * lengths[row])
-            rows = np.flatnonzero(passes & (np.arange(len(passes)) != row))
-            ranked = rows[np.argsort(-cosines[rows], kind="stable")][:k]
-            answers = tuple(
-                self._answer(
-                    rank, int(one), float(cosines[one]), None, {"vectors": float(cosines[one])}, {}, None, []
-                )
-                for rank, one in enumerate(ranked, start=1)
-            )
-        spent = {"score": 1000 * (time.perf_counter() - started)}
-        graph = QueryGraph({ENTITY: (), ACTION: ()}, ())
-        return SearchResult(f"like {video}", answers, False, None, (), graph, len(rows), len(rows), spent)
+            return search_similar(self.collection, self._scores, video, k, where, parameters)
 
     def captions_for(self, video: str, k: int = 10, texts: Sequence[str] | None = None) -> list[FoundCaption]:
         """Returns the texts that describe a video best, the best first.
@@ -180,7 +171,19 @@ class IndexSearcher:
         Raises:
             InputError: there is no such video, no text, or `k` is wrong.
         """
-        return find_captions(self.model, self._encoder, self.collection, video, k, texts)
+        with self._lock:
+            found = find_captions(self.model, self._encoder, self.collection, video, k, texts)
+            calibration = self.model.calibration
+            if calibration is None:
+                return found
+            scores = self._scores.search.scorer.scores(
+                joined(self._encoder.encode([caption.text for caption in found]))
+            )
+            row = self.collection.row_of(video)
+        return [
+            caption._replace(probability=float(calibration.probabilities({FUSED: of_text})[row]))
+            for caption, of_text in zip(found, scores[FUSED], strict=True)
+        ]
 
     def explain(self, text: str, video: str) -> Explanation:
         """Explains the score of a text and a video.
@@ -188,95 +191,10 @@ class IndexSearcher:
         Raises:
             InputError: there is nothing to search for in the text, or there is no such video.
         """
-        row = self.collection.row_of(video)
-        return self.model.explain(text, self.collection.embeddings([row]), 0)
+        model, videos = self.model, self._videos_of(video)
+        return explain_text(self._encoder.read(text), videos, 0, model.scoring_parameters, model.config)
 
-    def _matching(self, where: str) -> Bool[np.ndarray, " v"]:
-        return self.collection.matching(where) if where else np.ones(len(self.collection.ids), bool)
-
-    def _scores(self, texts: TextCollection) -> ComponentScores:
-        """Returns the scores of all videos by component [t, v]."""
-        scorer = BlockScorer(self._videos.collection, texts, self.model.scoring_parameters, self.model.config)
-        found = {name: np.zeros((len(texts), len(self._videos)), np.float32) for name in scorer.components}
-        for strip in scorer.blocks():
-            for (rows, columns), block in scorer.scores(strip):
-                for name, scores in block.items():
-                    found[name][columns, rows] = scores.T
-        return found
-
-    def _result(
-        self,
-        request: SearchRequest,
-        text: EncodedText,
-        scores: Mapping[str, Float[np.ndarray, " v"]],
-        seconds: Mapping[str, float],
-    ) -> SearchResult:
-        started = time.perf_counter()
-        rows = np.flatnonzero(self._matching(request.where))
-        ranked = rows[np.argsort(-scores[FUSED][rows], kind="stable")]
-        notes = [] if len(self.ids) else ["the index holds no video"]
-        notes += ["no video passes the filter"] if len(self.ids) and not len(rows) else []
-        calibration, probabilities, threshold = self.collection.calibration, None, None
-        if calibration is None:
-            notes.append(NO_CALIBRATION)
-        elif len(ranked):
-            probabilities = calibration.probabilities({name: scores[name][ranked] for name in scores})
-            threshold = calibration.threshold if request.min_probability is None else request.min_probability
-            ranked = ranked[probabilities >= threshold]
-        folded = fold_duplicates(self.collection.stage_one, ranked.tolist(), request.k)
-        place = {int(row): rank for rank, row in enumerate(ranked)}
-        answers = [
-            self._answer(
-                rank,
-                row,
-                float(scores[FUSED][row]),
-                None if probabilities is None else float(probabilities[place[row]]),
-                {name: share * float(scores[name][row]) for name, share in text.shares.items()},
-                {name: float(scores[name][row]) for name in text.shares},
-                text,
-                duplicates,
-            )
-            for rank, (row, duplicates) in enumerate(folded, start=1)
-        ]
-        spent = {stage: 1000 * value for stage, value in seconds.items()}
-        spent |= {"candidates": 0.0, "moments": 1000 * (time.perf_counter() - started)}
-        phrases = {level: tuple(text.query.phrases[level]) for level in (ENTITY, ACTION)}
-        return SearchResult(
-            request.text,
-            arranged(answers, request.sort, request.group_by),
-            bool(len(rows)) and not answers,
-            threshold,
-            tuple(notes),
-            QueryGraph(phrases, tuple(text.query.edges)),
-            len(rows),
-            len(rows),
-            spent,
-        )
-
-    def _answer(
-        self,
-        rank: int,
-        row: int,
-        score: float,
-        probability: float | None,
-        contributions: dict[str, float],
-        level_scores: dict[str, float],
-        text: EncodedText | None,
-        duplicates: Sequence[int],
-    ) -> SearchAnswer:
-        videos = self.collection.embeddings([row])
-        seconds, relevance = seconds_of(videos, 0), () if text is None else frame_relevance(text, videos)
-        return SearchAnswer(
-            rank,
-            self.ids[row],
-            score,
-            probability,
-            contributions,
-            level_scores,
-            find_moments("" if text is None else text.query.caption.text, relevance, seconds),
-            relevance,
-            seconds,
-            self.collection.metadata_of(row),
-            self.collection.clip_of(row),
-            tuple(self.ids[one] for one in duplicates),
-        )
+    def _videos_of(self, video: str) -> VideoEmbeddings:
+        """Returns the vectors of a video."""
+        with self._lock:
+            return self.collection.embeddings([self.collection.row_of(video)])

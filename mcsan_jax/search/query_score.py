@@ -27,7 +27,7 @@ WITHOUT = "without "
 
 
 @dataclasses.dataclass(frozen=True)
-class QueryScores:
+class CombinedScores:
     """The scores of videos for a query.
 
     Attributes:
@@ -45,7 +45,7 @@ def combine_parts(
     shares: Sequence[Mapping[str, float]],
     negatives: Mapping[str, Float[np.ndarray, " v"]],
     order_lost: Float[np.ndarray, " v"] | None = None,
-) -> QueryScores:
+) -> CombinedScores:
     """Returns the scores of videos for a query.
 
     Args:
@@ -65,4 +65,4 @@ def combine_parts(
         adjustments[ORDER] = -np.float32(ORDER_WEIGHT) * order_lost * np.maximum(mean, 0)
     for phrase, fused in negatives.items():
         adjustments[f"{WITHOUT}{phrase}"] = -np.float32(NEGATIVE_WEIGHT) * np.maximum(fused, 0)
-    return QueryScores(sum(adjustments.values(), start=mean), {**contributions, **adjustments})
+    return CombinedScores(sum(adjustments.values(), start=mean), {**contributions, **adjustments})

@@ -4,7 +4,9 @@ import math
 from collections.abc import Collection
 
 from data_pipeline.errors import Faults, InputError, nearest_name, shown
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.search.answers import SearchRequest
+from mcsan_jax.search.query_language import parse_query
 
 MOST_ANSWERS = 1000
 """Answers to one request at most."""
@@ -13,30 +15,37 @@ SORTS = ("score", "time")
 """The orders in which answers can stand."""
 
 
-def check_request(request: SearchRequest, columns: Collection[str]) -> None:
-    """Refuses a request that cannot be answered.
+def check_request(request: SearchRequest, collection: VideoIndex) -> None:
+    """Refuses a request that cannot be answered, before anything is computed for it.
 
     Args:
-        request: all but its filter is checked, which is read where it is used.
-        columns: of the metadata.
+        request: the request.
+        collection: that it searches.
 
     Raises:
         InputError: names each field that is wrong.
     """
     faults = Faults()
-    if not isinstance(request.text, str) or not request.text.strip():
-        faults.add(f"the query is {shown(request.text)}; give a sentence such as 'a man plays a guitar'")
     for check in (
+        lambda: parse_query(request.text),
         lambda: check_count(request.k),
         lambda: check_probability(request.min_probability),
         lambda: check_sort(request.sort),
-        lambda: check_column(request.group_by, columns),
+        lambda: check_column(request.group_by, columns_of(collection)),
+        lambda: collection.matching(request.where) if request.where else None,
     ):
         with faults.gathered():
             check()
     if request.candidates < 1:
         faults.add(f"candidates: expected at least 1, found {request.candidates}")
     faults.check()
+
+
+def columns_of(collection: VideoIndex) -> dict[str, str]:
+    """Returns the columns of the metadata and their types, such as ``string`` and ``int64``."""
+    return {
+        field.name: str(field.type) for field in collection.table.schema if field.name not in ("id", "clip")
+    }
 
 
 def check_count(k: int) -> None:

@@ -1,38 +1,30 @@
 """This module puts the service's HTTP application together: routes, errors as JSON, and the guard before them."""
 
-import contextlib
 import importlib.metadata
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from data_pipeline.errors import InputError, shown
-from mcsan_jax.serve.request_batches import TooManyWaitingError
+from mcsan_jax.serve.request_batches import NotTakenError
 from mcsan_jax.serve.request_guard import RequestGuard
 from mcsan_jax.serve.routes import picture_routes, search_routes, site_routes, video_routes
 from mcsan_jax.serve.service import NotThereError, SearchService
 
 
 def make_app(service: SearchService, hosts: Collection[str] = ()) -> RequestGuard:
-    """Makes the application of a service, which it closes when the server ends.
+    """Makes the application of a service.
 
     Args:
         service: answers the questions.
         hosts: names beside this machine's own under which the service may be asked for.
     """
-
-    @contextlib.asynccontextmanager
-    async def while_it_runs(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await service.close()
-
     app = FastAPI(
         title="mcsan",
         version=importlib.metadata.version("mcsan-jax"),
         summary="Searches videos by what a sentence says, and shows the moment, why it was found, and how sure it is.",
-        lifespan=while_it_runs,
         # Their pages load scripts from the network.
         docs_url=None,
         redoc_url=None,
@@ -71,7 +63,7 @@ async def _wrong_method(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _busy(request: Request, error: Exception) -> JSONResponse:
-    return _problem(503, "too many requests wait already; ask again later", retry_after="1")
+    return _problem(503, str(error), retry_after="1")
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:
@@ -84,7 +76,7 @@ _ANSWERS: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[J
     NotThereError: _not_there,
     404: _no_route,
     405: _wrong_method,
-    TooManyWaitingError: _busy,
+    NotTakenError: _busy,
     500: _broken,
 }
 

@@ -21,8 +21,8 @@ _Answer = TypeVar("_Answer")
 _Value = TypeVar("_Value")
 
 
-class TooManyWaitingError(Exception):
-    """So many requests wait already that one more is turned away."""
+class NotTakenError(Exception):
+    """A request is turned away: too many wait already, or the service ends."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,13 +59,14 @@ class RequestBatches(Generic[_Question, _Answer]):
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "model")
         self._waiting: collections.deque[_Waiting] = collections.deque()
         self._work: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def ask(self, question: _Question) -> _Answer:
         """Answers a question, with those that wait beside it.
 
         Raises:
             InputError: the question is refused.
-            TooManyWaitingError: `MOST_WAITING` requests wait.
+            NotTakenError: `MOST_WAITING` requests wait, or the thread was ended.
         """
         return await self._added(_Waiting(asyncio.get_running_loop().create_future(), question))
 
@@ -73,7 +74,7 @@ class RequestBatches(Generic[_Question, _Answer]):
         """Calls a function in the thread.
 
         Raises:
-            TooManyWaitingError: `MOST_WAITING` requests wait.
+            NotTakenError: `MOST_WAITING` requests wait, or the thread was ended.
         """
         return await self._added(_Waiting(asyncio.get_running_loop().create_future(), call=function))
 
@@ -82,15 +83,16 @@ class RequestBatches(Generic[_Question, _Answer]):
         """How many requests wait for the batch in work to end."""
         return len(self._waiting)
 
-    async def close(self) -> None:
-        """Computes what waits, and ends the thread."""
-        if self._work is not None:
-            await self._work
-        self._thread.shutdown()
+    def close(self) -> None:
+        """Ends the thread after the batch in work, and takes nothing more."""
+        self._closed = True
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _added(self, one: _Waiting) -> asyncio.Future[Any]:
+        if self._closed:
+            raise NotTakenError("the service ends")
         if len(self._waiting) >= MOST_WAITING:
-            raise TooManyWaitingError
+            raise NotTakenError("too many requests wait already; ask again later")
         self._waiting.append(one)
         if self._work is None:
             self._work = asyncio.get_running_loop().create_task(self._work_off())

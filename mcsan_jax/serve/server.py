@@ -1,5 +1,6 @@
 """This module runs the service: it opens the index, takes a port, and ends when it is told to."""
 
+import pathlib
 import signal
 import socket
 import sys
@@ -23,7 +24,7 @@ _ENDING_SECONDS = 30
 _BACKLOG = 2048
 
 
-def serve_index(folder: str, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
+def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
     """Serves an index until the program is told to end: by SIGTERM, with status 0, or by Ctrl-C.
 
     What is in flight then is answered first.
@@ -37,7 +38,6 @@ def serve_index(folder: str, host: str, port: int, allowed_hosts: Sequence[str] 
     Raises:
         InputError: there is no such index, or the port is taken.
     """
-    signal.signal(signal.SIGTERM, _end)
     with _listening(host, port) as listener:
         service = _open(folder)
         config = uvicorn.Config(
@@ -46,7 +46,7 @@ def serve_index(folder: str, host: str, port: int, allowed_hosts: Sequence[str] 
             http="h11",
             h11_max_incomplete_event_size=LONGEST_PATH + LONGEST_QUERY + _HEADER_BYTES,
             ws="none",
-            lifespan="on",
+            lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -64,7 +64,11 @@ def serve_index(folder: str, host: str, port: int, allowed_hosts: Sequence[str] 
             f"{count} of {folder} at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)",
             flush=True,
         )
-        _Server(config, service).run([listener])
+        signal.signal(signal.SIGTERM, _end)
+        try:
+            _Server(config, service).run([listener])
+        finally:
+            service.close()
 
 
 class _Server(uvicorn.Server):
@@ -79,7 +83,7 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _open(folder: str) -> SearchService:
+def _open(folder: pathlib.Path) -> SearchService:
     searcher = IndexSearcher.open(folder)
     return SearchService(searcher, ServiceMetrics(), searcher.collection.description.fingerprint)
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from data_pipeline.errors import InputError
+from data_pipeline.errors import shown
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.request_batches import RequestBatches, TooManyWaitingError
+from mcsan_jax.serve.request_batches import NotTakenError, RequestBatches
 from mcsan_jax.serve.response_bodies import Health
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 
@@ -67,7 +67,7 @@ class SearchService:
 
         Raises:
             InputError: the request is refused.
-            TooManyWaitingError: too many others wait.
+            NotTakenError: too many others wait.
         """
         result = await self._batches.ask(request)
         self.metrics.note_stages(result.milliseconds)
@@ -77,7 +77,7 @@ class SearchService:
         """Calls a function with the index, in the thread that searches.
 
         Raises:
-            TooManyWaitingError: too many others wait.
+            NotTakenError: too many others wait.
         """
         return await self._batches.call(lambda: question(self._searcher))
 
@@ -99,10 +99,10 @@ class SearchService:
         """Calls a function that draws, beside the searches.
 
         Raises:
-            TooManyWaitingError: too many others wait.
+            NotTakenError: too many others wait.
         """
         if self._pictures_waiting >= _MOST_PICTURES:
-            raise TooManyWaitingError
+            raise NotTakenError("too many pictures are drawn already; ask again later")
         self._pictures_waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pictures, picture)
@@ -115,10 +115,10 @@ class SearchService:
         status = "ending" if self.ending else "ok"
         return Health(status, videos, self._fingerprint, _versions(), self._index_problem)
 
-    async def close(self) -> None:
-        """Answers what waits, and ends the threads."""
-        await self._batches.close()
-        self._pictures.shutdown()
+    def close(self) -> None:
+        """Ends the threads."""
+        self._batches.close()
+        self._pictures.shutdown(wait=False, cancel_futures=True)
 
     def _search_all(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
         return self._searcher.search_many(requests)
@@ -127,13 +127,15 @@ class SearchService:
         """Looks, at most once in `_REFRESH_SECONDS`, whether a writer has changed the index."""
         if time.monotonic() - self._refreshed_at < _REFRESH_SECONDS:
             return
+        problem = ""
         try:
             self._searcher.refresh()
-            self._index_problem = ""
         except Exception as error:
-            _LOG.exception("the index cannot be read anew")
             # What was read before is whole, and is served on.
-            self._index_problem = str(error)
+            problem = str(error) or type(error).__name__
+            if problem != self._index_problem:
+                _LOG.error("the changed index cannot be read; what was read before is served: %s", problem)
+        self._index_problem = problem
         self._refreshed_at = time.monotonic()
         self.metrics.note_videos(len(self._searcher.ids))
 
@@ -144,10 +146,9 @@ def known(searcher: IndexSearcher, video: str) -> IndexSearcher:
     Raises:
         NotThereError: it has not.
     """
-    try:
-        searcher.collection.row_of(video)
-    except InputError as error:
-        raise NotThereError(str(error)) from error
+    # The index would look for the nearest of all its ids, which takes long where they are many.
+    if video not in searcher.ids:
+        raise NotThereError(f"no video {shown(video)} in the index")
     return searcher
 
 

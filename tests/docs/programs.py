@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import typer
@@ -28,6 +29,7 @@ from mcsan_jax import cli
 from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import define_config_flag
+from mcsan_jax.index_verbs import IndexGroup
 from tests.docs.launching import python_calls
 from tests.mutants import run as mutants
 from tests.support import ROOT
@@ -75,6 +77,15 @@ def check_train(arguments: Sequence[str]) -> Config:
     return from_config_dict(values["config"].value)
 
 
+def _parsed(verb: str, arguments: Sequence[str]) -> Any:
+    """Parses a call of a verb, or of one of the verbs of a group."""
+    command, words = VERBS[verb], list(arguments)
+    if not isinstance(command, IndexGroup):
+        return command.make_context(verb, words)
+    name, inner, rest = command.resolve_command(command.make_context(verb, words), command.with_verb(words))
+    return inner.make_context(name, rest)
+
+
 def check_mcsan(arguments: Sequence[str]) -> None:
     """Checks a call of `mcsan`."""
     verb, *rest = arguments
@@ -86,7 +97,7 @@ def check_mcsan(arguments: Sequence[str]) -> None:
     if verb in programs:
         programs[verb](rest)
     else:
-        assert VERBS[verb].make_context(verb, list(rest)).params
+        assert _parsed(verb, rest).params
 
 
 def check_pip(arguments: Sequence[str]) -> None:
@@ -186,7 +197,7 @@ class Checker:
         if "/" in name and not name.startswith(".venv"):
             assert (ROOT / name).is_file(), name
         elif words[0] == "mcsan":
-            assert name in VERBS or len(words) == 1, name
+            assert name in VERBS or name in VERBS["index"].commands or len(words) == 1, name
         elif "-m" in words and name not in ("pytest", "venv", "pip", "ruff", "mypy"):
             assert (ROOT / f"{name.replace('.', '/')}.py").is_file(), name
 
@@ -276,7 +287,9 @@ class Checker:
         from apache_beam.options.pipeline_options import PipelineOptions
 
         names = {"--", "--dry_run"}
-        names |= {option for verb in VERBS.values() for given in verb.params for option in given.opts}
+        groups = [verb for verb in VERBS.values() if isinstance(verb, IndexGroup)]
+        verbs = [*VERBS.values(), *(verb for group in groups for verb in group.commands.values())]
+        names |= {option for verb in verbs for given in verb.params for option in given.opts}
         names |= {f"--{name}" for name in PipelineOptions().get_all_options()}
         for name in BENCHMARKS:
             parser = importlib.import_module(f"benchmarks.{name}").make_parser()

@@ -8,29 +8,30 @@ import pytest
 from fastapi.testclient import TestClient
 
 from data_pipeline.prepared_data import embedded_clips
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.app import make_app
 from mcsan_jax.serve.clip_frames import render_clips
 from mcsan_jax.serve.service import SearchService
 from mcsan_jax.serve.service_metrics import ServiceMetrics
-from tests.search.memory_index import MemoryIndex, memory_index
+from tests.search.made_index import clips_and_table, made_index
 
 ODD = '../a <b>&"c" é%2F'
 """An id that says something to file systems, to HTML and to addresses."""
 
 
-def index_with_clips(model: Mcsan, folder: pathlib.Path) -> MemoryIndex:
+def index_with_clips(model: Mcsan, folder: pathlib.Path) -> VideoIndex:
     """Twelve clips, of which the second one is gone, and one without a clip under an odd id."""
-    index = memory_index(model, 12)
-    written = render_clips(embedded_clips(12).images, folder, 6.0)
+    videos, table = clips_and_table(model, 12)
+    written = render_clips(embedded_clips(12).images, folder / "clips", 6.0)
     written["test_00001"].unlink()
-    index.videos = dataclasses.replace(index.videos, ids=(*index.ids[:-1], ODD))
-    index.table = index.table.set_column(0, "id", pa.array(index.ids)).set_column(
+    videos = dataclasses.replace(videos, ids=(*videos.ids[:-1], ODD))
+    table = table.set_column(0, "id", pa.array(videos.ids)).set_column(
         1, "clip", pa.array([*map(str, written.values()), None])
     )
-    index.table = index.table.append_column("weight", pa.array([1.5] * 12 + [math.nan]))
-    return index
+    table = table.append_column("weight", pa.array([1.5] * 12 + [math.nan]))
+    return made_index(folder / "index", model, videos, table)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from importlib import resources
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
-from fastapi.responses import PlainTextResponse
 
 from mcsan_jax.serve.response_bodies import Health
 from mcsan_jax.serve.routes.route_parameters import PROBLEMS, Service
@@ -40,7 +39,14 @@ async def page(held: Held = None) -> Response:
     return _file(_PAGE, held)
 
 
-@router.get("/static/{name}", response_class=Response)
+@router.get(
+    "/static/{name}",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/*": {"schema": {"type": "string"}}}},
+        304: {"description": "It is as it was."},
+    },
+)
 async def static(name: str, held: Held = None) -> Response:
     """A file of the page."""
     return _file(name, held)
@@ -53,7 +59,11 @@ async def health(service: Service, response: Response) -> Health:
     return await service.health()
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(service: Service) -> Response:
     """What the service did, for Prometheus."""
     return Response(service.metrics.text(), media_type=service.metrics.content_type)

@@ -10,6 +10,7 @@ import numpy as np
 from data_pipeline.levels import GLOBAL, NODE_LEVELS
 from data_pipeline.prepared_data import Query
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
+from mcsan_jax.retrieval.explain import ReadText
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_shares
 
@@ -34,6 +35,11 @@ class EncodedText:
     collection: TextCollection
     shares: dict[str, float]
 
+    @property
+    def nodes(self) -> dict[str, np.ndarray]:
+        """Returns by level the unit vectors of the text's nodes, each [n, d]."""
+        return {level: nodes.queries for level, nodes in self.collection.nodes.items()}
+
 
 class QueryEncoder:
     """A query encoder parses and encodes texts with a model; it may be called from several threads.
@@ -47,6 +53,7 @@ class QueryEncoder:
         self._lock = threading.RLock()
         self._parsed: collections.OrderedDict[str, Query] = collections.OrderedDict()
         self._encoded: collections.OrderedDict[str, EncodedText] = collections.OrderedDict()
+        self._read: collections.OrderedDict[str, ReadText] = collections.OrderedDict()
         self._shares: dict[frozenset[str], dict[str, float]] = {}
 
     def parse(self, texts: Sequence[str]) -> list[Query]:
@@ -78,6 +85,23 @@ class QueryEncoder:
             found = [self._encoded[text] for text in texts]
             _forget(self._encoded)
         return found
+
+    def read(self, text: str) -> ReadText:
+        """Reads a text for explanations.
+
+        Raises:
+            InputError: there is nothing to search for in it.
+        """
+        with self._lock:
+            if text not in self._read:
+                [encoded] = self.encode([text])
+                one, model = encoded.collection, self._model
+                batch = model.parser.batch([encoded.query], model.encoders.local_mesh.size)
+                tokens = model.encoders.linear_tokens(model.variables, batch)
+                texts = one.take(slice(0, 1), 1, one.capacity_for(slice(0, 1)))
+                self._read[text] = ReadText(encoded.query, texts, tokens)
+                _forget(self._read)
+            return self._read[text]
 
     def _encode(self, queries: Sequence[Query]) -> list[EncodedText]:
         model, devices = self._model, self._model.encoders.local_mesh.size

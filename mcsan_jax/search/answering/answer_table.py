@@ -1,8 +1,7 @@
 """This module prints a result in a terminal: a table of answers, and which phrase of the query met which frame."""
 
-import sys
+import io
 from collections.abc import Mapping, Sequence
-from typing import TextIO
 
 import numpy as np
 from rich import box
@@ -11,70 +10,70 @@ from rich.table import Table
 from rich.text import Text
 
 from mcsan_jax.retrieval.explain import Explanation, LevelExplanation
+from mcsan_jax.search.answer_formats import no_good_match
+from mcsan_jax.search.answering.found_captions import FoundCaption
 from mcsan_jax.search.answers import FoundMoment, SearchAnswer, SearchResult
-from mcsan_jax.search.found_captions import FoundCaption
 
-_WIDTH_OF_FILES = 120
+WIDTH_OF_FILES = 120
+"""Width of a table that is not printed in a terminal, in characters."""
+
+_SCORE_PLACE = 2
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def answer_console(file: TextIO | None = None) -> Console:
-    """Returns a console as wide as the terminal; its width is fixed where there is no terminal."""
-    out = sys.stdout if file is None else file
-    # Ids and queries may look like markup, but they are plain text.
-    return Console(
-        file=out,
-        width=None if out.isatty() else _WIDTH_OF_FILES,
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
-
-
-def print_result(
-    console: Console,
+def as_table(
     result: SearchResult,
     group_by: str = "",
     explanations: Mapping[str, Sequence[Explanation]] | None = None,
-) -> None:
-    """Prints a result.
+    width: int = WIDTH_OF_FILES,
+) -> str:
+    """Returns a result as a table, with what is to be known of it below.
 
     Args:
-        console: where to.
         result: the result.
         group_by: a column of the metadata that is shown; may be empty.
         explanations: by video, of each step of the query.
+        width: of the terminal, in characters.
     """
+    console = _console(width)
     if result.no_good_match:
-        console.print(_no_good_match(result))
+        console.print(no_good_match(result), soft_wrap=True)
     elif result.answers:
         console.print(_table(result, group_by))
-    for answer in result.answers if explanations is not None else ():
-        console.print(f"{answer.rank} {answer.video}", style="bold", soft_wrap=True)
-        for explanation in (explanations or {})[answer.video]:
-            console.print(_bars(explanation))
     for answer in result.answers:
         if answer.duplicates:
             console.print(f"{answer.rank}: nearly the same: {', '.join(answer.duplicates)}", soft_wrap=True)
+        if explanations is not None:
+            console.print(f"{answer.rank}: {answer.video}", soft_wrap=True)
+            for explanation in explanations[answer.video]:
+                console.print(_bars(explanation))
     for note in result.notes:
         console.print(f"note: {note}", soft_wrap=True)
+    return _written(console)
 
 
-def print_captions(console: Console, captions: Sequence[FoundCaption]) -> None:
-    """Prints the texts that describe a video best."""
+def captions_as_table(captions: Sequence[FoundCaption], width: int = WIDTH_OF_FILES) -> str:
+    """Returns the texts that describe a video best as a table."""
     table = _empty_table("rank", "probability", "score", "caption")
     for rank, caption in enumerate(captions, start=1):
         table.add_row(
             *map(Text, (str(rank), _probability(caption.probability), f"{caption.score:.3f}", caption.text))
         )
+    console = _console(width)
     console.print(table)
+    return _written(console)
 
 
-def _no_good_match(result: SearchResult) -> str:
-    least = (
-        "" if result.threshold is None else f": none is right with a probability of {result.threshold:.0%}"
-    )
-    return f"No good match for {result.query!r} among {result.searched:,} videos{least}."
+def _console(width: int) -> Console:
+    # Ids and queries may look like markup, but they are plain text.
+    return Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+
+
+def _written(console: Console) -> str:
+    """Returns what was printed, without the spaces that fill up lines."""
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    return "\n".join(lines).strip("\n") + "\n"
 
 
 def _table(result: SearchResult, group_by: str) -> Table:
@@ -127,8 +126,8 @@ def clock(seconds: float) -> str:
 def _bars(explanation: Explanation) -> Table:
     """Draws the cosine of each phrase and each frame, from zero to the highest of the text."""
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=True)
-    for justify in ("left", "left", "right", "left", "left"):
-        table.add_column(justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for place in range(5):
+        table.add_column(justify="right" if place == _SCORE_PLACE else "left", overflow="fold")
     highest = max((float(level.cosines.max(initial=0)) for level in explanation.levels.values()), default=0.0)
     for name, level in explanation.levels.items():
         for number, phrase in enumerate(level.phrases):

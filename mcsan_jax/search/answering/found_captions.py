@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from data_pipeline.errors import Faults
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import FUSED
-from mcsan_jax.search.encoded_texts import QueryEncoder, joined
+from mcsan_jax.search.answering.encoded_texts import QueryEncoder, joined
 from mcsan_jax.search.request_checks import check_count
-from mcsan_jax.search.searched_collection import SearchedCollection
 
 CAPTION_COLUMNS = ("caption", "captions")
 """Columns of the metadata whose texts describe the videos."""
@@ -34,7 +34,7 @@ class FoundCaption(NamedTuple):
 def find_captions(
     model: Mcsan,
     encoder: QueryEncoder,
-    collection: SearchedCollection,
+    collection: VideoIndex,
     video: str,
     k: int,
     texts: Sequence[str] | None,
@@ -74,7 +74,7 @@ def find_captions(
     return [FoundCaption(given[one], float(scores[one]), None) for one in best]
 
 
-def _captions_of(collection: SearchedCollection) -> Iterator[str]:
+def _captions_of(collection: VideoIndex) -> Iterator[str]:
     """Yields the texts of the columns; one that is empty or no text describes nothing."""
     for column in CAPTION_COLUMNS:
         if column in collection.table.column_names:

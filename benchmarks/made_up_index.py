@@ -1,0 +1,91 @@
+"""Made-up videos and texts of an index of any size, a segment at a time: independent vectors, or like trained ones.
+
+`independent` vectors have nothing in common: frames, videos and texts are drawn alone. That is the hardest case of a
+stage-1 vector, which has one mix of frames for all nodes. `trained_like` ones have what trained vectors show, with
+figures as the demo's model has them: a common direction, topics, frames of a video that resemble each other (a median
+cosine of 0.6), and texts that describe one of the videos.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.made_up_collection import make_texts
+from data_pipeline.levels import NODE_LEVELS
+from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
+from mcsan_jax.retrieval.embeddings import FrameVectors, VideoEmbeddings
+
+SEGMENT = 4096
+KINDS = ("trained_like", "independent")
+
+_TOPICS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeUp:
+    """A made-up index.
+
+    Attributes:
+        kind: one of `KINDS`.
+        videos: how many.
+        frames: of a video.
+        width: of a vector.
+        seed: of everything.
+    """
+
+    kind: str
+    videos: int
+    frames: int
+    width: int
+    seed: int
+
+    def segments(self) -> Iterator[VideoEmbeddings]:
+        """The videos, at most `SEGMENT` at a time; the same at every call."""
+        for number, start in enumerate(range(0, self.videos, SEGMENT)):
+            draw = np.random.default_rng([self.seed, 1, number])
+            yield self._segment(draw, start, min(SEGMENT, self.videos - start))
+
+    def texts(self, count: int) -> TextCollection:
+        """Texts with as many nodes as real captions."""
+        texts = make_texts(count, self.width, self.seed + 1)
+        if self.kind == "independent":
+            return texts
+        draw = np.random.default_rng([self.seed, 2])
+        nodes = {
+            level: CaptionNodes(self._near(draw, level, len(of.queries)), of.counts)
+            for level, of in texts.nodes.items()
+        }
+        return dataclasses.replace(texts, pooled=self._near(draw, "global", count), nodes=nodes)
+
+    def _segment(self, draw: np.random.Generator, start: int, count: int) -> VideoEmbeddings:
+        def vectors(*shape: int) -> np.ndarray:
+            return draw.standard_normal((*shape, self.width), np.float32) / np.float32(self.width**0.5)
+
+        frames = {}
+        for level in NODE_LEVELS:
+            directions = vectors(count, self.frames)
+            if self.kind == "trained_like":
+                directions *= np.float32(0.75)
+                directions += self._near(draw, level, count)[:, None]
+            directions = unit(directions)
+            lengths = (0.4 + 0.6 * draw.random((count, self.frames), np.float32)).astype(np.float32)
+            gram = directions @ directions.swapaxes(1, 2)
+            frames[level] = FrameVectors(directions, lengths / lengths.max(axis=1, keepdims=True), gram)
+        pooled = vectors(count) if self.kind == "independent" else self._near(draw, "global", count)
+        ids = tuple(f"video{start + row:07d}" for row in range(count))
+        return VideoEmbeddings(
+            ids, unit(pooled), frames, {}, None, np.zeros((count, self.frames), np.float32)
+        )
+
+    def _near(self, draw: np.random.Generator, level: str, count: int) -> np.ndarray:
+        """Unit vectors of a level that have a common direction and a topic each."""
+        fixed = np.random.default_rng([self.seed, 3, *level.encode()])
+        topics = unit(fixed.standard_normal((_TOPICS, self.width), np.float32))
+        own = draw.standard_normal((count, self.width), np.float32) / np.float32(self.width**0.5)
+        return unit(0.7 * topics[0] + topics[draw.integers(1, _TOPICS, count)] + own)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length one."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -1,0 +1,187 @@
+"""Puts load on the search service: many users at once, who search, ask why, look at similar videos, open the page.
+
+`python -m benchmarks.service --seconds=60` indexes clips of the embedded data set with the shipped model, serves the
+index as a user would, and prints requests a second, the median and the 99th percentile of their times, errors, and the
+memory of the service while it runs. No user waits between requests. The users share the processor with the service, and
+how much of it they take is printed too.
+"""
+
+from data_pipeline.host.command_line import ends_with_a_message
+
+import argparse
+import asyncio
+import contextlib
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.figures import write_figures
+from benchmarks.load_clients import Load, asked, put_load
+from benchmarks.machine import describe_machine
+from benchmarks.options import at_least_one
+from data_pipeline.errors import InputError
+
+HOST = "127.0.0.1"
+LONGEST_WAIT = 1.0
+"""Seconds below which the 99th percentile is wanted."""
+_WARM_UP_SECONDS = 5.0
+_MEMORY_EACH_SECONDS = 5.0
+_FILES = ("/", "/static/page.js", "/static/page.css", "/videos/test_00000/poster.jpg")
+
+
+def mcsan(*words: object) -> list[str]:
+    """The command line of a verb."""
+    return [sys.executable, "-m", "mcsan_jax.cli", *map(str, words)]
+
+
+@contextlib.contextmanager
+def indexed(index: pathlib.Path | None, videos: int) -> Iterator[pathlib.Path]:
+    """An index: one that is there, or one of the embedded data set, deleted in the end.
+
+    Raises:
+        InputError: it could not be made; with what was said.
+    """
+    if index is not None:
+        yield index
+        return
+    with tempfile.TemporaryDirectory(prefix="service_") as folder:
+        made = pathlib.Path(folder) / "index"
+        words = mcsan("index", "demo", "moving_shapes", "--count", videos, "--out", made)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise InputError(f"the clips could not be indexed:\n{done.stdout}{done.stderr}")
+        yield made
+
+
+@contextlib.contextmanager
+def served(index: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A service of an index and its port; it does not outlive the block.
+
+    Raises:
+        InputError: it did not start; it has said why.
+    """
+    process = subprocess.Popen(mcsan("serve", index, "--port", 0), stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        found = re.search(r":(\d+)/", process.stdout.readline())
+        if found is None:
+            raise InputError(f"{index} could not be served")
+        yield process, int(found[1])
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def resident_bytes(port: int) -> float:
+    """Memory of the service, as it says itself."""
+    text = (await asked(HOST, port, "/metrics")).decode()
+    found = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
+    return float(found[1]) if found else float("nan")
+
+
+def processor_seconds() -> float:
+    """What this process has taken."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Figures of the times of requests, in milliseconds."""
+    times = 1e3 * np.array(seconds or [np.nan])
+    return {
+        "count": len(seconds),
+        "p50_ms": float(np.median(times)),
+        "p99_ms": float(np.quantile(times, 0.99)),
+        "max_ms": float(times.max()),
+    }
+
+
+async def measured(port: int, clients: int, seconds: float) -> tuple[Load, list[float]]:
+    """What users saw in so many seconds, after a while that does not count, and the memory of the service over time."""
+    await put_load(HOST, port, _FILES, clients, _WARM_UP_SECONDS, Load())
+    load, memory = Load(), [await resident_bytes(port)]
+    users = asyncio.create_task(put_load(HOST, port, _FILES, clients, seconds, load))
+    while not users.done():
+        await asyncio.wait([users], timeout=_MEMORY_EACH_SECONDS)
+        memory.append(await resident_bytes(port))
+    await users
+    return load, memory
+
+
+def report(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measures and prints.
+
+    Raises:
+        InputError: the index could not be made or served.
+    """
+    print(describe_machine(), flush=True)
+    with indexed(arguments.index, arguments.videos) as index, served(index) as (process, port):
+        before, begun = processor_seconds(), time.perf_counter()
+        load, memory = asyncio.run(measured(port, arguments.clients, arguments.seconds))
+        share = (processor_seconds() - before) / (time.perf_counter() - begun)
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(timeout=60)
+    by_step = {step: percentiles(seconds) for step, seconds in sorted(load.seconds.items())}
+    every = percentiles([one for seconds in load.seconds.values() for one in seconds])
+    rate = load.requests / arguments.seconds
+    print(
+        f"{arguments.clients} users for {arguments.seconds:g} s: {rate:.0f} requests/s, {load.requests} in all"
+    )
+    for step, found in {**by_step, "all": every}.items():
+        print(
+            f"  {step:8s} {found['count']:6d} requests, p50 {found['p50_ms']:.0f} ms, p99 {found['p99_ms']:.0f} ms, "
+            f"longest {found['max_ms']:.0f} ms"
+        )
+    print(f"p99 wanted below {1e3 * LONGEST_WAIT:.0f} ms; errors: {load.errors.total()} (wanted: none)")
+    for said, count in load.errors.most_common(10):
+        print(f"  {count} x {said}")
+    print(
+        f"memory of the service: {', '.join(f'{one / 1e6:.0f}' for one in memory)} MB, every {_MEMORY_EACH_SECONDS:g} s"
+    )
+    print(f"the users took {share:.2f} of a core; after SIGTERM the service ended with status {status}")
+    return {
+        "clients": arguments.clients,
+        "seconds": arguments.seconds,
+        "requests_per_second": rate,
+        "all": every,
+        "steps": by_step,
+        "errors": dict(load.errors),
+        "memory_bytes": memory,
+        "users_cores": share,
+        "status": status,
+    }
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.service",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=at_least_one, default=60, help="of the load, after some to warm up")
+    parser.add_argument("--clients", type=at_least_one, default=64, help="users at once")
+    parser.add_argument("--videos", type=at_least_one, default=500, help="clips of the embedded data set")
+    parser.add_argument("--index", type=pathlib.Path, help="an index that is there, in place of these clips")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    return parser
+
+
+@ends_with_a_message()
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    arguments = make_parser().parse_args(words)
+    write_figures(arguments.json, report(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""This module gathers the videos that are to be added to an index: features, metadata and files to play."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from data_pipeline.errors import InputError, first_few
+from data_pipeline.host.files import sha256_of
+from data_pipeline.prepared_data import GivenVideos, embedded_clips
+from mcsan_jax.data_sizes import batch_limits
+from mcsan_jax.index import index_writer
+from mcsan_jax.index.index_writer import IndexWriter
+from mcsan_jax.index.metadata.linked_clips import find_clips
+from mcsan_jax.index.metadata.metadata_table import aligned
+from mcsan_jax.index.on_disk.segments import CLIP, ID
+from mcsan_jax.ranking.encode_split import encode_videos
+from mcsan_jax.retrieval.embeddings import VideoEmbeddings
+from mcsan_jax.retrieval.given_features import by_stream
+from mcsan_jax.retrieval.model import Mcsan
+from mcsan_jax.retrieval.searcher import EMBEDDED
+
+CAPTIONS = "captions"
+"""The column in which the captions of the embedded data set stand."""
+
+DONE = "this very command has done its work already; the index stays as it is"
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoOptions:
+    """Options say how the videos of an index are read, and what is known of them.
+
+    Attributes:
+        metadata: file with a column of ids and others, ``.csv`` or ``.jsonl``.
+        clips: folder with the files to play.
+        skip_unknown: whether metadata of videos without features are left out; else they are refused.
+        frame_rate: frames per second, where the features tell no times.
+        batch_size: how many videos are encoded at a time.
+        split: of the embedded data set.
+        count: how many clips of it; by default all.
+    """
+
+    metadata: pathlib.Path | None = None
+    clips: pathlib.Path | None = None
+    skip_unknown: bool = False
+    frame_rate: float | None = None
+    batch_size: int = 16
+    split: str = "test"
+    count: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class NewVideos:
+    """Videos that are about to be added.
+
+    Attributes:
+        given: their features.
+        model: which encodes them.
+        table: id, clip and metadata of each.
+        options: how they are read.
+        source: what decides their features, for the digest.
+        lines: what the user should know.
+    """
+
+    given: GivenVideos
+    model: Mcsan
+    table: pa.Table
+    options: VideoOptions
+    source: Any
+    lines: list[str]
+
+    @classmethod
+    def open(
+        cls,
+        model: Mcsan,
+        features: Sequence[str],
+        index: pathlib.Path,
+        metadata: pa.Table | None,
+        options: VideoOptions,
+    ) -> "NewVideos":
+        """Opens features and looks at every video, and joins the metadata.
+
+        Raises:
+            InputError: the features cannot be used, or the metadata are of other videos.
+        """
+        embedded = list(features) == [EMBEDDED]
+        if not embedded and (options.count is not None or options.split != "test"):
+            raise InputError(f"--count and --split choose clips of {EMBEDDED}; leave them out")
+        arrays: Any
+        if embedded:
+            clips = embedded_clips(options.count, options.split)
+            arrays, source = clips.features, [EMBEDDED, options.split, len(clips.captions)]
+            if metadata is None:
+                captions = pa.array([list(texts) for texts in clips.captions.values()], pa.list_(pa.string()))
+                metadata = pa.table({ID: pa.array(list(clips.captions)), CAPTIONS: captions})
+        else:
+            arrays = by_stream(features, "")
+            source = _files_of(arrays if isinstance(arrays, Mapping) else {"": arrays})
+        given = GivenVideos(
+            arrays, model.manifest, batch_limits(model.config.data), options.frame_rate, False
+        )
+        lines: list[str] = []
+        if metadata is not None:
+            lines += _without_metadata(metadata, given.ids, options)
+        found = find_clips(options.clips, given.ids, index) if options.clips else {}
+        if options.clips and len(found) < len(given.ids):
+            missing = [one for one in given.ids if one not in found]
+            lines.append(f"{len(missing):,} of {len(given.ids):,} videos have no clip: {first_few(missing)}")
+        return cls(given, model, aligned(metadata, given.ids, found), options, source, lines)
+
+    def digest(self, verb: str, fingerprint: str, number_type: str) -> str:
+        """Returns a hash of all that decides what is written."""
+        metadata = sha256_of(self.options.metadata) if self.options.metadata else ""
+        shape = [index_writer.SEGMENT_ROWS, index_writer.JOINED_ROWS, self._batch_size]
+        clips = [self.options.skip_unknown, self.table[CLIP].to_pylist()]
+        parts = [verb, fingerprint, number_type, self.source, self.given.ids, self.options.frame_rate]
+        return digest_of([*parts, metadata, clips, shape])
+
+    def added_by(self, writer: IndexWriter, digest: str) -> list[str]:
+        """Adds the videos, and returns what is said of it."""
+        count = len(self.given.ids)
+        words = f"add {count:,} videos"
+        if not writer.add_in_parts(
+            self.given.ids, self._encode, self.table, digest=digest, words=words, show_progress=None
+        ):
+            return [f"{writer.folder}: {DONE}"]
+        described = writer.description
+        said = f"{writer.folder}: added {count:,} videos, {described.videos:,} in all"
+        return [
+            *writer.notes,
+            *self.lines,
+            f"{said} ({described.number_type}, model {described.fingerprint[:12]})",
+        ]
+
+    @property
+    def _batch_size(self) -> int:
+        """Returns a batch size that the devices divide."""
+        devices = self.model.encoders.local_mesh.size
+        return -(-self.options.batch_size // devices) * devices
+
+    def _encode(self, ids: Sequence[str]) -> VideoEmbeddings:
+        part, model = self.given.part(ids), self.model
+        encoded = encode_videos(model.encoders, model.variables, part, self._batch_size, "given")
+        return VideoEmbeddings.of(encoded, part.frame_times)
+
+
+def _without_metadata(metadata: pa.Table, ids: Sequence[str], options: VideoOptions) -> list[str]:
+    """Returns what is said of videos without metadata and of metadata without videos.
+
+    Raises:
+        InputError: there are metadata of videos without features, and they are not to be left out.
+    """
+    described, given = metadata[ID].to_pylist(), set(ids)
+    unknown = [one for one in described if one not in given]
+    if unknown and (not options.skip_unknown or len(unknown) == len(described)):
+        raise InputError(
+            f"--metadata={options.metadata}: {len(unknown):,} of {len(described):,} videos have no features: "
+            f"{first_few(unknown)}; the features are those of {first_few(list(ids))}. Leave these rows out"
+            f"{'' if len(unknown) == len(described) else ', or give --skip_unknown'}"
+        )
+    lines = [f"left out the metadata of {len(unknown):,} videos without features: {first_few(unknown)}"]
+    missing = sorted(given - set(described))
+    without = [f"{len(missing):,} of {len(ids):,} videos have no metadata: {first_few(missing)}"]
+    return (lines if unknown else []) + (without if missing else [])
+
+
+def _files_of(paths: Mapping[str, Any]) -> list[Any]:
+    """Returns names, sizes and times of the files of features, by which a change between two commands is noticed."""
+    found = []
+    for stream, given in paths.items():
+        path = pathlib.Path(given)
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file():
+                status = file.stat()
+                found.append([stream, str(file.relative_to(path)), status.st_size, status.st_mtime_ns])
+    return found
+
+
+def digest_of(parts: Any) -> str:
+    """Returns a hash of plain values."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

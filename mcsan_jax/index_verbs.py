@@ -1,0 +1,193 @@
+"""`mcsan index`: build an index of one's own videos, add to it, remove from it, and look at what it holds."""
+
+import enum
+import pathlib
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mcsan_jax.index.new_videos import VideoOptions
+from mcsan_jax.index.verification import index_problems
+from mcsan_jax.index.video_index import VideoIndex
+
+BUILD = "build"
+
+
+class IndexGroup(TyperGroup):
+    """These are the verbs of `mcsan index`; a first word that is none of them begins the arguments of the build."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the words after `mcsan index`."""
+        return super().parse_args(ctx, self.with_verb(args))
+
+    def with_verb(self, words: list[str]) -> list[str]:
+        """Returns the words with the verb of the build in front where it is left out."""
+        return [BUILD, *words] if words and words[0] not in (*self.commands, "--help") else words
+
+
+index_app = typer.Typer(name="index", cls=IndexGroup, help=__doc__)
+
+
+class StoredNumbers(enum.StrEnum):
+    """They are the numbers in which directions of frames are kept."""
+
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+Index = Annotated[pathlib.Path, typer.Argument(help="Folder of an index.")]
+Features = Annotated[
+    list[str],
+    typer.Argument(
+        help="Features as prepare takes them, PATH or STREAM=PATH for each stream, or moving_shapes: the clips of the "
+        "embedded data set."
+    ),
+]
+Metadata = Annotated[
+    pathlib.Path | None,
+    typer.Option(help="Table with a column id (or video_id) and any others: .csv or .jsonl."),
+]
+Clips = Annotated[
+    pathlib.Path | None,
+    typer.Option(help="Folder with the files to play, <id>.mp4, .webm, .mkv and the like."),
+]
+SkipUnknown = Annotated[
+    bool, typer.Option("--skip_unknown", help="Leave out metadata of videos that have no features.")
+]
+FrameRate = Annotated[
+    float | None, typer.Option("--frame_rate", help="Frames per second, where the features tell no times.")
+]
+BatchSize = Annotated[int, typer.Option("--batch_size", help="How many videos are encoded at a time.")]
+Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
+Count = Annotated[int | None, typer.Option(help="moving_shapes: how many clips; by default all.")]
+Where = Annotated[
+    str, typer.Option(help="Filter of the metadata, such as 'camera = \"north\" and year > 2020'.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already at --out.")]
+
+
+@index_app.command(BUILD)
+def build(
+    model: Annotated[
+        str,
+        typer.Argument(help="A run, the folder of a model, demo, or a name in the local cache of the hub."),
+    ],
+    features: Features,
+    out: Annotated[pathlib.Path | None, typer.Option(help="Folder of the index; needed.")] = None,
+    metadata: Metadata = None,
+    clips: Clips = None,
+    dtype: Annotated[
+        StoredNumbers,
+        typer.Option(help="Numbers of the frames' directions; int8 halves the index, and rounds."),
+    ] = StoredNumbers.FLOAT16,
+    skip_unknown: SkipUnknown = False,
+    frame_rate: FrameRate = None,
+    batch_size: BatchSize = 16,
+    split: Split = "test",
+    count: Count = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Build an index; the verb itself may be left out: mcsan index MODEL FEATURES… --out IDX."""
+    from data_pipeline.errors import InputError, nearest_name
+    from mcsan_jax.index.build_index import build_index
+
+    if out is None:
+        verbs = [command.name or "" for command in index_app.registered_commands]
+        raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    _say(build_index(model, features, out, dtype.value, options, overwrite))
+
+
+@index_app.command()
+def add(
+    index: Index,
+    features: Features,
+    metadata: Metadata = None,
+    clips: Clips = None,
+    skip_unknown: SkipUnknown = False,
+    frame_rate: FrameRate = None,
+    batch_size: BatchSize = 16,
+    split: Split = "test",
+    count: Count = None,
+) -> None:
+    """Add videos, encoded by the model of the index."""
+    from mcsan_jax.index.build_index import add_videos
+
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    _say(add_videos(index, features, options))
+
+
+@index_app.command()
+def remove(
+    index: Index,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of the videos to be removed.")] = None,
+    where: Where = "",
+) -> None:
+    """Remove videos, by id or by a filter."""
+    from mcsan_jax.index.build_index import remove_videos
+
+    _say(remove_videos(index, ids or [], where))
+
+
+@index_app.command("list")
+def list_videos(
+    index: Index,
+    where: Where = "",
+    json: Annotated[bool, typer.Option("--json", help="One object a video, as a JSON array.")] = False,
+) -> None:
+    """List the videos with their metadata, a tab between the columns."""
+    from mcsan_jax.index.show_index import as_json, listed, render_list
+
+    rows = listed(index, where)
+    _say([as_json(rows)] if json else render_list(rows))
+
+
+@index_app.command()
+def verify(index: Index) -> None:
+    """Read every byte of an index, and name each file that is not as it was written."""
+    from data_pipeline.errors import InputError
+
+    if problems := index_problems(index):
+        raise InputError("\n  ".join([f"{index}: {len(problems)} faults:", *problems]))
+    typer.echo(f"{index}: whole, {len(VideoIndex.open(index)):,} videos")
+
+
+@index_app.command()
+def stats(
+    index: Index,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show how large an index is, and what it holds."""
+    import dataclasses
+
+    from mcsan_jax.index.show_index import as_json, render_statistics, statistics_of
+
+    found = statistics_of(index)
+    _say([as_json(dataclasses.asdict(found))] if json else render_statistics(found))
+
+
+@index_app.command()
+def export(
+    index: Index,
+    out: Annotated[
+        pathlib.Path,
+        typer.Option(
+            help="Table of ids, clips and metadata: .parquet (also stage-1 vectors), .csv or .jsonl."
+        ),
+    ],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write what is known of the videos as a table for other programs."""
+    from data_pipeline.host.files import check_not_there
+    from mcsan_jax.index.show_index import export_index
+
+    if not overwrite:
+        check_not_there([out], "--out")
+    _say([export_index(index, out)])
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)

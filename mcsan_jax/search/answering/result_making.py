@@ -1,0 +1,126 @@
+"""This module makes the result of a request from the scores of the videos."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from data_pipeline.levels import ACTION, ENTITY
+from mcsan_jax.calibration.calibration import Calibration
+from mcsan_jax.index.video_index import VideoIndex
+from mcsan_jax.scoring.multi_level import FUSED
+from mcsan_jax.search.answering.answer_making import FoundVideo, make_answers
+from mcsan_jax.search.answering.arrangement import arranged
+from mcsan_jax.search.answering.index_scores import stage_one_of
+from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, rank_videos
+from mcsan_jax.search.answering.scored_requests import ScoredRequest
+from mcsan_jax.search.answering.stage_clock import StageClock
+from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
+from mcsan_jax.search.folding import fold_duplicates
+
+NO_CALIBRATION = (
+    "the model has no calibration, so that no probability is known and no answer is left out for it"
+)
+
+
+def make_result(
+    request: SearchRequest,
+    query: EncodedQuery,
+    collection: VideoIndex,
+    scored: ScoredRequest,
+    calibration: Calibration | None,
+    milliseconds: Mapping[str, float],
+) -> SearchResult:
+    """Returns the answers to a request.
+
+    Args:
+        request: the request.
+        query: its encoded text.
+        collection: the videos.
+        scored: the scores of those that may be answers.
+        calibration: of the scores.
+        milliseconds: of the stages before.
+    """
+    clock, rows, searched, scores = StageClock(), scored.rows, scored.searched, scored.scores
+    ranked = rank_videos(
+        query,
+        rows,
+        [scores[step] for step in query.parsed.steps],
+        {text: scores[text][FUSED] for text in query.negatives},
+        request.k,
+        collection.embeddings,
+    )
+    sure = None
+    if calibration is not None and len(rows):
+        sure = calibration.probabilities({FUSED: ranked.scores.scores}, searched)
+    presence = None if sure is None else min(float(sure.sum()), 1.0)
+    threshold = None if calibration is None else calibration.threshold
+    if request.min_probability is not None and calibration is not None:
+        threshold = request.min_probability
+    found = []
+    # Without a wish of the user's, it counts whether a right answer is there at all.
+    if presence is None or request.min_probability is not None or presence >= (threshold or 0.0):
+        found = _found_videos(request, ranked, collection, sure)
+    clock.ends("score")
+    answers = make_answers(found, collection, query.parsed.steps, query.relevances)
+    clock.ends("moments")
+    first = query.steps[0].query
+    return SearchResult(
+        request.text,
+        arranged(answers, request.sort, request.group_by),
+        bool(len(rows)) and not answers,
+        threshold,
+        (*query.parsed.notes, *_notes(collection, searched, calibration)),
+        QueryGraph(
+            {level: tuple(first.phrases[level]) for level in (ENTITY, ACTION)},
+            tuple(first.edges),
+        ),
+        searched,
+        len(rows),
+        _added(milliseconds, clock.milliseconds),
+        presence,
+    )
+
+
+def _found_videos(
+    request: SearchRequest,
+    ranked: RankedVideos,
+    collection: VideoIndex,
+    probabilities: Float[np.ndarray, " v"] | None,
+) -> list[FoundVideo]:
+    """Returns the best videos that are likely enough, without near-duplicates."""
+    places = range(len(ranked.rows))
+    folded = fold_duplicates(
+        places, request.k, lambda some: stage_one_of(collection, ranked.rows[list(some)])
+    )
+    found = []
+    for group in folded:
+        best = group[0]
+        # A copy of the right answer is right as well.
+        probability = None if probabilities is None else min(float(probabilities[group].sum()), 1.0)
+        if probability is None or probability >= (request.min_probability or 0.0):
+            found.append(
+                FoundVideo(
+                    ranked.rows[group].tolist(),
+                    float(ranked.scores.scores[best]),
+                    probability,
+                    {name: float(added[best]) for name, added in ranked.scores.contributions.items()},
+                    {name: float(of_all[best]) for name, of_all in ranked.level_scores.items()},
+                )
+            )
+    return found
+
+
+def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> Sequence[str]:
+    notes = []
+    if not collection.ids:
+        notes.append("the index holds no video")
+    elif not searched:
+        notes.append("no video passes the filter")
+    if calibration is None:
+        notes.append(NO_CALIBRATION)
+    return notes
+
+
+def _added(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    return {stage: before.get(stage, 0.0) + after.get(stage, 0.0) for stage in {**before, **after}}

@@ -1,0 +1,42 @@
+"""`mcsan serve`: an index as a service over HTTP, with a page."""
+
+import importlib.util
+import os
+import pathlib
+from typing import Annotated
+
+import typer
+
+from data_pipeline.errors import InputError
+
+_LIBRARIES = ("fastapi", "uvicorn", "prometheus_client", "av")
+
+
+def serve(
+    index: Annotated[pathlib.Path, typer.Argument(help="Folder of an index (`mcsan index … --out`).")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen at. Others than this machine's own are reached by anyone.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")
+    ] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            help="Name under which a browser may ask for the service, as behind a proxy; may be given again.",
+        ),
+    ] = None,
+) -> None:
+    """Serve an index: a page to search with, the same as JSON, clips, pictures, and metrics."""
+    if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
+        raise InputError(
+            f"mcsan serve: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
+            "pip install 'mcsan-jax[serve]'"
+        )
+    # Numpy's products are small here, and threads that wait for each other take ten times as long on a busy machine.
+    for library in ("OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    from mcsan_jax.serve.server import serve_index
+
+    serve_index(index, host, port, allow_host or ())

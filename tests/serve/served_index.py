@@ -1,0 +1,95 @@
+"""Serves an index in a process of its own, as a user does."""
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+
+from tests.support import ROOT
+
+PROGRAM = (sys.executable, "-m", "mcsan_jax.cli")
+
+
+@dataclasses.dataclass
+class Served:
+    """A service that runs.
+
+    Attributes:
+        process: in which it runs.
+        port: at which it listens.
+        client: speaks with it.
+    """
+
+    process: subprocess.Popen[str]
+    port: int
+    client: httpx.Client
+
+    def ended(self) -> tuple[int, str]:
+        """Status and standard error output, once it has ended."""
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+
+@contextlib.contextmanager
+def served(index: pathlib.Path, *words: str) -> Iterator[Served]:
+    """`mcsan serve INDEX --port=0 …`, which does not outlive the block."""
+    process = subprocess.Popen(
+        [*PROGRAM, "serve", str(index), "--port=0", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+:(\d+)/", line)
+        assert found, line + process.stderr.read()
+        with httpx.Client(base_url=f"http://127.0.0.1:{found[1]}", timeout=120) as client:
+            yield Served(process, int(found[1]), client)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def asking(service: Served, address: str, users: int) -> Iterator[list[int | str]]:
+    """Several users who ask again and again while the block runs; what they were answered."""
+    answers: list[int | str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=service.client.base_url, timeout=120) as client:
+            while not stop.is_set():
+                try:
+                    answers.append(client.get(address).status_code)
+                except httpx.HTTPError as error:
+                    answers.append(type(error).__name__)
+                    return
+
+    threads = [threading.Thread(target=ask) for _ in range(users)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def within_a_while(condition: Callable[[], bool]) -> bool:
+    """Whether something comes true within a minute."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
