@@ -244,11 +244,11 @@ def size_table(held: Sequence[Held]) -> list[str]:
     rows = [
         [
             f"{own.videos:,}",
-            _percent(own.first.mean_right),
+            _percent(own.first.mean_relevant),
             _percent(own.first.mean_probability),
             f"{own.first.ece:.3f}",
             f"{own.first_ten.ece:.3f}",
-            _percent(own.told.mean_right),
+            _percent(own.told.mean_relevant),
             f"{own.told.ece:.3f}",
         ]
         for own in held
@@ -313,8 +313,8 @@ def main(words: Sequence[str] | None = None) -> None:
             str(own.videos): {
                 "ece": own.first.ece,
                 "ece_of_ten": own.first_ten.ece,
-                "right": own.first.mean_right,
-                "fits": own.told.mean_right,
+                "right": own.first.mean_relevant,
+                "fits": own.told.mean_relevant,
             }
             for own in held
         },

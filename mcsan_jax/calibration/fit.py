@@ -182,7 +182,7 @@ def _cross_validated(judged: JudgedQueries, fitted_on: FittedOn) -> tuple[float,
         return 1.0, 1.0
     joined = AnswersOfQueries(
         np.concatenate([part.probabilities for part in parts]),
-        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.relevant for part in parts]),
         np.concatenate([part.presence for part in parts]),
     )
     return joined.first().ece, joined.first_ten().ece
@@ -197,7 +197,7 @@ def judge_calibration(calibration: Calibration, judged: JudgedQueries) -> dict[s
         return {
             "ece": reliability.ece,
             "probabilities": reliability.probabilities.tolist(),
-            "right": reliability.right.tolist(),
+            "relevant": reliability.relevant.tolist(),
             "answers": reliability.answers.tolist(),
         }
 
