@@ -5,18 +5,13 @@ from jaxtyping import Bool, Float, Int
 
 from mcsan_jax.index.engines.engine import Engine
 from mcsan_jax.index.engines.flat_engine import FlatEngine
-from mcsan_jax.index.on_disk.segments import OpenSegment
+from mcsan_jax.index.engines.synchronise import live_numbers, synchronise
+from mcsan_jax.index.index_content import IndexContent
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.stages.exact_scores import CollectionScorer
 from mcsan_jax.search.stages.two_stages import CandidateSearch
-
-_ROW_BITS = 24
-"""Bits of a number for the row in a segment; those above are of the segment's hash."""
-
-_HASH_DIGITS = 9
-"""Hexadecimal digits of the hash, so that a number has 60 bits."""
 
 
 class IndexScores:
@@ -27,23 +22,16 @@ class IndexScores:
     """
 
     def __init__(self, model: Mcsan, index: VideoIndex, engine: Engine | None = None) -> None:
-        """Takes the model, its index, and the engine for candidates, which gets the vectors that it lacks.
-
-        Args:
-            model: the model.
-            index: the videos.
-            engine: may hold other vectors as well; by default one that reads those of the index where they are.
-        """
+        """Takes the model, its index, and the engine that finds candidates; by default the flat one."""
         self._model, self._index = model, index
         self._scorer = CollectionScorer(index.content.segments, model.scoring_parameters, model.config)
         self._engine: Engine = FlatEngine() if engine is None else engine
-        self._numbers = np.zeros(0, np.int64)
-        self.search = self._in_step()
+        self.search = self._in_step(index.content)
 
     def refresh(self) -> None:
         """Takes what the index holds after its own `refresh`."""
         self._scorer.replace(self._index.content.segments)
-        self.search = self._in_step()
+        self.search = self._in_step(self._index.content)
 
     def nearest(self, row: int, among: Bool[np.ndarray, " v"], most: int) -> Int[np.ndarray, " m"]:
         """Returns the rows of the videos whose stage-1 vectors have the largest products with that of a row.
@@ -54,31 +42,14 @@ class IndexScores:
             most: how many are returned at most.
         """
         vector = stage_one_of(self._index, np.array([row]))
-        [(found, _)] = self._engine.search(vector, most, np.sort(self._numbers[among]))
-        order = np.argsort(self._numbers)
-        return order[np.searchsorted(self._numbers, found, sorter=order)]
+        [(found, _)] = self._engine.search(vector, most, np.sort(self.search.numbers[among]))
+        return self.search.rows_of(found)[0]
 
-    def _in_step(self) -> CandidateSearch:
-        """Gives the engine what is new, and takes from it what was there before and is no more."""
-        content, before = self._index.content, self._numbers
-        known = self._engine.numbers()
-        all_live = [_numbers(segment)[segment.live] for segment in content.segments]
-        self._numbers = np.concatenate(all_live) if all_live else np.zeros(0, np.int64)
-        self._engine.delete(np.setdiff1d(before, self._numbers))
-        for segment, live in zip(content.segments, all_live, strict=True):
-            if not np.isin(live, known).all():
-                # All rows, so that mapped vectors need not be copied.
-                self._engine.insert(_numbers(segment), segment.arrays[STAGE_ONE])
-                self._engine.delete(np.setdiff1d(_numbers(segment), live))
-        config, bases = self._model.config.similarity, self._index.bases
-        parameters = self._model.scoring_parameters
-        return CandidateSearch(self._scorer, self._engine, self._numbers, parameters, config, bases or None)
-
-
-def _numbers(segment: OpenSegment) -> Int[np.ndarray, " n"]:
-    """Returns the numbers of all rows of a segment, live or removed, which rise; no other vector has them."""
-    start = int(segment.stored.vectors.sha256[:_HASH_DIGITS], 16) << _ROW_BITS
-    return start + np.arange(segment.stored.rows)
+    def _in_step(self, content: IndexContent) -> CandidateSearch:
+        synchronise(self._engine, content.segments)
+        parameters, config = self._model.scoring_parameters, self._model.config.similarity
+        numbers = live_numbers(content.segments)
+        return CandidateSearch(self._scorer, self._engine, numbers, parameters, config, self._index.bases)
 
 
 def stage_one_of(index: VideoIndex, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some w"]:

@@ -123,7 +123,7 @@ class CandidateSearch:
         found = self.engine.search(queries, min(_RESERVE * first, count), allowed)
         answers = []
         for mix, (own, products) in zip(mixes, found, strict=True):
-            rows, known = self._rows_of(own)
+            rows, known = self.rows_of(own)
             of_query = texts.rows(np.array(mix.texts))
             answers.append(self._rescored(of_query, mix, rows, products[known], k, first))
         return answers
@@ -131,15 +131,13 @@ class CandidateSearch:
     def candidates(self, texts: TextCollection, most: int) -> list[Int[np.ndarray, " m"]]:
         """Returns the rows of the videos whose stage-1 vectors are nearest to each text, the nearest first."""
         found = self.engine.search(self.vectors_of(texts), most)
-        return [self._rows_of(numbers)[0] for numbers, _ in found]
+        return [self.rows_of(numbers)[0] for numbers, _ in found]
 
     def vectors_of(self, texts: TextCollection) -> Float[np.ndarray, "t w"]:
         """Returns the stage-1 vectors of texts."""
         return stage_one_texts(texts, self._parameters, self._config, self._bases)
 
-    def _rows_of(
-        self, numbers: Int[np.ndarray, " c"]
-    ) -> tuple[Int[np.ndarray, " m"], Bool[np.ndarray, " c"]]:
+    def rows_of(self, numbers: Int[np.ndarray, " c"]) -> tuple[Int[np.ndarray, " m"], Bool[np.ndarray, " c"]]:
         """Returns the rows of the numbers that are known, and which are.
 
         An engine that others use, too, may know more videos: those that a writer has added since.
