@@ -87,15 +87,8 @@ def answers_with_unwanted(
         for shape in NOUNS
     }
     texts = {(colour, shape): f"{colour} {NOUNS[shape][-1]}".strip() for colour, shape in has}
-    scores_of = dict(
-        zip(
-            has,
-            np.asarray(
-                model.similarity(model.encode_query(list(texts.values()), show_progress=False), videos)
-            ),
-            strict=True,
-        )
-    )
+    embedded = model.encode_query(list(texts.values()), show_progress=False)
+    scores_of = dict(zip(has, np.asarray(model.similarity(embedded, videos)), strict=True))
     rows = []
     for kind, colours in (("red box -ball", [""]), ("red box -(green ball)", list(COLOURS))):
         unwanted = list(itertools.product(colours, NOUNS))
