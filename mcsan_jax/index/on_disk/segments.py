@@ -127,7 +127,9 @@ def open_segment(
     try:
         # The map lives as long as the arrays that point into it.
         batch = pa.ipc.open_file(pa.memory_map(str(vectors))).get_batch(0)
-        read = pq.read_table(table, page_checksum_verification=True)
+        # `read_table` would load what reads many files, and pandas with it.
+        with pq.ParquetFile(table, page_checksum_verification=True) as file:
+            read = file.read()
         found = videos_sha256(read[ID].to_pylist())
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         if isinstance(error, FileNotFoundError):

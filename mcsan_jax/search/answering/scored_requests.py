@@ -11,7 +11,7 @@ from mcsan_jax.search.answering.encoded_texts import EncodedText, joined
 from mcsan_jax.search.answering.query_ranking import EncodedQuery, ScoresOfText
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.query_score import NEGATIVE_WEIGHT
-from mcsan_jax.search.two_stages import CandidateSearch, Mix, ScoredVideos
+from mcsan_jax.search.stages.two_stages import CandidateSearch, Mix, ScoredVideos
 
 
 @dataclasses.dataclass(frozen=True)
