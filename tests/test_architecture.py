@@ -278,7 +278,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
         "mcsan_jax.retrieval",
     ),
-    "mcsan_jax.serve": (*WORDS, "mcsan_jax.retrieval.explain", "mcsan_jax.search"),
+    "mcsan_jax.serve": (
+        *WORDS,
+        "mcsan_jax.retrieval.explain",
+        "mcsan_jax.index.engines.open_engine",
+        "mcsan_jax.search",
+    ),
     "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
     "mcsan_jax.index_verbs": (
         *WORDS,
