@@ -1,7 +1,6 @@
 """`mcsan index`: build an index of one's own videos, add to it, remove from it, and look at what it holds."""
 
 import enum
-import importlib.util
 import pathlib
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -57,11 +56,11 @@ FrameRate = Annotated[
     float | None, typer.Option("--frame_rate", help="Frames per second, where the features tell no times.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch_size", help="How many videos are encoded at a time.")]
+Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
 RenderClips = Annotated[
     bool,
-    typer.Option("--render_clips", help="moving_shapes: make the clips to play; needs the extra serve."),
+    typer.Option("--render_clips", help="moving_shapes: make files to play, in the folder of the index."),
 ]
-Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
 Count = Annotated[int | None, typer.Option(help="moving_shapes: how many clips; by default all.")]
 Where = Annotated[
     str, typer.Option(help="Filter of the metadata, such as 'camera = \"north\" and year > 2020'.")
@@ -86,9 +85,9 @@ def build(
     skip_unknown: SkipUnknown = False,
     frame_rate: FrameRate = None,
     batch_size: BatchSize = 16,
-    render_clips: RenderClips = False,
     split: Split = "test",
     count: Count = None,
+    render_clips: RenderClips = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Build an index; the verb itself may be left out: mcsan index MODEL FEATURES… --out IDX."""
@@ -99,8 +98,7 @@ def build(
     if out is None:
         verbs = [command.name or "" for command in index_app.registered_commands]
         raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
-    render = _renderer() if render_clips else None
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, render, split, count)
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
     _say(build_index(model, features, out, dtype.value, options, overwrite))
 
 
@@ -113,16 +111,15 @@ def add(
     skip_unknown: SkipUnknown = False,
     frame_rate: FrameRate = None,
     batch_size: BatchSize = 16,
-    render_clips: RenderClips = False,
     split: Split = "test",
     count: Count = None,
+    render_clips: RenderClips = False,
 ) -> None:
     """Add videos, encoded by the model of the index."""
     from mcsan_jax.index.build_index import add_videos
     from mcsan_jax.index.new_videos import VideoOptions
 
-    render = _renderer() if render_clips else None
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, render, split, count)
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
     _say(add_videos(index, features, options))
 
 
@@ -205,16 +202,6 @@ def export(
     if not overwrite:
         check_not_there([out], "--out")
     _say([export_index(index, out)])
-
-
-def _renderer() -> Any:
-    from data_pipeline.errors import InputError
-
-    if importlib.util.find_spec("av") is None:
-        raise InputError("--render_clips: av is not installed; pip install 'mcsan-jax[serve]'")
-    from mcsan_jax.serve.clip_frames import render_clips
-
-    return render_clips
 
 
 def _say(lines: Iterable[str]) -> None:

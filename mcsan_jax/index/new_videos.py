@@ -2,9 +2,10 @@
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,6 @@ CAPTIONS = "captions"
 DONE = "this very command has done its work already; the index stays as it is"
 
 
-Render = Callable[[Mapping[str, np.ndarray], pathlib.Path, float], object]
-"""Writes FOLDER/ID.mp4 from pictures [f, row, column, 3] by id, at a number of frames per second."""
-
-
 @dataclasses.dataclass(frozen=True)
 class VideoOptions:
     """Options say how the videos of an index are read, and what is known of them.
@@ -46,9 +43,9 @@ class VideoOptions:
         skip_unknown: whether metadata of videos without features are left out; else they are refused.
         frame_rate: frames per second, where the features tell no times.
         batch_size: how many videos are encoded at a time.
-        render: writes pictures as clips, `serve.clip_frames.render_clips`; None for no clips.
         split: of the embedded data set.
         count: how many clips of it; by default all.
+        render_clips: whether files to play are made of the clips of the embedded data set, in the folder of the index.
     """
 
     metadata: pathlib.Path | None = None
@@ -56,9 +53,9 @@ class VideoOptions:
     skip_unknown: bool = False
     frame_rate: float | None = None
     batch_size: int = 16
-    render: Render | None = None
     split: str = "test"
     count: int | None = None
+    render_clips: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +68,8 @@ class NewVideos:
         table: id, clip and metadata of each.
         options: how they are read.
         source: what decides their features, for the digest.
-        pictures: of the clips that are to be rendered, by id, and how many are shown per second.
         lines: what the user should know.
+        images: the frames of the clips that are to be rendered, by the id of the video.
     """
 
     given: GivenVideos
@@ -80,8 +77,8 @@ class NewVideos:
     table: pa.Table
     options: VideoOptions
     source: Any
-    pictures: tuple[Mapping[str, np.ndarray], float]
     lines: list[str]
+    images: Mapping[str, np.ndarray]
 
     @classmethod
     def open(
@@ -97,36 +94,37 @@ class NewVideos:
         Raises:
             InputError: the features cannot be used, or the metadata are of other videos.
         """
+        embedded = list(features) == [EMBEDDED]
+        if not embedded and (options.count is not None or options.split != "test"):
+            raise InputError(f"--count and --split choose clips of {EMBEDDED}; leave them out")
+        if options.render_clips:
+            _check_rendering(embedded, options)
         arrays: Any
-        rate, pictures = options.frame_rate, dict[str, np.ndarray]()
-        if list(features) == [EMBEDDED]:
+        images: Mapping[str, np.ndarray] = {}
+        frame_rate = options.frame_rate
+        if embedded:
             clips = embedded_clips(options.count, options.split)
             arrays, source = clips.features, [EMBEDDED, options.split, len(clips.captions)]
-            rate = rate or clips.frames_per_second
-            if options.render is not None:
-                pictures = dict(clips.images)
+            images = clips.images if options.render_clips else {}
+            frame_rate = frame_rate or clips.frames_per_second
             if metadata is None:
                 captions = pa.array([list(texts) for texts in clips.captions.values()], pa.list_(pa.string()))
                 metadata = pa.table({ID: pa.array(list(clips.captions)), CAPTIONS: captions})
         else:
-            _check_not_embedded(options)
             arrays = by_stream(features, "")
             source = _files_of(arrays if isinstance(arrays, Mapping) else {"": arrays})
-        given = GivenVideos(arrays, model.manifest, batch_limits(model.config.data), rate, False)
+        options = dataclasses.replace(options, frame_rate=frame_rate)
+        given = GivenVideos(arrays, model.manifest, batch_limits(model.config.data), frame_rate, False)
         lines: list[str] = []
         if metadata is not None:
             lines += _without_metadata(metadata, given.ids, options)
-        if options.clips and pictures:
-            raise InputError(
-                "--clips links files that are there, --render_clips makes some; give one of them"
-            )
-        found = find_clips(options.clips, given.ids, index) if options.clips else {}
-        found |= {video: f"{CLIPS_NAME}/{video}.mp4" for video in pictures}
+        found = {name: f"{CLIPS_NAME}/{name}.mp4" for name in images}
+        if options.clips:
+            found = find_clips(options.clips, given.ids, index)
         if options.clips and len(found) < len(given.ids):
             missing = [one for one in given.ids if one not in found]
             lines.append(f"{len(missing):,} of {len(given.ids):,} videos have no clip: {first_few(missing)}")
-        table = aligned(metadata, given.ids, found)
-        return cls(given, model, table, options, source, (pictures, rate or 0.0), lines)
+        return cls(given, model, aligned(metadata, given.ids, found), options, source, lines, images)
 
     def digest(self, verb: str, fingerprint: str, number_type: str) -> str:
         """Returns a hash of all that decides what is written."""
@@ -139,10 +137,12 @@ class NewVideos:
     def added_by(self, writer: IndexWriter, digest: str) -> list[str]:
         """Adds the videos, and returns what is said of it."""
         count = len(self.given.ids)
-        if self.options.render is not None and not writer.is_finished(digest):
-            pictures, rate = self.pictures
-            self.options.render(pictures, writer.folder / CLIPS_NAME, rate)
         words = f"add {count:,} videos"
+        if self.images and not writer.is_finished(digest):
+            from mcsan_jax.index.render_clips import render_clips
+
+            # Before the index names them; the same command, given again, writes the same bytes.
+            render_clips(self.images, writer.folder / CLIPS_NAME, self.options.frame_rate or 1.0)
         if not writer.add_in_parts(
             self.given.ids, self._encode, self.table, digest=digest, words=words, show_progress=None
         ):
@@ -167,12 +167,18 @@ class NewVideos:
         return VideoEmbeddings.of(encoded, part.frame_times)
 
 
-def _check_not_embedded(options: VideoOptions) -> None:
-    if options.count is not None or options.split != "test" or options.render is not None:
-        raise InputError(
-            f"--count, --split and --render_clips are for clips of {EMBEDDED}; leave them out, or give the word "
-            f"{EMBEDDED} in place of features"
-        )
+def _check_rendering(embedded: bool, options: VideoOptions) -> None:
+    """Checks that clips can be rendered.
+
+    Raises:
+        InputError: there are no pictures, other clips are given, or a library is missing.
+    """
+    if not embedded:
+        raise InputError(f"--render_clips makes clips of {EMBEDDED}; name yours with --clips=FOLDER")
+    if options.clips is not None:
+        raise InputError(f"--clips={options.clips} and --render_clips: give one of the two")
+    if importlib.util.find_spec("av") is None:
+        raise InputError("--render_clips: av is not installed; pip install 'mcsan-jax[serve]'")
 
 
 def _without_metadata(metadata: pa.Table, ids: Sequence[str], options: VideoOptions) -> list[str]:

@@ -20,7 +20,8 @@ from mcsan_jax.search.answering.scored_requests import score_requests
 from mcsan_jax.search.answering.similar_videos import search_similar
 from mcsan_jax.search.answering.stage_clock import StageClock
 from mcsan_jax.search.answers import SearchRequest, SearchResult
-from mcsan_jax.search.query_language import parse_query
+from mcsan_jax.search.queries.notes import corrected
+from mcsan_jax.search.query_language import ParsedQuery, parse_query
 from mcsan_jax.search.request_checks import check_request, columns_of
 
 
@@ -105,6 +106,14 @@ class IndexSearcher:
                 self._scores.refresh()
         return changed
 
+    def parsed(self, text: str) -> ParsedQuery:
+        """Reads a query: its parts, without the slips of the pen, and notes of how it was read.
+
+        Raises:
+            InputError: there is nothing to search for, or a part is empty.
+        """
+        return corrected(parse_query(text), self.model.parser)
+
     def check(self, request: SearchRequest) -> None:
         """Refuses a request that `search` would refuse, before it is joined with those of others.
 
@@ -112,7 +121,7 @@ class IndexSearcher:
             InputError: names each fault of the request.
         """
         check_request(request, self.collection)
-        parsed = parse_query(request.text)
+        parsed = self.parsed(request.text)
         self._encoder.parse([*parsed.steps, *parsed.negatives])
 
     def search(self, request: SearchRequest) -> SearchResult:
@@ -132,7 +141,7 @@ class IndexSearcher:
         clock = StageClock()
         for request in requests:
             check_request(request, self.collection)
-        parsed = [parse_query(request.text) for request in requests]
+        parsed = [self.parsed(request.text) for request in requests]
         texts = list(dict.fromkeys(text for one in parsed for text in (*one.steps, *one.negatives)))
         self._encoder.parse(texts)
         clock.ends("parse")

@@ -18,7 +18,6 @@ from mcsan_jax.search.answering.answer_table import WIDTH_OF_FILES, as_table, ca
 from mcsan_jax.search.answering.found_captions import FoundCaption
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.search.query_language import parse_query
 from mcsan_jax.search.request_checks import add_faults, check_count
 from mcsan_jax.search.stages.start_up import keep_compiled_programs, parser_loading
 
@@ -235,7 +234,7 @@ def _captions(captions: Sequence[FoundCaption], form: Form) -> Said:
 
 def _explanations(searcher: IndexSearcher, result: SearchResult) -> dict[str, list[Explanation]]:
     """Returns by video the explanations of each step of the query."""
-    steps = parse_query(result.query).steps
+    steps = searcher.parsed(result.query).steps
     return {
         answer.video: [searcher.explain(step, answer.video) for step in steps] for answer in result.answers
     }
