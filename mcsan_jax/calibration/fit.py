@@ -14,7 +14,7 @@ from mcsan_jax.runs.record import package_versions
 
 ABSENT_SHARE = 0.05
 """The fit takes it that one query in twenty asks for what is not there."""
-MOST_REFUSED = 0.06
+MOST_REFUSED = 0.07
 """At most this share of the queries of the split may find no good match; a tenth on other ones."""
 MOST_ANSWERED = 0.04
 """More is not refused than it takes for so few queries for what is absent to be answered."""
@@ -182,7 +182,7 @@ def _cross_validated(judged: JudgedQueries, fitted_on: FittedOn) -> tuple[float,
         return 1.0, 1.0
     joined = AnswersOfQueries(
         np.concatenate([part.probabilities for part in parts]),
-        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.relevant for part in parts]),
         np.concatenate([part.presence for part in parts]),
     )
     return joined.first().ece, joined.first_ten().ece
@@ -197,7 +197,7 @@ def judge_calibration(calibration: Calibration, judged: JudgedQueries) -> dict[s
         return {
             "ece": reliability.ece,
             "probabilities": reliability.probabilities.tolist(),
-            "right": reliability.right.tolist(),
+            "relevant": reliability.relevant.tolist(),
             "answers": reliability.answers.tolist(),
         }
 

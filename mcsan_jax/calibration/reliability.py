@@ -21,30 +21,33 @@ class Reliability:
 
     Attributes:
         probabilities: mean probability of each bin.
-        right: share of each bin's answers that are right.
+        relevant: share of each bin's answers that are right.
         answers: number of answers of each bin.
     """
 
     probabilities: Float[np.ndarray, " bin"]
-    right: Float[np.ndarray, " bin"]
+    relevant: Float[np.ndarray, " bin"]
     answers: np.ndarray
 
     @classmethod
     def of(
-        cls, probabilities: Float[np.ndarray, " answer"], right: Bool[np.ndarray, " answer"], bins: int = BINS
+        cls,
+        probabilities: Float[np.ndarray, " answer"],
+        relevant: Bool[np.ndarray, " answer"],
+        bins: int = BINS,
     ) -> "Reliability":
         """Bins answers.
 
         Args:
             probabilities: that each answer is right.
-            right: whether it is.
+            relevant: whether it is.
             bins: how many; with fewer answers than bins, each answer has a bin.
         """
         order = np.argsort(probabilities, kind="stable")
         parts = np.array_split(order, min(bins, len(order)))
         return cls(
             np.array([probabilities[part].mean() for part in parts]),
-            np.array([right[part].mean() for part in parts]),
+            np.array([relevant[part].mean() for part in parts]),
             np.array([len(part) for part in parts]),
         )
 
@@ -54,7 +57,17 @@ class Reliability:
 
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, here with bins of equal size.
         """
-        return float(np.average(np.abs(self.right - self.probabilities), weights=self.answers))
+        return float(np.average(np.abs(self.relevant - self.probabilities), weights=self.answers))
+
+    @property
+    def mean_probability(self) -> float:
+        """Returns the mean probability of all answers."""
+        return float(np.average(self.probabilities, weights=self.answers))
+
+    @property
+    def mean_relevant(self) -> float:
+        """Returns the share of all answers that are right."""
+        return float(np.average(self.relevant, weights=self.answers))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +76,12 @@ class AnswersOfQueries:
 
     Attributes:
         probabilities: that an answer is right, by rank.
-        right: whether it is.
+        relevant: whether it is.
         presence: the probability that there is a right answer.
     """
 
     probabilities: Float[np.ndarray, "q k"]
-    right: Bool[np.ndarray, "q k"]
+    relevant: Bool[np.ndarray, "q k"]
     presence: Float[np.ndarray, " q"]
 
     @classmethod
@@ -85,22 +98,22 @@ class AnswersOfQueries:
         kept = ~judged.alike if absent else np.ones_like(judged.alike)
         asked = np.flatnonzero(kept.any(axis=1))
         probabilities = np.full((len(asked), k), np.nan)
-        right, presence = np.zeros((len(asked), k), bool), np.zeros(len(asked))
+        relevant, presence = np.zeros((len(asked), k), bool), np.zeros(len(asked))
         for place, query in enumerate(asked):
             videos = np.flatnonzero(kept[query])
             scores = judged.scores[query, videos]
             every = calibration.probabilities({FUSED: scores})
             best = np.argsort(-scores, kind="stable")[:k]
             probabilities[place, : len(best)] = every[best]
-            right[place, : len(best)] = judged.relevant[query, videos[best]]
+            relevant[place, : len(best)] = judged.relevant[query, videos[best]]
             presence[place] = every.sum()
-        return cls(probabilities, right, presence)
+        return cls(probabilities, relevant, presence)
 
     def first(self) -> Reliability:
         """Returns the reliability of the first answers."""
-        return Reliability.of(self.probabilities[:, 0], self.right[:, 0])
+        return Reliability.of(self.probabilities[:, 0], self.relevant[:, 0])
 
     def first_ten(self) -> Reliability:
         """Returns the reliability of the first ten answers, or as many as there are."""
         there = ~np.isnan(self.probabilities)
-        return Reliability.of(self.probabilities[there], self.right[there])
+        return Reliability.of(self.probabilities[there], self.relevant[there])

@@ -190,13 +190,13 @@ def _reliability_chart(run: EvaluatedRun, own: SplitCalibration, index: int) -> 
         Series("as many right as said", GREY, np.array([0.0, 100.0]), np.array([0.0, 100.0]), dashed=True)
     ]
     series += [
-        Series(name, colour, 100 * np.array(each.right), 100 * np.array(each.probabilities), marked=True)
+        Series(name, colour, 100 * np.array(each.relevant), 100 * np.array(each.probabilities), marked=True)
         for name, colour, each in kinds
     ]
     described = " ".join(
         f"Of {name}, {number(100 * right)} % are right where {number(100 * said)} % are said to be."
         for name, _, each in kinds
-        for said, right in ((each.probabilities[-1], each.right[-1]),)
+        for said, right in ((each.probabilities[-1], each.relevant[-1]),)
     )
     words = Words(
         f"calibration-{index}",

@@ -219,13 +219,13 @@ class ReliabilityOfAnswers(_Field):
     Attributes:
         ece: the expected calibration error, the mean over answers of the difference of the two in their bin.
         probabilities: the mean probability of each bin [bin].
-        right: the share of each bin's answers that are right [bin].
+        relevant: the share of each bin's answers that are right [bin].
         answers: the number of answers of each bin [bin].
     """
 
     ece: float
     probabilities: list[float]
-    right: list[float]
+    relevant: list[float]
     answers: list[int]
 
 

@@ -34,8 +34,8 @@ def test_answers_come_by_score(absent: bool) -> None:
         expected = plain_probabilities(scores, 0.03, 0.34, len(best))
         np.testing.assert_allclose(found.probabilities[row], expected[:10], rtol=1e-6)
         assert found.presence[row] == pytest.approx(sum(expected))
-        assert found.right[row].tolist() == [bool(judged.relevant[row, video]) for video in best[:10]]
-    assert found.right.any() != absent
+        assert found.relevant[row].tolist() == [bool(judged.relevant[row, video]) for video in best[:10]]
+    assert found.relevant.any() != absent
 
 
 def test_few_videos_give_few_answers() -> None:

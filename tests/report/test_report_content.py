@@ -201,7 +201,7 @@ def test_probabilities_are_compared_with_what_is_right(page: ReportPage, evaluat
         *(f"{100 * own[name]:.1f}" for name in ("refused", "answered_absent")),
     ]
     first = own["first"]
-    said, right = 100 * first["probabilities"][-1], 100 * first["right"][-1]
+    said, right = 100 * first["probabilities"][-1], 100 * first["relevant"][-1]
     [description] = page.pictures["calibration"]
     assert f"Of first answers, {right:.1f} % are right where {said:.1f} % are said to be." in description
 
