@@ -21,6 +21,9 @@ from data_pipeline.moving_shapes.scene import draw_scene
 SHARES: Mapping[str, float] = {"search": 0.5, "explain": 0.2, "similar": 0.15, "page": 0.15}
 """How often each step of the script is chosen."""
 
+_POSTERS = 3
+"""Pictures of answers that a page loads."""
+
 
 @dataclasses.dataclass
 class Load:
@@ -99,7 +102,8 @@ class User:
             elif step == "similar":
                 await self._get("similar", f"/similar/{quote(self._of(self._videos), safe='')}")
             else:
-                for file in self._files:
+                posters = [f"/videos/{quote(video, safe='')}/poster.jpg" for video in self._videos[:_POSTERS]]
+                for file in (*self._files, *posters):
                     await self._get("page", file)
 
     async def _search(self) -> None:

@@ -7,17 +7,24 @@ cosine of 0.6), and texts that describe one of the videos.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from benchmarks.made_up_collection import make_texts
-from data_pipeline.levels import NODE_LEVELS
+from data_pipeline.levels import LEVELS, NODE_LEVELS
+from mcsan_jax.config import Config
+from mcsan_jax.encodings import ScoringParameters
+from mcsan_jax.index.stage_one import stage_one_videos
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
 from mcsan_jax.retrieval.embeddings import FrameVectors, VideoEmbeddings
 
 SEGMENT = 4096
 KINDS = ("trained_like", "independent")
+
+UNIFORM = ScoringParameters(dict.fromkeys(LEVELS, np.float32(1 / len(LEVELS))), np.float32(1.0))
+"""Of a model whose levels count alike."""
 
 _TOPICS = 200
 
@@ -89,3 +96,53 @@ class MadeUp:
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors of length one."""
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class MappedVideos:
+    """Videos whose arrays are mapped files, as those of a segment of an index.
+
+    Attributes:
+        arrays: by name, in float16.
+        live: all rows.
+    """
+
+    arrays: dict[str, np.ndarray]
+    live: np.ndarray
+
+
+def write_videos(made_up: MadeUp, folder: pathlib.Path) -> list[MappedVideos]:
+    """Writes the videos in the numbers of an index, and maps the files."""
+    for number, videos in enumerate(made_up.segments()):
+        _write(videos, folder / f"{number:06d}")
+    return map_videos(folder)
+
+
+def bytes_of(segments: list[MappedVideos]) -> int:
+    """Bytes of all files."""
+    return sum(array.nbytes for segment in segments for array in segment.arrays.values())
+
+
+def map_videos(folder: pathlib.Path) -> list[MappedVideos]:
+    """Maps what `write_videos` wrote."""
+    segments = []
+    for segment in sorted(folder.iterdir()):
+        arrays = {
+            file.relative_to(segment).with_suffix("").as_posix(): np.load(file, mmap_mode="r")
+            for file in sorted(segment.rglob("*.npy"))
+        }
+        segments.append(MappedVideos(arrays, np.arange(len(arrays["pooled"]))))
+    return segments
+
+
+def _write(videos: VideoEmbeddings, folder: pathlib.Path) -> None:
+    arrays = {
+        "pooled": videos.pooled,
+        "stage_one": stage_one_videos(videos, UNIFORM, Config().similarity),
+    }
+    for level, frames in videos.frames.items():
+        arrays |= {f"frames/{level}/{name}": array for name, array in vars(frames).items()}
+    for name, array in arrays.items():
+        file = (folder / name).with_suffix(".npy")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, array.astype(np.float16))

@@ -32,6 +32,11 @@ def at_most_one(text: str) -> float:
     return value
 
 
+def sizes_of(text: str) -> tuple[int, ...]:
+    """Sizes as they are given on the command line: ``1000,10000``."""
+    return tuple(at_least_one(size) for size in text.split(","))
+
+
 def seeds_of(text: str) -> tuple[int, ...]:
     """Seeds as they are given on the command line: ``0,1,2``."""
     try:

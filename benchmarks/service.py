@@ -29,13 +29,15 @@ from benchmarks.load_clients import Load, asked, put_load
 from benchmarks.machine import describe_machine
 from benchmarks.options import at_least_one
 from data_pipeline.errors import InputError
+from data_pipeline.prepared_data import embedded_clips
+from mcsan_jax.serve.clip_frames import render_clips
 
 HOST = "127.0.0.1"
 LONGEST_WAIT = 1.0
 """Seconds below which the 99th percentile is wanted."""
 _WARM_UP_SECONDS = 5.0
 _MEMORY_EACH_SECONDS = 5.0
-_FILES = ("/", "/static/page.js", "/static/page.css", "/videos/test_00000/poster.jpg")
+_PAGE = ("/", "/static/page.js", "/static/page.css")
 
 
 def mcsan(*words: object) -> list[str]:
@@ -54,8 +56,10 @@ def indexed(index: pathlib.Path | None, videos: int) -> Iterator[pathlib.Path]:
         yield index
         return
     with tempfile.TemporaryDirectory(prefix="service_") as folder:
-        made = pathlib.Path(folder) / "index"
-        words = mcsan("index", "demo", "moving_shapes", "--count", videos, "--out", made)
+        made, clips = pathlib.Path(folder) / "index", pathlib.Path(folder) / "clips"
+        embedded = embedded_clips(videos)
+        render_clips(embedded.images, clips, embedded.frames_per_second)
+        words = mcsan("index", "demo", "moving_shapes", "--count", videos, "--clips", clips, "--out", made)
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(f"the clips could not be indexed:\n{done.stdout}{done.stderr}")
@@ -107,9 +111,11 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 async def measured(port: int, clients: int, seconds: float) -> tuple[Load, list[float]]:
     """What users saw in so many seconds, after a while that does not count, and the memory of the service over time."""
-    await put_load(HOST, port, _FILES, clients, _WARM_UP_SECONDS, Load())
+    # It is answered when the service has warmed up.
+    await asked(HOST, port, "/health")
+    await put_load(HOST, port, _PAGE, clients, _WARM_UP_SECONDS, Load())
     load, memory = Load(), [await resident_bytes(port)]
-    users = asyncio.create_task(put_load(HOST, port, _FILES, clients, seconds, load))
+    users = asyncio.create_task(put_load(HOST, port, _PAGE, clients, seconds, load))
     while not users.done():
         await asyncio.wait([users], timeout=_MEMORY_EACH_SECONDS)
         memory.append(await resident_bytes(port))

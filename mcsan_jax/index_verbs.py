@@ -8,10 +8,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mcsan_jax.index.new_videos import VideoOptions
-from mcsan_jax.index.verification import index_problems
-from mcsan_jax.index.video_index import VideoIndex
-
 BUILD = "build"
 
 
@@ -61,6 +57,10 @@ FrameRate = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option("--batch_size", help="How many videos are encoded at a time.")]
 Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
+RenderClips = Annotated[
+    bool,
+    typer.Option("--render_clips", help="moving_shapes: make files to play, in the folder of the index."),
+]
 Count = Annotated[int | None, typer.Option(help="moving_shapes: how many clips; by default all.")]
 Where = Annotated[
     str, typer.Option(help="Filter of the metadata, such as 'camera = \"north\" and year > 2020'.")
@@ -87,16 +87,18 @@ def build(
     batch_size: BatchSize = 16,
     split: Split = "test",
     count: Count = None,
+    render_clips: RenderClips = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Build an index; the verb itself may be left out: mcsan index MODEL FEATURES… --out IDX."""
     from data_pipeline.errors import InputError, nearest_name
     from mcsan_jax.index.build_index import build_index
+    from mcsan_jax.index.new_videos import VideoOptions
 
     if out is None:
         verbs = [command.name or "" for command in index_app.registered_commands]
         raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
     _say(build_index(model, features, out, dtype.value, options, overwrite))
 
 
@@ -111,11 +113,13 @@ def add(
     batch_size: BatchSize = 16,
     split: Split = "test",
     count: Count = None,
+    render_clips: RenderClips = False,
 ) -> None:
     """Add videos, encoded by the model of the index."""
     from mcsan_jax.index.build_index import add_videos
+    from mcsan_jax.index.new_videos import VideoOptions
 
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count)
+    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
     _say(add_videos(index, features, options))
 
 
@@ -148,6 +152,8 @@ def list_videos(
 def verify(index: Index) -> None:
     """Read every byte of an index, and name each file that is not as it was written."""
     from data_pipeline.errors import InputError
+    from mcsan_jax.index.verification import index_problems
+    from mcsan_jax.index.video_index import VideoIndex
 
     if problems := index_problems(index):
         raise InputError("\n  ".join([f"{index}: {len(problems)} faults:", *problems]))
@@ -158,6 +164,10 @@ def verify(index: Index) -> None:
 def stats(
     index: Index,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    recall: Annotated[
+        bool,
+        typer.Option("--recall", help="Also how much of the exact answers a search in two stages finds."),
+    ] = False,
 ) -> None:
     """Show how large an index is, and what it holds."""
     import dataclasses
@@ -165,7 +175,13 @@ def stats(
     from mcsan_jax.index.show_index import as_json, render_statistics, statistics_of
 
     found = statistics_of(index)
-    _say([as_json(dataclasses.asdict(found))] if json else render_statistics(found))
+    lines, values = render_statistics(found), dataclasses.asdict(found)
+    if recall:
+        from mcsan_jax.search.index_recall import recall_of_index, render_recall
+
+        measured = recall_of_index(index)
+        lines, values = [*lines, *render_recall(measured)], {**values, "recall": dataclasses.asdict(measured)}
+    _say([as_json(values)] if json else lines)
 
 
 @index_app.command()

@@ -11,9 +11,12 @@ from jaxtyping import Int
 
 from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.batches.text_layout import lay_out, place_graphs
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, shown
 from data_pipeline.graphs.attributes import open_attributes
+from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser, recorded_model
+from data_pipeline.graphs.spelling import Spelling
+from data_pipeline.graphs.words import gerund, third_person
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
 from data_pipeline.records.make import CaptionEncoder, phrase_graph
@@ -32,6 +35,7 @@ class Query:
         edges: the relationships in the same order: the words of the source, the role, the words of the target.
         words: the words of the text, as white space divides it.
         word_of_token: for each token that has a slot in the batch, the index of its word.
+        is_foreign: whether the text is most likely not English, which graphs are made of; it has no nodes then.
     """
 
     caption: EncodedCaption
@@ -39,6 +43,7 @@ class Query:
     edges: list[tuple[str, str, str]]
     words: list[str]
     word_of_token: Int[np.ndarray, " w"]
+    is_foreign: bool = False
 
 
 class QueryParser:
@@ -56,8 +61,8 @@ class QueryParser:
 
     def __init__(self, folder: pathlib.Path, manifest: Manifest, limits: BatchLimits) -> None:
         self._tokenizer = open_tokenizer(folder, manifest.tokenizer)
-        vocabulary = open_attributes(folder, manifest.attributes)
-        self._encoder = CaptionEncoder(self._tokenizer, vocabulary, manifest.roles)
+        self._attributes = open_attributes(folder, manifest.attributes)
+        self._encoder = CaptionEncoder(self._tokenizer, self._attributes, manifest.roles)
         self._model = recorded_model(manifest.parser, str(folder / MANIFEST_NAME))
         self._roles, self._attribute_sizes, self._limits = manifest.roles, manifest.attribute_sizes, limits
 
@@ -65,26 +70,42 @@ class QueryParser:
     def _parser(self) -> CaptionParser:
         return CaptionParser(self._model)
 
+    @functools.cached_property
+    def _spelling(self) -> Spelling:
+        """Knows the words of the data as well."""
+        actions = self._attributes.names[ACTION]
+        verbs = (form(action) for action in actions for form in (gerund, third_person))
+        return self._parser.spelling.with_frequent([*self._attributes.names[ENTITY], *actions, *verbs])
+
+    def corrected(self, text: str) -> str:
+        """Returns a text without slips: words that are one away from a frequent word, or from one of the data."""
+        return self._spelling.correct_text(text)
+
     def parse(self, texts: Sequence[str]) -> list[Query]:
-        """Returns the texts with their graphs.
+        """Returns the texts with their graphs; one in another language than English has an empty graph.
 
         Raises:
-            InputError: a text is empty, or the tokenizer can read nothing in it.
+            InputError: a text has neither a letter nor a digit, or the tokenizer can read nothing in it.
         """
         stripped = [text.strip() for text in texts]
+        foreign = [self._spelling.is_foreign(text) for text in stripped]
+        graphs = self._parser.parse(stripped)
         captions = [
-            self._encoder.encode(f"query {number}", text, graph)
-            for number, (text, graph) in enumerate(
-                zip(stripped, self._parser.parse(stripped), strict=True), start=1
+            self._encoder.encode(f"query {number}", text, SemanticGraph((), ()) if is_foreign else graph)
+            for number, (text, graph, is_foreign) in enumerate(
+                zip(stripped, graphs, foreign, strict=True), start=1
             )
         ]
         for number, caption in enumerate(captions, start=1):
-            if not caption.token_ids:
+            if not caption.token_ids or not any(map(str.isalnum, caption.text)):
                 raise InputError(
-                    f"text {number} of {len(texts)} is {texts[number - 1]!r}: there is nothing to search for; give a "
-                    "sentence such as 'a man plays a guitar'"
+                    f"text {number} of {len(texts)} is {shown(texts[number - 1])}: there is nothing to search for; "
+                    "give a sentence such as 'a man plays a guitar'"
                 )
-        return [Query(caption, *self._phrases(caption), *self._words(caption.text)) for caption in captions]
+        return [
+            Query(caption, *self._phrases(caption), *self._words(caption.text), is_foreign)
+            for caption, is_foreign in zip(captions, foreign, strict=True)
+        ]
 
     def batch(self, queries: Sequence[Query], rows: int) -> TextBatch:
         """Returns the queries as a batch of `rows` rows; the rows beyond the queries are padding."""

@@ -107,6 +107,7 @@ class CaptionParser:
 
     Attributes:
         identity: the `parser_identity` of the model.
+        spelling: corrects words.
 
     Raises:
         InputError: the model is not installed.
@@ -117,7 +118,7 @@ class CaptionParser:
         self._nlp: Any = importlib.import_module(model).load(exclude=["ner"])
         _use_numpy_products(self._nlp)
         self._string: Callable[[int], str] = functools.cache(self._nlp.vocab.strings.__getitem__)
-        self._spelling = Spelling(_dictionary(self._nlp))
+        self.spelling = Spelling(_dictionary(self._nlp), english_stop_words())
 
     def parse(self, texts: Iterable[str]) -> Iterator[SemanticGraph]:
         """Yields one graph per text, in order; character spans refer to the text as given.
@@ -140,7 +141,7 @@ class CaptionParser:
         """Returns the words without white space, as the parser should see them."""
         tokens = self._nlp.tokenizer(lower_case(text))
         words = ((token.text, token.idx) for token in tokens if not token.is_space)
-        return normalize(itertools.islice(words, MAX_WORDS), self._spelling)
+        return normalize(itertools.islice(words, MAX_WORDS), self.spelling)
 
     def _parse_words(self, captions: list[list[Token]]) -> list[list[Word]]:
         tokens = importlib.import_module("spacy.tokens")
@@ -149,7 +150,6 @@ class CaptionParser:
         return [self._words(doc, caption) for doc, caption in zip(parsed, captions, strict=True)]
 
     def _words(self, doc: Any, caption: list[Token]) -> list[Word]:
-        string = self._string
         columns = doc.to_array(["LEMMA", "POS", "TAG", "DEP", "HEAD"])
         offsets = columns[:, 4].astype(np.int64).tolist()
         words = []
@@ -160,10 +160,10 @@ class CaptionParser:
                 token.form,
                 token.written,
                 token.span,
-                string(lemma).lower(),
-                string(pos),
-                string(tag),
-                string(dep),
+                self._string(lemma).lower(),
+                self._string(pos),
+                self._string(tag),
+                self._string(dep),
                 index + offset,
             )
             # To some taggers a rare verb stays an adjective even in its unmistakable form.
@@ -224,7 +224,7 @@ def _rephrase(words: list[Word], verbs: dict[int, list[str]]) -> list[Token]:
 
 _PORTION = 500
 _WORTH_A_PROCESS = 4000
-"""One process parses this many captions in about the time that another needs to start and load the model."""
+"""One process parses these in about the time that another needs to start and load the model."""
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

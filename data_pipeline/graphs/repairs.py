@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.attachment import attach_participle, attach_preposition, make_preposition
-from data_pipeline.graphs.words import PLURALS_ONLY, Word, attach, children
+from data_pipeline.graphs.words import (
+    BASE_FORMS,
+    OFTEN_NOUNS,
+    PLURALS_ONLY,
+    Word,
+    attach,
+    children,
+    third_person,
+)
 
 _IRREGULAR_PLURALS = {
     "men": "man",
@@ -23,6 +31,7 @@ _FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
 
 def repair(words: Sequence[Word]) -> None:
     """Applies all corrections."""
+    _name_lone_word(words)
     for index, word in enumerate(words):
         _name_plural(words, index)
         _repair_word(words, index, word)
@@ -36,6 +45,19 @@ def repair(words: Sequence[Word]) -> None:
             attach_preposition(words, index)
         if word.tag in ("VBG", "VB") and word.dep in ("acl", "relcl"):
             attach_participle(words, index)
+
+
+def _name_lone_word(words: Sequence[Word]) -> None:
+    """Makes a noun of "block" and "drums" where they are all of a text, which a tagger takes for a command.
+
+    A word that is a verb first of all ("swim") stays one.
+    """
+    named = [word for word in words if any(map(str.isalnum, word.lower))]
+    if len(named) != 1 or named[0].tag not in ("VB", "VBP", "VBZ"):
+        return
+    (word,) = named
+    if word.lower in OFTEN_NOUNS or third_person(word.lower) in OFTEN_NOUNS or word.lemma not in BASE_FORMS:
+        word.pos, word.tag = "NOUN", "NN"
 
 
 def _name_plural(words: Sequence[Word], index: int) -> None:

@@ -1,6 +1,8 @@
 """This module turns the words of a caption into those that the parser should see: split, joined and spelt correctly."""
 
+import re
 import string
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -38,6 +40,11 @@ _REAL_WORDS = {
 """A dictionary may know these slips as words of their own, but captions do not."""
 _CONTRACTED = frozenset("doesn didn isn aren wasn weren couldn wouldn hasn haven shouldn".split())
 _VOWELS = frozenset("aeiou")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_WHOLE_WORDS = re.compile(r"(?<![\w'’.@/#-])[^\W\d_]+(?![\w'’@/-]|\.\w)")
+"""Words that are no part of a name, a number or an address."""
+_FEWEST_WORDS = 3
+"""Of fewer words one cannot tell a foreign language from names."""
 _MINIMUM_LETTERS = 4
 _MAXIMUM_LETTERS = max(map(len, _RANKS)) + 1
 _ENDINGS = (
@@ -55,21 +62,65 @@ _ENDINGS = (
 class Spelling:
     """This corrects words, given the words that are right."""
 
-    def __init__(self, dictionary: Collection[str]) -> None:
-        """Takes all correct words, in lower case; their inflections count as correct, too."""
-        self._dictionary = dictionary
+    def __init__(
+        self, dictionary: Collection[str], function_words: Collection[str] = (), frequent: Iterable[str] = ()
+    ) -> None:
+        """Takes words in lower case.
+
+        Args:
+            dictionary: all correct words; their inflections count as correct, too.
+            function_words: those that any sentence has.
+            frequent: misspelt words are also taken for these, after the usual ones.
+        """
+        self._dictionary, self._function_words = dictionary, function_words
+        self._ranks = {word: rank for rank, word in enumerate(dict.fromkeys([*_RANKS, *frequent]))}
         self._corrections: dict[str, str] = {}
+
+    def with_frequent(self, words: Iterable[str]) -> "Spelling":
+        """Returns the same with more frequent words."""
+        return Spelling(self._dictionary, self._function_words, [*self._ranks, *words])
 
     def correct(self, word: str) -> str:
         """Returns the frequent word that is one slip away from a lower-case word; the word itself if it is correct.
 
         A slip is a letter too many, too few, wrong, or exchanged with the next one, after the first letter.
         """
-        if not _MINIMUM_LETTERS - 1 <= len(word) <= _MAXIMUM_LETTERS or word in _RANKS:
+        if not _MINIMUM_LETTERS - 1 <= len(word) <= _MAXIMUM_LETTERS or word in self._ranks:
             return word
         if word not in self._corrections:
             self._corrections[word] = self._correction(word)
         return self._corrections[word]
+
+    def correct_text(self, text: str) -> str:
+        """Returns a text whose words are corrected, and else as written; one in another language stays as it is."""
+        if self.is_foreign(text):
+            return text
+
+        def corrected(found: re.Match[str]) -> str:
+            lower = found.group().lower()
+            correct = self.correct(lower)
+            return found.group() if correct == lower else correct
+
+        return _WHOLE_WORDS.sub(corrected, text)
+
+    def is_foreign(self, text: str) -> bool:
+        """Returns whether a text is most likely in another language than English.
+
+        It is where most of its letters are not Latin ones, or where, of three words or more, at least one is unknown
+        and at most a quarter are frequent; names and slips alone seldom do that.
+        """
+        lower = lower_case(text)
+        letters = [character for character in lower if character.isalpha()]
+        latin = sum("LATIN" in unicodedata.name(letter, "") for letter in letters)
+        if 2 * latin < len(letters):
+            return True
+        words = _LETTERS.findall(lower)
+        frequent = sum(
+            word in self._ranks or word in BASE_FORMS or word in self._function_words for word in words
+        )
+        if len(words) < _FEWEST_WORDS or 4 * frequent > len(words):
+            return False
+        return not all(word in self._ranks or self._is_known(word) for word in map(self.correct, words))
 
     def _correction(self, word: str) -> str:
         if word in _REAL_WORDS:
@@ -77,9 +128,9 @@ class Spelling:
         if len(word) < _MINIMUM_LETTERS or not (word.isascii() and word.isalpha()) or self._is_known(word):
             return word
         for slips in (_exchanges(word), _slips(word)):
-            frequent = [other for other in slips if other in _RANKS]
+            frequent = [other for other in slips if other in self._ranks]
             if frequent:
-                return min(frequent, key=_RANKS.__getitem__)
+                return min(frequent, key=self._ranks.__getitem__)
         return word
 
     def _is_known(self, word: str) -> bool:
@@ -87,7 +138,7 @@ class Spelling:
             word in self._dictionary
             or word in _CONTRACTED
             or word in BASE_FORMS
-            or word.removesuffix("s") in _RANKS
+            or word.removesuffix("s") in self._ranks
         ):
             return True
         stems = (word.removesuffix(end) + start for end, start in _ENDINGS if word.endswith(end))

@@ -27,6 +27,7 @@ from data_pipeline.graphs.words import (
 )
 
 _SINGULAR_STARTS = word_set("a an another each every this that one")
+_ARTICLES = word_set("a an the")
 _PICTURES = word_set("video clip picture image photo scene cartoon footage view shot animation montage")
 _QUANTITIES = word_set("few couple lot bunch number dozen")
 _GROUPS = word_set("people couple crowd")
@@ -127,6 +128,8 @@ def _replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> lis
 def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
     """Returns whether a base form is a verb with a plural subject ("girls dance on stage")."""
     word, previous, following = words[index], words[index - 1], _following(words, index)
+    if previous.lower in _ARTICLES:
+        return False
     if previous.pos == "CCONJ" and verbs and following is not None and following.tag in _PHRASE_STARTS:
         return words[verbs[-1]].tag in ("VBP", "VBD")
     if verbs or _governs_finite_verb(words, index) or word.lower in _NOUN_LIKE_BASES:

@@ -30,10 +30,10 @@ from mcsan_jax.index.on_disk.index_files import (
     write_description,
 )
 from mcsan_jax.index.on_disk.segments import CLIP, ID, OpenSegment, open_segments
-from mcsan_jax.index.on_disk.stored_layout import STORED_TOGETHER, arrays_in_parts, layout_of
+from mcsan_jax.index.on_disk.stored_layout import STORED_TOGETHER, arrays_in_parts, fitted, layout_of
 from mcsan_jax.index.on_disk.stored_vectors import Encode, stored_arrays
 from mcsan_jax.index.on_disk.write_segment import write_segment
-from mcsan_jax.index.stage_one import stage_one_videos
+from mcsan_jax.index.stage_one_arrays import with_stage_one
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.retrieval.model_folder import read_description as read_model_description
@@ -113,8 +113,8 @@ class IndexWriter:
             there = index_folder.existing(place, fingerprint, str(model_folder), digest, overwrite)
             if there is not None:
                 return cls(place, there, lock, model)
-            index_folder.copy_model(model_folder, place / MODEL_NAME)
-            return cls(place, new_description(fingerprint, number_type), lock, model)
+            calibration = index_folder.copy_model(model_folder, place / MODEL_NAME)
+            return cls(place, new_description(fingerprint, number_type, calibration), lock, model)
 
     def __enter__(self) -> "IndexWriter":
         return self
@@ -143,7 +143,10 @@ class IndexWriter:
 
     def is_finished(self, digest: str) -> bool:
         """Returns whether the last command was the one of this digest, and has ended."""
-        return unfinished.is_finished(self.folder, self._description, digest)
+        finished = unfinished.is_finished(self.folder, self._description, digest)
+        if finished:  # It may have been killed when only these were left.
+            unfinished.remove_unused(self.folder, self._description)
+        return finished
 
     def add(
         self,
@@ -206,10 +209,12 @@ class IndexWriter:
 
         def stored(some: Sequence[str]) -> dict[str, np.ndarray]:
             next(progress)
-            return self._stored(encode(some), result.number_type)
+            return stored_arrays(encode(some), result.number_type, self.model.config.data.max_frames)
 
         for start in starts:
-            arrays = arrays_in_parts(ids[start : start + SEGMENT_ROWS], stored, result.arrays)
+            arrays = arrays_in_parts(ids[start : start + SEGMENT_ROWS], stored)
+            result, arrays = with_stage_one(self.folder, result, arrays, self.model)
+            arrays = fitted(arrays, result.arrays or layout_of(arrays))
             result = self._with_segment(result, arrays, rows.slice(start, SEGMENT_ROWS), joins)
             if digest:
                 write_command(self.folder, Command(digest, words, result))
@@ -250,11 +255,6 @@ class IndexWriter:
         for video in gone:
             del self._places[video]
         return True
-
-    def _stored(self, videos: VideoEmbeddings, number_type: NumberType) -> dict[str, np.ndarray]:
-        config = self.model.config
-        vectors = stage_one_videos(videos, self.model.scoring_parameters, config.similarity)
-        return stored_arrays(videos, vectors, number_type, config.data.max_frames)
 
     def _started(self, columns: dict[str, str], digest: str) -> IndexDescription:
         """Returns the description with which a command goes on: its own of before, or that of the index."""

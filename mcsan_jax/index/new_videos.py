@@ -2,11 +2,13 @@
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from data_pipeline.errors import InputError, first_few
@@ -17,6 +19,7 @@ from mcsan_jax.index import index_writer
 from mcsan_jax.index.index_writer import IndexWriter
 from mcsan_jax.index.metadata.linked_clips import find_clips
 from mcsan_jax.index.metadata.metadata_table import aligned
+from mcsan_jax.index.on_disk.index_folder import CLIPS_NAME
 from mcsan_jax.index.on_disk.segments import CLIP, ID
 from mcsan_jax.ranking.encode_split import encode_videos
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
@@ -42,6 +45,7 @@ class VideoOptions:
         batch_size: how many videos are encoded at a time.
         split: of the embedded data set.
         count: how many clips of it; by default all.
+        render_clips: whether files to play are made of the clips of the embedded data set, in the folder of the index.
     """
 
     metadata: pathlib.Path | None = None
@@ -51,6 +55,7 @@ class VideoOptions:
     batch_size: int = 16
     split: str = "test"
     count: int | None = None
+    render_clips: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +69,7 @@ class NewVideos:
         options: how they are read.
         source: what decides their features, for the digest.
         lines: what the user should know.
+        images: the frames of the clips that are to be rendered, by the id of the video.
     """
 
     given: GivenVideos
@@ -72,6 +78,7 @@ class NewVideos:
     options: VideoOptions
     source: Any
     lines: list[str]
+    images: Mapping[str, np.ndarray]
 
     @classmethod
     def open(
@@ -90,27 +97,34 @@ class NewVideos:
         embedded = list(features) == [EMBEDDED]
         if not embedded and (options.count is not None or options.split != "test"):
             raise InputError(f"--count and --split choose clips of {EMBEDDED}; leave them out")
+        if options.render_clips:
+            _check_rendering(embedded, options)
         arrays: Any
+        images: Mapping[str, np.ndarray] = {}
+        frame_rate = options.frame_rate
         if embedded:
             clips = embedded_clips(options.count, options.split)
             arrays, source = clips.features, [EMBEDDED, options.split, len(clips.captions)]
+            images = clips.images if options.render_clips else {}
+            frame_rate = frame_rate or clips.frames_per_second
             if metadata is None:
                 captions = pa.array([list(texts) for texts in clips.captions.values()], pa.list_(pa.string()))
                 metadata = pa.table({ID: pa.array(list(clips.captions)), CAPTIONS: captions})
         else:
             arrays = by_stream(features, "")
             source = _files_of(arrays if isinstance(arrays, Mapping) else {"": arrays})
-        given = GivenVideos(
-            arrays, model.manifest, batch_limits(model.config.data), options.frame_rate, False
-        )
+        options = dataclasses.replace(options, frame_rate=frame_rate)
+        given = GivenVideos(arrays, model.manifest, batch_limits(model.config.data), frame_rate, False)
         lines: list[str] = []
         if metadata is not None:
             lines += _without_metadata(metadata, given.ids, options)
-        found = find_clips(options.clips, given.ids, index) if options.clips else {}
+        found = {name: f"{CLIPS_NAME}/{name}.mp4" for name in images}
+        if options.clips:
+            found = find_clips(options.clips, given.ids, index)
         if options.clips and len(found) < len(given.ids):
             missing = [one for one in given.ids if one not in found]
             lines.append(f"{len(missing):,} of {len(given.ids):,} videos have no clip: {first_few(missing)}")
-        return cls(given, model, aligned(metadata, given.ids, found), options, source, lines)
+        return cls(given, model, aligned(metadata, given.ids, found), options, source, lines, images)
 
     def digest(self, verb: str, fingerprint: str, number_type: str) -> str:
         """Returns a hash of all that decides what is written."""
@@ -124,6 +138,11 @@ class NewVideos:
         """Adds the videos, and returns what is said of it."""
         count = len(self.given.ids)
         words = f"add {count:,} videos"
+        if self.images and not writer.is_finished(digest):
+            from mcsan_jax.index.render_clips import render_clips
+
+            # Before the index names them; the same command, given again, writes the same bytes.
+            render_clips(self.images, writer.folder / CLIPS_NAME, self.options.frame_rate or 1.0)
         if not writer.add_in_parts(
             self.given.ids, self._encode, self.table, digest=digest, words=words, show_progress=None
         ):
@@ -146,6 +165,20 @@ class NewVideos:
         part, model = self.given.part(ids), self.model
         encoded = encode_videos(model.encoders, model.variables, part, self._batch_size, "given")
         return VideoEmbeddings.of(encoded, part.frame_times)
+
+
+def _check_rendering(embedded: bool, options: VideoOptions) -> None:
+    """Checks that clips can be rendered.
+
+    Raises:
+        InputError: there are no pictures, other clips are given, or a library is missing.
+    """
+    if not embedded:
+        raise InputError(f"--render_clips makes clips of {EMBEDDED}; name yours with --clips=FOLDER")
+    if options.clips is not None:
+        raise InputError(f"--clips={options.clips} and --render_clips: give one of the two")
+    if importlib.util.find_spec("av") is None:
+        raise InputError("--render_clips: av is not installed; pip install 'mcsan-jax[serve]'")
 
 
 def _without_metadata(metadata: pa.Table, ids: Sequence[str], options: VideoOptions) -> list[str]:

@@ -1,5 +1,6 @@
 """This module reads an index: the vectors of its videos, mapped into memory, and the table of their metadata."""
 
+import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +10,14 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
 from data_pipeline.errors import InputError, nearest_name, shown
+from mcsan_jax.calibration.calibration import Calibration, read_calibration
 from mcsan_jax.index.index_content import IndexContent, open_content
 from mcsan_jax.index.metadata.filters import matching_rows
 from mcsan_jax.index.on_disk.index_description import MODEL_NAME, IndexDescription
-from mcsan_jax.index.on_disk.index_files import read_description
+from mcsan_jax.index.on_disk.index_files import another_model, read_description
 from mcsan_jax.index.on_disk.segments import CLIP
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE, read_videos
+from mcsan_jax.index.stage_one_arrays import read_bases
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 
 
@@ -51,8 +54,13 @@ class VideoIndex:
         Raises:
             InputError: the index is damaged, or is of another model now.
         """
-        if read_description(self.folder).checksum == self.description.checksum:
+        found = read_description(self.folder)
+        if found.checksum == self.description.checksum:
             return False
+        if found.fingerprint != self.description.fingerprint:
+            raise another_model(
+                "what is there now", found.fingerprint, self.folder, self.description.fingerprint
+            )
         self._content = open_content(self.folder, self._content.segments)
         return True
 
@@ -125,6 +133,24 @@ class VideoIndex:
         content, chosen = self._content, np.asarray(rows, np.int64)
         arrays = {name: content.gathered(name, chosen) for name in content.description.arrays}
         return read_videos([content.ids[row] for row in chosen.tolist()], arrays)
+
+    @functools.cached_property
+    def calibration(self) -> Calibration | None:
+        """Returns what turns scores into probabilities; None where the model has none.
+
+        Raises:
+            InputError: its file is damaged.
+        """
+        return read_calibration(self.model_folder)
+
+    @property
+    def bases(self) -> dict[str, Float[np.ndarray, "d w"]]:
+        """Returns the bases to which the parts of stage-1 vectors are cut, by component; empty where they are not.
+
+        Raises:
+            InputError: their file is damaged.
+        """
+        return read_bases(self.folder, self.description)
 
     @property
     def stage_one(self) -> Float[np.ndarray, "v w"]:

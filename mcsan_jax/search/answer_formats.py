@@ -36,8 +36,12 @@ def as_json(result: SearchResult, explanations: Mapping[str, Sequence[Explanatio
 
 def no_good_match(result: SearchResult) -> str:
     """Returns the sentence that says that nothing was found."""
-    least = "" if result.threshold is None else f"; the least probability is {result.threshold:.2f}"
-    return f"no good match for {shown(result.query)} among {result.searched:,} videos{least}"
+    why = ""
+    if result.presence is not None and result.threshold is not None:
+        why = f": the probability that one is there is {result.presence:.2f}, and {result.threshold:.2f} is the least"
+        if result.presence >= result.threshold:
+            why = f": none is right with a probability of {result.threshold:.2f}"
+    return f"no good match for {shown(result.query)} among {result.searched:,} videos{why}"
 
 
 def captions_as_json(captions: Sequence[FoundCaption]) -> str:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from mcsan_jax.index.engines.engine import Engine
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.explain import Explanation, explain_text
@@ -19,7 +20,8 @@ from mcsan_jax.search.answering.scored_requests import score_requests
 from mcsan_jax.search.answering.similar_videos import search_similar
 from mcsan_jax.search.answering.stage_clock import StageClock
 from mcsan_jax.search.answers import SearchRequest, SearchResult
-from mcsan_jax.search.query_language import parse_query
+from mcsan_jax.search.queries.notes import corrected
+from mcsan_jax.search.query_language import ParsedQuery, parse_query
 from mcsan_jax.search.request_checks import check_request, columns_of
 
 
@@ -31,11 +33,18 @@ class IndexSearcher:
         collection: the videos.
     """
 
-    def __init__(self, model: Mcsan, collection: VideoIndex) -> None:
-        """Takes an index and its model; `open` opens both."""
+    def __init__(self, model: Mcsan, collection: VideoIndex, engine: Engine | None = None) -> None:
+        """Takes an index and its model; `open` opens both.
+
+        Args:
+            model: the model of the index.
+            collection: the index.
+            engine: that finds candidates where not all videos are scored; by default one that needs nothing beside the
+                index.
+        """
         self.model, self.collection = model, collection
         self._encoder = QueryEncoder(model)
-        self._scores = IndexScores(model, collection)
+        self._scores = IndexScores(model, collection, engine)
         # What a search sees of the index does not change under it.
         self._lock = threading.RLock()
 
@@ -46,15 +55,7 @@ class IndexSearcher:
         Raises:
             InputError: there is no index, or one that is damaged, of a newer version, or of another model.
         """
-        return cls.of(VideoIndex.open(folder))
-
-    @classmethod
-    def of(cls, index: VideoIndex) -> "IndexSearcher":
-        """Opens the model of an opened index.
-
-        Raises:
-            InputError: a file of the model is missing or damaged.
-        """
+        index = VideoIndex.open(folder)
         return cls(Mcsan.from_pretrained(index.model_folder), index)
 
     @property
@@ -101,6 +102,14 @@ class IndexSearcher:
                 self._scores.refresh()
         return changed
 
+    def parsed(self, text: str) -> ParsedQuery:
+        """Reads a query: its parts, without the slips of the pen, and notes of how it was read.
+
+        Raises:
+            InputError: there is nothing to search for, or a part is empty.
+        """
+        return corrected(parse_query(text), self.model.parser)
+
     def check(self, request: SearchRequest) -> None:
         """Refuses a request that `search` would refuse, before it is joined with those of others.
 
@@ -108,7 +117,7 @@ class IndexSearcher:
             InputError: names each fault of the request.
         """
         check_request(request, self.collection)
-        parsed = parse_query(request.text)
+        parsed = self.parsed(request.text)
         self._encoder.parse([*parsed.steps, *parsed.negatives])
 
     def search(self, request: SearchRequest) -> SearchResult:
@@ -128,7 +137,7 @@ class IndexSearcher:
         clock = StageClock()
         for request in requests:
             check_request(request, self.collection)
-        parsed = [parse_query(request.text) for request in requests]
+        parsed = [self.parsed(request.text) for request in requests]
         texts = list(dict.fromkeys(text for one in parsed for text in (*one.steps, *one.negatives)))
         self._encoder.parse(texts)
         clock.ends("parse")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from data_pipeline.errors import InputError, shown
 from data_pipeline.prepared_data import ends_noun_phrase
+from mcsan_jax.search.queries.asking import without_request
 from mcsan_jax.search.query_words import QueryWord, query_words, written
 
 MAX_CHARACTERS = 10_000
@@ -39,11 +40,13 @@ class ParsedQuery:
         steps: what is searched for, in the order of time; one text where the query has no "then".
         negatives: what the video should not have, of the query as a whole; each phrase once.
         notes: what the user should know about how the query was read.
+        quoted: the phrases that stood in quotes, to be taken as they are.
     """
 
     steps: tuple[str, ...]
     negatives: tuple[str, ...]
     notes: tuple[str, ...]
+    quoted: tuple[str, ...] = ()
 
 
 def parse_query(text: str) -> ParsedQuery:
@@ -54,6 +57,7 @@ def parse_query(text: str) -> ParsedQuery:
     * ``-word``, ``-"several words"``, and what follows "without", "with no", "but not" or "but no", is a negative part.
       It is one of the whole query, in whichever step it stands. After such words it goes on to the end of its phrase:
       up to a comma, a preposition (other than "of"), a verb form, or the next operator; "and" and "or" join one more.
+    * Words with which people ask for a video, such as "show me a video of", are left out (`queries.asking`).
     * Words in quotes are kept as they are.
 
     Args:
@@ -66,13 +70,20 @@ def parse_query(text: str) -> ParsedQuery:
     kept, notes = _within_limit(text)
     steps: list[str] = []
     negatives: list[str] = []
-    for words in _steps(query_words(kept)):
-        wanted, unwanted = _split_negatives(words)
-        steps.append(written(wanted))
+    words = query_words(kept)
+    described = without_request(words)
+    for step in _steps(described):
+        wanted, unwanted = _split_negatives(step)
+        text_of_step = written(wanted)
+        # Signs and emoji alone say nothing.
+        steps.append(text_of_step if any(map(str.isalnum, text_of_step)) else "")
         negatives += unwanted
     negatives = _once(negatives)
     _check(text, steps, negatives)
-    return ParsedQuery(tuple(steps), tuple(negatives), notes + _reading(steps, negatives))
+    if len(steps) > 1 or negatives or len(described) < len(words):
+        notes += (_reading(steps, negatives),)
+    quoted = tuple(word.text for word in words if word.quoted)
+    return ParsedQuery(tuple(steps), tuple(negatives), notes, quoted)
 
 
 def _check(text: str, steps: Sequence[str], negatives: Sequence[str]) -> None:
@@ -100,12 +111,10 @@ def _check(text: str, steps: Sequence[str], negatives: Sequence[str]) -> None:
             )
 
 
-def _reading(steps: list[str], negatives: list[str]) -> tuple[str, ...]:
-    """Returns a note of how a query was read that has more than one part."""
-    if len(steps) == 1 and not negatives:
-        return ()
+def _reading(steps: Sequence[str], negatives: Sequence[str]) -> str:
+    """Returns a note of how a query was read."""
     wanted = ", then ".join(map(shown, steps))
-    return (f"read as {wanted}" + (f", without {' and '.join(map(shown, negatives))}" if negatives else ""),)
+    return f"read as {wanted}" + (f", without {' and '.join(map(shown, negatives))}" if negatives else "")
 
 
 def _within_limit(text: str) -> tuple[str, tuple[str, ...]]:

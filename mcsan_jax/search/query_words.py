@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 
 _WORD = re.compile(
-    r'(?P<minus>(?<!\S)[-\u2010\u2212\u2013]+(?=[^\W_]|["“]))?'
-    r'(?:"(?P<straight>[^"]*)"|“(?P<curved>[^”]*)”|(?P<word>[^\s,;.!?"“]+|["“])|(?P<mark>[,;.!?]+))'
+    r'(?P<minus>(?<!\S)[-\u2010\u2212\u2013]+(?=#*[^\W_]|["“]))?'
+    r'(?:#+(?=[^\W_]))?(?:"(?P<straight>[^"]*)"|“(?P<curved>[^”]*)”|(?P<word>[^\s,;.!?"“]+|["“])|(?P<mark>[,;.!?]+))'
 )
-"""A minus belongs to a word where it touches the word, and none before."""
+"""A minus belongs to a word where it touches the word, and none before; the mark of a hashtag says nothing."""
 
 
 @dataclasses.dataclass(frozen=True)

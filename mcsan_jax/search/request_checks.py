@@ -26,19 +26,33 @@ def check_request(request: SearchRequest, collection: VideoIndex) -> None:
         InputError: names each field that is wrong.
     """
     faults = Faults()
+    add_faults(faults, request, collection)
+    faults.check()
+
+
+def add_faults(faults: Faults, request: SearchRequest, collection: VideoIndex | None) -> None:
+    """Adds all that is wrong with a request.
+
+    Args:
+        faults: to which it is added.
+        request: the request.
+        collection: that it searches; None where it cannot be opened, so that columns are not looked at.
+    """
     for check in (
         lambda: parse_query(request.text),
         lambda: check_count(request.k),
         lambda: check_probability(request.min_probability),
         lambda: check_sort(request.sort),
-        lambda: check_column(request.group_by, columns_of(collection)),
-        lambda: collection.matching(request.where) if request.where else None,
     ):
         with faults.gathered():
             check()
     if request.candidates < 1:
         faults.add(f"candidates: expected at least 1, found {request.candidates}")
-    faults.check()
+    if collection is not None:
+        with faults.gathered():
+            check_column(request.group_by, columns_of(collection))
+        with faults.gathered():
+            collection.matching(request.where)
 
 
 def columns_of(collection: VideoIndex) -> dict[str, str]:

@@ -13,7 +13,8 @@ import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
 from data_pipeline.errors import InputError, shown
-from mcsan_jax.serve.clip_frames import TIME_TOLERANCE, OpenClip, add_pictures
+from mcsan_jax.index.render_clips import add_pictures
+from mcsan_jax.serve.clip_frames import TIME_TOLERANCE, OpenClip
 
 POSTER_WIDTH, STRIP_HEIGHT = 480, 72
 """A poster is at most so many pixels wide, and a film strip so many high."""

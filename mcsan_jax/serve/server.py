@@ -1,5 +1,6 @@
 """This module runs the service: it opens the index, takes a port, and ends when it is told to."""
 
+import asyncio
 import pathlib
 import signal
 import socket
@@ -72,11 +73,16 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
 
 
 class _Server(uvicorn.Server):
-    """Tells the service when it is told to end."""
+    """Warms the service up once it listens, and tells it when it is told to end."""
 
     def __init__(self, config: uvicorn.Config, service: SearchService) -> None:
         super().__init__(config)
         self._service = service
+        self._warming: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._warming = asyncio.create_task(self._service.warm_up())
 
     def handle_exit(self, sig: int, frame: types.FrameType | None) -> None:
         self._service.ending = True

@@ -13,12 +13,14 @@ from typing import TypeVar
 from data_pipeline.errors import shown
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.request_batches import NotTakenError, RequestBatches
+from mcsan_jax.serve.request_batches import LARGEST_BATCH, NotTakenError, RequestBatches
 from mcsan_jax.serve.response_bodies import Health
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 
 _PACKAGES = ("mcsan-jax", "jax", "fastapi")
 _REFRESH_SECONDS = 1.0
+_WARM_UP_COUNTS = (1, 4, 16, LARGEST_BATCH)
+"""Searches of any number up to the largest batch use programs of one of these."""
 _PICTURE_THREADS = 2
 _MOST_PICTURES = 256
 
@@ -61,6 +63,10 @@ class SearchService:
     def videos(self) -> int:
         """How many videos the index has."""
         return len(self._searcher.ids)
+
+    async def warm_up(self) -> None:
+        """Searches and explains once in each number of texts, so that no user waits for programs to be compiled."""
+        await self.ask(_use_once)
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Searches, together with others who search at the same time.
@@ -138,6 +144,16 @@ class SearchService:
         self._index_problem = problem
         self._refreshed_at = time.monotonic()
         self.metrics.note_videos(len(self._searcher.ids))
+
+
+def _use_once(searcher: IndexSearcher) -> None:
+    if not searcher.ids:
+        return
+    for count in _WARM_UP_COUNTS:
+        texts = [f"a person holds a thing of number {number}" for number in range(count)]
+        searcher.search_many([SearchRequest(text, 1, min_probability=0.0) for text in texts])
+    searcher.explain("a person holds a thing", searcher.ids[0])
+    searcher.similar(searcher.ids[0], 1)
 
 
 def known(searcher: IndexSearcher, video: str) -> IndexSearcher:

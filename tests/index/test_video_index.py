@@ -98,6 +98,6 @@ def test_all_videos_may_be_removed_and_others_added(index: pathlib.Path, videos:
     with IndexWriter.open(index) as writer:
         writer.remove(videos.ids[:8])
         reader = VideoIndex.open(index)
-        assert reader.ids == () and reader.table.num_rows == 0 and reader.stage_one.shape == (0, 512)
+        assert reader.ids == () and reader.table.num_rows == 0 and reader.stage_one.shape == (0, 768)
         writer.add(videos.take([2]))
     assert reader.refresh() and reader.ids == (videos.ids[2],)

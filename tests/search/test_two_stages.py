@@ -9,6 +9,7 @@ from mcsan_jax.index.engines.flat_engine import FlatEngine
 from mcsan_jax.index.stage_one import stage_one_videos
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.stages import two_stages
+from mcsan_jax.search.stages.candidate_recall import measure_recall, texts_like
 from mcsan_jax.search.stages.exact_scores import CollectionScorer
 from mcsan_jax.search.stages.two_stages import CandidateSearch, Mix, ScoredVideos
 from tests.search.test_exact_scores import ALL, PARAMETERS
@@ -89,3 +90,42 @@ def test_the_expected_misses_are_those_of_the_formula() -> None:
 def test_more_answers_than_videos_are_all_videos(searched: CandidateSearch) -> None:
     (found,) = searched.search(draw_texts(1), [Mix((0,), (1.0,))], 10**6, exact=False)
     assert len(found.rows) == VIDEOS
+
+
+def test_recall_counts_the_best_among_the_candidates(searched: CandidateSearch) -> None:
+    texts = draw_texts(80)
+    found = measure_recall(searched, texts, counts=(20, 100, VIDEOS))
+    fused = searched.scorer.scores(texts)[FUSED]
+    products = (
+        searched.vectors_of(texts) @ stage_one_videos(draw_videos(VIDEOS), PARAMETERS, ALL.similarity).T
+    )
+    for count in (20, 100, VIDEOS):
+        kept = [
+            len(set(np.argsort(-of_text)[:10]) & set(np.argsort(-near)[:count])) / 10
+            for of_text, near in zip(fused, products, strict=True)
+        ]
+        assert found.shares[count] == pytest.approx(sum(kept) / 80)
+    assert 0 < found.shares[20] < found.shares[100] < found.shares[VIDEOS] == 1
+    assert (found.queries, found.videos, found.share) == (80, VIDEOS, 1.0) and 500 <= found.scored <= VIDEOS
+
+
+def test_texts_like_videos_have_frames_as_nodes() -> None:
+    videos = draw_videos(5)
+    texts = texts_like(videos)
+    assert len(texts) == 5 and texts.pooled is videos.pooled
+    for level, nodes in texts.nodes.items():
+        assert nodes.counts[1] == 0 and nodes.counts[0] >= 1
+        first = nodes.queries[: nodes.counts[0]]
+        assert all((videos.frames[level].directions[0] == node).all(axis=1).any() for node in first)
+
+
+def test_videos_that_the_index_does_not_know_are_no_candidates() -> None:
+    videos, texts = draw_videos(30), draw_texts(2)
+    engine = FlatEngine()
+    engine.insert(np.arange(30), stage_one_videos(videos, PARAMETERS, ALL.similarity))
+    kept = stored(videos, removed=tuple(range(0, 30, 2)))
+    search = CandidateSearch(
+        CollectionScorer([kept], PARAMETERS, ALL), engine, kept.live, PARAMETERS, ALL.similarity
+    )
+    for rows in search.candidates(texts, 30):
+        assert sorted(rows.tolist()) == list(range(15))

@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from data_pipeline.prepared_data import embedded_clips
+from mcsan_jax.index.render_clips import render_clips
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.app import make_app
-from mcsan_jax.serve.clip_frames import render_clips
 from mcsan_jax.serve.service import SearchService
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 from tests.search.made_index import clips_and_table, made_index

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import httpx
 
@@ -40,38 +41,41 @@ class Served:
 @contextlib.contextmanager
 def served(index: pathlib.Path, *words: str) -> Iterator[Served]:
     """`mcsan serve INDEX --port=0 …`, which does not outlive the block."""
-    process = subprocess.Popen(
-        [*PROGRAM, "serve", str(index), "--port=0", *words],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None and process.stderr is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+:(\d+)/", line)
-        assert found, line + process.stderr.read()
-        with httpx.Client(base_url=f"http://127.0.0.1:{found[1]}", timeout=120) as client:
-            yield Served(process, int(found[1]), client)
-    finally:
-        process.kill()
-        process.wait()
+    command = [*PROGRAM, "serve", str(index), "--port=0", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            line = process.stdout.readline()
+            found = re.search(r"http://\S+:(\d+)/", line)
+            assert found, line + process.stderr.read()
+            with httpx.Client(base_url=f"http://127.0.0.1:{found[1]}", timeout=120) as client:
+                yield Served(process, int(found[1]), client)
+        finally:
+            process.kill()
+
+
+class Asked(NamedTuple):
+    """A request: when it was sent, and the status of its answer or what went wrong."""
+
+    sent: float
+    outcome: int | str
 
 
 @contextlib.contextmanager
-def asking(service: Served, address: str, users: int) -> Iterator[list[int | str]]:
-    """Several users who ask again and again while the block runs; what they were answered."""
-    answers: list[int | str] = []
+def asking(service: Served, address: str, users: int) -> Iterator[list[Asked]]:
+    """Several users who ask again and again while the block runs; how it went."""
+    answers: list[Asked] = []
     stop = threading.Event()
 
     def ask() -> None:
         with httpx.Client(base_url=service.client.base_url, timeout=120) as client:
             while not stop.is_set():
+                sent = time.monotonic()
                 try:
-                    answers.append(client.get(address).status_code)
+                    answers.append(Asked(sent, client.get(address).status_code))
                 except httpx.HTTPError as error:
-                    answers.append(type(error).__name__)
+                    answers.append(Asked(sent, type(error).__name__))
                     return
 
     threads = [threading.Thread(target=ask) for _ in range(users)]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import embedded_clips
-from mcsan_jax.serve.clip_frames import render_clips
+from mcsan_jax.index.render_clips import render_clips
 from mcsan_jax.serve.clips import LONGEST_CUT, cut, film_strip, poster
 from tests.serve.written_clip import RATE, SIDE, decoded, numbers, write_clip
 

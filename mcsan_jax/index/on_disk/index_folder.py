@@ -8,14 +8,17 @@ from collections.abc import Iterator
 import filelock
 
 from data_pipeline.errors import InputError, first_few
-from data_pipeline.host.files import check_writable
+from data_pipeline.host.files import check_writable, sha256_of
+from mcsan_jax.calibration.calibration import CALIBRATION_NAME
 from mcsan_jax.index.on_disk.index_description import (
+    BASES_NAME,
     COMMAND_NAME,
     DESCRIPTION_NAME,
     LOCK_NAME,
     MODEL_NAME,
     SEGMENTS_NAME,
     IndexDescription,
+    StoredFile,
 )
 from mcsan_jax.index.on_disk.index_files import another_model
 from mcsan_jax.index.on_disk.index_files import read_description as read_index
@@ -24,9 +27,8 @@ from mcsan_jax.retrieval.model_folder import CARD_NAME, CONFIG_NAME, read_descri
 
 CLIPS_NAME = "clips"
 """Folder for files to play that belong to the index itself."""
-CALIBRATION_NAME = "calibration.json"
 
-_OWN = (DESCRIPTION_NAME, COMMAND_NAME, MODEL_NAME, SEGMENTS_NAME, CLIPS_NAME)
+_OWN = (DESCRIPTION_NAME, COMMAND_NAME, BASES_NAME, MODEL_NAME, SEGMENTS_NAME, CLIPS_NAME)
 _OWN_NAMES = {LOCK_NAME, *_OWN, *(f".{name}.partial" for name in _OWN)}
 _ADVICE = "name another folder"
 
@@ -119,14 +121,17 @@ def existing(
 
 def _clear(folder: pathlib.Path) -> None:
     """Removes an index from its folder; ``index.json`` goes first, so that nobody reads a part of it."""
-    for name in (DESCRIPTION_NAME, COMMAND_NAME):
+    for name in (DESCRIPTION_NAME, COMMAND_NAME, BASES_NAME):
         (folder / name).unlink(missing_ok=True)
     for name in (SEGMENTS_NAME, MODEL_NAME, CLIPS_NAME):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def copy_model(source: pathlib.Path, target: pathlib.Path) -> None:
+def copy_model(source: pathlib.Path, target: pathlib.Path) -> StoredFile | None:
     """Copies a model folder, with its card and its calibration where it has them; the copy appears whole.
+
+    Returns:
+        The calibration.
 
     Raises:
         InputError: a file of the model is missing or damaged.
@@ -143,3 +148,7 @@ def copy_model(source: pathlib.Path, target: pathlib.Path) -> None:
         partial.replace(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    calibration = target / CALIBRATION_NAME
+    if not calibration.is_file():
+        return None
+    return StoredFile(sha256_of(calibration), calibration.stat().st_size)

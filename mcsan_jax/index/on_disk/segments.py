@@ -127,7 +127,9 @@ def open_segment(
     try:
         # The map lives as long as the arrays that point into it.
         batch = pa.ipc.open_file(pa.memory_map(str(vectors))).get_batch(0)
-        read = pq.read_table(table)
+        # `read_table` would load what reads many files, and pandas with it.
+        with pq.ParquetFile(table) as file:
+            read = file.read()
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise

@@ -44,21 +44,13 @@ def fitted(arrays: Mapping[str, np.ndarray], layout: Mapping[str, StoredArray]) 
 def arrays_in_parts(
     ids: Sequence[str],
     arrays_of: Callable[[Sequence[str]], dict[str, np.ndarray]],
-    layout: Mapping[str, StoredArray],
 ) -> dict[str, np.ndarray]:
     """Returns the kept arrays of many videos, of which few are in memory as float32 at a time.
 
     Args:
         ids: of the videos.
         arrays_of: returns those of some ids.
-        layout: of the index; none before its first videos.
-
-    Raises:
-        InputError: the arrays are others than in the index.
     """
-    parts: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(ids), STORED_TOGETHER):
-        arrays = arrays_of(ids[start : start + STORED_TOGETHER])
-        layout = layout or layout_of(arrays)
-        parts.append(fitted(arrays, layout))
-    return {name: np.concatenate([part.pop(name) for part in parts]) for name in layout}
+    starts = range(0, len(ids), STORED_TOGETHER)
+    parts = [arrays_of(ids[start : start + STORED_TOGETHER]) for start in starts]
+    return {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from data_pipeline.errors import InputError
 from mcsan_jax.index.on_disk.index_description import NumberType
 from mcsan_jax.retrieval.embeddings import FrameVectors, VideoEmbeddings
 
@@ -18,9 +17,6 @@ STAGE_ONE = "stage_one"
 SECONDS = "seconds"
 POOLED = "pooled"
 LINEAR = "linear"
-MOST_STAGE_ONE = 1024
-"""The width that no stage-1 vector exceeds."""
-
 
 Encode = Callable[[Sequence[str]], VideoEmbeddings]
 """Encodes the videos of some ids."""
@@ -41,27 +37,18 @@ def attributes_name(level: str) -> str:
 
 
 def stored_arrays(
-    videos: VideoEmbeddings, stage_one: Float[np.ndarray, "v w"], number_type: NumberType, most_frames: int
+    videos: VideoEmbeddings, number_type: NumberType, most_frames: int
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of encoded videos, by name, as they are kept; each has a row for every video.
 
-    Directions, Gram matrices, lengths, pooled vectors, attributes and stage-1 vectors are float16, or, of int8, the
-    directions with a float32 scale each. The vectors of the linear branch and the seconds are float32.
+    Directions, Gram matrices, lengths, pooled vectors and attributes are float16, or, of int8, the directions with a
+    float32 scale each. The vectors of the linear branch and the seconds are float32.
 
     Args:
         videos: the videos.
-        stage_one: their stage-1 vectors.
         number_type: ``float16`` or ``int8``.
         most_frames: of a video, where no level has frames.
-
-    Raises:
-        InputError: the stage-1 vectors are too wide, or the number of rows differs.
     """
-    if stage_one.shape[1] > MOST_STAGE_ONE or len(stage_one) != len(videos):
-        raise InputError(
-            f"stage-1 vectors of shape {list(stage_one.shape)} for {len(videos)} videos; expected one each, of at most "
-            f"{MOST_STAGE_ONE} numbers"
-        )
     arrays: dict[str, np.ndarray] = {}
     if videos.pooled is not None:
         arrays[POOLED] = _half(videos.pooled)
@@ -82,7 +69,6 @@ def stored_arrays(
     if videos.linear is not None:
         arrays[LINEAR] = np.asarray(videos.linear, np.float32)
     arrays[SECONDS] = _padded_seconds(videos, most_frames)
-    arrays[STAGE_ONE] = _half(stage_one)
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 

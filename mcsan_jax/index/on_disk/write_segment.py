@@ -21,6 +21,12 @@ from mcsan_jax.index.on_disk.segments import (
     videos_sha256,
 )
 
+_ALIGNMENT = 64
+"""Where an array begins at a multiple of it, the file itself is the memory of a CPU device: nothing is copied."""
+
+_FILLED = b"filled"
+"""Metadata that only make the beginning of the file longer."""
+
 
 def write_segment(
     folder: pathlib.Path, number: int, arrays: Mapping[str, np.ndarray], table: pa.Table, fingerprint: str
@@ -42,9 +48,9 @@ def write_segment(
     sha256 = videos_sha256(table[ID].to_pylist())
     stated = {STATED: json.dumps(statement(number, sha256, fingerprint), sort_keys=True).encode()}
     try:
-        columns = {name: array for name, array in arrays.items() if array[:1].size}
+        columns = {name: arrays[name] for name in _aligned_first(arrays) if arrays[name][:1].size}
         lists = [_fixed_lists(array) for array in columns.values()]
-        batch = pa.record_batch(lists, schema=pa.schema(_fields(columns, lists), stated))
+        batch = _with_aligned_body(pa.record_batch(lists, schema=pa.schema(_fields(columns, lists), stated)))
         with pa.ipc.new_file(partial / VECTORS_NAME, batch.schema) as file:
             file.write_batch(batch)
         pq.write_table(table.combine_chunks().replace_schema_metadata(stated), partial / TABLE_NAME)
@@ -53,6 +59,24 @@ def write_segment(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return StoredSegment(number, table.num_rows, sha256, vectors, rows)
+
+
+def _aligned_first(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Returns the names of arrays, those first whose rows fill up whole units of `_ALIGNMENT`."""
+    return sorted(arrays, key=lambda name: arrays[name][:1].nbytes % _ALIGNMENT != 0)
+
+
+def _with_aligned_body(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns a batch whose first array begins at a multiple of `_ALIGNMENT` in its file."""
+    stated = batch.schema.metadata
+    # A file of one row begins with as many bytes.
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema.with_metadata({**stated, _FILLED: b" "})) as file:
+        file.write_batch(batch.slice(0, 1).replace_schema_metadata({**stated, _FILLED: b" "}))
+    whole = sink.getvalue()
+    first = pa.ipc.open_file(whole).get_batch(0).column(0).flatten().buffers()[1]
+    filled = b" " * (1 + -(first.address - whole.address) % _ALIGNMENT)
+    return batch.replace_schema_metadata({**stated, _FILLED: filled})
 
 
 def _fields(arrays: Mapping[str, np.ndarray], lists: Sequence[pa.Array]) -> list[pa.Field]:

@@ -17,6 +17,9 @@ from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_
 _KEPT = 4096
 """Texts whose encodings are kept, some 10 KB each."""
 
+_KEPT_READ = 64
+"""Texts that are kept as explanations need them, some 250 KB each."""
+
 _BATCHES = (1, 4, 16)
 """Numbers of texts that are encoded at a time: the smallest that holds them all, so that one text costs one."""
 
@@ -67,7 +70,7 @@ class QueryEncoder:
             if new:
                 self._parsed.update(zip(new, self._model.parser.parse(new), strict=True))
             found = [self._parsed[text] for text in texts]
-            _forget(self._parsed)
+            _forget(self._parsed, _KEPT)
         return found
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
@@ -83,7 +86,7 @@ class QueryEncoder:
                 chunk = slice(start, start + _BATCHES[-1])
                 self._encoded.update(zip(new[chunk], self._encode(queries[chunk]), strict=True))
             found = [self._encoded[text] for text in texts]
-            _forget(self._encoded)
+            _forget(self._encoded, _KEPT)
         return found
 
     def read(self, text: str) -> ReadText:
@@ -100,7 +103,7 @@ class QueryEncoder:
                 tokens = model.encoders.linear_tokens(model.variables, batch)
                 texts = one.take(slice(0, 1), 1, one.capacity_for(slice(0, 1)))
                 self._read[text] = ReadText(encoded.query, texts, tokens)
-                _forget(self._read)
+                _forget(self._read, _KEPT_READ)
             return self._read[text]
 
     def _encode(self, queries: Sequence[Query]) -> list[EncodedText]:
@@ -149,7 +152,7 @@ def joined(texts: Sequence[EncodedText]) -> TextCollection:
     )
 
 
-def _forget(kept: collections.OrderedDict) -> None:
+def _forget(kept: collections.OrderedDict, most: int) -> None:
     """Drops what was added first, where more is kept than there is room for."""
-    while len(kept) > _KEPT:
+    while len(kept) > most:
         kept.popitem(last=False)

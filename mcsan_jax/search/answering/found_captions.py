@@ -58,7 +58,7 @@ def find_captions(
         check_count(k)
     with faults.gathered():
         row = collection.row_of(video)
-    given = list(dict.fromkeys(_captions_of(collection) if texts is None else texts))
+    given = list(dict.fromkeys(captions_of(collection) if texts is None else texts))
     if not given:
         columns = " or ".join(CAPTION_COLUMNS)
         faults.add(f"there are no texts to choose from; give some, or an index with a column {columns}")
@@ -74,7 +74,7 @@ def find_captions(
     return [FoundCaption(given[one], float(scores[one]), None) for one in best]
 
 
-def _captions_of(collection: VideoIndex) -> Iterator[str]:
+def captions_of(collection: VideoIndex) -> Iterator[str]:
     """Yields the texts of the columns; one that is empty or no text describes nothing."""
     for column in CAPTION_COLUMNS:
         if column in collection.table.column_names:

@@ -3,16 +3,15 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from mcsan_jax.index.engines.engine import Engine
 from mcsan_jax.index.engines.flat_engine import FlatEngine
+from mcsan_jax.index.engines.synchronise import live_numbers, synchronise
 from mcsan_jax.index.index_content import IndexContent
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.stages.exact_scores import CollectionScorer
 from mcsan_jax.search.stages.two_stages import CandidateSearch
-
-_ROWS_OF_SEGMENT = 1 << 32
-"""More than a segment can have, so that its number and the row make one number."""
 
 
 class IndexScores:
@@ -22,11 +21,11 @@ class IndexScores:
         search: scores the videos of the index.
     """
 
-    def __init__(self, model: Mcsan, index: VideoIndex) -> None:
-        """Takes the model and its index."""
+    def __init__(self, model: Mcsan, index: VideoIndex, engine: Engine | None = None) -> None:
+        """Takes the model, its index, and the engine that finds candidates; by default the flat one."""
         self._model, self._index = model, index
         self._scorer = CollectionScorer(index.content.segments, model.scoring_parameters, model.config)
-        self._engine = FlatEngine()
+        self._engine: Engine = FlatEngine() if engine is None else engine
         self.search = self._in_step(index.content)
 
     def refresh(self) -> None:
@@ -42,29 +41,15 @@ class IndexScores:
             among: the videos that count.
             most: how many are returned at most.
         """
-        numbers = self.search.numbers
         vector = stage_one_of(self._index, np.array([row]))
-        [(found, _)] = self._engine.search(vector, most, numbers[among])
-        return np.searchsorted(numbers, found)
+        [(found, _)] = self._engine.search(vector, most, np.sort(self.search.numbers[among]))
+        return self.search.rows_of(found)[0]
 
     def _in_step(self, content: IndexContent) -> CandidateSearch:
-        known = self._engine.numbers()
-        numbers = _numbers(content)
-        self._engine.delete(np.setdiff1d(known, numbers))
-        for segment in content.segments:
-            first = segment.stored.number * _ROWS_OF_SEGMENT
-            all_rows = first + np.arange(len(segment.arrays[STAGE_ONE]))
-            if not np.isin(all_rows, known).any():
-                self._engine.insert(all_rows, segment.arrays[STAGE_ONE])
-                self._engine.delete(np.setdiff1d(all_rows, numbers))
-        config = self._model.config.similarity
-        return CandidateSearch(self._scorer, self._engine, numbers, self._model.scoring_parameters, config)
-
-
-def _numbers(content: IndexContent) -> Int[np.ndarray, " v"]:
-    """Returns the numbers of the live videos, which rise with their rows."""
-    parts = [segment.stored.number * _ROWS_OF_SEGMENT + segment.live for segment in content.segments]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        synchronise(self._engine, content.segments)
+        parameters, config = self._model.scoring_parameters, self._model.config.similarity
+        numbers = live_numbers(content.segments)
+        return CandidateSearch(self._scorer, self._engine, numbers, parameters, config, self._index.bases)
 
 
 def stage_one_of(index: VideoIndex, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some w"]:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.search.answering.encoded_texts import EncodedText
 from mcsan_jax.search.best_moments import frame_relevance
+from mcsan_jax.search.queries.notes import query_notes
 from mcsan_jax.search.query_language import ParsedQuery
 from mcsan_jax.search.query_score import CombinedScores, combine_parts
 from mcsan_jax.search.stretches import best_stretches
@@ -39,6 +40,12 @@ class EncodedQuery:
     def texts(self) -> dict[str, EncodedText]:
         """Returns all parts by their texts, each once."""
         return dict(zip(self.parsed.steps, self.steps, strict=True)) | self.negatives
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Returns what the user should know about how the parts are scored."""
+        parts = (*self.steps, *self.negatives.values())
+        return tuple(note for part in parts for note in query_notes(part.query, part.shares))
 
     def relevances(self, videos: VideoEmbeddings) -> Float[np.ndarray, "s v f"]:
         """Returns the relevance of each frame to each step; NaN for padding and for steps without nodes."""

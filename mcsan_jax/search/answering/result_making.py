@@ -70,7 +70,7 @@ def make_result(
         arranged(answers, request.sort, request.group_by),
         bool(len(rows)) and not answers,
         threshold,
-        (*query.parsed.notes, *_notes(collection, searched, calibration)),
+        (*query.parsed.notes, *query.notes, *_notes(collection, searched, calibration)),
         QueryGraph(
             {level: tuple(first.phrases[level]) for level in (ENTITY, ACTION)},
             tuple(first.edges),

@@ -5,19 +5,20 @@ import enum
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from data_pipeline.errors import Faults, InputError
 from data_pipeline.host.files import check_not_there, write_text
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.explain import Explanation
+from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search import answer_formats
 from mcsan_jax.search.answering.answer_table import WIDTH_OF_FILES, as_table, captions_as_table
 from mcsan_jax.search.answering.found_captions import FoundCaption
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.search.query_language import parse_query
-from mcsan_jax.search.request_checks import check_count, check_request
+from mcsan_jax.search.request_checks import add_faults, check_count
+from mcsan_jax.search.stages.start_up import keep_compiled_programs, parser_loading
 
 
 class Form(enum.Enum):
@@ -116,8 +117,6 @@ def search_index(folder: pathlib.Path, options: SearchOptions) -> Said:
         with faults.gathered():
             texts = _read_texts(options.texts)
     index = _checked_index(folder, options, faults)
-    faults.check()
-    assert index is not None
     said = _answers(index, options, texts)
     if options.out is None:
         return said
@@ -177,27 +176,43 @@ def _read_texts(path: pathlib.Path) -> list[str]:
     return texts
 
 
-def _checked_index(folder: pathlib.Path, options: SearchOptions, faults: Faults) -> VideoIndex | None:
-    """Opens an index and gathers what is wrong with it, or with the options for it."""
-    index = None
-    with faults.gathered():
+def _checked_index(folder: pathlib.Path, options: SearchOptions, faults: Faults) -> VideoIndex:
+    """Opens an index, and ends the program where there are faults of the options, of the index, or of both."""
+    try:
         index = VideoIndex.open(folder)
-    video = options.like or options.captions_for
-    checks: list[Callable[[], object]] = [lambda: check_count(options.k)]
-    if index is not None and video:
-        checks += [lambda: index.row_of(video), lambda: index.matching(options.where)]
-    if index is not None and options.query.strip():
-        checks = [lambda: check_request(options.request, index)]
-    if Form.EDL in options.forms:
-        checks.append(lambda: answer_formats.check_frame_rate(options.frame_rate))
-    for check in checks:
-        with faults.gathered():
-            check()
+    except InputError as error:
+        faults.add(str(error))
+        _add_faults(faults, options, None)
+        faults.check()
+        raise
+    _add_faults(faults, options, index)
+    faults.check()
     return index
 
 
+def _add_faults(faults: Faults, options: SearchOptions, index: VideoIndex | None) -> None:
+    """Adds what is wrong with the values of the options, for this index if there is one."""
+    if options.query.strip():
+        add_faults(faults, options.request, index)
+    else:
+        with faults.gathered():
+            check_count(options.k)
+    video = options.like or options.captions_for
+    if index is not None and video:
+        with faults.gathered():
+            index.row_of(video)
+        with faults.gathered():
+            index.matching(options.where)
+    if Form.EDL in options.forms:
+        with faults.gathered():
+            answer_formats.check_frame_rate(options.frame_rate)
+
+
 def _answers(index: VideoIndex, options: SearchOptions, texts: Sequence[str] | None) -> Said:
-    searcher = IndexSearcher.of(index)
+    keep_compiled_programs()
+    model = Mcsan.from_pretrained(index.model_folder)
+    with parser_loading(model):
+        searcher = IndexSearcher(model, index)
     if options.captions_for:
         return _captions(searcher.captions_for(options.captions_for, options.k, texts), options.form)
     if options.like:
@@ -216,7 +231,7 @@ def _captions(captions: Sequence[FoundCaption], form: Form) -> Said:
 
 def _explanations(searcher: IndexSearcher, result: SearchResult) -> dict[str, list[Explanation]]:
     """Returns by video the explanations of each step of the query."""
-    steps = parse_query(result.query).steps
+    steps = searcher.parsed(result.query).steps
     return {
         answer.video: [searcher.explain(step, answer.video) for step in steps] for answer in result.answers
     }

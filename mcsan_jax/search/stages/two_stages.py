@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtr
 
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import ScoringParameters
@@ -72,7 +71,7 @@ class CandidateSearch:
     Args:
         scorer: of the videos.
         engine: with the stage-1 vectors of the same videos.
-        numbers: under which the engine has the video of each row, rising.
+        numbers: under which the engine has the video of each row.
         parameters: level weights and the share of the linear branch.
         config: how the model fuses components.
         bases: of the stage-1 vectors.
@@ -88,6 +87,8 @@ class CandidateSearch:
         bases: Bases | None = None,
     ) -> None:
         self.scorer, self.engine, self.numbers = scorer, engine, numbers
+        self._order = np.argsort(numbers)
+        self._sorted = numbers[self._order]
         self._parameters, self._config, self._bases = parameters, config, bases
 
     def search(
@@ -116,16 +117,34 @@ class CandidateSearch:
             rows = np.arange(count) if among is None else np.flatnonzero(among)
             scores = self.scorer.scores(texts, None if among is None else rows)
             return [ScoredVideos(rows, _of_texts(scores, mix)) for mix in mixes]
-        vectors = stage_one_texts(texts, self._parameters, self._config, self._bases)
+        vectors = self.vectors_of(texts)
         queries = np.stack([np.asarray(mix.weights, np.float32) @ vectors[list(mix.texts)] for mix in mixes])
-        allowed = None if among is None else self.numbers[among]
+        allowed = None if among is None else np.sort(self.numbers[among])
         found = self.engine.search(queries, min(_RESERVE * first, count), allowed)
-        return [
-            self._rescored(
-                texts.rows(np.array(mix.texts)), mix, np.searchsorted(self.numbers, own), products, k, first
-            )
-            for mix, (own, products) in zip(mixes, found, strict=True)
-        ]
+        answers = []
+        for mix, (own, products) in zip(mixes, found, strict=True):
+            rows, known = self.rows_of(own)
+            of_query = texts.rows(np.array(mix.texts))
+            answers.append(self._rescored(of_query, mix, rows, products[known], k, first))
+        return answers
+
+    def candidates(self, texts: TextCollection, most: int) -> list[Int[np.ndarray, " m"]]:
+        """Returns the rows of the videos whose stage-1 vectors are nearest to each text, the nearest first."""
+        found = self.engine.search(self.vectors_of(texts), most)
+        return [self.rows_of(numbers)[0] for numbers, _ in found]
+
+    def vectors_of(self, texts: TextCollection) -> Float[np.ndarray, "t w"]:
+        """Returns the stage-1 vectors of texts."""
+        return stage_one_texts(texts, self._parameters, self._config, self._bases)
+
+    def rows_of(self, numbers: Int[np.ndarray, " c"]) -> tuple[Int[np.ndarray, " m"], Bool[np.ndarray, " c"]]:
+        """Returns the rows of the numbers that are known, and which are.
+
+        An engine that others use, too, may know more videos: those that a writer has added since.
+        """
+        places = np.minimum(np.searchsorted(self._sorted, numbers), max(len(self._sorted) - 1, 0))
+        known = self._sorted[places] == numbers if len(self._sorted) else np.zeros(len(numbers), bool)
+        return self._order[places[known]], known
 
     def _rescored(
         self,
@@ -165,6 +184,9 @@ def _expected_misses(
         left: products of the candidates left.
         k: how many answers are wanted.
     """
+    # It takes a fifth of a second to load, for which a small index has no use.
+    from scipy.special import ndtr
+
     worst = np.partition(scores, -k)[-k]
     deviation = max(_SPREAD * float(above.std()), float(np.finfo(np.float32).tiny))
     return float(ndtr((left + above.mean() - worst) / deviation).sum())

@@ -10,12 +10,10 @@ from mcsan_jax.serve.service import known
 
 KINDS = {
     ".avi": "video/x-msvideo",
-    ".m4v": "video/mp4",
+    ".gif": "image/gif",
     ".mkv": "video/x-matroska",
     ".mov": "video/quicktime",
     ".mp4": "video/mp4",
-    ".mpg": "video/mpeg",
-    ".ogv": "video/ogg",
     ".webm": "video/webm",
 }
 """Media types of clips; a file of another kind is sent as bytes that no browser shows."""

@@ -81,7 +81,16 @@ def test_phrases_without_a_place_are_left_out(shapes: pathlib.Path) -> None:
     assert [len(query.phrases[level]) for level in ("entity", "action", "relationship")] == [2, 1, 1]
 
 
-@pytest.mark.parametrize("text", ["", "  \n"])
+def test_a_text_in_another_language_has_no_nodes(shapes: pathlib.Path) -> None:
+    """The parser would find some, which mean nothing; its words are read all the same."""
+    foreign, english = make_parser(shapes).parse(["un perro corre en la playa", "a dog runs on the beach"])
+    assert foreign.is_foreign and not english.is_foreign
+    assert not any(foreign.phrases.values()) and foreign.edges == []
+    assert all(english.phrases.values())
+    assert len(foreign.word_of_token) > 5
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "🐶 🎾", "?!…"])
 def test_an_empty_text_is_refused(shapes: pathlib.Path, text: str) -> None:
     with pytest.raises(InputError, match=r"text 2 of 2 is .*there is nothing to search for"):
         make_parser(shapes).parse(["a ball", text])

@@ -46,6 +46,44 @@ def test_gold_captions(parser: CaptionParser, expected: dict) -> None:
     assert graph.triples() == expected["triples"]
 
 
+@pytest.mark.parametrize(
+    ("text", "entities", "actions"),
+    [
+        # Bare noun phrases, as people search for them.
+        ("red car", ["car"], []),
+        ("dog", ["dog"], []),
+        ("block", ["block"], []),
+        ("drums", ["drum"], []),
+        ("disc!", ["disc"], []),
+        ("sunset on the beach", ["sunset", "beach"], []),
+        ("swim", [], ["swim"]),
+        ("cooking", [], ["cook"]),
+        # Lists.
+        ("dog, cat, tree", ["dog", "cat", "tree"], []),
+        ("a ball and a box", ["ball", "box"], []),
+        ("a dog and the fish", ["dog", "fish"], []),
+        ("dog, running, beach", ["dog", "beach"], ["run"]),
+        # Capitals, slips, questions, requests.
+        ("RED CAR", ["car"], []),
+        ("A DOG CATCHES A FRISBEE", ["dog", "frisbee"], ["catch"]),
+        ("a man plyas the gitar", ["man", "guitar"], ["play"]),
+        ("where is the dog?", ["dog"], []),
+        ("who is playing the guitar?", ["guitar"], ["play"]),
+        ("play a song", ["song"], ["play"]),
+        ("a dog 🐶 runs", ["dog"], ["run"]),
+        # Nothing that could be a node.
+        ("🐶 🎾", [], []),
+        ("the", [], []),
+        ("12345", [], []),
+    ],
+)
+def test_queries_that_are_no_sentences(
+    parser: CaptionParser, text: str, entities: list[str], actions: list[str]
+) -> None:
+    graph = parse(parser, text)
+    assert (graph.lemmas(ENTITY), graph.lemmas(ACTION)) == (entities, actions)
+
+
 def shape_captions() -> list[tuple[str, list[str], str, list[str]]]:
     """Captions with their entities, action and triples; every shape meets every verb."""
     chooser = random.Random(0)

@@ -1,0 +1,228 @@
+"""Times searches in made-up indexes, exact and in two stages, and says beside each time what share was found.
+
+`python -m benchmarks.search` makes vectors that are independent of each other and vectors like trained ones (see
+`made_up_index`), writes them as an index has them, and searches with one text at a time, in turn with what a search is
+compared with: a NumPy product of all stage-1 vectors as float32, a flat index of FAISS with the same vectors, and the
+bare matrix products of all frames and nodes as float32. It prints medians and the 99th percentile, and the share of the
+exact best ten that is found.
+"""
+
+from data_pipeline.host.command_line import ends_with_a_message
+
+import argparse
+import multiprocessing
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import faiss
+import numpy as np
+
+from benchmarks.figures import write_figures
+from benchmarks.machine import describe_machine, peak_memory_bytes
+from benchmarks.made_up_index import KINDS, UNIFORM, MadeUp, MappedVideos, bytes_of, map_videos, write_videos
+from benchmarks.options import at_least_one, sizes_of
+from mcsan_jax.config import Config
+from mcsan_jax.index.engines.flat_engine import FlatEngine
+from mcsan_jax.ranking.collection import TextCollection
+from mcsan_jax.search.stages.candidate_recall import measure_recall
+from mcsan_jax.search.stages.exact_scores import CollectionScorer
+from mcsan_jax.search.stages.two_stages import CANDIDATES, EXACT_UP_TO, CandidateSearch, Mix
+
+EXACT_BAR, PRODUCT_BAR = 60, 3
+TWO_STAGE_BARS = {10_000: 20, 100_000: 60}
+MEMORY_BAR = (1.2, 600)
+_BARE_UP_TO = 20_000
+"""Videos whose frames are held as float32 for the bare products."""
+
+Search = Callable[[TextCollection], object]
+
+
+def open_search(segments: Sequence[MappedVideos]) -> CandidateSearch:
+    """A search of mapped videos."""
+    config, engine, count = Config(), FlatEngine(), 0
+    for segment in segments:
+        engine.insert(count + segment.live, segment.arrays["stage_one"])
+        count += len(segment.live)
+    scorer = CollectionScorer(segments, UNIFORM, config)
+    return CandidateSearch(scorer, engine, np.arange(count), UNIFORM, config.similarity)
+
+
+def searches(segments: Sequence[MappedVideos], search: CandidateSearch) -> dict[str, Search]:
+    """What is timed, by name: each searches for one text."""
+    one = [Mix((0,), (1.0,))]
+    vectors = np.concatenate([segment.arrays["stage_one"] for segment in segments]).astype(np.float32)
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    most = min(CANDIDATES, len(vectors))
+
+    def scan(text: TextCollection) -> np.ndarray:
+        products = vectors @ search.vectors_of(text)[0]
+        return np.argpartition(-products, most - 1)[:most]
+
+    found: dict[str, Search] = {
+        "exact": lambda text: search.search(text, one, 10, exact=True),
+        "two stages": lambda text: search.search(text, one, 10, exact=False),
+        "flat engine": lambda text: search.engine.search(search.vectors_of(text), most),
+        "NumPy scan": scan,
+        "FAISS flat": lambda text: flat.search(search.vectors_of(text), most),
+    }
+    return found | ({"bare products": bare_products(segments)} if len(vectors) <= _BARE_UP_TO else {})
+
+
+def bare_products(segments: Sequence[MappedVideos]) -> Search:
+    """The matrix products of all frames and the nodes of a text, and of the pooled vectors; nothing else."""
+    wide = {
+        name: np.concatenate([segment.arrays[name] for segment in segments]).astype(np.float32)
+        for name in segments[0].arrays
+        if name == "pooled" or name.endswith("directions")
+    }
+    width = wide["pooled"].shape[1]
+
+    def products(text: TextCollection) -> list[np.ndarray]:
+        of_levels = [
+            wide[f"frames/{level}/directions"].reshape(-1, width) @ nodes.queries.T
+            for level, nodes in text.nodes.items()
+            if len(nodes.queries)
+        ]
+        return [wide["pooled"] @ text.pooled.T, *of_levels]
+
+    return products
+
+
+def time_searches(found: dict[str, Search], texts: TextCollection, few: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of each search at the median and the 99th percentile; all search for one text after the other."""
+    alone = [texts.rows(np.array([row])) for row in range(len(texts))]
+    spent: dict[str, list[float]] = {name: [] for name in found}
+    for function in found.values():
+        function(alone[0])
+    for number, text in enumerate(alone):
+        for name, function in found.items():
+            if name == "exact" and number >= few:
+                continue
+            start = time.perf_counter()
+            function(text)
+            spent[name].append(1000 * (time.perf_counter() - start))
+    return {
+        name: {"median": float(np.median(of)), "p99": float(np.percentile(of, 99)), "least": min(of)}
+        for name, of in spent.items()
+    }
+
+
+def measure(made_up: MadeUp, arguments: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
+    """Times searches of one index and prints the lines."""
+    segments = write_videos(made_up, folder)
+    search = open_search(segments)
+    texts = made_up.texts(arguments.rounds)
+    few = arguments.rounds if made_up.videos <= EXACT_UP_TO else min(arguments.rounds, 20)
+    times = time_searches(searches(segments, search), texts, few)
+    queries = made_up.texts(arguments.queries)
+    recall = measure_recall(search, queries)
+    size = bytes_of(segments)
+    print(f"\n{made_up.videos:,} videos, vectors {made_up.kind.replace('_', ' ')}, {size / 1e6:,.0f} MB:")
+    for name, of in times.items():
+        print(
+            f"  {name:14} {of['median']:8.1f} ms at the median, {of['p99']:8.1f} ms at the 99th percentile"
+            f"{bar(name, made_up.videos, times)}"
+        )
+    shares = ", ".join(f"{share:.4f} of {count}" for count, share in recall.shares.items())
+    print(
+        f"  of the exact best ten, over {recall.queries} texts: {shares} candidates; two stages find "
+        f"{recall.share:.4f} and score {recall.scored:,.0f} videos",
+        flush=True,
+    )
+    memory = memory_of_searches(made_up, folder, min(arguments.rounds, 20))
+    print(
+        f"  most memory of a process that opens a model and this index and searches: {memory / 1e6:,.0f} MB "
+        f"(wanted: at most {MEMORY_BAR[0]} x the index + {MEMORY_BAR[1]} MB = "
+        f"{MEMORY_BAR[0] * size / 1e6 + MEMORY_BAR[1]:,.0f})",
+        flush=True,
+    )
+    return {
+        "kind": made_up.kind,
+        "videos": made_up.videos,
+        "bytes": size,
+        "milliseconds": times,
+        "recall": {str(count): share for count, share in recall.shares.items()},
+        "two_stage_recall": recall.share,
+        "scored": recall.scored,
+        "memory": memory,
+    }
+
+
+def bar(name: str, videos: int, times: dict[str, dict[str, float]]) -> str:
+    """What is wanted of a time, if anything is."""
+    if name == "exact" and videos == EXACT_UP_TO:
+        told = f" (wanted: {EXACT_BAR} ms at the median"
+        if "bare products" in times:
+            ratio = times["exact"]["median"] / times["bare products"]["median"]
+            told += f"; {ratio:.2f} times the bare products, wanted: {PRODUCT_BAR} or less"
+        return told + ")"
+    if name == "two stages" and videos in TWO_STAGE_BARS:
+        return (
+            f" (wanted: below {TWO_STAGE_BARS[videos]} ms at the median, below 150 ms at the 99th percentile)"
+        )
+    return ""
+
+
+def memory_of_searches(made_up: MadeUp, folder: pathlib.Path, rounds: int) -> int:
+    """Most bytes of a process of its own that opens a model and the written videos, and searches."""
+    start = multiprocessing.get_context("spawn")
+    with start.Pool(1) as pool:
+        return pool.apply(_search_in_process, (made_up, folder, rounds))
+
+
+def _search_in_process(made_up: MadeUp, folder: pathlib.Path, rounds: int) -> int:
+    from mcsan_jax.retrieval.model import Mcsan
+
+    Mcsan.from_pretrained("demo").encode_query("a red ball")
+    search = open_search(map_videos(folder))
+    texts, one = made_up.texts(rounds), [Mix((0,), (1.0,))]
+    for row in range(rounds):
+        search.search(texts.rows(np.array([row])), one, 10)
+    return peak_memory_bytes()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--sizes", type=sizes_of, default=(1000, 10_000, 100_000), help="videos (1000,10000,100000)"
+    )
+    for name, value, what in (
+        ("frames", 20, "frames of a video"),
+        ("width", 256, "size of a vector"),
+        ("rounds", 100, "texts that are searched for in turn"),
+        ("queries", 100, "texts over which shares are averaged"),
+    ):
+        parser.add_argument(f"--{name}", type=at_least_one, default=value, help=f"{what} ({value})")
+    parser.add_argument("--seed", type=int, default=0, help="of the vectors (0)")
+    parser.add_argument(
+        "--folder",
+        type=pathlib.Path,
+        help="where the indexes are written and removed: 3.5 GB for 100,000 videos",
+    )
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    return parser
+
+
+@ends_with_a_message()
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    arguments = make_parser().parse_args(words)
+    print(f"{describe_machine()}\nseed {arguments.seed}, {arguments.frames} frames, width {arguments.width}")
+    found = []
+    for videos in arguments.sizes:
+        for kind in KINDS:
+            made_up = MadeUp(kind, videos, arguments.frames, arguments.width, arguments.seed)
+            with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+                found.append(measure(made_up, arguments, pathlib.Path(folder)))
+    write_figures(arguments.json, {"indexes": found})
+
+
+if __name__ == "__main__":
+    main()
