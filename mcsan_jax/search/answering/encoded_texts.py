@@ -14,7 +14,7 @@ from mcsan_jax.retrieval.explain import ReadText
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_shares
 
-_KEPT = 4096
+_KEPT = 1024
 """Texts whose encodings are kept, some 10 KB each."""
 
 _KEPT_READ = 64
