@@ -162,6 +162,18 @@ def test_without_a_calibration_no_answer_is_left_out(demo_searcher: IndexSearche
     assert [note for note in result.notes if "calibration" in note]
 
 
+def test_texts_that_the_calibration_does_not_know_are_answered(demo_searcher: IndexSearcher) -> None:
+    """A noun alone scores on another scale than the sentences of the calibration."""
+    for text in ("a red star", "a star pushes a ball then a blue box"):
+        result = demo_searcher.search(SearchRequest(text))
+        assert result.answers and not result.no_good_match
+        assert result.presence is None and result.answers[0].probability is None
+        assert [note for note in result.notes if "knows no texts of this kind" in note]
+    known = demo_searcher.search(SearchRequest(PUSH, min_probability=0))
+    assert known.answers[0].probability is not None
+    assert not [note for note in known.notes if "of this kind" in note]
+
+
 def test_answers_say_how_likely_they_are(demo_searcher: IndexSearcher) -> None:
     calibration = demo_searcher.model.calibration
     assert calibration is not None

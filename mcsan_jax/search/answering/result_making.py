@@ -1,6 +1,6 @@
 """This module makes the result of a request from the scores of the videos."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +21,11 @@ from mcsan_jax.search.query_score import WITHOUT
 
 NO_CALIBRATION = (
     "the model has no calibration, so that no probability is known and no answer is left out for it"
+)
+
+UNKNOWN_KIND = (
+    "the calibration of the model knows no texts of this kind, such as a noun without an action: no probability is "
+    "known, and no answer is left out for it"
 )
 
 
@@ -51,6 +56,13 @@ def make_result(
         request.k,
         collection.embeddings,
     )
+    notes = _notes(collection, searched, calibration)
+    if calibration is not None and not all(
+        calibration.knows(level for level, phrases in step.query.phrases.items() if phrases)
+        for step in query.steps
+    ):
+        calibration = None
+        notes.append(UNKNOWN_KIND)
     sure = None
     if calibration is not None and len(rows):
         sure = calibration.probabilities({FUSED: _judged(ranked)}, searched)
@@ -71,7 +83,7 @@ def make_result(
         arranged(answers, request.sort, request.group_by),
         bool(len(rows)) and not answers,
         threshold,
-        (*query.parsed.notes, *query.notes, *_notes(collection, searched, calibration)),
+        (*query.parsed.notes, *query.notes, *notes),
         QueryGraph(
             {level: tuple(first.phrases[level]) for level in (ENTITY, ACTION)},
             tuple(first.edges),
@@ -124,7 +136,7 @@ def _judged(ranked: RankedVideos) -> Float[np.ndarray, " v"]:
     return ranked.scores.scores - np.float32(sum(lowered))
 
 
-def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> Sequence[str]:
+def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> list[str]:
     notes = []
     if not collection.ids:
         notes.append("the index holds no video")
