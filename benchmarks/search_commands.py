@@ -2,8 +2,7 @@
 
 `python -m benchmarks.search_commands` indexes clips of the embedded data set with the model that comes with the
 package. It runs `mcsan search` as a command, first with nothing compiled and then as it is from the second time on; it
-adds a
-video to the index and removes it again, and explains answers.
+adds a video to the index and removes it again, and explains answers.
 """
 
 from data_pipeline.host.command_line import ends_with_a_message

@@ -24,6 +24,7 @@ def serve(
         list[str] | None,
         typer.Option(
             "--allow-host",
+            "--allow_host",
             help="Name under which a browser may ask for the service, as behind a proxy; may be given again.",
         ),
     ] = None,
