@@ -48,14 +48,18 @@ class IndexSearcher:
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, folder: str | pathlib.Path) -> "IndexSearcher":
+    def open(cls, folder: str | pathlib.Path, engine: Engine | None = None) -> "IndexSearcher":
         """Opens an index and the model in it.
+
+        Args:
+            folder: of the index.
+            engine: as `IndexSearcher` takes it, such as that of `open_engine`.
 
         Raises:
             InputError: there is no index, or one that is damaged, of a newer version, or of another model.
         """
         index = VideoIndex.open(folder)
-        return cls(Mcsan.from_pretrained(index.model_folder), index)
+        return cls(Mcsan.from_pretrained(index.model_folder), index, engine)
 
     @property
     def ids(self) -> tuple[str, ...]:

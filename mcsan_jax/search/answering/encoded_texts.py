@@ -16,7 +16,7 @@ from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_
 from mcsan_jax.search.queries.notes import corrected
 from mcsan_jax.search.query_language import ParsedQuery, parse_query
 
-_KEPT = 4096
+_KEPT = 1024
 """Texts whose encodings are kept, some 10 KB each."""
 
 _KEPT_READ = 64
