@@ -30,7 +30,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.options import at_least_one
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import embedded_clips
-from mcsan_jax.serve.clip_frames import render_clips
+from mcsan_jax.index.render_clips import render_clips
 
 HOST = "127.0.0.1"
 LONGEST_WAIT = 1.0

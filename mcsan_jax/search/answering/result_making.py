@@ -17,6 +17,7 @@ from mcsan_jax.search.answering.scored_requests import ScoredRequest
 from mcsan_jax.search.answering.stage_clock import StageClock
 from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
 from mcsan_jax.search.folding import fold_duplicates
+from mcsan_jax.search.query_score import WITHOUT
 
 NO_CALIBRATION = (
     "the model has no calibration, so that no probability is known and no answer is left out for it"
@@ -64,7 +65,7 @@ def make_result(
         notes.append(UNKNOWN_KIND)
     sure = None
     if calibration is not None and len(rows):
-        sure = calibration.probabilities({FUSED: ranked.scores.scores}, searched)
+        sure = calibration.probabilities({FUSED: _judged(ranked)}, searched)
     presence = None if sure is None else min(float(sure.sum()), 1.0)
     threshold = None if calibration is None else calibration.threshold
     if request.min_probability is not None and calibration is not None:
@@ -121,6 +122,18 @@ def _found_videos(
                 )
             )
     return found
+
+
+def _judged(ranked: RankedVideos) -> Float[np.ndarray, " v"]:
+    """Returns scores as high as those of sentences, for which probabilities are known.
+
+    A negative part lowers the score of every video a little. What it takes off on average says nothing of whether a
+    video is right, and is given back.
+    """
+    lowered = [
+        of_all.mean() for name, of_all in ranked.scores.contributions.items() if name.startswith(WITHOUT)
+    ]
+    return ranked.scores.scores - np.float32(sum(lowered))
 
 
 def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> list[str]:
