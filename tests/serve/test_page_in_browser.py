@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Route, expect
 
 from tests.serve.page_index import GONE, MARKUP, ODD, make_page_index
+from tests.serve.page_pictures import DESK_PICTURE, IMAGES, PHONE_PICTURE, take_pictures
 from tests.serve.page_visit import PHONE, Visit, started_browser, visiting
 from tests.serve.served_index import served
 from tests.serve.written_clip import decoded
@@ -529,3 +530,16 @@ def test_colours_are_chosen_and_kept(browser: Browser, address: str) -> None:
         toggle.click()
         expect(toggle).to_have_text("Auto")
         assert page.evaluate(paper) == light
+
+
+def test_the_pictures_of_the_documents_are_of_this_page(
+    browser: Browser, address: str, tmp_path: pathlib.Path
+) -> None:
+    take_pictures(browser, address, tmp_path)
+    for name in (DESK_PICTURE, PHONE_PICTURE):
+        kept, taken = (Image.open(folder / name).convert("L") for folder in (IMAGES, tmp_path))
+        assert (IMAGES / name).stat().st_size < 200_000
+        assert kept.size == taken.size
+        # Answers and fonts may differ; what lies where does not.
+        coarse = [np.asarray(one.resize((32, 24))).ravel() for one in (kept, taken)]
+        assert np.corrcoef(*coarse)[0, 1] > 0.8

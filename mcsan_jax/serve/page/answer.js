@@ -113,7 +113,7 @@ export class AnswerCard {
 
   strip(scale) {
     const picture = this.answer.clip !== null ? ofVideo(this.answer.video, "strip.jpg", { count: FRAMES_OF_FILM }) : null;
-    this.heat = heatStrip(this.answer, this.axis, scale, picture, {
+    this.heat = heatStrip(this.answer, this.axis, scale, picture, FRAMES_OF_FILM, {
       scrub: (time) => this.scrub(time),
       leave: () => this.leave(),
       seek: (time) => this.seek(time),

@@ -1,7 +1,7 @@
 // The page: what is asked for stands in its address; it asks the service, and shows the answers.
 
 import { AnswerCard, commonScales } from "./answer.js";
-import { button, counted, element, figure, sureness, written } from "./elements.js";
+import { button, counted, duration, element, sureness, written } from "./elements.js";
 import { markPhrases, queryGraph } from "./explanation.js";
 import { address, ask } from "./service.js";
 
@@ -155,7 +155,7 @@ function showResult(result) {
       asked.like ? `${counted(result.answers.length, "video")} like ${asked.like}` : counted(result.answers.length, "answer"),
       `${counted(result.searched, "video")} searched`,
       result.scored === result.searched ? "all scored in full" : `${result.scored.toLocaleString("en")} scored in full`,
-      `${figure(total, total < 10 ? 1 : 0)} ms`,
+      duration(total),
     ].join(" · ")
     : "";
   notes.replaceChildren(...result.notes.map((note) => element("li", {}, note)));
@@ -221,7 +221,7 @@ function showAbout(result, total) {
       const bar = element("i", {});
       bar.style.width = `${name === "in all" ? 0 : (100 * one) / longest}%`;
       return element("tr", { class: name === "in all" ? "sum" : "" },
-        element("th", {}, name), element("td", { class: "bar" }, bar), element("td", { class: "value" }, `${figure(one, 1)} ms`));
+        element("th", {}, name), element("td", { class: "bar" }, bar), element("td", { class: "value" }, duration(one)));
     }))),
   );
   const { q, k, where, min_probability, sort, group_by } = asked;

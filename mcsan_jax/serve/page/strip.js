@@ -43,9 +43,9 @@ export class TimeAxis {
  * Draws the strip of an answer.
  *
  * `scale` is the least and the greatest relevance of all answers, so that their strips can be compared. `picture` is the
- * address of the film strip, or null. `on.scrub(time)`, `on.leave()` and `on.seek(time)` are called with times of the axis.
+ * address of the film strip of `framesOfFilm` frames, or null. `on.scrub(time)`, `on.leave()` and `on.seek(time)` are called with times of the axis.
  */
-export function heatStrip(answer, axis, scale, picture, on) {
+export function heatStrip(answer, axis, scale, picture, framesOfFilm, on) {
   const [low, high] = scale;
   const height = (value) => 0.06 + 0.94 * (high > low ? (value - low) / (high - low) : 1);
   const bars = answer.relevance.map((value, frame) => {
@@ -69,14 +69,19 @@ export function heatStrip(answer, axis, scale, picture, on) {
   });
   const head = element("div", { class: "head", hidden: true });
   const film = picture ? element("img", { class: "film", src: picture, alt: "", loading: "lazy", draggable: false }) : null;
-  film?.addEventListener("error", () => film.remove());
+  const borders = picture ? element("div", { class: "borders" }) : null;
+  if (borders) borders.style.backgroundSize = `${100 / framesOfFilm}% 100%`;
+  film?.addEventListener("error", () => {
+    film.remove();
+    borders.remove();
+  });
   const strip = element(
     "div",
     {
       class: "strip", tabIndex: 0, role: "slider", "aria-label": `Relevance over time in ${answer.video}`,
       "aria-valuemin": axis.begin, "aria-valuemax": axis.end,
     },
-    film,
+    film ? element("div", { class: "reel" }, film, borders) : null,
     element("div", { class: "lane" }, heat, marks),
     head,
   );
