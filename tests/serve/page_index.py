@@ -14,7 +14,7 @@ CAMERAS = ("north", "south", "east <img src=x onerror=alert(2)>")
 ODD, COPIED = "a/b <script>alert(1)</script> 100%", "test_00005"
 """The id of a video without a clip, and that of its copy."""
 MARKUP = "<script>alert(4)</script> & <b>bold</b>"
-GONE = "test_00001"
+GONE = "test_00012"
 """The clip of this video is gone."""
 
 
