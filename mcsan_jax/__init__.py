@@ -16,18 +16,26 @@ __all__ = [
     "EvaluationOptions",
     "EvaluationRecord",
     "Explanation",
+    "FoundCaption",
+    "FoundMoment",
     "FrameVectors",
+    "IndexSearcher",
     "InputError",
     "LevelExplanation",
     "LinearExplanation",
     "Mcsan",
+    "QueryGraph",
     "QueryTable",
     "RunFolder",
+    "SearchAnswer",
+    "SearchRequest",
+    "SearchResult",
     "Searcher",
     "SimilarityMatrix",
     "TextEmbeddings",
     "TrainedRun",
     "VideoEmbeddings",
+    "VideoIndex",
     "compare_runs",
     "draw_explanation",
     "embedded_clips",
@@ -46,6 +54,7 @@ if TYPE_CHECKING:
     from mcsan_jax.evaluate_run import EvaluationOptions
     from mcsan_jax.evaluate_run import evaluate_run as evaluate
     from mcsan_jax.evaluation.query_table import QueryTable, read_query_table
+    from mcsan_jax.index.video_index import VideoIndex
     from mcsan_jax.models.mcsan import MCSAN
     from mcsan_jax.ranking.rank_split import Evaluation
     from mcsan_jax.report.explanation_figure import draw_explanation
@@ -58,6 +67,9 @@ if TYPE_CHECKING:
     from mcsan_jax.runs.folder import RunFolder
     from mcsan_jax.runs.open import TrainedRun, open_run
     from mcsan_jax.runs.record import EvaluationRecord
+    from mcsan_jax.search.answering.found_captions import FoundCaption
+    from mcsan_jax.search.answers import FoundMoment, QueryGraph, SearchAnswer, SearchRequest, SearchResult
+    from mcsan_jax.search.index_searcher import IndexSearcher
     from mcsan_jax.train_run import train_run as train
 else:
     _HOMES = {
@@ -69,18 +81,26 @@ else:
         "EvaluationOptions": ("mcsan_jax.evaluate_run", "EvaluationOptions"),
         "EvaluationRecord": ("mcsan_jax.runs.record", "EvaluationRecord"),
         "Explanation": ("mcsan_jax.retrieval.explain", "Explanation"),
+        "FoundCaption": ("mcsan_jax.search.answering.found_captions", "FoundCaption"),
+        "FoundMoment": ("mcsan_jax.search.answers", "FoundMoment"),
         "FrameVectors": ("mcsan_jax.retrieval.embeddings", "FrameVectors"),
+        "IndexSearcher": ("mcsan_jax.search.index_searcher", "IndexSearcher"),
         "InputError": ("data_pipeline.errors", "InputError"),
         "LevelExplanation": ("mcsan_jax.retrieval.explain", "LevelExplanation"),
         "LinearExplanation": ("mcsan_jax.retrieval.explain", "LinearExplanation"),
         "Mcsan": ("mcsan_jax.retrieval.model", "Mcsan"),
+        "QueryGraph": ("mcsan_jax.search.answers", "QueryGraph"),
         "QueryTable": ("mcsan_jax.evaluation.query_table", "QueryTable"),
         "RunFolder": ("mcsan_jax.runs.folder", "RunFolder"),
+        "SearchAnswer": ("mcsan_jax.search.answers", "SearchAnswer"),
+        "SearchRequest": ("mcsan_jax.search.answers", "SearchRequest"),
+        "SearchResult": ("mcsan_jax.search.answers", "SearchResult"),
         "Searcher": ("mcsan_jax.retrieval.searcher", "Searcher"),
         "SimilarityMatrix": ("mcsan_jax.retrieval.similarity_matrix", "SimilarityMatrix"),
         "TextEmbeddings": ("mcsan_jax.retrieval.embeddings", "TextEmbeddings"),
         "TrainedRun": ("mcsan_jax.runs.open", "TrainedRun"),
         "VideoEmbeddings": ("mcsan_jax.retrieval.embeddings", "VideoEmbeddings"),
+        "VideoIndex": ("mcsan_jax.index.video_index", "VideoIndex"),
         "compare_runs": ("mcsan_jax.runs.comparison", "compare_runs"),
         "draw_explanation": ("mcsan_jax.report.explanation_figure", "draw_explanation"),
         "embedded_clips": ("data_pipeline.prepared_data", "embedded_clips"),

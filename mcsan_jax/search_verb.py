@@ -89,6 +89,13 @@ def search(
             help="--captions-for: file of texts, one a line; by default the columns caption and captions of the index."
         ),
     ] = None,
+    milvus: Annotated[
+        str,
+        typer.Option(
+            help="Finds candidates in Milvus: a file that ends with .db, or the address of a cluster, such as "
+            "http://host:19530. By default nothing beside the index is needed."
+        ),
+    ] = "",
     out: Annotated[pathlib.Path | None, typer.Option(help="Write to a file.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is there already at --out.")
@@ -111,6 +118,7 @@ def search(
         forms=tuple(forms),
         frame_rate=frame_rate,
         explain=explain,
+        milvus=milvus,
         out=out,
         overwrite=overwrite,
     )

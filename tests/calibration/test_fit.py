@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from mcsan_jax.calibration import fit
+from mcsan_jax.calibration.calibration import Calibration, FittedOn
 from mcsan_jax.calibration.fit import choose_threshold, fit_calibration, fit_softmax, softmax_loss
 from mcsan_jax.calibration.judged_queries import JudgedQueries
 from mcsan_jax.calibration.reliability import AnswersOfQueries
@@ -86,3 +87,20 @@ def test_the_threshold_refuses_no_more_than_it_must() -> None:
 @pytest.mark.parametrize(("queries", "videos"), [(fit.FEWEST_QUERIES - 1, 5), (30, 1)])
 def test_too_little_is_not_fitted(queries: int, videos: int) -> None:
     assert fit_calibration(made_up_queries(queries, videos, seed=5), "val", 1, "wrong", LEVELS) is None
+
+
+def test_captions_of_a_video_never_judge_a_fit_to_others_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = dataclasses.replace(made_up_queries(60, 12, seed=6), owners=np.arange(60) // 5)
+    fitted_to: list[set[int]] = []
+    fitted = fit._fitted
+
+    def noted(queries: JudgedQueries, fitted_on: FittedOn) -> Calibration:
+        fitted_to.append(set(queries.owners.tolist()))
+        assert len(queries) == 5 * len(fitted_to[-1])
+        return fitted(queries, fitted_on)
+
+    monkeypatch.setattr(fit, "_fitted", noted)
+    assert fit_calibration(judged, "val", 1, "wrong", LEVELS) is not None
+    whole, *rests = fitted_to
+    left_out = [video for rest in rests for video in whole - rest]
+    assert whole == set(range(12)) and sorted(left_out) == list(range(12)) and len(rests) == fit.FOLDS

@@ -1,13 +1,17 @@
 import copy
 import dataclasses
+import pathlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
+from mcsan_jax.index.index_writer import IndexWriter
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.index_searcher import IndexSearcher
+from tests.search.made_index import clips_and_table, made_index
 
 PUSH = "a red ball pushes the blue box"
 TEXTS = (PUSH, "something red", "the white block shoves the small purple triangle", "a circle jumps")
@@ -158,6 +162,18 @@ def test_without_a_calibration_no_answer_is_left_out(demo_searcher: IndexSearche
     assert [note for note in result.notes if "calibration" in note]
 
 
+def test_texts_that_the_calibration_does_not_know_are_answered(demo_searcher: IndexSearcher) -> None:
+    """A noun alone scores on another scale than the sentences of the calibration."""
+    for text in ("a red star", "a star pushes a ball then a blue box"):
+        result = demo_searcher.search(SearchRequest(text))
+        assert result.answers and not result.no_good_match
+        assert result.presence is None and result.answers[0].probability is None
+        assert [note for note in result.notes if "knows no texts of this kind" in note]
+    known = demo_searcher.search(SearchRequest(PUSH, min_probability=0))
+    assert known.answers[0].probability is not None
+    assert not [note for note in known.notes if "of this kind" in note]
+
+
 def test_answers_say_how_likely_they_are(demo_searcher: IndexSearcher) -> None:
     calibration = demo_searcher.model.calibration
     assert calibration is not None
@@ -222,3 +238,46 @@ def test_all_faults_of_a_request_are_told_at_once(demo_searcher: IndexSearcher) 
         InputError, match=r"2 faults:\n.*k, the number.*\n.*no video 'test_0059' .* 'test_00059'"
     ):
         demo_searcher.similar("test_0059", k=0)
+
+
+def test_a_searcher_takes_what_a_writer_has_committed(
+    demo_searcher: IndexSearcher, tmp_path: pathlib.Path
+) -> None:
+    model = demo_searcher.model
+    videos, table = clips_and_table(model, 8)
+    index = made_index(tmp_path / "index", model, videos.take(range(6)), table.slice(0, 6))
+    searcher = IndexSearcher(model, index)
+    text = table["caption"][6].as_py()
+    request = SearchRequest(text, k=9, min_probability=0)
+    before = searcher.search(request)
+    assert not searcher.refresh()
+    with IndexWriter.open(tmp_path / "index") as writer:
+        writer.add(videos.take([6, 7]), table.slice(6, 2))
+        writer.remove([videos.ids[0]])
+    assert searcher.search(request).answers == before.answers
+    assert searcher.refresh()
+    after = searcher.search(request)
+    assert after.searched == 7 and {one.video for one in after.answers} == set(videos.ids[1:8])
+    old = {one.video: one.score for one in before.answers}
+    new = {one.video: one.score for one in after.answers}
+    assert all(new[video] == pytest.approx(old[video], abs=1e-6) for video in videos.ids[1:6])
+    with pytest.raises(InputError, match=f"no video '{videos.ids[0]}'"):
+        searcher.similar(videos.ids[0])
+
+
+def test_threads_get_their_own_answers(demo_searcher: IndexSearcher) -> None:
+    requests = [SearchRequest(text, k=3, min_probability=0) for text in TEXTS] * 3
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(demo_searcher.search, requests))
+    for request, result in zip(requests, found, strict=True):
+        alone = demo_searcher.search(request)
+        assert [one.video for one in result.answers] == [one.video for one in alone.answers]
+        assert result.query == request.text
+
+
+def test_few_candidates_are_scored_where_that_is_asked(demo_searcher: IndexSearcher) -> None:
+    request = SearchRequest(PUSH, k=3, min_probability=0, exact=False, candidates=20)
+    few, whole = demo_searcher.search(request), demo_searcher.search(dataclasses.replace(request, exact=True))
+    assert few.searched == whole.searched == whole.scored == 61 and 20 <= few.scored < 61
+    assert few.answers[0].video == whole.answers[0].video
+    assert few.answers[0].score == pytest.approx(whole.answers[0].score, abs=1e-6)

@@ -49,7 +49,7 @@ def test_a_route_keeps_to_its_description(
     described: schemathesis.BaseSchema, route: str, mode: GenerationMode
 ) -> None:
     @settings(
-        max_examples=40,
+        max_examples=25,
         derandomize=True,
         deadline=None,
         phases=[Phase.generate],

@@ -56,9 +56,9 @@ def _check_names(path: pathlib.Path, names: Sequence[str]) -> None:
     faults = Faults()
     if not set(_ID_NAMES) & set(names):
         near = nearest(ID, names)
+        hint = f"is {near!r} meant? " if near else ""
         faults.add(
-            f"{path}: no column of ids; {f'is {near!r} meant? ' if near else ''}expected a column `id` or "
-            f"`video_id`, found {first_few(names)}"
+            f"{path}: no column of ids; {hint}expected a column `id` or `video_id`, found {first_few(names)}"
         )
     if twice := sorted({name for name in names if names.count(name) > 1}):
         faults.add(f"{path}: columns of the same name: {first_few(twice)}; rename them")

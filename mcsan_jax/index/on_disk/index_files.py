@@ -40,7 +40,8 @@ def read_description(folder: pathlib.Path) -> IndexDescription:
     except FileNotFoundError as error:
         if (folder / COMMAND_NAME).is_file():
             raise InputError(
-                f"{folder} is an index whose making was interrupted: give the same command again, which continues"
+                f"{path}: is missing: the making of the index was interrupted, or the file was removed; give the same "
+                "command again, which continues"
             ) from error
         raise InputError(
             f"{folder} is no index: it has no {DESCRIPTION_NAME}; {nearest_folder(folder, DESCRIPTION_NAME)}name the "

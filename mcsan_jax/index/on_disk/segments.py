@@ -128,9 +128,10 @@ def open_segment(
         # The map lives as long as the arrays that point into it.
         batch = pa.ipc.open_file(pa.memory_map(str(vectors))).get_batch(0)
         # `read_table` would load what reads many files, and pandas with it.
-        with pq.ParquetFile(table) as file:
+        with pq.ParquetFile(table, page_checksum_verification=True) as file:
             read = file.read()
-    except (pa.ArrowException, OSError) as error:
+        found = videos_sha256(read[ID].to_pylist())
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise InputError(f"{place}: a file is damaged ({_first_line(error)}). {ADVICE}") from error
@@ -142,7 +143,7 @@ def open_segment(
             )
     arrays = {name: _mapped(batch, name, one, stored.rows, vectors) for name, one in layout.items()}
     segment = OpenSegment(stored, arrays, read.replace_schema_metadata(None))
-    if batch.num_rows != stored.rows or videos_sha256(segment.ids) != stored.videos_sha256:
+    if batch.num_rows != stored.rows or found != stored.videos_sha256:
         raise InputError(f"{place}: the files have other videos than when they were written. {ADVICE}")
     return segment
 

@@ -53,12 +53,13 @@ def write_segment(
         batch = _with_aligned_body(pa.record_batch(lists, schema=pa.schema(_fields(columns, lists), stated)))
         with pa.ipc.new_file(partial / VECTORS_NAME, batch.schema) as file:
             file.write_batch(batch)
-        pq.write_table(table.combine_chunks().replace_schema_metadata(stated), partial / TABLE_NAME)
-        vectors, rows = (_as_written(partial / name) for name in (VECTORS_NAME, TABLE_NAME))
+        rows = table.combine_chunks().replace_schema_metadata(stated)
+        pq.write_table(rows, partial / TABLE_NAME, write_page_checksum=True)
+        of_vectors, of_table = (_as_written(partial / name) for name in (VECTORS_NAME, TABLE_NAME))
         partial.replace(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return StoredSegment(number, table.num_rows, sha256, vectors, rows)
+    return StoredSegment(number, table.num_rows, sha256, of_vectors, of_table)
 
 
 def _aligned_first(arrays: Mapping[str, np.ndarray]) -> list[str]:

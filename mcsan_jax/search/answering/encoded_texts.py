@@ -13,8 +13,10 @@ from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
 from mcsan_jax.retrieval.explain import ReadText
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_shares
+from mcsan_jax.search.queries.notes import corrected
+from mcsan_jax.search.query_language import ParsedQuery, parse_query
 
-_KEPT = 4096
+_KEPT = 1024
 """Texts whose encodings are kept, some 10 KB each."""
 
 _KEPT_READ = 64
@@ -58,6 +60,16 @@ class QueryEncoder:
         self._encoded: collections.OrderedDict[str, EncodedText] = collections.OrderedDict()
         self._read: collections.OrderedDict[str, ReadText] = collections.OrderedDict()
         self._shares: dict[frozenset[str], dict[str, float]] = {}
+
+    def parsed(self, text: str) -> ParsedQuery:
+        """Reads a query: its parts, without slips of the pen, and notes of how it was read.
+
+        Raises:
+            InputError: there is nothing to search for, or a part is empty.
+        """
+        parsed = parse_query(text)
+        with self._lock:
+            return corrected(parsed, self._model.parser)
 
     def parse(self, texts: Sequence[str]) -> list[Query]:
         """Parses texts, each once.

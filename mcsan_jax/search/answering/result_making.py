@@ -1,6 +1,6 @@
 """This module makes the result of a request from the scores of the videos."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -17,9 +17,15 @@ from mcsan_jax.search.answering.scored_requests import ScoredRequest
 from mcsan_jax.search.answering.stage_clock import StageClock
 from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
 from mcsan_jax.search.folding import fold_duplicates
+from mcsan_jax.search.query_score import WITHOUT
 
 NO_CALIBRATION = (
     "the model has no calibration, so that no probability is known and no answer is left out for it"
+)
+
+UNKNOWN_KIND = (
+    "the calibration of the model knows no texts of this kind, such as a noun without an action: no probability is "
+    "known, and no answer is left out for it"
 )
 
 
@@ -50,9 +56,16 @@ def make_result(
         request.k,
         collection.embeddings,
     )
+    notes = _notes(collection, searched, calibration)
+    if calibration is not None and not all(
+        calibration.knows(level for level, phrases in step.query.phrases.items() if phrases)
+        for step in query.steps
+    ):
+        calibration = None
+        notes.append(UNKNOWN_KIND)
     sure = None
     if calibration is not None and len(rows):
-        sure = calibration.probabilities({FUSED: ranked.scores.scores}, searched)
+        sure = calibration.probabilities({FUSED: _judged(ranked)}, searched)
     presence = None if sure is None else min(float(sure.sum()), 1.0)
     threshold = None if calibration is None else calibration.threshold
     if request.min_probability is not None and calibration is not None:
@@ -70,7 +83,7 @@ def make_result(
         arranged(answers, request.sort, request.group_by),
         bool(len(rows)) and not answers,
         threshold,
-        (*query.parsed.notes, *query.notes, *_notes(collection, searched, calibration)),
+        (*query.parsed.notes, *query.notes, *notes),
         QueryGraph(
             {level: tuple(first.phrases[level]) for level in (ENTITY, ACTION)},
             tuple(first.edges),
@@ -111,7 +124,19 @@ def _found_videos(
     return found
 
 
-def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> Sequence[str]:
+def _judged(ranked: RankedVideos) -> Float[np.ndarray, " v"]:
+    """Returns scores as high as those of sentences, for which probabilities are known.
+
+    A negative part lowers the score of every video a little. What it takes off on average says nothing of whether a
+    video is right, and is given back.
+    """
+    lowered = [
+        of_all.mean() for name, of_all in ranked.scores.contributions.items() if name.startswith(WITHOUT)
+    ]
+    return ranked.scores.scores - np.float32(sum(lowered))
+
+
+def _notes(collection: VideoIndex, searched: int, calibration: Calibration | None) -> list[str]:
     notes = []
     if not collection.ids:
         notes.append("the index holds no video")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from data_pipeline.errors import Faults, InputError
 from data_pipeline.host.files import check_not_there, write_text
+from mcsan_jax.index.engines.open_engine import open_engine
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.retrieval.model import Mcsan
@@ -44,6 +45,7 @@ class SearchOptions:
         forms: of those for other programs, the ones that were asked for.
         frame_rate: of the clips in an edit decision list.
         explain: whether each answer is explained.
+        milvus: where candidates are found, as `open_engine` takes it.
         out: the file for the answers; None for the terminal.
         overwrite: whether a file that is there is replaced.
     """
@@ -60,6 +62,7 @@ class SearchOptions:
     forms: tuple[Form, ...] = ()
     frame_rate: float = 25.0
     explain: bool = False
+    milvus: str = ""
     out: pathlib.Path | None = None
     overwrite: bool = False
 
@@ -212,7 +215,7 @@ def _answers(index: VideoIndex, options: SearchOptions, texts: Sequence[str] | N
     keep_compiled_programs()
     model = Mcsan.from_pretrained(index.model_folder)
     with parser_loading(model):
-        searcher = IndexSearcher(model, index)
+        searcher = IndexSearcher(model, index, open_engine(index.folder, options.milvus))
     if options.captions_for:
         return _captions(searcher.captions_for(options.captions_for, options.k, texts), options.form)
     if options.like:

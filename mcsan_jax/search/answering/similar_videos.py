@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from data_pipeline.errors import Faults
-from data_pipeline.levels import ACTION, ENTITY, GLOBAL
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
@@ -112,9 +112,11 @@ def relevances_to(
 def level_vectors(videos: VideoEmbeddings) -> dict[str, Float[np.ndarray, "v d"]]:
     """Returns by level a unit vector of each video, zero for one without frames."""
     found = {} if videos.pooled is None else {GLOBAL: np.asarray(videos.pooled, np.float32)}
-    for level, frames in videos.frames.items():
+    for level in (level for level in NODE_LEVELS if level in videos.frames):
+        frames = videos.frames[level]
         total = np.einsum("vfd,vf->vd", frames.directions, frames.lengths)
-        found[level] = total / _length(total)
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        found[level] = total / np.maximum(length, np.finfo(np.float32).tiny)
     return found
 
 
@@ -123,7 +125,3 @@ def level_shares(levels: Iterable[str], parameters: ScoringParameters) -> dict[s
     weights = {level: float(parameters.level_weights[level]) for level in levels}
     total = sum(weights.values())
     return {level: weight / total for level, weight in weights.items()}
-
-
-def _length(vectors: np.ndarray) -> np.ndarray:
-    return np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
