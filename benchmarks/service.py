@@ -155,9 +155,8 @@ def report(arguments: argparse.Namespace) -> dict[str, Any]:
     print(
         f"memory of the service: {', '.join(f'{one / 1e6:.0f}' for one in memory)} MB, every {_MEMORY_EACH_SECONDS:g} s"
     )
-    print(
-        f"cores: the service took {taken / arguments.seconds:.2f}, the users {share:.2f}; status after SIGTERM: {status}"
-    )
+    print(f"cores: the service took {taken / arguments.seconds:.2f}, the users {share:.2f}")
+    print(f"after SIGTERM the service ended with status {status}")
     return {
         "clients": arguments.clients,
         "seconds": arguments.seconds,
