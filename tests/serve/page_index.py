@@ -4,9 +4,11 @@ import json
 import pathlib
 from typing import Any
 
+import av
 import numpy as np
 
 from data_pipeline.prepared_data import embedded_clips
+from tests.serve.written_clip import decoded
 from tests.support.command_line import run_mcsan
 
 CLIPS = 60
@@ -14,8 +16,10 @@ CAMERAS = ("north", "south", "east <img src=x onerror=alert(2)>")
 ODD, COPIED = "a/b <script>alert(1)</script> 100%", "test_00005"
 """The id of a video without a clip, and that of its copy."""
 MARKUP = "<script>alert(4)</script> & <b>bold</b>"
-GONE = "test_00001"
+GONE = "test_00012"
 """The clip of this video is gone."""
+UNPLAYABLE = "test_00016"
+"""No browser plays the clip of this one."""
 
 
 def make_page_index(folder: pathlib.Path) -> None:
@@ -43,6 +47,18 @@ def make_page_index(folder: pathlib.Path) -> None:
     )
     _run("add", index, *streams, f"--metadata={folder / 'odd.jsonl'}", "--frame_rate=4")
     (index / "clips" / f"{GONE}.mp4").unlink()
+    _encode_again(index / "clips" / f"{UNPLAYABLE}.mp4")
+
+
+def _encode_again(clip: pathlib.Path) -> None:
+    """Puts the pictures of a clip into a format that FFmpeg reads, and browsers do not."""
+    times, pictures = decoded(clip.read_bytes())
+    with av.open(str(clip), "w") as out:
+        stream = out.add_stream("mpeg4", rate=round(1 / (times[1] - times[0])))
+        stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], "yuv420p"
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        out.mux(stream.encode(None))
 
 
 def _run(*arguments: object) -> None:

@@ -16,8 +16,24 @@ DESK_PICTURE, PHONE_PICTURE = "search_page.png", "search_page_phone.png"
 QUERY = "the purple disc orbits the blue triangle"
 
 
-def take_pictures(browser: Browser, address: str, folder: pathlib.Path) -> None:
-    """Writes both pictures: on a desk, with the pointer on the strip of the first answer, and on a phone, dark."""
+def take_pictures(browser: Browser, folder: pathlib.Path, *options: str) -> None:
+    """Indexes the embedded data set, serves it, visits the page and writes both pictures.
+
+    Args:
+        browser: which visits.
+        folder: to write to.
+        options: of `mcsan index`.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        index = pathlib.Path(temporary) / "shapes.index"
+        ended = run_mcsan("index", "demo", "moving_shapes", "--render_clips", "--out", index, *options)
+        assert ended.status == 0, ended.stderr
+        with served(index) as service:
+            _visit(browser, f"http://127.0.0.1:{service.port}", folder)
+
+
+def _visit(browser: Browser, address: str, folder: pathlib.Path) -> None:
+    """Takes a picture on a desk, with the pointer on the strip of the first answer, and on a phone, dark."""
     link = f"?{urlencode({'q': QUERY})}"
     with visiting(browser, address, DESK) as visit:
         page = visit.open(link)
@@ -41,13 +57,9 @@ def take_pictures(browser: Browser, address: str, folder: pathlib.Path) -> None:
 
 
 def main() -> None:
-    """Indexes the embedded data set, serves it and visits it."""
-    with tempfile.TemporaryDirectory() as temporary:
-        index = pathlib.Path(temporary) / "shapes.index"
-        ended = run_mcsan("index", "demo", "moving_shapes", "--render_clips", "--out", index)
-        assert ended.status == 0, ended.stderr
-        with served(index) as service, started_browser() as browser:
-            take_pictures(browser, f"http://127.0.0.1:{service.port}", IMAGES)
+    """Takes the pictures of all clips."""
+    with started_browser() as browser:
+        take_pictures(browser, IMAGES)
     print(f"written: {IMAGES / DESK_PICTURE}, {IMAGES / PHONE_PICTURE}")
 
 

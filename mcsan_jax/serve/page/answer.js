@@ -176,7 +176,7 @@ export class AnswerCard {
 
   scrub(time) {
     const frame = this.axis.frameAt(time);
-    this.player.scrub(this.inClip(time));
+    this.player.scrub(this.inClip(time), this.inClip(this.axis.times[frame]));
     this.tell(time, frame);
     if (this.explanation === null && this.result.query) this.fetchSoon(time, frame);
   }

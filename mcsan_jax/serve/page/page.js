@@ -231,11 +231,17 @@ function showAbout(result, total) {
         class: "small button", download: `answers.${format}`,
         href: address("export", { format, q, k, where, min_probability, sort, group_by }),
       }, format.toUpperCase())),
-    button("Copy link", async (event) => {
-      await navigator.clipboard.writeText(location.href);
-      event.target.textContent = "Copied";
-    }, { class: "small" }),
+    ...(navigator.clipboard ? [button("Copy link", (event) => copyLink(event.target), { class: "small" })] : []),
   );
+}
+
+async function copyLink(pressed) {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    pressed.textContent = "Copied";
+  } catch {
+    pressed.textContent = "Copy it from the address bar";
+  }
 }
 
 async function loadColumns() {
@@ -290,10 +296,22 @@ function setTheme(theme) {
   part("theme").setAttribute("aria-label", `Colours: ${theme}`);
 }
 
+function keptTheme() {
+  try {
+    return THEMES.find((theme) => theme === localStorage.getItem("theme")) ?? "auto";
+  } catch {
+    return "auto";
+  }
+}
+
 part("theme").addEventListener("click", () => {
   const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length];
-  localStorage.setItem("theme", next);
   setTheme(next);
+  try {
+    localStorage.setItem("theme", next);
+  } catch {
+    // It holds for this visit, where the browser keeps nothing.
+  }
 });
 
 // The keyboard.
@@ -339,7 +357,7 @@ function escape(target) {
   else if (here) query.focus();
 }
 
-setTheme(THEMES.includes(localStorage.getItem("theme")) ? localStorage.getItem("theme") : "auto");
+setTheme(keptTheme());
 part("options").open = DESK.matches;
 if (!DESK.matches) for (const id of ["reading", "timing", "exports"]) part(id).open = false;
 loadColumns();

@@ -1,7 +1,7 @@
 // The picture of an answer: a poster, and the clip in its place while it is scrubbed or played.
 
 import { element } from "./elements.js";
-import { ofVideo } from "./service.js";
+import { ask, ofVideo } from "./service.js";
 
 /**
  * Shows the clip of a video.
@@ -21,7 +21,7 @@ export class Player {
     this.poster = hasClip
       ? element("img", { class: "poster", src: this.posterAt(at), alt: `A frame of ${video}`, loading: "lazy", draggable: false })
       : element("div", { class: "poster none" }, "no clip is linked");
-    if (hasClip) this.poster.addEventListener("error", () => this.fail("the clip is gone, or cannot be decoded"), { once: true });
+    if (hasClip) this.poster.addEventListener("error", () => this.findFault(), { once: true });
     this.cover = hasClip
       ? element("button", { type: "button", class: "cover", tabIndex: -1, "aria-label": `Play ${video}` })
       : null;
@@ -30,6 +30,17 @@ export class Player {
 
   posterAt(seconds) {
     return ofVideo(this.video, "poster.jpg", { at: seconds === null ? null : seconds.toFixed(3) });
+  }
+
+  /** Tries a poster again that did not come, and tells why where there is none. */
+  async findFault() {
+    const { src } = this.poster;
+    try {
+      await ask(src);
+      this.poster.src = src;
+    } catch (problem) {
+      this.fail(problem.message);
+    }
   }
 
   fail(words) {
@@ -72,12 +83,15 @@ export class Player {
     this.box.dataset.time = seconds.toFixed(3);
   }
 
-  /** Shows the frame at a time. While the clip still seeks, only the last wish is remembered. */
-  scrub(seconds) {
+  /**
+   * Shows what is on the screen at a time, or else the poster of its frame. While the clip still seeks, only the last
+   * wish is remembered.
+   */
+  scrub(seconds, ofFrame) {
     if (this.playing || !this.hasClip) return;
     this.load();
     if (!this.playable) {
-      this.poster.src = this.posterAt(seconds);
+      this.poster.src = this.posterAt(ofFrame);
       return;
     }
     this.box.classList.add("moving");

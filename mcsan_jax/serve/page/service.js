@@ -19,7 +19,7 @@ export function ofVideo(video, what, parameters = {}) {
   return address(`videos/${encodeURIComponent(video)}/${what}`, parameters);
 }
 
-/** Reads JSON; an aborted request throws the browser's AbortError. */
+/** Reads JSON, and anything else as null; an aborted request throws the browser's AbortError. */
 export async function ask(where, signal) {
   let response;
   try {
@@ -34,6 +34,6 @@ export async function ask(where, signal) {
   } catch (error) {
     if (error.name === "AbortError") throw error;
   }
-  if (response.ok && body !== null) return body;
+  if (response.ok) return body;
   throw new Problem(body?.error ?? `The service answers with status ${response.status} and says nothing more.`);
 }
