@@ -8,7 +8,7 @@ cosine of 0.6), and texts that describe one of the videos.
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,9 +16,12 @@ from benchmarks.made_up_collection import make_texts
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
+from mcsan_jax.index.engines.flat_engine import FlatEngine
 from mcsan_jax.index.stage_one import stage_one_videos
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
 from mcsan_jax.retrieval.embeddings import FrameVectors, VideoEmbeddings
+from mcsan_jax.search.stages.exact_scores import CollectionScorer
+from mcsan_jax.search.stages.two_stages import CandidateSearch
 
 SEGMENT = 4096
 KINDS = ("trained_like", "independent")
@@ -121,6 +124,16 @@ def write_videos(made_up: MadeUp, folder: pathlib.Path) -> list[MappedVideos]:
 def bytes_of(segments: list[MappedVideos]) -> int:
     """Bytes of all files."""
     return sum(array.nbytes for segment in segments for array in segment.arrays.values())
+
+
+def open_search(segments: Sequence[MappedVideos]) -> CandidateSearch:
+    """A search of mapped videos."""
+    config, engine, count = Config(), FlatEngine(), 0
+    for segment in segments:
+        engine.insert(count + segment.live, segment.arrays["stage_one"])
+        count += len(segment.live)
+    scorer = CollectionScorer(segments, UNIFORM, config)
+    return CandidateSearch(scorer, engine, np.arange(count), UNIFORM, config.similarity)
 
 
 def map_videos(folder: pathlib.Path) -> list[MappedVideos]:

@@ -29,8 +29,6 @@ from benchmarks.load_clients import Load, asked, put_load
 from benchmarks.machine import describe_machine
 from benchmarks.options import at_least_one
 from data_pipeline.errors import InputError
-from data_pipeline.prepared_data import embedded_clips
-from mcsan_jax.index.render_clips import render_clips
 
 HOST = "127.0.0.1"
 LONGEST_WAIT = 1.0
@@ -56,10 +54,8 @@ def indexed(index: pathlib.Path | None, videos: int) -> Iterator[pathlib.Path]:
         yield index
         return
     with tempfile.TemporaryDirectory(prefix="service_") as folder:
-        made, clips = pathlib.Path(folder) / "index", pathlib.Path(folder) / "clips"
-        embedded = embedded_clips(videos)
-        render_clips(embedded.images, clips, embedded.frames_per_second)
-        words = mcsan("index", "demo", "moving_shapes", "--count", videos, "--clips", clips, "--out", made)
+        made = pathlib.Path(folder) / "index"
+        words = mcsan("index", "demo", "moving_shapes", "--count", videos, "--render_clips", "--out", made)
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(f"the clips could not be indexed:\n{done.stdout}{done.stderr}")

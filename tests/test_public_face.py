@@ -32,7 +32,7 @@ FOR_THE_PACKAGE = {
     "TextEmbeddings": ("of", "collection"),
     "VideoEmbeddings": ("of", "collection"),
     "VideoIndex": ("__init__", "content", "description", "embeddings", "stage_one"),
-    "IndexSearcher": ("__init__",),
+    "IndexSearcher": ("__init__", "parsed"),
 }
 """What the parts of the package call of each other: its types are no public names."""
 

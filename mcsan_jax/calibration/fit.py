@@ -106,7 +106,7 @@ def fit_softmax(judged: JudgedQueries) -> tuple[float, float]:
     Args:
         judged: the queries.
     """
-    # To import it takes most of a second, which a search has no use for.
+    # To import it takes most of a second, also where nothing is fitted.
     from scipy.optimize import minimize
 
     mean, spread = float(judged.scores.mean()), max(float(judged.scores.std()), 1e-6)
@@ -141,7 +141,7 @@ def softmax_loss(
     present = _cross_entropy(parameters, scores, np.ones_like(judged.alike), right)
     left = ~judged.alike
     answerable = left.any(axis=1)
-    nothing = np.hstack([np.zeros(left.shape), none + 1])
+    nothing = np.hstack([np.zeros(left.shape), none + 1.0])
     absent = _cross_entropy(parameters, scores[answerable], left[answerable], nothing[answerable])
     total = (1 - ABSENT_SHARE) * present + ABSENT_SHARE * absent
     return float(total[0] + RIDGE * np.sum(parameters**2)), total[1:] + 2 * RIDGE * parameters

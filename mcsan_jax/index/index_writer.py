@@ -40,7 +40,7 @@ from mcsan_jax.retrieval.model_folder import read_description as read_model_desc
 
 SEGMENT_ROWS = 4096
 """How many videos a segment has, but for the last one of a command."""
-JOINED_ROWS = 256
+JOINED_ROWS = 128
 """Added videos join the last segment where both together are at most so many: it is written anew, which is quick."""
 
 

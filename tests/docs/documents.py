@@ -135,8 +135,12 @@ def filled_in(words: list[str]) -> list[str]:
 
 
 def is_mention(words: list[str]) -> bool:
-    """Whether a program is only named, not called with arguments: ``mcsan compare``."""
-    return len(words) <= (3 if words[1:2] == ["-m"] else 2 if words[0] == "mcsan" else 1)
+    """Whether a program is only named, not called with arguments: ``mcsan compare``, ``mcsan index stats --recall``."""
+    words = (
+        [word for word in words if not word.startswith("--")] if words[:2] == ["mcsan", "index"] else words
+    )
+    of_mcsan = 3 if words[1:2] == ["index"] else 2
+    return len(words) <= (3 if words[1:2] == ["-m"] else of_mcsan if words[0] == "mcsan" else 1)
 
 
 def usages(script: str) -> Iterator[list[str]]:

@@ -193,7 +193,7 @@ class Checker:
 
     def check_mention(self, words: Sequence[str]) -> None:
         """Checks that what is named without arguments exists."""
-        *_, name = words
+        *_, name = [word for word in words if not word.startswith("--")]
         if "/" in name and not name.startswith(".venv"):
             assert (ROOT / name).is_file(), name
         elif words[0] == "mcsan":

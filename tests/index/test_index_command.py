@@ -180,7 +180,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         (["none", "moving_shapes", to], "there is no model 'none'"),
         (["demo", "moving_shapes", "--count=0", to], "expected a count from 1 to 500, found 0"),
         (["demo", "moving_shapes", "--split=tset", to], "no split 'tset'"),
-        (["demo", *streams(files), "--count=3", to], "are for clips of moving_shapes"),
+        (["demo", *streams(files), "--count=3", to], "--count and --split choose clips of moving_shapes"),
         (["demo", "moving_shapes", "--batch_size=0", to], "batch_size must be at least 1, found 0"),
         (["demo", "moving_shapes", f"--metadata={tmp_path / 'none.csv'}", to], "no such file"),
         (["demo", "moving_shapes", f"--clips={files / 'grid'}", to], "no file of the 500 videos"),

@@ -9,8 +9,10 @@ import pytest
 
 from data_pipeline.errors import InputError
 from mcsan_jax.index.index_writer import IndexWriter
+from mcsan_jax.index.stage_one_arrays import read_bases
+from mcsan_jax.index.verification import index_problems
 from mcsan_jax.index.video_index import VideoIndex
-from mcsan_jax.retrieval.embeddings import VideoEmbeddings
+from mcsan_jax.retrieval.embeddings import FrameVectors, VideoEmbeddings
 from mcsan_jax.retrieval.find_model import find_model
 from mcsan_jax.retrieval.model import Mcsan
 
@@ -101,3 +103,39 @@ def test_all_videos_may_be_removed_and_others_added(index: pathlib.Path, videos:
         assert reader.ids == () and reader.table.num_rows == 0 and reader.stage_one.shape == (0, 768)
         writer.add(videos.take([2]))
     assert reader.refresh() and reader.ids == (videos.ids[2],)
+
+
+def wide_videos(count: int) -> VideoEmbeddings:
+    """Videos whose components have more numbers than a stage-1 vector; they lie near few directions."""
+    draw = np.random.default_rng(0)
+    mixed = draw.normal(size=(count, 1, 30)) @ draw.normal(size=(30, 600)) + draw.normal(size=(count, 3, 600))
+    frames = (mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)).astype(np.float32)
+    whole = FrameVectors(frames, np.ones((count, 3), np.float32), frames @ frames.swapaxes(1, 2))
+    seconds = np.full((count, 3), np.nan, np.float32)
+    ids = tuple(f"v{number}" for number in range(count))
+    return VideoEmbeddings(ids, frames[:, 0], {"entity": whole}, {}, None, seconds)
+
+
+def test_wide_stage_one_vectors_are_cut_to_bases_that_stay(tmp_path: pathlib.Path, demo: Mcsan) -> None:
+    folder, wide = tmp_path / "index", wide_videos(64)
+    with IndexWriter.create(folder, find_model("demo"), model=demo) as writer:
+        writer.add(wide.take(range(40)))
+        bases = VideoIndex.open(folder).bases
+        writer.add(wide.take(range(40, 64)))
+    index = VideoIndex.open(folder)
+    assert index.stage_one.shape == (64, 1024) and {name: one.shape for name, one in bases.items()} == {
+        "global": (600, 512),
+        "entity": (600, 512),
+    }
+    for name, base in bases.items():
+        np.testing.assert_array_equal(index.bases[name], base)
+    # Products of the videos that decided the bases are what they were.
+    means = index.embeddings(range(64)).frames["entity"].directions.sum(axis=1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    # The global level comes first.
+    kept = index.stage_one[:40, 512:]
+    np.testing.assert_allclose(kept @ kept.T, means[:40] @ means[:40].T, atol=2e-3)
+    (folder / "stage_one.safetensors").write_bytes(b"")
+    assert len(index_problems(folder)) == 1 and "stage_one.safetensors" in index_problems(folder)[0]
+    with pytest.raises(InputError, match="verify"):
+        read_bases(folder, index.description)

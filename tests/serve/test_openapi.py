@@ -4,26 +4,23 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from mcsan_jax.serve.app import make_app
 from mcsan_jax.serve.service import SearchService
 
-ROUTES = (
+WITH_PARAMETERS = (
     "/search",
     "/similar/{video}",
     "/captions",
     "/export",
-    "/columns",
-    "/videos/{video}",
     "/videos/{video}/explanation",
-    "/videos/{video}/clip",
     "/videos/{video}/poster.jpg",
     "/videos/{video}/strip.jpg",
     "/videos/{video}/cut.mp4",
-    "/static/{name}",
-    "/health",
-    "/metrics",
 )
+OF_ANY_TEXT = ("/columns", "/videos/{video}", "/videos/{video}/clip", "/static/{name}", "/health", "/metrics")
+"""Routes that no type of a value is wrong for."""
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +30,8 @@ def described(service: SearchService) -> schemathesis.BaseSchema:
 
 def test_every_route_is_described_with_its_errors(described: schemathesis.BaseSchema) -> None:
     paths = described.raw_schema["paths"]
-    assert set(paths) == set(ROUTES)
-    for path in ROUTES:
+    assert set(paths) == {*WITH_PARAMETERS, *OF_ANY_TEXT}
+    for path in paths:
         assert list(paths[path]) == ["get"] and paths[path]["get"]["description"]
         error = paths[path]["get"]["responses"]["4XX"]["content"]["application/json"]["schema"]
         assert error == {"$ref": "#/components/schemas/Problem"}
@@ -43,8 +40,13 @@ def test_every_route_is_described_with_its_errors(described: schemathesis.BaseSc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("route", "mode"),
+    [
+        *((route, GenerationMode.POSITIVE) for route in (*WITH_PARAMETERS, *OF_ANY_TEXT)),
+        *((route, GenerationMode.NEGATIVE) for route in WITH_PARAMETERS),
+    ],
+)
 def test_a_route_keeps_to_its_description(
     described: schemathesis.BaseSchema, route: str, mode: GenerationMode
 ) -> None:
@@ -57,6 +59,7 @@ def test_a_route_keeps_to_its_description(
     )
     @given(described[route]["GET"].as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate()
+        # What a text or a filter means may be refused, and no schema says it.
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     check()

@@ -93,7 +93,14 @@ async def captions(
 @router.get(
     "/export",
     response_class=Response,
-    responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _KINDS.values()}}},
+    responses={
+        200: {
+            "content": {
+                kind: {"schema": {"type": "object" if name == "json" else "string"}}
+                for name, kind in _KINDS.items()
+            }
+        }
+    },
 )
 async def export(
     service: Service,
