@@ -135,11 +135,14 @@ async function welcome() {
 function showProblem(problem) {
   clear();
   summary.textContent = "";
+  // What follows the first line shows a place, as a program would print it.
+  const [said, ...place] = problem.message.split("\n");
   list.append(element(
     "div",
     { class: "state problem", role: "alert" },
     element("h2", {}, problem.unreachable ? "No connection" : "This cannot be searched for"),
-    element("p", {}, problem.message),
+    element("p", {}, said),
+    place.length ? element("pre", {}, place.join("\n")) : null,
     button("Try again", () => search()),
   ));
 }
