@@ -176,7 +176,8 @@ def _mapped(
         raise InputError(
             f"{path}: found {found} as {name}, expected rows of {expected.width} {expected.dtype}. {ADVICE}"
         )
-    return column.flatten().to_numpy(zero_copy_only=True).reshape(rows, *expected.shape)
+    # By DLPack, because pyarrow's own way to NumPy loads pandas wherever it is installed.
+    return np.from_dlpack(column.flatten()).reshape(rows, *expected.shape)
 
 
 def _stated_in(metadata: Mapping[bytes, bytes] | None) -> object:
