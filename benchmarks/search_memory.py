@@ -16,13 +16,18 @@ from mcsan_jax.search.stages.start_up import keep_compiled_programs, parser_load
 from mcsan_jax.search.stages.two_stages import Mix
 
 
-def main() -> None:
-    """Entry point."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path, help="with the videos")
     parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of the vectors")
     parser.add_argument("--texts", type=int, default=20, help="that are searched for")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = make_parser().parse_args()
     keep_compiled_programs()
     model = Mcsan.from_pretrained("demo")
     with parser_loading(model):

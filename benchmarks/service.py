@@ -33,6 +33,7 @@ from data_pipeline.errors import InputError
 HOST = "127.0.0.1"
 LONGEST_WAIT = 1.0
 """Seconds below which the 99th percentile is wanted."""
+MEMORY, PROCESSOR = "resident_memory_bytes", "cpu_seconds_total"
 _WARM_UP_SECONDS = 5.0
 _MEMORY_EACH_SECONDS = 5.0
 _PAGE = ("/", "/static/page.js", "/static/page.css")
@@ -81,10 +82,10 @@ def served(index: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         process.wait()
 
 
-async def resident_bytes(port: int) -> float:
-    """Memory of the service, as it says itself."""
+async def told(port: int, metric: str) -> float:
+    """One of the metrics of the service's process: its memory, or the processor seconds that it took."""
     text = (await asked(HOST, port, "/metrics")).decode()
-    found = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
+    found = re.search(rf"^process_{metric} (\S+)", text, re.MULTILINE)
     return float(found[1]) if found else float("nan")
 
 
@@ -105,18 +106,23 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     }
 
 
-async def measured(port: int, clients: int, seconds: float) -> tuple[Load, list[float]]:
-    """What users saw in so many seconds, after a while that does not count, and the memory of the service over time."""
+async def measured(port: int, clients: int, seconds: float) -> tuple[Load, list[float], float]:
+    """What users saw in so many seconds, after a while that does not count, and what the service took.
+
+    Returns:
+        The load, the memory of the service over time in bytes, and its processor seconds.
+    """
     # It is answered when the service has warmed up.
     await asked(HOST, port, "/health")
     await put_load(HOST, port, _PAGE, clients, _WARM_UP_SECONDS, Load())
-    load, memory = Load(), [await resident_bytes(port)]
+    load, memory = Load(), [await told(port, MEMORY)]
+    before = await told(port, PROCESSOR)
     users = asyncio.create_task(put_load(HOST, port, _PAGE, clients, seconds, load))
     while not users.done():
         await asyncio.wait([users], timeout=_MEMORY_EACH_SECONDS)
-        memory.append(await resident_bytes(port))
+        memory.append(await told(port, MEMORY))
     await users
-    return load, memory
+    return load, memory, await told(port, PROCESSOR) - before
 
 
 def report(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def report(arguments: argparse.Namespace) -> dict[str, Any]:
     print(describe_machine(), flush=True)
     with indexed(arguments.index, arguments.videos) as index, served(index) as (process, port):
         before, begun = processor_seconds(), time.perf_counter()
-        load, memory = asyncio.run(measured(port, arguments.clients, arguments.seconds))
+        load, memory, taken = asyncio.run(measured(port, arguments.clients, arguments.seconds))
         share = (processor_seconds() - before) / (time.perf_counter() - begun)
         process.send_signal(signal.SIGTERM)
         status = process.wait(timeout=60)
@@ -149,7 +155,8 @@ def report(arguments: argparse.Namespace) -> dict[str, Any]:
     print(
         f"memory of the service: {', '.join(f'{one / 1e6:.0f}' for one in memory)} MB, every {_MEMORY_EACH_SECONDS:g} s"
     )
-    print(f"the users took {share:.2f} of a core; after SIGTERM the service ended with status {status}")
+    print(f"cores: the service took {taken / arguments.seconds:.2f}, the users {share:.2f}")
+    print(f"after SIGTERM the service ended with status {status}")
     return {
         "clients": arguments.clients,
         "seconds": arguments.seconds,
@@ -159,6 +166,7 @@ def report(arguments: argparse.Namespace) -> dict[str, Any]:
         "errors": dict(load.errors),
         "memory_bytes": memory,
         "users_cores": share,
+        "service_cores": taken / arguments.seconds,
         "status": status,
     }
 

@@ -177,13 +177,18 @@ def _print_table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[float]
         print(f"| {name} | {' | '.join(f'{value:.1f}' for value in values)} |")
 
 
-@ends_with_a_message()
-def main(words: Sequence[str] | None = None) -> None:
-    """Entry point."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", choices=SPLITS, default="test", help="the constants were chosen on val")
     parser.add_argument("--count", type=int, help="clips that are searched; by default all")
-    given = parser.parse_args(words)
+    return parser
+
+
+@ends_with_a_message()
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    given = make_parser().parse_args(words)
     model, clips = Mcsan.from_pretrained("demo"), embedded_clips(given.count, given.split)
     captions = {name: of_clip[0] for name, of_clip in clips.captions.items()}
     videos = model.encode_document(clips.features, batch_size=64, show_progress=False)

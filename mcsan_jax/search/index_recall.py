@@ -1,4 +1,4 @@
-"""This module measures, for `mcsan index stats --recall`, how well stage-1 vectors choose in an index."""
+"""This module measures, for `mcsan index stats IDX --recall`, how well stage-1 vectors choose in an index."""
 
 import pathlib
 

@@ -131,19 +131,25 @@ def test_it_serves_on_while_a_writer_changes_or_breaks_the_index(tmp_path: pathl
 
         with asking(service, SEARCH, users=4) as answers:
             assert within_a_while(lambda: len(answers) > 4)
-            removed = [*PROGRAM, "index", "remove", str(index), "test_00002"]
-            assert subprocess.run(removed, cwd=ROOT, check=False).returncode == 0
-            assert within_a_while(lambda: health("videos") == 5)
+            for words, videos in (
+                (["add", str(index), "moving_shapes", "--split=val", "--count=2"], 8),
+                (["remove", str(index), "test_00002"], 7),
+            ):
+                done = subprocess.run(
+                    [*PROGRAM, "index", *words], cwd=ROOT, check=False, stdout=subprocess.DEVNULL
+                )
+                assert done.returncode == 0
+                assert within_a_while(lambda videos=videos: health("videos") == videos)
             description = index / "index.json"
             whole = description.read_bytes()
             description.write_bytes(whole[: len(whole) // 2])
             assert within_a_while(lambda: health("index_problem") != "")
-            assert str(description) in str(health("index_problem")) and health("videos") == 5
+            assert str(description) in str(health("index_problem")) and health("videos") == 7
             description.write_bytes(whole)
             assert within_a_while(lambda: health("index_problem") == "")
         assert {one.outcome for one in answers} == {200}
         found = {one["video"] for one in service.client.get(f"{SEARCH}&k=10").json()["answers"]}
-        assert len(found) == 5 and "test_00002" not in found
+        assert len(found) == 7 and {"val_00000", "val_00001"} <= found and "test_00002" not in found
         service.process.send_signal(signal.SIGTERM)
         status, errors = service.ended()
     assert status == 0 and "Traceback" not in errors
