@@ -18,7 +18,7 @@ ODD, COPIED = "a/b <script>alert(1)</script> 100%", "test_00005"
 MARKUP = "<script>alert(4)</script> & <b>bold</b>"
 GONE = "test_00012"
 """The clip of this video is gone."""
-UNPLAYABLE = "test_00016"
+UNPLAYABLE = "test_00048"
 """No browser plays the clip of this one."""
 
 

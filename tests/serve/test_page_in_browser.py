@@ -287,8 +287,18 @@ def test_a_threshold_may_leave_no_good_match(visit: Visit) -> None:
     # What is not there is not found, whatever is asked.
     visit.ask(ABSENT)
     page.get_by_role("heading", name="No good match").wait_for()
-    threshold = fetched(visit, "search", q=ABSENT)["threshold"]
-    assert f"has a probability below {threshold:.2f}" in page.locator(".state").inner_text()
+    told = fetched(visit, "search", q=ABSENT)
+    presence = "< 1 %" if told["presence"] < 0.005 else f"{round(100 * told['presence'])} %"
+    said = page.locator(".state").inner_text()
+    assert f"has a probability below {told['threshold']:.2f}: {presence}" in said
+
+    # Of a noun alone no probability is known.
+    visit.ask("a white star")
+    page.wait_for_selector(".answer")
+    assert page.locator(".sure").count() == 0 and slider.is_disabled()
+    assert "no probability is known" in page.locator("#notes").inner_text()
+    visit.ask(ABSENT)
+    expect(slider).to_be_enabled()
     page.get_by_role("button", name="Show the best answers").click()
     expect(page.locator(".answer")).to_have_count(10)
 
@@ -372,7 +382,7 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     box = page.get_by_role("searchbox")
     page.keyboard.press("/")
     expect(box).to_be_focused()
-    page.keyboard.type("a white star")
+    page.keyboard.type("the white block shoves the small purple triangle")
     page.keyboard.press("Enter")
     page.wait_for_function("() => location.search.includes('white')")
     visit.settle()

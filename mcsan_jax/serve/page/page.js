@@ -1,7 +1,7 @@
 // The page: what is asked for stands in its address; it asks the service, and shows the answers.
 
 import { AnswerCard, commonScales } from "./answer.js";
-import { button, counted, duration, element, sureness, written } from "./elements.js";
+import { button, counted, duration, element, percent, sureness, written } from "./elements.js";
 import { markPhrases, queryGraph } from "./explanation.js";
 import { address, ask } from "./service.js";
 
@@ -203,7 +203,7 @@ function noAnswer(result) {
       ? "The filter leaves nothing to search."
       : below
         ? asked.min_probability === ""
-          ? `That one of ${counted(result.searched, "video")} is right has a probability below ${result.threshold.toFixed(2)}.`
+          ? `That one of ${counted(result.searched, "video")} is right has a probability below ${result.threshold.toFixed(2)}: ${percent(result.presence ?? 0)}.`
           : `None of ${counted(result.searched, "video")} is right with a probability of ${result.threshold.toFixed(2)} or more.`
         : `${counted(result.searched, "video")} searched.`),
     below ? button("Show the best answers all the same", () => go({ min_probability: "0" })) : null,
