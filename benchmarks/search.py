@@ -199,6 +199,8 @@ def main(words: Sequence[str] | None = None) -> None:
     for videos in arguments.sizes:
         for kind in KINDS:
             made_up = MadeUp(kind, videos, arguments.frames, arguments.width, arguments.seed)
+            if arguments.folder:
+                arguments.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
                 found.append(measure(made_up, arguments, pathlib.Path(folder)))
     write_figures(arguments.json, {"indexes": found})
