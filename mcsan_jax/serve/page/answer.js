@@ -240,8 +240,8 @@ export class AnswerCard {
     try {
       const explanation = this.explanation ?? (await this.fetch());
       const axis = new TimeAxis(explanation.seconds, explanation.frames);
-      const isFirst = this.text === (this.answer.moments[0]?.text || this.result.query);
-      this.graph = isFirst ? queryGraph(this.result.graph) : null;
+      const step = this.result.steps.find((one) => one.text === this.text) ?? this.result.steps[0];
+      this.graph = step ? queryGraph(step) : null;
       body.replaceChildren(...(this.graph ? [this.graph] : []), heatMap(explanation, axis, {
         scrub: (time) => {
           this.heat?.show(time);

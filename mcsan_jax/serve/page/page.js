@@ -215,8 +215,8 @@ function showAbout(result, total) {
   about.hidden = false;
   part("reading").hidden = Boolean(asked.like);
   part("exports").hidden = Boolean(asked.like) || !result.answers.length;
-  graph = queryGraph(result.graph);
-  part("graph").replaceChildren(graph);
+  graph = result.steps.length ? queryGraph(result.steps[0]) : null;
+  part("graph").replaceChildren(...(graph ? [graph] : []));
   const stages = Object.entries(result.milliseconds);
   const longest = Math.max(...stages.map(([, one]) => one), 1e-9);
   part("stages").replaceChildren(
