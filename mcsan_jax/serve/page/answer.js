@@ -220,7 +220,8 @@ export class AnswerCard {
   /** Asks for the explanation of the present step of the query, once. */
   async fetch() {
     const text = this.text;
-    this.pending ??= ask(ofVideo(this.answer.video, "explanation", { q: text })).finally(() => (this.pending = null));
+    const step = Math.max(this.result.steps.findIndex((one) => one.text === text), 0);
+    this.pending ??= ask(ofVideo(this.answer.video, "explanation", { q: this.result.query, step })).finally(() => (this.pending = null));
     const found = await this.pending;
     if (text === this.text) this.explanation = found;
     return found;
