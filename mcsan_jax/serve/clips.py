@@ -159,7 +159,6 @@ def _jpeg(picture: np.ndarray) -> bytes:
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
 
 
-@functools.lru_cache(maxsize=8)
 def _cut(path: pathlib.Path, changed: int, start: float, end: float) -> bytes:
     made = io.BytesIO()
     with OpenClip(path) as clip, av.open(made, "w", format="mp4") as out:

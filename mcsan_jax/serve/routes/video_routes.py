@@ -1,9 +1,13 @@
 """This module has the routes of one video: what is known of it, its clip, and why it has a score."""
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import FileResponse
 
+from data_pipeline.errors import InputError
 from mcsan_jax.search.index_searcher import IndexSearcher
+from mcsan_jax.search.query_language import MAX_PARTS
 from mcsan_jax.serve.response_bodies import ExplainedScore, VideoDescription, clip_address
 from mcsan_jax.serve.routes.route_parameters import PROBLEMS, Service, Text, Video, known_parameters_only
 from mcsan_jax.serve.service import known
@@ -41,9 +45,21 @@ async def describe(service: Service, video: Video) -> VideoDescription:
 
 
 @router.get("/explanation")
-async def explanation(service: Service, video: Video, q: Text) -> ExplainedScore:
-    """Why a text and a video have their score: which phrase met which frame, and what each word adds."""
-    return ExplainedScore.of(await service.ask(lambda searcher: known(searcher, video).explain(q, video)))
+async def explanation(
+    service: Service,
+    video: Video,
+    q: Text,
+    step: Annotated[int, Query(ge=1, le=MAX_PARTS, description="Which step of `A then B`, from 1 on.")] = 1,
+) -> ExplainedScore:
+    """Why a step of a query and a video have their score: which phrase met which frame, and what each word adds."""
+
+    def explain(searcher: IndexSearcher) -> ExplainedScore:
+        steps = known(searcher, video).parsed(q).steps
+        if step > len(steps):
+            raise InputError(f"step: expected one of the {len(steps)} of the query, found {step}")
+        return ExplainedScore.of(searcher.explain(steps[step - 1], video))
+
+    return await service.ask(explain)
 
 
 @router.get(
