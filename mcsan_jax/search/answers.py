@@ -85,13 +85,15 @@ class SearchAnswer:
 
 @dataclasses.dataclass(frozen=True)
 class QueryGraph:
-    """The graph of a query, for drawing.
+    """The graph of a part of a query, for drawing.
 
     Attributes:
+        text: the part, as it was read.
         nodes: the phrases by level, ``entity`` and ``action``.
         edges: source phrase, role, target phrase.
     """
 
+    text: str
     nodes: dict[str, tuple[str, ...]]
     edges: tuple[tuple[str, str, str], ...]
 
@@ -107,7 +109,8 @@ class SearchResult:
         threshold: the least probability: of an answer, where the request has one, and else that any is right. None
             without a calibration.
         notes: what the user should know, such as that only the global level could score the query.
-        graph: of the query; of its first step where it has several.
+        steps: the graph of each step of the query, in the order of time; none where a video was searched with.
+        negatives: the graph of each part that a video should not have.
         searched: how many videos pass the filter.
         scored: how many of them were scored in full.
         milliseconds: by stage: ``parse``, ``encode``, ``candidates``, ``score``, ``moments``.
@@ -119,7 +122,8 @@ class SearchResult:
     no_good_match: bool
     threshold: float | None
     notes: tuple[str, ...]
-    graph: QueryGraph
+    steps: tuple[QueryGraph, ...]
+    negatives: tuple[QueryGraph, ...]
     searched: int
     scored: int
     milliseconds: dict[str, float]

@@ -46,8 +46,8 @@ def result(**changes: Any) -> SearchResult:
         ),
         SearchAnswer(2, "plain", 0.5, None, {"global": 0.5}, {"global": 0.9}, (), (), (0.0, 4.0), {}, None),
     )
-    graph = QueryGraph({"entity": ("a ball",), "action": ()}, ())
-    whole = SearchResult(ODD, answers, False, 0.25, ("a note",), graph, 2, 2, {})
+    graph = QueryGraph("a ball", {"entity": ("a ball",), "action": ()}, ())
+    whole = SearchResult(ODD, answers, False, 0.25, ("a note",), (graph,), (), 2, 2, {})
     return dataclasses.replace(whole, **changes)
 
 

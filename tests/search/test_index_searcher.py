@@ -44,7 +44,7 @@ def test_a_result_does_not_depend_on_other_requests(demo_searcher: IndexSearcher
         IndexSearcher(demo_searcher.model, demo_searcher.collection).search(request) for request in requests
     ]
     for one, other in zip(alone, demo_searcher.search_many(requests), strict=True):
-        assert (one.query, one.notes, one.graph) == (other.query, other.notes, other.graph)
+        assert (one.query, one.notes, one.steps) == (other.query, other.notes, other.steps)
         for answer, its in zip(one.answers, other.answers, strict=True):
             assert (answer.rank, answer.video, answer.duplicates) == (its.rank, its.video, its.duplicates)
             assert answer.score == pytest.approx(its.score, abs=1e-6)
@@ -60,8 +60,10 @@ def test_frames_and_the_graph_are_told(demo_searcher: IndexSearcher) -> None:
     assert moment.text == PUSH
     assert max(answer.relevance) == max(answer.relevance[moment.first : moment.last + 1])
     assert moment.start <= answer.seconds[moment.first] <= answer.seconds[moment.last] <= moment.end
-    assert result.graph.nodes == {"entity": ("red ball", "blue box"), "action": ("pushes",)}
-    assert ("pushes", "agent", "red ball") in result.graph.edges
+    [graph] = result.steps
+    assert (graph.text, result.negatives) == (PUSH, ())
+    assert graph.nodes == {"entity": ("red ball", "blue box"), "action": ("pushes",)}
+    assert ("pushes", "agent", "red ball") in graph.edges
 
 
 def test_near_duplicates_are_folded_into_the_better_answer(demo_searcher: IndexSearcher) -> None:
@@ -128,7 +130,11 @@ def test_steps_and_negative_parts_enter_the_score(demo_searcher: IndexSearcher) 
             assert first.last < second.first
     assert len(lost) > 10
     assert [moment.text for moment in best.moments] == [red, blue]
-    assert together.graph.nodes["entity"] == ("red ball",)
+    assert [(step.text, step.nodes["entity"]) for step in together.steps] == [
+        (red, ("red ball",)),
+        (blue, ("blue box",)),
+    ]
+    assert [(part.text, part.nodes["entity"]) for part in together.negatives] == [("a star", ("star",))]
     assert any("then" in note for note in together.notes)
     assert [answer.score for answer in together.answers] == sorted(
         (answer.score for answer in together.answers), reverse=True

@@ -49,7 +49,7 @@ def test_it_is_searched_for_what_is_meant(demo_searcher: IndexSearcher, text: st
 def test_a_bare_noun_phrase_and_a_list_meet_frames(demo_searcher: IndexSearcher) -> None:
     for text, things in (("red star", ("red star",)), ("star, box, ball", ("star", "box", "ball"))):
         result = search(demo_searcher, text)
-        assert result.graph.nodes["entity"] == things
+        assert result.steps[0].nodes["entity"] == things
         assert all(len(answer.moments) == 1 for answer in result.answers)
         assert all(set(answer.level_scores) & set(NODE_LEVELS) == {"entity"} for answer in result.answers)
 

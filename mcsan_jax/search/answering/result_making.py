@@ -11,6 +11,7 @@ from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.answering.answer_making import FoundVideo, make_answers
 from mcsan_jax.search.answering.arrangement import arranged
+from mcsan_jax.search.answering.encoded_texts import EncodedText
 from mcsan_jax.search.answering.index_scores import stage_one_of
 from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, rank_videos
 from mcsan_jax.search.answering.scored_requests import ScoredRequest
@@ -77,22 +78,24 @@ def make_result(
     clock.ends("score")
     answers = make_answers(found, collection, query.parsed.steps, query.relevances)
     clock.ends("moments")
-    first = query.steps[0].query
     return SearchResult(
         request.text,
         arranged(answers, request.sort, request.group_by),
         bool(len(rows)) and not answers,
         threshold,
         (*query.parsed.notes, *query.notes, *notes),
-        QueryGraph(
-            {level: tuple(first.phrases[level]) for level in (ENTITY, ACTION)},
-            tuple(first.edges),
-        ),
+        tuple(map(_graph, query.parsed.steps, query.steps)),
+        tuple(map(_graph, query.negatives, query.negatives.values())),
         searched,
         len(rows),
         _added(milliseconds, clock.milliseconds),
         presence,
     )
+
+
+def _graph(text: str, part: EncodedText) -> QueryGraph:
+    phrases = {level: tuple(part.query.phrases[level]) for level in (ENTITY, ACTION)}
+    return QueryGraph(text, phrases, tuple(part.query.edges))
 
 
 def _found_videos(

@@ -10,14 +10,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from data_pipeline.errors import Faults
-from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS
+from data_pipeline.levels import GLOBAL, NODE_LEVELS
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.search.answering.answer_making import FoundVideo, make_answers
 from mcsan_jax.search.answering.index_scores import IndexScores, stage_one_of
 from mcsan_jax.search.answering.stage_clock import StageClock
-from mcsan_jax.search.answers import QueryGraph, SearchResult
+from mcsan_jax.search.answers import SearchResult
 from mcsan_jax.search.best_moments import frame_relevance
 from mcsan_jax.search.folding import fold_duplicates
 from mcsan_jax.search.request_checks import check_count
@@ -54,10 +54,9 @@ def search_similar(
     words = f"like {video}"
     answers = make_answers(found, index, [words], relevances_to(one, parameters))
     clock.ends("moments")
-    graph = QueryGraph({ENTITY: (), ACTION: ()}, ())
     searched = int(passes.sum())
     return SearchResult(
-        words, tuple(answers), False, None, (), graph, searched, len(rows), clock.milliseconds
+        words, tuple(answers), False, None, (), (), (), searched, len(rows), clock.milliseconds
     )
 
 
