@@ -157,8 +157,8 @@ function showResult(result) {
     ? [
       asked.like ? `${counted(result.answers.length, "video")} like ${asked.like}` : counted(result.answers.length, "answer"),
       `${counted(result.searched, "video")} searched`,
-      ...(result.presence === null ? [] : [`a right answer among them is ${sureInWords(result.presence)}`]),
       result.scored === result.searched ? "all scored in full" : `${result.scored.toLocaleString("en")} scored in full`,
+      ...(result.presence === null ? [] : [`a right answer among them is ${sureInWords(result.presence)}`]),
       duration(total),
     ].join(" · ")
     : "";

@@ -16,7 +16,6 @@ def saved_as(stem: str, rest: str) -> dict[str, str]:
         rest: of the name, with its ending.
     """
     name = (re.sub(r"[^\w.-]+", "_", stem)[:_LONGEST].strip("._-") or "unnamed") + rest
-    plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)
-    header = f'attachment; filename="{plain}"'
-    # A header is plain ASCII; RFC 6266 has this beside it for other letters.
-    return {"content-disposition": header if plain == name else f"{header}; filename*=UTF-8''{quote(name)}"}
+    # A header is plain ASCII; RFC 6266 has another form for other letters.
+    form = f'filename="{name}"' if name.isascii() else f"filename*=UTF-8''{quote(name)}"
+    return {"content-disposition": f"attachment; {form}"}
