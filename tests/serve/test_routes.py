@@ -79,11 +79,12 @@ def test_a_step_of_a_query_is_explained_and_what_no_search_takes_is_refused(clie
     address = "/videos/test_00003/explanation"
     steps = ["a red circle moves", "a then b pushes a box"]
     query = f'{steps[0]} then "{steps[1]}" -star'
-    for number, step in enumerate(steps, start=1):
+    for number, step in enumerate(steps):
         found = client.get(address, params={"q": query, "step": number}).json()
         assert (found["text"], found["video"]) == (step, "test_00003")
     assert client.get(address, params={"q": query}).json()["text"] == steps[0]
-    assert "expected one of the 2" in problem(client, f"{address}?{urlencode({'q': query, 'step': 3})}", 400)
+    past = urlencode({"q": query, "step": 2})
+    assert "has 2, numbered from 0; found 2" in problem(client, f"{address}?{past}", 400)
     for refused in ("-ball", "then " * 20, " "):
         asked = urlencode({"q": refused})
         searched = problem(client, f"/search?{asked}", 400)

@@ -220,7 +220,7 @@ export class AnswerCard {
   /** Asks for the explanation of the present step of the query, once. */
   async fetch() {
     const { step } = this;
-    this.pending ??= ask(ofVideo(this.answer.video, "explanation", { q: this.result.query, step: step + 1 })).finally(() => (this.pending = null));
+    this.pending ??= ask(ofVideo(this.answer.video, "explanation", { q: this.result.query, step })).finally(() => (this.pending = null));
     const found = await this.pending;
     if (step === this.step) this.explanation = found;
     return found;

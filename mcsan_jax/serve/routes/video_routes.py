@@ -49,15 +49,17 @@ async def explanation(
     service: Service,
     video: Video,
     q: Text,
-    step: Annotated[int, Query(ge=1, le=MAX_PARTS, description="Which step of `A then B`, from 1 on.")] = 1,
+    step: Annotated[
+        int, Query(ge=0, lt=MAX_PARTS, description="Which step of `A then B`; the first one is 0.")
+    ] = 0,
 ) -> ExplainedScore:
     """Why a step of a query and a video have their score: which phrase met which frame, and what each word adds."""
 
     def explain(searcher: IndexSearcher) -> ExplainedScore:
         steps = known(searcher, video).parsed(q).steps
-        if step > len(steps):
-            raise InputError(f"step: expected one of the {len(steps)} of the query, found {step}")
-        return ExplainedScore.of(searcher.explain(steps[step - 1], video))
+        if step >= len(steps):
+            raise InputError(f"step: the query has {len(steps)}, numbered from 0; found {step}")
+        return ExplainedScore.of(searcher.explain(steps[step], video))
 
     return await service.ask(explain)
 
