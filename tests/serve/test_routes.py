@@ -122,6 +122,8 @@ def test_a_result_is_exported(client: TestClient) -> None:
         line.split(": ")[1].strip() for line in exported["edl"].text.splitlines() if line.startswith("*")
     ]
     assert set(files) == {video if video == ODD else f"{video}.mp4" for video in videos}
+    asked = {"q": TEXT, "min_probability": 0, "where": "clip is null", "format": "edl"}
+    assert f"* FROM CLIP NAME:  {ODD}\n" in client.get("/export", params=asked).text
     for kind, answer in exported.items():
         assert saved_name(answer) == f"{TEXT.replace(' ', '_')}.{kind}"
     assert "frame rate" in problem(client, f"/export?q={TEXT}&format=edl&frame_rate=7", 400)

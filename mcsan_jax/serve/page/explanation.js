@@ -25,7 +25,7 @@ export function queryGraph(graph) {
   }
   const rows = Math.max(actions.length, entities.length), width = 2 * COLUMN + GAP;
   const places = new Map();
-  const nodes = [["action", actions, 0], ["entity", entities, COLUMN + GAP]].flatMap(([level, phrases, x]) =>
+  const nodes = [["action", actions, 0], ["entity", entities, actions.length ? COLUMN + GAP : 0]].flatMap(([level, phrases, x]) =>
     phrases.map((phrase, index) => {
       const y = (index + 0.5) * ROW + ((rows - phrases.length) * ROW) / 2;
       places.set(phrase, { x, y });
