@@ -53,6 +53,7 @@ FORMS: dict[str, Callable[[str, random.Random], str]] = {
     "is there a video where …?": lambda text, _: f"is there a video where {text}?",
     "hashtags": lambda text, _: " ".join(f"#{word}" for word in text.split()),
     "emoji after it": lambda text, _: f"{text} 🔴⭐",
+    "a full stop": lambda text, _: f"{text}.",
     "ten thousand characters": lambda text, _: f"{text} and so on{' and so on' * 1000}"[:10_000],
 }
 """How a user might write a caption."""

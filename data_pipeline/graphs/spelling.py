@@ -43,6 +43,8 @@ _VOWELS = frozenset("aeiou")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WHOLE_WORDS = re.compile(r"(?<![\w'’.@/#-])[^\W\d_]+(?![\w'’@/-]|\.\w)")
 """Words that are no part of a name, a number or an address."""
+_WITHOUT_E = re.compile(r"(\w+(?:sh|tch|ss|x|zz))s")
+"""Verbs and nouns whose "es" lacks its first letter."""
 _FEWEST_WORDS = 3
 """Of fewer words one cannot tell a foreign language from names."""
 _MINIMUM_LETTERS = 4
@@ -99,6 +101,10 @@ class Spelling:
         def corrected(found: re.Match[str]) -> str:
             lower = found.group().lower()
             correct = self.correct(lower)
+            without_e = _WITHOUT_E.fullmatch(lower)
+            # Captions are parsed without this rule: "pushs" counts as a form of "push" there.
+            if without_e and (without_e[1] in self._ranks or self._is_known(without_e[1])):
+                correct = f"{without_e[1]}es"
             return found.group() if correct == lower else correct
 
         return _WHOLE_WORDS.sub(corrected, text)

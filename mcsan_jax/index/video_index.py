@@ -112,7 +112,15 @@ class VideoIndex:
         return tuple(self.description.columns)
 
     def metadata_of(self, row: int) -> dict[str, Any]:
-        """Returns the metadata of a video by column, as plain values; None where there is none."""
+        """Returns the metadata of a video by column, as plain values; None where there is none.
+
+        Raises:
+            InputError: there is no such row.
+        """
+        if row not in range(len(self)):
+            raise InputError(
+                f"row: expected one of the {len(self):,} videos, numbered from 0; found {shown(row)}"
+            )
         return {name: self.table[name][row].as_py() for name in self.columns}
 
     def clip_of(self, row: int) -> str | None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from data_pipeline.errors import InputError, shown
 from mcsan_jax.index.engines.engine import Engine
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
@@ -188,23 +189,36 @@ class IndexSearcher:
             calibration = self.model.calibration
             if calibration is None:
                 return found
-            scores = self._scores.search.scorer.scores(
-                joined(self._encoder.encode([caption.text for caption in found]))
-            )
+            texts_found = self._encoder.encode([caption.text for caption in found])
+            scores = self._scores.search.scorer.scores(joined(texts_found))
             row = self.collection.row_of(video)
         return [
             caption._replace(probability=float(calibration.probabilities({FUSED: of_text})[row]))
-            for caption, of_text in zip(found, scores[FUSED], strict=True)
+            if calibration.knows(text.levels)
+            else caption
+            for caption, text, of_text in zip(found, texts_found, scores[FUSED], strict=True)
         ]
 
-    def explain(self, text: str, video: str) -> Explanation:
-        """Explains the score of a text and a video.
+    def explain(self, text: str, video: str, step: int = 0) -> Explanation:
+        """Explains the score of a step of a query and a video.
+
+        Args:
+            text: the query, as `search` takes it.
+            video: its id.
+            step: the number of the step, from 0 on; a query without "then" has one.
 
         Raises:
-            InputError: there is nothing to search for in the text, or there is no such video.
+            InputError: `search` would refuse the text, or there is no such step or video.
         """
+        steps = self.parsed(text).steps
+        if step not in range(len(steps)):
+            raise InputError(
+                f"step: the query {shown(text)} has {len(steps)}, numbered from 0; found {shown(step)}"
+            )
         model, videos = self.model, self._videos_of(video)
-        return explain_text(self._encoder.read(text), videos, 0, model.scoring_parameters, model.config)
+        return explain_text(
+            self._encoder.read(steps[step]), videos, 0, model.scoring_parameters, model.config
+        )
 
     def _videos_of(self, video: str) -> VideoEmbeddings:
         """Returns the vectors of a video."""

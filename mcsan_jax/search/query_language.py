@@ -58,14 +58,15 @@ def parse_query(text: str) -> ParsedQuery:
       It is one of the whole query, in whichever step it stands. After such words it goes on to the end of its phrase:
       up to a comma, a preposition (other than "of"), a verb form, or the next operator; "and" and "or" join one more.
     * Words with which people ask for a video, such as "show me a video of", are left out (`queries.asking`).
+    * Marks at the end of a part, signs that stand alone and emoji are left out, but for an ampersand.
     * Words in quotes are kept as they are.
 
     Args:
         text: as typed.
 
     Raises:
-        InputError: there is nothing to search for, a step is empty, only negative parts are given, or there are more
-            than `MAX_PARTS` of a kind.
+        InputError: there is nothing to search for, a step is empty, only negative parts are given, the quote after a
+            minus is not closed, or there are more than `MAX_PARTS` of a kind.
     """
     kept, notes = _within_limit(text)
     steps: list[str] = []
@@ -75,7 +76,7 @@ def parse_query(text: str) -> ParsedQuery:
     for step in _steps(described):
         wanted, unwanted = _split_negatives(step)
         text_of_step = written(wanted)
-        # Signs and emoji alone say nothing.
+        # An ampersand alone says nothing.
         steps.append(text_of_step if any(map(str.isalnum, text_of_step)) else "")
         negatives += unwanted
     negatives = _once(negatives)
@@ -203,13 +204,13 @@ def _end_of_phrase(words: Sequence[QueryWord], start: int) -> int:
 
 def _joined_phrases(words: Sequence[QueryWord]) -> list[str]:
     """Returns the phrases that "and" and "or" join."""
-    phrases: list[list[str]] = [[]]
+    phrases: list[list[QueryWord]] = [[]]
     for word in words:
         if word.key in _JOINING:
             phrases.append([])
         else:
-            phrases[-1].append(word.text)
-    return [" ".join(phrase) for phrase in phrases]
+            phrases[-1].append(word)
+    return [written(phrase) for phrase in phrases]
 
 
 def _once(phrases: Iterable[str]) -> list[str]:

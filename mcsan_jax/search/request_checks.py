@@ -1,6 +1,5 @@
 """This module refuses requests that cannot be answered, with all that is wrong with one in one message."""
 
-import math
 from collections.abc import Collection
 
 from data_pipeline.errors import Faults, InputError, nearest_name, shown
@@ -25,6 +24,8 @@ def check_request(request: SearchRequest, collection: VideoIndex) -> None:
     Raises:
         InputError: names each field that is wrong.
     """
+    if not isinstance(request, SearchRequest):
+        raise InputError(f"expected a request, such as SearchRequest('a red car'), found {shown(request)}")
     faults = Faults()
     add_faults(faults, request, collection)
     faults.check()
@@ -39,20 +40,27 @@ def add_faults(faults: Faults, request: SearchRequest, collection: VideoIndex | 
         collection: that it searches; None where it cannot be opened, so that columns are not looked at.
     """
     for check in (
-        lambda: parse_query(request.text),
+        lambda: parse_query(_checked_text("text", request.text)),
         lambda: check_count(request.k),
         lambda: check_probability(request.min_probability),
         lambda: check_sort(request.sort),
     ):
         with faults.gathered():
             check()
-    if request.candidates < 1:
-        faults.add(f"candidates: expected at least 1, found {request.candidates}")
+    if not isinstance(request.candidates, int) or request.candidates < 1:
+        faults.add(f"candidates: expected at least 1, found {shown(request.candidates)}")
     if collection is not None:
         with faults.gathered():
-            check_column(request.group_by, columns_of(collection))
+            check_column(_checked_text("group_by", request.group_by), columns_of(collection))
         with faults.gathered():
-            collection.matching(request.where)
+            collection.matching(_checked_text("where", request.where))
+
+
+def _checked_text(name: str, value: object) -> str:
+    """Returns the value of a field, which must be a text."""
+    if not isinstance(value, str):
+        raise InputError(f"{name}: expected a text, found {shown(value)}")
+    return value
 
 
 def columns_of(collection: VideoIndex) -> dict[str, str]:
@@ -78,8 +86,8 @@ def check_probability(probability: float | None) -> None:
     Raises:
         InputError: it is none.
     """
-    if probability is not None and not (math.isfinite(probability) and 0 <= probability <= 1):
-        raise InputError(f"min_probability: expected a number from 0 to 1, found {probability}")
+    if probability is not None and not (isinstance(probability, int | float) and 0 <= probability <= 1):
+        raise InputError(f"min_probability: expected a number from 0 to 1, found {shown(probability)}")
 
 
 def check_sort(sort: str) -> None:

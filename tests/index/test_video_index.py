@@ -94,6 +94,8 @@ def test_a_reader_sees_a_change_when_it_asks(
         )
     with pytest.raises(InputError, match="no video 'test_00003' among the 9"):
         reader.row_of("test_00003")
+    with pytest.raises(InputError, match="expected one of the 9 videos, numbered from 0; found 999"):
+        reader.metadata_of(999)
 
 
 def test_all_videos_may_be_removed_and_others_added(index: pathlib.Path, videos: VideoEmbeddings) -> None:

@@ -92,7 +92,7 @@ def test_an_edl_needs_times_and_a_rate_of_time_codes() -> None:
 def test_the_table_shows_names_as_they_are() -> None:
     lines = as_table(result(), "title").splitlines()
     assert any('[red]<b>,"' in line for line in lines)
-    assert "0:01.0–0:02.5" in "\n".join(lines) and "1:01.0–1:01.0" in "\n".join(lines)
+    assert "0:01.00–0:02.50" in "\n".join(lines) and "1:01.00–1:01.00" in "\n".join(lines)
     assert "1: nearly the same: other" in lines and lines[-1] == "note: a note"
     refused = as_table(result(answers=(), no_good_match=True, presence=0.125))
     assert "the probability that one is there is 0.12, and 0.25 is the least" in refused
@@ -100,7 +100,14 @@ def test_the_table_shows_names_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.04, "0:00.0"), (59.96, "1:00.0"), (3599.99, "1:00:00.0"), (3725.25, "1:02:05.2")],
+    [
+        (0.004, "0:00.00"),
+        (0.125, "0:00.13"),
+        (0.375, "0:00.38"),
+        (59.996, "1:00.00"),
+        (3599.999, "1:00:00.00"),
+        (3725.25, "1:02:05.25"),
+    ],
 )
 def test_times_are_minutes_and_seconds(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown

@@ -3,6 +3,7 @@ import dataclasses
 import pathlib
 import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,12 +151,26 @@ def test_similar_videos_and_captions(demo_searcher: IndexSearcher) -> None:
     assert len(captions) == 3 and captions[0].score >= captions[1].score >= captions[2].score
     [best, _] = demo_searcher.captions_for(last, texts=["something red", "the yellow ball"])
     assert best.text in ("something red", "the yellow ball")
+    # The calibration knows sentences alone.
+    kinds = {one.text: one.probability for one in demo_searcher.captions_for(last, texts=[PUSH, "a dog"])}
+    assert kinds["a dog"] is None and kinds[PUSH] is not None
 
 
 def test_an_explanation_has_the_score_of_the_answer(demo_searcher: IndexSearcher) -> None:
     [answer] = demo_searcher.search(SearchRequest(PUSH, k=1, min_probability=0)).answers
     explanation = demo_searcher.explain(PUSH, answer.video)
     assert explanation.scores["fused"] == pytest.approx(answer.score, abs=1e-5)
+
+
+def test_an_explanation_is_one_of_a_step_of_the_query(demo_searcher: IndexSearcher) -> None:
+    query, video = f'{PUSH} then "now then a star" -ball', demo_searcher.ids[0]
+    first, second = (demo_searcher.explain(query, video, step) for step in range(2))
+    assert (first.text, second.text) == (PUSH, "now then a star")
+    assert first.scores == demo_searcher.explain(PUSH, video).scores
+    with pytest.raises(InputError, match="has 2, numbered from 0; found 2"):
+        demo_searcher.explain(query, video, 2)
+    with pytest.raises(InputError, match="only says what a video should not have"):
+        demo_searcher.explain("-ball", video)
 
 
 def test_without_a_calibration_no_answer_is_left_out(demo_searcher: IndexSearcher) -> None:
@@ -225,6 +240,12 @@ def test_no_good_match_is_said_where_none_is_likely(demo_searcher: IndexSearcher
         ({"min_probability": 50.0}, "min_probability: expected a number from 0 to 1, found 50.0"),
         ({"candidates": 0}, "candidates: expected at least 1, found 0"),
         ({"where": "camera ="}, "the filter, line 1, column 8: something is missing"),
+        ({"text": 5}, "text: expected a text, found 5"),
+        ({"text": None}, "text: expected a text, found None"),
+        ({"where": None}, "where: expected a text, found None"),
+        ({"group_by": 5}, "group_by: expected a text, found 5"),
+        ({"min_probability": "high"}, "min_probability: expected a number from 0 to 1, found 'high'"),
+        ({"candidates": "all"}, "candidates: expected at least 1, found 'all'"),
     ],
 )
 def test_a_wrong_request_is_refused(
@@ -233,6 +254,14 @@ def test_a_wrong_request_is_refused(
     request = dataclasses.replace(SearchRequest(PUSH), **change)
     with pytest.raises(InputError, match=re.escape(message)):
         demo_searcher.search(request)
+
+
+def test_what_is_no_request_is_refused(demo_searcher: IndexSearcher) -> None:
+    text: Any = PUSH
+    with pytest.raises(
+        InputError, match=r"expected a request, such as SearchRequest\('a red car'\), found 'a"
+    ):
+        demo_searcher.search(text)
 
 
 def test_all_faults_of_a_request_are_told_at_once(demo_searcher: IndexSearcher) -> None:

@@ -1,6 +1,7 @@
 """This module prints a result in a terminal: a table of answers, and which phrase of the query met which frame."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -115,11 +116,11 @@ def _moment(moment: FoundMoment, answer: SearchAnswer) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Returns a time as ``1:02.3``, or ``1:00:02.3`` from an hour on."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
+    """Returns a time as ``1:02.34``, or ``1:00:02.34`` from an hour on."""
+    # `round` would take a half to the even neighbour, so that times with equal steps would differ in theirs.
+    minutes, rest = divmod(math.floor(seconds * 100 + 0.5), 6000)
     hours, minutes = divmod(minutes, 60)
-    end = f"{rest // 10:02}.{rest % 10}"
+    end = f"{rest // 100:02}.{rest % 100:02}"
     return f"{hours}:{minutes:02}:{end}" if hours else f"{minutes}:{end}"
 
 

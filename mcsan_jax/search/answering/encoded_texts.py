@@ -41,6 +41,11 @@ class EncodedText:
     shares: dict[str, float]
 
     @property
+    def levels(self) -> list[str]:
+        """Returns the levels at which the text has nodes."""
+        return [level for level, phrases in self.query.phrases.items() if phrases]
+
+    @property
     def nodes(self) -> dict[str, np.ndarray]:
         """Returns by level the unit vectors of the text's nodes, each [n, d]."""
         return {level: nodes.queries for level, nodes in self.collection.nodes.items()}

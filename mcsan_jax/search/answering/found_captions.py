@@ -1,6 +1,6 @@
 """This module finds the texts that describe a video best."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +23,26 @@ class FoundCaption(NamedTuple):
     Attributes:
         text: the caption.
         score: of the caption and the video.
-        probability: that the video is the right answer to the caption; None without a calibration.
+        probability: that the video is the right answer to the caption; None without a calibration, and where it knows
+            no texts of this kind.
     """
 
     text: str
     score: float
     probability: float | None
+
+
+def caption_notes(captions: Iterable[FoundCaption], has_calibration: bool) -> tuple[str, ...]:
+    """Returns what a user should know about the probabilities of captions."""
+    missing = sum(caption.probability is None for caption in captions)
+    if not has_calibration:
+        return ("the model has no calibration, so that no probability is known",)
+    if not missing:
+        return ()
+    return (
+        f"{missing:,} of these texts have no probability, because the calibration of the model knows no texts of their "
+        "kind, such as a noun without an action",
+    )
 
 
 def find_captions(

@@ -58,10 +58,7 @@ def make_result(
         collection.embeddings,
     )
     notes = _notes(collection, searched, calibration)
-    if calibration is not None and not all(
-        calibration.knows(level for level, phrases in step.query.phrases.items() if phrases)
-        for step in query.steps
-    ):
+    if calibration is not None and not all(calibration.knows(step.levels) for step in query.steps):
         calibration = None
         notes.append(UNKNOWN_KIND)
     sure = None

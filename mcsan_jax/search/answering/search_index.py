@@ -15,7 +15,7 @@ from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search import answer_formats
 from mcsan_jax.search.answering.answer_table import WIDTH_OF_FILES, as_table, captions_as_table
-from mcsan_jax.search.answering.found_captions import FoundCaption
+from mcsan_jax.search.answering.found_captions import FoundCaption, caption_notes
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.search.request_checks import add_faults, check_count
@@ -204,8 +204,10 @@ def _add_faults(faults: Faults, options: SearchOptions, index: VideoIndex | None
     if index is not None and video:
         with faults.gathered():
             index.row_of(video)
-        with faults.gathered():
-            index.matching(options.where)
+        # A query has had its filter looked at.
+        if not options.query.strip():
+            with faults.gathered():
+                index.matching(options.where)
     if Form.EDL in options.forms:
         with faults.gathered():
             answer_formats.check_frame_rate(options.frame_rate)
@@ -217,26 +219,29 @@ def _answers(index: VideoIndex, options: SearchOptions, texts: Sequence[str] | N
     with parser_loading(model):
         searcher = IndexSearcher(model, index, open_engine(index.folder, options.milvus))
     if options.captions_for:
-        return _captions(searcher.captions_for(options.captions_for, options.k, texts), options.form)
+        found = searcher.captions_for(options.captions_for, options.k, texts)
+        notes = tuple(f"note: {note}" for note in caption_notes(found, model.calibration is not None))
+        return _captions(found, options.form, notes)
     if options.like:
         return _shown(searcher.similar(options.like, options.k, options.where), options, None)
     result = searcher.search(options.request)
     return _shown(result, options, _explanations(searcher, result) if options.explain else None)
 
 
-def _captions(captions: Sequence[FoundCaption], form: Form) -> Said:
+def _captions(captions: Sequence[FoundCaption], form: Form, notes: tuple[str, ...]) -> Said:
     if form is Form.JSON:
-        return Said(answer_formats.captions_as_json(captions))
+        return Said(answer_formats.captions_as_json(captions), notes)
     if form is Form.CSV:
-        return Said(answer_formats.captions_as_csv(captions))
-    return Said(captions_as_table(captions, _width()))
+        return Said(answer_formats.captions_as_csv(captions), notes)
+    return Said(captions_as_table(captions, _width()), notes)
 
 
 def _explanations(searcher: IndexSearcher, result: SearchResult) -> dict[str, list[Explanation]]:
     """Returns by video the explanations of each step of the query."""
-    steps = searcher.parsed(result.query).steps
+    steps = range(len(result.steps))
     return {
-        answer.video: [searcher.explain(step, answer.video) for step in steps] for answer in result.answers
+        answer.video: [searcher.explain(result.query, answer.video, step) for step in steps]
+        for answer in result.answers
     }
 
 

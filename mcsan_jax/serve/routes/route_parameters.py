@@ -7,11 +7,11 @@ from urllib.parse import unquote
 from fastapi import Depends, Path, Query, Request
 
 from data_pipeline.errors import InputError, nearest_name, shown
+from mcsan_jax.search.query_language import MAX_CHARACTERS
 from mcsan_jax.search.request_checks import MOST_ANSWERS
 from mcsan_jax.serve.response_bodies import Problem
 from mcsan_jax.serve.service import SearchService
 
-LONGEST_TEXT = 10_000
 LONGEST_FILTER = 2_000
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -56,8 +56,8 @@ Text = Annotated[
     str,
     Query(
         min_length=1,
-        max_length=LONGEST_TEXT,
-        description="A sentence, also `A then B`, `-word`, `without …`.",
+        description="A sentence, also `A then B`, `-word`, `without …`; of a long one "
+        f"{MAX_CHARACTERS:,} characters are read.",
     ),
 ]
 Count = Annotated[int, Query(ge=1, le=MOST_ANSWERS, description="How many answers at most.")]

@@ -72,8 +72,7 @@ async def search(
     explained = [answer.video for answer in result.answers[:MOST_EXPLAINED]] if explain else []
 
     def explain_all(searcher: IndexSearcher) -> dict[str, ExplainedScore]:
-        first = searcher.parsed(asked.text).steps[0]
-        return {video: ExplainedScore.of(searcher.explain(first, video)) for video in explained}
+        return {video: ExplainedScore.of(searcher.explain(asked.text, video)) for video in explained}
 
     explanations = await service.ask(explain_all) if explained else {}
     return ServedResult.of(result, explanations)

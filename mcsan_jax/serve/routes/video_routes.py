@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import FileResponse
 
-from data_pipeline.errors import InputError
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.search.query_language import MAX_PARTS
 from mcsan_jax.serve.response_bodies import ExplainedScore, VideoDescription, clip_address
@@ -54,14 +53,9 @@ async def explanation(
     ] = 0,
 ) -> ExplainedScore:
     """Why a step of a query and a video have their score: which phrase met which frame, and what each word adds."""
-
-    def explain(searcher: IndexSearcher) -> ExplainedScore:
-        steps = known(searcher, video).parsed(q).steps
-        if step >= len(steps):
-            raise InputError(f"step: the query has {len(steps)}, numbered from 0; found {step}")
-        return ExplainedScore.of(searcher.explain(steps[step], video))
-
-    return await service.ask(explain)
+    return ExplainedScore.of(
+        await service.ask(lambda searcher: known(searcher, video).explain(q, video, step))
+    )
 
 
 @router.get(

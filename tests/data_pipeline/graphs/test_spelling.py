@@ -64,6 +64,11 @@ def test_english_is_no_other_language(parser: CaptionParser, text: str) -> None:
         ("gitar.mp4 and www.gitar.com/gitar @gitar", "gitar.mp4 and www.gitar.com/gitar @gitar"),
         ("a man playing at gitar.", "a man playing at guitar."),
         ("smurfette", "smurfette"),
+        ("a star pushs a box and catchs it", "a star pushes a box and catches it"),
+        ("two boxs, stomachs and six dresss", "two boxes, stomachs and six dresses"),
+        # Three letters are too few; four may lack one, or have two exchanged.
+        ("a str pushes a bxo", "a str pushes a bxo"),
+        ("a stra pushes a blx", "a star pushes a blx"),
     ],
 )
 def test_slips_in_a_text_are_corrected(parser: CaptionParser, text: str, corrected: str) -> None:
