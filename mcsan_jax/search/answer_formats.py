@@ -132,7 +132,7 @@ def as_edl(result: SearchResult, frame_rate: float) -> str:
             path = answer.clip or answer.video
             track.append(
                 otio.schema.Clip(
-                    _line(pathlib.PurePath(path).name),
+                    _line(pathlib.PurePath(answer.clip).name if answer.clip else answer.video),
                     otio.schema.ExternalReference(_line(path)),
                     otio.opentime.TimeRange(
                         otio.opentime.RationalTime(first, frame_rate),

@@ -85,7 +85,8 @@ def cut(path: str | pathlib.Path, start: float, end: float) -> bytes:
         raise InputError(f"start and end: expected 0 <= start < end, in seconds, found {start} and {end}")
     if end - start > LONGEST_CUT:
         raise InputError(f"start and end: expected {LONGEST_CUT:.0f} seconds at most, found {end - start}")
-    return _of_file(_cut, path, start, end)
+    # It is not remembered: a cut may be large, and is asked for once.
+    return _of_file(lambda file, changed: _cut(file, start, end), path)
 
 
 def _of_file(make: Callable[..., bytes], path: str | pathlib.Path, *options: float | None) -> bytes:
@@ -159,8 +160,7 @@ def _jpeg(picture: np.ndarray) -> bytes:
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
 
 
-@functools.lru_cache(maxsize=8)
-def _cut(path: pathlib.Path, changed: int, start: float, end: float) -> bytes:
+def _cut(path: pathlib.Path, start: float, end: float) -> bytes:
     made = io.BytesIO()
     with OpenClip(path) as clip, av.open(made, "w", format="mp4") as out:
         if start >= clip.duration:

@@ -1,6 +1,7 @@
 """This module has what the service sends beside results of a search: plain values that become JSON."""
 
 import dataclasses
+import pathlib
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -167,6 +168,15 @@ class ServedResult(SearchResult):
         fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(SearchResult)}
         fields["answers"] = tuple(map(_with_address, result.answers))
         return cls(**fields, explanations=dict(explanations))
+
+
+def with_names_of_files(result: SearchResult) -> SearchResult:
+    """Returns a result in which the clip of an answer is the name of its file, without the folder."""
+    named = [
+        dataclasses.replace(answer, clip=None if answer.clip is None else pathlib.PurePath(answer.clip).name)
+        for answer in result.answers
+    ]
+    return dataclasses.replace(result, answers=tuple(named))
 
 
 def clip_address(video: str) -> str:

@@ -16,6 +16,8 @@ CAMERAS = ("north", "south", "east <img src=x onerror=alert(2)>")
 ODD, COPIED = "a/b <script>alert(1)</script> 100%", "test_00005"
 """The id of a video without a clip, and that of its copy."""
 MARKUP = "<script>alert(4)</script> & <b>bold</b>"
+ANGLE, LIST = "camera angle", "texts"
+"""Columns: with a name that is no plain word, and with several values of each video."""
 GONE = "test_00012"
 """The clip of this video is gone."""
 UNPLAYABLE = "test_00048"
@@ -27,7 +29,14 @@ def make_page_index(folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     clips = embedded_clips(CLIPS)
     rows = [
-        {"id": video, "caption": texts[0], "camera": CAMERAS[row % 3], "year": 2018 + row % 5}
+        {
+            "id": video,
+            "caption": texts[0],
+            "camera": CAMERAS[row % 3],
+            "year": 2018 + row % 5,
+            ANGLE: "low",
+            LIST: texts,
+        }
         for row, (video, texts) in enumerate(clips.captions.items())
     ]
     _write_rows(folder / "videos.jsonl", rows)

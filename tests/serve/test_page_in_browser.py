@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Route, expect
 
-from tests.serve.page_index import GONE, MARKUP, ODD, UNPLAYABLE, make_page_index
+from tests.serve.page_index import ANGLE, GONE, LIST, MARKUP, ODD, UNPLAYABLE, make_page_index
 from tests.serve.page_pictures import DESK_PICTURE, IMAGES, PHONE_PICTURE, take_pictures
 from tests.serve.page_visit import PHONE, Visit, started_browser, visiting
 from tests.serve.served_index import served
@@ -72,6 +72,15 @@ def fetched(visit: Visit, path: str, **parameters: Any) -> Any:
         return json.load(response)
 
 
+def in_words(probability: float) -> str:
+    """How the page says a probability."""
+    words = ["very unlikely", "unlikely", "possible", "likely", "very likely"]
+    number = f"{round(100 * probability)} %"
+    if not 0.005 <= probability <= 0.995:
+        number = "< 1 %" if probability < 0.5 else "> 99 %"
+    return f"{words[sum(probability >= least for least in (0.15, 0.4, 0.7, 0.9))]} ({number})"
+
+
 def point_at(visit: Visit, strip: Locator, share: float, click: bool = False) -> None:
     """Moves the mouse over a strip, to a share of its width, and clicks there."""
     strip.scroll_into_view_if_needed()
@@ -110,7 +119,9 @@ def test_a_person_types_reads_hovers_and_plays(visit: Visit) -> None:
     assert sum(values) == pytest.approx(first["score"], abs=3e-3)
     assert set(card.locator(".metadata dt").all_text_contents()) == set(first["metadata"])
     assert page.locator("#stages th").all_text_contents() == [*told["milliseconds"], "in all"]
-    assert f"{told['searched']} videos searched · all scored in full" in page.locator("#summary").inner_text()
+    summary = page.locator("#summary").inner_text()
+    there = f"a right answer among them is {in_words(told['presence'])}"
+    assert f"{told['searched']} videos searched · all scored in full · {there}" in summary
     assert page.locator("#graph .node text").all_text_contents() == ["pushes", "yellow star", "red box"]
     assert page.locator("#graph .edge text").all_text_contents() == ["agent", "patient"]
 
@@ -200,6 +211,15 @@ def test_each_step_of_a_query_has_its_moment_and_its_reasons(visit: Visit) -> No
     told = fetched(visit, "search", **asked)
     first, card = told["answers"][0], visit.answer()
     assert page.locator("#notes li").all_text_contents() == told["notes"]
+    # How it was read: all steps and the negative part.
+    parts = page.locator("#graph .part")
+    assert parts.locator("h4").all_text_contents() == [
+        "a yellow star approaches a red box",
+        "then a star moves",
+        "without a circle",
+    ]
+    drawn = [part.locator(".node text").all_text_contents() for part in parts.all()]
+    assert drawn == [["approaches", "yellow star", "red box"], ["moves", "star"], ["circle"]]
     assert card.locator(".step").all_text_contents() == [moment["text"] for moment in first["moments"]]
     assert card.locator(".mark").count() == card.get_by_role("link", name="mp4").count() == 2
     second = first["moments"][1]
@@ -213,20 +233,35 @@ def test_each_step_of_a_query_has_its_moment_and_its_reasons(visit: Visit) -> No
     card.locator(".why .choices button", has_text=second["text"]).click()
     card.locator(".map .phrase", has_text="moves").first.wait_for()
     assert card.locator(".map .phrase", has_text="approaches").count() == 0
+    # A frame marks the phrases of the step that is explained, and no others.
+    card.locator(".cells b").first.hover()
+    expect(parts.nth(1).locator(".met")).not_to_have_count(0)
+    assert page.locator("#graph .met").count() == parts.nth(1).locator(".met").count()
 
 
 def test_filters_groups_and_orders(visit: Visit) -> None:
     page = visit.open(f"?{urlencode({'q': QUERY, 'min_probability': 0})}")
-    assert page.locator("#columns button").all_text_contents() == [*fetched(visit, "columns")]
-    page.locator("#columns").get_by_role("button", name="camera").click()
+    columns = fetched(visit, "columns")
+    assert columns.pop(LIST).startswith("list")
+    # A list has no single value to compare or to group by.
+    assert page.locator("#columns button").all_text_contents() == ["id", "clip", *columns]
+    grouped = page.get_by_label("Group by").locator("option")
+    assert grouped.all_text_contents() == ["nothing", *columns]
+    page.locator("#columns").get_by_role("button", name="camera", exact=True).click()
     filtered = page.get_by_label("Filter")
     expect(filtered).to_be_focused()
     page.keyboard.type('"north"')
     page.keyboard.press("Enter")
     expect(page.locator("#summary")).to_contain_text("21 videos searched")
-    assert set(page.locator(".metadata div", has_text="camera").locator("dd").all_text_contents()) == {
-        "north"
-    }
+    assert set(page.locator(".metadata div:has(dt:text-is('camera')) dd").all_text_contents()) == {"north"}
+
+    filtered.fill("")
+    for name, value in ((ANGLE, "low"), ("id", "test_00003")):
+        page.locator("#columns").get_by_role("button", name=name, exact=True).click()
+        page.keyboard.type(f'"{value}"')
+    page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_contain_text("1 video searched")
+    expect(filtered).to_have_value('`camera angle` = "low" and id = "test_00003"')
 
     page.get_by_label("Filter").fill("")
     page.keyboard.press("Enter")
@@ -266,8 +301,10 @@ def test_a_threshold_may_leave_no_good_match(visit: Visit) -> None:
     page.keyboard.press("End")
     page.get_by_role("heading", name="No good match").wait_for()
     expect(page.locator("#threshold")).to_have_text("1.00 very likely")
-    assert (
-        "None of 61 videos is right with a probability of 1.00 or more" in page.locator(".state").inner_text()
+    words = in_words(fetched(visit, "search", q=QUERY)["presence"])
+    expect(page.locator(".state p")).to_have_text(
+        "None of 61 videos is right with a probability of 1.00 or more. "
+        f"That there is a right answer at all is {words}."
     )
     page.get_by_role("button", name="Show the best answers").click()
     expect(page.locator(".answer")).to_have_count(10)
@@ -288,9 +325,10 @@ def test_a_threshold_may_leave_no_good_match(visit: Visit) -> None:
     visit.ask(ABSENT)
     page.get_by_role("heading", name="No good match").wait_for()
     told = fetched(visit, "search", q=ABSENT)
-    presence = "< 1 %" if told["presence"] < 0.005 else f"{round(100 * told['presence'])} %"
-    said = page.locator(".state").inner_text()
-    assert f"has a probability below {told['threshold']:.2f}: {presence}" in said
+    assert page.locator(".state p").inner_text() == (
+        f"That a right answer is among 61 videos at all is {in_words(told['presence'])}; "
+        f"{round(100 * told['threshold'])} % are needed."
+    )
 
     # Of a noun alone no probability is known.
     visit.ask("a white star")
@@ -342,15 +380,20 @@ def test_answers_are_taken_along(visit: Visit, tmp_path: pathlib.Path) -> None:
     page = visit.open(f"?{urlencode({'q': QUERY, 'k': 5})}")
     told = fetched(visit, "search", q=QUERY, k=5)["answers"]
     saved = {}
-    for name in ("JSON", "CSV", "EDL", "Cut (mp4)"):
+    begin, end = (told[0]["moments"][0][name] for name in ("start", "end"))
+    stem = QUERY.replace(" ", "_")
+    names = {kind: f"{stem}.{kind.lower()}" for kind in ("JSON", "CSV", "EDL")}
+    names["Cut (mp4)"] = f"{told[0]['video']}_{begin:.2f}-{end:.2f}.mp4"
+    for name, expected in names.items():
         with page.expect_download() as download:
             page.get_by_role("link", name=name).first.click()
-        saved[name] = tmp_path / download.value.suggested_filename
+        assert download.value.suggested_filename == expected
+        saved[name] = tmp_path / expected
         download.value.save_as(saved[name])
     assert [one["video"] for one in json.loads(saved["JSON"].read_text())["answers"]] == visit.answers()
     rows = list(csv.DictReader(saved["CSV"].read_text().splitlines()))
     assert [row["video"] for row in rows] == [one["video"] for one in told]
-    assert all(one["video"] in saved["EDL"].read_text() for one in told)
+    assert all(f"CLIP NAME:  {one['video']}.mp4\n" in saved["EDL"].read_text() for one in told)
     times, pictures = decoded(saved["Cut (mp4)"].read_bytes())
     moment = told[0]["moments"][0]
     assert abs(len(times) * FRAME - (moment["end"] - moment["start"])) <= FRAME
@@ -382,6 +425,11 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     box = page.get_by_role("searchbox")
     page.keyboard.press("/")
     expect(box).to_be_focused()
+    page.keyboard.press("Delete")
+    # In the empty box it is still a key and no letter; later it is one.
+    page.keyboard.type("/a/b")
+    expect(box).to_have_value("a/b")
+    box.select_text()
     page.keyboard.type("the white block shoves the small purple triangle")
     page.keyboard.press("Enter")
     page.wait_for_function("() => location.search.includes('white')")
@@ -519,6 +567,13 @@ def test_a_phone_shows_everything(browser: Browser, address: str, dark: bool) ->
     with visiting(browser, address, PHONE, dark, touch=True) as visit:
         page = visit.open()
         assert page.evaluate(FIND_WHAT_STICKS_OUT) == []
+        # A long query is seen up to the end of its box.
+        box = page.get_by_role("searchbox")
+        box.fill("m" * 99)
+        box.blur()
+        row = np.asarray(Image.open(io.BytesIO(box.screenshot())).convert("L")).astype(int)[12:-12]
+        [inked] = np.nonzero(np.abs(row[:, 4:-4] - np.median(row)).max(axis=0) > 60)
+        assert inked[-1] > row.shape[1] - 24
         visit.ask(QUERY)
         page.get_by_text("Filter, sort and threshold").click()
         page.get_by_label("Filter").fill(f"camera = {'x' * 60!r}")

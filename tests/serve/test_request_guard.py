@@ -78,9 +78,9 @@ def test_what_is_too_large_is_refused(guard: RequestGuard) -> None:
 
 
 def test_the_longest_text_and_filter_fit_into_an_address(guard: RequestGuard) -> None:
-    text, where = quote("𐍈" * 10_001), quote("é" * 2_001)
+    text, where = quote("𐍈" * 10_000), quote("é" * 2_001)
     status, body = answer(guard, f"/search?q={text}&where={where}")
-    assert status == 422 and body["error"].count("String should have at most") == 2
+    assert status == 422 and body["error"].startswith("where: String should have at most 2000")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """What the service answers to good requests and to bad ones, through its whole application."""
 
 import csv
-from urllib.parse import quote
+from email.message import EmailMessage
+from urllib.parse import quote, urlencode
 
+import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -11,6 +13,7 @@ from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve import request_batches
 from mcsan_jax.serve.clips import MOST_IN_STRIP
+from mcsan_jax.serve.routes.file_names import saved_as
 from mcsan_jax.serve.service import SearchService
 from tests.serve.conftest import ODD
 from tests.serve.written_clip import decoded
@@ -77,6 +80,22 @@ def test_an_explanation_has_phrases_by_frames_and_words(client: TestClient) -> N
     )
 
 
+def test_a_step_of_a_query_is_explained_and_what_no_search_takes_is_refused(client: TestClient) -> None:
+    address = "/videos/test_00003/explanation"
+    steps = ["a red circle moves", "a then b pushes a box"]
+    query = f'{steps[0]} then "{steps[1]}" -star'
+    for number, step in enumerate(steps):
+        found = client.get(address, params={"q": query, "step": number}).json()
+        assert (found["text"], found["video"]) == (step, "test_00003")
+    assert client.get(address, params={"q": query}).json()["text"] == steps[0]
+    past = urlencode({"q": query, "step": 2})
+    assert "has 2, numbered from 0; found 2" in problem(client, f"{address}?{past}", 400)
+    for refused in ("-ball", "then " * 20, " "):
+        asked = urlencode({"q": refused})
+        searched = problem(client, f"/search?{asked}", 400)
+        assert problem(client, f"{address}?{asked}", 400) in searched
+
+
 def test_similar_videos_captions_and_columns(client: TestClient) -> None:
     similar = client.get("/similar/test_00011", params={"k": 1}).json()
     # The last clip is there twice.
@@ -102,10 +121,40 @@ def test_a_result_is_exported(client: TestClient) -> None:
     assert [one["video"] for one in exported["json"].json()["answers"]] == videos
     lines = list(csv.DictReader(exported["csv"].text.splitlines()))
     assert [line["video"] for line in lines] == videos
-    assert exported["edl"].text.startswith("TITLE: ") and exported["edl"].text.count("/clip") >= len(videos)
+    assert exported["edl"].text.startswith("TITLE: ")
+    # An editing program finds the files by their names, and learns nothing of the folders.
+    files = [
+        line.split(": ")[1].strip() for line in exported["edl"].text.splitlines() if line.startswith("*")
+    ]
+    assert set(files) == {video if video == ODD else f"{video}.mp4" for video in videos}
+    asked = {"q": TEXT, "min_probability": 0, "where": "clip is null", "format": "edl"}
+    assert f"* FROM CLIP NAME:  {ODD}\n" in client.get("/export", params=asked).text
     for kind, answer in exported.items():
-        assert answer.headers["content-disposition"] == f'attachment; filename="answers.{kind}"'
+        assert saved_name(answer) == f"{TEXT.replace(' ', '_')}.{kind}"
     assert "frame rate" in problem(client, f"/export?q={TEXT}&format=edl&frame_rate=7", 400)
+
+
+def saved_name(answer: httpx.Response) -> str:
+    """The name that a browser gives to a file."""
+    header = EmailMessage()
+    header["content-disposition"] = answer.headers["content-disposition"]
+    assert header.get_content_disposition() == "attachment"
+    return str(header.get_filename())
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("-\"a 'b'\" ../c\\d\re", "a_b_.._c_d_e.csv"),
+        ("ein Ball läuft", "ein_Ball_läuft.csv"),
+        ("?", "unnamed.csv"),
+    ],
+)
+def test_a_file_has_a_name_that_every_system_takes(text: str, name: str) -> None:
+    header = saved_as(text, ".csv")
+    assert header["content-disposition"].isascii()
+    assert saved_name(httpx.Response(200, headers=header)) == name
+    assert len(saved_name(httpx.Response(200, headers=saved_as("ä" * 999, ".csv"))).encode()) < 255
 
 
 def test_a_video_with_an_odd_id_is_described(client: TestClient) -> None:
@@ -133,10 +182,12 @@ def test_pictures_and_cuts_of_a_clip(client: TestClient) -> None:
     for name in ("poster.jpg", "poster.jpg?at=0.5", "strip.jpg", f"strip.jpg?count={MOST_IN_STRIP}"):
         picture = client.get(f"/videos/test_00000/{name}")
         assert picture.headers["content-type"] == "image/jpeg" and picture.content.startswith(b"\xff\xd8")
+        # A browser asks again, because the clip may have changed; the service remembers pictures of it as it is.
+        assert "max-age" not in picture.headers.get("cache-control", "")
     cut = client.get("/videos/test_00000/cut.mp4", params={"start": 0.5, "end": 1})
     assert cut.headers["content-type"] == "video/mp4"
     assert len(decoded(cut.content)[0]) == 3
-    assert "attachment" in cut.headers["content-disposition"]
+    assert saved_name(cut) == "test_00000_0.50-1.00.mp4"
 
 
 @pytest.mark.parametrize("file", ["clip", "poster.jpg", "strip.jpg", "cut.mp4?start=0&end=1"])

@@ -23,15 +23,15 @@ export function commonScales(answers) {
 
 export class AnswerCard {
   /**
-   * `result.query` is empty where a video was searched with. `page` has `similar(video)` and `met(phrases)`, which marks phrases in the graph of the
-   * page, and `playing(card)`, which stops the other clips.
+   * `result.query` is empty where a video was searched with. `page` has `similar(video)`, `met(step, phrases)`, which marks phrases in the graph of a
+   * step on the page, and `playing(card)`, which stops the other clips.
    */
   constructor(answer, result, scales, page) {
     this.answer = answer;
     this.result = result;
     this.page = page;
     this.axis = new TimeAxis(answer.seconds, answer.relevance.length);
-    this.text = answer.moments[0]?.text || result.query;
+    this.step = 0;
     this.explanation = null;
     const best = answer.relevance.indexOf(Math.max(...answer.relevance));
     const at = this.axis.known && best >= 0 ? this.axis.times[best] : null;
@@ -128,7 +128,7 @@ export class AnswerCard {
         const [start, end] = momentSpan(moment, this.axis);
         return element("a", {
           class: "small button", href: ofVideo(video, "cut.mp4", { start: start.toFixed(3), end: end.toFixed(3) }),
-          download: `${video.replaceAll(/[^\w.-]+/g, "_")}_${start.toFixed(2)}-${end.toFixed(2)}.mp4`,
+          download: "",
         }, moments.length > 1 ? `Cut ${index + 1} (mp4)` : "Cut (mp4)");
       })
       : [];
@@ -206,7 +206,7 @@ export class AnswerCard {
 
   markMet(phrases) {
     if (this.graph) markPhrases(this.graph, phrases);
-    this.page.met(phrases);
+    this.page.met(this.step, phrases);
   }
 
   fetchSoon(time, frame) {
@@ -219,11 +219,10 @@ export class AnswerCard {
 
   /** Asks for the explanation of the present step of the query, once. */
   async fetch() {
-    const text = this.text;
-    const step = Math.max(this.result.steps.findIndex((one) => one.text === text), 0);
+    const { step } = this;
     this.pending ??= ask(ofVideo(this.answer.video, "explanation", { q: this.result.query, step })).finally(() => (this.pending = null));
     const found = await this.pending;
-    if (text === this.text) this.explanation = found;
+    if (step === this.step) this.explanation = found;
     return found;
   }
 
@@ -241,9 +240,8 @@ export class AnswerCard {
     try {
       const explanation = this.explanation ?? (await this.fetch());
       const axis = new TimeAxis(explanation.seconds, explanation.frames);
-      const step = this.result.steps.find((one) => one.text === this.text) ?? this.result.steps[0];
-      this.graph = step ? queryGraph(step) : null;
-      body.replaceChildren(...(this.graph ? [this.graph] : []), heatMap(explanation, axis, {
+      this.graph = queryGraph(this.result.steps[this.step]);
+      body.replaceChildren(this.graph, heatMap(explanation, axis, {
         scrub: (time) => {
           this.heat?.show(time);
           this.scrub(time);
@@ -261,15 +259,16 @@ export class AnswerCard {
 
   /** Buttons for the steps of the query, where it has several. */
   steps() {
-    const texts = this.answer.moments.map((moment) => moment.text);
+    const texts = this.result.steps.map((step) => step.text);
     if (texts.length < 2) return [];
-    const choose = (text) => {
-      this.text = text;
+    const choose = (step) => {
+      this.markMet([]);
+      this.step = step;
       this.explanation = null;
       this.pending = null;
       this.showWhy();
     };
-    return [element("div", { class: "choices", role: "group", "aria-label": "Step of the query" }, texts.map((text) =>
-      button(text, () => choose(text), { class: "small", "aria-pressed": String(text === this.text) })))];
+    return [element("div", { class: "choices", role: "group", "aria-label": "Step of the query" }, texts.map((text, step) =>
+      button(text, () => choose(step), { class: "small", "aria-pressed": String(step === this.step) })))];
   }
 }

@@ -6,7 +6,18 @@ const ROW = 34, COLUMN = 118, GAP = 92, LONGEST = 15;
 
 const short = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);
 
-/** Draws the graph of a query: actions on the left, entities on the right, roles between them. */
+/** Draws the graphs of all steps of a query and of what a video should not have, each under its words where there are several. */
+export function queryGraphs(steps, negatives) {
+  const told = steps.length + negatives.length > 1;
+  const drawnOf = (part, words) =>
+    element("div", { class: "part" }, told ? element("h4", {}, element("span", {}, words), part.text) : null, queryGraph(part));
+  return [
+    ...steps.map((step, index) => drawnOf(step, index ? "then " : "")),
+    ...negatives.map((negative) => drawnOf(negative, "without ")),
+  ];
+}
+
+/** Draws the graph of a part of a query: actions on the left, entities on the right, roles between them. */
 export function queryGraph(graph) {
   const actions = graph.nodes.action ?? [], entities = graph.nodes.entity ?? [];
   if (!actions.length && !entities.length) {
@@ -14,7 +25,7 @@ export function queryGraph(graph) {
   }
   const rows = Math.max(actions.length, entities.length), width = 2 * COLUMN + GAP;
   const places = new Map();
-  const nodes = [["action", actions, 0], ["entity", entities, COLUMN + GAP]].flatMap(([level, phrases, x]) =>
+  const nodes = [["action", actions, 0], ["entity", entities, actions.length ? COLUMN + GAP : 0]].flatMap(([level, phrases, x]) =>
     phrases.map((phrase, index) => {
       const y = (index + 0.5) * ROW + ((rows - phrases.length) * ROW) / 2;
       places.set(phrase, { x, y });
@@ -46,7 +57,7 @@ export function queryGraph(graph) {
     "svg",
     {
       viewBox: `0 0 ${width} ${rows * ROW}`, class: "graph", role: "img",
-      "aria-label": `Graph of the query. ${graph.edges.map((edge) => edge.join(" ")).join("; ") || [...actions, ...entities].join(", ")}`,
+      "aria-label": `Graph of ${graph.text}. ${graph.edges.map((edge) => edge.join(" ")).join("; ") || [...actions, ...entities].join(", ")}`,
     },
     edges,
     nodes,

@@ -2,7 +2,7 @@
 
 import { AnswerCard, commonScales } from "./answer.js";
 import { button, counted, duration, element, percent, sureness, written } from "./elements.js";
-import { markPhrases, queryGraph } from "./explanation.js";
+import { markPhrases, queryGraphs } from "./explanation.js";
 import { address, ask } from "./service.js";
 
 const DEFAULTS = { q: "", like: "", where: "", min_probability: "", sort: "score", group_by: "", k: "10" };
@@ -20,7 +20,7 @@ const fields = { where: part("where"), sort: part("sort"), group_by: part("group
 
 let asked = { ...DEFAULTS };
 let cards = [];
-let graph = null;
+let graphs = [];
 let running = null;
 let automatic = null;
 
@@ -103,7 +103,7 @@ function busy(is) {
 function clear() {
   for (const card of cards) card.player.stop();
   cards = [];
-  graph = null;
+  graphs = [];
   notes.hidden = true;
   about.hidden = true;
   list.replaceChildren();
@@ -158,6 +158,7 @@ function showResult(result) {
       asked.like ? `${counted(result.answers.length, "video")} like ${asked.like}` : counted(result.answers.length, "answer"),
       `${counted(result.searched, "video")} searched`,
       result.scored === result.searched ? "all scored in full" : `${result.scored.toLocaleString("en")} scored in full`,
+      ...(result.presence === null ? [] : [`a right answer among them is ${sureInWords(result.presence)}`]),
       duration(total),
     ].join(" · ")
     : "";
@@ -175,7 +176,7 @@ function showAnswers(result) {
   const scales = commonScales(result.answers);
   const page = {
     similar: (video) => go({ ...DEFAULTS, like: video, where: asked.where, k: asked.k }),
-    met: (phrases) => graph && markPhrases(graph, phrases),
+    met: (step, phrases) => graphs.forEach((graph, index) => markPhrases(graph, index === step ? phrases : [])),
     playing: (card) => cards.filter((other) => other !== card).forEach((other) => other.player.stop()),
   };
   let group = null, into = null;
@@ -193,8 +194,11 @@ function showAnswers(result) {
   }
 }
 
+const sureInWords = (probability) => `${sureness(probability).words} (${percent(probability)})`;
+
 function noAnswer(result) {
   const below = result.no_good_match && result.threshold !== null;
+  const videos = counted(result.searched, "video");
   return element(
     "div",
     { class: "state" },
@@ -203,9 +207,9 @@ function noAnswer(result) {
       ? "The filter leaves nothing to search."
       : below
         ? asked.min_probability === ""
-          ? `That one of ${counted(result.searched, "video")} is right has a probability below ${result.threshold.toFixed(2)}: ${percent(result.presence ?? 0)}.`
-          : `None of ${counted(result.searched, "video")} is right with a probability of ${result.threshold.toFixed(2)} or more.`
-        : `${counted(result.searched, "video")} searched.`),
+          ? `That a right answer is among ${videos} at all is ${sureInWords(result.presence)}; ${Math.round(100 * result.threshold)} % are needed.`
+          : `None of ${videos} is right with a probability of ${result.threshold.toFixed(2)} or more. That there is a right answer at all is ${sureInWords(result.presence)}.`
+        : `${videos} searched.`),
     below ? button("Show the best answers all the same", () => go({ min_probability: "0" })) : null,
     result.searched === 0 ? button("Without the filter", () => go({ where: "" })) : null,
   );
@@ -215,8 +219,8 @@ function showAbout(result, total) {
   about.hidden = false;
   part("reading").hidden = Boolean(asked.like);
   part("exports").hidden = Boolean(asked.like) || !result.answers.length;
-  graph = result.steps.length ? queryGraph(result.steps[0]) : null;
-  part("graph").replaceChildren(...(graph ? [graph] : []));
+  graphs = queryGraphs(result.steps, result.negatives);
+  part("graph").replaceChildren(...graphs);
   const stages = Object.entries(result.milliseconds);
   const longest = Math.max(...stages.map(([, one]) => one), 1e-9);
   part("stages").replaceChildren(
@@ -231,7 +235,7 @@ function showAbout(result, total) {
   part("export-links").replaceChildren(
     ...["json", "csv", "edl"].map((format) =>
       element("a", {
-        class: "small button", download: `answers.${format}`,
+        class: "small button", download: "",
         href: address("export", { format, q, k, where, min_probability, sort, group_by }),
       }, format.toUpperCase())),
     ...(navigator.clipboard ? [button("Copy link", (event) => copyLink(event.target), { class: "small" })] : []),
@@ -255,16 +259,18 @@ async function loadColumns() {
     // A search will say what is wrong.
     return;
   }
-  const names = Object.keys(columns);
-  for (const name of names) {
+  // A filter and a group need one value of each video, not a list.
+  const single = Object.entries(columns).filter(([, type]) => !type.startsWith("list"));
+  for (const [name] of single) {
     if (![...fields.group_by.options].some((option) => option.value === name)) fields.group_by.append(element("option", { value: name }, name));
   }
-  part("columns").replaceChildren(...names.map((name) => button(name, () => addColumn(name), { class: "small", title: columns[name] })));
+  part("columns").replaceChildren(...[["id", "string"], ["clip", "string"], ...single].map(([name, type]) =>
+    button(name, () => addColumn(name), { class: "small", title: type })));
 }
 
 function addColumn(name) {
   const field = fields.where;
-  const plain = /^[A-Za-z_]\w*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  const plain = /^[A-Za-z_]\w*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
   field.value = field.value.trim() ? `${field.value.trim()} and ${plain} = ` : `${plain} = `;
   field.focus();
 }
@@ -324,7 +330,7 @@ const writes = (target) => target.matches("input:not([type=range]), select, text
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { key, target } = event;
-  if (key === "/" && !writes(target)) {
+  if (key === "/" && (!writes(target) || (target === query && !query.value))) {
     event.preventDefault();
     query.focus();
     query.select();

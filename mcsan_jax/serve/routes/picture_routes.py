@@ -7,10 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 
 from mcsan_jax.serve import clips
+from mcsan_jax.serve.routes.file_names import saved_as
 from mcsan_jax.serve.routes.route_parameters import PROBLEMS, Service, Video, known_parameters_only
 from mcsan_jax.serve.service import SearchService
-
-_FOR_AN_HOUR = {"cache-control": "private, max-age=3600"}
 
 router = APIRouter(
     prefix="/videos/{video}",
@@ -50,11 +49,10 @@ async def cut(service: Service, video: Video, start: Seconds, end: Seconds) -> R
     """A part of the clip as a file of its own, at most 600 seconds long."""
     file = await service.clip(video)
     content = await service.draw(lambda: clips.cut(file, start, end))
-    name = {"content-disposition": 'attachment; filename="cut.mp4"'}
-    return Response(content, media_type="video/mp4", headers=name)
+    return Response(content, media_type="video/mp4", headers=saved_as(video, f"_{start:.2f}-{end:.2f}.mp4"))
 
 
 async def _picture(service: SearchService, video: str, draw: Callable[[pathlib.Path], bytes]) -> Response:
     file = await service.clip(video)
     content = await service.draw(lambda: draw(file))
-    return Response(content, media_type="image/jpeg", headers=_FOR_AN_HOUR)
+    return Response(content, media_type="image/jpeg")

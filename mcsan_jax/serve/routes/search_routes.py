@@ -1,6 +1,7 @@
 """This module has the routes that search: by text, by a video, for captions; and the results as files."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -8,7 +9,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from mcsan_jax.search.answer_formats import as_csv, as_edl, as_json
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.index_searcher import IndexSearcher
-from mcsan_jax.serve.response_bodies import CaptionList, ExplainedScore, ServedCaption, ServedResult
+from mcsan_jax.serve.response_bodies import (
+    CaptionList,
+    ExplainedScore,
+    ServedCaption,
+    ServedResult,
+    with_names_of_files,
+)
+from mcsan_jax.serve.routes.file_names import saved_as
 from mcsan_jax.serve.routes.route_parameters import (
     PROBLEMS,
     Count,
@@ -114,12 +122,16 @@ async def export(
 ) -> Response:
     """The result of a search as a file."""
     result = await service.search(asked)
-    result = dataclasses.replace(result, answers=ServedResult.of(result).answers)
-    forms = {"json": as_json, "csv": as_csv, "edl": lambda found: as_edl(found, frame_rate)}
+    addressed = dataclasses.replace(result, answers=ServedResult.of(result).answers)
+    forms: dict[str, Callable[[], str]] = {
+        "json": lambda: as_json(addressed),
+        "csv": lambda: as_csv(addressed),
+        # An editing program looks for files by their names; the folders of this machine are nobody's business.
+        "edl": lambda: as_edl(with_names_of_files(result), frame_rate),
+    }
     # The first edit decision list loads a library.
-    content = await service.draw(lambda: forms[format](result).encode())
-    name = {"content-disposition": f'attachment; filename="answers.{format}"'}
-    return Response(content, media_type=_KINDS[format], headers=name)
+    content = await service.draw(lambda: forms[format]().encode())
+    return Response(content, media_type=_KINDS[format], headers=saved_as(asked.text, f".{format}"))
 
 
 @router.get("/columns")
