@@ -166,13 +166,14 @@ def list_videos(
 def verify(index: Index) -> None:
     """Read every byte of an index, and name each file that is not as it was written."""
     from data_pipeline.errors import InputError
+    from mcsan_jax.index.on_disk.video_ids import counted_videos
     from mcsan_jax.index.verification import index_problems
     from mcsan_jax.index.video_index import VideoIndex
 
     if problems := index_problems(index):
         faults = "1 fault" if len(problems) == 1 else f"{len(problems):,} faults"
         raise InputError("\n  ".join([f"{index}: {faults}:", *problems]))
-    typer.echo(f"{index}: whole, {len(VideoIndex.open(index)):,} videos")
+    typer.echo(f"{index}: whole, {counted_videos(len(VideoIndex.open(index)))}")
 
 
 @index_app.command()

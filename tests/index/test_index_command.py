@@ -138,7 +138,7 @@ def test_an_index_is_shown_and_written_as_a_table(
     assert stats["widths"]["stage_one"] <= 1024 and stats["calibration"]["threshold"] > 0
     said = run_mcsan("index", "stats", out).stdout
     assert (
-        "6 in 1 segments" in said and stats["fingerprint"] in said and "camera (string), year (int64)" in said
+        "6 in 1 segment;" in said and stats["fingerprint"] in said and "camera (string), year (int64)" in said
     )
     for ending in ("parquet", "csv", "jsonl"):
         assert run_mcsan("index", "export", out, f"--out={tmp_path / f'table.{ending}'}").status == 0
@@ -174,7 +174,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     cases = [
         (["demo", "moving_shapes"], "give --out with its folder"),
         (["lst", str(index)], "did you mean 'list'?"),
-        (["demo", "none.h5", to], "the model reads the streams pixels"),
+        (["demo", "none.h5", to], "(on a command line, pixels=PATH for each)"),
         (["demo", streams(files)[0], to], "there are no features of stream 'grid'"),
         (["demo", *streams(files), f"pixels={files}", to], "stream 'pixels' is given twice"),
         (["none", "moving_shapes", to], "there is no model 'none'"),
