@@ -61,7 +61,9 @@ def make_embedded_data(folder: pathlib.Path, flag: str) -> None:
     prepare_moving_shapes(folder, options=dataclasses.replace(MOVING_SHAPES_OPTIONS, out_flag=flag))
 
 
-def embedded_clips(count: int | None = None, split: str = "test") -> "EmbeddedClips":
+def embedded_clips(
+    count: int | None = None, split: str = "test", show_progress: bool | None = False
+) -> "EmbeddedClips":
     """Makes the first clips of a split of the embedded data set: features, captions and pictures.
 
     Nothing is written, and nothing must have been prepared.
@@ -69,6 +71,7 @@ def embedded_clips(count: int | None = None, split: str = "test") -> "EmbeddedCl
     Args:
         count: how many; by default all of the split.
         split: ``train``, ``val`` or ``test``.
+        show_progress: whether progress is shown; None shows it for many clips.
 
     Returns:
         ``features`` by stream (``pixels`` [frames, dim] and ``grid`` [frames, regions, dim]), ``captions`` and
@@ -80,4 +83,4 @@ def embedded_clips(count: int | None = None, split: str = "test") -> "EmbeddedCl
     """
     from data_pipeline.moving_shapes import dataset
 
-    return dataset.embedded_clips(count, split)
+    return dataset.embedded_clips(count, split, show_progress)

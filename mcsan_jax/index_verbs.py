@@ -1,8 +1,9 @@
 """`mcsan index`: build an index of one's own videos, add to it, remove from it, and look at what it holds."""
 
+import contextlib
 import enum
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -50,16 +51,26 @@ Clips = Annotated[
     typer.Option(help="Folder with the files to play, <id>.mp4, .webm, .mkv and the like."),
 ]
 SkipUnknown = Annotated[
-    bool, typer.Option("--skip_unknown", help="Leave out metadata of videos that have no features.")
+    bool,
+    typer.Option(
+        "--skip_unknown", "--skip-unknown", help="Leave out metadata of videos that have no features."
+    ),
 ]
 FrameRate = Annotated[
-    float | None, typer.Option("--frame_rate", help="Frames per second, where the features tell no times.")
+    float | None,
+    typer.Option("--frame_rate", "--frame-rate", help="Frames per second, where the features tell no times."),
 ]
-BatchSize = Annotated[int, typer.Option("--batch_size", help="How many videos are encoded at a time.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch_size", "--batch-size", help="How many videos are encoded at a time.")
+]
 Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
 RenderClips = Annotated[
     bool,
-    typer.Option("--render_clips", help="moving_shapes: make files to play, in the folder of the index."),
+    typer.Option(
+        "--render_clips",
+        "--render-clips",
+        help="moving_shapes: make files to play, in the folder of the index.",
+    ),
 ]
 Count = Annotated[int | None, typer.Option(help="moving_shapes: how many clips; by default all.")]
 Where = Annotated[
@@ -99,7 +110,8 @@ def build(
         verbs = [command.name or "" for command in index_app.registered_commands]
         raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
     options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
-    _say(build_index(model, features, out, dtype.value, options, overwrite))
+    with _continues(out):
+        _say(build_index(model, features, out, dtype.value, options, overwrite))
 
 
 @index_app.command()
@@ -120,7 +132,8 @@ def add(
     from mcsan_jax.index.new_videos import VideoOptions
 
     options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
-    _say(add_videos(index, features, options))
+    with _continues(index):
+        _say(add_videos(index, features, options))
 
 
 @index_app.command()
@@ -132,7 +145,8 @@ def remove(
     """Remove videos, by id or by a filter."""
     from mcsan_jax.index.build_index import remove_videos
 
-    _say(remove_videos(index, ids or [], where))
+    with _continues(index):
+        _say(remove_videos(index, ids or [], where))
 
 
 @index_app.command("list")
@@ -152,12 +166,14 @@ def list_videos(
 def verify(index: Index) -> None:
     """Read every byte of an index, and name each file that is not as it was written."""
     from data_pipeline.errors import InputError
+    from mcsan_jax.index.on_disk.video_ids import counted_videos
     from mcsan_jax.index.verification import index_problems
     from mcsan_jax.index.video_index import VideoIndex
 
     if problems := index_problems(index):
-        raise InputError("\n  ".join([f"{index}: {len(problems)} faults:", *problems]))
-    typer.echo(f"{index}: whole, {len(VideoIndex.open(index)):,} videos")
+        faults = "1 fault" if len(problems) == 1 else f"{len(problems):,} faults"
+        raise InputError("\n  ".join([f"{index}: {faults}:", *problems]))
+    typer.echo(f"{index}: whole, {counted_videos(len(VideoIndex.open(index)))}")
 
 
 @index_app.command()
@@ -202,6 +218,16 @@ def export(
     if not overwrite:
         check_not_there([out], "--out")
     _say([export_index(index, out)])
+
+
+@contextlib.contextmanager
+def _continues(index: pathlib.Path) -> Iterator[None]:
+    """Says what helps after Ctrl-C: what was finished is kept, and taken up."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"\n{index}: give the same command again, which continues", err=True)
+        raise
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -61,6 +61,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "data_pipeline.moving_shapes": (
         *WORDS,
+        "data_pipeline.host.progress_bar",
         "data_pipeline.graphs",
         "data_pipeline.annotations",
         "data_pipeline.text",

@@ -167,8 +167,7 @@ def _open_streams(
     if not isinstance(features, Mapping) or not set(features) & set(names):
         raise InputError(
             f"the model reads the streams {'; '.join(map(_shape_of, streams))}; expected a mapping of features by "
-            f"stream, such as {{{names[0]!r}: {{'video': array}}, …}} (with mcsan explain, --features={names[0]}=PATH "
-            "for each)"
+            f"stream, such as {{{names[0]!r}: {{'video': array}}, …}} (on a command line, {names[0]}=PATH for each)"
         )
     faults = Faults()
     for name in features:

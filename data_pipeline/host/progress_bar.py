@@ -39,13 +39,16 @@ def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[I
     print(f"{what}: {done} {unit} in {time.monotonic() - start:.0f} s", file=sys.stderr)
 
 
-def track_if(show: bool | None, batches: Iterable[Item], total: int, what: str) -> Iterable[Item]:
-    """Yields batches, and shows how many are done, as `track` does.
+def track_if(
+    show: bool | None, items: Iterable[Item], total: int, what: str, unit: str = "batches"
+) -> Iterable[Item]:
+    """Yields items, and shows how many are done, as `track` does.
 
     Args:
-        show: whether it is shown; None shows it for long work, that of eight batches or more.
-        batches: the items of the work.
+        show: whether it is shown; None shows it for long work, that of eight items or more.
+        items: the items of the work.
         total: the number of them.
         what: the name of the work.
+        unit: the name of the items, in the plural.
     """
-    return track(batches, total, what, "batches") if show or (show is None and total >= _LONG) else batches
+    return track(items, total, what, unit) if show or (show is None and total >= _LONG) else items

@@ -11,6 +11,7 @@ from jaxtyping import Float16, UInt8
 
 from data_pipeline.annotations.caption import TEST, Caption, Foil, make_annotations
 from data_pipeline.errors import InputError
+from data_pipeline.host.progress_bar import track_if
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
 from data_pipeline.moving_shapes.scene import Scene, draw_scene, frame_features, region_features, render
 from data_pipeline.preparation.prepare_folder import Options, Source, check_out, prepare
@@ -64,12 +65,15 @@ class EmbeddedClips:
     frames_per_second: float = FRAMES_PER_SECOND
 
 
-def embedded_clips(count: int | None = None, split: str = TEST) -> EmbeddedClips:
+def embedded_clips(
+    count: int | None = None, split: str = TEST, show_progress: bool | None = False
+) -> EmbeddedClips:
     """Makes the first clips of a split of the embedded data set; nothing is written.
 
     Args:
         count: how many; by default all of the split.
         split: "train", "val" or "test".
+        show_progress: whether progress is shown; None shows it for many clips.
 
     Raises:
         InputError: the split is unknown, or does not have so many clips.
@@ -80,7 +84,12 @@ def embedded_clips(count: int | None = None, split: str = TEST) -> EmbeddedClips
         raise InputError(
             f"moving shapes: split {split!r} has {most} clips; expected a count from 1 to {most}, found {count}"
         )
-    made = list(clips(split, most if count is None else count, seed=0))
+    wanted = most if count is None else count
+    made = list(
+        track_if(
+            show_progress, clips(split, wanted, seed=0), wanted, "making clips of moving shapes", "clips"
+        )
+    )
     return EmbeddedClips(
         {
             "pixels": {one.video_id: one.frames for one in made},

@@ -9,11 +9,12 @@ import pyarrow as pa
 from data_pipeline.errors import InputError
 from mcsan_jax.index.index_writer import IndexWriter
 from mcsan_jax.index.metadata.metadata_table import read_metadata
-from mcsan_jax.index.new_videos import DONE, NewVideos, VideoOptions, digest_of
+from mcsan_jax.index.new_videos import DONE, NewVideos, VideoOptions, digest_of, left_clips
 from mcsan_jax.index.on_disk.index_description import NumberType
 from mcsan_jax.index.on_disk.index_files import model_fingerprint
 from mcsan_jax.index.on_disk.index_folder import check_place
 from mcsan_jax.index.on_disk.segments import ID
+from mcsan_jax.index.on_disk.video_ids import counted_videos
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.embeddings import check_batch_size
 from mcsan_jax.retrieval.find_model import find_model
@@ -84,17 +85,23 @@ def remove_videos(index: pathlib.Path, ids: Sequence[str], where: str) -> list[s
     Raises:
         InputError: a video is unknown, or the filter has a fault or lets no video through.
     """
-    if bool(ids) == bool(where.strip()):
+    if ids and where.strip():
+        raise InputError(
+            "ids and --where are both given: choose one of the two; a filter can also name ids, as in "
+            '\'id in ("a", "b")\''
+        )
+    if not ids and not where.strip():
         raise InputError("give the ids of the videos to be removed, or --where with a filter")
     digest = digest_of(["remove", sorted(set(ids)), where])
     with IndexWriter.open(index) as writer:
         if writer.is_finished(digest):
-            return [f"{index}: {DONE}"]
+            return [*left_clips(writer), f"{index}: {DONE}"]
         opened = VideoIndex.open(index)
         chosen = opened.table[ID].filter(pa.array(opened.matching(where))).to_pylist() if where else list(ids)
         if not chosen:
             raise InputError(
                 f"{index}: no video passes the filter {where!r}; `mcsan index list` takes --where, too"
             )
-        writer.remove(chosen, digest=digest, words=f"remove {len(set(chosen)):,} videos")
-        return [*writer.notes, f"{index}: removed {len(set(chosen)):,} videos, {len(writer):,} are left"]
+        writer.remove(chosen, digest=digest, words=f"remove {counted_videos(len(set(chosen)))}")
+        said = f"{index}: removed {counted_videos(len(set(chosen)))}, {len(writer):,} are left"
+        return [*writer.notes, *left_clips(writer), said]

@@ -141,6 +141,10 @@ class IndexWriter:
             self._model = Mcsan.from_pretrained(self.folder / MODEL_NAME)
         return self._model
 
+    def check_new(self, ids: Sequence[str]) -> None:
+        """Checks ids of videos that are to be added, as `video_ids.check_new_ids` does."""
+        video_ids.check_new_ids(self.folder, ids, self._places)
+
     def is_finished(self, digest: str) -> bool:
         """Returns whether the last command was the one of this digest, and has ended."""
         finished = unfinished.is_finished(self.folder, self._description, digest)
@@ -149,10 +153,7 @@ class IndexWriter:
         return finished
 
     def add(
-        self,
-        videos: VideoEmbeddings,
-        table: pa.Table | None = None,
-        fingerprint: str | None = None,
+        self, videos: VideoEmbeddings, table: pa.Table | None = None, fingerprint: str | None = None
     ) -> None:
         """Adds encoded videos in one commit.
 
@@ -198,7 +199,7 @@ class IndexWriter:
         """
         if self.is_finished(digest):
             return False
-        video_ids.check_new_ids(self.folder, ids, self._places)
+        self.check_new(ids)
         rows = aligned(None, ids, {}) if table is None else table
         joins = bool(self._segments) and len(self._segments[-1].live) + len(ids) <= JOINED_ROWS
         result = self._started(joined_columns(self._description.columns, rows, "the metadata"), digest)
@@ -267,17 +268,15 @@ class IndexWriter:
         self, result: IndexDescription, arrays: dict[str, np.ndarray], rows: pa.Table, joins: bool
     ) -> IndexDescription:
         """Writes a segment and returns the description that has it; where it joins the last one, in its place."""
-        kept = result.segments
         if joins:
             arrays, rows = self._segments[-1].followed_by(arrays, rows)
-            kept = kept[:-1]
         rows = rows.select([one for one in (ID, CLIP, *result.columns) if one in rows.column_names])
         written = write_segment(self.folder, result.next_segment, arrays, rows, result.fingerprint)
         return dataclasses.replace(
             result,
             next_segment=result.next_segment + 1,
             arrays=result.arrays or layout_of(arrays),
-            segments=(*kept, written),
+            segments=(*result.segments[: -1 if joins else None], written),
         )
 
     def _commit(self, result: IndexDescription, digest: str, words: str) -> None:

@@ -19,8 +19,11 @@ from mcsan_jax.index import index_writer
 from mcsan_jax.index.index_writer import IndexWriter
 from mcsan_jax.index.metadata.linked_clips import find_clips
 from mcsan_jax.index.metadata.metadata_table import aligned
-from mcsan_jax.index.on_disk.index_folder import CLIPS_NAME
+from mcsan_jax.index.on_disk.index_description import CLIPS_NAME
+from mcsan_jax.index.on_disk.rendered_clips import note_rendered, remove_unused_clips
 from mcsan_jax.index.on_disk.segments import CLIP, ID
+from mcsan_jax.index.on_disk.video_ids import counted_videos
+from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.ranking.encode_split import encode_videos
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.given_features import by_stream
@@ -103,7 +106,7 @@ class NewVideos:
         images: Mapping[str, np.ndarray] = {}
         frame_rate = options.frame_rate
         if embedded:
-            clips = embedded_clips(options.count, options.split)
+            clips = embedded_clips(options.count, options.split, show_progress=None)
             arrays, source = clips.features, [EMBEDDED, options.split, len(clips.captions)]
             images = clips.images if options.render_clips else {}
             frame_rate = frame_rate or clips.frames_per_second
@@ -137,23 +140,30 @@ class NewVideos:
     def added_by(self, writer: IndexWriter, digest: str) -> list[str]:
         """Adds the videos, and returns what is said of it."""
         count = len(self.given.ids)
-        words = f"add {count:,} videos"
+        words = f"add {counted_videos(count)}"
         if self.images and not writer.is_finished(digest):
-            from mcsan_jax.index.render_clips import render_clips
-
-            # Before the index names them; the same command, given again, writes the same bytes.
-            render_clips(self.images, writer.folder / CLIPS_NAME, self.options.frame_rate or 1.0)
+            self._render(writer)
         if not writer.add_in_parts(
             self.given.ids, self._encode, self.table, digest=digest, words=words, show_progress=None
         ):
-            return [f"{writer.folder}: {DONE}"]
+            return [*left_clips(writer), f"{writer.folder}: {DONE}"]
         described = writer.description
-        said = f"{writer.folder}: added {count:,} videos, {described.videos:,} in all"
+        said = f"{writer.folder}: added {counted_videos(count)}, {described.videos:,} in all"
         return [
             *writer.notes,
+            *left_clips(writer),
             *self.lines,
             f"{said} ({described.number_type}, model {described.fingerprint[:12]})",
         ]
+
+    def _render(self, writer: IndexWriter) -> None:
+        """Renders clips before the index names them; the same command, given again, writes the same bytes."""
+        from mcsan_jax.index.render_clips import render_clips
+
+        writer.check_new(self.given.ids)
+        note_rendered(writer.folder, [f"{name}.mp4" for name in self.images])
+        rate = self.options.frame_rate or 1.0
+        render_clips(self.images, writer.folder / CLIPS_NAME, rate, show_progress=None)
 
     @property
     def _batch_size(self) -> int:
@@ -195,7 +205,9 @@ def _without_metadata(metadata: pa.Table, ids: Sequence[str], options: VideoOpti
             f"{first_few(unknown)}; the features are those of {first_few(list(ids))}. Leave these rows out"
             f"{'' if len(unknown) == len(described) else ', or give --skip_unknown'}"
         )
-    lines = [f"left out the metadata of {len(unknown):,} videos without features: {first_few(unknown)}"]
+    lines = [
+        f"left out the metadata of {counted_videos(len(unknown))} without features: {first_few(unknown)}"
+    ]
     missing = sorted(given - set(described))
     without = [f"{len(missing):,} of {len(ids):,} videos have no metadata: {first_few(missing)}"]
     return (lines if unknown else []) + (without if missing else [])
@@ -212,6 +224,14 @@ def _files_of(paths: Mapping[str, Any]) -> list[Any]:
                 status = file.stat()
                 found.append([stream, str(file.relative_to(path)), status.st_size, status.st_mtime_ns])
     return found
+
+
+def left_clips(writer: IndexWriter) -> list[str]:
+    """Removes rendered clips that no video of the index has, and returns what is said of it."""
+    used = VideoIndex.open(writer.folder).table[CLIP].to_pylist()
+    removed = remove_unused_clips(writer.folder, set(used))
+    clips = "rendered clip" if removed == 1 else "rendered clips"
+    return [f"removed {removed:,} {clips} of no video of the index"] if removed else []
 
 
 def digest_of(parts: Any) -> str:

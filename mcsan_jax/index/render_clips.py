@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.progress_bar import track_if
 
 _H264 = {"crf": "14", "preset": "medium", "bf": "0", "g": "1", "threads": "1"}
 """Each frame is a key frame, so that a browser shows any of them at once."""
@@ -22,6 +23,7 @@ def render_clips(
     folder: pathlib.Path,
     frames_per_second: float,
     enlarged: int = 8,
+    show_progress: bool | None = False,
 ) -> dict[str, pathlib.Path]:
     """Writes pictures as clips, FOLDER/ID.mp4, with the same bytes each time.
 
@@ -30,6 +32,7 @@ def render_clips(
         folder: is made where it is missing.
         frames_per_second: frame i is on the screen from second i / frames_per_second on.
         enlarged: each pixel becomes a square of so many pixels a side; even, as the sides of H.264 are.
+        show_progress: whether progress is shown; None shows it for many clips.
 
     Returns:
         The path of each clip by its id.
@@ -41,7 +44,7 @@ def render_clips(
     rate = Fraction(frames_per_second)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, frames in images.items():
+        for name, frames in track_if(show_progress, images.items(), len(images), "rendering clips", "clips"):
             large = frames.repeat(enlarged, axis=1).repeat(enlarged, axis=2)
             written[name].write_bytes(_rendered(large, rate))
     except OSError as error:

@@ -16,6 +16,7 @@ from data_pipeline.host.files import replacing
 from mcsan_jax.index.on_disk.index_description import MODEL_NAME, SCHEMA_VERSION
 from mcsan_jax.index.on_disk.segments import CLIP, ID, TABLE_NAME, VECTORS_NAME
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE
+from mcsan_jax.index.on_disk.video_ids import counted_videos
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model_folder import read_description as read_model_description
 
@@ -107,8 +108,9 @@ def render_statistics(statistics: IndexStatistics) -> list[str]:
     columns = ", ".join(f"{name} ({kind})" for name, kind in one.columns.items()) or "none"
     calibration = ", ".join(f"{name} {value:.3f}" for name, value in one.calibration.items()) or "none"
     sizes = ", ".join(f"{kind} {size:,}" for kind, size in one.files.items())
+    segments = "1 segment" if one.segments == 1 else f"{one.segments:,} segments"
     return [
-        f"videos          {one.videos:,} in {one.segments:,} segments; {one.removed:,} removed ones still on the disk",
+        f"videos          {one.videos:,} in {segments}; {one.removed:,} removed ones still on the disk",
         f"clips           {one.clips:,} videos have a file to play; {one.missing_clips:,} of these are gone",
         f"bytes           {sizes}; {one.bytes_per_video:,.0f} a video",
         f"numbers         {one.number_type}; stage-1 vector of width {one.widths.get(STAGE_ONE, 0)}",
@@ -167,7 +169,7 @@ def export_index(folder: pathlib.Path, out: pathlib.Path) -> str:
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as partial:
         writers[out.suffix](index, partial)
-    return f"written to {out}: {len(index):,} videos"
+    return f"written to {out}: {counted_videos(len(index))}"
 
 
 def _write_parquet(index: VideoIndex, path: pathlib.Path) -> None:

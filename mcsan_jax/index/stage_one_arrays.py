@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import replacing, sha256_of
+from mcsan_jax.index.on_disk.durable import sync
 from mcsan_jax.index.on_disk.index_description import BASES_NAME, IndexDescription, StoredFile
 from mcsan_jax.index.on_disk.stored_layout import STORED_TOGETHER
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE, read_videos
@@ -82,6 +83,7 @@ def _written(folder: pathlib.Path, bases: Mapping[str, np.ndarray]) -> StoredFil
     path = folder / BASES_NAME
     with replacing(path) as partial:
         partial.write_bytes(save(dict(bases)))
+        sync(partial)
     return StoredFile(sha256_of(path), path.stat().st_size)
 
 

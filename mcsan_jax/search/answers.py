@@ -15,7 +15,7 @@ class SearchRequest:
         min_probability: answers below it are left out. With None, all answers are shown where the probability that one
             of them is right reaches the threshold of the calibration, and none where it does not.
         sort: ``score``, or ``time``: by group or video, and within it by the start of the moment.
-        group_by: a column of the metadata; answers of the same value stand together. Empty for no groups.
+        group_by: a column of the metadata, or ``id``; answers of the same value stand together. Empty for no groups.
         exact: whether every video is scored; None lets the size of the index decide.
         candidates: how many videos are scored in the second stage where not all are.
     """

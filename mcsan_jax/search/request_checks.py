@@ -51,7 +51,7 @@ def add_faults(faults: Faults, request: SearchRequest, collection: VideoIndex | 
         faults.add(f"candidates: expected at least 1, found {shown(request.candidates)}")
     if collection is not None:
         with faults.gathered():
-            check_column(_checked_text("group_by", request.group_by), columns_of(collection))
+            check_column(_checked_text("group_by", request.group_by), ("id", *columns_of(collection)))
         with faults.gathered():
             collection.matching(_checked_text("where", request.where))
 
@@ -101,13 +101,13 @@ def check_sort(sort: str) -> None:
 
 
 def check_column(column: str, columns: Collection[str]) -> None:
-    """Refuses a column to group by that the metadata lacks; an empty name stands for no groups.
+    """Refuses a column to group by that the index lacks; an empty name stands for no groups.
 
     Raises:
         InputError: there is no such column.
     """
     if column and column not in columns:
-        known = f"it has {', '.join(columns)}" if columns else "it has none beside id and clip"
         raise InputError(
-            f"group_by: no column {shown(column)} in the index; {nearest_name(column, columns)}{known}"
+            f"group_by: no column {shown(column)} in the index; {nearest_name(column, columns)}it has "
+            f"{', '.join(columns)}"
         )

@@ -36,6 +36,7 @@ TABLE = pa.table(
         ("not camera = 'north'", "bd"),
         ("camera != 'north'", "bd"),
         ("year <> 2020", "ac"),
+        ("year == 2020", "b"),
         ("year < 2020.5", "ab"),
         ("year between 2020 and 2021", "bc"),
         ("year not between 2020 and 2021", "a"),
@@ -109,6 +110,14 @@ def test_a_filter_lets_through_what_it_says(where: str, found: str) -> None:
         ("night is true", "expected `null` after `is`", 1, 1),
         ("camera = year", "'camera' holds texts and 'year' whole numbers", 1, 10),
         ("year > 99999999999999999999", "too large a number", 1, 1),
+        (
+            '"odd name" = 3',
+            "'odd name' in quotes is a text; write the column of this name as `odd name`",
+            1,
+            1,
+        ),
+        ("night and 1 = 1", "expected a column here, found literal", 1, 11),
+        ('night and ""', "is not allowed in a filter", 1, 11),
         ("x.year = 3", "a name with one stands in backquotes", 1, 1),
     ],
 )
@@ -152,6 +161,13 @@ def test_a_fault_is_shown_with_its_place(where: str, said: str, line: int, colum
 def test_nothing_else_of_sql_is_let_through(where: str) -> None:
     with pytest.raises(InputError, match="the filter"):
         matching_rows(where or ";", TABLE)
+
+
+def test_the_syntax_is_told_where_it_helps() -> None:
+    for where, told in (("upper(camera) = 'a'", True), ("year > = 3", True), ("cemara = 'a'", False)):
+        with pytest.raises(InputError) as raised:
+            matching_rows(where, TABLE)
+        assert ("a filter has columns, values" in str(raised.value)) == told
 
 
 def test_long_and_deep_filters_end_with_a_message() -> None:

@@ -96,7 +96,7 @@ def test_videos_come_and_go(files: pathlib.Path, tmp_path: pathlib.Path) -> None
     index = VideoIndex.open(out)
     assert index.columns == ("captions",) and len(index.metadata_of(0)["captions"]) == 5
     assert index.embeddings([0]).times_of(0)[:2].tolist() == [0.125, 0.375]
-    assert "is in the index already" in refused("add", out, *streams(files))
+    assert "3 of the 6 videos are in the index already: test_00000" in refused("add", out, *streams(files))
     assert run_mcsan("index", "remove", out, "test_00000", "test_00001").status == 0
     assert run_mcsan("index", "remove", out, "--where", 'id = "test_00002"').status == 0
     table = tmp_path / "more.jsonl"
@@ -104,7 +104,7 @@ def test_videos_come_and_go(files: pathlib.Path, tmp_path: pathlib.Path) -> None
     said = refused("add", out, *streams(files), f"--metadata={table}")
     assert "1 of 2 videos have no features: other" in said and "--skip_unknown" in said
     ended = run_mcsan("index", "add", out, *streams(files), f"--metadata={table}", "--skip_unknown")
-    assert ended.status == 0 and "left out the metadata of 1 videos without features: other" in ended.stdout
+    assert ended.status == 0 and "left out the metadata of 1 video without features: other" in ended.stdout
     assert index.refresh() and len(index) == 6 and index.columns == ("captions", "year")
     assert index.metadata_of(index.row_of("test_00004")) == {"captions": ["x"], "year": 3}
     assert run_mcsan("index", "verify", out).status == 0
@@ -138,7 +138,7 @@ def test_an_index_is_shown_and_written_as_a_table(
     assert stats["widths"]["stage_one"] <= 1024 and stats["calibration"]["threshold"] > 0
     said = run_mcsan("index", "stats", out).stdout
     assert (
-        "6 in 1 segments" in said and stats["fingerprint"] in said and "camera (string), year (int64)" in said
+        "6 in 1 segment;" in said and stats["fingerprint"] in said and "camera (string), year (int64)" in said
     )
     for ending in ("parquet", "csv", "jsonl"):
         assert run_mcsan("index", "export", out, f"--out={tmp_path / f'table.{ending}'}").status == 0
@@ -174,7 +174,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     cases = [
         (["demo", "moving_shapes"], "give --out with its folder"),
         (["lst", str(index)], "did you mean 'list'?"),
-        (["demo", "none.h5", to], "the model reads the streams pixels"),
+        (["demo", "none.h5", to], "(on a command line, pixels=PATH for each)"),
         (["demo", streams(files)[0], to], "there are no features of stream 'grid'"),
         (["demo", *streams(files), f"pixels={files}", to], "stream 'pixels' is given twice"),
         (["none", "moving_shapes", to], "there is no model 'none'"),
@@ -183,13 +183,16 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         (["demo", *streams(files), "--count=3", to], "--count and --split choose clips of moving_shapes"),
         (["demo", "moving_shapes", "--batch_size=0", to], "batch_size must be at least 1, found 0"),
         (["demo", "moving_shapes", f"--metadata={tmp_path / 'none.csv'}", to], "no such file"),
-        (["demo", "moving_shapes", f"--clips={files / 'grid'}", to], "no file of the 500 videos"),
+        (["demo", "moving_shapes", f"--clips={files / 'grid'}", to], "no file of 500 videos"),
         (["demo", "moving_shapes", f"--out={foreign}"], "is not empty and holds no index (letter.txt)"),
-        (["add", index, "moving_shapes", "--count=2"], "is in the index already; remove it first"),
+        (
+            ["add", index, "moving_shapes", "--count=2"],
+            "2 of the 2 videos are in the index already: test_00000, test_00001; remove them first",
+        ),
         (["remove", index], "give the ids of the videos to be removed, or --where"),
         (
             ["remove", index, "test_00001", "--where=year > 3"],
-            "give the ids of the videos to be removed, or --where",
+            "ids and --where are both given: choose one of the two",
         ),
         (["remove", index, "test_0001", "x"], "did you mean 'test_00001'?"),
         (["remove", index, "--where=year > 3000"], "no video passes the filter"),

@@ -186,7 +186,8 @@ from tests.index.changes import add, build, names_of
 index_writer.SEGMENT_ROWS = 5
 folder = pathlib.Path(sys.argv[1])
 print("ready", flush=True)
-build(folder, names_of(0, 300))
+if not (folder / "index.json").exists():
+    build(folder, names_of(0, 300))
 add(folder, names_of(1000, 200))
 """
 

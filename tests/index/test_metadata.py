@@ -55,7 +55,7 @@ def test_a_known_column_is_read_in_its_type(tmp_path: pathlib.Path) -> None:
     lines = written(tmp_path, "videos.jsonl", '{"id": "a", "code": null, "score": 1, "year": 2020}\n')
     assert read_metadata(lines, known).to_pylist() == [{"id": "a", "code": None, "score": 1.0, "year": 2020}]
     for name, text in (("x.csv", "id,year\na,soon\n"), ("x.jsonl", '{"id": "a", "year": "soon"}\n')):
-        with pytest.raises(InputError, match=rf"{name}: .*type"):
+        with pytest.raises(InputError, match=rf"{name}[:,] .*(year.* types|types?.*year)"):
             read_metadata(written(tmp_path, name, text), known)
 
 
@@ -97,6 +97,12 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: pathlib.Path) -> None:
         read_metadata(tmp_path / "none.csv", {})
 
 
+def test_a_value_of_another_type_than_in_the_index_is_named_by_its_column(tmp_path: pathlib.Path) -> None:
+    path = written(tmp_path, "a.csv", 'id,"the year",x\na,2019,1\nb,nineteen,2\n')
+    with pytest.raises(InputError, match=r"row 3, column 'the year': not readable .*'nineteen'"):
+        read_metadata(path, {"the year": "int64"})
+
+
 def test_rows_follow_the_videos(tmp_path: pathlib.Path) -> None:
     table = read_metadata(written(tmp_path, "videos.csv", "id,x\nb,2\na,1\n"), {})
     assert aligned(table, ["a", "c", "b"], {"c": "/clips/c.mp4"}).to_pylist() == [
@@ -115,9 +121,7 @@ def test_clips_are_found_by_id_and_named_from_the_index_where_they_lie_in_it(tmp
     index = tmp_path / "index"
     assert find_clips(outside, ["a", "b", "c"], index) == {"a": f"{outside}/a.mp4", "b": f"{outside}/b.MOV"}
     assert find_clips(inside, ["a", "../clips/a"], index) == {"a": "clips/a.mp4"}
-    with pytest.raises(
-        InputError, match=r"no file of the 1 videos; expected <id> .* such as x.mp4, found a.mp4"
-    ):
+    with pytest.raises(InputError, match=r"no file of 1 video; expected <id> .* such as x.mp4, found a.mp4"):
         find_clips(outside, ["x"], index)
     with pytest.raises(InputError, match="no such folder"):
         find_clips(tmp_path / "none", ["x"], index)

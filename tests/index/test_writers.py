@@ -1,6 +1,7 @@
 """One program writes at a time, readers go on meanwhile, and a disk that is full or read-only costs nothing."""
 
 import json
+import os
 import pathlib
 import threading
 
@@ -10,6 +11,7 @@ import pytest
 from data_pipeline.errors import InputError
 from mcsan_jax.index.index_writer import IndexWriter
 from mcsan_jax.index.video_index import VideoIndex
+from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.find_model import find_model
 from mcsan_jax.retrieval.model import Mcsan
 from tests.index.changes import build, content_of, made_up, names_of
@@ -150,3 +152,24 @@ def test_a_full_disk_costs_nothing_of_an_index(then: str, tmp_path: pathlib.Path
     for status, _, said in ended[:2]:
         assert status == 2 and "No space left on device" in said and "Traceback" not in said
     assert ended[2][0] == 0 and [row["id"] for row in json.loads(ended[3][1])] == same
+
+
+def test_what_index_json_names_is_on_the_disk_before_it(
+    index: pathlib.Path, videos: VideoEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = list[int](), os.fsync
+
+    def noted(number: int) -> None:
+        fsync(number)
+        synced.append(os.fstat(number).st_ino)
+
+    def place(path: pathlib.Path) -> int:
+        return synced.index(path.stat().st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with IndexWriter.open(index) as writer:
+        writer.add(videos.take([8]))
+    written = sorted((index / "segments").rglob("*"))
+    assert [path.name for path in written] == ["000002", "vectors.arrow", "videos.parquet"]
+    assert max(place(path) for path in (*written, index / "segments")) < place(index / "index.json")
+    assert synced[-1] == index.stat().st_ino

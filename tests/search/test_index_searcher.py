@@ -100,6 +100,8 @@ def test_answers_stand_in_groups_and_by_time(demo_searcher: IndexSearcher) -> No
     for camera in order:
         starts = [answer.moments[0].start for answer in timed if answer.metadata["camera"] == camera]
         assert starts == sorted(starts)
+    by_id = demo_searcher.search(SearchRequest(PUSH, k=12, group_by="id", min_probability=0)).answers
+    assert by_id == by_score
     by_video = demo_searcher.search(SearchRequest(PUSH, k=12, sort="time", min_probability=0)).answers
     assert [answer.video for answer in by_video] == sorted(answer.video for answer in by_score)
 
@@ -234,7 +236,7 @@ def test_no_good_match_is_said_where_none_is_likely(demo_searcher: IndexSearcher
         ({"text": " "}, "the query is ' ': there is nothing to search for"),
         (
             {"group_by": "camra"},
-            "no column 'camra' in the index; did you mean 'camera'? it has caption, camera",
+            "no column 'camra' in the index; did you mean 'camera'? it has id, caption, camera",
         ),
         ({"sort": "date"}, "sort: expected score or time, found 'date'"),
         ({"min_probability": 50.0}, "min_probability: expected a number from 0 to 1, found 50.0"),

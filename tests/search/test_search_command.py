@@ -131,7 +131,10 @@ def test_answers_are_written_to_a_file(demo_index: pathlib.Path, tmp_path: pathl
         (["a ball", "-k", "1000000"], ["found 1000000"]),
         (["a ball", "--filter", "camera = "], ["the filter, line 1, column 8"]),
         (["a ball", "--filter", "camra = 1"], ["did you mean 'camera'"]),
-        (["a ball", "--group-by", "yeer"], ["group_by: no column 'yeer' in the index; did you mean 'year'?"]),
+        (
+            ["a ball", "--group-by", "yeer"],
+            ["group_by: no column 'yeer' in the index; did you mean 'year'?"],
+        ),
         (["a ball", "--sort", "date"], ["sort: expected score or time, found 'date'"]),
         (["a ball", "--min-probability", "2"], ["min_probability: expected a number from 0 to 1, found 2.0"]),
         (["a ball", "--like", "test_00001"], ["a query and --like are given; choose one of them"]),
@@ -177,3 +180,19 @@ def test_an_index_that_is_none_is_refused_with_what_else_is_wrong(tmp_path: path
     ended = search(tmp_path / "nothing", "a ball", "-k", 0)
     assert ended.status == 2
     assert str(tmp_path / "nothing") in ended.stderr and "k, the number of answers" in ended.stderr
+    file = tmp_path / "videos.csv"
+    file.touch()
+    ended = search(file, "a ball")
+    assert ended.status == 2 and f"{file} is no index" in ended.stderr and "Errno" not in ended.stderr
+
+
+def test_answers_are_written_into_a_new_folder_and_not_below_a_file(
+    demo_index: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    out = tmp_path / "new" / "answers.csv"
+    words = ("a ball", "--min-probability=0", "-k1", "--csv")
+    assert search(demo_index, *words, f"--out={out}").status == 0 and out.is_file()
+    ended = search(demo_index, *words, f"--out={out / 'below.csv'}")
+    assert (
+        ended.status == 2 and "nothing can be written there (Not a directory); name another" in ended.stderr
+    )

@@ -15,9 +15,10 @@ LONGEST = 10_000
 """Characters of the longest filter."""
 
 
-_ALLOWED = (
+ALLOWED = (
     "a filter has columns, values, = != < <= > >=, in, between, like, is null, and, or, not and brackets"
 )
+"""What a message about the syntax says besides."""
 
 
 class FilterTokenizer(SqlTokenizer):
@@ -44,13 +45,13 @@ def parse_filter(where: str) -> exp.Expression:
     try:
         tokens = FilterDialect().tokenize(where)
         if ends := [one.start for one in tokens if one.token_type is TokenType.SEMICOLON]:
-            refuse(where, ends[0], "a filter is one condition")
+            refuse(where, ends[0], "a filter is one condition", ALLOWED)
         return sqlglot.parse_one(
             where, into=exp.Condition, dialect=FilterDialect, error_message_context=LONGEST
         )
     except ParseError as error:
         fault = error.errors[0] if error.errors else {}
-        refuse(where, len(fault.get("start_context", "")), _in_words(fault.get("description", "")))
+        refuse(where, len(fault.get("start_context", "")), _in_words(fault.get("description", "")), ALLOWED)
     except TokenError as error:
         place = _open_quote(where)
         if place is None:
@@ -78,8 +79,9 @@ def _open_quote(where: str) -> int | None:
     return opened
 
 
-def refuse(where: str, place: int | None, fault: str) -> NoReturn:
+def refuse(where: str, place: int | None, fault: str, advice: str = "") -> NoReturn:
     """Ends with a message that marks a place of the filter."""
+    fault = f"{fault}; {advice}" if advice else fault
     if place is None:
         raise InputError(f"the filter {shown(where)}: {fault}")
     before = where[:place]
@@ -87,7 +89,7 @@ def refuse(where: str, place: int | None, fault: str) -> NoReturn:
     text = where.splitlines()[line - 1] if where.splitlines() else ""
     first = max(0, column - 60)
     part, mark = text[first : column + 60].replace("\t", " "), " " * (column - 1 - first)
-    raise InputError(f"the filter, line {line}, column {column}: {fault}; {_ALLOWED}\n  {part}\n  {mark}^")
+    raise InputError(f"the filter, line {line}, column {column}: {fault}\n  {part}\n  {mark}^")
 
 
 def name_of(node: exp.Expression) -> str:

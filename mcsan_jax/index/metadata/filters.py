@@ -18,7 +18,7 @@ from jaxtyping import Bool
 from sqlglot import exp
 
 from data_pipeline.errors import InputError, first_few, nearest_name, shown
-from mcsan_jax.index.metadata.filter_syntax import name_of, parse_filter, refuse
+from mcsan_jax.index.metadata.filter_syntax import ALLOWED, name_of, parse_filter, refuse
 
 _COMPARISONS: Mapping[type[exp.Expression], Callable[[Any, Any], Any]] = {
     exp.EQ: pc.equal,
@@ -80,7 +80,7 @@ class _Filter:
             **dict.fromkeys(_COMPARISONS, self._compared),
         }
         if kind not in rules:
-            self._refuse(node, f"{name_of(node)} is not allowed in a filter")
+            self._refuse(node, f"{name_of(node)} is not allowed in a filter", ALLOWED)
         return rules[kind](node)
 
     def _flag(self, node: exp.Expression) -> Any:
@@ -142,8 +142,12 @@ class _Filter:
         return pc.match_like(column, pattern.this)
 
     def _column(self, node: exp.Expression) -> Any:
+        if isinstance(node, exp.Literal) and node.this in self._table.column_names:
+            self._refuse(
+                node, f"{node.this!r} in quotes is a text; write the column of this name as `{node.this}`"
+            )
         if not isinstance(node, exp.Column):
-            self._refuse(node, f"expected a column here, found {name_of(node)}")
+            self._refuse(node, f"expected a column here, found {name_of(node)}", ALLOWED)
         if len(node.parts) > 1:
             self._refuse(
                 node, f"expected a column without a dot; a name with one stands in backquotes: `{node.sql()}`"
@@ -188,7 +192,8 @@ class _Filter:
             return str(node.this) if node.is_string else self._number(node, of)
         if isinstance(node, exp.Null):
             self._refuse(of, f"nothing equals null; write {of.name} is null")
-        return self._refuse(of, f"expected a value to compare column {of.name!r} with, found {name_of(node)}")
+        fault = f"expected a value to compare column {of.name!r} with, found {name_of(node)}"
+        return self._refuse(of, fault, ALLOWED)
 
     def _number(self, node: exp.Expression, of: exp.Expression) -> int | float:
         text = str(node.this)
@@ -197,9 +202,9 @@ class _Filter:
             self._refuse(of, f"{text} is too large a number")
         return number
 
-    def _refuse(self, node: exp.Expression, fault: str) -> NoReturn:
-        starts = [one.meta["start"] for one in node.find_all(exp.Identifier) if "start" in one.meta]
-        refuse(self._where, min(starts, default=None), fault)
+    def _refuse(self, node: exp.Expression, fault: str, advice: str = "") -> NoReturn:
+        starts = [one.meta["start"] for one in node.walk() if "start" in one.meta]
+        refuse(self._where, min(starts, default=None), fault, advice)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 from data_pipeline.errors import InputError, first_few
+from mcsan_jax.index.on_disk.video_ids import counted_videos
 
 CLIP_ENDINGS = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif")
 """Endings of files to play; of several for one video, the first of these is linked."""
@@ -31,7 +32,7 @@ def find_clips(folder: pathlib.Path, ids: Sequence[str], index: pathlib.Path) ->
             found[path.stem] = path.relative_to(index.resolve()).as_posix() if inside else str(path)
     if not found:
         raise InputError(
-            f"--clips={folder}: no file of the {len(ids):,} videos; expected <id> with an ending "
+            f"--clips={folder}: no file of {counted_videos(len(ids))}; expected <id> with an ending "
             f"{', '.join(CLIP_ENDINGS)}, such as {ids[0]}.mp4, found {first_few([one.name for one in paths]) or '-'}"
         )
     return found

@@ -1,7 +1,9 @@
 """This module reads tables of metadata from CSV files and from files with a JSON object a line."""
 
+import csv as csv_text
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -41,11 +43,22 @@ def read_csv_file(path: pathlib.Path, types: Mapping[str, pa.DataType]) -> pa.Ta
             ),
         )
     except pa.ArrowException as error:
-        raise InputError(
-            f"{path}: not readable as CSV with the types of the index ({first_line(error)})"
-        ) from error
+        raise InputError(_csv_fault(path, first_line(error))) from error
     faults.check()
     return table
+
+
+def _csv_fault(path: pathlib.Path, said: str) -> str:
+    """Returns what is wrong with a CSV file from what the library says, with the column's name for its number."""
+    found = re.fullmatch(r"In CSV column #(\d+): (?:Row #(\d+): )?(.*)", said, flags=re.DOTALL)
+    if found is None:
+        return f"{path}: not readable as CSV with the types of the index ({said})"
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+        names = next(csv_text.reader(lines), [])
+    number, row, fault = int(found[1]), found[2], found[3]
+    where = f"{path}, row {row}" if row else str(path)
+    name = repr(names[number]) if number < len(names) else f"{number + 1}"
+    return f"{where}, column {name}: not readable with the types of the index ({fault})"
 
 
 def read_json_lines(path: pathlib.Path, types: Mapping[str, pa.DataType]) -> pa.Table:

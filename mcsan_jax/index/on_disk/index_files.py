@@ -5,8 +5,9 @@ import pathlib
 from typing import Any
 
 from data_pipeline.errors import InputError, shown
-from data_pipeline.host.files import nearest_folder, write_text
+from data_pipeline.host.files import nearest_folder, replacing, write_text
 from data_pipeline.host.typed_values import parse
+from mcsan_jax.index.on_disk.durable import sync
 from mcsan_jax.index.on_disk.index_description import (
     ADVICE,
     COMMAND_NAME,
@@ -19,8 +20,16 @@ from mcsan_jax.index.on_disk.index_description import (
 
 
 def write_description(folder: pathlib.Path, description: IndexDescription) -> None:
-    """Makes a description that of the index, in one step."""
-    write_text(folder / DESCRIPTION_NAME, json.dumps(dumped(description.signed()), indent=1) + "\n")
+    """Makes a description that of the index, in one step, and waits until it is on the disk.
+
+    All that it names must be there already, so that no power cut leaves a description without its files.
+    """
+    with replacing(folder / DESCRIPTION_NAME) as partial:
+        partial.write_text(
+            json.dumps(dumped(description.signed()), indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
+        sync(partial)
+    sync(folder)
 
 
 def write_command(folder: pathlib.Path, command: Command) -> None:
@@ -37,7 +46,7 @@ def read_description(folder: pathlib.Path) -> IndexDescription:
     path = folder / DESCRIPTION_NAME
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         if (folder / COMMAND_NAME).is_file():
             raise InputError(
                 f"{path}: is missing: the making of the index was interrupted, or the file was removed; give the same "
@@ -49,6 +58,8 @@ def read_description(folder: pathlib.Path) -> IndexDescription:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is damaged ({error}). {ADVICE}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     description = _parsed(IndexDescription, path, text)
     if description.checksum != description.signed().checksum:
         raise InputError(f"{path}: was changed after it was written. {ADVICE}")

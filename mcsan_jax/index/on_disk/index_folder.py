@@ -10,25 +10,26 @@ import filelock
 from data_pipeline.errors import InputError, first_few
 from data_pipeline.host.files import check_writable, sha256_of
 from mcsan_jax.calibration.calibration import CALIBRATION_NAME
+from mcsan_jax.index.on_disk.durable import sync
 from mcsan_jax.index.on_disk.index_description import (
     BASES_NAME,
+    CLIPS_NAME,
     COMMAND_NAME,
     DESCRIPTION_NAME,
     LOCK_NAME,
     MODEL_NAME,
+    RENDERED_NAME,
     SEGMENTS_NAME,
     IndexDescription,
     StoredFile,
 )
 from mcsan_jax.index.on_disk.index_files import another_model
 from mcsan_jax.index.on_disk.index_files import read_description as read_index
+from mcsan_jax.index.on_disk.rendered_clips import remove_unused_clips
 from mcsan_jax.index.on_disk.unfinished import is_finished
 from mcsan_jax.retrieval.model_folder import CARD_NAME, CONFIG_NAME, read_description
 
-CLIPS_NAME = "clips"
-"""Folder for files to play that belong to the index itself."""
-
-_OWN = (DESCRIPTION_NAME, COMMAND_NAME, BASES_NAME, MODEL_NAME, SEGMENTS_NAME, CLIPS_NAME)
+_OWN = (DESCRIPTION_NAME, COMMAND_NAME, BASES_NAME, MODEL_NAME, SEGMENTS_NAME, CLIPS_NAME, RENDERED_NAME)
 _OWN_NAMES = {LOCK_NAME, *_OWN, *(f".{name}.partial" for name in _OWN)}
 _ADVICE = "name another folder"
 
@@ -123,7 +124,8 @@ def _clear(folder: pathlib.Path) -> None:
     """Removes an index from its folder; ``index.json`` goes first, so that nobody reads a part of it."""
     for name in (DESCRIPTION_NAME, COMMAND_NAME, BASES_NAME):
         (folder / name).unlink(missing_ok=True)
-    for name in (SEGMENTS_NAME, MODEL_NAME, CLIPS_NAME):
+    remove_unused_clips(folder, ())
+    for name in (SEGMENTS_NAME, MODEL_NAME):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -146,6 +148,7 @@ def copy_model(source: pathlib.Path, target: pathlib.Path) -> StoredFile | None:
             shutil.copyfile(source / name, partial / name)
         shutil.rmtree(target, ignore_errors=True)
         partial.replace(target)
+        sync(*target.rglob("*"), target, target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     calibration = target / CALIBRATION_NAME

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_pipeline.host.files import sha256_of
+from mcsan_jax.index.on_disk.durable import sync
 from mcsan_jax.index.on_disk.index_description import StoredFile, StoredSegment
 from mcsan_jax.index.on_disk.segments import (
     ID,
@@ -31,7 +32,7 @@ _FILLED = b"filled"
 def write_segment(
     folder: pathlib.Path, number: int, arrays: Mapping[str, np.ndarray], table: pa.Table, fingerprint: str
 ) -> StoredSegment:
-    """Writes a segment, which appears whole.
+    """Writes a segment, which appears whole, and waits until it is on the disk.
 
     Args:
         folder: of the index.
@@ -57,6 +58,8 @@ def write_segment(
         pq.write_table(rows, partial / TABLE_NAME, write_page_checksum=True)
         of_vectors, of_table = (_as_written(partial / name) for name in (VECTORS_NAME, TABLE_NAME))
         partial.replace(target)
+        # What index.json names must be there before it; until then nobody reads it.
+        sync(target / VECTORS_NAME, target / TABLE_NAME, target, target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return StoredSegment(number, table.num_rows, sha256, of_vectors, of_table)

@@ -79,7 +79,8 @@ def _written(console: Console) -> str:
 
 def _table(result: SearchResult, group_by: str) -> Table:
     added = list(dict.fromkeys(name for answer in result.answers for name in answer.contributions))
-    group = [group_by] if group_by else []
+    # The video stands there in any case.
+    group = [group_by] if group_by not in ("", "id") else []
     table = _empty_table("rank", *group, "video", "moment", "probability", "score", *added)
     for answer in result.answers:
         cells = [

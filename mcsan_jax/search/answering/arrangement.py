@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from mcsan_jax.search.answers import SearchAnswer
 
@@ -16,11 +17,16 @@ def arranged(answers: Sequence[SearchAnswer], sort: str, group_by: str) -> tuple
     """
     groups: dict[str, list[SearchAnswer]] = {}
     for answer in answers:
-        groups.setdefault(str(answer.metadata.get(group_by)) if group_by else "", []).append(answer)
+        groups.setdefault(str(_value_of(answer, group_by)), []).append(answer)
     if sort == "time":
         for group in groups.values():
             group.sort(key=lambda answer: _time_order(answer, bool(group_by)))
     return tuple(answer for group in groups.values() for answer in group)
+
+
+def _value_of(answer: SearchAnswer, column: str) -> Any:
+    """Returns the value by which an answer is grouped; that of the column ``id`` is the video itself."""
+    return answer.video if column == "id" else answer.metadata.get(column)
 
 
 def _time_order(answer: SearchAnswer, grouped: bool) -> tuple:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from data_pipeline.errors import Faults, InputError
-from data_pipeline.host.files import check_not_there, write_text
+from data_pipeline.host.files import check_not_there, check_writable, write_text
 from mcsan_jax.index.engines.open_engine import open_engine
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.explain import Explanation
@@ -115,6 +115,9 @@ def search_index(folder: pathlib.Path, options: SearchOptions) -> Said:
     if options.out is not None and not options.overwrite:
         with faults.gathered():
             check_not_there([options.out], "--out")
+    if options.out is not None:
+        with faults.gathered():
+            check_writable(options.out.parent, "name another --out")
     texts: list[str] | None = None
     if options.texts is not None:
         with faults.gathered():
@@ -123,6 +126,7 @@ def search_index(folder: pathlib.Path, options: SearchOptions) -> Said:
     said = _answers(index, options, texts)
     if options.out is None:
         return said
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.out, said.text)
     return Said(f"written to {options.out}\n", said.notes)
 
