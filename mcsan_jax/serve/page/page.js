@@ -181,7 +181,8 @@ function showAnswers(result) {
   };
   let group = null, into = null;
   for (const answer of result.answers) {
-    const value = asked.group_by && !asked.like ? written(answer.metadata[asked.group_by] ?? "—") : "";
+    const told = asked.group_by === "id" ? answer.video : answer.metadata[asked.group_by];
+    const value = asked.group_by && !asked.like ? written(told ?? "—") : "";
     if (into === null || value !== group) {
       if (value) list.append(element("h2", { class: "group" }, element("span", {}, `${asked.group_by} `), value));
       into = element("ol", { class: "answers" });
