@@ -4,6 +4,8 @@
 `mcsan search` does: compiled programs are kept, and the parser loads no PyTorch.
 """
 
+from data_pipeline.host.command_line import ends_with_a_message
+
 import argparse
 import pathlib
 
@@ -25,6 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ends_with_a_message()
 def main() -> None:
     """Entry point."""
     arguments = make_parser().parse_args()

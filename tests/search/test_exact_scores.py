@@ -98,7 +98,7 @@ def test_another_segment_copies_and_compiles_nothing_of_the_first(monkeypatch: p
         "blocks_on_device",
         lambda arrays, rows: copied.append(len(arrays["pooled"])) or put(arrays, rows),
     )
-    scorer.replace([dataclasses.replace(first, live=np.arange(1, 16)), second])
+    scorer.take_segments([dataclasses.replace(first, live=np.arange(1, 16)), second])
     after = scorer.scores(texts)
     assert copied == [3] and compiled._cache_size() == programs
     assert len(scorer) == 18

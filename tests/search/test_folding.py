@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from mcsan_jax.search.answering.arrangement import arranged
+from mcsan_jax.search.answering.result_making import arranged
 from mcsan_jax.search.answers import FoundMoment, SearchAnswer
 from mcsan_jax.search.folding import fold_duplicates
 

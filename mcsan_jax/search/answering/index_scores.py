@@ -30,7 +30,7 @@ class IndexScores:
 
     def refresh(self) -> None:
         """Takes what the index holds after its own `refresh`."""
-        self._scorer.replace(self._index.content.segments)
+        self._scorer.take_segments(self._index.content.segments)
         self.search = self._in_step(self._index.content)
 
     def nearest(self, row: int, among: Bool[np.ndarray, " v"], most: int) -> Int[np.ndarray, " m"]:

@@ -1,6 +1,8 @@
 """This module makes the result of a request from the scores of the videos."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,13 +12,12 @@ from mcsan_jax.calibration.calibration import Calibration
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.scoring.multi_level import FUSED
 from mcsan_jax.search.answering.answer_making import FoundVideo, make_answers
-from mcsan_jax.search.answering.arrangement import arranged
 from mcsan_jax.search.answering.encoded_texts import EncodedText
 from mcsan_jax.search.answering.index_scores import stage_one_of
 from mcsan_jax.search.answering.query_ranking import EncodedQuery, RankedVideos, rank_videos
 from mcsan_jax.search.answering.scored_requests import ScoredRequest
 from mcsan_jax.search.answering.stage_clock import StageClock
-from mcsan_jax.search.answers import QueryGraph, SearchRequest, SearchResult
+from mcsan_jax.search.answers import QueryGraph, SearchAnswer, SearchRequest, SearchResult
 from mcsan_jax.search.folding import fold_duplicates
 from mcsan_jax.search.query_score import WITHOUT
 
@@ -149,3 +150,38 @@ def _notes(collection: VideoIndex, searched: int, calibration: Calibration | Non
 
 def _added(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     return {stage: before.get(stage, 0.0) + after.get(stage, 0.0) for stage in {**before, **after}}
+
+
+def arranged(answers: Sequence[SearchAnswer], sort: str, group_by: str) -> tuple[SearchAnswer, ...]:
+    """Returns answers in another order; their ranks stay.
+
+    Args:
+        answers: the best first.
+        sort: ``score``, or ``time``: by video, and within a video or a group by the start of the moment.
+        group_by: a column whose equal values stand together, the group with the best answer first; may be empty.
+    """
+    groups: dict[str, list[SearchAnswer]] = {}
+    for answer in answers:
+        groups.setdefault(str(_value_of(answer, group_by)), []).append(answer)
+    if sort == "time":
+        for group in groups.values():
+            group.sort(key=lambda answer: _time_order(answer, bool(group_by)))
+    return tuple(answer for group in groups.values() for answer in group)
+
+
+def _value_of(answer: SearchAnswer, column: str) -> Any:
+    """Returns the value by which an answer is grouped; that of the column ``id`` is the video itself."""
+    return answer.video if column == "id" else answer.metadata.get(column)
+
+
+def _time_order(answer: SearchAnswer, grouped: bool) -> tuple:
+    """Returns by what an answer is sorted: within a group, the start comes before the video."""
+    start = answer.moments[0].start if answer.moments else 0.0
+    name = _natural(answer.video)
+    return (start, name) if grouped else (name, start)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Returns a key by which ``clip 9`` comes before ``clip 10``."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -76,9 +76,9 @@ class CollectionScorer:
         self._score = _compiled_scorer(config.similarity, config.model.compute_dtype)
         self._lock = threading.Lock()
         self._held: dict[int, tuple[Mapping[str, np.ndarray], list[Arrays]]] = {}
-        self.replace(segments)
+        self.take_segments(segments)
 
-    def replace(self, segments: Sequence[StoredVideos]) -> None:
+    def take_segments(self, segments: Sequence[StoredVideos]) -> None:
         """Takes other segments; of those whose arrays stay the same nothing is copied again."""
         found = [_Segment(scored_arrays(one.arrays), one.arrays, np.asarray(one.live)) for one in segments]
         with self._lock:
