@@ -49,6 +49,11 @@ def check_batch_size(batch_size: int, mesh: Mesh, key: str) -> None:
         )
 
 
+def whole_rows(rows: int, mesh: Mesh) -> int:
+    """Returns the least batch size that the devices divide and that holds so many rows."""
+    return -(-rows // mesh.size) * mesh.size
+
+
 def runs_kernel(kernel: str, mesh: Mesh) -> bool:
     """Returns whether the devices can run a form of the similarity."""
     return kernel != "pallas" or mesh.devices.flat[0].platform == "gpu"

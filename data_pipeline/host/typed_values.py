@@ -4,6 +4,7 @@ A dataclass of `pydantic.dataclasses` with the configuration `RULES` checks its 
 makes one from the values of a file or a command line, and names everything that does not fit.
 """
 
+import pathlib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
@@ -68,6 +69,26 @@ def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T
             found = textwrap.shorten(repr(fault["input"]), 200, placeholder="…")
             lines.append(f"{key} is {found}; {schema.nearest(fault)}expected {schema.expected(place)}")
     raise InputError("\n".join([*lines, advice] if advice else lines))
+
+
+def check_version(content: Any, newest: int, path: pathlib.Path, what: str) -> None:
+    """Refuses the content of a file that a newer version of the program wrote.
+
+    Args:
+        content: of the file; a dictionary has its version as ``schema_version``.
+        newest: the newest version that this program reads.
+        path: of the file.
+        what: the file belongs to, for the message.
+
+    Raises:
+        InputError: the version is newer.
+    """
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > newest:
+        raise InputError(
+            f"{path} has schema version {version}, and this program reads up to {newest}: a newer version of "
+            f"mcsan-jax wrote the {what}; install that one (`pip install --upgrade mcsan-jax`)"
+        )
 
 
 class _Schema:

@@ -29,6 +29,7 @@ from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.given_features import by_stream
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.retrieval.searcher import EMBEDDED
+from mcsan_jax.sharding import whole_rows
 
 CAPTIONS = "captions"
 """The column in which the captions of the embedded data set stand."""
@@ -168,8 +169,7 @@ class NewVideos:
     @property
     def _batch_size(self) -> int:
         """Returns a batch size that the devices divide."""
-        devices = self.model.encoders.local_mesh.size
-        return -(-self.options.batch_size // devices) * devices
+        return whole_rows(self.options.batch_size, self.model.encoders.local_mesh)
 
     def _encode(self, ids: Sequence[str]) -> VideoEmbeddings:
         part, model = self.given.part(ids), self.model

@@ -35,6 +35,7 @@ from mcsan_jax.retrieval.model_folder import (
     write_model_folder,
 )
 from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix, check_row
+from mcsan_jax.sharding import whole_rows
 
 if TYPE_CHECKING:
     from mcsan_jax.runs.open import TrainedRun
@@ -284,5 +285,4 @@ class Mcsan:
     def _rows(self, batch_size: int) -> int:
         """Returns a batch size that the devices divide."""
         check_batch_size(batch_size)
-        devices = self.encoders.local_mesh.size
-        return -(-batch_size // devices) * devices
+        return whole_rows(batch_size, self.encoders.local_mesh)

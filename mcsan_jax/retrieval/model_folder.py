@@ -24,7 +24,7 @@ from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import Faults, InputError, shown
 from data_pipeline.host.files import check_writable, checksum_problem, sha256_of, write_text
-from data_pipeline.host.typed_values import RULES, Size, parse
+from data_pipeline.host.typed_values import RULES, Size, check_version, parse
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
 from mcsan_jax.calibration.calibration import Calibration, keep_calibration, read_calibration
 from mcsan_jax.config import Config
@@ -221,12 +221,7 @@ def read_description(folder: pathlib.Path) -> ModelDescription:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name the folder of a model") from error
     except ValueError as error:
         raise InputError(f"{path} is no valid JSON ({error}). {ADVICE}") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(
-            f"{path} has schema version {version}, and this program reads up to {SCHEMA_VERSION}: a newer version of "
-            "mcsan-jax wrote the model; install that one (`pip install --upgrade mcsan-jax`)"
-        )
+    check_version(content, SCHEMA_VERSION, path, "model")
     description = parse(ModelDescription, content, f"{path}: ", ADVICE)
     faults = Faults()
     if description.fingerprint != description.signed().fingerprint:

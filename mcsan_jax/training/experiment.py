@@ -15,7 +15,7 @@ from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.pretrained.initial_parameters import find_encoder, is_pretrained
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.recipes.caption_limits import with_derived_limits
-from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh
+from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh, whole_rows
 from mcsan_jax.training.checkpointing import NOT_READ, CheckpointStore
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
@@ -111,7 +111,7 @@ def build_experiment(
         check_micro_batches(config.train.batch_size, config.train.micro_batches, mesh)
     config = with_derived_limits(config, manifest)
     # Nothing but time and memory depends on it.
-    encode_batch = -(-config.evaluation.encode_batch // mesh.size) * mesh.size
+    encode_batch = whole_rows(config.evaluation.encode_batch, mesh)
     config = dataclasses.replace(
         config, evaluation=dataclasses.replace(config.evaluation, encode_batch=encode_batch)
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from data_pipeline.errors import InputError, shown
 from data_pipeline.host.files import nearest_folder, replacing, write_text
-from data_pipeline.host.typed_values import parse
+from data_pipeline.host.typed_values import check_version, parse
 from mcsan_jax.index.on_disk.durable import sync
 from mcsan_jax.index.on_disk.index_description import (
     ADVICE,
@@ -81,12 +81,7 @@ def _parsed(kind: Any, path: pathlib.Path, text: str) -> Any:
         content = json.loads(text)
     except ValueError as error:
         raise InputError(f"{path}: is damaged: no valid JSON ({error}). {ADVICE}") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(
-            f"{path} has schema version {version}, and this program reads up to {SCHEMA_VERSION}: a newer version of "
-            "mcsan-jax wrote the index; install that one (`pip install --upgrade mcsan-jax`)"
-        )
+    check_version(content, SCHEMA_VERSION, path, "index")
     return parse(kind, content, f"{path}: ", ADVICE)
 
 

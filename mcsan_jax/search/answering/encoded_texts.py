@@ -15,6 +15,7 @@ from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_shares
 from mcsan_jax.search.queries.notes import corrected
 from mcsan_jax.search.query_language import ParsedQuery, parse_query
+from mcsan_jax.sharding import whole_rows
 
 _KEPT = 1024
 """Texts whose encodings are kept, some 10 KB each."""
@@ -116,7 +117,7 @@ class QueryEncoder:
             if text not in self._read:
                 [encoded] = self.encode([text])
                 one, model = encoded.collection, self._model
-                batch = model.parser.batch([encoded.query], model.encoders.local_mesh.size)
+                batch = model.parser.batch([encoded.query], whole_rows(1, model.encoders.local_mesh))
                 tokens = model.encoders.linear_tokens(model.variables, batch)
                 texts = one.take(slice(0, 1), 1, one.capacity_for(slice(0, 1)))
                 self._read[text] = ReadText(encoded.query, texts, tokens)
@@ -124,9 +125,9 @@ class QueryEncoder:
             return self._read[text]
 
     def _encode(self, queries: Sequence[Query]) -> list[EncodedText]:
-        model, devices = self._model, self._model.encoders.local_mesh.size
+        model = self._model
         size = next(size for size in _BATCHES if size >= len(queries))
-        batch = model.parser.batch(queries, -(-size // devices) * devices)
+        batch = model.parser.batch(queries, whole_rows(size, model.encoders.local_mesh))
         encoded, _ = model.encoders.texts(model.variables, batch)
         together = TextCollection.gather([(len(queries), encoded)])
         alone = [together.rows(np.array([row])) for row in range(len(queries))]
