@@ -58,8 +58,8 @@ class GivenVideos:
             in_parts: whether the parts of a long video that its features name become videos of their own.
 
         Raises:
-            InputError: a stream is missing or unknown, a video is unknown or lacks a stream, or its features cannot be
-                used.
+            InputError: a stream is missing or unknown, or made by another encoder than the model's; a video is unknown
+                or lacks a stream, or its features cannot be used.
         """
         self._manifest, self._limits, self._show_progress = manifest, limits, show_progress
         sources = _open_streams(features, manifest.streams, frame_rate)
@@ -86,6 +86,10 @@ class GivenVideos:
                     f"stream {name!r} and the others have different videos: {first_few(sorted(missing))}; every video "
                     "needs all streams"
                 )
+        faults.check()
+        for stream in self._manifest.streams:
+            with faults.gathered():
+                _check_encoder(sources[stream.name], stream)
         faults.check()
         for video_id in self.ids:
             for stream in self._manifest.streams:
@@ -226,6 +230,16 @@ def _read_array(path: pathlib.Path) -> np.ndarray:
 
 def _shape_of(stream: FeatureStream) -> str:
     return f"{stream.name} [{', '.join(['frames', *map(str, frame_shape(stream))])}]"
+
+
+def _check_encoder(source: FeatureSource, stream: FeatureStream) -> None:
+    """Refuses features of another encoder than that of the training; what is unknown on either side is taken."""
+    found, expected = source.provenance(), stream.provenance
+    if found and expected and (difference := expected.difference(found)):
+        raise InputError(
+            f"{source.description}: made by {found}; the model's stream {stream.name!r} is of {expected}: "
+            f"{difference}; extract the clips again with the model's (mcsan extract --encoder={expected.opened_as})"
+        )
 
 
 def _check_video(source: FeatureSource, video_id: str, stream: FeatureStream) -> None:
