@@ -2,7 +2,7 @@
 
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ from mcsan_jax.retrieval.model_folder import is_model_folder
 
 def build_index(
     name: str,
-    features: Sequence[str],
+    features: Sequence[str] | Mapping[str, str],
     out: pathlib.Path,
     number_type: NumberType,
     options: VideoOptions,
@@ -34,7 +34,8 @@ def build_index(
 
     Args:
         name: of the model, as `Mcsan.from_pretrained` takes it.
-        features: ``PATH`` or ``STREAM=PATH``, or ``moving_shapes`` for the clips of the embedded data set.
+        features: ``PATH`` or ``STREAM=PATH``, or ``moving_shapes`` for the clips of the embedded data set; or a path by
+            the name of each stream.
         out: folder of the index.
         number_type: how directions of frames are kept.
         options: of the videos.
