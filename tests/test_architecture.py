@@ -325,8 +325,11 @@ HOMES = {
     "tensorflow": ("data_pipeline/",),
     "tensorflow_datasets": ("data_pipeline/records/",),
     "spacy": ("data_pipeline/graphs/",),
-    "sentencepiece": ("data_pipeline/text/sentencepiece_model.py",),
-    "tokenizers": ("data_pipeline/text/wordpiece.py",),
+    "sentencepiece": (
+        "data_pipeline/text/sentencepiece_model.py",
+        "data_pipeline/text/image_text_tokenizer.py",
+    ),
+    "tokenizers": ("data_pipeline/text/wordpiece.py", "data_pipeline/text/image_text_tokenizer.py"),
     "h5py": ("data_pipeline/features/",),
     "apache_beam": ("data_pipeline/preparation/beam.py",),
     "matplotlib": ("data_pipeline/inspection/", "mcsan_jax/report/"),
