@@ -104,7 +104,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.moving_shapes",
     ),
     "data_pipeline.inspect": (*WORDS, "data_pipeline.host.command_line", "data_pipeline.inspection"),
-    "data_pipeline.clips": (),
     "mcsan_jax.config": (*WORDS, "data_pipeline.host.typed_values"),
     "configs": ("data_pipeline.errors", "mcsan_jax.config"),
     "mcsan_jax.config_files": (*WORDS, "mcsan_jax.config"),
