@@ -24,8 +24,7 @@ from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.preparation.selection import OMISSIONS, omission_lines
 from data_pipeline.records.shards import SHARD_BYTES
 from data_pipeline.text.sentencepiece_model import KINDS
-from data_pipeline.text.vocabulary import AUTO, choose_tokenizer
-from data_pipeline.text.wordpiece import KIND as WORDPIECE
+from data_pipeline.text.vocabulary import AUTO, GIVEN_KINDS, choose_tokenizer
 
 MOVING_SHAPES = "moving_shapes"
 
@@ -70,13 +69,15 @@ _PARSER_MODEL = flags.DEFINE_enum(
 _TOKENIZER = flags.DEFINE_enum(
     "tokenizer",
     AUTO,
-    [AUTO, *KINDS, WORDPIECE],
-    f"Kind of tokenizer; {WORDPIECE} is that of a pretrained encoder, {AUTO} means it where minilm is installed.",
+    [AUTO, *KINDS, *GIVEN_KINDS],
+    f"Kind of tokenizer; {', '.join(GIVEN_KINDS)} are those of published encoders, {AUTO} means that of "
+    "--tokenizer_file, or of minilm where it is installed.",
 )
 _TOKENIZER_FILE = flags.DEFINE_string(
     "tokenizer_file",
     None,
-    "tokenizer.json or vocab.txt of a pretrained encoder; by default that of the installed package minilm.",
+    "Folder of a published encoder (BERT, CLIP, SigLIP or SigLIP 2), or the file of its tokenizer; by default that of "
+    "the installed package minilm.",
 )
 _WORD_VECTORS = flags.DEFINE_string(
     "word_vectors", None, "GloVe text file with which the word embedding starts, for --tokenizer=word."
