@@ -1,8 +1,11 @@
-"""This module writes features of clips as an HDF5 file that `Hdf5Features` reads; equal features give equal bytes."""
+"""This module writes features of clips as an HDF5 file that `Hdf5Features` reads, and reads back what it wrote.
+
+Equal features give equal bytes.
+"""
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,8 @@ from data_pipeline.features.provenance import PROVENANCE, Provenance, SourceClip
 from data_pipeline.features.source import FEATURES
 from data_pipeline.host.files import replacing
 
-KEY = "key"
-"""Attribute of a data set: what decided its content; see `StoredClip`."""
+_KEY, _LENGTH, _CUT_SHORT = "key", "seconds", "cut_short"
+"""Attributes of a data set; see `StoredClip`."""
 COMMAND = "command"
 """Attribute of the file: what decided the content of the whole."""
 
@@ -33,12 +36,16 @@ class StoredClip:
         features: may lie in another file, of which little is read at a time.
         seconds: of each frame, from the start of the clip.
         clip: the file and its parts.
+        length: of the clip, in seconds.
+        cut_short: what of the clip could not be read; empty where all could.
         key: what decided the features, so that the same need not be computed again.
     """
 
     features: Float16[np.ndarray, "f width"] | Float16[np.ndarray, "f k width"]
     seconds: Float64[np.ndarray, " f"]
     clip: SourceClip
+    length: float
+    cut_short: str
     key: str
 
 
@@ -69,7 +76,8 @@ def write_features(
                 dataset = _written(group, FEATURES, stored.features)
                 for name, array in numbers.items():
                     group[name] = array
-            dataset.attrs[CLIP], dataset.attrs[KEY] = stored.clip.path, stored.key
+            dataset.attrs[CLIP], dataset.attrs[_KEY] = stored.clip.path, stored.key
+            dataset.attrs[_LENGTH], dataset.attrs[_CUT_SHORT] = stored.length, stored.cut_short
 
 
 def _written(holder: Any, name: str, features: np.ndarray) -> Any:
@@ -77,6 +85,36 @@ def _written(holder: Any, name: str, features: np.ndarray) -> Any:
     for start in range(0, len(features), _FRAMES_AT_ONCE):
         dataset[start : start + _FRAMES_AT_ONCE] = features[start : start + _FRAMES_AT_ONCE]
     return dataset
+
+
+def stored_clips(path: pathlib.Path) -> Iterator[tuple[str, StoredClip]]:
+    """Yields the clips of a file that `write_features` wrote, with their ids, up to where it is damaged."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            for video_id, entry in file.items():
+                is_group = isinstance(entry, h5py.Group)
+                dataset = entry[FEATURES] if is_group else entry
+                said = dict(dataset.attrs)
+                numbers = (
+                    {name: entry[name][()] for name in (TIMES, PARTS) if name in entry} if is_group else said
+                )
+                parts = tuple((float(start), float(end)) for start, end in numbers.get(PARTS, ()))
+                yield (
+                    video_id,
+                    StoredClip(
+                        dataset[()],
+                        np.asarray(numbers[TIMES], np.float64),
+                        SourceClip(said[CLIP], parts),
+                        float(said[_LENGTH]),
+                        said[_CUT_SHORT],
+                        said[_KEY],
+                    ),
+                )
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+        # What cannot be read is extracted again.
+        return
 
 
 def command_of(path: pathlib.Path) -> str | None:
