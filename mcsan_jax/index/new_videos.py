@@ -159,7 +159,7 @@ class NewVideos:
 
     def _render(self, writer: IndexWriter) -> None:
         """Renders clips before the index names them; the same command, given again, writes the same bytes."""
-        from mcsan_jax.index.render_clips import render_clips
+        from data_pipeline.clips.render_clips import render_clips
 
         writer.check_new(self.given.ids)
         note_rendered(writer.folder, [f"{name}.mp4" for name in self.images])

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
+from data_pipeline.clips.render_clips import render_clips
 from data_pipeline.prepared_data import embedded_clips
-from mcsan_jax.index.render_clips import render_clips
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.search.index_searcher import IndexSearcher

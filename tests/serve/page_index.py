@@ -8,8 +8,8 @@ import av
 import numpy as np
 
 from data_pipeline.prepared_data import embedded_clips
-from tests.serve.written_clip import decoded
 from tests.support.command_line import run_mcsan
+from tests.support.written_clip import decoded
 
 CLIPS = 60
 CAMERAS = ("north", "south", "east <img src=x onerror=alert(2)>")

@@ -18,8 +18,8 @@ from tests.serve.page_index import ANGLE, GONE, LIST, MARKUP, ODD, UNPLAYABLE, m
 from tests.serve.page_pictures import DESK_PICTURE, IMAGES, PHONE_PICTURE, take_pictures
 from tests.serve.page_visit import PHONE, Visit, started_browser, visiting
 from tests.serve.served_index import served
-from tests.serve.written_clip import decoded
 from tests.support.made_once import made_once
+from tests.support.written_clip import decoded
 
 pytestmark = pytest.mark.slow
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from data_pipeline.clips.clip_pictures import MOST_IN_STRIP
 from mcsan_jax.search.answers import SearchRequest
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve import request_batches
-from mcsan_jax.serve.clips import MOST_IN_STRIP
 from mcsan_jax.serve.routes.file_names import saved_as
 from mcsan_jax.serve.service import SearchService
 from tests.serve.conftest import ODD
-from tests.serve.written_clip import decoded
+from tests.support.written_clip import decoded
 
 TEXT = "a red circle moves right"
 

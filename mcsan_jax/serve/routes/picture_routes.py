@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from mcsan_jax.serve import clips
+from data_pipeline.clips import clip_pictures
 from mcsan_jax.serve.routes.file_names import saved_as
 from mcsan_jax.serve.routes.route_parameters import PROBLEMS, Service, Video, known_parameters_only
 from mcsan_jax.serve.service import SearchService
@@ -31,24 +31,24 @@ def _sent_as(kind: str) -> dict[str, Any]:
 @router.get("/poster.jpg", **_sent_as("image/jpeg"))
 async def poster(service: Service, video: Video, at: Seconds | None = None) -> Response:
     """A frame of the clip: that at a time, or one that shows something."""
-    return await _picture(service, video, lambda file: clips.poster(file, at))
+    return await _picture(service, video, lambda file: clip_pictures.poster(file, at))
 
 
 @router.get("/strip.jpg", **_sent_as("image/jpeg"))
 async def strip(
     service: Service,
     video: Video,
-    count: Annotated[int, Query(ge=1, le=clips.MOST_IN_STRIP, description="How many frames.")] = 12,
+    count: Annotated[int, Query(ge=1, le=clip_pictures.MOST_IN_STRIP, description="How many frames.")] = 12,
 ) -> Response:
     """Frames of the clip at equal distances, side by side."""
-    return await _picture(service, video, lambda file: clips.film_strip(file, count))
+    return await _picture(service, video, lambda file: clip_pictures.film_strip(file, count))
 
 
 @router.get("/cut.mp4", **_sent_as("video/mp4"))
 async def cut(service: Service, video: Video, start: Seconds, end: Seconds) -> Response:
     """A part of the clip as a file of its own, at most 600 seconds long."""
     file = await service.clip(video)
-    content = await service.draw(lambda: clips.cut(file, start, end))
+    content = await service.draw(lambda: clip_pictures.cut(file, start, end))
     return Response(content, media_type="video/mp4", headers=saved_as(video, f"_{start:.2f}-{end:.2f}.mp4"))
 
 

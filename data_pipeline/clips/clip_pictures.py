@@ -12,9 +12,9 @@ import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
+from data_pipeline.clips.open_clip import TIME_TOLERANCE, OpenClip
+from data_pipeline.clips.render_clips import add_pictures
 from data_pipeline.errors import InputError, shown
-from mcsan_jax.index.render_clips import add_pictures
-from mcsan_jax.serve.clip_frames import TIME_TOLERANCE, OpenClip
 
 POSTER_WIDTH, STRIP_HEIGHT = 480, 72
 """A poster is at most so many pixels wide, and a film strip so many high."""

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_pipeline.clips.clip_pictures import LONGEST_CUT, cut, film_strip, poster
+from data_pipeline.clips.render_clips import render_clips
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import embedded_clips
-from mcsan_jax.index.render_clips import render_clips
-from mcsan_jax.serve.clips import LONGEST_CUT, cut, film_strip, poster
-from tests.serve.written_clip import RATE, SIDE, decoded, numbers, write_clip
+from tests.support.written_clip import RATE, SIDE, decoded, numbers, write_clip
 
 
 @pytest.fixture(scope="module")
