@@ -7,8 +7,11 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import UInt8
 
-_LONGEST = 4
+_LONGEST = 16
 """A picture that is so many times as long as wide is cropped before it is resized, because most of it is cut off."""
+
+_MOST_AT_ONCE = 32
+"""FFmpeg makes a side at most 64 times smaller in one step, which hardly any clip needs; others are averaged first."""
 
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 """Colours of each pixel are computed, not of each second one, and rounded rightly."""
@@ -62,7 +65,8 @@ class PictureMaker:
         """Takes what is to be seen, and how many times as wide as high a pixel of the clip is shown."""
         self._view = view
         self._pixel_aspect = pixel_aspect
-        self._reformatter = VideoReformatter()
+        # Each keeps what it computed for frames of one size.
+        self._averager, self._reformatter = VideoReformatter(), VideoReformatter()
 
     def picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "row column 3"]:
         """Returns a frame as the view says, upright, red-green-blue.
@@ -75,6 +79,17 @@ class PictureMaker:
         if max(shape) > _LONGEST * min(shape) and isinstance(self._view.resize, int):
             frame = self._middle(frame)
             shape = self._resized(frame, turns)
+        if frame.height > _MOST_AT_ONCE * shape[0] or frame.width > _MOST_AT_ONCE * shape[1]:
+            most = [_MOST_AT_ONCE // 4 * side for side in shape]
+            between = min(frame.height, most[0]), min(frame.width, most[1])
+            frame = self._averager.reformat(
+                frame,
+                width=between[1],
+                height=between[0],
+                format="rgb24",
+                interpolation=Interpolation.AREA | _EXACT,
+                threads=1,
+            )
         small = self._reformatter.reformat(
             frame,
             width=shape[1],
