@@ -2,12 +2,11 @@
 
 import os
 import pathlib
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from data_pipeline.errors import Faults, InputError, first_few, shown
+from data_pipeline.errors import Faults, InputError, first_few
 
 CLIP_ENDINGS = frozenset(
     ".3gp .avi .flv .gif .m4v .mkv .mov .mp4 .mpeg .mpg .mts .m2ts .ogv .ts .vob .webm .wmv".split()
@@ -51,13 +50,13 @@ def _clips_of(given: pathlib.Path) -> Iterator[pathlib.Path]:
         if not clips:
             names = first_few([file.name for file in files]) if files else "no file"
             raise InputError(
-                f"{shown(str(given))}: expected a folder with clips ({', '.join(sorted(CLIP_ENDINGS))}), found {names}"
+                f"{str(given)!r}: expected a folder with clips ({', '.join(sorted(CLIP_ENDINGS))}), found {names}"
             )
         yield from clips
     elif path.is_file():
         yield path
     else:
-        raise InputError(f"{shown(str(given))}: expected a clip or a folder of clips, found nothing there")
+        raise InputError(f"{str(given)!r}: expected a clip or a folder of clips, found nothing there")
 
 
 def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -86,11 +85,12 @@ def _by_id(found: dict[pathlib.Path, pathlib.Path]) -> dict[str, pathlib.Path]:
         for file in again:
             level[file] += 1
     by_id: dict[str, pathlib.Path] = {}
-    for file in sorted(ids):
-        # Paths that differ in characters that became "_" alone are numbered.
-        name, number = ids[file], 2
+    # Paths that differ in characters that became "_" alone are numbered, after those that are written so.
+    for file in sorted(ids, key=lambda one: (_usable(str(one)) != str(one), one)):
+        meant = ids[file] if count[ids[file]] == 1 else forms[file][0]
+        name, number = meant, 2
         while name in by_id:
-            name, number = f"{ids[file]}~{number}", number + 1
+            name, number = f"{meant}~{number}", number + 1
         by_id[name] = file
     return by_id
 
@@ -109,7 +109,5 @@ def _forms(file: pathlib.Path, folder: pathlib.Path) -> tuple[str, ...]:
 
 
 def _usable(name: str) -> str:
-    """Returns a name without what a line, UTF-8 or a key of HDF5 cannot hold."""
-    kept = "".join("_" if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") else sign for sign in name)
-    # HDF5 takes a dot alone for the group itself.
-    return "_" if kept == "." else re.sub("/", "_", kept)
+    """Returns a name without what a line or UTF-8 cannot hold."""
+    return "".join("_" if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") else sign for sign in name)

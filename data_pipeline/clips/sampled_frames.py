@@ -11,7 +11,8 @@ from jaxtyping import Float64, UInt8
 
 from data_pipeline.clips.open_clip import TIME_TOLERANCE, OpenClip
 from data_pipeline.clips.packet_times import PacketTimes
-from data_pipeline.clips.picture_view import PictureMaker, PictureView
+from data_pipeline.clips.picture_maker import PictureMaker
+from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.errors import InputError, shown
 
 MOST_FRAMES, MOST_PER_SECOND = 100_000, 240.0

@@ -16,7 +16,7 @@ _CELLS = (3, 4)
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """How a clip is written."""
+    """How a clip is written; its frames stand upright when turned by `rotation` degrees against the clock."""
 
     ending: str
     codec: str
@@ -57,12 +57,14 @@ def write_numbered(path: pathlib.Path, kind: Kind, times: Sequence[Fraction]) ->
     base = Fraction(1, 25) if kind.ending == ".avi" else Fraction(1, 600)
     with av.open(str(path), "w") as out:
         pictures = out.add_stream(kind.codec, rate=25, options=dict(kind.options))
-        pictures.width, pictures.height, pictures.pix_fmt = COLUMNS, ROWS, kind.pixels
+        rows, columns = (ROWS, COLUMNS) if kind.rotation % 180 == 0 else (COLUMNS, ROWS)
+        pictures.width, pictures.height, pictures.pix_fmt = columns, rows, kind.pixels
         pictures.codec_context.time_base = base
         if kind.rotation:
             pictures.set_display_rotation(kind.rotation)
         for number, time in enumerate(times):
-            frame = VideoFrame.from_ndarray(numbered(number)).reformat(format=kind.pixels)
+            picture = np.ascontiguousarray(np.rot90(numbered(number), -kind.rotation // 90))
+            frame = VideoFrame.from_ndarray(picture).reformat(format=kind.pixels)
             frame.pts, frame.time_base = round(time / base), base
             out.mux(pictures.encode(frame))
         out.mux(pictures.encode(None))

@@ -1,5 +1,6 @@
 """Sampled frames against clips whose frames carry their number: which frame comes, and when."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from fractions import Fraction
@@ -12,6 +13,7 @@ from data_pipeline.clips.sampled_frames import ClipFrames, Sampling, sampled_fra
 from tests.data_pipeline.clips.numbered_clips import (
     COLUMNS,
     KINDS,
+    PLAIN,
     ROWS,
     even_times,
     numbers_of,
@@ -56,3 +58,19 @@ def test_the_frame_on_the_screen_is_taken(
         first, last = on_screen(times, found.seconds, number)
         assert first <= seen <= last
     assert np.all(np.diff(found.seconds) > 0)
+
+
+@pytest.mark.parametrize("view", [WHOLE, PictureView(48, 48)])
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_turned_clips_stand_upright(
+    tmp_path: pathlib.Path, rotation: int, ending: str, view: PictureView
+) -> None:
+    turned = dataclasses.replace(PLAIN, ending=ending, rotation=rotation)
+    found = taken(write_numbered(tmp_path / f"a{ending}", turned, even_times(10)), Sampling(5.0), view)
+    assert found.pictures.shape[1:] == (*view.size, 3)
+    if view is WHOLE:
+        assert numbers_of(found.pictures) == [0, 5]
+    else:
+        # The white block is above, left of it is cut off.
+        assert found.pictures[:, 2:14, 1:6].mean() > 200
