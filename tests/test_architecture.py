@@ -119,7 +119,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.encodings",
         "mcsan_jax.scoring.vectors",
     ),
-    "mcsan_jax.frame_encoders": (*WORDS, "data_pipeline.clips.picture_view"),
+    "mcsan_jax.frame_encoders": (*WORDS, "data_pipeline.host.files", "data_pipeline.clips.picture_view"),
     "mcsan_jax.data_sizes": (
         "data_pipeline.prepared_data",
         "data_pipeline.batches.batch",
@@ -328,7 +328,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 of them. A room is a folder, or a file beside the folders."""
 
 HOMES = {
-    "flax": ("mcsan_jax/models/", "mcsan_jax/image_text/"),
+    "flax": ("mcsan_jax/models/", "mcsan_jax/frame_encoders/", "mcsan_jax/image_text/"),
     "orbax": ("mcsan_jax/training/checkpointing.py",),
     "optax": ("mcsan_jax/training/",),
     "jax.experimental.pallas": ("mcsan_jax/scoring/fused_kernel.py",),
