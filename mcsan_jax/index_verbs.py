@@ -38,8 +38,8 @@ Index = Annotated[pathlib.Path, typer.Argument(help="Folder of an index.")]
 Features = Annotated[
     list[str],
     typer.Argument(
-        help="Features as prepare takes them, PATH or STREAM=PATH for each stream, or moving_shapes: the clips of the "
-        "embedded data set."
+        help="Features as prepare takes them, PATH or STREAM=PATH for each stream; or clips, files and folders; or "
+        "moving_shapes: the clips of the embedded data set."
     ),
 ]
 Metadata = Annotated[
@@ -50,6 +50,12 @@ Clips = Annotated[
     pathlib.Path | None,
     typer.Option(
         help="Folder with the files to play, <id>.mp4, .webm, .mkv and the like; by default those that features name."
+    ),
+]
+Encoders = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Clips: folder of an encoder of the model's training that has moved; may be given again."
     ),
 ]
 WholeVideos = Annotated[
@@ -99,6 +105,7 @@ def build(
     out: Annotated[pathlib.Path | None, typer.Option(help="Folder of the index; needed.")] = None,
     metadata: Metadata = None,
     clips: Clips = None,
+    encoder: Encoders = None,
     whole_videos: WholeVideos = False,
     dtype: Annotated[
         StoredNumbers,
@@ -123,6 +130,7 @@ def build(
     options = VideoOptions(
         metadata=metadata,
         clips=clips,
+        encoders=encoder or (),
         whole_videos=whole_videos,
         skip_unknown=skip_unknown,
         frame_rate=frame_rate,
@@ -141,6 +149,7 @@ def add(
     features: Features,
     metadata: Metadata = None,
     clips: Clips = None,
+    encoder: Encoders = None,
     whole_videos: WholeVideos = False,
     skip_unknown: SkipUnknown = False,
     frame_rate: FrameRate = None,
@@ -156,6 +165,7 @@ def add(
     options = VideoOptions(
         metadata=metadata,
         clips=clips,
+        encoders=encoder or (),
         whole_videos=whole_videos,
         skip_unknown=skip_unknown,
         frame_rate=frame_rate,

@@ -48,6 +48,7 @@ class VideoOptions:
         metadata: file with a column of ids and others, ``.csv`` or ``.jsonl``.
         clips: folder with the files to play; None for those that the features name.
         captions: with which the model's data were prepared; they become a column where there is no other metadata.
+        encoders: folders, or names, of the encoders of clips, where they are no longer where they were in training.
         whole_videos: whether long videos stay whole; else the parts that their features name are videos of the index.
         skip_unknown: whether metadata of videos without features are left out; else they are refused.
         frame_rate: frames per second, where the features tell no times; of all streams, or by the name of each.
@@ -60,6 +61,7 @@ class VideoOptions:
     metadata: pathlib.Path | None = None
     clips: pathlib.Path | None = None
     captions: Sequence[StoredCaptions] = ()
+    encoders: Sequence[str] = ()
     whole_videos: bool = False
     skip_unknown: bool = False
     frame_rate: float | Mapping[str, float | None] | None = None

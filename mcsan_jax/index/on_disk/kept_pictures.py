@@ -11,21 +11,23 @@ from typing import Literal
 
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import replacing
+from mcsan_jax.extraction.clip_picture_files import POSTER, STRIP, picture_file, pictures_folder
 from mcsan_jax.index.on_disk.index_description import PICTURES_NAME
 
 Kind = Literal["poster", "strip"]
-KINDS: tuple[Kind, ...] = ("poster", "strip")
+KINDS: Mapping[Kind, str] = {"poster": POSTER, "strip": STRIP}
+"""The ends of the names of the files that the extraction makes, by kind."""
 
 
 def kept_picture(folder: pathlib.Path, video: str, kind: Kind) -> pathlib.Path:
     """Returns where an index keeps a picture of a video, whether it is there or not."""
-    return folder / PICTURES_NAME / f"{_stem(video)}.{kind}.jpg"
+    return folder / PICTURES_NAME / f"{_stem(video)}{KINDS[kind]}"
 
 
 def extracted_pictures(features: pathlib.Path, video: str) -> dict[Kind, pathlib.Path]:
     """Returns the pictures of a video that lie beside a features file, by kind."""
-    beside = features.with_name(f"{features.stem}.pictures")
-    found = {kind: beside / f"{video}.{kind}.jpg" for kind in KINDS}
+    folder = pictures_folder(features)
+    found = {kind: picture_file(folder, video, ending) for kind, ending in KINDS.items()}
     return {kind: path for kind, path in found.items() if path.is_file()}
 
 
