@@ -201,11 +201,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.index": (
         *WORDS,
         "data_pipeline.host",
+        "data_pipeline.clips.collect_clips",
         "data_pipeline.clips.render_clips",
+        "data_pipeline.clips.sampled_frames",
         "data_pipeline.prepared_data",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
         "mcsan_jax.sharding",
+        "mcsan_jax.frame_encoders.registry",
+        "mcsan_jax.extraction",
         "mcsan_jax.data_sizes",
         "mcsan_jax.scoring",
         "mcsan_jax.ranking",
@@ -300,6 +304,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "mcsan_jax.serve": (
         *WORDS,
         "data_pipeline.clips.clip_pictures",
+        "mcsan_jax.index.on_disk.kept_pictures",
         "mcsan_jax.index.engines.open_engine",
         "mcsan_jax.retrieval.explain",
         "mcsan_jax.search",
