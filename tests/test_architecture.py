@@ -99,7 +99,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.moving_shapes",
     ),
     "data_pipeline.inspect": (*WORDS, "data_pipeline.host.command_line", "data_pipeline.inspection"),
-    "data_pipeline.clips": (),
     "mcsan_jax.config": (*WORDS, "data_pipeline.host.typed_values"),
     "configs": ("data_pipeline.errors", "mcsan_jax.config"),
     "mcsan_jax.config_files": (*WORDS, "mcsan_jax.config"),
@@ -115,7 +114,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.encodings",
         "mcsan_jax.scoring.vectors",
     ),
-    "mcsan_jax.frame_encoders": (*WORDS, "data_pipeline.clips.picture_view"),
+    "mcsan_jax.frame_encoders": (*WORDS, "data_pipeline.clips.picture_view", "mcsan_jax.image_text"),
     "mcsan_jax.data_sizes": (
         "data_pipeline.prepared_data",
         "data_pipeline.batches.batch",
