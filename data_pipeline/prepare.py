@@ -14,6 +14,7 @@ from absl import flags
 from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
 from data_pipeline.errors import InputError, first_few
+from data_pipeline.features.feature_files import FeatureFile
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
@@ -23,8 +24,7 @@ from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.preparation.selection import OMISSIONS, omission_lines
 from data_pipeline.records.shards import SHARD_BYTES
 from data_pipeline.text.sentencepiece_model import KINDS
-from data_pipeline.text.vocabulary import AUTO, choose_tokenizer
-from data_pipeline.text.wordpiece import KIND as WORDPIECE
+from data_pipeline.text.vocabulary import AUTO, GIVEN_KINDS, choose_tokenizer
 
 MOVING_SHAPES = "moving_shapes"
 
@@ -69,13 +69,15 @@ _PARSER_MODEL = flags.DEFINE_enum(
 _TOKENIZER = flags.DEFINE_enum(
     "tokenizer",
     AUTO,
-    [AUTO, *KINDS, WORDPIECE],
-    f"Kind of tokenizer; {WORDPIECE} is that of a pretrained encoder, {AUTO} means it where minilm is installed.",
+    [AUTO, *KINDS, *GIVEN_KINDS],
+    f"Kind of tokenizer; {', '.join(GIVEN_KINDS)} are those of published encoders, {AUTO} means that of "
+    "--tokenizer_file, or of minilm where it is installed.",
 )
 _TOKENIZER_FILE = flags.DEFINE_string(
     "tokenizer_file",
     None,
-    "tokenizer.json or vocab.txt of a pretrained encoder; by default that of the installed package minilm.",
+    "Folder of a published encoder (BERT, CLIP, SigLIP or SigLIP 2), or the file of its tokenizer; by default that of "
+    "the installed package minilm.",
 )
 _WORD_VECTORS = flags.DEFINE_string(
     "word_vectors", None, "GloVe text file with which the word embedding starts, for --tokenizer=word."
@@ -150,7 +152,8 @@ def _prepare_from_flags() -> dict[str, Any]:
             f"--regions={unknown[0]}: no stream of that name; expected one of {', '.join(paths)}"
         )
     features = {name: open_features(path, rates.get(name)) for name, path in paths.items()}
-    return prepare(Source(annotations, features), out, run, options)
+    files = {name: FeatureFile(str(path.absolute()), rates.get(name)) for name, path in paths.items()}
+    return prepare(Source(annotations, features, files=files), out, run, options)
 
 
 def _run(out: pathlib.Path) -> Runner:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
+from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
 from data_pipeline.graphs.attributes import open_attributes
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
+from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
@@ -24,15 +26,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_NAME",
+    "FEATURE_FILES_NAME",
     "FEWEST_VALIDATION_VIDEOS",
     "MANIFEST_NAME",
     "SMALL_VOCABULARY",
+    "FeatureFile",
     "FeatureStream",
     "GivenVideos",
     "Manifest",
     "Query",
     "QueryParser",
     "SplitReader",
+    "StoredCaptions",
     "TrainBatches",
     "WordVectors",
     "embedded_clips",
@@ -41,6 +46,8 @@ __all__ = [
     "make_embedded_data",
     "open_attributes",
     "published_tokenizers",
+    "read_feature_files",
+    "stored_captions",
     "text_key",
 ]
 

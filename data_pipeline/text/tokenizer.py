@@ -26,7 +26,8 @@ class Tokenizer(Protocol):
     """A tokenizer cuts captions into tokens.
 
     Attributes:
-        kind: ``unigram``, ``bpe`` or ``word`` (trained on the captions) or ``wordpiece`` (given).
+        kind: ``unigram``, ``bpe`` or ``word`` (trained on the captions), or ``wordpiece``, ``clip``, ``siglip`` or
+            ``siglip2`` (given).
         size: the number of ids, with `PAD_ID`; every id is below it.
         unknown_id: the id of text that the vocabulary lacks.
         file_name: the name of the tokenizer's file in prepared data.

@@ -8,6 +8,16 @@ from collections.abc import Iterable
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import checksum_problem, sha256_of
 from data_pipeline.manifest import TokenizerFile, WordVectorFile
+from data_pipeline.text.clip_vocabulary import MERGES_NAME, VOCABULARY_JSON_NAME, clip_json
+from data_pipeline.text.image_text_tokenizer import (
+    CLIP,
+    IMAGE_TEXT_KINDS,
+    SENTENCEPIECE_NAME,
+    SIGLIP,
+    SIGLIP2,
+    ImageTextTokenizer,
+    kind_of_json,
+)
 from data_pipeline.text.sentencepiece_model import KINDS, SentencePieceTokenizer, train_tokenizer
 from data_pipeline.text.tokenizer import Tokenizer
 from data_pipeline.text.word_vectors import WORD_VECTORS_NAME, read_word_vectors, vocabulary_words
@@ -15,13 +25,24 @@ from data_pipeline.text.wordpiece import (
     INSTALLING,
     JSON_NAME,
     KIND,
+    PACKAGES,
     VOCABULARY_NAME,
     WordPieceTokenizer,
+    find_pretrained,
     is_installed,
-    tokenizer_path,
 )
 
-_ENDINGS = {**dict.fromkeys(KINDS, (".model",)), KIND: (".json", ".txt")}
+GIVEN_KINDS = (KIND, *IMAGE_TEXT_KINDS)
+"""Tokenizers of these kinds came with a published encoder; the others are trained on the captions."""
+_ENDINGS = {
+    **dict.fromkeys(KINDS, (".model",)),
+    KIND: (".json", ".txt"),
+    CLIP: (".json",),
+    SIGLIP: (".model", ".json"),
+    SIGLIP2: (".json",),
+}
+_PUBLISHED = (SENTENCEPIECE_NAME, JSON_NAME, VOCABULARY_NAME, VOCABULARY_JSON_NAME)
+"""Published encoders have one of these files, or several; the first one that is there is taken."""
 AUTO = "auto"
 """This kind stands for the tokenizer of `_ENCODER` where that is installed, otherwise for one of the data set's own."""
 _ENCODER = "minilm"
@@ -35,9 +56,10 @@ def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
     """Reads a tokenizer.
 
     Args:
-        path: a sentencepiece model that `train_tokenizer` wrote (``.model``), or a pretrained encoder's
-            ``tokenizer.json`` (``.json``) or ``vocab.txt`` (``.txt``).
-        kind: the kind of the tokenizer, as the manifest names it; the file of a sentencepiece model does not tell it.
+        path: a sentencepiece model that `train_tokenizer` wrote (``.model``), or a published encoder's
+            ``tokenizer.json`` or ``vocab.txt`` (BERT), ``tokenizer.json`` or ``vocab.json`` with ``merges.txt`` beside
+            it (CLIP), ``spiece.model`` or ``tokenizer.json`` (SigLIP) or ``tokenizer.json`` (SigLIP 2).
+        kind: the kind of the tokenizer, as the manifest names it; a file does not always tell it.
 
     Raises:
         InputError: the file is missing, its name does not have the ending of this kind, or it is no tokenizer.
@@ -46,29 +68,52 @@ def load_tokenizer(path: pathlib.Path, kind: str) -> Tokenizer:
         raise InputError(
             f"{path}: not the name of a tokenizer of the kind {kind!r}; expected a sentencepiece model "
             f"(tokenizer.model) for {', '.join(KINDS)}, or {JSON_NAME} or {VOCABULARY_NAME} of a pretrained encoder "
-            f"for {KIND}"
+            f"for {KIND}, or {JSON_NAME}, {VOCABULARY_JSON_NAME} or {SENTENCEPIECE_NAME} of an image–text encoder for "
+            f"{', '.join(IMAGE_TEXT_KINDS)}"
         )
+    if kind == CLIP and path.name == VOCABULARY_JSON_NAME:
+        return ImageTextTokenizer(clip_json(path), kind, JSON_NAME, str(path))
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
             f"{path}: the tokenizer cannot be read ({error.strerror}); check the path, or prepare the data again"
         ) from error
+    if kind in IMAGE_TEXT_KINDS:
+        stored = SENTENCEPIECE_NAME if path.suffix == ".model" else JSON_NAME
+        return ImageTextTokenizer(content, kind, stored, str(path))
     if path.suffix == ".model":
         return SentencePieceTokenizer(content, kind, str(path))
     return WordPieceTokenizer(content, JSON_NAME if path.suffix == ".json" else VOCABULARY_NAME, str(path))
 
 
 def published_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
-    """Returns the tokenizer of a pretrained encoder, once for each file that holds it; there is at least one.
+    """Returns the tokenizer of a published encoder, once for each file that holds it; there is at least one.
 
     Raises:
         InputError: there is no such file, or it is no tokenizer.
     """
-    files = [folder / name for name in (JSON_NAME, VOCABULARY_NAME) if (folder / name).is_file()]
+    return [load_tokenizer(file, _published_kind(file)) for file in _published_files(folder)]
+
+
+def _published_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    files = [folder / name for name in _PUBLISHED if (folder / name).is_file()]
     if not files:
-        raise InputError(f"{folder}: neither {JSON_NAME} nor {VOCABULARY_NAME}; download the encoder again")
-    return [load_tokenizer(file, KIND) for file in files]
+        raise InputError(
+            f"{folder}: no tokenizer; expected {JSON_NAME}, {VOCABULARY_NAME} (BERT), {VOCABULARY_JSON_NAME} and "
+            f"{MERGES_NAME} (CLIP) or {SENTENCEPIECE_NAME} (SigLIP); download the encoder again"
+        )
+    return files
+
+
+def _published_kind(file: pathlib.Path) -> str:
+    """Returns which of `GIVEN_KINDS` a file is, by its name or what is in it."""
+    if file.suffix == ".model":
+        return SIGLIP
+    if file.name == VOCABULARY_JSON_NAME:
+        return CLIP
+    readable = file.suffix == ".json" and file.is_file()
+    return (kind_of_json(file.read_bytes()) if readable else None) or KIND
 
 
 def open_tokenizer(folder: pathlib.Path, described: TokenizerFile) -> Tokenizer:
@@ -92,9 +137,9 @@ class TokenizerOptions:
     """These options say how captions are cut into tokens.
 
     Attributes:
-        kind: ``unigram``, ``bpe`` or ``word``, trained on the training captions, or ``wordpiece``, which is given.
+        kind: ``unigram``, ``bpe`` or ``word``, trained on the training captions, or one of `GIVEN_KINDS`.
         vocabulary_size: the largest number of tokens of a trained tokenizer.
-        file: the ``tokenizer.json`` or ``vocab.txt`` of a pretrained encoder, for ``wordpiece``.
+        file: the file of a published encoder's tokenizer, for one of `GIVEN_KINDS`.
         word_vectors: a GloVe text file with vectors of words, for ``word``; None for no vectors.
         choice: a sentence about how the kind was chosen; empty where it was asked for.
 
@@ -109,10 +154,11 @@ class TokenizerOptions:
     choice: str = ""
 
     def __post_init__(self) -> None:
-        if (self.kind == KIND) != (self.file is not None):
+        if (self.kind in GIVEN_KINDS) != (self.file is not None):
+            given = ", ".join(map(repr, GIVEN_KINDS))
             raise InputError(
-                f"--tokenizer={self.kind} and --tokenizer_file={self.file or ''}: expected a file for "
-                f"{KIND!r}, the tokenizer of a pretrained encoder, and none for the others"
+                f"--tokenizer={self.kind} and --tokenizer_file={self.file or ''}: expected a file for {given}, the "
+                "tokenizers of published encoders, and none for the others"
             )
 
 
@@ -132,7 +178,8 @@ def choose_tokenizer(
     Args:
         kind: the kind, or `AUTO`.
         own: the data set's own tokenizer.
-        file: a file of a tokenizer, or the name of an encoder that is installed as a package.
+        file: a file of a tokenizer, the folder of a published encoder, or the name of one that is installed as a
+            package.
         vocabulary_size: the largest number of tokens of a trained tokenizer.
         word_vectors: a GloVe text file.
 
@@ -142,7 +189,7 @@ def choose_tokenizer(
     choice = ""
     if kind == AUTO:
         kind, choice = _kind_and_choice(own, file, vocabulary_size, word_vectors)
-    if kind != KIND:
+    if kind not in GIVEN_KINDS:
         size = vocabulary_size or own.vocabulary_size
         return TokenizerOptions(kind, size, pathlib.Path(file) if file else None, word_vectors, choice)
     for flag, value in (("--vocabulary_size", vocabulary_size), ("--word_vectors", word_vectors)):
@@ -151,15 +198,23 @@ def choose_tokenizer(
                 f"{flag}={value} has no use with the tokenizer of a published encoder; leave it out, or give "
                 f"--tokenizer={'word' if value is word_vectors else own.kind} and no --tokenizer_file"
             )
+    if file is None and kind in IMAGE_TEXT_KINDS:
+        raise InputError(f"--tokenizer={kind} needs --tokenizer_file=FOLDER, that of the {kind} encoder")
     if file is None and not is_installed(_ENCODER):
         raise InputError(
             f"--tokenizer={KIND}: the encoder {_ENCODER} is not installed; `{INSTALLING[_ENCODER]}` brings it, or give "
             f"--tokenizer_file={JSON_NAME} (or {VOCABULARY_NAME}) of a BERT encoder"
         )
-    path = tokenizer_path(file or _ENCODER)
+    path = _tokenizer_path(file or _ENCODER)
     # A file that cannot be used is said before captions are parsed.
-    load_tokenizer(path, KIND)
-    return TokenizerOptions(KIND, file=path, choice=choice)
+    load_tokenizer(path, kind)
+    return TokenizerOptions(kind, file=path, choice=choice)
+
+
+def _tokenizer_path(name: str) -> pathlib.Path:
+    """Returns the file of an encoder's tokenizer: the first in its folder or its package, or the given path itself."""
+    path = find_pretrained(name) if name in PACKAGES else pathlib.Path(name)
+    return _published_files(path)[0] if path.is_dir() else path
 
 
 def _kind_and_choice(
@@ -167,7 +222,7 @@ def _kind_and_choice(
 ) -> tuple[str, str]:
     """Returns what `AUTO` stands for, and a sentence about it where nobody asked for it."""
     if file is not None:
-        return KIND, ""
+        return _published_kind(_tokenizer_path(file)), ""
     if word_vectors is not None:
         return "word", ""
     if vocabulary_size is not None or own.vocabulary_size < SMALL_VOCABULARY:

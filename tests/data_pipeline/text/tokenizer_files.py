@@ -5,7 +5,13 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
+from data_pipeline.text.image_text_tokenizer import CLIP, IMAGE_TEXT_KINDS, SIGLIP, SIGLIP2
 from data_pipeline.text.sentencepiece_model import KINDS, train_tokenizer
+from tests.support.image_text_tokenizers import (
+    write_clip_tokenizer,
+    write_siglip2_tokenizer,
+    write_siglip_tokenizer,
+)
 
 TEXTS = [
     "A man is riding a horse",
@@ -13,7 +19,7 @@ TEXTS = [
     "the dog chases 2 cats",
     "你好 世界",
 ] * 9
-EVERY_TOKENIZER = (*KINDS, "tokenizer.json", "vocab.txt")
+EVERY_TOKENIZER = (*KINDS, "tokenizer.json", "vocab.txt", *IMAGE_TEXT_KINDS)
 
 
 def write_tokenizers(folder: Path) -> dict[str, Path]:
@@ -21,12 +27,21 @@ def write_tokenizers(folder: Path) -> dict[str, Path]:
     for kind in KINDS:
         train_tokenizer(TEXTS, folder / f"{kind}.model", kind, 80)
     write_wordpiece(folder)
-    return {name: folder / (f"{name}.model" if name in KINDS else name) for name in EVERY_TOKENIZER}
+    write_clip_tokenizer(folder / CLIP, TEXTS)
+    write_siglip_tokenizer(folder / SIGLIP, TEXTS)
+    write_siglip2_tokenizer(folder / SIGLIP2, TEXTS)
+    return {
+        **{kind: folder / f"{kind}.model" for kind in KINDS},
+        **{name: folder / name for name in ("tokenizer.json", "vocab.txt")},
+        CLIP: folder / CLIP / "tokenizer.json",
+        SIGLIP: folder / SIGLIP / "spiece.model",
+        SIGLIP2: folder / SIGLIP2 / "tokenizer.json",
+    }
 
 
 def kind_of(name: str) -> str:
     """The kind of one of `EVERY_TOKENIZER`."""
-    return name if name in KINDS else "wordpiece"
+    return name if name in (*KINDS, *IMAGE_TEXT_KINDS) else "wordpiece"
 
 
 def write_wordpiece(
