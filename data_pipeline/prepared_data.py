@@ -14,6 +14,7 @@ from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.graphs.attributes import open_attributes
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
+from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CONFIG_NAME",
     "FEWEST_VALIDATION_VIDEOS",
+    "FIRST_ID",
     "MANIFEST_NAME",
     "SMALL_VOCABULARY",
     "FeatureStream",
     "GivenVideos",
+    "ImageTextTokenizer",
     "Manifest",
     "Query",
     "QueryParser",
