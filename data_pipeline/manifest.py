@@ -12,6 +12,7 @@ from pydantic import PlainSerializer, StrictFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import InputError
+from data_pipeline.features.provenance import PROVENANCE, Provenance
 from data_pipeline.host.files import nearest_folder, write_text
 from data_pipeline.host.typed_values import RULES, Count, Size, parse
 
@@ -52,6 +53,8 @@ class FeatureStream:
     """Standard deviation of each of the ``dim`` values over the training split."""
     source: str
     """Where the features came from, for people."""
+    provenance: Provenance | None = None
+    """What made the features, where their file says it."""
 
 
 @dataclass(frozen=True, config=RULES)
@@ -219,6 +222,9 @@ class Manifest:
         content = self._to_json()
         for key in ("records", "versions", "caption_sizes"):
             del content[key]
+        for stream in content["streams"]:
+            # It is the same encoder in whatever folder it lies.
+            stream.get(PROVENANCE, {}).pop("opened_as", None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
@@ -263,4 +269,9 @@ class Manifest:
         return manifest
 
     def _to_json(self) -> dict[str, Any]:
-        return TypeAdapter(Manifest).dump_python(self, mode="json")
+        content = TypeAdapter(Manifest).dump_python(self, mode="json")
+        for stream in content["streams"]:
+            # Manifests that know of none keep their fingerprints, and earlier versions read them.
+            if stream[PROVENANCE] is None:
+                del stream[PROVENANCE]
+        return content

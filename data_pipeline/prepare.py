@@ -14,6 +14,7 @@ from absl import flags
 from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
 from data_pipeline.errors import InputError, first_few
+from data_pipeline.features.feature_files import FeatureFile
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
@@ -151,7 +152,8 @@ def _prepare_from_flags() -> dict[str, Any]:
             f"--regions={unknown[0]}: no stream of that name; expected one of {', '.join(paths)}"
         )
     features = {name: open_features(path, rates.get(name)) for name, path in paths.items()}
-    return prepare(Source(annotations, features), out, run, options)
+    files = {name: FeatureFile(str(path.absolute()), rates.get(name)) for name, path in paths.items()}
+    return prepare(Source(annotations, features, files=files), out, run, options)
 
 
 def _run(out: pathlib.Path) -> Runner:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
+from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
 from data_pipeline.graphs.attributes import open_attributes
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
+from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
 from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_NAME",
+    "FEATURE_FILES_NAME",
     "FEWEST_VALIDATION_VIDEOS",
     "FIRST_ID",
     "MANIFEST_NAME",
     "SMALL_VOCABULARY",
+    "FeatureFile",
     "FeatureStream",
     "GivenVideos",
     "ImageTextTokenizer",
@@ -36,6 +40,7 @@ __all__ = [
     "Query",
     "QueryParser",
     "SplitReader",
+    "StoredCaptions",
     "TrainBatches",
     "WordVectors",
     "embedded_clips",
@@ -44,6 +49,8 @@ __all__ = [
     "make_embedded_data",
     "open_attributes",
     "published_tokenizers",
+    "read_feature_files",
+    "stored_captions",
     "text_key",
 ]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.batches.batch import BatchLimits, VideoBatch
+from data_pipeline.batches.clip_parts import LastRead, clips_of, parts_of
 from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.in_memory import ArrayFeatures
@@ -29,6 +30,8 @@ class GivenVideos:
     Attributes:
         ids: of the videos; in the order of the (first) mapping, or sorted where they come from files.
         frame_times: seconds of the frames of each video that was read, float32 [f]; empty where unknown.
+        segments: the part of a longer video that each one is, by id, where it is one.
+        clips: the path of the clip of each video, by id, where the features tell it.
     """
 
     def __init__(
@@ -36,9 +39,10 @@ class GivenVideos:
         features: Any,
         manifest: Manifest,
         limits: BatchLimits,
-        frame_rate: float | None = None,
+        frame_rate: float | Mapping[str, float | None] | None = None,
         show_progress: bool | None = None,
         only: Sequence[str] | None = None,
+        in_parts: bool = False,
     ) -> None:
         """Opens the features and looks at every video, so that all faults are said at once.
 
@@ -48,13 +52,14 @@ class GivenVideos:
                 a mapping of these by the name of the stream.
             manifest: the manifest of the data that the model was trained on.
             limits: the sizes to which batches are padded or cut.
-            frame_rate: frames per second, where the features tell no times.
+            frame_rate: frames per second, where the features tell no times; of all streams, or by the name of each.
             show_progress: whether it is shown how many batches were read; by default for long work.
             only: the ids of the videos that are read; by default all.
+            in_parts: whether the parts of a long video that its features name become videos of their own.
 
         Raises:
-            InputError: a stream is missing or unknown, a video is unknown or lacks a stream, or its features cannot be
-                used.
+            InputError: a stream is missing or unknown, or made by another encoder than the model's; a video is unknown
+                or lacks a stream, or its features cannot be used.
         """
         self._manifest, self._limits, self._show_progress = manifest, limits, show_progress
         sources = _open_streams(features, manifest.streams, frame_rate)
@@ -63,7 +68,13 @@ class GivenVideos:
         self.ids = known if only is None else _chosen(only, known)
         self._check(sources, all_ids=only is None)
         options = FrameOptions(manifest.frames.alignment, manifest.frames.count)
-        self._reader = FeatureReader(sources, self.ids[0], options)
+        remembered = {name: LastRead(source) for name, source in sources.items()}
+        self._reader = FeatureReader(remembered if in_parts else sources, self.ids[0], options)
+        linked = clips_of(self.ids, sources.values())
+        parts = parts_of(self.ids, linked, self._reader) if in_parts else dict.fromkeys(self.ids)
+        self.ids = list(parts)
+        self.segments = {video: part for video, part in parts.items() if part is not None}
+        self.clips = {video: linked[of].path for video in self.ids if (of := self.whole(video)) in linked}
         self.frame_times: dict[str, np.ndarray] = {}
 
     def _check(self, sources: Mapping[str, FeatureSource], all_ids: bool) -> None:
@@ -76,6 +87,10 @@ class GivenVideos:
                     "needs all streams"
                 )
         faults.check()
+        for stream in self._manifest.streams:
+            with faults.gathered():
+                _check_encoder(sources[stream.name], stream)
+        faults.check()
         for video_id in self.ids:
             for stream in self._manifest.streams:
                 with faults.gathered():
@@ -84,6 +99,10 @@ class GivenVideos:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def whole(self, video: str) -> str:
+        """Returns the id of the longer video that a part belongs to; that of a whole video itself."""
+        return self.segments[video].video_id if video in self.segments else video
 
     def part(self, ids: Sequence[str]) -> "GivenVideos":
         """Returns some of the videos, which are not looked at again, with frame times of their own."""
@@ -96,7 +115,7 @@ class GivenVideos:
         starts = range(0, len(self.ids), batch_size)
         for start in track_if(self._show_progress, starts, len(starts), "encoding videos"):
             ids = self.ids[start : start + batch_size]
-            videos = [self._reader.read(video_id) for video_id in ids]
+            videos = [self._reader.read(video_id, self.segments.get(video_id)) for video_id in ids]
             for video_id, video in zip(ids, videos, strict=True):
                 longest = max(len(array) for array in (video.frames | video.regions).values())
                 kept = _uniform(longest, min(longest, self._limits.max_frames))
@@ -158,12 +177,13 @@ def _uniform(frames: int, kept: int) -> np.ndarray:
 
 
 def _open_streams(
-    features: Any, streams: Sequence[FeatureStream], frame_rate: float | None
+    features: Any, streams: Sequence[FeatureStream], frame_rate: float | Mapping[str, float | None] | None
 ) -> dict[str, FeatureSource]:
     """Opens the source of each stream, in the order of the manifest."""
     names = [stream.name for stream in streams]
+    rates = frame_rate if isinstance(frame_rate, Mapping) else dict.fromkeys(names, frame_rate)
     if len(streams) == 1 and not (isinstance(features, Mapping) and _are_streams(features, names)):
-        return {names[0]: _open(features, frame_rate)}
+        return {names[0]: _open(features, rates.get(names[0]))}
     if not isinstance(features, Mapping) or not set(features) & set(names):
         raise InputError(
             f"the model reads the streams {'; '.join(map(_shape_of, streams))}; expected a mapping of features by "
@@ -179,7 +199,7 @@ def _open_streams(
         if name not in features:
             faults.add(f"there are no features of stream {name!r}, which the model reads")
     faults.check()
-    return {name: _open(features[name], frame_rate) for name in names}
+    return {name: _open(features[name], rates.get(name)) for name in names}
 
 
 def _are_streams(features: Mapping[Any, Any], names: Sequence[str]) -> bool:
@@ -210,6 +230,16 @@ def _read_array(path: pathlib.Path) -> np.ndarray:
 
 def _shape_of(stream: FeatureStream) -> str:
     return f"{stream.name} [{', '.join(['frames', *map(str, frame_shape(stream))])}]"
+
+
+def _check_encoder(source: FeatureSource, stream: FeatureStream) -> None:
+    """Refuses features of another encoder than that of the training; what is unknown on either side is taken."""
+    found, expected = source.provenance(), stream.provenance
+    if found and expected and (difference := expected.difference(found)):
+        raise InputError(
+            f"{source.description}: made by {found}; the model's stream {stream.name!r} is of {expected}: "
+            f"{difference}; extract the clips again with the model's (mcsan extract --encoder={expected.opened_as})"
+        )
 
 
 def _check_video(source: FeatureSource, video_id: str, stream: FeatureStream) -> None:

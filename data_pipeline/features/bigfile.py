@@ -11,14 +11,14 @@ import numpy as np
 from data_pipeline.annotations.reading import read_text
 from data_pipeline.errors import InputError, first_few, shown
 from data_pipeline.features.frames import resolve_times
-from data_pipeline.features.source import no_features
+from data_pipeline.features.source import FeatureSource, no_features
 
 FEATURES = "feature.bin"
 _IDS, _SHAPE, _FRAMES = "id.txt", "shape.txt", "video2frames.txt"
 _FRAME = re.compile(r"(?P<video_id>.+)_(?P<number>\d+)")
 
 
-class BigFileFeatures:
+class BigFileFeatures(FeatureSource):
     """A folder with ``feature.bin`` (float32, little-endian), ``id.txt`` (the rows' ids), ``shape.txt`` (``ROWS DIM``).
 
     A row is a frame. Which frames a video has, and in which order, is said by ``video2frames.txt``, a dictionary

@@ -8,20 +8,26 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.annotations.reading import first_few
-from data_pipeline.errors import InputError
+from data_pipeline.errors import InputError, shown
 from data_pipeline.features.foreign_files import foreign_file
 from data_pipeline.features.frames import RATE, TIMES, resolve_times
-from data_pipeline.features.source import FEATURES, no_features
+from data_pipeline.features.provenance import PROVENANCE, Provenance, SourceClip
+from data_pipeline.features.source import FEATURES, FeatureSource, no_features
 
 ENDINGS = (".h5", ".hdf5")
+CLIP = "clip"
+"""Attribute of a data set: the absolute path of the clip."""
+PARTS = "parts"
+"""Attribute of a data set: start and end of the clip's parts, in seconds ``[parts, 2]``."""
 
 
-class Hdf5Features:
+class Hdf5Features(FeatureSource):
     """One HDF5 file, ``{video_id: [frames, dim]}``, or with groups of videos ``{group: {video_id: [frames, dim]}}``.
 
     A group that holds a data set ``features`` is itself a video. Attributes ``times`` (seconds of the frames) or
     ``fps`` (frames per second) of a data set, of its group or of the file tell the times of the frames, as do data
-    sets of these names beside ``features``.
+    sets of these names beside ``features``. An attribute ``provenance`` of the file tells what made the features (see
+    `Provenance`), and attributes `CLIP` and `PARTS` of a data set tell of which clip.
     """
 
     def __init__(self, path: pathlib.Path, frame_rate: float | None = None) -> None:
@@ -67,6 +73,27 @@ class Hdf5Features:
                     beside = {name: group[name][()] for name in (TIMES, RATE) if name in group}
                     stored["the group's data sets"] = beside
         return resolve_times(frames, stored, self._frame_rate, where)
+
+    def provenance(self) -> Provenance | None:
+        """What made the features; see `FeatureSource.provenance`."""
+        with _refuse_damage(str(self.path)):
+            text = self._file().attrs.get(PROVENANCE)
+        return None if text is None else Provenance.from_text(text, str(self.path))
+
+    def clip(self, video_id: str) -> SourceClip | None:
+        """The clip of a video; see `FeatureSource.clip`."""
+        where = f"{self.path}, {video_id!r}"
+        with _refuse_damage(where):
+            attributes = dict(self._entry(video_id).attrs)
+        path, parts = attributes.get(CLIP), np.asarray(attributes.get(PARTS, np.zeros((0, 2))))
+        if path is None:
+            return None
+        if not isinstance(path, str) or parts.dtype.kind not in "fiu" or parts.shape[1:] != (2,):
+            raise InputError(
+                f"{where}: expected {CLIP!r}, the path of a file, and {PARTS!r}, start and end of each part; found "
+                f"{shown(path)} and shape {list(parts.shape)}; extract the features again"
+            )
+        return SourceClip(path, tuple((float(start), float(end)) for start, end in parts))
 
     def _file(self) -> Any:
         if self._opened is None:
@@ -123,14 +150,15 @@ def _places(file: Any, path: pathlib.Path) -> dict[str, str]:
     return places
 
 
-class Hdf5FolderFeatures:
+class Hdf5FolderFeatures(FeatureSource):
     """A folder of HDF5 files, such as one per split; each holds other videos."""
 
     def __init__(self, folder: pathlib.Path, frame_rate: float | None = None) -> None:
         """Opens all files for reading; ``frame_rate`` is in frames per second.
 
         Raises:
-            InputError: there is none, one cannot be opened, or two hold the same video.
+            InputError: there is none, one cannot be opened, two hold the same video, or two say that different encoders
+                made them.
         """
         paths = [
             path
@@ -144,8 +172,17 @@ class Hdf5FolderFeatures:
         self.description = f"folder {folder.name} of HDF5 files {first_few([path.name for path in paths])}"
         self._folder = folder
         self._file_of: dict[str, Hdf5Features] = {}
+        self._provenance: Provenance | None = None
+        first = folder
         for path in paths:
             file = Hdf5Features(path, frame_rate)
+            if (found := file.provenance()) and self._provenance is None:
+                first, self._provenance = path, found
+            if found and self._provenance and (difference := self._provenance.difference(found)):
+                raise InputError(
+                    f"{folder}: {first.name} was made by {self._provenance}, {path.name} by {found}: {difference}; "
+                    "extract both with the same encoder (mcsan extract --encoder), or give them as streams of their own"
+                )
             for video_id in sorted(file.ids()):
                 other = self._file_of.setdefault(video_id, file)
                 if other is not file:
@@ -165,6 +202,14 @@ class Hdf5FolderFeatures:
     def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames; see `FeatureSource.times`."""
         return self._file(video_id).times(video_id, frames)
+
+    def provenance(self) -> Provenance | None:
+        """What made the features; see `FeatureSource.provenance`."""
+        return self._provenance
+
+    def clip(self, video_id: str) -> SourceClip | None:
+        """The clip of a video; see `FeatureSource.clip`."""
+        return self._file(video_id).clip(video_id)
 
     def _file(self, video_id: str) -> Hdf5Features:
         if video_id not in self._file_of:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import numpy as np
 
 from data_pipeline.errors import InputError
+from data_pipeline.features.provenance import Provenance, SourceClip
 from data_pipeline.features.source import FeatureSource
 
 _VIDEO_ENDINGS = "3gp|avi|flv|gif|m4v|mkv|mov|mp4|mpe?g|ogv|ts|vob|webm|wmv"
@@ -29,7 +30,7 @@ _RULES: Mapping[str, Callable[[str], str]] = {
 """What may be done to ids to compare them, from the mildest to the boldest, in the order in which it is done."""
 
 
-class MatchedFeatures:
+class MatchedFeatures(FeatureSource):
     """A source whose videos have the ids of the annotations; see `FeatureSource`."""
 
     def __init__(self, source: FeatureSource, stored_as: Mapping[str, str]) -> None:
@@ -48,6 +49,14 @@ class MatchedFeatures:
     def times(self, video_id: str, frames: int) -> np.ndarray | None:
         """Seconds of its frames; see `FeatureSource.times`."""
         return self._source.times(self._stored_as.get(video_id, video_id), frames)
+
+    def provenance(self) -> Provenance | None:
+        """What made the features; see `FeatureSource.provenance`."""
+        return self._source.provenance()
+
+    def clip(self, video_id: str) -> SourceClip | None:
+        """The clip of a video; see `FeatureSource.clip`."""
+        return self._source.clip(self._stored_as.get(video_id, video_id))
 
 
 def match_ids(

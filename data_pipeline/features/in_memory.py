@@ -7,9 +7,10 @@ import numpy as np
 
 from data_pipeline.errors import InputError
 from data_pipeline.features.frames import resolve_times
+from data_pipeline.features.source import FeatureSource
 
 
-class ArrayFeatures:
+class ArrayFeatures(FeatureSource):
     """Reads features from a mapping of arrays by video id; each is whatever `numpy.asarray` understands."""
 
     def __init__(self, arrays: Mapping[str, Any], frame_rate: float | None = None) -> None:

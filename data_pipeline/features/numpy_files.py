@@ -11,7 +11,7 @@ import numpy as np
 from data_pipeline.errors import InputError
 from data_pipeline.features.foreign_files import array_of_objects, foreign_file
 from data_pipeline.features.frames import RATE, TIMES, resolve_times
-from data_pipeline.features.source import FEATURES, VideoFiles, no_features
+from data_pipeline.features.source import FEATURES, FeatureSource, VideoFiles, no_features
 
 NPY = ".npy"
 
@@ -19,7 +19,7 @@ _BROKEN_NPY = (OSError, ValueError, EOFError, tokenize.TokenError)
 """The errors with which `numpy.load` meets damaged arrays."""
 
 
-class NpyFolderFeatures:
+class NpyFolderFeatures(FeatureSource):
     """A folder with one ``<video_id>.npy`` per video."""
 
     def __init__(self, folder: pathlib.Path, frame_rate: float | None = None) -> None:
@@ -59,7 +59,7 @@ _BROKEN_NPZ = (*_BROKEN_NPY, RuntimeError, zipfile.BadZipFile, zlib.error)
 """`RuntimeError` and its kinds stand for compression and encryption that are not supported."""
 
 
-class NpzFileFeatures:
+class NpzFileFeatures(FeatureSource):
     """One ``.npz`` archive with an array per video id.
 
     A number ``fps`` (frames per second) among them tells the times of the frames of all videos; ``fps`` is thus no
@@ -110,7 +110,7 @@ class NpzFileFeatures:
         return self._opened
 
 
-class NpzFolderFeatures:
+class NpzFolderFeatures(FeatureSource):
     """A folder with one ``<video_id>.npz`` per video.
 
     Each holds the array ``features``, and may hold ``times`` (seconds of the frames) or ``fps`` (frames per second).

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from data_pipeline.errors import InputError
+from data_pipeline.features.provenance import Provenance, SourceClip
 
 FEATURES = "features"
 """Name of the array where a file or a group holds one video."""
@@ -15,7 +16,8 @@ FEATURES = "features"
 class FeatureSource(Protocol):
     """Features of many videos; any number of frames, any dimension.
 
-    A source can be pickled, so that worker processes open the files anew.
+    A source can be pickled, so that worker processes open the files anew. One that does not know the encoder and the
+    clips behind its features is a subclass, which says so.
 
     Attributes:
         description: kind and name of the file or folder, for messages and manifests.
@@ -43,6 +45,22 @@ class FeatureSource(Protocol):
         Raises:
             InputError: the video has no features, or what is known of their times is wrong or contradictory.
         """
+
+    def provenance(self) -> Provenance | None:
+        """What made the features; None if unknown.
+
+        Raises:
+            InputError: what the file says of it cannot be read.
+        """
+        return None
+
+    def clip(self, video_id: str) -> SourceClip | None:
+        """The clip whose frames became the features of a video; None if unknown.
+
+        Raises:
+            InputError: the video has no features, or what the file says of the clip cannot be read.
+        """
+        return None
 
 
 def no_features(path: pathlib.Path, video_id: str) -> InputError:

@@ -183,6 +183,7 @@ class FeatureReader:
             mean=tuple(statistics.mean.tolist()) if counted else (0.0,) * shape[-1],
             std=tuple(statistics.std.tolist()) if counted else (1.0,) * shape[-1],
             source=self._sources[name].description,
+            provenance=self._sources[name].provenance(),
         )
 
     def _has_regions(self, name: str) -> bool:

@@ -11,6 +11,7 @@ from jaxtyping import Float16, UInt8
 
 from data_pipeline.annotations.caption import TEST, Caption, Foil, make_annotations
 from data_pipeline.errors import InputError
+from data_pipeline.features.source import FeatureSource
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
 from data_pipeline.moving_shapes.scene import Scene, draw_scene, frame_features, region_features, render
@@ -217,7 +218,7 @@ class _Clips:
         return self.get(split, int(index))
 
 
-class _Frames:
+class _Frames(FeatureSource):
     """These features are the pooled pixels of each frame."""
 
     description = "moving shapes, frames pooled to 8x8x3"

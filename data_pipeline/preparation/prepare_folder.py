@@ -11,6 +11,7 @@ from typing import Any
 
 from data_pipeline.annotations.caption import TRAIN, Annotations, Foil
 from data_pipeline.errors import InputError
+from data_pipeline.features.feature_files import FeatureFile, write_feature_files
 from data_pipeline.features.frames import FrameOptions
 from data_pipeline.features.ids import match_ids
 from data_pipeline.features.profile import profile_streams
@@ -50,11 +51,15 @@ _PACKAGES = ("mcsan-jax", "tensorflow-datasets", "sentencepiece", "tokenizers", 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What is prepared: captions, features of one or several streams, and foils by video id."""
+    """What is prepared: captions, features of one or several streams, foils by video id, and where features came from.
+
+    `files` is empty where they came from no files.
+    """
 
     annotations: Annotations
     features: Mapping[str, FeatureSource]
     foils: Mapping[str, Sequence[Foil]] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, FeatureFile] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +138,8 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
         survey = run.survey(videos, options.attribute_minimum_videos)
         report |= _write(annotations, videos, features, survey, run, folder, options)
         report["advice"] = advice_on(videos, survey.counts)
+        if source.files:
+            write_feature_files(folder, source.files)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 

@@ -16,7 +16,7 @@ from data_pipeline.records.schema import VideoRecord, flatten_record
 
 
 @dataclasses.dataclass
-class Arrays:
+class Arrays(FeatureSource):
     """Features in memory; frames at a rate, at given times, or at unknown ones."""
 
     arrays: dict[str, np.ndarray]

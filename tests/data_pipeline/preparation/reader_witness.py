@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_pipeline.features.source import FeatureSource
 
-class WitnessedFeatures:
+
+class WitnessedFeatures(FeatureSource):
     """Features of videos, made from their names."""
 
     description = "made by a test"
