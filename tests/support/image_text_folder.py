@@ -95,7 +95,7 @@ def _config(
 
 
 def save_encoder_with_tokenizer(
-    folder: pathlib.Path, model_type: str = "clip", places: int = 16
+    folder: pathlib.Path, model_type: str = "clip", places: int = 28
 ) -> pathlib.Path:
     """Writes an encoder with random weights, and the tokenizer that belongs to it.
 
