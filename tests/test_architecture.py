@@ -117,6 +117,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.batches.batch",
         "mcsan_jax.config",
         "mcsan_jax.encodings",
+        "mcsan_jax.image_text.text_tower",
         "mcsan_jax.scoring.vectors",
     ),
     "mcsan_jax.frame_encoders": (
@@ -131,7 +132,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.config",
         "mcsan_jax.models",
     ),
-    "mcsan_jax.pretrained": (*WORDS, "data_pipeline.prepared_data", "mcsan_jax.config", "mcsan_jax.models"),
+    "mcsan_jax.pretrained": (
+        *WORDS,
+        "data_pipeline.host.files",
+        "data_pipeline.prepared_data",
+        "mcsan_jax.config",
+        "mcsan_jax.image_text",
+        "mcsan_jax.models",
+    ),
     "mcsan_jax.ranking": (
         *WORDS,
         "data_pipeline.host.files",
