@@ -222,6 +222,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.data_sizes",
         "mcsan_jax.scoring",
         "mcsan_jax.ranking",
+        "mcsan_jax.runs.folder",
         "mcsan_jax.calibration",
         "mcsan_jax.retrieval",
     ),
@@ -316,7 +317,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.retrieval.explain",
         "mcsan_jax.search",
     ),
-    "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.serve"),
+    "mcsan_jax.serve_verb": (*WORDS, "mcsan_jax.index.run_index", "mcsan_jax.serve"),
     "mcsan_jax.search_verb": ("mcsan_jax.search",),
     "mcsan_jax.cli": (
         *WORDS,
