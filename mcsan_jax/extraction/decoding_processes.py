@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from data_pipeline.clips.shots import LONG, find_parts
 from jaxtyping import Float64, UInt8
 
 from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
+from data_pipeline.clips.shots import LONG, find_parts
 from data_pipeline.errors import InputError
 from data_pipeline.host.worker_processes import settings_of_workers
 from mcsan_jax.extraction.clip_picture_files import write_pictures

@@ -26,8 +26,8 @@ from mcsan_jax.extraction.feature_stream_files import (
 from mcsan_jax.extraction.pending_results import PendingClip, PendingResults, key_of
 from mcsan_jax.frame_encoders.registry import open_frame_encoder
 
-USUAL_SAMPLING = Sampling(frames=20)
-"""So many frames say what is seen in a short clip; a long one is better served by a rate."""
+USUAL_SAMPLING, USUAL_RATE = Sampling(frames=20), Sampling(frames_per_second=2.0)
+"""So many frames say what is seen in a short clip; a long one, of which captions tell parts, needs a rate."""
 
 
 @dataclasses.dataclass(frozen=True)

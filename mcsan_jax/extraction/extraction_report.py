@@ -25,6 +25,7 @@ class ExtractionReport:
         extracted: how many clips, and how many of their frames, were extracted by this command and not before.
         extracted_length: seconds of these clips.
         seconds: how long that took.
+        was_finished: whether an earlier command had done it all.
     """
 
     files: Mapping[pathlib.Path, str]
@@ -37,6 +38,7 @@ class ExtractionReport:
     extracted: tuple[int, int]
     extracted_length: float
     seconds: float
+    was_finished: bool = False
 
     def rates(self) -> str:
         """Clips and frames per second, and seconds of clips per second, of what this command extracted."""
@@ -47,15 +49,16 @@ class ExtractionReport:
         made = [
             f"{path}: {self.clips:,} clips, {self.frames:,} frames by {by}" for path, by in self.files.items()
         ]
+        done = ["done already: the files are there as this command makes them"] if self.was_finished else []
         rows = {
             "pictures": "" if self.pictures is None else str(self.pictures),
-            "rates": self.rates() if self.extracted[0] else "all was extracted before",
+            "rates": self.rates() if self.extracted[0] and not self.was_finished else "",
             "skipped": f"{len(self.skipped):,} clips" if self.skipped else "",
             **{f"  {video_id}": reason for video_id, reason in self.skipped.items()},
             "cut short": f"{len(self.cut_short):,} clips" if self.cut_short else "",
             **{f"  {video_id} ": what for video_id, what in self.cut_short.items()},
         }
-        return [*made, *(f"{name}: {said}" for name, said in rows.items() if said)]
+        return [*done, *made, *(f"{name}: {said}" for name, said in rows.items() if said)]
 
     def faults(self) -> list[str]:
         """A line for each clip that is missing or cut short."""
