@@ -18,6 +18,7 @@ from mcsan_jax.extraction.feature_stream_files import (
     regions_file,
 )
 from mcsan_jax.extraction.pending_results import PendingResults, key_of
+from mcsan_jax.extraction.run_extraction import Extraction, ExtractionOptions, found_result
 from mcsan_jax.frame_encoders.registry import open_frame_encoder
 
 
@@ -77,14 +78,14 @@ def extract_features(
             work.append(EncodedStream(stream, results, keys[stream.out]))
         report = Extraction(clips, work, options).run()
         _refuse_faults(report, options)
-        for stream in work:
-            _write(stream, commands[stream.files.out], clips.keys() - report.skipped.keys())
+        for made in work:
+            _write(made, commands[made.files.out], clips.keys() - report.skipped.keys())
         for out in outs:
             report.save(report_file(out))
         if report.pictures is not None:
             remove_others(report.pictures, clips.keys() - report.skipped.keys())
-        for stream in work:
-            stream.results.remove()
+        for made in work:
+            made.results.remove()
     return report
 
 
