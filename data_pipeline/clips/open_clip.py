@@ -21,6 +21,10 @@ _MOST_REORDERED = 16
 """A frame is stored at most so many places from where it is shown; it is the bound of H.264."""
 
 
+class ClipFault(InputError):
+    """A clip has nothing to show; the message names it, and says what was expected and found."""
+
+
 class OpenClip:
     """An open clip reads the first stream of pictures of a file.
 
@@ -40,14 +44,14 @@ class OpenClip:
             threads: how many decode; None leaves it to FFmpeg.
 
         Raises:
-            InputError: there are no pictures in it.
+            ClipFault: there are no pictures in it.
             av.FFmpegError: it is no file that FFmpeg reads.
         """
         # An absolute path is no address, whatever its name; a list of addresses in it leads to files alone.
         self.container = av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
         if not self.container.streams.video:
             self.container.close()
-            raise InputError(f"clip {shown(path.name)}: expected a video, found a file without pictures")
+            raise ClipFault(f"clip {shown(path.name)}: expected a video, found a file without pictures")
         self.stream = self.container.streams.video[0]
         self.stream.thread_type = "AUTO"
         if threads is not None:
@@ -84,6 +88,24 @@ class OpenClip:
         """
         return self.container.demux(self.stream)
 
+    def decoded(self, refused: list[float] | None = None) -> Iterator[VideoFrame]:
+        """Yields the frames that can be decoded, as they come on the screen.
+
+        Args:
+            refused: gets the times, in seconds, of those that cannot, where they are known.
+
+        Raises:
+            av.FFmpegError: the file cannot be read on.
+        """
+        for packet in self.packets():
+            try:
+                frames = self.stream.decode(packet)
+            except av.FFmpegError:
+                if refused is not None and packet.pts is not None:
+                    refused.append(self.seconds(packet.pts))
+                continue
+            yield from (frame for frame in frames if frame.pts is not None and not frame.is_corrupt)
+
     def in_order(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[float, VideoFrame]]:
         """Yields frames, which come in the order in which they are shown, with their times in seconds.
 
@@ -113,10 +135,8 @@ class OpenClip:
         self.stream.codec_context.skip_frame = "NONKEY" if key_frames else "DEFAULT"
         self.container.seek(round((start + self.origin) / self.time_base), stream=self.stream)
         waiting = None
-        for frame in self.container.decode(self.stream):
-            if frame.pts is None:
-                continue
-            time = self.seconds(frame.pts)
+        for frame in self.decoded():
+            time = self.seconds(frame.pts or 0)
             if waiting is not None and time > start + TIME_TOLERANCE:
                 yield waiting
             waiting = time, frame

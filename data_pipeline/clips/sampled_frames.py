@@ -1,15 +1,17 @@
 """This module reads the frames of a clip that are on the screen at given times, as an image network sees them."""
 
 import dataclasses
+import itertools
+import math
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import Float64, UInt8
 
-from data_pipeline.clips.open_clip import TIME_TOLERANCE, OpenClip
+from data_pipeline.clips.open_clip import TIME_TOLERANCE, ClipFault, OpenClip
 from data_pipeline.clips.packet_times import PacketTimes
 from data_pipeline.clips.picture_maker import PictureMaker
 from data_pipeline.clips.picture_view import PictureView
@@ -20,10 +22,6 @@ MOST_FRAMES, MOST_PER_SECOND = 100_000, 240.0
 
 _FROZEN = 0.5
 """A frame that cannot be decoded is replaced by a neighbour within so many seconds, as players do."""
-
-
-class ClipFault(InputError):
-    """A clip has nothing to show; the message names it, and says what was expected and found."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,28 +147,18 @@ class _SampledClip:
         """Yields the times that are wanted, with the frames that are on the screen then."""
         # The time of the frame that the file has for each; it is not that of the frame shown where one is lost.
         own = self._packets.shown_at(self._wanted)
-        number = 0
-        shown_frame: tuple[float, VideoFrame] | None = None
-        any_taken = False
-        for time, frame in self._decoded():
-            while (
-                shown_frame is not None and number < len(own) and self._wanted[number] < time - TIME_TOLERANCE
-            ):
-                if self._is_near(number, own[number], shown_frame[0]):
+        number, latest, any_taken = 0, None, False
+        for time, frame in itertools.chain(self._decoded(), [(math.inf, None)]):
+            while latest is not None and number < len(own) and self._wanted[number] < time - TIME_TOLERANCE:
+                if self._is_near(number, own[number], latest[0]):
                     any_taken = True
-                    yield float(self._wanted[number]), shown_frame[1]
+                    yield float(self._wanted[number]), latest[1]
                 number += 1
-            if number == len(own):
-                return
-            shown_frame = time, frame
-        if shown_frame is None:
-            return
-        for last in range(number, len(own)):
-            if self._is_near(last, own[last], shown_frame[0]):
-                any_taken = True
-                yield float(self._wanted[last]), shown_frame[1]
-        if not any_taken:
-            yield shown_frame
+            if frame is None or number == len(own):
+                break
+            latest = time, frame
+        if not any_taken and latest is not None:
+            yield latest
 
     def _is_near(self, number: int, own: float, time: float) -> bool:
         near = abs(own - time) <= _FROZEN
@@ -181,29 +169,22 @@ class _SampledClip:
     def _decoded(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yields the frames that can be decoded, with their times in seconds, which increase."""
         latest = -np.inf
-        for time, frame in self._clip.in_order(self._decoded_frames()):
+        for time, frame in self._clip.in_order(self._clip.decoded(self._refused)):
             if time > latest:
                 latest = time
                 yield time, frame
 
-    def _decoded_frames(self) -> Iterator[VideoFrame]:
-        """Yields the frames that can be decoded, as they come on the screen."""
-        for packet in self._clip.packets():
-            try:
-                frames: Sequence[VideoFrame] = self._clip.stream.decode(packet)
-            except av.FFmpegError:
-                if packet.pts is not None:
-                    self._refused.append(self._clip.seconds(packet.pts))
-                continue
-            yield from (frame for frame in frames if frame.pts is not None and not frame.is_corrupt)
-
     def _said(self) -> str:
         """Returns what could not be read, in a phrase; empty where all could."""
         said = [self._packets.fault] if self._packets.fault else []
-        for times, what in (
-            (self._refused, "frames cannot be decoded"),
-            (self._lost, "of the frames asked for are lost"),
-        ):
-            if times:
-                said.append(f"{len(times):,} {what}, the first at {min(times):.2f} s")
+        if self._refused:
+            frames = "frame" if len(self._refused) == 1 else "frames"
+            said.append(
+                f"{len(self._refused):,} {frames} cannot be decoded, the first at {min(self._refused):.2f} s"
+            )
+        if self._lost:
+            lost = "is lost" if len(self._lost) == 1 else "are lost"
+            said.append(
+                f"{len(self._lost):,} of the frames asked for {lost}, the first at {min(self._lost):.2f} s"
+            )
         return "; ".join(said)

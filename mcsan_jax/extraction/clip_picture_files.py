@@ -4,7 +4,6 @@ import hashlib
 import pathlib
 from collections.abc import Collection
 
-from data_pipeline.clips.clip_pictures import film_strip, poster
 from data_pipeline.host.files import replacing
 
 POSTER, STRIP = ".poster.jpg", ".strip.jpg"
@@ -39,6 +38,9 @@ def write_pictures(clip: pathlib.Path, video_id: str, folder: pathlib.Path) -> N
         InputError: the clip has no frame to show.
         OSError: the files cannot be written.
     """
+    # Who only looks for pictures needs no decoder.
+    from data_pipeline.clips.clip_pictures import film_strip, poster
+
     for kind, made in ((POSTER, poster(clip)), (STRIP, film_strip(clip))):
         with replacing(picture_file(folder, video_id, kind)) as partial:
             partial.write_bytes(made)

@@ -114,6 +114,9 @@ def read_torch_tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _read(file: BinaryIO) -> dict[str, np.ndarray]:
+    if file.read(4) == b"PK\x03\x04":
+        raise _RefusedError("a zip archive, as later versions write")
+    file.seek(0)
     magic, version, machine, tensors, keys = (_Reader(file).load() for _ in range(5))
     if (magic, version) != (_MAGIC, _VERSION):
         raise _RefusedError("another format")
