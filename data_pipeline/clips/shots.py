@@ -19,8 +19,8 @@ import itertools
 
 import numpy as np
 from jaxtyping import Float64, UInt8
-from scenedetect.common import FrameTimecode
-from scenedetect.detectors import AdaptiveDetector
+
+from data_pipeline.errors import InputError
 
 LONG = 60.0
 """A video of at most so many seconds is one part."""
@@ -35,6 +35,19 @@ class PartFinder:
     """It finds the parts of one video while its frames pass; it keeps none of them."""
 
     def __init__(self) -> None:
+        """Loads the library, which takes a moment; who has short clips alone needs none.
+
+        Raises:
+            InputError: the library is not installed.
+        """
+        try:
+            from scenedetect.common import FrameTimecode
+            from scenedetect.detectors import AdaptiveDetector
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"long videos are cut into parts by PySceneDetect ({error}); pip install 'mcsan-jax[video]'"
+            ) from error
+        self._time_code = FrameTimecode
         self._detector = AdaptiveDetector(adaptive_threshold=_THRESHOLD, min_scene_len=1)
         self._count = 0
         self._cuts: list[float] = []
@@ -46,7 +59,7 @@ class PartFinder:
         for time, picture in zip(seconds, pictures, strict=True):
             self._recent.append(float(time))
             # The rate is that of a clock which the library wants and the detector does not use.
-            code = FrameTimecode(self._count, fps=1.0)
+            code = self._time_code(self._count, fps=1.0)
             for found in self._detector.process_frame(code, np.ascontiguousarray(picture[..., ::-1])):
                 self._cuts.append(self._recent[found.frame_num - self._count - 1])
             self._count += 1

@@ -98,4 +98,4 @@ def test_real_clips_one_after_another_are_found_again(shared_data: pathlib.Path)
         frames = np.concatenate([one.pictures for one in sampled_frames(path, Sampling(RATE), VIEW)])
         pieces.append(frames[: rng.integers(6, 40)])
     purity, coverage = agreement(np.concatenate(pieces), [len(one) for one in pieces])
-    assert purity > 0.8 and coverage > 0.8
+    assert purity > 0.8 and coverage > 0.7
