@@ -396,6 +396,7 @@ HOMES = {
     "huggingface_hub": ("mcsan_jax/retrieval/hub.py",),
     "pymilvus": ("mcsan_jax/index/engines/milvus_engine.py",),
     "av": ("data_pipeline/clips/",),
+    "scenedetect": ("data_pipeline/clips/shots.py",),
     "fastapi": ("mcsan_jax/serve/app.py", "mcsan_jax/serve/routes/"),
     "uvicorn": ("mcsan_jax/serve/server.py",),
     "prometheus_client": ("mcsan_jax/serve/service_metrics.py",),
