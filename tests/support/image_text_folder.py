@@ -6,9 +6,14 @@ from typing import Any
 import torch
 import transformers
 
+from tests.support.image_text_tokenizers import WRITERS
+
+KINDS = ("clip", "siglip", "siglip2")
+
 WIDTHS_OUT = {"clip": 16, "siglip": 32, "siglip2": 32}
 """The size of an embedding, by the kind of encoder."""
 
+_PROCESSORS = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
 _VISION: dict[str, dict[str, Any]] = {
     "clip": {"image_size": 32, "patch_size": 8},
     # The last two rows and columns are in no patch, as with So400m.
@@ -53,15 +58,15 @@ def randomise(model: torch.nn.Module) -> None:
                 weight.add_(1.0)
 
 
+def processor_class(model_type: str) -> Any:
+    """The preprocessing of pictures for such an encoder, the implementation that needs Pillow alone."""
+    name = f"{_PROCESSORS[model_type]}ImageProcessor"
+    return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+
+
 def processor(model_type: str) -> Any:
-    """The preprocessing of pictures that belongs to such an encoder, the implementation that needs Pillow alone."""
-    name = {
-        "clip": "CLIPImageProcessor",
-        "siglip": "SiglipImageProcessor",
-        "siglip2": "Siglip2ImageProcessor",
-    }[model_type]
-    kind = getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
-    vision = _VISION[model_type]
+    """The preprocessing of pictures of the size that such a small encoder takes."""
+    kind, vision = processor_class(model_type), _VISION[model_type]
     if model_type == "siglip2":
         return kind(patch_size=vision["patch_size"], max_num_patches=vision["num_patches"])
     side = vision["image_size"]
@@ -90,3 +95,18 @@ def _config(
         return transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=out)
     kind = transformers.SiglipConfig if model_type == "siglip" else transformers.Siglip2Config
     return kind(text_config={**text, "projection_size": out}, vision_config=vision)
+
+
+def save_encoder_with_tokenizer(
+    folder: pathlib.Path, model_type: str = "clip", places: int = 28
+) -> pathlib.Path:
+    """Writes an encoder with random weights, and the tokenizer that belongs to it.
+
+    Args:
+        folder: where to.
+        model_type: ``clip``, ``siglip`` or ``siglip2``.
+        places: the number of tokens of the longest text, with special tokens.
+    """
+    size = WRITERS[model_type](folder)
+    special = {"clip": (size - 2, size - 1, size - 1), "siglip": (1, 1, 1), "siglip2": (2, 1, 0)}[model_type]
+    return save_towers(folder, model_type, vocabulary_size=size, places=places, special_tokens=special)
