@@ -12,10 +12,12 @@ from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
+from data_pipeline.features.provenance import Provenance
 from data_pipeline.graphs.attributes import open_attributes
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
 from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
+from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
@@ -28,12 +30,15 @@ __all__ = [
     "CONFIG_NAME",
     "FEATURE_FILES_NAME",
     "FEWEST_VALIDATION_VIDEOS",
+    "FIRST_ID",
     "MANIFEST_NAME",
     "SMALL_VOCABULARY",
     "FeatureFile",
     "FeatureStream",
     "GivenVideos",
+    "ImageTextTokenizer",
     "Manifest",
+    "Provenance",
     "Query",
     "QueryParser",
     "SplitReader",

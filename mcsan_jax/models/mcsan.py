@@ -10,10 +10,9 @@ from jaxtyping import Array, Float
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
-from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.layers import Linear, masked_mean
 from mcsan_jax.models.linear_branch import LinearBranch
-from mcsan_jax.models.text_encoder import TextEncoder
+from mcsan_jax.models.text_encoder import EncoderShape, TextEncoder
 from mcsan_jax.models.video_encoder import VideoEncoder
 
 
@@ -50,7 +49,7 @@ class MCSAN(nn.Module):
 
     config: Config
     shape: DataShape
-    pretrained: BertShape | None = None
+    pretrained: EncoderShape | None = None
 
     def setup(self) -> None:
         model = self.config.model

@@ -14,6 +14,9 @@ from data_pipeline.prepared_data import Manifest, WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.pretrained.bert_files import PretrainedBert, read_bert
+from mcsan_jax.pretrained.text_tower_files import PretrainedTextTower, is_image_text, read_text_tower
+
+PretrainedEncoder = PretrainedBert | PretrainedTextTower
 
 
 def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_size: int) -> None:
@@ -48,7 +51,19 @@ def with_word_vectors(
     return jax.tree.map(lambda leaf: start if leaf is table else leaf, params)
 
 
-def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
+def read_encoder(name: str) -> PretrainedEncoder:
+    """Describes a pretrained encoder: BERT, or the text tower of an image–text encoder.
+
+    Args:
+        name: as in `find_pretrained`.
+
+    Raises:
+        InputError: it is missing, or is none of these.
+    """
+    return read_text_tower(name) if is_image_text(name) else read_bert(name)
+
+
+def find_encoder(config: Config, manifest: Manifest) -> PretrainedEncoder | None:
     """Returns the pretrained encoder of an experiment; None where it has none.
 
     Raises:
@@ -56,17 +71,17 @@ def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
     """
     if not config.model.pretrained:
         return None
-    encoder = read_bert(config.model.pretrained)
+    encoder = read_encoder(config.model.pretrained)
     if manifest.tokenizer.sha256 not in encoder.tokenizer_sha256:
         raise InputError(
             f"config.model.pretrained is {config.model.pretrained!r}, but the data were prepared with another "
             f"tokenizer ({manifest.tokenizer.kind}, {manifest.tokenizer.size} tokens); prepare them with "
-            f"--tokenizer=wordpiece --tokenizer_file={config.model.pretrained}"
+            f"--tokenizer_file={config.model.pretrained}"
         )
-    if config.data.max_tokens + 2 > encoder.shape.places:
+    if config.data.max_tokens > encoder.longest_text:
         raise InputError(
             f"config.data.max_tokens is {config.data.max_tokens}; the encoder {config.model.pretrained!r} reads at "
-            f"most {encoder.shape.places - 2} tokens; set a smaller --config.data.max_tokens"
+            f"most {encoder.longest_text} tokens; set a smaller --config.data.max_tokens"
         )
     return encoder
 

@@ -29,10 +29,10 @@ from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
 from mcsan_jax.calibration.calibration import Calibration, keep_calibration, read_calibration
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import data_shape, example_batch
-from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
-from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, read_bert
-from mcsan_jax.pretrained.initial_parameters import find_encoder
+from mcsan_jax.models.text_encoder import EncoderShape
+from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME
+from mcsan_jax.pretrained.initial_parameters import find_encoder, read_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.retrieval.hub import short_card
 from mcsan_jax.retrieval.model_tensors import ADVICE, DTYPES, flattened, in_dtype, of_encoder, read_variables
@@ -55,7 +55,7 @@ class EncoderReference:
     """Its name, as ``model.pretrained`` has it."""
     sha256: str
     """Hash of its weights as they were published, hexadecimal."""
-    shape: BertShape
+    shape: EncoderShape
     """Its sizes and special tokens."""
     included: bool
     """Whether its weights are among those of the model."""
@@ -194,8 +194,8 @@ def check_place(folder: pathlib.Path, advice: str = "name another folder") -> No
 def _installed_encoder(config: Config) -> EncoderReference | None:
     if not config.model.pretrained:
         return None
-    published = read_bert(config.model.pretrained)
-    weights = sha256_of(published.folder / WEIGHTS_NAME)
+    published = read_encoder(config.model.pretrained)
+    weights = published.weights_sha256()
     return EncoderReference(config.model.pretrained, weights, published.shape, included=False)
 
 

@@ -1,6 +1,7 @@
 """This module computes the token states of a frozen text encoder once for each caption, and keeps them on the host."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
-from mcsan_jax.models.bert import Bert, BertShape
-from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.models.text_encoder import PRETRAINED, EncoderShape, pretrained_encoder, token_states
 from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, Split
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
@@ -30,16 +30,16 @@ class TokenStateCache:
     """
 
     def __init__(
-        self, shape: BertShape, params: Any, compute_dtype: str, matmul_precision: str = "default"
+        self, shape: EncoderShape, params: Any, compute_dtype: str, matmul_precision: str = "default"
     ) -> None:
-        encoder = Bert(shape, compute_dtype)
+        encoder = pretrained_encoder(shape, compute_dtype)
         self._device = jax.local_devices()[0]
         self._params = jax.device_put(jax.device_get(params), self._device)
         self._width = shape.width
 
         def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
             with jax.default_matmul_precision(matmul_precision):
-                return encoder.apply({"params": params}, ids, mask)
+                return token_states(functools.partial(encoder.apply, {"params": params}), ids, mask)
 
         self._encode = jax.jit(encode)
         # Rows that only fill up a batch have no token.
