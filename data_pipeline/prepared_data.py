@@ -12,6 +12,7 @@ from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
+from data_pipeline.features.provenance import Provenance
 from data_pipeline.graphs.attributes import open_attributes
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
@@ -37,6 +38,7 @@ __all__ = [
     "GivenVideos",
     "ImageTextTokenizer",
     "Manifest",
+    "Provenance",
     "Query",
     "QueryParser",
     "SplitReader",

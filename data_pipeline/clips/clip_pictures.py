@@ -143,7 +143,9 @@ def _film_strip(path: pathlib.Path, changed: int, count: int) -> bytes:
             next(clip.frames((number + 0.5) * share, key_frames=share > _SPARSE), None)
             for number in range(count)
         ]
-        pictures = [clip.picture(found[1], height=STRIP_HEIGHT) for found in frames if found is not None]
+        pictures = [
+            clip.picture(found[1], 4 * STRIP_HEIGHT, STRIP_HEIGHT) for found in frames if found is not None
+        ]
         if not pictures:
             raise InputError(f"clip {shown(path.name)}: expected a video, found one without a frame")
         return _jpeg(np.concatenate(pictures, axis=1))

@@ -8,9 +8,12 @@ import transformers
 
 from tests.support.image_text_tokenizers import WRITERS
 
+KINDS = ("clip", "siglip", "siglip2")
+
 WIDTHS_OUT = {"clip": 16, "siglip": 32, "siglip2": 32}
 """The size of an embedding, by the kind of encoder."""
 
+_PROCESSORS = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
 _VISION: dict[str, dict[str, Any]] = {
     "clip": {"image_size": 32, "patch_size": 8},
     # The last two rows and columns are in no patch, as with So400m.
@@ -55,15 +58,15 @@ def randomise(model: torch.nn.Module) -> None:
                 weight.add_(1.0)
 
 
+def processor_class(model_type: str) -> Any:
+    """The preprocessing of pictures for such an encoder, the implementation that needs Pillow alone."""
+    name = f"{_PROCESSORS[model_type]}ImageProcessor"
+    return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+
+
 def processor(model_type: str) -> Any:
-    """The preprocessing of pictures that belongs to such an encoder, the implementation that needs Pillow alone."""
-    name = {
-        "clip": "CLIPImageProcessor",
-        "siglip": "SiglipImageProcessor",
-        "siglip2": "Siglip2ImageProcessor",
-    }[model_type]
-    kind = getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
-    vision = _VISION[model_type]
+    """The preprocessing of pictures of the size that such a small encoder takes."""
+    kind, vision = processor_class(model_type), _VISION[model_type]
     if model_type == "siglip2":
         return kind(patch_size=vision["patch_size"], max_num_patches=vision["num_patches"])
     side = vision["image_size"]
