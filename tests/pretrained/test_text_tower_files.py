@@ -63,7 +63,9 @@ def test_a_tokenizer_of_another_encoder_is_named(
     copied: dict[str, pathlib.Path], kind: str, other: str
 ) -> None:
     shutil.copy(copied[other] / "tokenizer.json", copied[kind] / "tokenizer.json")
-    with pytest.raises(InputError, match=rf"tokenizer\.json: expected .*{kind}.*, found one of the kind {other};"):
+    with pytest.raises(
+        InputError, match=rf"tokenizer\.json: expected .*{kind}.*, found one of the kind {other};"
+    ):
         read_text_tower(str(copied[kind]))
 
 
