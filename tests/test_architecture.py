@@ -593,7 +593,7 @@ def test_the_model_is_a_map() -> None:
     """No file is long, and no folder has more than fourteen."""
     modules = [path for path in FILES if path.name != "__init__.py"]
     files = [path for path in modules if place(path).startswith("mcsan_jax/")]
-    assert len(files) <= 206
+    assert len(files) <= 225
     assert not [place(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300]
     folders = collections.Counter(path.parent for path in files)
     assert len(folders) > 8 and max(folders.values()) <= 14
