@@ -124,19 +124,35 @@ _ALLOW_MISSING = flags.DEFINE_bool(
     "Whether to go on where more than a tenth of a split's videos have no features, no frame or no caption.",
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data set prepared before.")
+_RENDER_CLIPS = flags.DEFINE_string(
+    "render_clips",
+    None,
+    "Folder to which moving_shapes is written as clips and a file of captions; without --out nothing else is done.",
+)
+_SHARE = flags.DEFINE_float(
+    "share", 1.0, "Part of the clips of moving_shapes, such as 0.1.", lower_bound=0.0, upper_bound=1.0
+)
+
+
+def _render_from_flags() -> None:
+    try:
+        from data_pipeline.moving_shapes.rendered_shapes import CAPTIONS_NAME, render_moving_shapes
+    except ModuleNotFoundError as error:
+        raise InputError(f"--render_clips needs PyAV ({error}); pip install 'mcsan-jax[video]'") from error
+    folder = pathlib.Path(_RENDER_CLIPS.value)
+    count = render_moving_shapes(folder, _SHARE.value, _OVERWRITE.value)
+    print(f"{count:,} clips and {CAPTIONS_NAME} written to {folder}")
 
 
 def _prepare_from_flags() -> dict[str, Any]:
     out = pathlib.Path(_OUT.value).absolute()
-    # Before anything is read, which takes minutes where files are large.
-    check_out(out, _OVERWRITE.value)
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
         for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _REGIONS, _ROLE_FOILS):
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
-        return prepare_moving_shapes(out, 1.0, _run(out), _options(MOVING_SHAPES_OPTIONS))
+        return prepare_moving_shapes(out, _SHARE.value, _run(out), _options(MOVING_SHAPES_OPTIONS))
     if not _ANNOTATIONS.value or not _FEATURES.value:
         raise InputError(f"--dataset={_DATASET.value} needs --annotations=PATH and --features=PATH")
     options, run = _options(Options()), _run(out)
@@ -217,9 +233,21 @@ def _split_files(values: Sequence[str]) -> dict[str, pathlib.Path]:
 def _program(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
         raise InputError(f"unexpected arguments: {' '.join(arguments[1:])}")
-    for flag in (_DATASET, _OUT):
+    rendering = _RENDER_CLIPS.value is not None
+    for flag in (_DATASET,) if rendering else (_DATASET, _OUT):
         if flag.value is None:
             raise InputError(f"--{flag.name} is missing; --help shows the flags")
+    if _DATASET.value != MOVING_SHAPES:
+        for flag in (_RENDER_CLIPS, _SHARE):
+            if flag.present:
+                raise InputError(f"--{flag.name} is for --dataset={MOVING_SHAPES} alone; leave it out")
+    if _OUT.value is not None:
+        # Before anything is read or rendered, which takes minutes.
+        check_out(pathlib.Path(_OUT.value).absolute(), _OVERWRITE.value)
+    if rendering:
+        _render_from_flags()
+    if _OUT.value is None:
+        return
     start = time.monotonic()
     report = _prepare_from_flags()
     print(f"{summarize(report)}\nwritten to {_OUT.value} in {time.monotonic() - start:.0f} s")

@@ -43,7 +43,7 @@ def check_prepare(arguments: Sequence[str]) -> None:
     """Checks a call of `data_pipeline.prepare`."""
     with flagsaver.flagsaver():
         assert flags.FLAGS(["prepare", *arguments]) == ["prepare"]
-        names = ("dataset", "protocol", "annotations", "features", "out", "split_file")
+        names = ("dataset", "protocol", "annotations", "features", "out", "split_file", "render_clips")
         values = {name: flags.FLAGS[name].value for name in names}
     assert values["dataset"] and values["out"]
     assert {line.partition("=")[0] for line in values["split_file"]} <= set(SPLITS)
