@@ -238,7 +238,7 @@ def _decode_clips(pipe: Any, job: DecodingJob) -> None:
     """Decodes one clip after another, in a process of its own."""
     try:
         while (clip := pipe.recv()) is not None:
-            for message in _decoded(*clip, job):
+            for message in _decoded(clip[0], clip[1], job):
                 pipe.send(message)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # The program that asked for them is gone.

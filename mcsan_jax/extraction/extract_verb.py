@@ -93,9 +93,10 @@ def extract(
     if prepared is not None and captions is None:
         raise InputError("--prepared: there is nothing to prepare without --captions=FILE")
     from data_pipeline.clips.collect_clips import collect_clips
-    from mcsan_jax.extraction.captioned_clips import CaptionedClips
-    from mcsan_jax.extraction.extract_features import ExtractionOptions, extract_features
+    from data_pipeline.preparation.captioned_clips import CaptionedClips
+    from mcsan_jax.extraction.extract_features import extract_features
     from mcsan_jax.extraction.feature_stream_files import parse_grid
+    from mcsan_jax.extraction.run_extraction import ExtractionOptions
 
     grid = parse_grid(regions) if regions else None
     found = collect_clips(clips)
@@ -115,7 +116,7 @@ def extract(
 
 def _sampling(fps: float | None, frames: int | None, has_parts: bool) -> "Sampling":
     from data_pipeline.clips.sampled_frames import Sampling
-    from mcsan_jax.extraction.extract_features import USUAL_RATE, USUAL_SAMPLING
+    from mcsan_jax.extraction.run_extraction import USUAL_RATE, USUAL_SAMPLING
 
     if fps is not None and frames is not None:
         raise InputError(f"--fps={fps:g} and --frames={frames}: give one of them")
