@@ -64,6 +64,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "data_pipeline.moving_shapes": (
         *WORDS,
+        "data_pipeline.clips.render_clips",
+        "data_pipeline.host.files",
         "data_pipeline.host.progress_bar",
         "data_pipeline.graphs",
         "data_pipeline.annotations",
