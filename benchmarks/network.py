@@ -114,7 +114,7 @@ def summed_count(experiment: Experiment) -> int:
     itself, unless the batch is encoded in parts.
     """
     params, config = experiment.state_maker.abstract.params, experiment.config
-    frozen = published_count(experiment.state_maker.abstract) if config.encoder_is_frozen else 0
+    frozen = published_count(experiment.state_maker.abstract) if config.holds_published else 0
     constant = 0 if config.similarity.learn_level_weights else len(config.model.levels)
     learned = _count(params) - constant - frozen - (not config.loss.learn_temperature)
     if config.train.micro_batches > 1:

@@ -77,6 +77,10 @@ class ModelConfig:
     """How tokens see each other."""
     pretrained: str = ""
     """Encoder of the context pretrained: minilm (a package), or a folder; the data must have its tokenizer."""
+    pretrained_video: str = ""
+    """Folder of the image-text encoder that made the frames: its score is the start, and training adds to it."""
+    zero_shot_only: StrictBool = False
+    """The score of pretrained_video is all there is: no encoder is trained beside it."""
     temporal: Literal["convolution", "bigru", "attention", "none"] = "convolution"
     """Structure of the action level over frames; none leaves each frame alone."""
     frame_pooling: Literal["attention", "mean"] = "attention"
@@ -116,12 +120,38 @@ class ModelConfig:
     @classmethod
     def _context_has_its_encoder(cls, pretrained: str, info: ValidationInfo) -> str:
         context = info.data.get("context")
-        if context and (context == "pretrained") != bool(pretrained):
+        if pretrained and context and context != "pretrained":
             raise ValueError(
                 f"config.model.context is {context!r} and config.model.pretrained is {pretrained!r}; the context "
                 "'pretrained' needs the name or folder of an encoder, and no other context has one"
             )
         return pretrained
+
+    @field_validator("pretrained_video")
+    @classmethod
+    def _one_encoder_reads_captions(cls, pretrained_video: str, info: ValidationInfo) -> str:
+        context, pretrained = info.data.get("context"), info.data.get("pretrained")
+        if pretrained and pretrained_video:
+            raise ValueError(
+                f"config.model.pretrained is {pretrained!r} and config.model.pretrained_video is "
+                f"{pretrained_video!r}; captions have the tokens of one of the two: leave the other out"
+            )
+        if context == "pretrained" and pretrained == "" and not pretrained_video:
+            raise ValueError(
+                "config.model.context is 'pretrained' and config.model.pretrained is ''; the context 'pretrained' "
+                "needs the name or folder of an encoder, and no other context has one"
+            )
+        return pretrained_video
+
+    @field_validator("zero_shot_only")
+    @classmethod
+    def _zero_shot_has_its_encoder(cls, zero_shot_only: bool, info: ValidationInfo) -> bool:
+        if zero_shot_only and info.data.get("pretrained_video") == "":
+            raise ValueError(
+                "config.model.zero_shot_only needs the folder of an image-text encoder in "
+                "config.model.pretrained_video"
+            )
+        return zero_shot_only
 
     @field_validator("width")
     @classmethod
@@ -269,6 +299,17 @@ class Config:
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    @field_validator("optim")
+    @classmethod
+    def _towers_stay(cls, optim: OptimConfig, info: ValidationInfo) -> OptimConfig:
+        model = info.data.get("model")
+        if model and model.pretrained_video and optim.pretrained_learning_rate > 0:
+            raise ValueError(
+                f"config.optim.pretrained_learning_rate is {optim.pretrained_learning_rate}; the encoder of "
+                "config.model.pretrained_video stays as it was published, so use 0"
+            )
+        return optim
+
     @field_validator("train")
     @classmethod
     def _a_triplet_has_one_caption(cls, train: TrainConfig, info: ValidationInfo) -> TrainConfig:
@@ -279,8 +320,14 @@ class Config:
 
     @property
     def encoder_is_frozen(self) -> bool:
-        """Whether captions are read by a pretrained encoder that stays as it was published."""
-        return bool(self.model.pretrained) and self.optim.pretrained_learning_rate == 0
+        """Whether the states of tokens come from a published encoder that stays as it is."""
+        return self.model.context == "pretrained" and self.optim.pretrained_learning_rate == 0
+
+    @property
+    def holds_published(self) -> bool:
+        """Whether there are parameters of a published encoder, which stay as they are."""
+        published = self.model.pretrained or self.model.pretrained_video
+        return bool(published) and self.optim.pretrained_learning_rate == 0
 
 
 def defaults() -> ml_collections.ConfigDict:

@@ -218,12 +218,13 @@ def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files
 def describe_trained(config: Config, state: TrainState) -> str:
     """How many parameters were trained, and how many of a published encoder stayed as they are."""
     frozen = _frozen_count(config, state)
+    encoder = config.model.pretrained or config.model.pretrained_video
     trained = f"trained {parameter_count(state) - frozen:,} parameters"
-    return f"{trained}, and left {frozen:,} frozen ones of {config.model.pretrained}" if frozen else trained
+    return f"{trained}, and left {frozen:,} frozen ones of {encoder}" if frozen else trained
 
 
 def _frozen_count(config: Config, state: TrainState) -> int:
-    return published_count(state) if config.encoder_is_frozen else 0
+    return published_count(state) if config.holds_published else 0
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:

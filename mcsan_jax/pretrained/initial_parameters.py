@@ -1,4 +1,4 @@
-"""This module sets the first values of parameters: pretrained word vectors, or a published text encoder.
+"""This module sets the first values of parameters: pretrained word vectors, or a published encoder of texts.
 
 It also tells the parameters of the published encoder from all others.
 """
@@ -13,7 +13,12 @@ from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import Manifest, WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.models.zero_shot_branch import TOWER
 from mcsan_jax.pretrained.bert_files import PretrainedBert, read_bert
+
+ENCODER_PLACE = ("text_encoder", "tokens", PRETRAINED)
+TOWER_PLACE = ("zero_shot_branch", TOWER)
+"""Where the parameters of a text encoder, and of the text tower of an image-text encoder, are in the network's."""
 
 
 def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_size: int) -> None:
@@ -73,19 +78,20 @@ def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
 
 def with_pretrained(params: Any, published: Any) -> Any:
     """Returns the network's parameters, those of the encoder replaced by the published ones."""
-    tokens = params["text_encoder"]["tokens"]
-    # The map refuses parameters of another shape.
-    placed = jax.tree.map(lambda own, given: given.reshape(own.shape), tokens[PRETRAINED], published)
-    return {
-        **params,
-        "text_encoder": {**params["text_encoder"], "tokens": {**tokens, PRETRAINED: placed}},
-    }
+
+    def placed(tree: Any, path: tuple[str, ...]) -> Any:
+        if not path:
+            # The map refuses parameters of another shape.
+            return jax.tree.map(lambda own, given: given.reshape(own.shape), tree, published)
+        return {**tree, path[0]: placed(tree[path[0]], path[1:])}
+
+    return placed(params, TOWER_PLACE if TOWER_PLACE[0] in params else ENCODER_PLACE)
 
 
 def is_pretrained(params: Any) -> Any:
     """Returns a tree like the parameters: True for those of the encoder."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: any(getattr(key, "key", None) == PRETRAINED for key in path), params
+        lambda path, _: any(getattr(key, "key", None) in (PRETRAINED, TOWER) for key in path), params
     )
 
 

@@ -5,6 +5,7 @@ It needs no prepared data and no TensorFlow.
 
 import functools
 import pathlib
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from mcsan_jax.retrieval.model_folder import (
     write_model_folder,
 )
 from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix, check_row
+from mcsan_jax.retrieval.zero_shot_model import is_image_text_folder, open_zero_shot
 from mcsan_jax.sharding import whole_rows
 
 if TYPE_CHECKING:
@@ -95,8 +97,8 @@ class Mcsan:
 
         Args:
             name: a model folder (`save_pretrained`, `mcsan export --to=model`), the folder of a run, ``demo`` (the
-                model that comes with the package), or the name of a model that is in the local cache of the Hugging
-                Face hub.
+                model that comes with the package), the name of a model that is in the local cache of the Hugging
+                Face hub, or the folder of an image-text encoder (CLIP, SigLIP), which is a model without training.
             devices: on which it runs; by default all.
 
         Raises:
@@ -105,6 +107,20 @@ class Mcsan:
         from mcsan_jax.retrieval.find_model import find_model
 
         folder = find_model(name)
+        if is_image_text_folder(folder):
+            parts = open_zero_shot(folder, devices)
+            texts_from = pathlib.Path(parts.texts.name)
+            model = cls(
+                parts.config,
+                parts.manifest,
+                parts.variables,
+                texts_from,
+                encoders=parts.encoders,
+                card=parts.card,
+            )
+            # The files are there as long as the model is.
+            weakref.finalize(model, parts.texts.cleanup)
+            return model
         if not is_model_folder(folder):
             from mcsan_jax.runs.open import open_run
 
@@ -164,6 +180,7 @@ class Mcsan:
             include_encoder=include_encoder,
             dtype=dtype,
             calibration=self.calibration,
+            zero_shot=self.encoders.network.zero_shot,
         )
 
     def push_to_hub(

@@ -5,7 +5,7 @@ standardisation of features and the linear branch), ``manifest.json`` (the strea
 the files of the tokenizer and of the attributes, ``calibration.json`` (what turns scores into probabilities, where it
 was fitted), and ``README.md``, the model card. A published text encoder that stays
 as it was published is referred to by the hash of its weights, unless it is carried along. One that has learned always
-is. What is carried along need not be installed.
+is, and so is the text tower of an image-text encoder. What is carried along need not be installed.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import data_shape, example_batch
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.models.zero_shot_branch import ZeroShotShape
 from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, read_bert
 from mcsan_jax.pretrained.initial_parameters import find_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
@@ -81,14 +82,24 @@ class ModelDescription:
     """Versions of the packages that wrote it."""
     config: dict[str, Any]
     """Every field of the configuration by its dotted name."""
+    zero_shot: ZeroShotShape | None = None
+    """Sizes of the text tower of the image-text encoder that made the frames; left out without one."""
     fingerprint: str = ""
     """SHA-256 of all other fields."""
 
     def signed(self) -> "ModelDescription":
         """Returns the description with its fingerprint."""
-        content = TypeAdapter(ModelDescription).dump_python(self, mode="json") | {"fingerprint": ""}
+        content = self.to_json() | {"fingerprint": ""}
         sha256 = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return dataclasses.replace(self, fingerprint=sha256)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of the file."""
+        content: dict[str, Any] = TypeAdapter(ModelDescription).dump_python(self, mode="json")
+        if self.zero_shot is None:
+            # Descriptions had no such field, and keep their fingerprints.
+            del content["zero_shot"]
+        return content
 
 
 def write_model_folder(
@@ -105,6 +116,7 @@ def write_model_folder(
     include_encoder: bool = False,
     dtype: str = "float32",
     calibration: Calibration | None = None,
+    zero_shot: ZeroShotShape | None = None,
 ) -> None:
     """Writes a model; the files of an earlier model in the folder are replaced when all new ones are written.
 
@@ -122,6 +134,7 @@ def write_model_folder(
         include_encoder: whether a frozen published encoder is carried along.
         dtype: in which numbers parameters are kept; ``float16`` halves the folder, and rounds.
         calibration: of its scores.
+        zero_shot: sizes of the text tower of the image-text encoder with whose score the model began.
 
     Raises:
         InputError: the folder holds something else, or cannot be written, or there is no such dtype.
@@ -154,10 +167,10 @@ def write_model_folder(
             files={name: sha256_of(partial / name) for name in names},
             versions=package_versions(),
             config=plain(flatten(config)),
+            zero_shot=zero_shot,
         ).signed()
         write_text(partial / CARD_NAME, card or short_card(config, manifest, step, licence))
-        content = TypeAdapter(ModelDescription).dump_python(description, mode="json")
-        write_text(partial / CONFIG_NAME, json.dumps(content, indent=1) + "\n")
+        write_text(partial / CONFIG_NAME, json.dumps(description.to_json(), indent=1) + "\n")
         # The description comes first: a folder in which an interruption left some of the files can be written again.
         for name in (CONFIG_NAME, *names, CARD_NAME):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -273,7 +286,8 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
     config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
     manifest = Manifest.load(folder)
     published = description.encoder
-    network = MCSAN(config, data_shape(manifest), None if published is None else published.shape)
+    bert = None if published is None else published.shape
+    network = MCSAN(config, data_shape(manifest), bert, description.zero_shot)
     batch = example_batch(config, manifest)
     like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
     installed, sha256 = None, ""

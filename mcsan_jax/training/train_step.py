@@ -94,7 +94,7 @@ def make_state_maker(
         optimizer: gives the optimiser state.
         mesh: the devices where the state lives.
         word_vectors: the first values of the word embedding; None leaves it random.
-        published: parameters of the pretrained text encoder; None where the model has none.
+        published: parameters of the pretrained text encoder or text tower; None where the model has none.
 
     Raises:
         InputError: the word vectors do not fit the model.
@@ -165,7 +165,7 @@ def make_train_step(
 
     def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
         variables = {
-            "params": hold_pretrained(params) if config.encoder_is_frozen else params,
+            "params": hold_pretrained(params) if config.holds_published else params,
             "statistics": state.statistics,
         }
         videos, texts = encode(variables, batch, stream_key(state.seed, "dropout", state.step))
@@ -201,4 +201,4 @@ def make_train_step(
 
 def _learned(params: Any, config: Config) -> Any:
     """Returns the parameters, without those of an encoder that stays as it was published."""
-    return without_pretrained(params) if config.encoder_is_frozen else params
+    return without_pretrained(params) if config.holds_published else params
