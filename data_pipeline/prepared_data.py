@@ -30,6 +30,7 @@ from data_pipeline.manifest import (
     TokenizerFile,
 )
 from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
+from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.tokenizer import Tokenizer
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
@@ -43,11 +44,13 @@ __all__ = [
     "CONFIG_NAME",
     "FEATURE_FILES_NAME",
     "FEWEST_VALIDATION_VIDEOS",
+    "FIRST_ID",
     "MANIFEST_NAME",
     "SMALL_VOCABULARY",
     "FeatureFile",
     "FeatureStream",
     "GivenVideos",
+    "ImageTextTokenizer",
     "Manifest",
     "Provenance",
     "Query",

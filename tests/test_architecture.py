@@ -126,7 +126,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.config",
         "mcsan_jax.models",
     ),
-    "mcsan_jax.pretrained": (*WORDS, "data_pipeline.prepared_data", "mcsan_jax.config", "mcsan_jax.models"),
+    "mcsan_jax.pretrained": (
+        *WORDS,
+        "data_pipeline.prepared_data",
+        "mcsan_jax.config",
+        "mcsan_jax.image_text",
+        "mcsan_jax.models",
+    ),
     "mcsan_jax.ranking": (
         *WORDS,
         "data_pipeline.host.files",

@@ -106,6 +106,7 @@ class TextTowerShape:
         vocabulary_size: the number of rows of the word embedding.
         places: the number of tokens of the longest input, with special tokens.
         width_out: the size of an embedding.
+        ends_at_highest: whether the token with the highest id is the last one; otherwise the tokenizer knows it.
     """
 
     family: str
@@ -113,6 +114,7 @@ class TextTowerShape:
     vocabulary_size: int
     places: int
     width_out: int
+    ends_at_highest: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +178,15 @@ def towers_of(config: Config, path: pathlib.Path) -> TowersConfig:
         path,
         model_type,
         VisionTowerShape(family, blocks[0], picture, patch, widths_out[0]),
-        TextTowerShape(family, blocks[1], vocabulary, places, widths_out[1]),
+        TextTowerShape(
+            family,
+            blocks[1],
+            vocabulary,
+            places,
+            widths_out[1],
+            # As transformers reads folders that were written before the id was right.
+            ends_at_highest=model_type == "clip" and text.value("eos_token_id") == 2,
+        ),
     )
 
 

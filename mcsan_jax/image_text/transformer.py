@@ -16,10 +16,12 @@ class Transformer(nn.Module):
     Attributes:
         shape: the sizes of the stack.
         compute_dtype: the type of the inputs of its products, float32 or bfloat16.
+        remat: whether blocks are computed again for the gradient, so that their results need not be kept.
     """
 
     shape: TransformerShape
     compute_dtype: str = "float32"
+    remat: bool = False
 
     @nn.compact
     def __call__(
@@ -31,8 +33,9 @@ class Transformer(nn.Module):
             states: the states before the first block.
             sees: whether the state of the second axis sees that of the third; without it, each sees all.
         """
+        block = nn.remat(TransformerBlock) if self.remat else TransformerBlock
         for layer in range(self.shape.layers):
-            states = TransformerBlock(self.shape, self.compute_dtype, name=f"layer_{layer}")(states, sees)
+            states = block(self.shape, self.compute_dtype, name=f"layer_{layer}")(states, sees)
         return states
 
 

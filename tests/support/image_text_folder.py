@@ -6,6 +6,8 @@ from typing import Any
 import torch
 import transformers
 
+from tests.support.image_text_tokenizers import WRITERS
+
 WIDTHS_OUT = {"clip": 16, "siglip": 32, "siglip2": 32}
 """The size of an embedding, by the kind of encoder."""
 
@@ -90,3 +92,18 @@ def _config(
         return transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=out)
     kind = transformers.SiglipConfig if model_type == "siglip" else transformers.Siglip2Config
     return kind(text_config={**text, "projection_size": out}, vision_config=vision)
+
+
+def save_encoder_with_tokenizer(
+    folder: pathlib.Path, model_type: str = "clip", places: int = 16
+) -> pathlib.Path:
+    """Writes an encoder with random weights, and the tokenizer that belongs to it.
+
+    Args:
+        folder: where to.
+        model_type: ``clip``, ``siglip`` or ``siglip2``.
+        places: the number of tokens of the longest text, with special tokens.
+    """
+    size = WRITERS[model_type](folder)
+    special = {"clip": (size - 2, size - 1, size - 1), "siglip": (1, 1, 1), "siglip2": (2, 1, 0)}[model_type]
+    return save_towers(folder, model_type, vocabulary_size=size, places=places, special_tokens=special)

@@ -86,3 +86,11 @@ def write_siglip2_tokenizer(
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     return len(tokenizer)
+
+
+WRITERS = {
+    "clip": write_clip_tokenizer,
+    "siglip": write_siglip_tokenizer,
+    "siglip2": write_siglip2_tokenizer,
+}
+"""What writes a tokenizer, by the kind of the encoder."""

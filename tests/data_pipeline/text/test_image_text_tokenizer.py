@@ -14,11 +14,7 @@ from data_pipeline.text.image_text_tokenizer import CLIP, FIRST_ID, SIGLIP, SIGL
 from data_pipeline.text.tokenizer import PAD_ID, token_span
 from data_pipeline.text.vocabulary import AUTO, TokenizerOptions, choose_tokenizer, published_tokenizers
 from tests.data_pipeline.text.tokenizer_files import write_wordpiece
-from tests.support.image_text_tokenizers import (
-    write_clip_tokenizer,
-    write_siglip2_tokenizer,
-    write_siglip_tokenizer,
-)
+from tests.support.image_text_tokenizers import WRITERS
 
 ODD_TEXTS = [
     "A man's riding 22 brown horses!",
@@ -33,7 +29,7 @@ ODD_TEXTS = [
     "...",
     "an unpronounceable" + "x" * 300,
 ]
-WRITERS = {CLIP: write_clip_tokenizer, SIGLIP: write_siglip_tokenizer, SIGLIP2: write_siglip2_tokenizer}
+
 REFERENCES = {
     CLIP: (transformers.CLIPTokenizer,),
     SIGLIP: (transformers.SiglipTokenizer,),
