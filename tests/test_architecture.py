@@ -119,7 +119,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.encodings",
         "mcsan_jax.scoring.vectors",
     ),
-    "mcsan_jax.frame_encoders": (*WORDS, "data_pipeline.clips.picture_view"),
+    "mcsan_jax.frame_encoders": (*WORDS, "data_pipeline.clips.picture_view", "mcsan_jax.image_text"),
     "mcsan_jax.data_sizes": (
         "data_pipeline.prepared_data",
         "data_pipeline.batches.batch",

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 
 from data_pipeline.errors import InputError, first_few, nearest_name, shown
 from mcsan_jax.frame_encoders.frame_encoder import FrameEncoder
+from mcsan_jax.frame_encoders.image_text_encoder import ImageTextEncoder
 
 NAMED: Mapping[str, Callable[[str], FrameEncoder]] = {}
 """What opens an encoder of a name; it is given the name."""
 
-FOLDERS: Mapping[str, Callable[[pathlib.Path], FrameEncoder]] = {}
+FOLDERS: Mapping[str, Callable[[pathlib.Path], FrameEncoder]] = {
+    **dict.fromkeys(("clip", "siglip", "siglip2"), ImageTextEncoder),
+}
 """What opens a folder, by the ``model_type`` in its ``config.json``; it is given the folder."""
 
 _CONFIG = "config.json"
