@@ -6,6 +6,7 @@ the network begins as the zero-shot model and the scores are made as those of an
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
@@ -141,7 +142,7 @@ def _added(
     pooled: Float[Array, "b d"],
     own: dict[str, NodeSet],
     learned: LevelEmbeddings | None,
-    maps: dict[str, Linear],
+    maps: Mapping[str, Linear],
 ) -> LevelEmbeddings:
     """Returns the levels that are compared: unit vectors of the encoder plus the mapped learned vectors."""
     nodes = {}
