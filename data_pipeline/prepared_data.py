@@ -85,8 +85,8 @@ def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: Fe
     Raises:
         InputError: the parser is not installed.
     """
-    attributes, content = folder / "attributes.json", {level: [] for level in NODE_LEVELS}
-    attributes.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    attributes, nothing = folder / "attributes.json", dict.fromkeys(NODE_LEVELS, ())
+    attributes.write_text(json.dumps(nothing, indent=1) + "\n", encoding="utf-8")
     (folder / tokenizer.file_name).write_bytes(tokenizer.content)
     return Manifest(
         dataset="none",

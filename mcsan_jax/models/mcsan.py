@@ -88,9 +88,8 @@ class MCSAN(nn.Module):
             sentence_dim = 0
             # An encoder that learns would leave the map of its sentences behind.
             if self.config.encoder_is_frozen and not model.zero_shot_only:
-                sentence_dim = (
-                    self.pretrained.width if self.pretrained is not None else self.zero_shot.text.width
-                )
+                encoder = self.pretrained if self.zero_shot is None else self.zero_shot.text
+                sentence_dim = 0 if encoder is None else encoder.width
             self.linear_branch = LinearBranch(self.shape.frame_dim, self.shape.vocabulary_size, sentence_dim)
         self.level_weight_logits = self.param(
             "level_weight_logits", nn.initializers.zeros, (len(model.levels),)
@@ -108,11 +107,12 @@ class MCSAN(nn.Module):
             regions = self.region_statistics(jnp.asarray(videos.regions))
         mask = jnp.asarray(videos.frame_mask)
         with jax.default_matmul_precision(self.config.model.matmul_precision):
-            embeddings = None
-            if not self.config.model.zero_shot_only:
+            if self.zero_shot is None:
                 embeddings = self.video_encoder(frames, mask, regions, train)
-            if self.zero_shot is not None:
-                embeddings = self.zero_shot_branch.encode_videos(features, mask, embeddings)
+            else:
+                alone = self.config.model.zero_shot_only
+                learned = None if alone else self.video_encoder(frames, mask, regions, train)
+                embeddings = self.zero_shot_branch.encode_videos(features, mask, learned)
             logits = self.attribute_projector(embeddings)
         if train or not self.config.similarity.linear_branch:
             return Encoding(embeddings, logits)

@@ -5,7 +5,6 @@ It needs no prepared data and no TensorFlow.
 
 import functools
 import pathlib
-import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -108,18 +107,11 @@ class Mcsan:
 
         folder = find_model(name)
         if is_image_text_folder(folder):
-            parts = open_zero_shot(folder, devices)
-            texts_from = pathlib.Path(parts.texts.name)
+            made = open_zero_shot(folder, devices)
             model = cls(
-                parts.config,
-                parts.manifest,
-                parts.variables,
-                texts_from,
-                encoders=parts.encoders,
-                card=parts.card,
+                made.config, made.manifest, made.variables, made.texts, encoders=made.encoders, card=made.card
             )
-            # The files are there as long as the model is.
-            weakref.finalize(model, parts.texts.cleanup)
+            made.keep_texts(model)
             return model
         if not is_model_folder(folder):
             from mcsan_jax.runs.open import open_run

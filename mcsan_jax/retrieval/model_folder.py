@@ -3,9 +3,9 @@
 The folder has ``config.json`` (the configuration and what describes the model), ``model.safetensors`` (parameters, the
 standardisation of features and the linear branch), ``manifest.json`` (the streams of features, the roles, the parser),
 the files of the tokenizer and of the attributes, ``calibration.json`` (what turns scores into probabilities, where it
-was fitted), and ``README.md``, the model card. A published text encoder that stays
-as it was published is referred to by the hash of its weights, unless it is carried along. One that has learned always
-is, and so is the text tower of an image-text encoder. What is carried along need not be installed.
+was fitted), and ``README.md``, the model card. A published text encoder that stays as it was published is referred to
+by the hash of its weights, unless it is carried along. One that has learned always is, and so is the text tower of an
+image-text encoder: it need not be installed.
 """
 
 import contextlib
@@ -89,17 +89,14 @@ class ModelDescription:
 
     def signed(self) -> "ModelDescription":
         """Returns the description with its fingerprint."""
-        content = self.to_json() | {"fingerprint": ""}
-        sha256 = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        content = json.dumps(self.to_json() | {"fingerprint": ""}, sort_keys=True)
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
         return dataclasses.replace(self, fingerprint=sha256)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the content of the file."""
-        content: dict[str, Any] = TypeAdapter(ModelDescription).dump_python(self, mode="json")
-        if self.zero_shot is None:
-            # Descriptions had no such field, and keep their fingerprints.
-            del content["zero_shot"]
-        return content
+        """Returns the content of the file; as earlier versions wrote it where no image-text encoder is read."""
+        left_out = {"zero_shot"} if self.zero_shot is None else None
+        return TypeAdapter(ModelDescription).dump_python(self, mode="json", exclude=left_out)
 
 
 def write_model_folder(
@@ -129,8 +126,7 @@ def write_model_folder(
         step: of the training.
         card: the text of ``README.md``; empty for a short one that says that there are no figures.
         licence: terms of the annotations.
-        encoder: the published text encoder of a model that was opened from a folder; None for the installed one, if
-            the configuration names one.
+        encoder: the published text encoder of a model from a folder; None for the installed one, if there is one.
         include_encoder: whether a frozen published encoder is carried along.
         dtype: in which numbers parameters are kept; ``float16`` halves the folder, and rounds.
         calibration: of its scores.
@@ -199,7 +195,7 @@ def check_place(folder: pathlib.Path, advice: str = "name another folder") -> No
     others = [path for path in folder.iterdir() if path.name != _PARTIAL] if folder.is_dir() else []
     if others and not is_model_folder(folder):
         raise InputError(
-            f"{folder} is not empty and holds no model; name a new folder, or an empty one ({advice})"
+            f"{folder} is not empty and holds no model; name a new or an empty folder ({advice})"
         )
     check_writable(folder, advice)
 
@@ -286,8 +282,7 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
     config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
     manifest = Manifest.load(folder)
     published = description.encoder
-    bert = None if published is None else published.shape
-    network = MCSAN(config, data_shape(manifest), bert, description.zero_shot)
+    network = MCSAN(config, data_shape(manifest), published and published.shape, description.zero_shot)
     batch = example_batch(config, manifest)
     like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
     installed, sha256 = None, ""

@@ -7,7 +7,9 @@ relationships of its graph. All are embeddings of the encoder.
 import dataclasses
 import json
 import pathlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +46,7 @@ class ZeroShotParts:
         manifest: of its inputs.
         variables: parameters and statistics.
         encoders: the compiled encoders.
-        texts: the folder with the files of the tokenizer and of the attributes; it vanishes with this object.
+        texts: the folder with the files of the tokenizer and of the attributes.
         card: text of the model card.
     """
 
@@ -52,8 +54,12 @@ class ZeroShotParts:
     manifest: Manifest
     variables: dict[str, Any]
     encoders: Encoders
-    texts: tempfile.TemporaryDirectory[str]
+    texts: pathlib.Path
     card: str
+
+    def keep_texts(self, model: object) -> None:
+        """Removes the folder when the model that reads it is gone."""
+        weakref.finalize(model, shutil.rmtree, self.texts, ignore_errors=True)
 
 
 def is_image_text_folder(folder: pathlib.Path) -> bool:
@@ -76,7 +82,6 @@ def open_zero_shot(folder: pathlib.Path, devices: Sequence[jax.Device] | None = 
         InputError: a file is missing, damaged or of another encoder.
     """
     folder = folder.absolute()
-    texts = tempfile.TemporaryDirectory(prefix="mcsan_zero_shot_")
     encoder = open_frame_encoder(str(folder))
     stream = FeatureStream(
         name=_STREAM,
@@ -94,7 +99,8 @@ def open_zero_shot(folder: pathlib.Path, devices: Sequence[jax.Device] | None = 
             width=encoder.width,
         ),
     )
-    manifest = manifest_without_data(pathlib.Path(texts.name), published_tokenizers(folder)[0], stream)
+    texts = pathlib.Path(tempfile.mkdtemp(prefix="mcsan_zero_shot_"))
+    manifest = manifest_without_data(texts, published_tokenizers(folder)[0], stream)
     config = Config(name="zero_shot", model=ModelConfig(pretrained_video=str(folder), zero_shot_only=True))
     found = find_zero_shot_encoder(config, manifest)
     assert found is not None

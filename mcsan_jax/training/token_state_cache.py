@@ -52,8 +52,9 @@ class TokenStateCache:
         compute_dtype: str,
         matmul_precision: str = "default",
     ) -> None:
-        is_tower = isinstance(shape, TextShape)
-        encoder = TextTower(shape, compute_dtype) if is_tower else Bert(shape, compute_dtype)
+        encoder: Any = (
+            Bert(shape, compute_dtype) if isinstance(shape, BertShape) else TextTower(shape, compute_dtype)
+        )
         self._device = jax.local_devices()[0]
         self._params = jax.device_put(jax.device_get(params), self._device)
         self._width = shape.width
@@ -61,7 +62,7 @@ class TokenStateCache:
         def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
             with jax.default_matmul_precision(matmul_precision):
                 made = encoder.apply({"params": params}, ids, mask)
-            return made[0] if is_tower else made
+            return made if isinstance(shape, BertShape) else made[0]
 
         self._encode = jax.jit(encode)
         # Rows that only fill up a batch have no token.

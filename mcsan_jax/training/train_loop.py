@@ -83,7 +83,7 @@ def train(
     if starter is not None and is_new:
         state = starter(state, states)
     learning_rate = _compiled(experiment.schedule)
-    host_batches = itertools.islice(batches.from_step(start), total - start)
+    host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
     caches = [cache for cache in (states, make_span_cache(experiment, state)) if cache is not None]
     for cache in caches:
         host_batches = cache.attach(host_batches)
