@@ -13,15 +13,15 @@ from absl import flags
 
 from data_pipeline.annotations.caption import SPLITS
 from data_pipeline.annotations.sources import READERS, apply_split_files, read_annotations
-from data_pipeline.errors import InputError, first_few
+from data_pipeline.errors import InputError
 from data_pipeline.features.feature_files import FeatureFile
 from data_pipeline.features.frames import ALIGNMENTS, INDEX, FrameOptions
 from data_pipeline.features.streams import frame_rates, open_features, stream_names
 from data_pipeline.graphs.parser import DEFAULT_MODEL, MODELS
 from data_pipeline.host.files import check_writable
-from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, check_out, prepare
+from data_pipeline.preparation.prepare_folder import Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
-from data_pipeline.preparation.selection import OMISSIONS, omission_lines
+from data_pipeline.preparation.summary import summarize
 from data_pipeline.records.shards import SHARD_BYTES
 from data_pipeline.text.sentencepiece_model import KINDS
 from data_pipeline.text.vocabulary import AUTO, GIVEN_KINDS, choose_tokenizer
@@ -212,31 +212,6 @@ def _split_files(values: Sequence[str]) -> dict[str, pathlib.Path]:
             )
         files[split] = pathlib.Path(path)
     return files
-
-
-def summarize(report: dict[str, Any]) -> str:
-    """The report in a few lines; its warnings were printed before the captions were parsed."""
-    splits = ", ".join(
-        f"{name} {split['videos']} videos / {split['captions']} captions"
-        for name, split in report["splits"].items()
-    )
-    attributes = ", ".join(f"{size} {level}" for level, size in report["attributes"].items())
-    omitted = ", ".join(f"{key.replace('_', ' ')} {len(report[key])}" for key in OMISSIONS)
-    longest = ", ".join(f"{most} {part}" for part, most in report["longest_caption"].items())
-    lines = [
-        f"{report['dataset']} ({report['protocol']}): {splits}",
-        f"captions parsed now {report['captions_parsed_now']}, from the cache {report['captions_from_cache']}; "
-        f"without entity {report['captions_without_entity']}, without action {report['captions_without_action']}",
-        f"a caption has at most {longest}; training cuts longer ones than --config.data.max_tokens and so on",
-        f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
-    ]
-    if choice := report["tokenizer"]["choice"]:
-        lines.append(choice)
-    if missing := report["words_without_vector"]:
-        lines.append(f"words without a vector: {first_few(missing)}")
-    lines.append(f"{omitted} (ids in {REPORT_NAME})")
-    lines += omission_lines(report).values()
-    return "\n".join(lines + [f"advice: {advice}" for advice in report["advice"]])
 
 
 def _program(arguments: Sequence[str]) -> None:

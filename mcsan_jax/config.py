@@ -201,17 +201,6 @@ class Config:
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
-    @field_validator("optim")
-    @classmethod
-    def _towers_stay(cls, optim: OptimConfig, info: ValidationInfo) -> OptimConfig:
-        model = info.data.get("model")
-        if model and model.pretrained_video and optim.pretrained_learning_rate > 0:
-            raise ValueError(
-                f"config.optim.pretrained_learning_rate is {optim.pretrained_learning_rate}; the encoder of "
-                "config.model.pretrained_video stays as it was published, so use 0"
-            )
-        return optim
-
     @field_validator("train")
     @classmethod
     def _a_triplet_has_one_caption(cls, train: TrainConfig, info: ValidationInfo) -> TrainConfig:
@@ -222,14 +211,12 @@ class Config:
 
     @property
     def encoder_is_frozen(self) -> bool:
-        """Whether the states of tokens come from a published encoder that stays as it is."""
-        return self.model.context == "pretrained" and self.optim.pretrained_learning_rate == 0
+        """Whether the states of tokens come from a published encoder that stays as it is.
 
-    @property
-    def holds_published(self) -> bool:
-        """Whether there are parameters of a published encoder, which stay as they are."""
-        published = self.model.pretrained or self.model.pretrained_video
-        return bool(published) and self.optim.pretrained_learning_rate == 0
+        The image-text encoder of ``model.pretrained_video`` always does.
+        """
+        own = self.model.pretrained
+        return self.model.context == "pretrained" and (not own or self.optim.pretrained_learning_rate == 0)
 
 
 def defaults() -> ml_collections.ConfigDict:

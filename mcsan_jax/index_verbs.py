@@ -38,8 +38,8 @@ Index = Annotated[pathlib.Path, typer.Argument(help="Folder of an index.")]
 Features = Annotated[
     list[str],
     typer.Argument(
-        help="Features as prepare takes them, PATH or STREAM=PATH for each stream, or moving_shapes: the clips of the "
-        "embedded data set."
+        help="Features as prepare takes them, PATH or STREAM=PATH for each stream; or clips, files and folders; or "
+        "moving_shapes: the clips of the embedded data set."
     ),
 ]
 Metadata = Annotated[
@@ -48,7 +48,23 @@ Metadata = Annotated[
 ]
 Clips = Annotated[
     pathlib.Path | None,
-    typer.Option(help="Folder with the files to play, <id>.mp4, .webm, .mkv and the like."),
+    typer.Option(
+        help="Folder with the files to play, <id>.mp4, .webm, .mkv and the like; by default those that features name."
+    ),
+]
+Encoders = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Clips: folder of an encoder of the model's training that has moved; may be given again."
+    ),
+]
+WholeVideos = Annotated[
+    bool,
+    typer.Option(
+        "--whole_videos",
+        "--whole-videos",
+        help="Long videos stay whole; else each of their parts is a video of the index.",
+    ),
 ]
 SkipUnknown = Annotated[
     bool,
@@ -89,6 +105,8 @@ def build(
     out: Annotated[pathlib.Path | None, typer.Option(help="Folder of the index; needed.")] = None,
     metadata: Metadata = None,
     clips: Clips = None,
+    encoder: Encoders = None,
+    whole_videos: WholeVideos = False,
     dtype: Annotated[
         StoredNumbers,
         typer.Option(help="Numbers of the frames' directions; int8 halves the index, and rounds."),
@@ -109,7 +127,18 @@ def build(
     if out is None:
         verbs = [command.name or "" for command in index_app.registered_commands]
         raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
+    options = VideoOptions(
+        metadata=metadata,
+        clips=clips,
+        encoders=encoder or (),
+        whole_videos=whole_videos,
+        skip_unknown=skip_unknown,
+        frame_rate=frame_rate,
+        batch_size=batch_size,
+        split=split,
+        count=count,
+        render_clips=render_clips,
+    )
     with _continues(out):
         _say(build_index(model, features, out, dtype.value, options, overwrite))
 
@@ -120,6 +149,8 @@ def add(
     features: Features,
     metadata: Metadata = None,
     clips: Clips = None,
+    encoder: Encoders = None,
+    whole_videos: WholeVideos = False,
     skip_unknown: SkipUnknown = False,
     frame_rate: FrameRate = None,
     batch_size: BatchSize = 16,
@@ -131,7 +162,18 @@ def add(
     from mcsan_jax.index.build_index import add_videos
     from mcsan_jax.index.new_videos import VideoOptions
 
-    options = VideoOptions(metadata, clips, skip_unknown, frame_rate, batch_size, split, count, render_clips)
+    options = VideoOptions(
+        metadata=metadata,
+        clips=clips,
+        encoders=encoder or (),
+        whole_videos=whole_videos,
+        skip_unknown=skip_unknown,
+        frame_rate=frame_rate,
+        batch_size=batch_size,
+        split=split,
+        count=count,
+        render_clips=render_clips,
+    )
     with _continues(index):
         _say(add_videos(index, features, options))
 

@@ -21,7 +21,7 @@ class ModelConfig:
     context: Literal["bigru", "transformer", "pretrained"] = "bigru"
     """How tokens see each other."""
     pretrained: str = ""
-    """Encoder of the context pretrained: minilm (a package), or a folder; the data must have its tokenizer."""
+    """Encoder of the context pretrained: minilm (a package), or a folder; by default that of pretrained_video."""
     pretrained_video: str = ""
     """Folder of the image-text encoder that made the frames: its score is the start, and training adds to it."""
     zero_shot_only: StrictBool = False
@@ -74,13 +74,8 @@ class ModelConfig:
 
     @field_validator("pretrained_video")
     @classmethod
-    def _one_encoder_reads_captions(cls, pretrained_video: str, info: ValidationInfo) -> str:
+    def _context_has_one_of_two(cls, pretrained_video: str, info: ValidationInfo) -> str:
         context, pretrained = info.data.get("context"), info.data.get("pretrained")
-        if pretrained and pretrained_video:
-            raise ValueError(
-                f"config.model.pretrained is {pretrained!r} and config.model.pretrained_video is "
-                f"{pretrained_video!r}; captions have the tokens of one of the two: leave the other out"
-            )
         if context == "pretrained" and pretrained == "" and not pretrained_video:
             raise ValueError(
                 "config.model.context is 'pretrained' and config.model.pretrained is ''; the context 'pretrained' "

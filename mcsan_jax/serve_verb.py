@@ -1,4 +1,4 @@
-"""`mcsan serve`: an index as a service over HTTP, with a page."""
+"""`mcsan serve`: an index, or the videos of a run, as a service over HTTP, with a page."""
 
 import importlib.util
 import os
@@ -13,7 +13,14 @@ _LIBRARIES = ("fastapi", "uvicorn", "prometheus_client", "av")
 
 
 def serve(
-    index: Annotated[pathlib.Path, typer.Argument(help="Folder of an index (`mcsan index … --out`).")],
+    place: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            metavar="INDEX|RUN",
+            help="Folder of an index (`mcsan index … --out`), or of a run or a model, for whose videos an index is "
+            "made or brought up to date.",
+        ),
+    ],
     host: Annotated[
         str, typer.Option(help="Address to listen at. Others than this machine's own are reached by anyone.")
     ] = "127.0.0.1",
@@ -28,6 +35,22 @@ def serve(
             help="Name under which a browser may ask for the service, as behind a proxy; may be given again.",
         ),
     ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A run or a model: features of its videos that have moved, PATH or STREAM=PATH; may be given again."
+        ),
+    ] = None,
+    clips: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="A run or a model: folder with the files to play that have moved, <id>.mp4 and the like."
+        ),
+    ] = None,
+    data: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="A run: its prepared data, if no longer where it was trained on them."),
+    ] = None,
     milvus: Annotated[
         str,
         typer.Option(
@@ -36,7 +59,7 @@ def serve(
         ),
     ] = "",
 ) -> None:
-    """Serve an index: a page to search with, the same as JSON, clips, pictures, and metrics."""
+    """Serve an index or a run: a page to search with, the same as JSON, clips, pictures, and metrics."""
     if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
         raise InputError(
             f"mcsan serve: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
@@ -45,6 +68,13 @@ def serve(
     # Numpy's products are small here, and threads that wait for each other take ten times as long on a busy machine.
     for library in ("OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    from mcsan_jax.index.run_index import Moved, index_to_serve
     from mcsan_jax.serve.server import serve_index
 
-    serve_index(index, host, port, allow_host or (), milvus)
+    def found_index() -> pathlib.Path:
+        index, lines = index_to_serve(place, Moved(tuple(features or ()), clips, data))
+        for line in lines:
+            typer.echo(line, err=True)
+        return index
+
+    serve_index(found_index, host, port, allow_host or (), milvus)

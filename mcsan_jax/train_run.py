@@ -23,7 +23,7 @@ from mcsan_jax.retrieval.model_folder import check_place
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, find_prepared_data, trained_run
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count, published_count
+from mcsan_jax.training.experiment import Experiment, build_experiment, held_count, parameter_count
 from mcsan_jax.training.linear_start import fit_to_split
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train
@@ -224,7 +224,7 @@ def describe_trained(config: Config, state: TrainState) -> str:
 
 
 def _frozen_count(config: Config, state: TrainState) -> int:
-    return published_count(state) if config.holds_published else 0
+    return held_count(state, config)
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:

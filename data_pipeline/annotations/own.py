@@ -1,8 +1,8 @@
 """Any data set, as JSON or as a table.
 
 A row is ``{"video_id": "clip7", "caption": "a dog runs", "split": "train"}``, an object a line or in an array; a table
-has the header ``video_id,caption,split``. A caption of a part of a longer video has ``start`` and ``end`` too, in
-seconds; in a table they are empty for a whole video."""
+has the header ``video_id,caption,split``. Where no row has a split, splits are drawn. A caption of a part of a longer
+video has ``start`` and ``end`` too, in seconds; in a table they are empty for a whole video."""
 
 import functools
 import pathlib
@@ -18,16 +18,17 @@ from data_pipeline.annotations.caption import (
     make_annotations,
     split_meant,
 )
+from data_pipeline.annotations.drawn_splits import SPLIT, RowsWithoutSplit, table_with_or_without_splits
 from data_pipeline.annotations.reading import check_protocol, find_files
 from data_pipeline.annotations.repetition import repetition_notes, shared_videos
-from data_pipeline.annotations.text_tables import TextTable, json_rows, seconds_or_none, text_value
+from data_pipeline.annotations.text_tables import json_rows, seconds_or_none, text_value
 from data_pipeline.errors import Faults, InputError, first_few, nearest_name, shown
 
 PROTOCOLS = ("custom",)
 LICENCE = "As stated by the owner of the data."
 CITATION = "As asked for by the owner of the data."
 
-_NEEDED = ("video_id", "caption", "split")
+_NEEDED = ("video_id", "caption", SPLIT)
 _TIMES = ("start", "end")
 
 
@@ -36,9 +37,9 @@ def annotations_of(
 ) -> Annotations:
     """Annotations of a data set of the user's own.
 
-    A row holds ``video_id``, ``caption``, ``split`` and, for a caption of a part of a longer video, ``start``
-    and ``end`` in seconds. Each part becomes a video of its own, named ``video_id@start-end``. Captions of parts that
-    do not last, and keys that are not read, are listed in the result.
+    A row holds ``video_id``, ``caption``, ``split`` (or no row does) and, for a caption of a part of a longer video,
+    ``start`` and ``end`` in seconds. Each part becomes a video of its own, named ``video_id@start-end``. Captions of
+    parts that do not last, and keys that are not read, are listed in the result.
 
     Args:
         rows: where each row stands (for messages: the file, a comma and the place in it), and the row.
@@ -53,15 +54,16 @@ def annotations_of(
     for where, row in rows:
         with faults.gathered():
             reader.read(row, where)
+    captions, drawn = reader.without_split.resolved(reader.captions, reader.parts, faults)
     faults.check()
-    repeated = repetition_notes(reader.captions, reader.places)
+    repeated = repetition_notes(captions, reader.places)
     return make_annotations(
-        reader.captions,
+        captions,
         name=name,
         protocol=PROTOCOLS[0],
         licence=LICENCE,
         citation=CITATION,
-        notes=[*reader.notes(), *repeated, *shared_videos(reader.captions, reader.parts)],
+        notes=[*drawn, *reader.notes(), *repeated, *shared_videos(captions, reader.parts)],
         segments=reader.parts,
         unusable=reader.unusable,
     )
@@ -71,10 +73,11 @@ class _RowReader:
     """Reads rows one after another.
 
     Attributes:
-        captions: one of each row.
+        captions: one of each row; without a split where the row has none.
         places: where each caption stands.
         parts: the videos that are parts of longer ones.
         unusable: why captions cannot be used, by their ids.
+        without_split: the rows that name no split.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -82,6 +85,7 @@ class _RowReader:
         self.captions: list[Caption] = []
         self.places: list[str] = []
         self.unusable: dict[str, str] = {}
+        self.without_split = RowsWithoutSplit()
         self._segments: dict[str, Segment | None] = {}
         self._split_of: dict[str, tuple[str, str]] = {}
         self._counts: dict[str, int] = {}
@@ -143,11 +147,14 @@ class _RowReader:
         self.places.append(where)
 
     def _split(self, row: dict[str, object], where: str) -> str:
-        """The split that a row names, perhaps in other letters.
+        """The split that a row names, perhaps in other letters; empty where it has none.
 
         Raises:
-            InputError: it names none.
+            InputError: it names no known one.
         """
+        if SPLIT not in row:
+            self.without_split.note(row, where)
+            return ""
         name = text_value(row, "split", where)
         split = split_meant(name)
         if split is None:
@@ -263,7 +270,7 @@ def read_table(paths: Sequence[pathlib.Path], protocol: str) -> Annotations:
 
 
 def _table_rows(path: pathlib.Path, faults: Faults) -> Iterator[tuple[str, object]]:
-    table = TextTable(path, _NEEDED, ["caption", *_TIMES])
+    table = table_with_or_without_splits(path, _NEEDED, ["caption", *_TIMES])
     if table.is_empty:
         faults.add(f"{path}: no row below the header; write a row for each caption")
     for number, row in table.rows(faults):

@@ -32,7 +32,7 @@ def parts_of(
         parts = [Segment(video, start, end) for start, end in clips[video].parts] if video in clips else []
         seen = reader.covered(video, parts) if parts else []
         digits = max(2, len(str(len(parts))))
-        kept = {
+        kept: dict[str, Segment | None] = {
             f"{video}#{number:0{digits}d}": part
             for number, (part, covered) in enumerate(zip(parts, seen, strict=True), start=1)
             if covered

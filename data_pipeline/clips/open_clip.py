@@ -1,9 +1,12 @@
 """This module reads the frames of a clip with their times, which count from the start of the file."""
 
+import collections
+import heapq
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +16,13 @@ from data_pipeline.errors import InputError, shown
 
 TIME_TOLERANCE = 0.002
 """A frame that begins so many seconds late is still there in time: times are written with rounded numbers."""
+
+_MOST_REORDERED = 16
+"""A frame is stored at most so many places from where it is shown; it is the bound of H.264."""
+
+
+class ClipFault(InputError):
+    """A clip has nothing to show; the message names it, and says what was expected and found."""
 
 
 class OpenClip:
@@ -26,19 +36,26 @@ class OpenClip:
         duration: of the file, in seconds.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: pathlib.Path, threads: int | None = None) -> None:
         """Opens a file.
 
+        Args:
+            path: of the file.
+            threads: how many decode; None leaves it to FFmpeg.
+
         Raises:
-            InputError: there are no pictures in it.
+            ClipFault: there are no pictures in it.
             av.FFmpegError: it is no file that FFmpeg reads.
         """
-        self.container = av.open(str(path))
+        # An absolute path is no address, whatever its name; a list of addresses in it leads to files alone.
+        self.container = av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
         if not self.container.streams.video:
             self.container.close()
-            raise InputError(f"clip {shown(path.name)}: expected a video, found a file without pictures")
+            raise ClipFault(f"clip {shown(path.name)}: expected a video, found a file without pictures")
         self.stream = self.container.streams.video[0]
         self.stream.thread_type = "AUTO"
+        if threads is not None:
+            self.stream.thread_count = threads
         self.time_base = self.stream.time_base or Fraction(1, av.time_base)
         self.origin = (self.container.start_time or 0) / av.time_base
         self.duration = (self.container.duration or 0) / av.time_base
@@ -49,6 +66,67 @@ class OpenClip:
     def __exit__(self, *of_error: object) -> None:
         self.container.close()
 
+    @property
+    def promised_end(self) -> float | None:
+        """The second at which the pictures end by the header of the file, where it says so of them alone."""
+        if self.stream.duration is not None:
+            return (
+                float((self.stream.start_time or 0) + self.stream.duration) * float(self.time_base)
+                - self.origin
+            )
+        return None if self.container.streams.audio else self.duration
+
+    def seconds(self, stamp: int) -> float:
+        """Returns the time of a time stamp of the pictures."""
+        return float(stamp * self.time_base) - self.origin
+
+    def packets(self) -> Iterator[Any]:
+        """Yields the packets of the pictures as they lie in the file, then an empty one that ends the decoding.
+
+        Raises:
+            av.FFmpegError: the file cannot be read on.
+        """
+        return self.container.demux(self.stream)
+
+    def decoded(self, refused: list[float] | None = None) -> Iterator[VideoFrame]:
+        """Yields the frames that can be decoded, as they come on the screen.
+
+        Args:
+            refused: gets the times, in seconds, of those that cannot, where they are known.
+
+        Raises:
+            av.FFmpegError: the file cannot be read on.
+        """
+        for packet in self.packets():
+            try:
+                frames = self.stream.decode(packet)
+            except av.FFmpegError:
+                if refused is not None and packet.pts is not None:
+                    refused.append(self.seconds(packet.pts))
+                continue
+            yield from (frame for frame in frames if frame.pts is not None and not frame.is_corrupt)
+
+    def in_order(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[float, VideoFrame]]:
+        """Yields frames, which come in the order in which they are shown, with their times in seconds.
+
+        Where times are guessed, those of a few frames are right together, but may stand at another of them.
+        """
+        ahead = _MOST_REORDERED if self.guesses_times else 0
+        waiting: collections.deque[VideoFrame] = collections.deque()
+        stamps: list[int] = []
+        for frame in frames:
+            waiting.append(frame)
+            heapq.heappush(stamps, frame.pts or 0)
+            if len(waiting) > ahead:
+                yield self.seconds(heapq.heappop(stamps)), waiting.popleft()
+        while waiting:
+            yield self.seconds(heapq.heappop(stamps)), waiting.popleft()
+
+    @property
+    def guesses_times(self) -> bool:
+        """Whether FFmpeg guesses when frames are shown: AVI tells when they are decoded, which may be another order."""
+        return self.container.format.name == "avi" and bool(self.stream.codec_context.has_b_frames)
+
     def frames(self, start: float, key_frames: bool = False) -> Iterator[tuple[float, VideoFrame]]:
         """Yields frames with their times in seconds, the first of them the one that is on the screen at `start`.
 
@@ -57,10 +135,8 @@ class OpenClip:
         self.stream.codec_context.skip_frame = "NONKEY" if key_frames else "DEFAULT"
         self.container.seek(round((start + self.origin) / self.time_base), stream=self.stream)
         waiting = None
-        for frame in self.container.decode(self.stream):
-            if frame.pts is None:
-                continue
-            time = float(frame.pts * self.time_base) - self.origin
+        for frame in self.decoded():
+            time = self.seconds(frame.pts or 0)
             if waiting is not None and time > start + TIME_TOLERANCE:
                 yield waiting
             waiting = time, frame

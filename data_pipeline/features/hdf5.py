@@ -18,7 +18,7 @@ ENDINGS = (".h5", ".hdf5")
 CLIP = "clip"
 """Attribute of a data set: the absolute path of the clip."""
 PARTS = "parts"
-"""Attribute of a data set: start and end of the clip's parts, in seconds ``[parts, 2]``."""
+"""Attribute of a data set, or a data set beside it: start and end of the clip's parts, in seconds ``[parts, 2]``."""
 
 
 class Hdf5Features(FeatureSource):
@@ -84,7 +84,10 @@ class Hdf5Features(FeatureSource):
         """The clip of a video; see `FeatureSource.clip`."""
         where = f"{self.path}, {video_id!r}"
         with _refuse_damage(where):
-            attributes = dict(self._entry(video_id).attrs)
+            entry = self._entry(video_id)
+            attributes = dict(entry.attrs)
+            if self._places[video_id].endswith(f"/{FEATURES}") and PARTS in entry.parent:
+                attributes[PARTS] = entry.parent[PARTS][()]
         path, parts = attributes.get(CLIP), np.asarray(attributes.get(PARTS, np.zeros((0, 2))))
         if path is None:
             return None

@@ -1,17 +1,13 @@
 """This module parses captions into semantic graphs with spaCy, in one process or several; it alone imports spaCy."""
 
-import contextlib
 import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import itertools
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -22,6 +18,7 @@ from data_pipeline.graphs.rules import graph_of_words
 from data_pipeline.graphs.spelling import Spelling, Token, lower_case, normalize
 from data_pipeline.graphs.verbs import LEMMAS, misread_verbs
 from data_pipeline.graphs.words import Word, link_children
+from data_pipeline.host.worker_processes import settings_of_workers
 
 RULES = "caption-rules"
 RULES_VERSION = "3"
@@ -226,8 +223,6 @@ _PORTION = 500
 _WORTH_A_PROCESS = 4000
 """One process parses these in about the time that another needs to start and load the model."""
 
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 class ParallelParser:
     """A parallel parser parses like `CaptionParser`, faster.
@@ -256,7 +251,7 @@ class ParallelParser:
         portions = iter(lambda: list(itertools.islice(texts, _PORTION)), [])
         # Processes are not forked: threads of other libraries may hold locks, which a fork would copy.
         processes = multiprocessing.get_context("spawn")
-        with _settings_of_workers() as interruptions:
+        with settings_of_workers() as interruptions:
             pool = processes.Pool(self._processes, _load, [self._model])
         with pool:
             if interruptions:
@@ -275,26 +270,3 @@ def _load(model: str) -> None:
 
 def _parse(texts: list[str]) -> list[SemanticGraph]:
     return list(_loaded[0].parse(texts))
-
-
-@contextlib.contextmanager
-def _settings_of_workers() -> Iterator[list[int]]:
-    """Lets processes that start inside use a thread each for matrix products, and not hear Ctrl-C, which is noted.
-
-    This process ends them; each would print a traceback.
-    """
-    before, heard = dict(os.environ), list[int]()
-    os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
-    listens = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if listens else None
-    # It unblocks the signal when it starts; processes inherit what is blocked.
-    resource_tracker.ensure_running()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield heard
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        if listens:
-            signal.signal(signal.SIGINT, handler)
-        os.environ.clear()
-        os.environ.update(before)

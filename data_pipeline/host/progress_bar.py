@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -13,7 +13,9 @@ SECONDS_BETWEEN_LINES = 30.0
 _LONG = 8
 
 
-def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[Item]:
+def track(
+    items: Iterable[Item], total: int, what: str, unit: str, also: Callable[[], str] = lambda: ""
+) -> Iterator[Item]:
     """Yields the items and shows on standard error how many are done, how fast, and the time left.
 
     Args:
@@ -21,10 +23,19 @@ def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[I
         total: the number of items.
         what: the name of the work, such as "parsing captions".
         unit: the name of the items, in the plural.
+        also: returns what else is shown.
     """
     if sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=what, unit=f" {unit}", mininterval=0.5, dynamic_ncols=True)
+        with tqdm(total=total, desc=what, unit=f" {unit}", mininterval=0.5, dynamic_ncols=True) as shown:
+            for item in items:
+                yield item
+                shown.set_postfix_str(also(), refresh=False)
+                shown.update()
         return
+
+    def more() -> str:
+        return f", {said}" if (said := also()) else ""
+
     start = last = time.monotonic()
     done = 0
     for item in items:
@@ -35,8 +46,10 @@ def track(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[I
             last = now
             rate = done / (now - start)
             left = (total - done) / rate
-            print(f"{what}: {done} of {total} {unit}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)
-    print(f"{what}: {done} {unit} in {time.monotonic() - start:.0f} s", file=sys.stderr)
+            print(
+                f"{what}: {done} of {total} {unit}, {rate:.0f}/s, {left:.0f} s left{more()}", file=sys.stderr
+            )
+    print(f"{what}: {done} {unit} in {time.monotonic() - start:.0f} s{more()}", file=sys.stderr)
 
 
 def track_if(

@@ -51,9 +51,9 @@ SPECIAL: dict[str, tuple[str | None, str, str, str]] = {
 class ImageTextTokenizer:
     """This tokenizer came with an image–text encoder; it normalises text as that encoder was trained.
 
-    CLIP and SigLIP 2 fold text to lower case, and SigLIP drops ASCII punctuation as well. No special token is added,
-    and text that looks like one is text. Tokens that share a character, such as the bytes of an emoji, all have the
-    offsets of that character. Every id is that of the encoder plus `FIRST_ID`.
+    All fold text to lower case, and SigLIP drops ASCII punctuation as well. No special token is added, and text that
+    looks like one is text. Tokens that share a character, such as the bytes of an emoji, all have the offsets of that
+    character, and SigLIP's mark of a word has those of the next token. Every id is that of the encoder plus `FIRST_ID`.
 
     Attributes: `Tokenizer` has them, and:
         special: the tokens that the encoder puts around a text.
@@ -102,6 +102,11 @@ class ImageTextTokenizer:
         ids, offsets = self._cutter.cut(canonical)
         if places is not None:
             offsets = [_in_original(begin, end, places) for begin, end in offsets]
+            # A mark that stands alone belongs to the word after it, with which a word alone is read.
+            mark = self._cutter.ids.get(_SPACE)
+            for place in range(len(ids) - 2, -1, -1):
+                if ids[place] == mark:
+                    offsets[place] = offsets[place + 1]
         return TokenizedText([token + FIRST_ID for token in ids], [(begin, end) for begin, end in offsets])
 
     def decode(self, ids: Sequence[int]) -> str:

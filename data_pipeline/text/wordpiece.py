@@ -164,13 +164,13 @@ def find_pretrained(name: str) -> pathlib.Path:
         if specification is None or not specification.submodule_search_locations:
             raise InputError(
                 f"the pretrained encoder {name!r} is not installed; `{INSTALLING[name]}` brings it, or "
-                "give the folder of a BERT encoder (config.json, model.safetensors, tokenizer.json or vocab.txt)"
+                "give the folder of BERT, CLIP or SigLIP (config.json, model.safetensors and its tokenizer)"
             )
         return pathlib.Path(specification.submodule_search_locations[0]) / "model"
     folder = pathlib.Path(name)
     if not (folder / CONFIG_NAME).is_file():
         raise InputError(
-            f"{folder / CONFIG_NAME} does not exist; give the folder of a BERT encoder, or one of "
+            f"{folder / CONFIG_NAME} does not exist; give the folder of BERT, CLIP or SigLIP, or one of "
             f"{', '.join(PACKAGES)}"
         )
     return folder

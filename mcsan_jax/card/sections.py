@@ -194,7 +194,7 @@ def _encoder(facts: Facts) -> str:
     name = model.pretrained or model.pretrained_video
     if not name:
         return "none"
-    if facts.config.holds_published:
+    if facts.config.encoder_is_frozen or not model.pretrained:
         return f"{name}, as it was published"
     return f"{name}, learning at {optim.pretrained_learning_rate:g} after {optim.pretrained_start:.0%} of the training"
 

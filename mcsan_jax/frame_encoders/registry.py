@@ -5,10 +5,12 @@ import pathlib
 from collections.abc import Callable, Mapping
 
 from data_pipeline.errors import InputError, first_few, nearest_name, shown
+from mcsan_jax.frame_encoders.efficientnet import open_efficientnet
+from mcsan_jax.frame_encoders.efficientnet_shape import SHAPES
 from mcsan_jax.frame_encoders.frame_encoder import FrameEncoder
 from mcsan_jax.frame_encoders.image_text_encoder import ImageTextEncoder
 
-NAMED: Mapping[str, Callable[[str], FrameEncoder]] = {}
+NAMED: Mapping[str, Callable[[str], FrameEncoder]] = {**dict.fromkeys(SHAPES, open_efficientnet)}
 """What opens an encoder of a name; it is given the name."""
 
 FOLDERS: Mapping[str, Callable[[pathlib.Path], FrameEncoder]] = {

@@ -5,7 +5,7 @@ Such a file may leave out what equals the defaults of its kind, so these are sta
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_pipeline.errors import Faults, InputError, nearest_name, shown
@@ -146,7 +146,7 @@ def towers_of(config: Config, path: pathlib.Path) -> TowersConfig:
     model_type = str(config.get("model_type"))
     if model_type not in DEFAULTS:
         raise InputError(
-            f"{path}: model_type: expected {', '.join(DEFAULTS)}, found {shown(model_type)}; "
+            f"{path}: model_type: expected {', '.join(DEFAULTS)}, found {shown(config.get('model_type'))}; "
             f"{nearest_name(model_type, DEFAULTS)}give the folder of an encoder with an image and a text tower"
         )
     defaults, faults = DEFAULTS[model_type], Faults()
@@ -163,6 +163,9 @@ def towers_of(config: Config, path: pathlib.Path) -> TowersConfig:
         family = "siglip"
         vision.expect("vision_use_head", True)
         widths_out = blocks[0].width, text.size("projection_size", blocks[1].width)
+        if widths_out[0] != widths_out[1]:
+            expected = f"expected the width of the image tower, {widths_out[0]}"
+            text.fault("projection_size", expected, widths_out[1])
     if model_type == "siglip2":
         patches = vision.size("num_patches")
         picture = round(patches**0.5) * patch
@@ -190,7 +193,7 @@ def towers_of(config: Config, path: pathlib.Path) -> TowersConfig:
     )
 
 
-def _section(config: Config, name: str) -> Config:
+def _section(config: Config, name: str) -> object:
     """Returns the part of one tower; where early versions wrote ``NAME_dict`` beside it, that is what counts."""
     for key in (f"{name}_dict", name):
         if config.get(key) is not None:
@@ -233,6 +236,22 @@ class _Section:
         square = isinstance(found, list | tuple) and len(found) == 2 and found[0] == found[1]
         return self._size(key, found[0] if square else found)
 
+    def one_of(self, key: str, names: Sequence[str]) -> str:
+        """Returns a name, the first one where it is none of them."""
+        found = self.value(key)
+        if found in names:
+            return found
+        self.fault(key, f"expected {', '.join(names)}", found)
+        return names[0]
+
+    def fraction(self, key: str) -> float:
+        """Returns a number between 0 and 1, a half where it is none."""
+        found = self.value(key)
+        if isinstance(found, float) and 0 < found < 1:
+            return found
+        self.fault(key, "expected a number between 0 and 1", found)
+        return 0.5
+
     def _size(self, key: str, found: object) -> int:
         if isinstance(found, int) and not isinstance(found, bool) and found > 0:
             return found
@@ -246,13 +265,9 @@ def _blocks(section: _Section) -> TransformerShape:
         layers=section.size("num_hidden_layers"),
         heads=section.size("num_attention_heads"),
         inner_width=section.size("intermediate_size"),
-        activation=section.value("hidden_act"),
-        norm_epsilon=section.value("layer_norm_eps"),
+        activation=section.one_of("hidden_act", ACTIVATIONS),
+        norm_epsilon=section.fraction("layer_norm_eps"),
     )
     if shape.width % shape.heads:
         section.fault("num_attention_heads", f"expected a divisor of hidden_size {shape.width}", shape.heads)
-    if shape.activation not in ACTIVATIONS:
-        section.fault("hidden_act", f"expected {', '.join(ACTIVATIONS)}", shape.activation)
-    if not isinstance(shape.norm_epsilon, float) or not 0 < shape.norm_epsilon < 1:
-        section.fault("layer_norm_eps", "expected a number between 0 and 1", shape.norm_epsilon)
     return shape

@@ -2,11 +2,12 @@
 
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from data_pipeline.errors import InputError
+from mcsan_jax.index.clip_features import are_clips, features_of_clips
 from mcsan_jax.index.index_writer import IndexWriter
 from mcsan_jax.index.metadata.metadata_table import read_metadata
 from mcsan_jax.index.new_videos import DONE, NewVideos, VideoOptions, digest_of, left_clips
@@ -24,7 +25,7 @@ from mcsan_jax.retrieval.model_folder import is_model_folder
 
 def build_index(
     name: str,
-    features: Sequence[str],
+    features: Sequence[str] | Mapping[str, str],
     out: pathlib.Path,
     number_type: NumberType,
     options: VideoOptions,
@@ -34,7 +35,8 @@ def build_index(
 
     Args:
         name: of the model, as `Mcsan.from_pretrained` takes it.
-        features: ``PATH`` or ``STREAM=PATH``, or ``moving_shapes`` for the clips of the embedded data set.
+        features: ``PATH`` or ``STREAM=PATH``, or ``moving_shapes`` for the clips of the embedded data set; or a path by
+            the name of each stream; or clips, files and folders, whose features are extracted first.
         out: folder of the index.
         number_type: how directions of frames are kept.
         options: of the videos.
@@ -50,6 +52,7 @@ def build_index(
     check_batch_size(options.batch_size)
     metadata = read_metadata(options.metadata, {}) if options.metadata else None
     model, found = Mcsan.from_pretrained(name), find_model(name)
+    features, said = _extracted(model, features, out, options)
     with tempfile.TemporaryDirectory() as temporary:
         folder = found
         if not is_model_folder(found):
@@ -61,7 +64,7 @@ def build_index(
         with IndexWriter.create(
             out, folder, number_type, model=model, digest=digest, overwrite=overwrite
         ) as writer:
-            return videos.added_by(writer, digest)
+            return [*said, *videos.added_by(writer, digest)]
 
 
 def add_videos(index: pathlib.Path, features: Sequence[str], options: VideoOptions) -> list[str]:
@@ -74,9 +77,23 @@ def add_videos(index: pathlib.Path, features: Sequence[str], options: VideoOptio
     with IndexWriter.open(index) as writer:
         known = writer.description.columns
         metadata = read_metadata(options.metadata, known) if options.metadata else None
-        videos = NewVideos.open(writer.model, features, index, metadata, options)
+        given, said = _extracted(writer.model, features, index, options)
+        videos = NewVideos.open(writer.model, given, index, metadata, options)
         digest = videos.digest("add", writer.description.fingerprint, writer.description.number_type)
-        return videos.added_by(writer, digest)
+        return [*said, *videos.added_by(writer, digest)]
+
+
+def _extracted(
+    model: Mcsan, features: Sequence[str] | Mapping[str, str], index: pathlib.Path, options: VideoOptions
+) -> tuple[Sequence[str] | Mapping[str, str], list[str]]:
+    """Returns features, those of clips where clips are given, and what is said of their extraction."""
+    if isinstance(features, Mapping) or not are_clips(features):
+        if options.encoders:
+            raise InputError(
+                f"--encoder={options.encoders[0]} is for clips; features have their encoder already"
+            )
+        return features, []
+    return features_of_clips(features, model.manifest.streams, index, options.encoders)
 
 
 def remove_videos(index: pathlib.Path, ids: Sequence[str], where: str) -> list[str]:

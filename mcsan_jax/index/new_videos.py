@@ -11,15 +11,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from data_pipeline.errors import InputError, first_few
+from data_pipeline.errors import InputError
 from data_pipeline.host.files import sha256_of
-from data_pipeline.prepared_data import GivenVideos, embedded_clips
+from data_pipeline.prepared_data import GivenVideos, StoredCaptions, embedded_clips
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.index import index_writer
 from mcsan_jax.index.index_writer import IndexWriter
-from mcsan_jax.index.metadata.linked_clips import find_clips
-from mcsan_jax.index.metadata.metadata_table import aligned
+from mcsan_jax.index.metadata.own_captions import CAPTIONS, captions_table
+from mcsan_jax.index.metadata.video_table import link_clips, video_table, without_metadata
 from mcsan_jax.index.on_disk.index_description import CLIPS_NAME
+from mcsan_jax.index.on_disk.kept_pictures import (
+    Kind,
+    extracted_pictures,
+    keep_pictures,
+    remove_unused_pictures,
+)
 from mcsan_jax.index.on_disk.rendered_clips import note_rendered, remove_unused_clips
 from mcsan_jax.index.on_disk.segments import CLIP, ID
 from mcsan_jax.index.on_disk.video_ids import counted_videos
@@ -31,9 +37,6 @@ from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.retrieval.searcher import EMBEDDED
 from mcsan_jax.sharding import whole_rows
 
-CAPTIONS = "captions"
-"""The column in which the captions of the embedded data set stand."""
-
 DONE = "this very command has done its work already; the index stays as it is"
 
 
@@ -43,9 +46,12 @@ class VideoOptions:
 
     Attributes:
         metadata: file with a column of ids and others, ``.csv`` or ``.jsonl``.
-        clips: folder with the files to play.
+        clips: folder with the files to play; None for those that the features name.
+        captions: with which the model's data were prepared; they become a column where there is no other metadata.
+        encoders: folders, or names, of the encoders of clips, where they are no longer where they were in training.
+        whole_videos: whether long videos stay whole; else the parts that their features name are videos of the index.
         skip_unknown: whether metadata of videos without features are left out; else they are refused.
-        frame_rate: frames per second, where the features tell no times.
+        frame_rate: frames per second, where the features tell no times; of all streams, or by the name of each.
         batch_size: how many videos are encoded at a time.
         split: of the embedded data set.
         count: how many clips of it; by default all.
@@ -54,8 +60,11 @@ class VideoOptions:
 
     metadata: pathlib.Path | None = None
     clips: pathlib.Path | None = None
+    captions: Sequence[StoredCaptions] = ()
+    encoders: Sequence[str] = ()
+    whole_videos: bool = False
     skip_unknown: bool = False
-    frame_rate: float | None = None
+    frame_rate: float | Mapping[str, float | None] | None = None
     batch_size: int = 16
     split: str = "test"
     count: int | None = None
@@ -74,6 +83,7 @@ class NewVideos:
         source: what decides their features, for the digest.
         lines: what the user should know.
         images: the frames of the clips that are to be rendered, by the id of the video.
+        pictures: posters and film strips that lie beside the features, by the id of the video and their kind.
     """
 
     given: GivenVideos
@@ -83,12 +93,13 @@ class NewVideos:
     source: Any
     lines: list[str]
     images: Mapping[str, np.ndarray]
+    pictures: Mapping[str, Mapping[Kind, pathlib.Path]]
 
     @classmethod
     def open(
         cls,
         model: Mcsan,
-        features: Sequence[str],
+        features: Sequence[str] | Mapping[str, str],
         index: pathlib.Path,
         metadata: pa.Table | None,
         options: VideoOptions,
@@ -115,20 +126,28 @@ class NewVideos:
                 captions = pa.array([list(texts) for texts in clips.captions.values()], pa.list_(pa.string()))
                 metadata = pa.table({ID: pa.array(list(clips.captions)), CAPTIONS: captions})
         else:
-            arrays = by_stream(features, "")
-            source = _files_of(arrays if isinstance(arrays, Mapping) else {"": arrays})
+            arrays = features if isinstance(features, Mapping) else by_stream(features, "")
+            source = files_of(arrays if isinstance(arrays, Mapping) else {"": arrays})
         options = dataclasses.replace(options, frame_rate=frame_rate)
-        given = GivenVideos(arrays, model.manifest, batch_limits(model.config.data), frame_rate, False)
+        given = GivenVideos(
+            arrays,
+            model.manifest,
+            batch_limits(model.config.data),
+            frame_rate,
+            show_progress=False,
+            in_parts=not options.whole_videos,
+        )
         lines: list[str] = []
         if metadata is not None:
-            lines += _without_metadata(metadata, given.ids, options)
+            lines += without_metadata(metadata, given, options.metadata, options.skip_unknown)
+        elif options.captions:
+            metadata = captions_table(options.captions, given)
         found = {name: f"{CLIPS_NAME}/{name}.mp4" for name in images}
-        if options.clips:
-            found = find_clips(options.clips, given.ids, index)
-        if options.clips and len(found) < len(given.ids):
-            missing = [one for one in given.ids if one not in found]
-            lines.append(f"{len(missing):,} of {len(given.ids):,} videos have no clip: {first_few(missing)}")
-        return cls(given, model, aligned(metadata, given.ids, found), options, source, lines, images)
+        if options.clips or not embedded:
+            found, said = link_clips(given, options.clips, index)
+            lines += said
+        table = video_table(given, metadata, found)
+        return cls(given, model, table, options, source, lines, images, _pictures_of(arrays, given.ids))
 
     def digest(self, verb: str, fingerprint: str, number_type: str) -> str:
         """Returns a hash of all that decides what is written."""
@@ -136,14 +155,22 @@ class NewVideos:
         shape = [index_writer.SEGMENT_ROWS, index_writer.JOINED_ROWS, self._batch_size]
         clips = [self.options.skip_unknown, self.table[CLIP].to_pylist()]
         parts = [verb, fingerprint, number_type, self.source, self.given.ids, self.options.frame_rate]
-        return digest_of([*parts, metadata, clips, shape])
+        captions = (
+            self.table[CAPTIONS].to_pylist()
+            if self.options.captions and CAPTIONS in self.table.column_names
+            else []
+        )
+        return digest_of([*parts, metadata, clips, captions, shape])
 
     def added_by(self, writer: IndexWriter, digest: str) -> list[str]:
         """Adds the videos, and returns what is said of it."""
         count = len(self.given.ids)
         words = f"add {counted_videos(count)}"
-        if self.images and not writer.is_finished(digest):
-            self._render(writer)
+        if not writer.is_finished(digest):
+            writer.check_new(self.given.ids)
+            if self.images:
+                self._render(writer)
+            keep_pictures(writer.folder, self.pictures)
         if not writer.add_in_parts(
             self.given.ids, self._encode, self.table, digest=digest, words=words, show_progress=None
         ):
@@ -161,9 +188,9 @@ class NewVideos:
         """Renders clips before the index names them; the same command, given again, writes the same bytes."""
         from data_pipeline.clips.render_clips import render_clips
 
-        writer.check_new(self.given.ids)
         note_rendered(writer.folder, [f"{name}.mp4" for name in self.images])
-        rate = self.options.frame_rate or 1.0
+        rate = self.options.frame_rate
+        rate = 1.0 if rate is None or isinstance(rate, Mapping) else rate
         render_clips(self.images, writer.folder / CLIPS_NAME, rate, show_progress=None)
 
     @property
@@ -191,29 +218,18 @@ def _check_rendering(embedded: bool, options: VideoOptions) -> None:
         raise InputError("--render_clips: av is not installed; pip install 'mcsan-jax[serve]'")
 
 
-def _without_metadata(metadata: pa.Table, ids: Sequence[str], options: VideoOptions) -> list[str]:
-    """Returns what is said of videos without metadata and of metadata without videos.
-
-    Raises:
-        InputError: there are metadata of videos without features, and they are not to be left out.
-    """
-    described, given = metadata[ID].to_pylist(), set(ids)
-    unknown = [one for one in described if one not in given]
-    if unknown and (not options.skip_unknown or len(unknown) == len(described)):
-        raise InputError(
-            f"--metadata={options.metadata}: {len(unknown):,} of {len(described):,} videos have no features: "
-            f"{first_few(unknown)}; the features are those of {first_few(list(ids))}. Leave these rows out"
-            f"{'' if len(unknown) == len(described) else ', or give --skip_unknown'}"
-        )
-    lines = [
-        f"left out the metadata of {counted_videos(len(unknown))} without features: {first_few(unknown)}"
-    ]
-    missing = sorted(given - set(described))
-    without = [f"{len(missing):,} of {len(ids):,} videos have no metadata: {first_few(missing)}"]
-    return (lines if unknown else []) + (without if missing else [])
+def _pictures_of(arrays: Any, ids: Sequence[str]) -> dict[str, dict[Kind, pathlib.Path]]:
+    """Returns the pictures beside the first features that have any, by the id of the video."""
+    paths = arrays.values() if isinstance(arrays, Mapping) else [arrays]
+    for path in paths:
+        if isinstance(path, str):
+            found = {video: extracted_pictures(pathlib.Path(path), video) for video in ids}
+            if any(found.values()):
+                return {video: files for video, files in found.items() if files}
+    return {}
 
 
-def _files_of(paths: Mapping[str, Any]) -> list[Any]:
+def files_of(paths: Mapping[str, Any]) -> list[Any]:
     """Returns names, sizes and times of the files of features, by which a change between two commands is noticed."""
     found = []
     for stream, given in paths.items():
@@ -227,9 +243,10 @@ def _files_of(paths: Mapping[str, Any]) -> list[Any]:
 
 
 def left_clips(writer: IndexWriter) -> list[str]:
-    """Removes rendered clips that no video of the index has, and returns what is said of it."""
-    used = VideoIndex.open(writer.folder).table[CLIP].to_pylist()
-    removed = remove_unused_clips(writer.folder, set(used))
+    """Removes rendered clips and kept pictures that no video of the index has, and returns what is said of it."""
+    index = VideoIndex.open(writer.folder)
+    remove_unused_pictures(writer.folder, index.ids)
+    removed = remove_unused_clips(writer.folder, set(index.table[CLIP].to_pylist()))
     clips = "rendered clip" if removed == 1 else "rendered clips"
     return [f"removed {removed:,} {clips} of no video of the index"] if removed else []
 

@@ -10,10 +10,9 @@ from jaxtyping import Array, Float
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
-from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.layers import Linear, masked_mean
 from mcsan_jax.models.linear_branch import LinearBranch
-from mcsan_jax.models.text_encoder import TextEncoder
+from mcsan_jax.models.text_encoder import EncoderShape, TextEncoder
 from mcsan_jax.models.video_encoder import VideoEncoder
 from mcsan_jax.models.zero_shot_branch import ZeroShotBranch, ZeroShotShape
 
@@ -53,7 +52,7 @@ class MCSAN(nn.Module):
 
     config: Config
     shape: DataShape
-    pretrained: BertShape | None = None
+    pretrained: EncoderShape | None = None
     zero_shot: ZeroShotShape | None = None
 
     def setup(self) -> None:
@@ -88,8 +87,8 @@ class MCSAN(nn.Module):
             sentence_dim = 0
             # An encoder that learns would leave the map of its sentences behind.
             if self.config.encoder_is_frozen and not model.zero_shot_only:
-                encoder = self.pretrained if self.zero_shot is None else self.zero_shot.text
-                sentence_dim = 0 if encoder is None else encoder.width
+                encoder = self.pretrained or (self.zero_shot and self.zero_shot.text)
+                sentence_dim = encoder.width if encoder else 0
             self.linear_branch = LinearBranch(self.shape.frame_dim, self.shape.vocabulary_size, sentence_dim)
         self.level_weight_logits = self.param(
             "level_weight_logits", nn.initializers.zeros, (len(model.levels),)
@@ -133,11 +132,13 @@ class MCSAN(nn.Module):
         if self.zero_shot is None:
             return self.text_encoder(texts, train)
         model = self.config.model
-        reads_states = model.context == "pretrained" and not model.zero_shot_only
-        spans, states = self.zero_shot_branch.read(texts, reads_states)
+        lends_states = model.context == "pretrained" and self.pretrained is None and not model.zero_shot_only
+        spans, states = self.zero_shot_branch.read(texts, lends_states)
         learned = None
+        if lends_states:
+            texts = dataclasses.replace(texts, token_states=states)
         if not model.zero_shot_only:
-            learned, _ = self.text_encoder(dataclasses.replace(texts, token_states=states), train)
+            learned, states = self.text_encoder(texts, train)
         return self.zero_shot_branch.encode_texts(texts, spans, learned), states
 
     def linear_tokens(self, texts: TextBatch) -> tuple[Float[Array, "t w r"], Float[Array, "t w q"]]:

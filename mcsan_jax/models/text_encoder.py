@@ -1,5 +1,6 @@
 """This module is the text encoder: states of tokens, then the semantic graph over them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -11,6 +12,7 @@ from data_pipeline.batches.batch import TextBatch
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import ModelConfig
 from mcsan_jax.encodings import LevelEmbeddings, NodeSet
+from mcsan_jax.image_text.text_tower import TextShape, TextTower
 from mcsan_jax.models.bert import Bert, BertShape
 from mcsan_jax.models.layers import (
     AttentionPooling,
@@ -25,6 +27,9 @@ PRETRAINED = "pretrained"
 """This is the name of the module whose parameters were published with a pretrained encoder."""
 ROLES = "roles"
 """This is the name of the embedding of roles, by which nodes and relationships are multiplied."""
+
+EncoderShape = BertShape | TextShape
+"""These are the sizes of a pretrained encoder: of BERT, or of the text tower of an image–text encoder."""
 
 
 class TextEncoder(nn.Module):
@@ -52,7 +57,7 @@ class TextEncoder(nn.Module):
     vocabulary_size: int
     role_count: int
     max_actions: int
-    pretrained: BertShape | None = None
+    pretrained: EncoderShape | None = None
 
     @nn.compact
     def __call__(self, texts: TextBatch, train: bool) -> tuple[LevelEmbeddings, Float[Array, "t w d"] | None]:
@@ -120,7 +125,7 @@ class TokenContext(nn.Module):
 
     config: ModelConfig
     vocabulary_size: int
-    pretrained: BertShape | None = None
+    pretrained: EncoderShape | None = None
 
     @nn.compact
     def __call__(
@@ -134,9 +139,9 @@ class TokenContext(nn.Module):
         config = self.config
         if config.context == "pretrained":
             if states is None:
-                assert self.pretrained is not None, "the states of an image-text encoder are given"
-                bert = Bert(self.pretrained, config.compute_dtype, config.remat, name=PRETRAINED)
-                states = bert(token_ids, mask)
+                assert self.pretrained is not None, "those of the zero-shot branch are given"
+                encoder = pretrained_encoder(self.pretrained, config.compute_dtype, config.remat, PRETRAINED)
+                states = token_states(encoder, token_ids, mask)
             dropped = nn.Dropout(config.dropout, deterministic=not train)(states)
             projected = Linear(config.width, config.compute_dtype, name="project")(dropped)
             return jnp.where(mask[..., None], projected, 0.0), states
@@ -156,6 +161,32 @@ class TokenContext(nn.Module):
                 name=f"layer_{layer}",
             )(states, mask, train)
         return jnp.where(mask[..., None], nn.LayerNorm(name="norm")(states), 0.0), None
+
+
+def pretrained_encoder(
+    shape: EncoderShape, compute_dtype: str, remat: bool = False, name: str | None = None
+) -> Bert | TextTower:
+    """Returns the module of a pretrained encoder.
+
+    Args:
+        shape: its sizes.
+        compute_dtype: the type of the inputs of its products, float32 or bfloat16.
+        remat: whether its layers are computed again for the gradient.
+        name: of the module inside another one.
+    """
+    if isinstance(shape, BertShape):
+        return Bert(shape, compute_dtype, remat, name=name)
+    return TextTower(shape, compute_dtype, remat, name=name)
+
+
+def token_states(
+    encoder: Callable[[Array, Array], Array | tuple[Array, Array]],
+    token_ids: Int[Array, "t w"],
+    mask: Bool[Array, "t w"],
+) -> Float[Array, "t w d"]:
+    """Returns the states that a pretrained encoder gives to tokens, without the embedding that a text tower adds."""
+    result = encoder(token_ids, mask)
+    return result[0] if isinstance(result, tuple) else result
 
 
 def _adjacency(texts: TextBatch, node_count: int) -> Bool[Array, "t n n"]:

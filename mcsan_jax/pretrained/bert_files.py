@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import sha256_of
 from data_pipeline.prepared_data import CONFIG_NAME, find_pretrained, published_tokenizers
 from mcsan_jax.models.bert import BertShape
 
@@ -45,6 +46,11 @@ class PretrainedBert:
     shape: BertShape
     tokenizer_sha256: tuple[str, ...]
 
+    @property
+    def longest_text(self) -> int:
+        """Returns the number of own tokens of the longest text."""
+        return self.shape.places - 2
+
     def params(self) -> dict[str, Any]:
         """Parameters of `Bert`, float32.
 
@@ -52,6 +58,10 @@ class PretrainedBert:
             InputError: the weights are missing, damaged, or not of the encoder that ``config.json`` describes.
         """
         return _read_params(self.folder / WEIGHTS_NAME, self.shape)
+
+    def weights_sha256(self) -> str:
+        """Returns the SHA-256 of the weights, hexadecimal."""
+        return sha256_of(self.folder / WEIGHTS_NAME)
 
 
 def read_bert(name: str) -> PretrainedBert:

@@ -15,6 +15,9 @@ from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
 from mcsan_jax.models.zero_shot_branch import TOWER
 from mcsan_jax.pretrained.bert_files import PretrainedBert, read_bert
+from mcsan_jax.pretrained.text_tower_files import PretrainedTextTower, is_image_text, read_text_tower
+
+PretrainedEncoder = PretrainedBert | PretrainedTextTower
 
 ENCODER_PLACE = ("text_encoder", "tokens", PRETRAINED)
 TOWER_PLACE = ("zero_shot_branch", TOWER)
@@ -53,7 +56,19 @@ def with_word_vectors(
     return jax.tree.map(lambda leaf: start if leaf is table else leaf, params)
 
 
-def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
+def read_encoder(name: str) -> PretrainedEncoder:
+    """Describes a pretrained encoder: BERT, or the text tower of an image–text encoder.
+
+    Args:
+        name: as in `find_pretrained`.
+
+    Raises:
+        InputError: it is missing, or is none of these.
+    """
+    return read_text_tower(name) if is_image_text(name) else read_bert(name)
+
+
+def find_encoder(config: Config, manifest: Manifest) -> PretrainedEncoder | None:
     """Returns the pretrained encoder of an experiment; None where it has none.
 
     Raises:
@@ -61,47 +76,61 @@ def find_encoder(config: Config, manifest: Manifest) -> PretrainedBert | None:
     """
     if not config.model.pretrained:
         return None
-    encoder = read_bert(config.model.pretrained)
+    encoder = read_encoder(config.model.pretrained)
     if manifest.tokenizer.sha256 not in encoder.tokenizer_sha256:
         raise InputError(
             f"config.model.pretrained is {config.model.pretrained!r}, but the data were prepared with another "
             f"tokenizer ({manifest.tokenizer.kind}, {manifest.tokenizer.size} tokens); prepare them with "
-            f"--tokenizer=wordpiece --tokenizer_file={config.model.pretrained}"
+            f"--tokenizer_file={config.model.pretrained}"
         )
-    if config.data.max_tokens + 2 > encoder.shape.places:
+    if config.data.max_tokens > encoder.longest_text:
         raise InputError(
             f"config.data.max_tokens is {config.data.max_tokens}; the encoder {config.model.pretrained!r} reads at "
-            f"most {encoder.shape.places - 2} tokens; set a smaller --config.data.max_tokens"
+            f"most {encoder.longest_text} tokens; set a smaller --config.data.max_tokens"
         )
     return encoder
 
 
 def with_pretrained(params: Any, published: Any) -> Any:
     """Returns the network's parameters, those of the encoder replaced by the published ones."""
+    return _replaced(params, ENCODER_PLACE, published)
 
-    def placed(tree: Any, path: tuple[str, ...]) -> Any:
-        if not path:
-            # The map refuses parameters of another shape.
-            return jax.tree.map(lambda own, given: given.reshape(own.shape), tree, published)
-        return {**tree, path[0]: placed(tree[path[0]], path[1:])}
 
-    return placed(params, TOWER_PLACE if TOWER_PLACE[0] in params else ENCODER_PLACE)
+def with_tower(params: Any, published: Any) -> Any:
+    """Returns the network's parameters, those of the zero-shot branch's text tower replaced by the published ones."""
+    return _replaced(params, TOWER_PLACE, published)
+
+
+def _replaced(tree: Any, path: tuple[str, ...], published: Any) -> Any:
+    if not path:
+        # The map refuses parameters of another shape.
+        return jax.tree.map(lambda own, given: given.reshape(own.shape), tree, published)
+    return {**tree, path[0]: _replaced(tree[path[0]], path[1:], published)}
 
 
 def is_pretrained(params: Any) -> Any:
-    """Returns a tree like the parameters: True for those of the encoder."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: any(getattr(key, "key", None) in (PRETRAINED, TOWER) for key in path), params
-    )
+    """Returns a tree like the parameters: True for those of a published encoder."""
+    return _is_below(params, {PRETRAINED, TOWER})
 
 
-def hold_pretrained(params: Any) -> Any:
-    """Returns the same values, and stops the gradient of those of the encoder."""
+def is_held(params: Any, config: Config) -> Any:
+    """Returns a tree like the parameters: True for those of an encoder that stays as it was published."""
+    return _is_below(params, {PRETRAINED, TOWER} if config.encoder_is_frozen else {TOWER})
+
+
+def hold_pretrained(params: Any, config: Config) -> Any:
+    """Returns the same values, and stops the gradient of those of an encoder that stays as it was published."""
     return jax.tree.map(
-        lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf, is_pretrained(params), params
+        lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf, is_held(params, config), params
     )
 
 
-def without_pretrained(params: Any) -> Any:
-    """Returns the same values, with None for those of the encoder."""
-    return jax.tree.map(lambda held, leaf: None if held else leaf, is_pretrained(params), params)
+def without_held(params: Any, config: Config) -> Any:
+    """Returns the same values, with None for those of an encoder that stays as it was published."""
+    return jax.tree.map(lambda held, leaf: None if held else leaf, is_held(params, config), params)
+
+
+def _is_below(params: Any, names: set[str]) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: any(getattr(key, "key", None) in names for key in path), params
+    )

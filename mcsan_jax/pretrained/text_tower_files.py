@@ -1,14 +1,21 @@
 """This module reads the text tower of a published image–text encoder, with the tokenizer that is in its folder."""
 
 import dataclasses
+import json
 import pathlib
 from typing import Any
 
 from data_pipeline.errors import Faults
-from data_pipeline.prepared_data import FIRST_ID, ImageTextTokenizer, find_pretrained, published_tokenizers
+from data_pipeline.prepared_data import (
+    CONFIG_NAME,
+    FIRST_ID,
+    ImageTextTokenizer,
+    find_pretrained,
+    published_tokenizers,
+)
 from mcsan_jax.image_text.text_tower import TextShape
 from mcsan_jax.image_text.tower_files import read_text_params, read_towers_config, weights_sha256
-from mcsan_jax.image_text.tower_shapes import TowersConfig
+from mcsan_jax.image_text.tower_shapes import DEFAULTS, TowersConfig
 
 _KINDS = {"clip": ("clip",), "siglip": ("siglip", "siglip2")}
 """The kinds of tokenizers, by the family of the towers that read their tokens."""
@@ -53,6 +60,22 @@ class PretrainedTextTower:
             InputError: there are no weights.
         """
         return weights_sha256(self.folder)
+
+
+def is_image_text(name: str) -> bool:
+    """Returns whether the ``config.json`` of a pretrained encoder says that it is an image–text encoder.
+
+    Args:
+        name: as in `find_pretrained`.
+
+    Raises:
+        InputError: there is no such encoder.
+    """
+    try:
+        config = json.loads((find_pretrained(name) / CONFIG_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") in DEFAULTS
 
 
 def read_text_tower(name: str) -> PretrainedTextTower:

@@ -29,11 +29,11 @@ from data_pipeline.prepared_data import MANIFEST_NAME, Manifest
 from mcsan_jax.calibration.calibration import Calibration, keep_calibration, read_calibration
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import data_shape, example_batch
-from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.models.text_encoder import EncoderShape
 from mcsan_jax.models.zero_shot_branch import ZeroShotShape
-from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, read_bert
-from mcsan_jax.pretrained.initial_parameters import find_encoder
+from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME
+from mcsan_jax.pretrained.initial_parameters import find_encoder, read_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.retrieval.hub import short_card
 from mcsan_jax.retrieval.model_tensors import ADVICE, DTYPES, flattened, in_dtype, of_encoder, read_variables
@@ -56,7 +56,7 @@ class EncoderReference:
     """Its name, as ``model.pretrained`` has it."""
     sha256: str
     """Hash of its weights as they were published, hexadecimal."""
-    shape: BertShape
+    shape: EncoderShape
     """Its sizes and special tokens."""
     included: bool
     """Whether its weights are among those of the model."""
@@ -203,8 +203,8 @@ def check_place(folder: pathlib.Path, advice: str = "name another folder") -> No
 def _installed_encoder(config: Config) -> EncoderReference | None:
     if not config.model.pretrained:
         return None
-    published = read_bert(config.model.pretrained)
-    weights = sha256_of(published.folder / WEIGHTS_NAME)
+    published = read_encoder(config.model.pretrained)
+    weights = published.weights_sha256()
     return EncoderReference(config.model.pretrained, weights, published.shape, included=False)
 
 
@@ -282,7 +282,8 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
     config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
     manifest = Manifest.load(folder)
     published = description.encoder
-    network = MCSAN(config, data_shape(manifest), published and published.shape, description.zero_shot)
+    shape = None if published is None else published.shape
+    network = MCSAN(config, data_shape(manifest), shape, description.zero_shot)
     batch = example_batch(config, manifest)
     like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
     installed, sha256 = None, ""

@@ -11,9 +11,8 @@ import jax
 import numpy as np
 
 from data_pipeline.errors import Faults, InputError
-from data_pipeline.host.files import sha256_of
 from mcsan_jax.models.text_encoder import PRETRAINED
-from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME, PretrainedBert
+from mcsan_jax.pretrained.initial_parameters import PretrainedEncoder
 
 ADVICE = "Export the model again, or copy its folder anew."
 _SEPARATOR = "/"
@@ -23,7 +22,7 @@ _ENCODER_PLACE = ("params", "text_encoder", "tokens", PRETRAINED)
 
 
 def read_variables(
-    path: pathlib.Path, like: Any, encoder: PretrainedBert | None = None, sha256: str = ""
+    path: pathlib.Path, like: Any, encoder: PretrainedEncoder | None = None, sha256: str = ""
 ) -> dict[str, Any]:
     """Reads parameters and statistics.
 
@@ -44,7 +43,7 @@ def read_variables(
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: not readable as safetensors ({error}). {ADVICE}") from error
     if encoder is not None:
-        if (found := sha256_of(encoder.folder / WEIGHTS_NAME)) != sha256:
+        if (found := encoder.weights_sha256()) != sha256:
             raise InputError(
                 f"the model reads captions with a published encoder whose weights have the SHA-256 {sha256}; those in "
                 f"{encoder.folder} have {found}: install the same version of it, or export the model with "

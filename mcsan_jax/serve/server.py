@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import uvicorn
@@ -27,14 +27,18 @@ _BACKLOG = 2048
 
 
 def serve_index(
-    folder: pathlib.Path, host: str, port: int, allowed_hosts: Sequence[str] = (), milvus: str = ""
+    found_index: Callable[[], pathlib.Path],
+    host: str,
+    port: int,
+    allowed_hosts: Sequence[str] = (),
+    milvus: str = "",
 ) -> None:
     """Serves an index until the program is told to end: by SIGTERM, with status 0, or by Ctrl-C.
 
     What is in flight then is answered first.
 
     Args:
-        folder: of the index.
+        found_index: returns the folder of the index; it is called once the port is taken.
         host: address of the network interface to listen at.
         port: to listen at; 0 takes a free one.
         allowed_hosts: names beside this machine's own under which the service may be asked for.
@@ -44,6 +48,7 @@ def serve_index(
         InputError: there is no such index, or the port is taken.
     """
     with _listening(host, port) as listener:
+        folder = found_index()
         service = _open(folder, milvus)
         config = uvicorn.Config(
             make_app(service, allowed_hosts),

@@ -5,6 +5,7 @@ words of its nodes.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -14,8 +15,7 @@ from jaxtyping import Float
 
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.image_text.text_tower import TextShape, TextTower
-from mcsan_jax.models.bert import Bert, BertShape
-from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.models.text_encoder import PRETRAINED, EncoderShape, pretrained_encoder, token_states
 from mcsan_jax.models.zero_shot_branch import SPAN_TOKENS, TOWER
 from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, Split
 from mcsan_jax.training.experiment import Experiment
@@ -46,23 +46,16 @@ class TokenStateCache:
     """
 
     def __init__(
-        self,
-        shape: BertShape | TextShape,
-        params: Any,
-        compute_dtype: str,
-        matmul_precision: str = "default",
+        self, shape: EncoderShape, params: Any, compute_dtype: str, matmul_precision: str = "default"
     ) -> None:
-        encoder: Any = (
-            Bert(shape, compute_dtype) if isinstance(shape, BertShape) else TextTower(shape, compute_dtype)
-        )
+        encoder = pretrained_encoder(shape, compute_dtype)
         self._device = jax.local_devices()[0]
         self._params = jax.device_put(jax.device_get(params), self._device)
         self._width = shape.width
 
         def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
             with jax.default_matmul_precision(matmul_precision):
-                made = encoder.apply({"params": params}, ids, mask)
-            return made if isinstance(shape, BertShape) else made[0]
+                return token_states(functools.partial(encoder.apply, {"params": params}), ids, mask)
 
         self._encode = jax.jit(encode)
         # Rows that only fill up a batch have no token.
@@ -207,13 +200,12 @@ def caches_token_states(experiment: Experiment) -> bool:
 def make_token_state_cache(experiment: Experiment, state: TrainState) -> TokenStateCache:
     """Makes a cache of the states of an experiment's frozen text encoder; no step changes its parameters."""
     model, network = experiment.config.model, experiment.model
-    if network.zero_shot is not None:
-        return TokenStateCache(
-            network.zero_shot.text, state.params["zero_shot_branch"][TOWER], model.compute_dtype
-        )
-    assert network.pretrained is not None
-    params = state.params["text_encoder"]["tokens"][PRETRAINED]
-    return TokenStateCache(network.pretrained, params, model.compute_dtype, model.matmul_precision)
+    if network.pretrained is not None:
+        shape, params = network.pretrained, state.params["text_encoder"]["tokens"][PRETRAINED]
+    else:
+        assert network.zero_shot is not None
+        shape, params = network.zero_shot.text, state.params["zero_shot_branch"][TOWER]
+    return TokenStateCache(shape, params, model.compute_dtype, model.matmul_precision)
 
 
 def make_span_cache(experiment: Experiment, state: TrainState) -> SpanCache | None:

@@ -3,14 +3,18 @@
 import pathlib
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 
 from tests.support.image_text_tokenizers import WRITERS
 
+KINDS = ("clip", "siglip", "siglip2")
+
 WIDTHS_OUT = {"clip": 16, "siglip": 32, "siglip2": 32}
 """The size of an embedding, by the kind of encoder."""
 
+_PROCESSORS = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
 _VISION: dict[str, dict[str, Any]] = {
     "clip": {"image_size": 32, "patch_size": 8},
     # The last two rows and columns are in no patch, as with So400m.
@@ -55,20 +59,44 @@ def randomise(model: torch.nn.Module) -> None:
                 weight.add_(1.0)
 
 
+def processor_class(model_type: str) -> Any:
+    """The preprocessing of pictures for such an encoder, the implementation that needs Pillow alone."""
+    name = f"{_PROCESSORS[model_type]}ImageProcessor"
+    return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+
+
 def processor(model_type: str) -> Any:
-    """The preprocessing of pictures that belongs to such an encoder, the implementation that needs Pillow alone."""
-    name = {
-        "clip": "CLIPImageProcessor",
-        "siglip": "SiglipImageProcessor",
-        "siglip2": "Siglip2ImageProcessor",
-    }[model_type]
-    kind = getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
-    vision = _VISION[model_type]
+    """The preprocessing of pictures of the size that such a small encoder takes."""
+    kind, vision = processor_class(model_type), _VISION[model_type]
     if model_type == "siglip2":
         return kind(patch_size=vision["patch_size"], max_num_patches=vision["num_patches"])
     side = vision["image_size"]
     square = {"height": side, "width": side}
     return kind(size={"shortest_edge": side}, crop_size=square) if model_type == "clip" else kind(size=square)
+
+
+def image_features(model: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and patch tokens that transformers makes of square, normalised pictures [n, row, column, 3]."""
+    channels_first = torch.tensor(pixels.transpose(0, 3, 1, 2))
+    vision = model.config.vision_config
+    if model.config.model_type == "siglip2":
+        side = vision.patch_size
+        grid = pixels.shape[1] // side
+        patches = pixels.reshape(len(pixels), grid, side, grid, side, 3).transpose(0, 1, 3, 2, 4, 5)
+        inputs = {
+            "pixel_values": torch.tensor(patches.reshape(len(pixels), grid * grid, -1)),
+            "pixel_attention_mask": torch.ones(len(pixels), grid * grid, dtype=torch.int32),
+            "spatial_shapes": torch.tensor([[grid, grid]] * len(pixels)),
+        }
+    else:
+        inputs = {"pixel_values": channels_first}
+    with torch.no_grad():
+        embedding = model.get_image_features(**inputs)
+        tokens = model.vision_model(**inputs).last_hidden_state
+    # Until version 5 of transformers it was the embedding alone.
+    embedding = getattr(embedding, "pooler_output", embedding)
+    is_clip = model.config.model_type == "clip"
+    return embedding.numpy(), tokens[:, 1:].numpy() if is_clip else tokens.numpy()
 
 
 def _config(
@@ -95,7 +123,7 @@ def _config(
 
 
 def save_encoder_with_tokenizer(
-    folder: pathlib.Path, model_type: str = "clip", places: int = 16
+    folder: pathlib.Path, model_type: str = "clip", places: int = 28
 ) -> pathlib.Path:
     """Writes an encoder with random weights, and the tokenizer that belongs to it.
 

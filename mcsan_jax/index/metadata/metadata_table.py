@@ -1,7 +1,7 @@
 """This module reads the metadata of videos, a table with a column of ids and others, and links the files to play."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -11,6 +11,9 @@ from mcsan_jax.index.metadata.metadata_files import read_csv_file, read_json_lin
 from mcsan_jax.index.on_disk.segments import CLIP, ID
 
 _ID_NAMES = (ID, "video_id")
+
+PART_OF, PART_START, PART_END = "part_of", "part_start", "part_end"
+"""Columns of a part of a longer video: the id of that, and where the part is in it, in seconds."""
 
 
 def read_metadata(path: pathlib.Path, known: Mapping[str, str]) -> pa.Table:
@@ -66,6 +69,10 @@ def _check_names(path: pathlib.Path, names: Sequence[str]) -> None:
         faults.add(
             f"{path}: column {CLIP!r} has the name of the column of files that --clips links; rename it"
         )
+    if found := [name for name in (PART_OF, PART_START, PART_END) if name in names]:
+        faults.add(
+            f"{path}: columns of these names say where parts of longer videos are: {first_few(found)}; rename them"
+        )
     if "" in names:
         faults.add(f"{path}: a column has no name; name it in the first line")
     faults.check()
@@ -86,18 +93,24 @@ def _check_ids(path: pathlib.Path, ids: Sequence[str | None]) -> None:
     faults.check()
 
 
-def aligned(metadata: pa.Table | None, ids: Sequence[str], clips: Mapping[str, str]) -> pa.Table:
+def aligned(
+    metadata: pa.Table | None,
+    ids: Sequence[str],
+    clips: Mapping[str, str],
+    whole: Callable[[str], str] = lambda video: video,
+) -> pa.Table:
     """Returns a table with a row for each video, in their order: ``id``, ``clip`` and the columns of metadata.
 
     Args:
         metadata: of some or all of the videos, with a column ``id``; None for no columns.
         ids: of the videos.
         clips: the file to play, by id.
+        whole: returns the id of the longer video that a part belongs to, whose metadata are those of the part, too.
     """
     columns = {ID: pa.array(ids, pa.string()), CLIP: pa.array([clips.get(one) for one in ids], pa.string())}
     if metadata is not None:
         places = {video: place for place, video in enumerate(metadata[ID].to_pylist())}
-        rows = pa.array([places.get(video) for video in ids], pa.int64())
+        rows = pa.array([places.get(video, places.get(whole(video))) for video in ids], pa.int64())
         columns |= {name: metadata[name].take(rows) for name in metadata.column_names if name != ID}
     return pa.table(columns)
 

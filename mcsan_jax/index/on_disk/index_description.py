@@ -26,6 +26,8 @@ CLIPS_NAME = "clips"
 """Folder for files to play that belong to the index itself."""
 RENDERED_NAME = "rendered.json"
 """Which of these files were rendered."""
+PICTURES_NAME = "pictures"
+"""Folder for posters and film strips that were made when features were extracted."""
 LOCK_NAME = ".lock"
 ADVICE = "Copy the index again from where it is whole, or build it again with --overwrite"
 

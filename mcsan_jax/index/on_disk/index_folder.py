@@ -18,6 +18,7 @@ from mcsan_jax.index.on_disk.index_description import (
     DESCRIPTION_NAME,
     LOCK_NAME,
     MODEL_NAME,
+    PICTURES_NAME,
     RENDERED_NAME,
     SEGMENTS_NAME,
     IndexDescription,
@@ -29,7 +30,16 @@ from mcsan_jax.index.on_disk.rendered_clips import remove_unused_clips
 from mcsan_jax.index.on_disk.unfinished import is_finished
 from mcsan_jax.retrieval.model_folder import CARD_NAME, CONFIG_NAME, read_description
 
-_OWN = (DESCRIPTION_NAME, COMMAND_NAME, BASES_NAME, MODEL_NAME, SEGMENTS_NAME, CLIPS_NAME, RENDERED_NAME)
+_OWN = (
+    DESCRIPTION_NAME,
+    COMMAND_NAME,
+    BASES_NAME,
+    MODEL_NAME,
+    SEGMENTS_NAME,
+    CLIPS_NAME,
+    PICTURES_NAME,
+    RENDERED_NAME,
+)
 _OWN_NAMES = {LOCK_NAME, *_OWN, *(f".{name}.partial" for name in _OWN)}
 _ADVICE = "name another folder"
 
@@ -125,7 +135,7 @@ def _clear(folder: pathlib.Path) -> None:
     for name in (DESCRIPTION_NAME, COMMAND_NAME, BASES_NAME):
         (folder / name).unlink(missing_ok=True)
     remove_unused_clips(folder, ())
-    for name in (SEGMENTS_NAME, MODEL_NAME):
+    for name in (SEGMENTS_NAME, MODEL_NAME, PICTURES_NAME):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

@@ -57,7 +57,9 @@ def test_every_character_of_a_caption_has_one_token(tokenizers, name, text):
     for place, character in enumerate(text):
         dropped = name == SIGLIP and character in string.punctuation
         if not character.isspace():
-            assert sum(begin <= place < end for begin, end in offsets) == (not dropped), (place, character)
+            count = sum(begin <= place < end for begin, end in offsets)
+            # The mark of a word shares the place of what is marked.
+            assert (bool(count) if name == SIGLIP else count) == (not dropped), (place, character)
 
 
 @every_tokenizer
