@@ -284,8 +284,7 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
     published = description.encoder
     shape = None if published is None else published.shape
     network = MCSAN(config, data_shape(manifest), shape, description.zero_shot)
-    batch = example_batch(config, manifest)
-    like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
+    like = jax.eval_shape(network.init, jax.random.key(0), example_batch(config, manifest))
     installed, sha256 = None, ""
     if published is not None and not published.included:
         try:
@@ -296,7 +295,6 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
                 "model that was exported with --include_encoder needs none"
             ) from error
     variables = read_variables(folder / WEIGHTS_NAME, like, installed, sha256)
-    card = folder / CARD_NAME
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    text = card.read_text(encoding="utf-8") if (card := folder / CARD_NAME).is_file() else ""
     encoders, calibration = make_encoders(network, mesh), read_calibration(folder)
     return OpenedFolder(description, config, manifest, variables, encoders, text, calibration)

@@ -19,12 +19,12 @@ import jax.numpy as jnp
 from data_pipeline.prepared_data import (
     FeatureStream,
     Manifest,
-    Provenance,
     manifest_without_data,
     published_tokenizers,
 )
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.data_sizes import data_shape, example_batch, feature_statistics
+from mcsan_jax.frame_encoders.encoder_provenance import provenance_of
 from mcsan_jax.frame_encoders.registry import open_frame_encoder
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.pretrained.initial_parameters import TOWER_PLACE
@@ -35,6 +35,8 @@ from mcsan_jax.sharding import make_mesh
 
 _KINDS = ("clip", "siglip", "siglip2")
 _STREAM = "frames"
+_RATE = 2.0
+"""Frames per second of clips."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +93,7 @@ def open_zero_shot(folder: pathlib.Path, devices: Sequence[jax.Device] | None = 
         mean=(0.0,) * encoder.width,
         std=(1.0,) * encoder.width,
         source=encoder.name,
-        provenance=Provenance(
-            encoder=encoder.name,
-            sha256=encoder.sha256,
-            preprocessing=encoder.preprocessing,
-            opened_as=str(folder),
-            width=encoder.width,
-        ),
+        provenance=provenance_of(encoder, str(folder), frames_per_second=_RATE),
     )
     texts = pathlib.Path(tempfile.mkdtemp(prefix="mcsan_zero_shot_"))
     manifest = manifest_without_data(texts, published_tokenizers(folder)[0], stream)
