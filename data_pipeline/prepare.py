@@ -130,19 +130,35 @@ _ALLOW_MISSING = flags.DEFINE_bool(
     "Whether to go on where more than a tenth of a split's videos have no features, no frame or no caption.",
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace a data set prepared before.")
+_RENDER_CLIPS = flags.DEFINE_string(
+    "render_clips",
+    None,
+    "Folder to which moving_shapes is written as clips and a file of captions; without --out nothing else is done.",
+)
+_SHARE = flags.DEFINE_float(
+    "share", 1.0, "Part of the clips of moving_shapes, such as 0.1.", lower_bound=0.0, upper_bound=1.0
+)
+
+
+def _render_from_flags() -> None:
+    try:
+        from data_pipeline.moving_shapes.rendered_shapes import CAPTIONS_NAME, render_moving_shapes
+    except ModuleNotFoundError as error:
+        raise InputError(f"--render_clips needs PyAV ({error}); pip install 'mcsan-jax[video]'") from error
+    folder = pathlib.Path(_RENDER_CLIPS.value)
+    count = render_moving_shapes(folder, _SHARE.value, _OVERWRITE.value)
+    print(f"{count:,} clips and {CAPTIONS_NAME} written to {folder}")
 
 
 def _prepare_from_flags(given_out: str) -> dict[str, Any]:
     out = pathlib.Path(given_out).absolute()
-    # Before anything is read, which takes minutes where files are large.
-    check_out(out, _OVERWRITE.value)
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
         for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _REGIONS, _ROLE_FOILS):
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
-        return prepare_moving_shapes(out, 1.0, _run(out), _options(MOVING_SHAPES_OPTIONS))
+        return prepare_moving_shapes(out, _SHARE.value, _run(out), _options(MOVING_SHAPES_OPTIONS))
     given_features = _FEATURES.value
     if not given_features and _DATASET.value in _OWN and pathlib.Path(_OWN_FEATURES).is_file():
         given_features = [_OWN_FEATURES]
@@ -228,9 +244,21 @@ def _program(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
         raise InputError(f"unexpected arguments: {' '.join(arguments[1:])}")
     out = _OUT.value or (_OWN_OUT if _DATASET.value in _OWN else "")
-    for flag, value in ((_DATASET, _DATASET.value), (_OUT, out)):
+    rendering = _RENDER_CLIPS.value is not None
+    for flag, value in ((_DATASET, _DATASET.value), (_OUT, out or rendering)):
         if not value:
             raise InputError(f"--{flag.name} is missing; --help shows the flags")
+    if _DATASET.value != MOVING_SHAPES:
+        for flag in (_RENDER_CLIPS, _SHARE):
+            if flag.present:
+                raise InputError(f"--{flag.name} is for --dataset={MOVING_SHAPES} alone; leave it out")
+    if out:
+        # Before anything is read or rendered, which takes minutes.
+        check_out(pathlib.Path(out).absolute(), _OVERWRITE.value)
+    if rendering:
+        _render_from_flags()
+    if not out:
+        return
     start = time.monotonic()
     report = _prepare_from_flags(out)
     print(f"{summarize(report)}\nwritten to {out} in {time.monotonic() - start:.0f} s")
