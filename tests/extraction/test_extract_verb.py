@@ -92,17 +92,15 @@ def test_a_file_is_needed_and_a_folder_needs_clips(clips: pathlib.Path, tmp_path
 
 
 def captions(path: pathlib.Path, rows: Sequence[str]) -> pathlib.Path:
-    path.write_text("\n".join(["video_id,caption", *rows]) + "\n")
+    path.write_text("\n".join(rows) + "\n")
     return path
 
 
 def test_captions_of_no_clip_are_named_before_a_clip_is_decoded(
     clips: pathlib.Path, encoders: dict[str, ColourEncoder], tmp_path: pathlib.Path
 ) -> None:
-    file = captions(
-        tmp_path / "c.csv",
-        [*(f"first.mp4,a grey square {n}" for n in range(3)), "secnod,a dog", "thrid,a cat"],
-    )
+    rows = ["first.mp4,a grey square,train", "secnod,a dog,train", "thrid,a cat,train"]
+    file = captions(tmp_path / "c.csv", ["video_id,caption,split", *rows])
     flags = ["extract", clips, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", f"--captions={file}"]
     ended = run_mcsan(*flags)
     assert ended.status == 2
@@ -114,7 +112,7 @@ def test_captions_of_no_clip_are_named_before_a_clip_is_decoded(
 
 
 def test_prepared_data_of_another_kind_are_kept(clips: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    file = captions(tmp_path / "c.csv", ["first,a grey square"])
+    file = captions(tmp_path / "c.csv", ["video_id,caption", "first,a grey square"])
     (tmp_path / "f.prepared").mkdir()
     (tmp_path / "f.prepared" / "thesis.txt").write_text("for years")
     ended = run_mcsan(
