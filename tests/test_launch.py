@@ -346,6 +346,7 @@ def test_an_accelerator_is_measured_by_one_command(stubs: Stubs, tmp_path: pathl
         "benchmarks.epoch_time",
         "benchmarks.gpu_similarity",
         "benchmarks.full_test_set",
+        "benchmarks.extraction",
     ]
     steps = [
         [

@@ -4,9 +4,9 @@ It is EfficientNet without squeeze-and-excitation, with ReLU6, and with stem and
 norm is folded into the convolution before it (`efficientnet_files`), and padding is TensorFlow's ``SAME``.
 
 A convolution in depth is written as a sum of shifted pictures, one product for each place of the kernel. On processors
-XLA's own convolution in depth takes five times the time of all the rest, and a TensorFlow program half the time of this
-one. The form here is fast enough on two cores, so that one program serves processors and accelerators alike, with the
-same results; ``benchmarks/extraction.py`` measures the three.
+XLA's own convolution in depth would take eight times as long as all the rest together, while TensorFlow's network takes
+about four fifths of the time of this one. That is too little for a second program whose results must be kept equal:
+this one serves processors and accelerators alike. ``benchmarks/extraction.py`` measures the three.
 """
 
 import dataclasses
@@ -140,7 +140,8 @@ class EfficientNetEncoder:
         name: a key of `SHAPES`.
         sha256: the hash of the file of its weights.
         params: parameters of `EfficientNet`, and "classes", which makes scores of classes of the pooled vector.
-        batch: pictures that are computed together; few, so that the grids stay in a processor's cache.
+        batch: pictures that are computed together; on processors two, because the grids of four are larger than a
+            cache and take half as long again.
     """
 
     name: str
@@ -195,5 +196,5 @@ def open_efficientnet(name: str) -> EfficientNetEncoder:
     """
     file = weights_file(name)
     params, sha256 = read_weights(file, SHAPES[name])
-    batch = 8 if jax.default_backend() == "cpu" else 128
+    batch = 2 if jax.default_backend() == "cpu" else 128
     return EfficientNetEncoder(name, sha256, jax.device_put(params), batch)

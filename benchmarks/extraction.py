@@ -1,0 +1,253 @@
+"""How fast features of clips are extracted: decoding alone, the network alone in three forms, and both together.
+
+`python -m benchmarks.extraction` renders clips (H.264, 320 x 240, 25 frames/s), takes 2 frames of each second, and
+prints frames/s. `--clips=FOLDER` takes clips of your own. The network runs as features are made (sums of shifted
+pictures), with XLA's own convolution in depth, and in TensorFlow; all three must agree. Shown is the fastest of some
+rounds, because other programs on the machine make a round slower and never faster.
+"""
+
+from data_pipeline.host.command_line import ends_with_a_message
+
+import argparse
+import dataclasses
+import functools
+import pathlib
+import resource
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+
+from benchmarks.encoder_forms import Form, with_tensorflow, with_xla_convolutions
+from benchmarks.figures import write_figures
+from benchmarks.machine import alternate, describe_machine
+from benchmarks.options import at_least_one, sizes_of
+from data_pipeline.clips.collect_clips import collect_clips
+from data_pipeline.clips.picture_view import PictureView
+from data_pipeline.clips.render_clips import add_pictures
+from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
+from mcsan_jax.extraction.extract_features import ExtractionOptions, extract_features
+from mcsan_jax.extraction.extraction_report import ExtractionReport
+from mcsan_jax.frame_encoders.efficientnet import EfficientNetEncoder, open_efficientnet
+from mcsan_jax.frame_encoders.efficientnet_shape import SHAPES
+
+ROWS, COLUMNS, RATE = 240, 320, 25
+TOLERANCE = 1e-4
+"""The forms of the network may differ by so much in a number."""
+TENSORFLOW_BATCH = 16
+"""Pictures that TensorFlow computes together; it is fastest with some more than the other forms."""
+
+
+def render(folder: pathlib.Path, clips: int, seconds: int) -> None:
+    """Writes clips of a cloudy picture that drifts, as H.264 with a key frame now and then."""
+    draw = np.random.default_rng(0)
+    for number in range(clips):
+        coarse = draw.integers(0, 256, (16, 16, 3)).astype(np.float32)
+        places = [np.linspace(0, 15, 2 * size) for size in (ROWS, COLUMNS)]
+        large = _stretched(_stretched(coarse, places[0], 0), places[1], 1)
+        large = (large + draw.normal(0, 6, large.shape)).clip(0, 255).astype(np.uint8)
+        with av.open(folder / f"clip_{number}.mp4", "w") as out:
+            stream: Any = None
+            for moment in range(seconds * RATE):
+                down, right = (moment * 2) % ROWS, (moment * 3) % COLUMNS
+                frame = av.VideoFrame.from_ndarray(
+                    np.ascontiguousarray(large[down : down + ROWS, right : right + COLUMNS])
+                )
+                stream = stream or add_pictures(
+                    out, frame, Fraction(RATE), {"preset": "veryfast", "threads": "1"}
+                )
+                frame.pts, frame.time_base = moment, Fraction(1, RATE)
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+
+
+def _stretched(picture: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """A picture with linear steps along an axis, at places between its rows or columns."""
+    low = np.minimum(places.astype(int), picture.shape[axis] - 2)
+    share = np.expand_dims(places - low, [one for one in range(picture.ndim) if one != axis])
+    return (1 - share) * picture.take(low, axis) + share * picture.take(low + 1, axis)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """How fast some frames were done.
+
+    Attributes:
+        frames_per_second: of the fastest round.
+        processor_milliseconds: for a frame, in the round that took least, on all cores and in all processes together.
+            Other programs on the machine change it far less than the rate.
+    """
+
+    frames_per_second: float
+    processor_milliseconds: float
+
+
+def rates(
+    functions: Mapping[str, Callable[[], object]], frames: int, rounds: int
+) -> tuple[dict[str, Rate], dict[str, Any]]:
+    """Runs functions in turn, each once before, so that nothing is compiled in a measured round.
+
+    Returns:
+        The rate of each, and what it returned at last.
+    """
+    spent: dict[str, list[float]] = {name: [] for name in functions}
+    results: dict[str, Any] = {}
+
+    def counted(name: str) -> None:
+        start = _processor_seconds()
+        results[name] = functions[name]()
+        spent[name].append(_processor_seconds() - start)
+
+    seconds = alternate({name: functools.partial(counted, name) for name in functions}, rounds)
+    return {
+        name: Rate(frames / min(seconds[name]), 1000 * min(spent[name]) / frames) for name in functions
+    }, results
+
+
+def _processor_seconds() -> float:
+    """What this process has used, and those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def decoding(
+    clips: Mapping[str, pathlib.Path], sampling: Sampling, view: PictureView, rounds: int
+) -> tuple[Rate, int]:
+    """Decodes and resizes all clips in this process; returns the rate and the number of frames."""
+
+    def decode() -> int:
+        return sum(
+            len(part.pictures) for path in clips.values() for part in sampled_frames(path, sampling, view)
+        )
+
+    frames = decode()
+    return rates({"": decode}, frames, rounds)[0][""], frames
+
+
+def network(encoder: EfficientNetEncoder, frames: int, rounds: int) -> tuple[dict[str, Rate], float]:
+    """Runs the three forms of the network in turn on the same pictures.
+
+    Returns:
+        The rate of each form, and the largest difference of a number from the form with which features are made.
+
+    Raises:
+        AssertionError: the forms do not agree.
+    """
+    side = SHAPES[encoder.name].picture
+    frames = -(-frames // TENSORFLOW_BATCH) * TENSORFLOW_BATCH
+    pictures = np.random.default_rng(0).integers(0, 256, (frames, side, side, 3), np.uint8)
+    xla = with_xla_convolutions(encoder)
+    tensorflow = with_tensorflow(encoder, TENSORFLOW_BATCH)
+    found, vectors = rates(
+        {
+            "JAX, sums of shifted pictures": lambda: encoder.encode(pictures).frames,
+            "JAX, XLA's convolution in depth": lambda: _batch_by_batch(xla, pictures, encoder.batch),
+            "TensorFlow on the processors": lambda: _batch_by_batch(tensorflow, pictures, TENSORFLOW_BATCH),
+        },
+        frames,
+        rounds,
+    )
+    ours, *others = vectors.values()
+    difference = max(float(np.abs(ours - one).max()) for one in others)
+    if difference > TOLERANCE:
+        raise AssertionError(f"the forms of the network differ by {difference}")
+    return found, difference
+
+
+def _batch_by_batch(form: Form, pictures: np.ndarray, batch: int) -> np.ndarray:
+    return np.concatenate([form(pictures[i : i + batch]) for i in range(0, len(pictures), batch)])
+
+
+def extraction(
+    clips: Mapping[str, pathlib.Path], options: ExtractionOptions, encoder: str, frames: int, rounds: int
+) -> tuple[Rate, ExtractionReport]:
+    """Extracts features of all clips into a file, as ``mcsan extract`` does."""
+
+    def extract() -> ExtractionReport:
+        with tempfile.TemporaryDirectory() as name:
+            return extract_features(clips, {pathlib.Path(name) / "features.hdf5": encoder}, options)
+
+    found, reports = rates({"": extract}, frames, rounds)
+    return found[""], reports[""]
+
+
+def measured(
+    encoder: EfficientNetEncoder,
+    clips: Mapping[str, pathlib.Path],
+    sampling: Sampling,
+    given: argparse.Namespace,
+) -> dict[str, Any]:
+    """Measures and prints everything for one encoder."""
+    decoded, frames = decoding(clips, sampling, encoder.view, given.rounds)
+    print(f"\n{encoder.name}: {frames:,} frames of {len(clips)} clips")
+    print("| what | frames/s | processor ms/frame | clips/s | x real time |\n|---|---|---|---|---|")
+    _print_row("decoding and resizing, 1 process", decoded)
+    forms, difference = network(encoder, given.frames, given.rounds)
+    for name, rate in forms.items():
+        _print_row(f"network alone, {name}", rate)
+    extractions = []
+    for processes in given.processes:
+        options = ExtractionOptions(sampling, processes=processes)
+        rate, report = extraction(clips, options, encoder.name, frames, given.rounds)
+        a_second = rate.frames_per_second / report.frames
+        speed = {"clips_per_second": report.clips * a_second, "times_real_time": report.length * a_second}
+        extractions.append({"processes": processes, **dataclasses.asdict(rate), **speed})
+        cells = f"{speed['clips_per_second']:.2f} | {speed['times_real_time']:.1f}"
+        _print_row(f"from clips to a features file, {processes} decoding", rate, cells)
+    return {
+        "frames": frames,
+        "decoding": dataclasses.asdict(decoded),
+        "network": {name: dataclasses.asdict(rate) for name, rate in forms.items()},
+        "difference": difference,
+        "extraction": extractions,
+    }
+
+
+def _print_row(what: str, rate: Rate, cells: str = "|") -> None:
+    print(
+        f"| {what} | {rate.frames_per_second:,.1f} | {rate.processor_milliseconds:.2f} | {cells} |",
+        flush=True,
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=pathlib.Path, help="a folder of clips in place of rendered ones")
+    parser.add_argument(
+        "--encoders",
+        default="efficientnet_lite0",
+        help="names with commas between them",
+    )
+    parser.add_argument("--rendered", type=at_least_one, default=8, help="clips to render")
+    parser.add_argument("--seconds", type=at_least_one, default=30, help="length of a rendered clip")
+    parser.add_argument("--fps", type=float, default=2.0, help="frames of each second that are taken")
+    parser.add_argument("--frames", type=at_least_one, default=64, help="pictures of the network alone")
+    parser.add_argument("--processes", type=sizes_of, default=(1, 2), help="how many decode")
+    parser.add_argument("--rounds", type=at_least_one, default=3)
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    return parser
+
+
+@ends_with_a_message()
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    given = make_parser().parse_args(words)
+    sampling = Sampling(frames_per_second=given.fps)
+    encoders = [open_efficientnet(name) for name in given.encoders.split(",")]
+    print(describe_machine())
+    figures: dict[str, Any] = {"encoders": {}}
+    with tempfile.TemporaryDirectory() as name:
+        if given.clips is None:
+            render(pathlib.Path(name), given.rendered, given.seconds)
+        clips = collect_clips([given.clips or pathlib.Path(name)])
+        for encoder in encoders:
+            figures["encoders"][encoder.name] = measured(encoder, clips, sampling, given)
+    write_figures(given.json, figures)
+
+
+if __name__ == "__main__":
+    main()
