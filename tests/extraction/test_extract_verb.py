@@ -81,9 +81,11 @@ def test_wrong_flags_are_refused_before_a_clip_is_decoded(
     assert not list(tmp_path.iterdir()) and not encoders["colours"].seen
 
 
-def test_a_file_is_needed_and_a_folder_needs_clips(clips: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    ended = run_mcsan("extract", clips)
-    assert ended.status == 2 and "such as --out=efficientnet_lite0.hdf5" in ended.stderr
+def test_each_encoder_needs_a_file_and_a_folder_needs_clips(
+    clips: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    ended = run_mcsan("extract", clips, "--encoder=colours", "--encoder=small")
+    assert ended.status == 2 and "2 in all, found 0; such as --out=colours.hdf5" in ended.stderr
     (tmp_path / "empty").mkdir()
     ended = run_mcsan("extract", tmp_path / "empty", "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}")
     assert ended.status == 2 and "expected a folder with clips" in ended.stderr
@@ -113,8 +115,8 @@ def test_captions_of_no_clip_are_named_before_a_clip_is_decoded(
 
 def test_prepared_data_of_another_kind_are_kept(clips: pathlib.Path, tmp_path: pathlib.Path) -> None:
     file = captions(tmp_path / "c.csv", ["video_id,caption", "first,a grey square"])
-    (tmp_path / "f.prepared").mkdir()
-    (tmp_path / "f.prepared" / "thesis.txt").write_text("for years")
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "thesis.txt").write_text("for years")
     ended = run_mcsan(
         "extract", clips, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", f"--captions={file}"
     )

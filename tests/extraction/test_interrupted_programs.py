@@ -164,7 +164,7 @@ def test_captions_go_on_into_prepared_data(clips: pathlib.Path, tmp_path: pathli
     assert f"of {CLIPS} videos, 1 were drawn for validation and 1 for the test" in said
     from data_pipeline.manifest import Manifest
 
-    manifest = Manifest.load(tmp_path / "f.prepared")
+    manifest = Manifest.load(tmp_path / "f")
     assert {name: split.videos for name, split in manifest.splits.items()} == {
         "train": 10,
         "val": 1,
