@@ -16,7 +16,7 @@ from tests.support import ROOT
 
 EXTRAS = {
     "mcsan_jax": ("hub", "serve", "milvus"),
-    "data_pipeline": ("beam",),
+    "data_pipeline": ("beam", "video"),
     "configs": (),
     "benchmarks": ("bench", "mteb"),
     "tests": ("test",),

@@ -19,8 +19,8 @@ from data_pipeline.errors import InputError, shown
 POSTER_WIDTH, STRIP_HEIGHT = 480, 72
 """A poster is at most so many pixels wide, and a film strip so many high."""
 
-MOST_IN_STRIP, LONGEST_CUT = 60, 600.0
-"""A film strip has at most so many frames, and a cut so many seconds."""
+USUAL_IN_STRIP, MOST_IN_STRIP, LONGEST_CUT = 12, 60, 600.0
+"""A film strip has so many frames unless told otherwise, and at most so many, and a cut at most so many seconds."""
 
 _REACHES = (0.0, 4.0, 64.0, math.inf)
 """Where the frame that is asked for shows nothing, those up to so many seconds away are looked at; of a whole file only
@@ -53,19 +53,26 @@ def poster(path: str | pathlib.Path, seconds: float | None = None) -> bytes:
     return _of_file(_poster, path, seconds)
 
 
-def film_strip(path: str | pathlib.Path, count: int = 12) -> bytes:
-    """Returns frames of a clip side by side as JPEG, each from the middle of its share of the clip.
+def film_strip(
+    path: str | pathlib.Path, count: int = USUAL_IN_STRIP, start: float = 0.0, end: float | None = None
+) -> bytes:
+    """Returns frames of a clip side by side as JPEG, each from the middle of its share of the clip or of a part of it.
 
     Args:
         path: the clip.
         count: how many frames.
+        start: of the part, in seconds.
+        end: of the part, in seconds; None is the end of the clip.
 
     Raises:
-        InputError: the clip is gone or cannot be decoded, or the count is below 1 or above `MOST_IN_STRIP`.
+        InputError: the clip is gone or cannot be decoded, the count is below 1 or above `MOST_IN_STRIP`, or the times
+            are no part.
     """
+    if not (math.isfinite(start) and start >= 0 and (end is None or start < end < math.inf)):
+        raise InputError(f"start and end: expected 0 <= start < end, in seconds, found {start} and {end}")
     if not 1 <= count <= MOST_IN_STRIP:
         raise InputError(f"count: expected a number of frames from 1 to {MOST_IN_STRIP}, found {count}")
-    return _of_file(_film_strip, path, count)
+    return _of_file(_film_strip, path, count, start, end)
 
 
 def cut(path: str | pathlib.Path, start: float, end: float) -> bytes:
@@ -136,11 +143,11 @@ def _shows_something(grey: np.ndarray) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _film_strip(path: pathlib.Path, changed: int, count: int) -> bytes:
+def _film_strip(path: pathlib.Path, changed: int, count: int, start: float, end: float | None) -> bytes:
     with OpenClip(path) as clip:
-        share = clip.duration / count
+        share = ((clip.duration if end is None else end) - start) / count
         frames = [
-            next(clip.frames((number + 0.5) * share, key_frames=share > _SPARSE), None)
+            next(clip.frames(start + (number + 0.5) * share, key_frames=share > _SPARSE), None)
             for number in range(count)
         ]
         pictures = [

@@ -18,7 +18,7 @@ from jaxtyping import Float64, UInt8
 
 from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
-from data_pipeline.clips.shots import LONG, find_parts
+from data_pipeline.clips.shots import LONG, PartFinder
 from data_pipeline.errors import InputError
 from data_pipeline.host.worker_processes import settings_of_workers
 from mcsan_jax.extraction.clip_picture_files import write_pictures
@@ -238,7 +238,7 @@ def _decode_clips(pipe: Any, job: DecodingJob) -> None:
     """Decodes one clip after another, in a process of its own."""
     try:
         while (clip := pipe.recv()) is not None:
-            for message in _decoded(*clip, job):
+            for message in _decoded(clip[0], clip[1], job):
                 pipe.send(message)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # The program that asked for them is gone.
@@ -250,13 +250,16 @@ def _decoded(video_id: str, path: pathlib.Path, job: DecodingJob) -> Iterator[De
     cut_short = ""
     parts: tuple[tuple[float, float], ...] = ()
     try:
+        finder = PartFinder() if job.parts else None
         for some in sampled_frames(path, job.sampling, job.view, _CHUNK):
             seconds += some.seconds.tolist()
             cut_short = some.cut_short or cut_short
+            if finder is not None:
+                finder.add(some.seconds, some.pictures)
             yield DecodedFrames(video_id, some.seconds, some.pictures)
         length = _length(seconds, job.sampling)
-        if job.parts and length > LONG:
-            parts = tuple(find_parts(path))
+        if finder is not None and length > LONG:
+            parts = tuple(finder.parts())
     except InputError as error:
         yield SkippedClip(video_id, str(error))
         return

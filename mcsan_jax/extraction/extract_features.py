@@ -2,53 +2,24 @@
 
 import contextlib
 import dataclasses
-import os
 import pathlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from data_pipeline.clips.sampled_frames import Sampling
 from data_pipeline.errors import Faults, InputError
 from data_pipeline.features.write_hdf5 import StoredClip, command_of, stored_clips, write_features
 from data_pipeline.host.files import check_writable
-from data_pipeline.host.progress_bar import track
-from mcsan_jax.extraction.clip_picture_files import pictures_folder, remove_others
-from mcsan_jax.extraction.decoding_processes import DecodedClip, DecodedFrames, DecodingJob, DecodingProcesses
-from mcsan_jax.extraction.encode_clips import ClipEncoding, EncodedStream
-from mcsan_jax.extraction.extraction_report import ExtractionReport, rates, report_file
+from mcsan_jax.extraction.clip_picture_files import remove_others
+from mcsan_jax.extraction.encode_clips import EncodedStream
+from mcsan_jax.extraction.extraction_report import ExtractionReport, report_file
 from mcsan_jax.extraction.feature_stream_files import (
-    Grid,
     StreamFiles,
     check_ending,
     check_grid,
     regions_file,
 )
-from mcsan_jax.extraction.pending_results import PendingClip, PendingResults, key_of
+from mcsan_jax.extraction.pending_results import PendingResults, key_of
+from mcsan_jax.extraction.run_extraction import Extraction, ExtractionOptions, found_result
 from mcsan_jax.frame_encoders.registry import open_frame_encoder
-
-USUAL_SAMPLING, USUAL_RATE = Sampling(frames=20), Sampling(frames_per_second=2.0)
-"""So many frames say what is seen in a short clip; a long one, of which captions tell parts, needs a rate."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ExtractionOptions:
-    """How features are extracted.
-
-    Attributes:
-        sampling: which frames of each clip are taken.
-        regions: rows and columns of regions whose vectors are written as well, into a file of their own.
-        pictures: whether posters and film strips are made.
-        processes: how many processes decode; None for all cores but one.
-        strict: whether a clip that is skipped or cut short is an error.
-        overwrite: whether files of another command are replaced.
-    """
-
-    sampling: Sampling = USUAL_SAMPLING
-    regions: Grid | None = None
-    pictures: bool = True
-    processes: int | None = None
-    strict: bool = False
-    overwrite: bool = False
 
 
 def extract_features(
@@ -77,7 +48,7 @@ def extract_features(
         InputError: an encoder cannot be opened, a file is another's, no clip can be used, or in strict mode any cannot.
     """
     options = options or ExtractionOptions()
-    outs = [path.absolute() for path in encoders]
+    outs = [path.resolve() for path in encoders]
     _check_outs(outs, options)
     streams = [
         StreamFiles(open_frame_encoder(name), name, options.sampling, options.regions, out)
@@ -93,7 +64,8 @@ def extract_features(
     }
     commands = {out: key_of(sorted(of_clips.values())) for out, of_clips in keys.items()}
     are_written = all(stream.are_written(commands[stream.out]) for stream in streams)
-    if are_written and (before := ExtractionReport.load(report_file(outs[0]))) is not None:
+    before = ExtractionReport.load(report_file(outs[0]))
+    if are_written and before is not None and (not options.pictures or before.pictures is not None):
         _refuse_faults(before, options)
         return dataclasses.replace(before, was_finished=True)
     _refuse_foreign(streams, commands, options)
@@ -105,121 +77,17 @@ def extract_features(
             opened.callback(results.close)
             _take_over(stream, results, set(keys[stream.out].values()))
             work.append(EncodedStream(stream, results, keys[stream.out]))
-        report = _Extraction(clips, work, options).run()
+        report = Extraction(clips, work, options).run()
         _refuse_faults(report, options)
-        for stream in work:
-            _write(stream, commands[stream.files.out], clips.keys() - report.skipped.keys())
+        for made in work:
+            _write(made, commands[made.files.out], clips.keys() - report.skipped.keys())
         for out in outs:
             report.save(report_file(out))
         if report.pictures is not None:
             remove_others(report.pictures, clips.keys() - report.skipped.keys())
-        for stream in work:
-            stream.results.remove()
+        for made in work:
+            made.results.remove()
     return report
-
-
-class _Extraction:
-    """It decodes and encodes the clips of which something is missing, and sums up."""
-
-    def __init__(
-        self, clips: Mapping[str, pathlib.Path], streams: Sequence[EncodedStream], options: ExtractionOptions
-    ) -> None:
-        self._clips, self._streams, self._options = clips, streams, options
-        self._skipped: dict[str, str] = {}
-        self._done = self._frames = 0
-        self._length = 0.0
-        self._start = time.monotonic()
-
-    def run(self) -> ExtractionReport:
-        """Extracts what is missing.
-
-        Raises:
-            InputError: no clip can be used.
-        """
-        first = self._streams[0].files
-        pictures = pictures_folder(first.out) if self._options.pictures else None
-        if pictures is not None:
-            pictures.mkdir(exist_ok=True)
-        # Encoders that see the same pictures share the decoding.
-        for view in dict.fromkeys(stream.files.encoder.view for stream in self._streams):
-            streams = [stream for stream in self._streams if stream.files.encoder.view == view]
-            missing = [
-                (video_id, path)
-                for video_id, path in self._clips.items()
-                if video_id not in self._skipped
-                and any(stream.results.find(stream.keys[video_id]) is None for stream in streams)
-            ]
-            job = DecodingJob(
-                self._options.sampling,
-                view,
-                pictures if first.encoder.view == view else None,
-                self._options.sampling.frames_per_second is not None,
-            )
-            if missing:
-                total = len(missing)
-                for _ in track(
-                    self._extracted(missing, streams, job), total, "extracting", "clips", self._rates
-                ):
-                    self._done += 1
-        return self._report(pictures)
-
-    def _extracted(
-        self, missing: Sequence[tuple[str, pathlib.Path]], streams: Sequence[EncodedStream], job: DecodingJob
-    ) -> Iterator[str]:
-        """Extracts clips, and yields the id of each whose end is reached."""
-        encoding = ClipEncoding(self._clips, streams)
-        with DecodingProcesses(missing, job, _processes(self._options)) as decoded:
-            for message in decoded:
-                if isinstance(message, DecodedFrames):
-                    encoding.add(message)
-                    self._frames += len(message.pictures)
-                    continue
-                if isinstance(message, DecodedClip):
-                    encoding.end(message)
-                    self._length += message.seconds
-                else:
-                    encoding.drop(message.video_id)
-                    self._skipped[message.video_id] = message.reason
-                yield message.video_id
-            encoding.encode_rest()
-        self._skipped |= encoding.refused
-
-    def _rates(self) -> str:
-        return rates(self._done, self._frames, self._length, time.monotonic() - self._start)
-
-    def _report(self, pictures: pathlib.Path | None) -> ExtractionReport:
-        stream = self._streams[0]
-        frames, length = 0, 0.0
-        cut_short: dict[str, str] = {}
-        for video_id in self._clips:
-            if video_id not in self._skipped:
-                clip = _found(stream, video_id).frames
-                frames += len(clip.seconds)
-                length += clip.length
-                cut_short |= {video_id: clip.cut_short} if clip.cut_short else {}
-        if len(self._skipped) == len(self._clips):
-            faults = Faults()
-            for reason in self._skipped.values():
-                faults.add(reason)
-            raise InputError(
-                "\n  ".join([f"none of {len(self._clips):,} clips can be used:", *faults.lines()])
-            )
-        return ExtractionReport(
-            {path: str(one) for each in self._streams for path, one in each.files.provenances.items()},
-            pictures,
-            len(self._clips) - len(self._skipped),
-            frames,
-            length,
-            dict(sorted(self._skipped.items())),
-            cut_short,
-            (self._done, self._frames),
-            self._length,
-            time.monotonic() - self._start,
-        )
-
-
-def _processes(options: ExtractionOptions) -> int:
-    return options.processes or max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def _check_outs(outs: Sequence[pathlib.Path], options: ExtractionOptions) -> None:
@@ -270,22 +138,13 @@ def _take_over(stream: StreamFiles, results: PendingResults, keys: set[str]) -> 
             writer.finish(clip.seconds.tolist(), clip.clip, clip.length, clip.cut_short)
 
 
-def _found(stream: EncodedStream, video_id: str) -> PendingClip:
-    found = stream.results.find(stream.keys[video_id])
-    if found is None:
-        raise InputError(
-            f"{stream.results.folder}: results of {video_id!r} were changed or removed; give the same command again"
-        )
-    return found
-
-
 def _write(stream: EncodedStream, command: str, ids: set[str]) -> None:
     """Writes the files of a stream, the same bytes whatever happened on the way."""
     for number, (path, provenance) in enumerate(stream.files.provenances.items()):
 
         def clips(number: int = number) -> Iterator[tuple[str, StoredClip]]:
             for video_id in sorted(ids):
-                found = _found(stream, video_id)
+                found = found_result(stream, video_id)
                 stored = (found.frames, found.regions)[number]
                 assert stored is not None
                 yield video_id, stored

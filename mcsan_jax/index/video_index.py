@@ -13,8 +13,10 @@ from data_pipeline.errors import InputError, nearest_name, shown
 from mcsan_jax.calibration.calibration import Calibration, read_calibration
 from mcsan_jax.index.index_content import IndexContent, open_content
 from mcsan_jax.index.metadata.filters import matching_rows
+from mcsan_jax.index.metadata.metadata_table import PART_END, PART_START
 from mcsan_jax.index.on_disk.index_description import MODEL_NAME, IndexDescription
 from mcsan_jax.index.on_disk.index_files import another_model, read_description
+from mcsan_jax.index.on_disk.kept_pictures import Kind, kept_picture
 from mcsan_jax.index.on_disk.segments import CLIP
 from mcsan_jax.index.on_disk.stored_vectors import STAGE_ONE, read_videos
 from mcsan_jax.index.stage_one_arrays import read_bases
@@ -127,6 +129,18 @@ class VideoIndex:
         """Returns the path of a video's file; None where none is linked. Whether the file is there is not looked at."""
         clip = self.table[CLIP][row].as_py()
         return None if clip is None else str(self.folder / clip)
+
+    def part_of(self, row: int) -> tuple[float, float] | None:
+        """Returns where in its file a video begins and ends, in seconds; None where it is the whole file."""
+        if PART_START not in self.columns:
+            return None
+        start, end = (self.table[name][row].as_py() for name in (PART_START, PART_END))
+        return None if start is None or end is None else (start, end)
+
+    def kept_picture(self, row: int, kind: Kind) -> pathlib.Path | None:
+        """Returns the poster or the film strip that is kept of a video; None where none is."""
+        path = kept_picture(self.folder, self.ids[row], kind)
+        return path if path.is_file() else None
 
     def matching(self, where: str) -> Bool[np.ndarray, " v"]:
         """Returns which videos a filter lets through; an empty one lets all through.

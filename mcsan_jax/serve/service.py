@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from data_pipeline.errors import shown
+from mcsan_jax.index.on_disk.kept_pictures import Kind
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.request_batches import LARGEST_BATCH, NotTakenError, RequestBatches
@@ -100,6 +101,30 @@ class SearchService:
         if not clip.is_file():
             raise NotThereError(f"the clip of video {video!r} is gone")
         return clip
+
+    async def part(self, video: str) -> tuple[float, float] | None:
+        """Returns where in its clip a video begins and ends, in seconds; None where it is the whole clip.
+
+        Raises:
+            NotThereError: there is no such video.
+        """
+        return await self.ask(
+            lambda searcher: known(searcher, video).collection.part_of(searcher.collection.row_of(video))
+        )
+
+    async def kept_picture(self, video: str, kind: Kind) -> bytes | None:
+        """Returns a poster or a film strip that was made when features were extracted; None where there is none.
+
+        Raises:
+            NotThereError: there is no such video.
+        """
+
+        def read(searcher: IndexSearcher) -> bytes | None:
+            collection = known(searcher, video).collection
+            kept = collection.kept_picture(collection.row_of(video), kind)
+            return None if kept is None else kept.read_bytes()
+
+        return await self.ask(read)
 
     async def draw(self, picture: Callable[[], bytes]) -> bytes:
         """Calls a function that draws, beside the searches.

@@ -19,18 +19,20 @@ from mcsan_jax.config import Config, defaults, from_config_dict
 from mcsan_jax.data_sizes import data_shape, example_batch
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.models.text_encoder import PRETRAINED
-from mcsan_jax.pretrained.bert_files import read_bert
-from mcsan_jax.pretrained.initial_parameters import with_pretrained
+from mcsan_jax.pretrained.initial_parameters import read_encoder, with_pretrained
 from mcsan_jax.ranking.encode_split import make_encoders
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.sharding import make_mesh
+from tests.support.image_text_folder import save_encoder_with_tokenizer
 from tests.support.prepared_data import make_record, make_stream, write_prepared
 from tests.support.small_encoder import save_encoder
 
 
-@pytest.fixture
-def encoder(tmp_path: pathlib.Path) -> pathlib.Path:
-    return save_encoder(tmp_path / "encoder")
+@pytest.fixture(params=["bert", "clip", "siglip"])
+def encoder(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> pathlib.Path:
+    if request.param == "bert":
+        return save_encoder(tmp_path / "encoder")
+    return save_encoder_with_tokenizer(tmp_path / "encoder", request.param)
 
 
 def config_with(encoder: pathlib.Path, learning_rate: float = 0.0) -> Config:
@@ -44,17 +46,17 @@ def config_with(encoder: pathlib.Path, learning_rate: float = 0.0) -> Config:
 
 def untrained(config: Config, folder: pathlib.Path, change: float = 0.0) -> Mcsan:
     """A model of the first values; those of its text encoder are the published ones, plus a number."""
-    bert = read_bert(config.model.pretrained)
+    published = read_encoder(config.model.pretrained)
     streams = (make_stream("appearance", FRAMES, 6),)
     manifest = write_prepared(folder, streams, {"train": [make_record("v", streams, 0)]}).manifest
-    tokenizer = dataclasses.replace(manifest.tokenizer, sha256=bert.tokenizer_sha256[0])
+    tokenizer = dataclasses.replace(manifest.tokenizer, sha256=published.tokenizer_sha256[0])
     manifest = dataclasses.replace(manifest, tokenizer=tokenizer)
     for name in (manifest.tokenizer.file, manifest.attributes.file):
         (folder / name).write_text(name)
-    network = MCSAN(config, data_shape(manifest), bert.shape)
+    network = MCSAN(config, data_shape(manifest), published.shape)
     drawn = jax.jit(network.init)(jax.random.key(0), example_batch(config, manifest))
-    published = jax.tree.map(lambda value: value + np.float32(change), bert.params())
-    variables = {**drawn, "params": with_pretrained(drawn["params"], published)}
+    params = jax.tree.map(lambda value: value + np.float32(change), published.params())
+    variables = {**drawn, "params": with_pretrained(drawn["params"], params)}
     mesh = make_mesh(jax.devices()[:1])
     return Mcsan(config, manifest, variables, folder, encoders=make_encoders(network, mesh), step=3)
 
@@ -91,7 +93,8 @@ def test_a_frozen_encoder_is_referred_to_or_carried_along(
     shutil.move(away, encoder)
     assert_same(Mcsan.from_pretrained(tmp_path / "lean"), model)
     weights = encoder / "model.safetensors"
-    changed = {name: value + np.float32(1) for name, value in safetensors.numpy.load_file(weights).items()}
+    stored = safetensors.numpy.load_file(weights)
+    changed = {name: np.asarray(value + np.float32(1)) for name, value in stored.items()}
     safetensors.numpy.save_file(changed, weights)
     with pytest.raises(InputError, match=f"have {sha256_of(weights)}: install the same version"):
         Mcsan.from_pretrained(refers)

@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 
@@ -72,6 +73,30 @@ def processor(model_type: str) -> Any:
     side = vision["image_size"]
     square = {"height": side, "width": side}
     return kind(size={"shortest_edge": side}, crop_size=square) if model_type == "clip" else kind(size=square)
+
+
+def image_features(model: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and patch tokens that transformers makes of square, normalised pictures [n, row, column, 3]."""
+    channels_first = torch.tensor(pixels.transpose(0, 3, 1, 2))
+    vision = model.config.vision_config
+    if model.config.model_type == "siglip2":
+        side = vision.patch_size
+        grid = pixels.shape[1] // side
+        patches = pixels.reshape(len(pixels), grid, side, grid, side, 3).transpose(0, 1, 3, 2, 4, 5)
+        inputs = {
+            "pixel_values": torch.tensor(patches.reshape(len(pixels), grid * grid, -1)),
+            "pixel_attention_mask": torch.ones(len(pixels), grid * grid, dtype=torch.int32),
+            "spatial_shapes": torch.tensor([[grid, grid]] * len(pixels)),
+        }
+    else:
+        inputs = {"pixel_values": channels_first}
+    with torch.no_grad():
+        embedding = model.get_image_features(**inputs)
+        tokens = model.vision_model(**inputs).last_hidden_state
+    # Until version 5 of transformers it was the embedding alone.
+    embedding = getattr(embedding, "pooler_output", embedding)
+    is_clip = model.config.model_type == "clip"
+    return embedding.numpy(), tokens[:, 1:].numpy() if is_clip else tokens.numpy()
 
 
 def _config(

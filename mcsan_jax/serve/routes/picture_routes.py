@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 
 from data_pipeline.clips import clip_pictures
+from data_pipeline.errors import InputError
 from mcsan_jax.serve.routes.file_names import saved_as
 from mcsan_jax.serve.routes.route_parameters import PROBLEMS, Service, Video, known_parameters_only
-from mcsan_jax.serve.service import SearchService
+from mcsan_jax.serve.service import NotThereError, SearchService
 
 router = APIRouter(
     prefix="/videos/{video}",
@@ -31,17 +32,36 @@ def _sent_as(kind: str) -> dict[str, Any]:
 @router.get("/poster.jpg", **_sent_as("image/jpeg"))
 async def poster(service: Service, video: Video, at: Seconds | None = None) -> Response:
     """A frame of the clip: that at a time, or one that shows something."""
-    return await _picture(service, video, lambda file: clip_pictures.poster(file, at))
+    kept = await service.kept_picture(video, "poster")
+    if at is None and kept is not None:
+        return _sent(kept)
+    part = await service.part(video)
+    middle = None if part is None else sum(part) / 2
+    try:
+        return await _drawn(
+            service, video, lambda file: clip_pictures.poster(file, middle if at is None else at)
+        )
+    except (NotThereError, InputError):
+        # A clip that was moved, or that nothing here decodes, still has the picture of before.
+        if kept is None:
+            raise
+        return _sent(kept)
 
 
 @router.get("/strip.jpg", **_sent_as("image/jpeg"))
 async def strip(
     service: Service,
     video: Video,
-    count: Annotated[int, Query(ge=1, le=clip_pictures.MOST_IN_STRIP, description="How many frames.")] = 12,
+    count: Annotated[
+        int, Query(ge=1, le=clip_pictures.MOST_IN_STRIP, description="How many frames.")
+    ] = clip_pictures.USUAL_IN_STRIP,
 ) -> Response:
     """Frames of the clip at equal distances, side by side."""
-    return await _picture(service, video, lambda file: clip_pictures.film_strip(file, count))
+    kept = await service.kept_picture(video, "strip") if count == clip_pictures.USUAL_IN_STRIP else None
+    if kept is not None:
+        return _sent(kept)
+    start, end = await service.part(video) or (0.0, None)
+    return await _drawn(service, video, lambda file: clip_pictures.film_strip(file, count, start, end))
 
 
 @router.get("/cut.mp4", **_sent_as("video/mp4"))
@@ -52,7 +72,10 @@ async def cut(service: Service, video: Video, start: Seconds, end: Seconds) -> R
     return Response(content, media_type="video/mp4", headers=saved_as(video, f"_{start:.2f}-{end:.2f}.mp4"))
 
 
-async def _picture(service: SearchService, video: str, draw: Callable[[pathlib.Path], bytes]) -> Response:
+async def _drawn(service: SearchService, video: str, draw: Callable[[pathlib.Path], bytes]) -> Response:
     file = await service.clip(video)
-    content = await service.draw(lambda: draw(file))
-    return Response(content, media_type="image/jpeg")
+    return _sent(await service.draw(lambda: draw(file)))
+
+
+def _sent(picture: bytes) -> Response:
+    return Response(picture, media_type="image/jpeg")
