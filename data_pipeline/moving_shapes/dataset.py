@@ -150,6 +150,11 @@ def _clip_rng(split: str, index: int, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, list(SPLITS).index(split), index])
 
 
+def split_sizes(share: float = 1.0) -> dict[str, int]:
+    """Returns the number of clips of each split, for a part of the usual number; each split has at least one."""
+    return {split: max(1, round(count * share)) for split, count in SPLITS.items()}
+
+
 def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     """Returns all splits of the embedded data set.
 
@@ -161,8 +166,8 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
     captions: list[Caption] = []
     foils: dict[str, tuple[Foil, ...]] = {}
     ids: list[str] = []
-    for split, count in SPLITS.items():
-        for index in range(max(1, round(count * share))):
+    for split, count in split_sizes(share).items():
+        for index in range(count):
             made = clips.get(split, index)
             captions += [
                 Caption(made.video_id, f"{made.video_id}#{number}", text, split)

@@ -43,9 +43,9 @@ def check_prepare(arguments: Sequence[str]) -> None:
     """Checks a call of `data_pipeline.prepare`."""
     with flagsaver.flagsaver():
         assert flags.FLAGS(["prepare", *arguments]) == ["prepare"]
-        names = ("dataset", "protocol", "annotations", "features", "out", "split_file")
+        names = ("dataset", "protocol", "annotations", "features", "out", "split_file", "render_clips")
         values = {name: flags.FLAGS[name].value for name in names}
-    assert values["dataset"] and values["out"]
+    assert values["dataset"] and (values["out"] or values["render_clips"])
     assert {line.partition("=")[0] for line in values["split_file"]} <= set(SPLITS)
     if values["dataset"] == preparation.MOVING_SHAPES:
         assert not values["annotations"] and not values["features"] and values["protocol"] is None
