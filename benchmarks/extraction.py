@@ -20,17 +20,17 @@ from typing import Any
 
 import av
 import numpy as np
-from data_pipeline.clips.collect_clips import collect_clips
-from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
-from mcsan_jax.extraction.extract_features import ExtractionOptions, extract_features
-from mcsan_jax.extraction.extraction_report import ExtractionReport
 
 from benchmarks.encoder_forms import Form, with_tensorflow, with_xla_convolutions
 from benchmarks.figures import write_figures
 from benchmarks.machine import alternate, describe_machine
 from benchmarks.options import at_least_one, sizes_of
+from data_pipeline.clips.collect_clips import collect_clips
 from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.clips.render_clips import add_pictures
+from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
+from mcsan_jax.extraction.extract_features import ExtractionOptions, extract_features
+from mcsan_jax.extraction.extraction_report import ExtractionReport
 from mcsan_jax.frame_encoders.efficientnet import EfficientNetEncoder, open_efficientnet
 from mcsan_jax.frame_encoders.efficientnet_shape import SHAPES
 
