@@ -40,16 +40,19 @@ class Operations:
 def forward(pictures: Any, name: str, params: dict[str, Any], made_of: Operations) -> Any:
     """The pooled vectors of pictures, float32 [n, row, column, 3]."""
 
+    def bias(weights: Weights) -> np.ndarray:
+        return weights["bias"][None, None, None]
+
     def cellwise(x: Any, weights: Weights) -> Any:
-        return made_of.convolution(x, weights["kernel"][None, None], 1) + weights["bias"]
+        return made_of.convolution(x, weights["kernel"][None, None], 1) + bias(weights)
 
     x = (pictures - 127.0) / 128.0
-    x = made_of.relu6(made_of.convolution(x, params["stem"]["kernel"], 2) + params["stem"]["bias"])
+    x = made_of.relu6(made_of.convolution(x, params["stem"]["kernel"], 2) + bias(params["stem"]))
     for number, block in enumerate(SHAPES[name].blocks):
         weights = params[f"block_{number}"]
         inner = made_of.relu6(cellwise(x, weights["expand"])) if "expand" in weights else x
         depthwise = weights["depthwise"]
-        inner = made_of.depthwise(inner, depthwise["kernel"], block.stride) + depthwise["bias"]
+        inner = made_of.depthwise(inner, depthwise["kernel"], block.stride) + bias(depthwise)
         result = cellwise(made_of.relu6(inner), weights["project"])
         x = x + result if result.shape == x.shape else result
     return made_of.mean(made_of.relu6(cellwise(x, params["head"])))

@@ -26,7 +26,7 @@ from mcsan_jax.data_sizes import data_shape
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.models.mcsan import DataShape
 from mcsan_jax.sharding import make_mesh, put_batch
-from mcsan_jax.training.experiment import Experiment, build_experiment, published_count
+from mcsan_jax.training.experiment import Experiment, build_experiment, held_count
 
 _FLOAT, _INTEGER, _MASK = 4, 4, 1
 
@@ -114,7 +114,7 @@ def summed_count(experiment: Experiment) -> int:
     itself, unless the batch is encoded in parts.
     """
     params, config = experiment.state_maker.abstract.params, experiment.config
-    frozen = published_count(experiment.state_maker.abstract) if config.encoder_is_frozen else 0
+    frozen = held_count(experiment.state_maker.abstract, config)
     constant = 0 if config.similarity.learn_level_weights else len(config.model.levels)
     learned = _count(params) - constant - frozen - (not config.loss.learn_temperature)
     if config.train.micro_batches > 1:

@@ -28,19 +28,25 @@ from data_pipeline.text.vocabulary import AUTO, GIVEN_KINDS, choose_tokenizer
 
 MOVING_SHAPES = "moving_shapes"
 
+_OWN = ("csv", "jsonl")
+_OWN_OUT, _OWN_FEATURES = "data/custom", "data/custom.hdf5"
+"""Where data of one's own go, and the features that `mcsan extract` writes, unless flags say otherwise."""
+
 _DATASET = flags.DEFINE_enum("dataset", None, [*READERS, MOVING_SHAPES], "Source of the annotations.")
 _ANNOTATIONS = flags.DEFINE_multi_string("annotations", [], "Annotation file, or the folder that holds them.")
 _FEATURES = flags.DEFINE_multi_string(
     "features",
     [],
     "HDF5 or npz file {video_id: [frames, dim]}, or folder of such HDF5 files, of <video_id>.npy or of "
-    "<video_id>.npz; NAME=PATH names the stream.",
+    "<video_id>.npz; NAME=PATH names the stream. By default what `mcsan extract` wrote, with --dataset=csv and jsonl.",
 )
 _PROTOCOL = flags.DEFINE_string("protocol", None, "Split protocol of the source, such as full or 1k-A.")
 _SPLIT_FILE = flags.DEFINE_multi_string(
     "split_file", [], "SPLIT=FILE with a video id a line, in place of a protocol."
 )
-_OUT = flags.DEFINE_string("out", None, "Folder to be made.")
+_OUT = flags.DEFINE_string(
+    "out", None, f"Folder to be made; by default {_OWN_OUT} with --dataset=csv and jsonl."
+)
 _FRAME_RATE = flags.DEFINE_multi_string(
     "frame_rate", [], "Frames per second of a stream, NAME=RATE, or of all streams, RATE."
 )
@@ -144,8 +150,8 @@ def _render_from_flags() -> None:
     print(f"{count:,} clips and {CAPTIONS_NAME} written to {folder}")
 
 
-def _prepare_from_flags() -> dict[str, Any]:
-    out = pathlib.Path(_OUT.value).absolute()
+def _prepare_from_flags(given_out: str) -> dict[str, Any]:
+    out = pathlib.Path(given_out).absolute()
     if _DATASET.value == MOVING_SHAPES:
         from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
 
@@ -153,7 +159,11 @@ def _prepare_from_flags() -> dict[str, Any]:
             if flag.value:
                 raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
         return prepare_moving_shapes(out, _SHARE.value, _run(out), _options(MOVING_SHAPES_OPTIONS))
-    if not _ANNOTATIONS.value or not _FEATURES.value:
+    given_features = _FEATURES.value
+    if not given_features and _DATASET.value in _OWN and pathlib.Path(_OWN_FEATURES).is_file():
+        given_features = [_OWN_FEATURES]
+        print(f"features: {_OWN_FEATURES} (--features names others)", flush=True)
+    if not _ANNOTATIONS.value or not given_features:
         raise InputError(f"--dataset={_DATASET.value} needs --annotations=PATH and --features=PATH")
     options, run = _options(Options()), _run(out)
     annotations = read_annotations(
@@ -161,7 +171,7 @@ def _prepare_from_flags() -> dict[str, Any]:
     )
     if _SPLIT_FILE.value:
         annotations = apply_split_files(annotations, _split_files(_SPLIT_FILE.value))
-    paths = stream_names(_FEATURES.value)
+    paths = stream_names(given_features)
     rates = frame_rates(_FRAME_RATE.value, paths)
     if unknown := [name for name in _REGIONS.value if name not in paths]:
         raise InputError(
@@ -233,24 +243,25 @@ def _split_files(values: Sequence[str]) -> dict[str, pathlib.Path]:
 def _program(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
         raise InputError(f"unexpected arguments: {' '.join(arguments[1:])}")
+    out = _OUT.value or (_OWN_OUT if _DATASET.value in _OWN else "")
     rendering = _RENDER_CLIPS.value is not None
-    for flag in (_DATASET,) if rendering else (_DATASET, _OUT):
-        if flag.value is None:
+    for flag, value in ((_DATASET, _DATASET.value), (_OUT, out or rendering)):
+        if not value:
             raise InputError(f"--{flag.name} is missing; --help shows the flags")
     if _DATASET.value != MOVING_SHAPES:
         for flag in (_RENDER_CLIPS, _SHARE):
             if flag.present:
                 raise InputError(f"--{flag.name} is for --dataset={MOVING_SHAPES} alone; leave it out")
-    if _OUT.value is not None:
+    if out:
         # Before anything is read or rendered, which takes minutes.
-        check_out(pathlib.Path(_OUT.value).absolute(), _OVERWRITE.value)
+        check_out(pathlib.Path(out).absolute(), _OVERWRITE.value)
     if rendering:
         _render_from_flags()
-    if _OUT.value is None:
+    if not out:
         return
     start = time.monotonic()
-    report = _prepare_from_flags()
-    print(f"{summarize(report)}\nwritten to {_OUT.value} in {time.monotonic() - start:.0f} s")
+    report = _prepare_from_flags(out)
+    print(f"{summarize(report)}\nwritten to {out} in {time.monotonic() - start:.0f} s")
 
 
 def main() -> None:

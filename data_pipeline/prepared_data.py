@@ -5,6 +5,7 @@ A model takes its data from here, and beside it only words (`errors`, `levels`),
 """
 
 import dataclasses
+import json
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,24 @@ from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
 from data_pipeline.features.provenance import Provenance
 from data_pipeline.graphs.attributes import open_attributes
+from data_pipeline.graphs.graph import ROLES
+from data_pipeline.graphs.parser import parser_identity
 from data_pipeline.graphs.verbs import ends_noun_phrase
-from data_pipeline.manifest import FEWEST_VALIDATION_VIDEOS, MANIFEST_NAME, FeatureStream, Manifest
+from data_pipeline.host.files import sha256_of
+from data_pipeline.levels import NODE_LEVELS
+from data_pipeline.manifest import (
+    FEWEST_VALIDATION_VIDEOS,
+    MANIFEST_NAME,
+    AttributeFile,
+    FeatureStream,
+    FrameSampling,
+    Manifest,
+    TokenizerFile,
+)
 from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
 from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
+from data_pipeline.text.tokenizer import Tokenizer
 from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
 from data_pipeline.text.wordpiece import CONFIG_NAME, find_pretrained
@@ -49,12 +63,46 @@ __all__ = [
     "ends_noun_phrase",
     "find_pretrained",
     "make_embedded_data",
+    "manifest_without_data",
     "open_attributes",
     "published_tokenizers",
     "read_feature_files",
     "stored_captions",
     "text_key",
 ]
+
+
+def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: FeatureStream) -> Manifest:
+    """Writes what reading texts and frames takes where no data were prepared, and returns the manifest.
+
+    Texts are parsed as `prepare` parses them. There are no records, no splits and no attributes.
+
+    Args:
+        folder: where the files of the tokenizer and of the attributes are written.
+        tokenizer: cuts texts into tokens.
+        stream: the features of frames.
+
+    Raises:
+        InputError: the parser is not installed.
+    """
+    attributes, nothing = folder / "attributes.json", dict.fromkeys(NODE_LEVELS, ())
+    attributes.write_text(json.dumps(nothing, indent=1) + "\n", encoding="utf-8")
+    (folder / tokenizer.file_name).write_bytes(tokenizer.content)
+    return Manifest(
+        dataset="none",
+        protocol="no training",
+        splits={},
+        frames=FrameSampling("index", 0),
+        tokenizer=TokenizerFile(tokenizer.kind, tokenizer.size, tokenizer.file_name, tokenizer.sha256),
+        word_vectors=None,
+        roles=ROLES,
+        attributes=AttributeFile(attributes.name, sha256_of(attributes), dict.fromkeys(NODE_LEVELS, 0)),
+        parser=parser_identity(),
+        records="",
+        checksums={},
+        versions={},
+        streams=(stream,),
+    )
 
 
 def make_embedded_data(folder: pathlib.Path, flag: str) -> None:

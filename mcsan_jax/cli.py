@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mcsan_jax.eval_verb import evaluate
 from mcsan_jax.export_run import ExportForm, StoredDtype, check_unused, export_model, export_rankings
 from mcsan_jax.extraction.extract_verb import extract
 from mcsan_jax.index_verbs import index_app
@@ -19,6 +20,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 app.add_typer(index_app)
 
 app.command()(extract)
+app.command("eval")(evaluate)
 app.command(cls=QueryCommand)(search)
 app.command()(serve)
 
@@ -71,37 +73,6 @@ def train(context: typer.Context) -> None:
 def _hand_over(context: typer.Context) -> None:
     # The flag of a config file looks for its overrides there.
     sys.argv = [context.command_path, *context.args]
-
-
-@app.command("eval")
-def evaluate(
-    run: Run,
-    split: Annotated[
-        list[str] | None,
-        typer.Option(help="Split to evaluate, may be given again; by default all but the training split."),
-    ] = None,
-    data: Annotated[
-        pathlib.Path | None, typer.Option(help="Prepared data, if no longer where the run was trained on it.")
-    ] = None,
-    ablate: Annotated[
-        bool, typer.Option(help="Also with each level alone, each left out, and other ways to fuse.")
-    ] = False,
-    hubness: Annotated[
-        bool, typer.Option(help="Also with corrections against hubs, with a bank of training captions.")
-    ] = False,
-    merge_duplicates: Annotated[
-        bool, typer.Option(help="Captions of the same text are one query (HGR's rule).")
-    ] = False,
-    save_scores: Annotated[
-        bool, typer.Option(help="Write the fused score of every video and caption (.npy).")
-    ] = False,
-) -> None:
-    """Evaluate the best checkpoint of a run and write figures, ranks of every query and a report."""
-    from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
-    from mcsan_jax.runs.open import open_run
-
-    options = EvaluationOptions(split or (), save_scores, ablate, hubness)
-    evaluate_run(open_run(run, data, merge_duplicates), options)
 
 
 @app.command()

@@ -7,7 +7,6 @@ import ml_collections
 from pydantic import Field, StrictBool, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from data_pipeline.errors import nearest_name
 from data_pipeline.host.typed_values import (
     RULES,
     Count,
@@ -18,7 +17,7 @@ from data_pipeline.host.typed_values import (
     Size,
     parse,
 )
-from data_pipeline.levels import GLOBAL, LEVELS
+from mcsan_jax.model_config import ModelConfig
 
 
 @dataclass(frozen=True, config=RULES)
@@ -63,73 +62,6 @@ class DataConfig:
         """The same with these limits where they are left to the data."""
         chosen: dict[str, Any] = {f"max_{name}": own or limits[name] for name, own in self.limits.items()}
         return dataclasses.replace(self, **chosen)
-
-
-@dataclass(frozen=True, config=RULES)
-class ModelConfig:
-    """The two encoders and the shared attribute projector."""
-
-    levels: tuple[str, ...] = LEVELS
-    """The semantic levels that are compared."""
-    sentence_node: StrictBool = False
-    """The sentence joins its graph as a node: actions attend to it, and it becomes the global vector."""
-    context: Literal["bigru", "transformer", "pretrained"] = "bigru"
-    """How tokens see each other."""
-    pretrained: str = ""
-    """Encoder of the context pretrained: minilm (a package), or a folder; the data must have its tokenizer."""
-    temporal: Literal["convolution", "bigru", "attention", "none"] = "convolution"
-    """Structure of the action level over frames; none leaves each frame alone."""
-    frame_pooling: Literal["attention", "mean"] = "attention"
-    """How frames become the global vector: attention has learned weights."""
-    width: Count = 1024
-    """Size of the vectors that are compared, and of the layers before them."""
-    word_width: Count = 300
-    """Size of the word embedding."""
-    share_attribute_projection: StrictBool = True
-    """One projection for both modalities (the paper's); False gives each its own."""
-    dropout: ProperShare = 0.2
-    """Share of the values that are dropped in training."""
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the inputs of large products. Parameters and sums are float32."""
-    matmul_precision: Literal["default", "high", "highest"] = "default"
-    """Of the encoders' float32 products and gradients: default (the device's own), high, or highest (float32)."""
-    remat: StrictBool = False
-    """Layers of transformers and levels of videos are computed again for the gradient: less memory, more time."""
-
-    @field_validator("levels")
-    @classmethod
-    def _each_level_once(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
-        if levels and set(levels) <= set(LEVELS) and len(set(levels)) == len(levels):
-            return levels
-        unknown = next((level for level in levels if level not in LEVELS), "")
-        known = f"{nearest_name(unknown, LEVELS)}expected some of {', '.join(LEVELS)}, each once"
-        raise ValueError(f"config.model.levels is {levels!r}; {known}")
-
-    @field_validator("sentence_node")
-    @classmethod
-    def _sentence_has_a_level(cls, sentence_node: bool, info: ValidationInfo) -> bool:
-        if sentence_node and GLOBAL not in info.data.get("levels", LEVELS):
-            raise ValueError(f"config.model.sentence_node needs {GLOBAL} in config.model.levels")
-        return sentence_node
-
-    @field_validator("pretrained")
-    @classmethod
-    def _context_has_its_encoder(cls, pretrained: str, info: ValidationInfo) -> str:
-        context = info.data.get("context")
-        if context and (context == "pretrained") != bool(pretrained):
-            raise ValueError(
-                f"config.model.context is {context!r} and config.model.pretrained is {pretrained!r}; the context "
-                "'pretrained' needs the name or folder of an encoder, and no other context has one"
-            )
-        return pretrained
-
-    @field_validator("width")
-    @classmethod
-    def _width_divides(cls, width: int, info: ValidationInfo) -> int:
-        has_heads = info.data.get("context") == "transformer" or info.data.get("temporal") == "attention"
-        if width % (divisor := 4 if has_heads else 2):
-            raise ValueError(f"config.model.width is {width}; expected a multiple of {divisor}")
-        return width
 
 
 @dataclass(frozen=True, config=RULES)
@@ -279,8 +211,12 @@ class Config:
 
     @property
     def encoder_is_frozen(self) -> bool:
-        """Whether captions are read by a pretrained encoder that stays as it was published."""
-        return bool(self.model.pretrained) and self.optim.pretrained_learning_rate == 0
+        """Whether the states of tokens come from a published encoder that stays as it is.
+
+        The image-text encoder of ``model.pretrained_video`` always does.
+        """
+        own = self.model.pretrained
+        return self.model.context == "pretrained" and (not own or self.optim.pretrained_learning_rate == 0)
 
 
 def defaults() -> ml_collections.ConfigDict:

@@ -139,6 +139,13 @@ def _as_trained(run: TrainedRun) -> bool:
     return run.experiment.config.evaluation.merge_duplicates == stored.merge_duplicates
 
 
+def _chooses_checkpoint(config: Config) -> bool:
+    """Returns whether there was more than one evaluation, of which the best was taken."""
+    if config.model.zero_shot_only:
+        return False
+    return bool(config.model.pretrained_video) or config.train.evaluate_every_epochs < config.train.epochs
+
+
 def _keep(calibration: Calibration | None, run: TrainedRun) -> None:
     """Writes a calibration into the folder of a run, and into that of its model."""
     if not is_first():
@@ -159,8 +166,7 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
         evaluation.videos,
         evaluated.captions,
         merged,
-        # A single evaluation leaves nothing to choose from.
-        config.data.validation_split if config.train.evaluate_every_epochs < config.train.epochs else None,
+        config.data.validation_split if _chooses_checkpoint(config) else None,
         run.step,
         ", ".join(f"{stream.name} [{stream.dim}] from {stream.source}" for stream in manifest.streams),
         config.evaluation.same_text,

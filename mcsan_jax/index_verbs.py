@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 BUILD = "build"
+USUAL_INDEX = "search.index"
+"""The index that clips and an image-text encoder make, and that `mcsan serve` shows, where none is named."""
 
 
 class IndexGroup(TyperGroup):
@@ -35,13 +37,12 @@ class StoredNumbers(enum.StrEnum):
 
 
 Index = Annotated[pathlib.Path, typer.Argument(help="Folder of an index.")]
-Features = Annotated[
-    list[str],
-    typer.Argument(
-        help="Features as prepare takes them, PATH or STREAM=PATH for each stream; or clips, files and folders; or "
-        "moving_shapes: the clips of the embedded data set."
-    ),
-]
+_FEATURES = typer.Argument(
+    help="Features as prepare takes them, PATH or STREAM=PATH for each stream; or clips, files and folders; or "
+    "moving_shapes: the clips of the embedded data set."
+)
+Features = Annotated[list[str], _FEATURES]
+FeaturesOrNone = Annotated[list[str] | None, _FEATURES]
 Metadata = Annotated[
     pathlib.Path | None,
     typer.Option(help="Table with a column id (or video_id) and any others: .csv or .jsonl."),
@@ -55,7 +56,8 @@ Clips = Annotated[
 Encoders = Annotated[
     list[str] | None,
     typer.Option(
-        help="Clips: folder of an encoder of the model's training that has moved; may be given again."
+        help="Clips: folder of an encoder of the model's training that has moved; may be given again. Without a model "
+        "(mcsan index CLIPS…): folder of an image-text encoder (CLIP, SigLIP), which searches them untrained."
     ),
 ]
 WholeVideos = Annotated[
@@ -99,10 +101,16 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 def build(
     model: Annotated[
         str,
-        typer.Argument(help="A run, the folder of a model, demo, or a name in the local cache of the hub."),
+        typer.Argument(
+            help="A run, the folder of a model, demo, a name in the local cache of the hub, or the folder of an "
+            "image-text encoder; left out where --encoder names that."
+        ),
     ],
-    features: Features,
-    out: Annotated[pathlib.Path | None, typer.Option(help="Folder of the index; needed.")] = None,
+    features: FeaturesOrNone = None,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help=f"Folder of the index; needed with a model, otherwise {USUAL_INDEX}."),
+    ] = None,
     metadata: Metadata = None,
     clips: Clips = None,
     encoder: Encoders = None,
@@ -122,8 +130,18 @@ def build(
     """Build an index; the verb itself may be left out: mcsan index MODEL FEATURES… --out IDX."""
     from data_pipeline.errors import InputError, nearest_name
     from mcsan_jax.index.build_index import build_index
+    from mcsan_jax.index.clip_features import are_clips_without_model
     from mcsan_jax.index.new_videos import VideoOptions
 
+    given = features or []
+    if encoder and are_clips_without_model(model, encoder):
+        given, model, encoder = [model, *given], encoder[0], None
+        out = out or pathlib.Path(USUAL_INDEX)
+    if not given:
+        raise InputError(
+            f"to build an index of {model}, give features or clips; clips alone are searched untrained with "
+            "--encoder=FOLDER of an image-text encoder"
+        )
     if out is None:
         verbs = [command.name or "" for command in index_app.registered_commands]
         raise InputError(f"{nearest_name(model, verbs)}to build an index, give --out with its folder")
@@ -140,7 +158,7 @@ def build(
         render_clips=render_clips,
     )
     with _continues(out):
-        _say(build_index(model, features, out, dtype.value, options, overwrite))
+        _say(build_index(model, given, out, dtype.value, options, overwrite))
 
 
 @index_app.command()

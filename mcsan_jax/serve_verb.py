@@ -18,9 +18,9 @@ def serve(
         typer.Argument(
             metavar="INDEX|RUN",
             help="Folder of an index (`mcsan index … --out`), or of a run or a model, for whose videos an index is "
-            "made or brought up to date.",
+            "made or brought up to date; by default search.index.",
         ),
-    ],
+    ] = pathlib.Path("search.index"),
     host: Annotated[
         str, typer.Option(help="Address to listen at. Others than this machine's own are reached by anyone.")
     ] = "127.0.0.1",

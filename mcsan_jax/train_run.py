@@ -23,7 +23,7 @@ from mcsan_jax.retrieval.model_folder import check_place
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import TrainedRun, find_prepared_data, trained_run
 from mcsan_jax.training.checkpointing import CheckpointStore
-from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count, published_count
+from mcsan_jax.training.experiment import Experiment, build_experiment, held_count, parameter_count
 from mcsan_jax.training.linear_start import fit_to_split
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train
@@ -218,12 +218,13 @@ def _banner(experiment: Experiment, folder: pathlib.Path, files_read: int, files
 def describe_trained(config: Config, state: TrainState) -> str:
     """How many parameters were trained, and how many of a published encoder stayed as they are."""
     frozen = _frozen_count(config, state)
+    encoder = config.model.pretrained or config.model.pretrained_video
     trained = f"trained {parameter_count(state) - frozen:,} parameters"
-    return f"{trained}, and left {frozen:,} frozen ones of {config.model.pretrained}" if frozen else trained
+    return f"{trained}, and left {frozen:,} frozen ones of {encoder}" if frozen else trained
 
 
 def _frozen_count(config: Config, state: TrainState) -> int:
-    return published_count(state) if config.encoder_is_frozen else 0
+    return held_count(state, config)
 
 
 def _check_splits(config: Config, manifest: Manifest) -> None:

@@ -91,6 +91,15 @@ def shapes_in_four_files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Pa
 
 
 @pytest.fixture(scope="session")
+def zero_shot_data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Folder with a small image-text encoder and data that it made (tests/support/zero_shot_data.py); not to be
+    changed."""
+    from tests.support.zero_shot_data import make_zero_shot_data
+
+    return made_once(tmp_path_factory, "zero_shot", make_zero_shot_data)
+
+
+@pytest.fixture(scope="session")
 def finished_run(shapes: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Folder of a run that was trained on `shapes` and evaluated (tests/support/finished_run.py); not to be changed."""
     from tests.support.finished_run import finish_run

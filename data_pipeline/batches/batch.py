@@ -52,6 +52,8 @@ class TextBatch:
         caption_group: a number that captions of the same text share (`data_pipeline.text.same_text`); such pairs are
             not negatives.
         token_states: the states that a frozen text encoder gave to the tokens; None lets the network compute them.
+        span_embeddings: the embeddings that the text tower of an image-text encoder gave to the sentence, which comes
+            first, and to the words of each node; None lets the network compute them.
     """
 
     token_ids: Int[AnyArray, "t w"]
@@ -66,6 +68,7 @@ class TextBatch:
     labels: dict[str, Bool[AnyArray, "t _"]]
     caption_group: Int[AnyArray, " t"]
     token_states: Float[AnyArray, "t w width"] | None = None
+    span_embeddings: Float[AnyArray, "t n_and_1 dim"] | None = None
 
 
 @jax.tree_util.register_dataclass

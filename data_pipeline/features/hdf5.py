@@ -1,6 +1,7 @@
 """Precomputed features in one HDF5 file, or in all HDF5 files of a folder."""
 
 import contextlib
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -88,7 +89,7 @@ class Hdf5Features(FeatureSource):
             attributes = dict(entry.attrs)
             if self._places[video_id].endswith(f"/{FEATURES}") and PARTS in entry.parent:
                 attributes[PARTS] = entry.parent[PARTS][()]
-        path, parts = attributes.get(CLIP), np.asarray(attributes.get(PARTS, np.zeros((0, 2))))
+        path, parts = clip_path(attributes.get(CLIP)), np.asarray(attributes.get(PARTS, np.zeros((0, 2))))
         if path is None:
             return None
         if not isinstance(path, str) or parts.dtype.kind not in "fiu" or parts.shape[1:] != (2,):
@@ -218,6 +219,11 @@ class Hdf5FolderFeatures(FeatureSource):
         if video_id not in self._file_of:
             raise no_features(self._folder, video_id)
         return self._file_of[video_id]
+
+
+def clip_path(stored: Any) -> Any:
+    """Returns the value of the attribute `CLIP` as text; bytes hold a path whose name is no Unicode."""
+    return os.fsdecode(stored) if isinstance(stored, bytes) else stored
 
 
 def _begins_with(path: pathlib.Path, signature: bytes) -> bool:

@@ -4,6 +4,7 @@ Equal features give equal bytes.
 """
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,9 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float16, Float64
 
-from data_pipeline.features.foreign_files import foreign_file
 from data_pipeline.features.frames import TIMES
-from data_pipeline.features.hdf5 import CLIP, PARTS
+from data_pipeline.features.hdf5 import CLIP, PARTS, clip_path
 from data_pipeline.features.provenance import PROVENANCE, Provenance, SourceClip
 from data_pipeline.features.source import FEATURES
 from data_pipeline.host.files import replacing
@@ -76,8 +76,17 @@ def write_features(
                 dataset = _written(group, FEATURES, stored.features)
                 for name, array in numbers.items():
                     group[name] = array
-            dataset.attrs[CLIP], dataset.attrs[_KEY] = stored.clip.path, stored.key
+            dataset.attrs[CLIP], dataset.attrs[_KEY] = _storable(stored.clip.path), stored.key
             dataset.attrs[_LENGTH], dataset.attrs[_CUT_SHORT] = stored.length, stored.cut_short
+
+
+def _storable(path: str) -> str | np.bytes_:
+    """Returns a path as text, or as bytes where its name is no Unicode."""
+    return (
+        path
+        if path.isascii() or os.fsencode(path) == path.encode("utf-8", "replace")
+        else np.bytes_(os.fsencode(path))
+    )
 
 
 def _written(holder: Any, name: str, features: np.ndarray) -> Any:
@@ -106,7 +115,7 @@ def stored_clips(path: pathlib.Path) -> Iterator[tuple[str, StoredClip]]:
                     StoredClip(
                         dataset[()],
                         np.asarray(numbers[TIMES], np.float64),
-                        SourceClip(said[CLIP], parts),
+                        SourceClip(clip_path(said[CLIP]), parts),
                         float(said[_LENGTH]),
                         said[_CUT_SHORT],
                         said[_KEY],
@@ -118,16 +127,12 @@ def stored_clips(path: pathlib.Path) -> Iterator[tuple[str, StoredClip]]:
 
 
 def command_of(path: pathlib.Path) -> str | None:
-    """Returns what decided the content of a file that `write_features` wrote; None of another file.
-
-    Raises:
-        InputError: it is no HDF5 file.
-    """
+    """Returns what decided the content of a file that `write_features` wrote; None of any other file."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             command = file.attrs.get(COMMAND)
-    except OSError as error:
-        raise foreign_file(path, "HDF5", error) from error
+    except OSError:
+        return None
     return command if isinstance(command, str) else None

@@ -89,8 +89,7 @@ class CaptionedClips:
         """Compares ids; see `read`."""
         segments = self.annotations.segments
         ids = {segments[one].video_id if one in segments else one for one in self._ids()}
-        matched, said = match_ids(ids, {"clips": _ClipIds(clips)})
-        self.notes.extend(said)
+        matched, _ = match_ids(ids, {"clips": _ClipIds(clips)})
         videos, report = select_videos(self.annotations, matched, {}, self.options.max_words)
         missing = sorted(ids - matched["clips"].ids())
         if not missing:

@@ -113,6 +113,5 @@ def _parameters(config: Config, manifest: Manifest) -> str:
         return f"not counted: {error}"
     state = experiment.state_maker.abstract
     total = f"{parameter_count(state):,}"
-    if not config.model.pretrained:
-        return total
-    return f"{total}, of them {published_count(state):,} published with {config.model.pretrained}"
+    encoder = config.model.pretrained or config.model.pretrained_video
+    return f"{total}, of them {published_count(state):,} published with {encoder}" if encoder else total

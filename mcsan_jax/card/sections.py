@@ -190,10 +190,11 @@ def _attributes(run: EvaluatedRun) -> list[str]:
 
 
 def _encoder(facts: Facts) -> str:
-    name, optim = facts.config.model.pretrained, facts.config.optim
+    model, optim = facts.config.model, facts.config.optim
+    name = model.pretrained or model.pretrained_video
     if not name:
         return "none"
-    if facts.config.encoder_is_frozen:
+    if facts.config.encoder_is_frozen or not model.pretrained:
         return f"{name}, as it was published"
     return f"{name}, learning at {optim.pretrained_learning_rate:g} after {optim.pretrained_start:.0%} of the training"
 

@@ -43,7 +43,7 @@ class _ClipInWork:
 
 
 class ClipEncoding:
-    """It encodes frames as soon as there are enough, whichever clips they are of.
+    """It encodes frames as soon as there are enough, whichever clips they are of; used as a context manager.
 
     Attributes:
         refused: why clips cannot be used though they could be decoded, by id.
@@ -55,6 +55,15 @@ class ClipEncoding:
         self._clips, self._streams = clips, streams
         self._in_work: dict[str, _ClipInWork] = {}
         self._waiting: list[tuple[str, np.ndarray]] = []
+
+    def __enter__(self) -> "ClipEncoding":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *of_error: object) -> None:
+        """Closes the files of clips that are not finished."""
+        for video_id in list(self._in_work):
+            self.drop(video_id)
 
     def add(self, frames: DecodedFrames) -> None:
         """Takes frames of a clip, and encodes those of all clips that wait, once there are enough."""

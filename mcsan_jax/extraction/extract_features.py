@@ -48,7 +48,7 @@ def extract_features(
         InputError: an encoder cannot be opened, a file is another's, no clip can be used, or in strict mode any cannot.
     """
     options = options or ExtractionOptions()
-    outs = [path.absolute() for path in encoders]
+    outs = [path.resolve() for path in encoders]
     _check_outs(outs, options)
     streams = [
         StreamFiles(open_frame_encoder(name), name, options.sampling, options.regions, out)
@@ -64,7 +64,8 @@ def extract_features(
     }
     commands = {out: key_of(sorted(of_clips.values())) for out, of_clips in keys.items()}
     are_written = all(stream.are_written(commands[stream.out]) for stream in streams)
-    if are_written and (before := ExtractionReport.load(report_file(outs[0]))) is not None:
+    before = ExtractionReport.load(report_file(outs[0]))
+    if are_written and before is not None and (not options.pictures or before.pictures is not None):
         _refuse_faults(before, options)
         return dataclasses.replace(before, was_finished=True)
     _refuse_foreign(streams, commands, options)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from data_pipeline.clips.sampled_frames import Sampling
 
 _LIBRARIES = ("av", "scenedetect")
+_USUAL_OUT = pathlib.Path("data/custom.hdf5")
+"""What `mcsan prepare` takes by default, for the folder that ``configs/custom.py`` trains on."""
 _RESUME_ME = 75
 """Exit status after SIGTERM, as that of a training: ``EX_TEMPFAIL`` of sysexits.h."""
 
@@ -34,7 +36,9 @@ def extract(
     ] = None,
     out: Annotated[
         list[pathlib.Path] | None,
-        typer.Option(help="HDF5 file of the features, one for each encoder; needed."),
+        typer.Option(
+            help="HDF5 file of the features, one for each encoder; by default data/custom.hdf5 for a single one."
+        ),
     ] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames per second that are taken, such as 2; best for long clips.")
@@ -57,7 +61,7 @@ def extract(
     ] = None,
     prepared: Annotated[
         pathlib.Path | None,
-        typer.Option(help="Folder of the prepared data; by default NAME.prepared beside NAME.hdf5."),
+        typer.Option(help="Folder of the prepared data; by default NAME beside NAME.hdf5."),
     ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes that decode; by default one per core, less one.")
@@ -84,7 +88,7 @@ def extract(
     if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
         raise InputError(f"mcsan extract: {', '.join(missing)} not installed; pip install 'mcsan-jax[video]'")
     encoders = encoder or ["efficientnet_lite0"]
-    outs = out or []
+    outs = out or ([_USUAL_OUT] if len(encoders) == 1 else [])
     if len(outs) != len(encoders):
         raise InputError(
             f"--out: expected a file for each encoder, {len(encoders)} in all, found {len(outs)}; such as "
@@ -102,7 +106,7 @@ def extract(
     found = collect_clips(clips)
     captioned = None
     if captions is not None:
-        folder = prepared or outs[0].with_name(f"{outs[0].stem}.prepared")
+        folder = prepared or outs[0].with_name(outs[0].stem)
         captioned = CaptionedClips.read(captions, found, folder, overwrite, allow_missing, strict)
         _say(captioned.notes)
     sampling = _sampling(fps, frames, captioned is not None and captioned.has_parts)

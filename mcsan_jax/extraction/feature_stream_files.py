@@ -5,13 +5,13 @@ import functools
 import pathlib
 from collections.abc import Mapping
 
-from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.clips.sampled_frames import Sampling
 from data_pipeline.errors import InputError, shown
 from data_pipeline.features.hdf5 import ENDINGS
 from data_pipeline.features.provenance import Provenance
 from data_pipeline.features.write_hdf5 import command_of
 from mcsan_jax.extraction.pending_results import key_of
+from mcsan_jax.frame_encoders.encoder_provenance import provenance_of
 from mcsan_jax.frame_encoders.frame_encoder import FrameEncoder
 
 _RESULTS_VERSION = 1
@@ -41,16 +41,8 @@ class StreamFiles:
     @functools.cached_property
     def provenances(self) -> Mapping[pathlib.Path, Provenance]:
         """What made the features, by file: that of the frames, then that of the regions."""
-        encoder = self.encoder
-        frames = Provenance(
-            encoder=encoder.name,
-            sha256=encoder.sha256,
-            preprocessing=f"{_in_words(encoder.view)}; {encoder.preprocessing}",
-            opened_as=_anywhere(self.opened_as),
-            width=encoder.width,
-            frames_per_second=self.sampling.frames_per_second,
-            frames=self.sampling.frames,
-        )
+        encoder, sampling = self.encoder, self.sampling
+        frames = provenance_of(encoder, self.opened_as, sampling.frames_per_second, sampling.frames)
         if self.grid is None:
             return {self.out: frames}
         regions = dataclasses.replace(frames, width=encoder.region_width, regions=self.grid)
@@ -105,16 +97,3 @@ def check_grid(encoder: FrameEncoder, grid: Grid) -> None:
             f"--regions={grid[0]}x{grid[1]}: {encoder.name} sees a grid of {encoder.grid[0]}x{encoder.grid[1]}, "
             "expected no more rows and columns than that"
         )
-
-
-def _anywhere(opened_as: str) -> str:
-    path = pathlib.Path(opened_as)
-    return str(path.absolute()) if path.is_dir() else opened_as
-
-
-def _in_words(view: PictureView) -> str:
-    size = (
-        "x".join(map(str, view.resize)) if isinstance(view.resize, tuple) else f"shorter side {view.resize}"
-    )
-    crop = "" if view.crop is None else f", middle {view.crop}x{view.crop}"
-    return f"{size} pixels, {view.interpolation}{crop}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from data_pipeline.clips.sampled_frames import Sampling
 from data_pipeline.errors import Faults, InputError
 from data_pipeline.host.progress_bar import track
-from mcsan_jax.extraction.clip_picture_files import pictures_folder
+from mcsan_jax.extraction.clip_picture_files import POSTER, picture_file, pictures_folder
 from mcsan_jax.extraction.decoding_processes import DecodedClip, DecodedFrames, DecodingJob, DecodingProcesses
 from mcsan_jax.extraction.encode_clips import ClipEncoding, EncodedStream
 from mcsan_jax.extraction.extraction_report import ExtractionReport, rates
@@ -50,7 +50,8 @@ class Extraction:
         """Takes clips by id, streams, and how to extract."""
         self._clips, self._streams, self._options = clips, streams, options
         self._skipped: dict[str, str] = {}
-        self._done = self._frames = 0
+        self._done: set[str] = set()
+        self._frames = 0
         self._length = 0.0
         self._start = time.monotonic()
 
@@ -67,32 +68,35 @@ class Extraction:
         # Encoders that see the same pictures share the decoding.
         for view in dict.fromkeys(stream.files.encoder.view for stream in self._streams):
             streams = [stream for stream in self._streams if stream.files.encoder.view == view]
-            missing = [
-                (video_id, path)
-                for video_id, path in self._clips.items()
-                if video_id not in self._skipped
-                and any(stream.results.find(stream.keys[video_id]) is None for stream in streams)
-            ]
             job = DecodingJob(
                 self._options.sampling,
                 view,
                 pictures if first.encoder.view == view else None,
                 self._options.sampling.frames_per_second is not None,
             )
+            missing = [clip for clip in self._clips.items() if self._is_missing(clip[0], streams, job)]
             if missing:
-                total = len(missing)
-                for _ in track(
-                    self._extracted(missing, streams, job), total, "extracting", "clips", self._rates
-                ):
-                    self._done += 1
+                extracted = self._extracted(missing, streams, job)
+                for _ in track(extracted, len(missing), "extracting", "clips", self._rates):
+                    pass
         return self._report(pictures)
+
+    def _is_missing(self, video_id: str, streams: Sequence[EncodedStream], job: DecodingJob) -> bool:
+        if video_id in self._skipped:
+            return False
+        if job.pictures is not None and not picture_file(job.pictures, video_id, POSTER).is_file():
+            return True
+        return any(stream.results.find(stream.keys[video_id]) is None for stream in streams)
 
     def _extracted(
         self, missing: Sequence[tuple[str, pathlib.Path]], streams: Sequence[EncodedStream], job: DecodingJob
     ) -> Iterator[str]:
         """Extracts clips, and yields the id of each whose end is reached."""
-        encoding = ClipEncoding(self._clips, streams)
-        with DecodingProcesses(missing, job, _processes(self._options)) as decoded:
+        processes = _processes(self._options)
+        with (
+            ClipEncoding(self._clips, streams) as encoding,
+            DecodingProcesses(missing, job, processes) as decoded,
+        ):
             for message in decoded:
                 if isinstance(message, DecodedFrames):
                     encoding.add(message)
@@ -101,6 +105,7 @@ class Extraction:
                 if isinstance(message, DecodedClip):
                     encoding.end(message)
                     self._length += message.seconds
+                    self._done.add(message.video_id)
                 else:
                     encoding.drop(message.video_id)
                     self._skipped[message.video_id] = message.reason
@@ -109,7 +114,7 @@ class Extraction:
         self._skipped |= encoding.refused
 
     def _rates(self) -> str:
-        return rates(self._done, self._frames, self._length, time.monotonic() - self._start)
+        return rates(len(self._done), self._frames, self._length, time.monotonic() - self._start)
 
     def _report(self, pictures: pathlib.Path | None) -> ExtractionReport:
         stream = self._streams[0]
@@ -136,14 +141,14 @@ class Extraction:
             length,
             dict(sorted(self._skipped.items())),
             cut_short,
-            (self._done, self._frames),
+            (len(self._done), self._frames),
             self._length,
             time.monotonic() - self._start,
         )
 
 
 def _processes(options: ExtractionOptions) -> int:
-    return options.processes or max(1, len(os.sched_getaffinity(0)) - 1)
+    return options.processes or max(1, (os.cpu_count() or 1) - 1)
 
 
 def found_result(stream: EncodedStream, video_id: str) -> PendingClip:

@@ -1,10 +1,12 @@
 """Reads an image-text encoder from a folder as Hugging Face writes it: ``config.json`` and safetensors, no pickles."""
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
 import json
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -116,21 +118,33 @@ def _check(config: TowersConfig, stored: Mapping[str, _Stored]) -> None:
     expected: dict[str, tuple[int, ...]] = {}
     for weight in (*vision_weights(config), *text_weights(config)):
         expected.update(weight.shapes)
-    faults, folder = Faults(), config.path.parent
-    for name in sorted(expected.keys() - stored.keys()):
-        faults.add(f"{folder}: {CONFIG_FILE} asks for the weight {name}, found none")
+    faults = collections.defaultdict(list, {"missing": sorted(expected.keys() - stored.keys())})
     for name, one in stored.items():
-        if name in expected and one.shape != expected[name]:
-            faults.add(
-                f"{one.file}: {name}: {CONFIG_FILE} asks for the shape {expected[name]}, found {one.shape}"
-            )
-        elif name in expected and one.type not in _TYPES:
-            faults.add(f"{one.file}: {name}: expected {', '.join(_TYPES)}, found {one.type}")
-        elif name not in expected and name.rpartition(".")[2] not in _UNUSED:
-            faults.add(
-                f"{one.file}: {name}: expected weights of {config.model_type} alone, found a foreign one"
-            )
-    faults.check()
+        if name not in expected:
+            if name.rpartition(".")[2] not in _UNUSED:
+                faults["foreign"].append(name)
+        elif one.shape != expected[name]:
+            faults[f"expected the shape {expected[name]}, found {one.shape}"].append(name)
+        elif one.type not in _TYPES:
+            faults[f"expected {', '.join(_TYPES)}, found {one.type}"].append(name)
+    lines = [f"\n  {said}: {', '.join(_layers_together(names))}" for said, names in faults.items() if names]
+    if lines:
+        raise InputError(
+            f"{config.path.parent}: expected the weights that {CONFIG_FILE} describes, found others; download the "
+            f"encoder again, or give the {CONFIG_FILE} that belongs to them{''.join(lines)}"
+        )
+
+
+def _layers_together(names: Sequence[str]) -> list[str]:
+    """Returns each name once, with the numbers of all blocks that have it: ``layers.(0 1 2).mlp.fc1.bias``."""
+    numbers: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        start, *layer = re.split(r"(?<=\.layers\.)(\d+)(?=\.)", name, maxsplit=1)
+        numbers.setdefault((start, *layer[1:]), []).extend(layer[:1])
+    return [
+        f"({' '.join(sorted(found, key=int))})".join(parts) if found else parts[0]
+        for parts, found in numbers.items()
+    ]
 
 
 def _weight_files(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -34,6 +34,24 @@ def are_clips(features: Sequence[str]) -> bool:
     return bool(clips)
 
 
+def are_clips_without_model(name: str, encoders: Sequence[str]) -> bool:
+    """Returns whether clips stand where a model is expected, so that the encoder is the model.
+
+    Raises:
+        InputError: they do, and there are several encoders.
+    """
+    path = pathlib.Path(name)
+    # Runs, models and encoders have such a file, and may have clips as well.
+    if not _is_clip(path) or (path / "config.json").is_file():
+        return False
+    if len(encoders) > 1:
+        raise InputError(
+            f"--encoder: {first_few(list(encoders))}; clips without a model are searched with one image-text encoder: "
+            "give one of them"
+        )
+    return True
+
+
 def _is_clip(path: pathlib.Path) -> bool:
     if path.is_file():
         return path.suffix.lower() in CLIP_ENDINGS

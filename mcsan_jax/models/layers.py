@@ -37,10 +37,12 @@ class Linear(nn.Module):
     Attributes:
         features: the size of the last axis of the result.
         compute_dtype: the type of the inputs of its products, float32 or bfloat16.
+        starts_at_zero: whether the kernel begins with zeros.
     """
 
     features: int
     compute_dtype: str = "float32"
+    starts_at_zero: bool = False
 
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch features"]:
         kernel, bias = self.weights(x.shape[-1])
@@ -50,7 +52,7 @@ class Linear(nn.Module):
     @nn.compact
     def weights(self, inputs: int) -> tuple[Float[AnyArray, "d features"], Float[AnyArray, " features"]]:
         """Returns kernel and bias for so many inputs, for a product that is computed elsewhere."""
-        return _DenseWeights(self.features, name="Dense_0")(inputs)
+        return _DenseWeights(self.features, self.starts_at_zero, name="Dense_0")(inputs)
 
 
 class _DenseWeights(nn.Module):
@@ -58,13 +60,16 @@ class _DenseWeights(nn.Module):
 
     Attributes:
         features: the number of columns of the kernel.
+        starts_at_zero: whether the kernel begins with zeros.
     """
 
     features: int
+    starts_at_zero: bool
 
     @nn.compact
     def __call__(self, inputs: int) -> tuple[Float[AnyArray, "d features"], Float[AnyArray, " features"]]:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (inputs, self.features))
+        start = nn.initializers.zeros if self.starts_at_zero else nn.initializers.lecun_normal()
+        kernel = self.param("kernel", start, (inputs, self.features))
         return kernel, self.param("bias", nn.initializers.zeros, (self.features,))
 
 

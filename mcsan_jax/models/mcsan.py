@@ -14,6 +14,7 @@ from mcsan_jax.models.layers import Linear, masked_mean
 from mcsan_jax.models.linear_branch import LinearBranch
 from mcsan_jax.models.text_encoder import EncoderShape, TextEncoder
 from mcsan_jax.models.video_encoder import VideoEncoder
+from mcsan_jax.models.zero_shot_branch import ZeroShotBranch, ZeroShotShape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,30 +46,39 @@ class MCSAN(nn.Module):
         config: the experiment; the network reads its groups ``data`` (sizes), ``model``, ``similarity`` and ``loss``.
         shape: the sizes that come from the data.
         pretrained: the sizes of the pretrained text encoder; None where the text encoder learns its own words.
+        zero_shot: the sizes of the image-text encoder that made the frames; None where the network does not begin with
+            its score.
     """
 
     config: Config
     shape: DataShape
     pretrained: EncoderShape | None = None
+    zero_shot: ZeroShotShape | None = None
 
     def setup(self) -> None:
         model = self.config.model
-        self.video_encoder = VideoEncoder(model)
-        self.text_encoder = TextEncoder(
-            model,
-            self.shape.vocabulary_size,
-            self.shape.role_count,
-            self.config.data.max_actions,
-            self.pretrained,
-        )
+        if not model.zero_shot_only:
+            self.video_encoder = VideoEncoder(model)
+            self.text_encoder = TextEncoder(
+                model,
+                self.shape.vocabulary_size,
+                self.shape.role_count,
+                self.config.data.max_actions,
+                self.pretrained,
+            )
+        if self.zero_shot is not None:
+            self.zero_shot_branch = ZeroShotBranch(
+                self.zero_shot, model.levels, self.config.data.max_actions, model.compute_dtype
+            )
+        starts_at_zero = self.zero_shot is not None
         sizes = tuple(
             (level, size) for level, size in self.shape.attributes if level in model.levels and size
         )
-        self.attribute_projector = AttributeProjector(sizes, model.compute_dtype)
+        self.attribute_projector = AttributeProjector(sizes, model.compute_dtype, starts_at_zero)
         self.text_attribute_projector = (
             self.attribute_projector
             if model.share_attribute_projection
-            else AttributeProjector(sizes, model.compute_dtype)
+            else AttributeProjector(sizes, model.compute_dtype, starts_at_zero)
         )
         self.frame_statistics = Standardization(self.shape.frame_dim)
         if self.shape.region_dim:
@@ -76,8 +86,9 @@ class MCSAN(nn.Module):
         if self.config.similarity.linear_branch:
             sentence_dim = 0
             # An encoder that learns would leave the map of its sentences behind.
-            if self.pretrained is not None and self.config.encoder_is_frozen:
-                sentence_dim = self.pretrained.width
+            if self.config.encoder_is_frozen and not model.zero_shot_only:
+                encoder = self.pretrained or (self.zero_shot and self.zero_shot.text)
+                sentence_dim = encoder.width if encoder else 0
             self.linear_branch = LinearBranch(self.shape.frame_dim, self.shape.vocabulary_size, sentence_dim)
         self.level_weight_logits = self.param(
             "level_weight_logits", nn.initializers.zeros, (len(model.levels),)
@@ -88,13 +99,19 @@ class MCSAN(nn.Module):
 
     def encode_videos(self, videos: VideoBatch, train: bool = False) -> Encoding:
         """Encodes stored features [v, f, d] as levels ([v, width], [v, f, width]) and attribute logits [v, a]."""
-        frames = self.frame_statistics(jnp.asarray(videos.frames))
+        features = jnp.asarray(videos.frames)
+        frames = self.frame_statistics(features)
         regions = None
         if self.shape.region_dim and videos.regions is not None:
             regions = self.region_statistics(jnp.asarray(videos.regions))
         mask = jnp.asarray(videos.frame_mask)
         with jax.default_matmul_precision(self.config.model.matmul_precision):
-            embeddings = self.video_encoder(frames, mask, regions, train)
+            if self.zero_shot is None:
+                embeddings = self.video_encoder(frames, mask, regions, train)
+            else:
+                alone = self.config.model.zero_shot_only
+                learned = None if alone else self.video_encoder(frames, mask, regions, train)
+                embeddings = self.zero_shot_branch.encode_videos(features, mask, learned)
             logits = self.attribute_projector(embeddings)
         if train or not self.config.similarity.linear_branch:
             return Encoding(embeddings, logits)
@@ -103,12 +120,26 @@ class MCSAN(nn.Module):
     def encode_texts(self, texts: TextBatch, train: bool = False) -> Encoding:
         """Encodes tokens and graphs as levels ([t, width], [t, n, width]) and attribute logits [t, a]."""
         with jax.default_matmul_precision(self.config.model.matmul_precision):
-            embeddings, states = self.text_encoder(texts, train)
+            embeddings, states = self._read(texts, train)
             logits = self.text_attribute_projector(embeddings)
         if train or not self.config.similarity.linear_branch:
             return Encoding(embeddings, logits)
         ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
         return Encoding(embeddings, logits, self.linear_branch.encode_texts(ids, mask, states))
+
+    def _read(self, texts: TextBatch, train: bool) -> tuple[LevelEmbeddings, Float[Array, "t w s"] | None]:
+        """Returns the levels of captions, and the states that a published encoder gave to their tokens."""
+        if self.zero_shot is None:
+            return self.text_encoder(texts, train)
+        model = self.config.model
+        lends_states = model.context == "pretrained" and self.pretrained is None and not model.zero_shot_only
+        spans, states = self.zero_shot_branch.read(texts, lends_states)
+        learned = None
+        if lends_states:
+            texts = dataclasses.replace(texts, token_states=states)
+        if not model.zero_shot_only:
+            learned, states = self.text_encoder(texts, train)
+        return self.zero_shot_branch.encode_texts(texts, spans, learned), states
 
     def linear_tokens(self, texts: TextBatch) -> tuple[Float[Array, "t w r"], Float[Array, "t w q"]]:
         """What each token adds to its caption's vector of the linear branch; of width 0 without a branch."""
@@ -117,7 +148,7 @@ class MCSAN(nn.Module):
             nothing = jnp.zeros((*ids.shape, 0))
             return nothing, nothing
         with jax.default_matmul_precision(self.config.model.matmul_precision):
-            _, states = self.text_encoder(texts, False)
+            _, states = self._read(texts, False)
         return self.linear_branch.encode_tokens(ids, mask, states)
 
     def scoring_parameters(self) -> ScoringParameters:
@@ -155,10 +186,12 @@ class AttributeProjector(nn.Module):
     Attributes:
         sizes: pairs of a node level and the number of its attributes.
         compute_dtype: the type of the inputs of its products, float32 or bfloat16.
+        starts_at_zero: whether all logits begin as zero, which tells no video from another.
     """
 
     sizes: tuple[tuple[str, int], ...]
     compute_dtype: str = "float32"
+    starts_at_zero: bool = False
 
     @nn.compact
     def __call__(self, embeddings: LevelEmbeddings) -> dict[str, Float[Array, "b a"]]:
@@ -166,7 +199,7 @@ class AttributeProjector(nn.Module):
         for level, size in self.sizes:
             nodes = embeddings.nodes[level]
             pooled = masked_mean(nodes.vectors, nodes.mask)
-            logits[level] = Linear(size, self.compute_dtype, name=level)(pooled)
+            logits[level] = Linear(size, self.compute_dtype, self.starts_at_zero, name=level)(pooled)
         return logits
 
 

@@ -137,8 +137,9 @@ class TokenContext(nn.Module):
     ) -> tuple[Float[Array, "t w width"], Float[Array, "t w d"] | None]:
         """Returns the states, and those of the pretrained encoder where there is one."""
         config = self.config
-        if self.pretrained is not None:
+        if config.context == "pretrained":
             if states is None:
+                assert self.pretrained is not None, "those of the zero-shot branch are given"
                 encoder = pretrained_encoder(self.pretrained, config.compute_dtype, config.remat, PRETRAINED)
                 states = token_states(encoder, token_ids, mask)
             dropped = nn.Dropout(config.dropout, deterministic=not train)(states)

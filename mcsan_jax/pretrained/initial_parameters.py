@@ -1,4 +1,4 @@
-"""This module sets the first values of parameters: pretrained word vectors, or a published text encoder.
+"""This module sets the first values of parameters: pretrained word vectors, or a published encoder of texts.
 
 It also tells the parameters of the published encoder from all others.
 """
@@ -13,10 +13,15 @@ from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import Manifest, WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.models.text_encoder import PRETRAINED
+from mcsan_jax.models.zero_shot_branch import TOWER
 from mcsan_jax.pretrained.bert_files import PretrainedBert, read_bert
 from mcsan_jax.pretrained.text_tower_files import PretrainedTextTower, is_image_text, read_text_tower
 
 PretrainedEncoder = PretrainedBert | PretrainedTextTower
+
+ENCODER_PLACE = ("text_encoder", "tokens", PRETRAINED)
+TOWER_PLACE = ("zero_shot_branch", TOWER)
+"""Where the parameters of a text encoder, and of the text tower of an image-text encoder, are in the network's."""
 
 
 def check_word_vectors(word_vectors: WordVectors, word_width: int, vocabulary_size: int) -> None:
@@ -88,29 +93,44 @@ def find_encoder(config: Config, manifest: Manifest) -> PretrainedEncoder | None
 
 def with_pretrained(params: Any, published: Any) -> Any:
     """Returns the network's parameters, those of the encoder replaced by the published ones."""
-    tokens = params["text_encoder"]["tokens"]
-    # The map refuses parameters of another shape.
-    placed = jax.tree.map(lambda own, given: given.reshape(own.shape), tokens[PRETRAINED], published)
-    return {
-        **params,
-        "text_encoder": {**params["text_encoder"], "tokens": {**tokens, PRETRAINED: placed}},
-    }
+    return _replaced(params, ENCODER_PLACE, published)
+
+
+def with_tower(params: Any, published: Any) -> Any:
+    """Returns the network's parameters, those of the zero-shot branch's text tower replaced by the published ones."""
+    return _replaced(params, TOWER_PLACE, published)
+
+
+def _replaced(tree: Any, path: tuple[str, ...], published: Any) -> Any:
+    if not path:
+        # The map refuses parameters of another shape.
+        return jax.tree.map(lambda own, given: given.reshape(own.shape), tree, published)
+    return {**tree, path[0]: _replaced(tree[path[0]], path[1:], published)}
 
 
 def is_pretrained(params: Any) -> Any:
-    """Returns a tree like the parameters: True for those of the encoder."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: any(getattr(key, "key", None) == PRETRAINED for key in path), params
-    )
+    """Returns a tree like the parameters: True for those of a published encoder."""
+    return _is_below(params, {PRETRAINED, TOWER})
 
 
-def hold_pretrained(params: Any) -> Any:
-    """Returns the same values, and stops the gradient of those of the encoder."""
+def is_held(params: Any, config: Config) -> Any:
+    """Returns a tree like the parameters: True for those of an encoder that stays as it was published."""
+    return _is_below(params, {PRETRAINED, TOWER} if config.encoder_is_frozen else {TOWER})
+
+
+def hold_pretrained(params: Any, config: Config) -> Any:
+    """Returns the same values, and stops the gradient of those of an encoder that stays as it was published."""
     return jax.tree.map(
-        lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf, is_pretrained(params), params
+        lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf, is_held(params, config), params
     )
 
 
-def without_pretrained(params: Any) -> Any:
-    """Returns the same values, with None for those of the encoder."""
-    return jax.tree.map(lambda held, leaf: None if held else leaf, is_pretrained(params), params)
+def without_held(params: Any, config: Config) -> Any:
+    """Returns the same values, with None for those of an encoder that stays as it was published."""
+    return jax.tree.map(lambda held, leaf: None if held else leaf, is_held(params, config), params)
+
+
+def _is_below(params: Any, names: set[str]) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: any(getattr(key, "key", None) in names for key in path), params
+    )

@@ -6,6 +6,7 @@ from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.host.files import nearest_folder
 from mcsan_jax.retrieval.hub import in_hub_cache
 from mcsan_jax.retrieval.model_folder import CONFIG_NAME, is_model_folder
+from mcsan_jax.retrieval.zero_shot_model import is_image_text_folder
 from mcsan_jax.runs.folder import RunFolder
 
 DEMO = "demo"
@@ -13,7 +14,7 @@ _SHIPPED = pathlib.Path(__file__).parent / "demo_model"
 
 
 def find_model(name: str | pathlib.Path) -> pathlib.Path:
-    """Returns the folder of a model or of a run.
+    """Returns the folder of a model, of a run, or of an image-text encoder.
 
     Args:
         name: a path; ``demo``, the shipped model unless a model or a run has this path; or a name of the Hugging Face
@@ -24,7 +25,7 @@ def find_model(name: str | pathlib.Path) -> pathlib.Path:
     """
     folder = pathlib.Path(name)
     if folder.is_dir():
-        if is_model_folder(folder):
+        if is_model_folder(folder) or is_image_text_folder(folder):
             return folder
         run = RunFolder(folder)
         if is_model_folder(run.model):
@@ -35,7 +36,8 @@ def find_model(name: str | pathlib.Path) -> pathlib.Path:
             # Many a project has a folder of that name, with something else in it.
             return _SHIPPED
         raise InputError(
-            f"{folder} holds neither a model (config.json with model_type mcsan) nor a run (checkpoints); "
+            f"{folder} holds neither a model (config.json with model_type mcsan, clip, siglip or siglip2) nor a run "
+            "(checkpoints); "
             f"{nearest_folder(folder, CONFIG_NAME)}name the folder that `mcsan export RUN --out=DIR` or a training "
             "wrote"
         )

@@ -35,6 +35,7 @@ from mcsan_jax.retrieval.model_folder import (
     write_model_folder,
 )
 from mcsan_jax.retrieval.similarity_matrix import SimilarityMatrix, check_row
+from mcsan_jax.retrieval.zero_shot_model import is_image_text_folder, open_zero_shot
 from mcsan_jax.sharding import whole_rows
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ class Mcsan:
 
         Args:
             name: a model folder (`save_pretrained`, `mcsan export --to=model`), the folder of a run, ``demo`` (the
-                model that comes with the package), or the name of a model that is in the local cache of the Hugging
-                Face hub.
+                model that comes with the package), the name of a model that is in the local cache of the Hugging
+                Face hub, or the folder of an image-text encoder (CLIP, SigLIP), which is a model without training.
             devices: on which it runs; by default all.
 
         Raises:
@@ -105,6 +106,13 @@ class Mcsan:
         from mcsan_jax.retrieval.find_model import find_model
 
         folder = find_model(name)
+        if is_image_text_folder(folder):
+            made = open_zero_shot(folder, devices)
+            model = cls(
+                made.config, made.manifest, made.variables, made.texts, encoders=made.encoders, card=made.card
+            )
+            made.keep_texts(model)
+            return model
         if not is_model_folder(folder):
             from mcsan_jax.runs.open import open_run
 
@@ -164,6 +172,7 @@ class Mcsan:
             include_encoder=include_encoder,
             dtype=dtype,
             calibration=self.calibration,
+            zero_shot=self.encoders.network.zero_shot,
         )
 
     def push_to_hub(

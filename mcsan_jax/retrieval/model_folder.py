@@ -3,9 +3,9 @@
 The folder has ``config.json`` (the configuration and what describes the model), ``model.safetensors`` (parameters, the
 standardisation of features and the linear branch), ``manifest.json`` (the streams of features, the roles, the parser),
 the files of the tokenizer and of the attributes, ``calibration.json`` (what turns scores into probabilities, where it
-was fitted), and ``README.md``, the model card. A published text encoder that stays
-as it was published is referred to by the hash of its weights, unless it is carried along. One that has learned always
-is. What is carried along need not be installed.
+was fitted), and ``README.md``, the model card. A published text encoder that stays as it was published is referred to
+by the hash of its weights, unless it is carried along. One that has learned always is, and so is the text tower of an
+image-text encoder: it need not be installed.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import data_shape, example_batch
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.models.text_encoder import EncoderShape
+from mcsan_jax.models.zero_shot_branch import ZeroShotShape
 from mcsan_jax.pretrained.bert_files import WEIGHTS_NAME
 from mcsan_jax.pretrained.initial_parameters import find_encoder, read_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
@@ -81,14 +82,21 @@ class ModelDescription:
     """Versions of the packages that wrote it."""
     config: dict[str, Any]
     """Every field of the configuration by its dotted name."""
+    zero_shot: ZeroShotShape | None = None
+    """Sizes of the text tower of the image-text encoder that made the frames; left out without one."""
     fingerprint: str = ""
     """SHA-256 of all other fields."""
 
     def signed(self) -> "ModelDescription":
         """Returns the description with its fingerprint."""
-        content = TypeAdapter(ModelDescription).dump_python(self, mode="json") | {"fingerprint": ""}
-        sha256 = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        content = json.dumps(self.to_json() | {"fingerprint": ""}, sort_keys=True)
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
         return dataclasses.replace(self, fingerprint=sha256)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of the file; as earlier versions wrote it where no image-text encoder is read."""
+        left_out = {"zero_shot"} if self.zero_shot is None else None
+        return TypeAdapter(ModelDescription).dump_python(self, mode="json", exclude=left_out)
 
 
 def write_model_folder(
@@ -105,6 +113,7 @@ def write_model_folder(
     include_encoder: bool = False,
     dtype: str = "float32",
     calibration: Calibration | None = None,
+    zero_shot: ZeroShotShape | None = None,
 ) -> None:
     """Writes a model; the files of an earlier model in the folder are replaced when all new ones are written.
 
@@ -117,11 +126,11 @@ def write_model_folder(
         step: of the training.
         card: the text of ``README.md``; empty for a short one that says that there are no figures.
         licence: terms of the annotations.
-        encoder: the published text encoder of a model that was opened from a folder; None for the installed one, if
-            the configuration names one.
+        encoder: the published text encoder of a model from a folder; None for the installed one, if there is one.
         include_encoder: whether a frozen published encoder is carried along.
         dtype: in which numbers parameters are kept; ``float16`` halves the folder, and rounds.
         calibration: of its scores.
+        zero_shot: sizes of the text tower of the image-text encoder with whose score the model began.
 
     Raises:
         InputError: the folder holds something else, or cannot be written, or there is no such dtype.
@@ -154,10 +163,10 @@ def write_model_folder(
             files={name: sha256_of(partial / name) for name in names},
             versions=package_versions(),
             config=plain(flatten(config)),
+            zero_shot=zero_shot,
         ).signed()
         write_text(partial / CARD_NAME, card or short_card(config, manifest, step, licence))
-        content = TypeAdapter(ModelDescription).dump_python(description, mode="json")
-        write_text(partial / CONFIG_NAME, json.dumps(content, indent=1) + "\n")
+        write_text(partial / CONFIG_NAME, json.dumps(description.to_json(), indent=1) + "\n")
         # The description comes first: a folder in which an interruption left some of the files can be written again.
         for name in (CONFIG_NAME, *names, CARD_NAME):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +195,7 @@ def check_place(folder: pathlib.Path, advice: str = "name another folder") -> No
     others = [path for path in folder.iterdir() if path.name != _PARTIAL] if folder.is_dir() else []
     if others and not is_model_folder(folder):
         raise InputError(
-            f"{folder} is not empty and holds no model; name a new folder, or an empty one ({advice})"
+            f"{folder} is not empty and holds no model; name a new or an empty folder ({advice})"
         )
     check_writable(folder, advice)
 
@@ -273,9 +282,9 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
     config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
     manifest = Manifest.load(folder)
     published = description.encoder
-    network = MCSAN(config, data_shape(manifest), None if published is None else published.shape)
-    batch = example_batch(config, manifest)
-    like = jax.eval_shape(lambda: network.init(jax.random.key(0), batch))
+    shape = None if published is None else published.shape
+    network = MCSAN(config, data_shape(manifest), shape, description.zero_shot)
+    like = jax.eval_shape(network.init, jax.random.key(0), example_batch(config, manifest))
     installed, sha256 = None, ""
     if published is not None and not published.included:
         try:
@@ -286,7 +295,6 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
                 "model that was exported with --include_encoder needs none"
             ) from error
     variables = read_variables(folder / WEIGHTS_NAME, like, installed, sha256)
-    card = folder / CARD_NAME
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    text = card.read_text(encoding="utf-8") if (card := folder / CARD_NAME).is_file() else ""
     encoders, calibration = make_encoders(network, mesh), read_calibration(folder)
     return OpenedFolder(description, config, manifest, variables, encoders, text, calibration)

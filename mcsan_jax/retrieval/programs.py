@@ -34,7 +34,7 @@ Arrays = dict[str, Any]
 """Arrays by their names, nested."""
 
 VIDEOS, TEXTS, SCORE = "videos", "texts", "score"
-_UNREAD = ("labels", "caption_group", "token_states")
+_UNREAD = ("labels", "caption_group", "token_states", "span_embeddings")
 """Fields of batches that only a training reads."""
 
 

@@ -12,7 +12,8 @@ from data_pipeline.prepared_data import Manifest, WordVectors
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import data_shape, example_batch, feature_statistics
 from mcsan_jax.models.mcsan import MCSAN
-from mcsan_jax.pretrained.initial_parameters import find_encoder, is_pretrained
+from mcsan_jax.pretrained.initial_parameters import find_encoder, is_held, is_pretrained
+from mcsan_jax.pretrained.zero_shot_files import find_zero_shot_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.recipes.caption_limits import with_derived_limits
 from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh, whole_rows
@@ -115,13 +116,20 @@ def build_experiment(
     config = dataclasses.replace(
         config, evaluation=dataclasses.replace(config.evaluation, encode_batch=encode_batch)
     )
-    encoder = find_encoder(config, manifest)
-    model = MCSAN(config, data_shape(manifest), None if encoder is None else encoder.shape)
+    encoder, zero_shot = find_encoder(config, manifest), find_zero_shot_encoder(config, manifest)
+    model = MCSAN(
+        config,
+        data_shape(manifest),
+        None if encoder is None else encoder.shape,
+        None if zero_shot is None else zero_shot.shape,
+    )
     videos = manifest.splits[config.data.train_split].videos
     steps_per_epoch = -(-videos // config.train.batch_size)
     total_steps = steps_per_epoch * config.train.epochs
     schedule = learning_rate_schedule(config.optim, steps_per_epoch, total_steps)
-    optimizer = make_optimizer(config.optim, schedule, total_steps, encoder is not None)
+    optimizer = make_optimizer(
+        config.optim, schedule, total_steps, encoder is not None, zero_shot is not None
+    )
     return Experiment(
         config=config,
         manifest=manifest,
@@ -137,6 +145,7 @@ def build_experiment(
             mesh,
             word_vectors,
             None if encoder is None else encoder.params(),
+            None if zero_shot is None else zero_shot.params(),
         ),
         train_step=make_train_step(model, optimizer, config, mesh),
         encoders=make_encoders(model, mesh),
@@ -177,6 +186,15 @@ def parameter_count(state: TrainState) -> int:
 
 
 def published_count(state: TrainState) -> int:
-    """Returns how many of these numbers were published with a pretrained text encoder."""
-    leaves = zip(jax.tree.leaves(is_pretrained(state.params)), jax.tree.leaves(state.params), strict=True)
-    return sum(leaf.size for published, leaf in leaves if published)
+    """Returns how many of these numbers were published with an encoder."""
+    return _count(is_pretrained(state.params), state.params)
+
+
+def held_count(state: TrainState, config: Config) -> int:
+    """Returns how many of these numbers no step changes: those of encoders that stay as they were published."""
+    return _count(is_held(state.params, config), state.params)
+
+
+def _count(marks: Any, params: Any) -> int:
+    leaves = zip(jax.tree.leaves(marks), jax.tree.leaves(params), strict=True)
+    return sum(leaf.size for marked, leaf in leaves if marked)

@@ -1,5 +1,6 @@
 """This module makes the optimiser (AdamW, warm-up, cosine decay, clipping) and averages the parameters."""
 
+import functools
 from typing import Any
 
 import jax
@@ -8,8 +9,8 @@ import optax
 from jaxtyping import Array, Int
 
 from mcsan_jax.config import OptimConfig
-from mcsan_jax.models.text_encoder import ROLES
-from mcsan_jax.pretrained.initial_parameters import is_pretrained
+from mcsan_jax.models.text_encoder import PRETRAINED, ROLES
+from mcsan_jax.models.zero_shot_branch import TOWER
 
 _DECAYED = frozenset({"kernel", "recurrent", "embedding", "places", "segments"})
 """Weight decay pulls parameters with these last names towards zero, except for the embedding of roles."""
@@ -42,7 +43,11 @@ def pretrained_schedule(config: OptimConfig, total_steps: int) -> optax.Schedule
 
 
 def make_optimizer(
-    config: OptimConfig, schedule: optax.Schedule, total_steps: int, has_pretrained: bool = False
+    config: OptimConfig,
+    schedule: optax.Schedule,
+    total_steps: int,
+    has_pretrained: bool = False,
+    has_tower: bool = False,
 ) -> optax.GradientTransformation:
     """Makes AdamW for all parameters, with weight decay on those that `decays` names.
 
@@ -53,9 +58,10 @@ def make_optimizer(
         schedule: the learning rate by step, of all parameters but those of a pretrained encoder.
         total_steps: the number of steps of the whole run.
         has_pretrained: whether there is a pretrained encoder.
+        has_tower: whether there is the text tower of a zero-shot branch, which always stays as it is.
     """
     own = _adamw(config, schedule)
-    if not has_pretrained:
+    if not has_pretrained and not has_tower:
         return own
     tuned = (
         _adamw(config, pretrained_schedule(config, total_steps))
@@ -63,10 +69,15 @@ def make_optimizer(
         else optax.set_to_zero()
     )
 
-    def group(params: Any) -> Any:
-        return jax.tree.map(lambda held: "pretrained" if held else "own", is_pretrained(params))
+    groups = {"own": own, **({"pretrained": tuned} if has_pretrained else {})}
+    if has_tower:
+        groups["tower"] = optax.set_to_zero()
 
-    return optax.partition({"own": own, "pretrained": tuned}, group)
+    def group_of(path: tuple[Any, ...], _: Any) -> str:
+        names = {key.key for key in path}
+        return "tower" if TOWER in names else "pretrained" if PRETRAINED in names else "own"
+
+    return optax.partition(groups, functools.partial(jax.tree_util.tree_map_with_path, group_of))
 
 
 def decays(params: Any) -> Any:

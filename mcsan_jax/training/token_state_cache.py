@@ -1,22 +1,38 @@
-"""This module computes the token states of a frozen text encoder once for each caption, and keeps them on the host."""
+"""This module computes what a frozen text encoder makes of a caption once, and keeps it on the host.
+
+These are the states of its tokens, and, where an image-text encoder reads it, the embeddings of its sentence and of the
+words of its nodes.
+"""
 
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
+from mcsan_jax.image_text.text_tower import TextShape, TextTower
 from mcsan_jax.models.text_encoder import PRETRAINED, EncoderShape, pretrained_encoder, token_states
+from mcsan_jax.models.zero_shot_branch import SPAN_TOKENS, TOWER
 from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, Split
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 
 _CHUNK = 64
-"""This many captions are encoded at a time: with one shape, a caption's states do not depend on its neighbours."""
+"""This many texts are encoded at a time: with one shape, a caption's states do not depend on its neighbours."""
+
+_BYTES = np.dtype(np.int32).itemsize
+
+
+class CaptionCache(Protocol):
+    """A cache adds to captions what a frozen encoder makes of them, and computes that once."""
+
+    def completed(self, texts: TextBatch) -> TextBatch:
+        """Returns the same captions with what the encoder makes of them."""
+        ...
 
 
 class TokenStateCache:
@@ -48,9 +64,9 @@ class TokenStateCache:
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
         """Yields the same batches with the states of their tokens, float32 [t, token, width]; padding is zero."""
         for batch in batches:
-            yield dataclasses.replace(batch, texts=self.with_states(batch.texts))
+            yield dataclasses.replace(batch, texts=self.completed(batch.texts))
 
-    def with_states(self, texts: TextBatch) -> TextBatch:
+    def completed(self, texts: TextBatch) -> TextBatch:
         """Returns the same captions with the states of their tokens."""
         ids, mask = np.asarray(texts.token_ids), np.asarray(texts.token_mask)
         keys = [row[real].tobytes() for row, real in zip(ids, mask, strict=True)]
@@ -65,7 +81,7 @@ class TokenStateCache:
     def mean_states(self, texts: TextBatch) -> Float[np.ndarray, "t d"]:
         """Returns the mean of the states of each caption's tokens, float32; zero for a caption without tokens."""
         counts = np.asarray(texts.token_mask).sum(axis=1)
-        states = np.asarray(self.with_states(texts).token_states)
+        states = np.asarray(self.completed(texts).token_states)
         return states.sum(axis=1) / np.maximum(counts, 1).astype(np.float32)[:, None]
 
     def forget(self) -> None:
@@ -80,31 +96,100 @@ class TokenStateCache:
             self._states[keys[row]] = states[number][mask[row]]
 
 
+class SpanCache:
+    """A cache embeds a sentence, or the words of a node, with a text tower the first time they are seen.
+
+    It then remembers the embedding. Nodes of many captions have the same words.
+
+    Args:
+        shape: the sizes of the tower.
+        params: its parameters, on the host or on devices.
+        compute_dtype: the type of the inputs of its products.
+    """
+
+    def __init__(self, shape: TextShape, params: Any, compute_dtype: str) -> None:
+        tower = TextTower(shape, compute_dtype)
+        self._device = jax.local_devices()[0]
+        self._params = jax.device_put(jax.device_get(params), self._device)
+
+        def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
+            return tower.apply({"params": params}, ids, mask)[1]
+
+        self._encode = jax.jit(encode)
+        # Padding has no words.
+        self._embeddings = {b"": np.zeros(shape.tower.width_out, np.float32)}
+
+    def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
+        """Yields the same batches with the embeddings of their captions."""
+        for batch in batches:
+            yield dataclasses.replace(batch, texts=self.completed(batch.texts))
+
+    def completed(self, texts: TextBatch) -> TextBatch:
+        """Returns the same captions with the embeddings of their sentences and nodes, float32 [t, 1 + n, dim]."""
+        keys = [key for caption in _words_of(texts) for key in caption]
+        unknown = [key for key in dict.fromkeys(keys) if key not in self._embeddings]
+        # Most nodes are short, and a tower takes as long as its input is.
+        longest = SPAN_TOKENS * _BYTES
+        self._embed([key for key in unknown if len(key) <= longest], SPAN_TOKENS)
+        self._embed([key for key in unknown if len(key) > longest], texts.token_ids.shape[1])
+        embeddings = np.stack([self._embeddings[key] for key in keys])
+        return dataclasses.replace(
+            texts, span_embeddings=embeddings.reshape(len(texts.token_ids), -1, embeddings.shape[1])
+        )
+
+    def _embed(self, keys: list[bytes], width: int) -> None:
+        for first in range(0, len(keys), _CHUNK):
+            chosen = keys[first : first + _CHUNK]
+            ids, mask = np.zeros((_CHUNK, width), np.int32), np.zeros((_CHUNK, width), bool)
+            for row, key in enumerate(chosen):
+                words = np.frombuffer(key, np.int32)
+                ids[row, : len(words)], mask[row, : len(words)] = words, True
+            found = jax.device_get(self._encode(self._params, *jax.device_put((ids, mask), self._device)))
+            self._embeddings.update(zip(chosen, found[: len(chosen)], strict=True))
+
+
+def _words_of(texts: TextBatch) -> Iterator[list[bytes]]:
+    """Yields the tokens of each caption, and then those of each of its nodes, none for padding."""
+    counts = np.asarray(texts.token_mask).sum(axis=1)
+    for ids, count, spans, real in zip(
+        np.asarray(texts.token_ids, np.int32),
+        counts,
+        np.asarray(texts.node_spans),
+        np.asarray(texts.node_mask),
+        strict=True,
+    ):
+        own = ids[:count]
+        ends = np.minimum(spans[:, 1], spans[:, 0] + SPAN_TOKENS)
+        nodes = [
+            own[start:end] if known else own[:0]
+            for (start, _), end, known in zip(spans, ends, real, strict=True)
+        ]
+        yield [words.tobytes() for words in (own, *nodes)]
+
+
 @dataclasses.dataclass(frozen=True)
-class SplitWithStates:
-    """A split whose captions and foils come with the states of their tokens.
+class CompletedSplit:
+    """A split whose captions and foils come with what a frozen encoder makes of them.
 
     Attributes:
         split: what is read.
-        cache: computes the states of a caption when it is first read.
+        cache: computes that of a caption when it is first read.
     """
 
     split: Split
-    cache: TokenStateCache
+    cache: CaptionCache
 
     def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
         """Yields all videos."""
         return self.split.video_batches(batch_size)
 
     def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        """Yields all captions, with states."""
-        return (
-            (info, self.cache.with_states(texts)) for info, texts in self.split.caption_batches(batch_size)
-        )
+        """Yields all captions, completed."""
+        return ((info, self.cache.completed(texts)) for info, texts in self.split.caption_batches(batch_size))
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
-        """Yields all foils, with states."""
-        return ((info, self.cache.with_states(texts)) for info, texts in self.split.foil_batches(batch_size))
+        """Yields all foils, completed."""
+        return ((info, self.cache.completed(texts)) for info, texts in self.split.foil_batches(batch_size))
 
 
 def caches_token_states(experiment: Experiment) -> bool:
@@ -114,7 +199,19 @@ def caches_token_states(experiment: Experiment) -> bool:
 
 def make_token_state_cache(experiment: Experiment, state: TrainState) -> TokenStateCache:
     """Makes a cache of the states of an experiment's frozen text encoder; no step changes its parameters."""
-    assert experiment.model.pretrained is not None
-    params = state.params["text_encoder"]["tokens"][PRETRAINED]
-    model = experiment.config.model
-    return TokenStateCache(experiment.model.pretrained, params, model.compute_dtype, model.matmul_precision)
+    model, network = experiment.config.model, experiment.model
+    if network.pretrained is not None:
+        shape, params = network.pretrained, state.params["text_encoder"]["tokens"][PRETRAINED]
+    else:
+        assert network.zero_shot is not None
+        shape, params = network.zero_shot.text, state.params["zero_shot_branch"][TOWER]
+    return TokenStateCache(shape, params, model.compute_dtype, model.matmul_precision)
+
+
+def make_span_cache(experiment: Experiment, state: TrainState) -> SpanCache | None:
+    """Makes a cache of the embeddings of an experiment's text tower; None where it has none."""
+    shape = experiment.model.zero_shot
+    if shape is None:
+        return None
+    params = state.params["zero_shot_branch"][TOWER]
+    return SpanCache(shape.text, params, experiment.config.model.compute_dtype)

@@ -15,7 +15,12 @@ from mcsan_jax.sharding import on_devices
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.progress import RunLog, StepTrace, TrainProgress, describe_memory
-from mcsan_jax.training.token_state_cache import TokenStateCache, caches_token_states, make_token_state_cache
+from mcsan_jax.training.token_state_cache import (
+    TokenStateCache,
+    caches_token_states,
+    make_span_cache,
+    make_token_state_cache,
+)
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
@@ -46,6 +51,9 @@ def train(
 ) -> TrainState:
     """Trains from the last checkpoint (or from the start) to the end of the last epoch, or until patience runs out.
 
+    A network that begins with the score of an image-text encoder is also evaluated before the first step, so that the
+    best checkpoint is no worse than that on the validation split.
+
     Batches and random streams are functions of (seed, step) alone, so a resumed run goes bit for bit through the same
     states as one that was never interrupted.
 
@@ -67,16 +75,18 @@ def train(
         InputError: a checkpoint could not be written.
     """
     config, total = experiment.config.train, experiment.total_steps
+    is_new = checkpoints.last_step is None
     start, state = _first_state(experiment, checkpoints)
     if experiment.is_finished(checkpoints):
         return state
     states = make_token_state_cache(experiment, state) if caches_token_states(experiment) else None
-    if starter is not None and not start:
+    if starter is not None and is_new:
         state = starter(state, states)
     learning_rate = _compiled(experiment.schedule)
     host_batches: Iterator[PairBatch] = itertools.islice(batches.from_step(start), total - start)
-    if states is not None:
-        host_batches = states.attach(host_batches)
+    caches = [cache for cache in (states, make_span_cache(experiment, state)) if cache is not None]
+    for cache in caches:
+        host_batches = cache.attach(host_batches)
     stream = on_devices(host_batches, experiment.mesh, experiment.config.data.prefetch)
     batch = next(stream)
     print(describe_memory(experiment, state, batch), flush=True)
@@ -86,6 +96,10 @@ def train(
         TrainProgress(total, start, config.batch_size) as progress,
         stop_requests() as stops_after,
     ):
+        if is_new and experiment.model.zero_shot is not None:
+            state, lines = _evaluated(state, 0, evaluator, log, checkpoints)
+            progress.pause(lines)
+            progress.resume(0)
         for step in range(start + 1, total + 1):
             trace.begin_step(step)
             with jax.profiler.StepTraceAnnotation("train", step_num=step):
@@ -107,14 +121,9 @@ def train(
                 values["learning_rate"] = learning_rate(step - 1)
                 log.write(step, "train", progress.report(step, values))
 
-            # Evaluation comes before the checkpoint of its step: the checkpoint is written with the figure that
-            # selects it, and a run that is killed in between evaluates again.
             stopped = None
             if evaluates:
-                state, evaluation, losses, lines = evaluator(state, step)
-                log.write(step, "val", _scalars(evaluation) | losses)
-                # The first process decides for all, whose processors may round differently.
-                checkpoints.save(step, state, float(from_all_processes(np.array(evaluation.rsum))[0]))
+                state, lines = _evaluated(state, step, evaluator, log, checkpoints)
                 stopped = experiment.early_stop(checkpoints)
                 progress.pause("\n".join([lines, stopped] if stopped else [lines]))
                 progress.resume(step)
@@ -139,6 +148,20 @@ def _first_state(experiment: Experiment, checkpoints: CheckpointStore) -> tuple[
     if stopped := experiment.early_stop(checkpoints):
         print(stopped, flush=True)
     return start, state
+
+
+def _evaluated(
+    state: TrainState, step: int, evaluator: Evaluator, log: RunLog, checkpoints: CheckpointStore
+) -> tuple[TrainState, str]:
+    """Evaluates a state and saves it with the figure that selects it; returns it, and what to print.
+
+    Evaluation comes before the checkpoint of its step, so that a run that is killed in between evaluates again.
+    """
+    state, evaluation, losses, lines = evaluator(state, step)
+    log.write(step, "val", _scalars(evaluation) | losses)
+    # The first process decides for all, whose processors may round differently.
+    checkpoints.save(step, state, float(from_all_processes(np.array(evaluation.rsum))[0]))
+    return state, lines
 
 
 def _compiled(schedule: Callable[[Any], Any]) -> Callable[[int], float]:

@@ -21,8 +21,9 @@ from mcsan_jax.pretrained.initial_parameters import (
     check_word_vectors,
     hold_pretrained,
     with_pretrained,
+    with_tower,
     with_word_vectors,
-    without_pretrained,
+    without_held,
 )
 from mcsan_jax.sharding import replicated, split_rows
 from mcsan_jax.training.micro_batches import encode_in_micro_batches, encode_whole
@@ -84,6 +85,7 @@ def make_state_maker(
     mesh: Mesh,
     word_vectors: WordVectors | None = None,
     published: Any = None,
+    tower: Any = None,
 ) -> StateMaker:
     """Returns what makes states of this model.
 
@@ -95,6 +97,7 @@ def make_state_maker(
         mesh: the devices where the state lives.
         word_vectors: the first values of the word embedding; None leaves it random.
         published: parameters of the pretrained text encoder; None where the model has none.
+        tower: parameters of the text tower of the zero-shot branch; None where the model has none.
 
     Raises:
         InputError: the word vectors do not fit the model.
@@ -107,7 +110,7 @@ def make_state_maker(
 
     # Given values are arguments: as constants, megabytes of them would become part of the program.
     def create(
-        seed: UInt[Array, ""], words: tuple[jax.Array, jax.Array] | None, published: Any
+        seed: UInt[Array, ""], words: tuple[jax.Array, jax.Array] | None, published: Any, tower: Any
     ) -> TrainState:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example)
         variables = model.init(stream_key(seed, "init", 0), zeros)
@@ -116,6 +119,8 @@ def make_state_maker(
             params = with_word_vectors(params, *words)
         if published is not None:
             params = with_pretrained(params, published)
+        if tower is not None:
+            params = with_tower(params, tower)
         # The map also refuses statistics that do not fit the model; a linear branch begins with zeros.
         initial = variables["statistics"]
         constants = jax.tree.map(
@@ -124,16 +129,16 @@ def make_state_maker(
             dict(statistics),
         )
         constants = {**initial, **constants}
-        average = _learned(params, model.config) if model.config.optim.average_decay > 0 else None
+        average = without_held(params, model.config) if model.config.optim.average_decay > 0 else None
         return TrainState(jnp.zeros((), jnp.int32), seed, params, constants, optimizer.init(params), average)
 
     everywhere = replicated(mesh)
     abstract: TrainState = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-        jax.eval_shape(create, seed, words, published),
+        jax.eval_shape(create, seed, words, published, tower),
     )
     compiled = jax.jit(create, in_shardings=everywhere, out_shardings=everywhere)
-    return StateMaker(functools.partial(compiled, seed, words, published), abstract)
+    return StateMaker(functools.partial(compiled, seed, words, published, tower), abstract)
 
 
 def make_train_step(
@@ -165,7 +170,7 @@ def make_train_step(
 
     def loss_of(params: Any, state: TrainState, batch: PairBatch) -> tuple[jax.Array, Metrics]:
         variables = {
-            "params": hold_pretrained(params) if config.encoder_is_frozen else params,
+            "params": hold_pretrained(params, config),
             "statistics": state.statistics,
         }
         videos, texts = encode(variables, batch, stream_key(state.seed, "dropout", state.step))
@@ -187,7 +192,7 @@ def make_train_step(
         step = state.step + 1
         average = None
         if state.average is not None:
-            learned = _learned(params, config)
+            learned = without_held(params, config)
             average = moving_average(state.average, learned, step, config.optim.average_decay)
         return TrainState(step, state.seed, params, state.statistics, opt_state, average), metrics
 
@@ -197,8 +202,3 @@ def make_train_step(
         out_shardings=(everywhere, everywhere),
         donate_argnames=("state",) if donate else (),
     )
-
-
-def _learned(params: Any, config: Config) -> Any:
-    """Returns the parameters, without those of an encoder that stays as it was published."""
-    return without_pretrained(params) if config.encoder_is_frozen else params

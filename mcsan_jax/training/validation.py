@@ -24,7 +24,12 @@ from mcsan_jax.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.linear_start import choose_linear_share, with_linear_share
 from mcsan_jax.training.objective import logged_losses, make_objective
-from mcsan_jax.training.token_state_cache import SplitWithStates, caches_token_states, make_token_state_cache
+from mcsan_jax.training.token_state_cache import (
+    CompletedSplit,
+    caches_token_states,
+    make_span_cache,
+    make_token_state_cache,
+)
 from mcsan_jax.training.train_step import Metrics, TrainState
 
 
@@ -74,7 +79,7 @@ class Validation:
             for rows, batch in itertools.islice(batches.numbered_from_step(0), steps)
         ]
         self._losses = _compiled_losses(experiment)
-        self._has_states = False
+        self._is_completed = False
 
     def __call__(self, state: TrainState) -> tuple[TrainState, Evaluation, dict[str, float]]:
         """Chooses the share of the linear branch, ranks the split with it, and computes the losses.
@@ -84,9 +89,12 @@ class Validation:
             and the share, ``linear_share``, where there is a branch.
         """
         experiment = self._experiment
-        if caches_token_states(experiment) and not self._has_states:
-            self._split = SplitWithStates(self._split, make_token_state_cache(experiment, state))
-            self._has_states = True
+        if not self._is_completed:
+            self._is_completed = True
+            if caches_token_states(experiment):
+                self._split = CompletedSplit(self._split, make_token_state_cache(experiment, state))
+            if (spans := make_span_cache(experiment, state)) is not None:
+                self._split = CompletedSplit(self._split, spans)
         encoded = encode_split(
             experiment.encoders,
             variables_of(state),

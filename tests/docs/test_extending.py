@@ -44,4 +44,4 @@ def test_an_example_works(section: str, tmp_path: Path) -> None:
 
 
 def test_each_part_has_an_example() -> None:
-    assert list(SECTIONS) == ["A level", "A loss", "A data source", "A metric"]
+    assert list(SECTIONS) == ["A level", "A loss", "A data source", "A frame encoder", "A metric"]

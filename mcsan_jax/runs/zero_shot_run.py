@@ -1,0 +1,45 @@
+"""This module makes a run of an image-text encoder on prepared data that was never trained: a baseline."""
+
+import pathlib
+
+from data_pipeline.errors import InputError
+from data_pipeline.prepared_data import Manifest
+from mcsan_jax.config import Config, DataConfig, EvaluationConfig, ModelConfig
+from mcsan_jax.runs.folder import RunFolder
+from mcsan_jax.runs.open import TrainedRun, stored_licence
+from mcsan_jax.training.experiment import build_experiment, variables_of
+
+_BENCHMARKS = ("msrvtt", "vatex", "msvd")
+"""Data sets whose published figures count another video's caption of the same text as a wrong answer."""
+
+
+def zero_shot_run(
+    encoder: pathlib.Path, data: pathlib.Path, folder: pathlib.Path, merge_duplicates: bool = False
+) -> TrainedRun:
+    """Opens an image-text encoder as a run on prepared data whose frames it made.
+
+    Args:
+        encoder: folder of the encoder.
+        data: folder of the prepared data.
+        folder: of the run; it is made, or holds the same run.
+        merge_duplicates: whether an evaluation takes captions of the same text as one query.
+
+    Raises:
+        InputError: there are no such data or encoder, the frames or the tokens of the data are not the encoder's, or
+            the folder holds another run.
+    """
+    manifest, run = Manifest.load(data), RunFolder(folder)
+    if run.checkpoints.is_dir():
+        raise InputError(f"{folder} holds a run that was trained; name another folder with --out")
+    same_text = "wrong" if manifest.dataset in _BENCHMARKS else "relevant"
+    config = Config(
+        name=f"zero_shot_{data.absolute().name}",
+        data=DataConfig(dir=str(data), max_tokens=0, max_actions=0, max_entities=0, max_relationships=0),
+        model=ModelConfig(pretrained_video=str(encoder.absolute()), zero_shot_only=True),
+        evaluation=EvaluationConfig(same_text=same_text, merge_duplicates=merge_duplicates),
+    )
+    experiment = build_experiment(config, manifest, trains=False)
+    run.check_writable("name another folder with --out")
+    run.claim(experiment.config, manifest.fingerprint)
+    variables = variables_of(experiment.initial_state())
+    return TrainedRun(run, experiment, data, 0, variables, stored_licence(data, manifest))

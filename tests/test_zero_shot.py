@@ -1,0 +1,57 @@
+"""An image-text encoder on prepared data: evaluated as it is, and trained further."""
+
+import json
+import pathlib
+
+import pytest
+
+from mcsan_jax.runs.comparison import compare_runs
+from tests.support import ROOT
+from tests.support.command_line import run_main, run_mcsan
+from tests.support.zero_shot_data import DATA, ENCODER
+
+
+@pytest.fixture(scope="module")
+def baseline(zero_shot_data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("baseline") / "run"
+    ended = run_mcsan(
+        "eval", zero_shot_data / DATA, f"--zero_shot={zero_shot_data / ENCODER}", f"--out={folder}"
+    )
+    assert ended.status == 0, ended.stderr
+    assert "split test" in ended.stdout and "entity" in ended.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(zero_shot_data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    ended = run_main(
+        f"--config={ROOT}/configs/custom.py:tiny",
+        f"--config.data.dir={zero_shot_data / DATA}",
+        f"--config.model.pretrained_video={zero_shot_data / ENCODER}",
+        "--config.similarity.linear_branch=False",
+        "--config.train.batch_size=8",
+        "--config.train.epochs=1",
+        f"--workdir={folder}",
+    )
+    assert ended.status == 0, ended.stderr
+    (folder / "said.txt").write_text(ended.stdout, encoding="utf-8")
+    return folder
+
+
+def test_the_encoder_is_evaluated_as_a_run_is(baseline: pathlib.Path) -> None:
+    record = json.loads((baseline / "eval" / "test.json").read_text())
+    assert record["step"] == 0 and {"global", "entity", "fused"} <= record["directions"].keys()
+    for file in ("test_queries.parquet", "test_report.html"):
+        assert (baseline / "eval" / file).is_file()
+
+
+def test_training_begins_as_the_encoder_alone(baseline: pathlib.Path, trained: pathlib.Path) -> None:
+    """The validation before the first step has the figures of the baseline, to the last digit."""
+    record = json.loads((baseline / "eval" / "val.json").read_text())
+    history = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    first = next(entry for entry in history if entry["split"] == "val")
+    assert first["step"] == 0
+    for score, figures in record["directions"].items():
+        assert first[f"rsum/{score}"] == pytest.approx(figures["rsum"])
+    assert compare_runs(baseline, trained, "test")
