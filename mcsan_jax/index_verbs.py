@@ -60,6 +60,12 @@ Encoders = Annotated[
         "(mcsan index CLIPS…): folder of an image-text encoder (CLIP, SigLIP), which searches them untrained."
     ),
 ]
+FramesPerSecond = Annotated[
+    float | None,
+    typer.Option(
+        help="Clips: frames per second that are taken, such as 2, where not as in training; long ones get parts."
+    ),
+]
 WholeVideos = Annotated[
     bool,
     typer.Option(
@@ -114,6 +120,7 @@ def build(
     metadata: Metadata = None,
     clips: Clips = None,
     encoder: Encoders = None,
+    fps: FramesPerSecond = None,
     whole_videos: WholeVideos = False,
     dtype: Annotated[
         StoredNumbers,
@@ -149,6 +156,7 @@ def build(
         metadata=metadata,
         clips=clips,
         encoders=encoder or (),
+        frames_per_second=fps,
         whole_videos=whole_videos,
         skip_unknown=skip_unknown,
         frame_rate=frame_rate,
@@ -168,6 +176,7 @@ def add(
     metadata: Metadata = None,
     clips: Clips = None,
     encoder: Encoders = None,
+    fps: FramesPerSecond = None,
     whole_videos: WholeVideos = False,
     skip_unknown: SkipUnknown = False,
     frame_rate: FrameRate = None,
@@ -184,6 +193,7 @@ def add(
         metadata=metadata,
         clips=clips,
         encoders=encoder or (),
+        frames_per_second=fps,
         whole_videos=whole_videos,
         skip_unknown=skip_unknown,
         frame_rate=frame_rate,

@@ -88,12 +88,13 @@ def _extracted(
 ) -> tuple[Sequence[str] | Mapping[str, str], list[str]]:
     """Returns features, those of clips where clips are given, and what is said of their extraction."""
     if isinstance(features, Mapping) or not are_clips(features):
-        if options.encoders:
-            raise InputError(
-                f"--encoder={options.encoders[0]} is for clips; features have their encoder already"
-            )
+        given = [f"--encoder={one}" for one in options.encoders]
+        given += [] if options.frames_per_second is None else [f"--fps={options.frames_per_second:g}"]
+        if given:
+            raise InputError(f"{given[0]} is for clips; features were extracted already")
         return features, []
-    return features_of_clips(features, model.manifest.streams, index, options.encoders)
+    streams = model.manifest.streams
+    return features_of_clips(features, streams, index, options.encoders, options.frames_per_second)
 
 
 def remove_videos(index: pathlib.Path, ids: Sequence[str], where: str) -> list[str]:

@@ -61,7 +61,11 @@ def _is_clip(path: pathlib.Path) -> bool:
 
 
 def features_of_clips(
-    clips: Sequence[str], streams: Sequence[FeatureStream], index: pathlib.Path, encoders: Sequence[str] = ()
+    clips: Sequence[str],
+    streams: Sequence[FeatureStream],
+    index: pathlib.Path,
+    encoders: Sequence[str] = (),
+    frames_per_second: float | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """Extracts features of clips for each stream of a model.
 
@@ -70,6 +74,7 @@ def features_of_clips(
         streams: of the model; their provenance says which encoders they need.
         index: folder of the index; the features go to the folder beside it whose name has ``.features`` at its end.
         encoders: folders, or names, of the encoders, where they are no longer where they were.
+        frames_per_second: how many frames are taken; None takes them as those of the training were.
 
     Returns:
         The file of each stream by its name, and what is said of the extraction.
@@ -98,7 +103,9 @@ def features_of_clips(
         out = folder / f"{made.encoder}-{chosen}.hdf5"
         grids = [one.regions for _, one in of_streams if one.regions]
         options = ExtractionOptions(
-            sampling=Sampling(frames_per_second=made.frames_per_second, frames=made.frames),
+            sampling=Sampling(frames_per_second=made.frames_per_second, frames=made.frames)
+            if frames_per_second is None
+            else Sampling(frames_per_second=frames_per_second),
             regions=(grids[0][0], grids[0][1]) if grids else None,
             # The file is that of these very clips, of which some may have changed.
             overwrite=True,
@@ -120,7 +127,7 @@ def _encoders_to_open(needed: _Needed, encoders: Sequence[str]) -> dict[str, str
     expected = "; ".join(f"{made} for stream {name!r}" for of in needed.values() for name, made in of)
     if foreign := [one for sha256, one in found.items() if sha256 not in needed]:
         raise InputError(
-            f"--encoder={foreign[0]} has other weights than the model was trained with: {expected}"
+            f"--encoder={foreign[0]} has other weights than those that the model was trained with: {expected}"
         )
     for sha256, of_streams in needed.items():
         if sha256 not in found:

@@ -49,6 +49,7 @@ class VideoOptions:
         clips: folder with the files to play; None for those that the features name.
         captions: with which the model's data were prepared; they become a column where there is no other metadata.
         encoders: folders, or names, of the encoders of clips, where they are no longer where they were in training.
+        frames_per_second: that are taken of clips; None takes them as those of the training were.
         whole_videos: whether long videos stay whole; else the parts that their features name are videos of the index.
         skip_unknown: whether metadata of videos without features are left out; else they are refused.
         frame_rate: frames per second, where the features tell no times; of all streams, or by the name of each.
@@ -62,6 +63,7 @@ class VideoOptions:
     clips: pathlib.Path | None = None
     captions: Sequence[StoredCaptions] = ()
     encoders: Sequence[str] = ()
+    frames_per_second: float | None = None
     whole_videos: bool = False
     skip_unknown: bool = False
     frame_rate: float | Mapping[str, float | None] | None = None

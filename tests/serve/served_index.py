@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import re
 import subprocess
@@ -39,11 +40,14 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(index: pathlib.Path, *words: str) -> Iterator[Served]:
-    """`mcsan serve INDEX --port=0 …`, which does not outlive the block."""
+def served(index: pathlib.Path, *words: str, folder: pathlib.Path = ROOT) -> Iterator[Served]:
+    """`mcsan serve INDEX --port=0 …`, called in a folder, which does not outlive the block."""
     command = [*PROGRAM, "serve", str(index), "--port=0", *words]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True
+    ) as process:
         try:
             assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
