@@ -17,7 +17,7 @@ from data_pipeline.host.typed_values import (
     Size,
     parse,
 )
-from mcsan_jax.model_config import ModelConfig
+from mcsan_jax.models.model_config import ModelConfig
 
 
 @dataclass(frozen=True, config=RULES)

@@ -18,7 +18,7 @@ EXTRAS = {
     "mcsan_jax": ("hub", "serve", "milvus"),
     "data_pipeline": ("beam", "video"),
     "configs": (),
-    "benchmarks": ("bench", "mteb"),
+    "benchmarks": ("bench", "mteb", "video"),
     "tests": ("test",),
 }
 """For each folder, the optional dependencies that its files may import beside the ordinary ones."""

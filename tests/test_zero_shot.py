@@ -50,7 +50,7 @@ def test_training_begins_as_the_encoder_alone(baseline: pathlib.Path, trained: p
     """The validation before the first step has the figures of the baseline, to the last digit."""
     record = json.loads((baseline / "eval" / "val.json").read_text())
     history = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
-    first = next(entry for entry in history if entry["split"] == "val")
+    first = next(entry for entry in history if entry["kind"] == "val")
     assert first["step"] == 0
     for score, figures in record["directions"].items():
         assert first[f"rsum/{score}"] == pytest.approx(figures["rsum"])

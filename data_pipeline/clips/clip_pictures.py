@@ -4,7 +4,7 @@ import functools
 import io
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
+from data_pipeline.clips.on_screen import OnScreen
 from data_pipeline.clips.open_clip import TIME_TOLERANCE, OpenClip
 from data_pipeline.clips.render_clips import add_pictures
 from data_pipeline.errors import InputError, shown
@@ -125,7 +126,7 @@ def _poster(path: pathlib.Path, changed: int, seconds: float | None) -> bytes:
                 picture = clip.picture(frame, width=64).mean(axis=2)
                 if picture.mean() > light:
                     brightest, light = frame, picture.mean()
-                if away < distance and _shows_something(picture):
+                if away < distance and shows_something(picture):
                     nearest, distance = frame, away
                 if reach == 0:
                     break
@@ -134,10 +135,10 @@ def _poster(path: pathlib.Path, changed: int, seconds: float | None) -> bytes:
         chosen = nearest if nearest is not None else brightest
         if chosen is None:
             raise InputError(f"clip {shown(path.name)}: expected a video, found one without a frame")
-        return _jpeg(clip.picture(chosen, width=POSTER_WIDTH))
+        return as_jpeg(clip.picture(chosen, width=POSTER_WIDTH))
 
 
-def _shows_something(grey: np.ndarray) -> bool:
+def shows_something(grey: np.ndarray) -> bool:
     """Returns whether a picture, of numbers from 0 to 255 [row, column], is neither nearly black nor of one colour."""
     return bool(grey.std() > 5 and np.quantile(grey, 0.98) > 32)
 
@@ -146,19 +147,31 @@ def _shows_something(grey: np.ndarray) -> bool:
 def _film_strip(path: pathlib.Path, changed: int, count: int, start: float, end: float | None) -> bytes:
     with OpenClip(path) as clip:
         share = ((clip.duration if end is None else end) - start) / count
-        frames = [
-            next(clip.frames(start + (number + 0.5) * share, key_frames=share > _SPARSE), None)
-            for number in range(count)
-        ]
-        pictures = [
-            clip.picture(found[1], 4 * STRIP_HEIGHT, STRIP_HEIGHT) for found in frames if found is not None
-        ]
+        times = start + (np.arange(count) + 0.5) * share
+        shown_frames = _key_frames(clip, times) if share > _SPARSE else _frames(clip, times)
+        pictures = [clip.picture(frame, 4 * STRIP_HEIGHT, STRIP_HEIGHT) for frame in shown_frames]
         if not pictures:
             raise InputError(f"clip {shown(path.name)}: expected a video, found one without a frame")
-        return _jpeg(np.concatenate(pictures, axis=1))
+        return as_jpeg(np.concatenate(pictures, axis=1))
 
 
-def _jpeg(picture: np.ndarray) -> bytes:
+def _key_frames(clip: OpenClip, times: np.ndarray) -> Iterator[VideoFrame]:
+    """Yields the key frame before each time."""
+    found = (next(clip.frames(time, key_frames=True), None) for time in times.tolist())
+    yield from (one[1] for one in found if one is not None)
+
+
+def _frames(clip: OpenClip, times: np.ndarray) -> Iterator[VideoFrame]:
+    """Yields the frame that is on the screen at each time."""
+    on_screen = OnScreen(times)
+    for time, frame in clip.frames(float(times[0])):
+        yield from (one for _, _, one in on_screen.see(time, frame))
+        if on_screen.done:
+            return
+    yield from (one for _, _, one in on_screen.end())
+
+
+def as_jpeg(picture: np.ndarray) -> bytes:
     """Returns a picture, uint8 [row, column, 3], as JPEG."""
     encoder = av.CodecContext.create("mjpeg", "w")
     rows, columns, _ = picture.shape

@@ -4,7 +4,7 @@ import collections
 import heapq
 import math
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -74,7 +74,8 @@ class OpenClip:
                 float((self.stream.start_time or 0) + self.stream.duration) * float(self.time_base)
                 - self.origin
             )
-        return None if self.container.streams.audio else self.duration
+        # Matroska counts from zero, not from the first frame.
+        return None if self.container.streams.audio else self.duration - max(0.0, self.origin)
 
     def seconds(self, stamp: int) -> float:
         """Returns the time of a time stamp of the pictures."""
@@ -88,16 +89,30 @@ class OpenClip:
         """
         return self.container.demux(self.stream)
 
-    def decoded(self, refused: list[float] | None = None) -> Iterator[VideoFrame]:
+    def decoded(
+        self, refused: list[float] | None = None, is_needed: Callable[[Any], bool] | None = None
+    ) -> Iterator[VideoFrame]:
         """Yields the frames that can be decoded, as they come on the screen.
 
         Args:
             refused: gets the times, in seconds, of those that cannot, where they are known.
+            is_needed: says of each packet whether it is decoded; those after one that is not must begin with a key
+                frame.
 
         Raises:
             av.FFmpegError: the file cannot be read on.
         """
+        in_gap = False
         for packet in self.packets():
+            is_last = packet.dts is None and not packet.size
+            if is_needed is not None and not is_last and not is_needed(packet):
+                if not in_gap:
+                    # What the decoder holds back is shown, and then forgotten.
+                    yield from (frame for frame in self.stream.decode(None) if frame.pts is not None)
+                    self.stream.codec_context.flush_buffers()
+                in_gap = True
+                continue
+            in_gap = False
             try:
                 frames = self.stream.decode(packet)
             except av.FFmpegError:

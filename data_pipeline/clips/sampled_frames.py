@@ -1,8 +1,6 @@
 """This module reads the frames of a clip that are on the screen at given times, as an image network sees them."""
 
 import dataclasses
-import itertools
-import math
 import pathlib
 from collections.abc import Iterator
 
@@ -11,8 +9,10 @@ import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import Float64, UInt8
 
+from data_pipeline.clips.on_screen import OnScreen
 from data_pipeline.clips.open_clip import TIME_TOLERANCE, ClipFault, OpenClip
-from data_pipeline.clips.packet_times import PacketTimes
+from data_pipeline.clips.packet_times import NeededPackets, PacketTimes
+from data_pipeline.clips.passing_pictures import PassingPictures
 from data_pipeline.clips.picture_maker import PictureMaker
 from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.errors import InputError, shown
@@ -79,7 +79,12 @@ class ClipFrames:
 
 
 def sampled_frames(
-    path: pathlib.Path, sampling: Sampling, view: PictureView, chunk: int = 32, threads: int = 1
+    path: pathlib.Path,
+    sampling: Sampling,
+    view: PictureView,
+    chunk: int = 32,
+    threads: int = 1,
+    passing: PassingPictures | None = None,
 ) -> Iterator[ClipFrames]:
     """Yields frames of a clip, in order, with bounded memory whatever its length.
 
@@ -93,6 +98,7 @@ def sampled_frames(
         view: the part and the size that is seen of each.
         chunk: how many frames come at a time; fewer at the end.
         threads: how many decode; one is best where clips are decoded in several processes.
+        passing: makes pictures for people of the frames that pass.
 
     Raises:
         ClipFault: there is nothing to show.
@@ -100,9 +106,18 @@ def sampled_frames(
     try:
         with OpenClip(path) as clip:
             packets = PacketTimes.read(clip)
+        wanted = sampling.times(packets) if len(packets.seconds) else np.zeros(0)
         # A second opening starts at the first frame, whatever the file says of its times.
         with OpenClip(path, threads) as clip:
-            yield from _SampledClip(clip, packets, sampling, view, chunk).frames(path)
+            maker = PictureMaker(view, float(clip.stream.sample_aspect_ratio or 1))
+            any_frames = False
+            for some in _SampledClip(clip, packets, wanted, maker, passing).frames(chunk):
+                any_frames = True
+                yield some
+        if not any_frames:
+            raise ClipFault(
+                f"clip {shown(path.name)}: expected a video, found one without a frame that can be decoded"
+            )
     except FileNotFoundError as error:
         raise ClipFault(f"clip {shown(path.name)}: expected a file, found none") from error
     except (av.FFmpegError, OSError) as error:
@@ -115,61 +130,64 @@ class _SampledClip:
     """It walks through one open clip, and notes what it has to leave out."""
 
     def __init__(
-        self, clip: OpenClip, packets: PacketTimes, sampling: Sampling, view: PictureView, chunk: int
+        self,
+        clip: OpenClip,
+        packets: PacketTimes,
+        wanted: Float64[np.ndarray, " n"],
+        maker: PictureMaker,
+        passing: PassingPictures | None,
     ) -> None:
-        self._clip, self._packets, self._chunk = clip, packets, chunk
+        self._clip, self._packets, self._wanted, self._maker = clip, packets, wanted, maker
+        self._passing = passing
         clip.origin += packets.late
-        self._wanted = sampling.times(packets) if len(packets.seconds) else np.zeros(0)
-        self._maker = PictureMaker(view, float(clip.stream.sample_aspect_ratio or 1))
+        times = wanted if passing is None else np.sort(np.append(wanted, passing.begin(clip, packets)))
+        self._needed = NeededPackets(clip, packets, times)
         self._lost: list[float] = []
         self._refused: list[float] = []
 
-    def frames(self, path: pathlib.Path) -> Iterator[ClipFrames]:
-        """Yields the frames in chunks; see `sampled_frames`."""
+    def frames(self, chunk: int) -> Iterator[ClipFrames]:
+        """Yields the frames in chunks, of which the last one is not empty; none where nothing can be decoded."""
         seconds: list[float] = []
         pictures: list[np.ndarray] = []
         latest, picture = None, np.zeros(0)
-        for time, frame in self._on_screen():
-            if len(seconds) == self._chunk:
+        for time, frame in self._shown():
+            if len(seconds) == chunk:
                 yield ClipFrames(np.array(seconds), np.stack(pictures))
                 seconds, pictures = [], []
             if frame is not latest:
                 latest, picture = frame, self._maker.picture(frame)
             seconds.append(time)
             pictures.append(picture)
-        if not seconds:
-            raise ClipFault(
-                f"clip {shown(path.name)}: expected a video, found one without a frame that can be decoded"
-            )
-        yield ClipFrames(np.array(seconds), np.stack(pictures), self._said() or None)
+        if seconds:
+            yield ClipFrames(np.array(seconds), np.stack(pictures), self._said() or None)
 
-    def _on_screen(self) -> Iterator[tuple[float, VideoFrame]]:
+    def _shown(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yields the times that are wanted, with the frames that are on the screen then."""
         # The time of the frame that the file has for each; it is not that of the frame shown where one is lost.
         own = self._packets.shown_at(self._wanted)
-        number, latest, any_taken = 0, None, False
-        for time, frame in itertools.chain(self._decoded(), [(math.inf, None)]):
-            while latest is not None and number < len(own) and self._wanted[number] < time - TIME_TOLERANCE:
-                if self._is_near(number, own[number], latest[0]):
-                    any_taken = True
-                    yield float(self._wanted[number]), latest[1]
-                number += 1
-            if frame is None or number == len(own):
-                break
-            latest = time, frame
-        if not any_taken and latest is not None:
-            yield latest
+        on_screen, any_taken = OnScreen(self._wanted), False
+        for number, time, frame in self._picked(on_screen):
+            if abs(own[number] - time) <= _FROZEN:
+                any_taken = True
+                yield float(self._wanted[number]), frame
+            else:
+                self._lost.append(float(self._wanted[number]))
+        if not any_taken and on_screen.latest is not None:
+            yield on_screen.latest
 
-    def _is_near(self, number: int, own: float, time: float) -> bool:
-        near = abs(own - time) <= _FROZEN
-        if not near:
-            self._lost.append(float(self._wanted[number]))
-        return near
+    def _picked(self, on_screen: OnScreen) -> Iterator[tuple[int, float, VideoFrame]]:
+        for time, frame in self._decoded():
+            if self._passing is not None:
+                self._passing.see(time, frame)
+            yield from on_screen.see(time, frame)
+            if on_screen.done and (self._passing is None or self._passing.done):
+                return
+        yield from on_screen.end()
 
     def _decoded(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yields the frames that can be decoded, with their times in seconds, which increase."""
         latest = -np.inf
-        for time, frame in self._clip.in_order(self._clip.decoded(self._refused)):
+        for time, frame in self._clip.in_order(self._clip.decoded(self._refused, self._needed)):
             if time > latest:
                 latest = time
                 yield time, frame

@@ -90,7 +90,6 @@ class CaptionedClips:
         segments = self.annotations.segments
         ids = {segments[one].video_id if one in segments else one for one in self._ids()}
         matched, _ = match_ids(ids, {"clips": _ClipIds(clips)})
-        videos, report = select_videos(self.annotations, matched, {}, self.options.max_words)
         missing = sorted(ids - matched["clips"].ids())
         if not missing:
             return
@@ -102,11 +101,12 @@ class CaptionedClips:
         if self.options.strict:
             raise InputError(line)
         self.notes.append(line)
-        if not self.options.allow_missing:
-            try:
+        try:
+            videos, report = select_videos(self.annotations, matched, {}, self.options.max_words)
+            if not self.options.allow_missing:
                 refuse_losses(self.annotations, videos, report)
-            except InputError as error:
-                raise InputError(f"{line}\n{error}") from error
+        except InputError as error:
+            raise InputError(f"{line}\n{error}") from error
 
     def _ids(self) -> Collection[str]:
         without = self.annotations.videos_without_captions

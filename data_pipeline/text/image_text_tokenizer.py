@@ -175,7 +175,7 @@ class _JsonCutter:
 
         if not self._marks_ends:
             return str(self._tokenizer.decode(ids, skip_special_tokens=False))
-        pieces = [self._tokenizer.id_to_token(token) for token in ids]
+        pieces = [self._tokenizer.id_to_token(token) or "" for token in ids]
         # The library's decoder would leave the marks; "Ġ" is its sign for a space.
         words = [
             f"{piece.removesuffix(WORD_END)}Ġ" if piece.endswith(WORD_END) else piece for piece in pieces

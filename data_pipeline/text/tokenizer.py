@@ -15,7 +15,7 @@ class TokenizedText:
         ids: one id per token; never `PAD_ID`.
         offsets: the first character of each token in the original text and one past its last. A token may begin with
             the white space before it, and a token for no character of its own (such as all but the last part of a
-            ligature) is empty.
+            ligature) is empty, or has the place of a character that it shares (such as the bytes of an emoji).
     """
 
     ids: list[int]

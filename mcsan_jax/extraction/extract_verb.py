@@ -89,9 +89,9 @@ def extract(
         raise InputError(f"mcsan extract: {', '.join(missing)} not installed; pip install 'mcsan-jax[video]'")
     encoders = encoder or ["efficientnet_lite0"]
     outs = out or ([_USUAL_OUT] if len(encoders) == 1 else [])
-    if len(outs) != len(encoders):
+    if len(set(outs)) != len(encoders):
         raise InputError(
-            f"--out: expected a file for each encoder, {len(encoders)} in all, found {len(outs)}; such as "
+            f"--out: expected a file for each encoder, {len(encoders)} in all, found {len(set(outs))}; such as "
             f"--out={pathlib.Path(encoders[0]).name}.hdf5"
         )
     if prepared is not None and captions is None:

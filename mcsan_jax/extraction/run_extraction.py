@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from data_pipeline.clips.sampled_frames import Sampling
+from data_pipeline.clips.shots import LONG
 from data_pipeline.errors import Faults, InputError
 from data_pipeline.host.progress_bar import track
 from mcsan_jax.extraction.clip_picture_files import POSTER, picture_file, pictures_folder
@@ -118,13 +119,15 @@ class Extraction:
 
     def _report(self, pictures: pathlib.Path | None) -> ExtractionReport:
         stream = self._streams[0]
-        frames, length = 0, 0.0
+        frames, length, long = 0, 0.0, 0
+        by_number = self._options.sampling.frames is not None
         cut_short: dict[str, str] = {}
         for video_id in self._clips:
             if video_id not in self._skipped:
                 clip = found_result(stream, video_id).frames
                 frames += len(clip.seconds)
                 length += clip.length
+                long += by_number and clip.length > LONG
                 cut_short |= {video_id: clip.cut_short} if clip.cut_short else {}
         if len(self._skipped) == len(self._clips):
             faults = Faults()
@@ -141,6 +144,7 @@ class Extraction:
             length,
             dict(sorted(self._skipped.items())),
             cut_short,
+            long,
             (len(self._done), self._frames),
             self._length,
             time.monotonic() - self._start,

@@ -45,7 +45,7 @@ class ImageTextEncoder:
         tower = VisionTower(self._config.vision, compute_dtype)
         self._program = jax.jit(functools.partial(_encoded, tower, self._preprocessing))
         # A processor is busy with few pictures; an accelerator needs more.
-        self._batch = 8 if jax.default_backend() == "cpu" else 64
+        self._batch = 16 if jax.default_backend() == "cpu" else 64
 
     @property
     def name(self) -> str:

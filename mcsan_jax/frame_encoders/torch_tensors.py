@@ -138,10 +138,9 @@ def _read(file: BinaryIO) -> dict[str, np.ndarray]:
 
 def _numbers(file: BinaryIO, storage: _Storage) -> np.ndarray:
     """Reads a storage, which begins with the number of its numbers as eight bytes."""
-    said = int.from_bytes(file.read(8), "little")
-    if said != storage.count:
-        raise _RefusedError(f"a storage of {said} numbers where its tensor says {storage.count}")
-    data = file.read(said * storage.dtype.itemsize)
-    if len(data) != said * storage.dtype.itemsize:
+    count, data = file.read(8), file.read(storage.count * storage.dtype.itemsize)
+    if len(count) + len(data) < 8 + storage.count * storage.dtype.itemsize:
         raise _RefusedError(f"the end of the file within storage {shown(storage.key)}")
+    if (said := int.from_bytes(count, "little")) != storage.count:
+        raise _RefusedError(f"a storage of {said} numbers where its tensor says {storage.count}")
     return np.frombuffer(data, storage.dtype)

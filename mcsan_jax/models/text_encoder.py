@@ -1,6 +1,5 @@
 """This module is the text encoder: states of tokens, then the semantic graph over them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -141,7 +140,7 @@ class TokenContext(nn.Module):
             if states is None:
                 assert self.pretrained is not None, "those of the zero-shot branch are given"
                 encoder = pretrained_encoder(self.pretrained, config.compute_dtype, config.remat, PRETRAINED)
-                states = token_states(encoder, token_ids, mask)
+                states = token_states(encoder(token_ids, mask))
             dropped = nn.Dropout(config.dropout, deterministic=not train)(states)
             projected = Linear(config.width, config.compute_dtype, name="project")(dropped)
             return jnp.where(mask[..., None], projected, 0.0), states
@@ -179,13 +178,8 @@ def pretrained_encoder(
     return TextTower(shape, compute_dtype, remat, name=name)
 
 
-def token_states(
-    encoder: Callable[[Array, Array], Array | tuple[Array, Array]],
-    token_ids: Int[Array, "t w"],
-    mask: Bool[Array, "t w"],
-) -> Float[Array, "t w d"]:
-    """Returns the states that a pretrained encoder gives to tokens, without the embedding that a text tower adds."""
-    result = encoder(token_ids, mask)
+def token_states(result: Array | tuple[Array, Array]) -> Array:
+    """Returns the states [t, w, d] that a pretrained encoder gave to tokens, without the embedding of a text tower."""
     return result[0] if isinstance(result, tuple) else result
 
 

@@ -6,11 +6,40 @@ from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import Manifest
 from mcsan_jax.config import Config, DataConfig, EvaluationConfig, ModelConfig
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.open import TrainedRun, stored_licence
+from mcsan_jax.runs.open import TrainedRun, open_run, stored_licence
 from mcsan_jax.training.experiment import build_experiment, variables_of
 
 _BENCHMARKS = ("msrvtt", "vatex", "msvd")
 """Data sets whose published figures count another video's caption of the same text as a wrong answer."""
+
+
+def run_or_baseline(
+    run: pathlib.Path,
+    data: pathlib.Path | None,
+    merge_duplicates: bool,
+    encoder: pathlib.Path | None,
+    out: pathlib.Path | None,
+) -> TrainedRun:
+    """Opens a run, or, where an encoder is given, that encoder on prepared data.
+
+    Args:
+        run: folder of the run, or of the prepared data.
+        data: the prepared data of the run, where they have moved.
+        merge_duplicates: whether captions of the same text are one query.
+        encoder: folder of an image-text encoder.
+        out: folder of what is written of the encoder; by default ``runs/zero_shot_DATA``.
+
+    Raises:
+        InputError: as `open_run` and `zero_shot_run`, or the arguments do not go together.
+    """
+    if encoder is None:
+        if out is not None:
+            raise InputError(f"--out={out} is for --zero_shot; a run keeps its evaluations in its own folder")
+        return open_run(run, data, merge_duplicates)
+    if data is not None:
+        raise InputError(f"--data={data}: with --zero_shot the prepared data are the first argument")
+    folder = out or pathlib.Path("runs") / f"zero_shot_{run.absolute().name}"
+    return zero_shot_run(encoder, run, folder, merge_duplicates)
 
 
 def zero_shot_run(
@@ -39,6 +68,8 @@ def zero_shot_run(
         evaluation=EvaluationConfig(same_text=same_text, merge_duplicates=merge_duplicates),
     )
     experiment = build_experiment(config, manifest, trains=False)
+    if experiment.note:
+        print(experiment.note, flush=True)
     run.check_writable("name another folder with --out")
     run.claim(experiment.config, manifest.fingerprint)
     variables = variables_of(experiment.initial_state())

@@ -5,7 +5,6 @@ words of its nodes.
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -55,7 +54,8 @@ class TokenStateCache:
 
         def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
             with jax.default_matmul_precision(matmul_precision):
-                return token_states(functools.partial(encoder.apply, {"params": params}), ids, mask)
+                result: Any = encoder.apply({"params": params}, ids, mask)
+                return token_states(result)
 
         self._encode = jax.jit(encode)
         # Rows that only fill up a batch have no token.

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import encoder_forms, extraction
+from benchmarks import extraction
 from data_pipeline.clips.collect_clips import collect_clips
 from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
 from mcsan_jax.frame_encoders.efficientnet import open_efficientnet
@@ -29,24 +29,16 @@ def test_rendered_clips_show_something_that_moves(tmp_path: pathlib.Path) -> Non
     assert min(different) > 5
 
 
-def test_the_forms_of_the_network_agree() -> None:
-    """TensorFlow and XLA's own convolution in depth compute what the network of the features does."""
-    encoder = open_efficientnet("efficientnet_lite0")
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
-    ours = encoder.encode(pictures).frames
-    assert ours.max() > 1
-    for form in (encoder_forms.with_xla_convolutions(encoder), encoder_forms.with_tensorflow(encoder, 2)):
-        assert np.abs(form(pictures) - ours).max() < 1e-4
-
-
 @pytest.mark.slow
 def test_everything_is_measured(tmp_path: pathlib.Path) -> None:
+    """On the way the forms of the network are compared; the program ends where they differ."""
     sizes = ("--rendered=2", "--seconds=2", "--frames=2", "--processes=1", "--rounds=1")
     [(name, found)] = started_figures("extraction", tmp_path, *sizes)["encoders"].items()
     assert (name, found["frames"]) == ("efficientnet_lite0", 8)
-    [from_clips] = found["extraction"]
+    from_clips, with_pictures = found["extraction"]
+    assert (from_clips["pictures"], with_pictures["pictures"]) == (False, True)
     assert len(found["network"]) == 3 and 0 <= found["difference"] < 1e-4
-    for rate in (found["decoding"], *found["network"].values(), from_clips):
+    for rate in (found["decoding"], *found["network"].values(), from_clips, with_pictures):
         assert rate["frames_per_second"] > 0 and rate["processor_milliseconds"] > 0
     # Four frames of each clip of two seconds.
     assert from_clips["clips_per_second"] == pytest.approx(from_clips["frames_per_second"] / 4)

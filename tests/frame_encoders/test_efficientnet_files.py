@@ -126,9 +126,14 @@ def test_what_is_no_file_of_tensors_is_refused(
         read_torch_tensors(path)
 
 
-def test_a_file_that_ends_too_soon_is_refused(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    "tensors", [small(), {"nothing": torch.zeros(0)}], ids=["some tensors", "an empty one"]
+)
+def test_a_file_that_ends_too_soon_is_refused(
+    tensors: dict[str, torch.Tensor], tmp_path: pathlib.Path
+) -> None:
     """Wherever it ends."""
-    whole = saved(small(), tmp_path / "whole.pth").read_bytes()
+    whole = saved(tensors, tmp_path / "whole.pth").read_bytes()
     cut = tmp_path / "cut.pth"
     for length in range(len(whole)):
         cut.write_bytes(whole[:length])

@@ -96,14 +96,15 @@ def test_regions_are_means_of_patches(
     np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [0, 1, 8, 19])
+@pytest.mark.parametrize("count", [0, 1, 16, 19])
 def test_vectors_do_not_depend_on_the_other_pictures(
     folder: pathlib.Path, encoder: ImageTextEncoder, count: int
 ) -> None:
+    """To the last bit, because an extraction that is taken up again batches frames in another way."""
     images = pictures(folder, 19)
-    found, expected = encoder.encode(images[:count], (2, 2)), encoder.encode(images, (2, 2))
-    np.testing.assert_allclose(found.frames, expected.frames[:count], rtol=0, atol=1e-6)
-    np.testing.assert_allclose(found.regions, expected.regions[:count], rtol=0, atol=1e-6)
+    found, expected = encoder.encode(images[19 - count :], (2, 2)), encoder.encode(images, (2, 2))
+    np.testing.assert_array_equal(found.frames, expected.frames[19 - count :])
+    np.testing.assert_array_equal(found.regions, expected.regions[19 - count :])
     assert encoder.encode(images[:count]).regions is None
     assert found.frames.shape == (count, encoder.width)
     assert found.regions.shape == (count, 4, encoder.region_width)

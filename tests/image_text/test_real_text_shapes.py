@@ -50,7 +50,9 @@ def test_a_text_has_the_embedding_of_the_reference(
         text |= {"bos_token_id": text["vocab_size"] - 2, "eos_token_id": text["vocab_size"] - 1}
         config = transformers.CLIPConfig(text_config=text, vision_config=BLOCKS, projection_dim=width_out)
     else:
-        config = transformers.SiglipConfig(text_config=text, vision_config=BLOCKS)
+        # Both towers of SigLIP are equally wide.
+        vision = {**BLOCKS, "hidden_size": width_out, "num_attention_heads": 16}
+        config = transformers.SiglipConfig(text_config=text, vision_config=vision)
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(config).eval()
     randomise(model)

@@ -28,7 +28,7 @@ from tests.support.prepared_data import make_record, make_stream, write_prepared
 from tests.support.small_encoder import save_encoder
 
 
-@pytest.fixture(params=["bert", "clip", "siglip"])
+@pytest.fixture(params=["bert", "clip"])
 def encoder(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> pathlib.Path:
     if request.param == "bert":
         return save_encoder(tmp_path / "encoder")

@@ -11,8 +11,11 @@ import pytest
 
 from data_pipeline.errors import InputError
 from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.image_text.text_tower import TextShape
+from mcsan_jax.image_text.tower_shapes import TextTowerShape, TransformerShape
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
+from mcsan_jax.models.text_encoder import EncoderShape
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.retrieval.programs import batch_inputs, make_programs
 from mcsan_jax.retrieval.stablehlo import ExportedModel, export_stablehlo, load_stablehlo
@@ -184,23 +187,31 @@ BERT = BertShape(
     first_token=1,
     last_token=2,
 )
+TEXT_TOWER = TextShape(
+    TextTowerShape("clip", TransformerShape(8, 1, 2, 8, "quick_gelu", 1e-5), 20, 12, 4),
+    18,
+    19,
+    19,
+    first_id=1,
+)
 
 
 @pytest.mark.parametrize(
-    ("shape", "bert", "model"),
+    ("shape", "pretrained", "model"),
     [
         (SHAPE, None, {"context": "transformer", "temporal": "attention", "frame_pooling": "mean"}),
         (SHAPE, None, {"levels": ("global",), "compute_dtype": "bfloat16"}),
         (SHAPE_WITH_REGIONS, None, {"temporal": "bigru", "sentence_node": True}),
         (SHAPE, BERT, {"context": "pretrained", "pretrained": "bert", "share_attribute_projection": False}),
+        (SHAPE, TEXT_TOWER, {"context": "pretrained", "pretrained": "clip"}),
     ],
 )
 def test_every_kind_of_network_has_programs(
-    shape: Any, bert: BertShape | None, model: dict[str, Any]
+    shape: Any, pretrained: EncoderShape | None, model: dict[str, Any]
 ) -> None:
     """The symbolic numbers of videos and texts have other values than those of the example."""
     similarity = SimilarityConfig(attribute_share=0.3, linear_branch=True)
-    network = MCSAN(dataclasses.replace(tiny_config(**model), similarity=similarity), shape, bert)
+    network = MCSAN(dataclasses.replace(tiny_config(**model), similarity=similarity), shape, pretrained)
     batch = random_batch(5, shape=shape)
     variables = random_variables(network, batch)
     programs = make_programs(network, variables, random_batch(1, shape=shape))

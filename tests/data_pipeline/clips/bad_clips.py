@@ -195,7 +195,7 @@ BAD_CLIPS = (
     BadClip(
         "month.mkv",
         _one_frame_stays,
-        note="a frame is said to stay longer than 600 s, the one at 0.96 s",
+        note="a frame is said to stay longer than 600 s, that at 0.96 s",
         shown=ALL[:5],
     ),
     BadClip('it\'s "so"\nlong, 猫.mp4', _clip, shown=ALL),

@@ -92,9 +92,10 @@ def test_what_cannot_be_meant_is_refused(tmp_path: pathlib.Path, capsys: pytest.
     (tmp_path / "file").touch()
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").touch()
+    clips = f"--render_clips={tmp_path / 'a'}"
     for arguments, said in (
         (
-            ["--dataset=jsonl", f"--render_clips={tmp_path / 'a'}"],
+            ["--dataset=jsonl", clips],
             "--render_clips is for --dataset=moving_shapes alone",
         ),
         (

@@ -5,9 +5,11 @@ import pathlib
 import pickle
 
 import pytest
+import sentencepiece
 import transformers
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from data_pipeline.errors import InputError
 from data_pipeline.text.image_text_tokenizer import CLIP, FIRST_ID, SIGLIP, SIGLIP2, ImageTextTokenizer
@@ -215,3 +217,32 @@ def test_damaged_files_are_named(folders: dict[str, pathlib.Path], tmp_path: pat
     (tmp_path / "spiece.model").write_bytes(b"text")
     with pytest.raises(InputError, match=r"spiece\.model: not a sentencepiece model"):
         choose_tokenizer(AUTO, own, file=str(tmp_path))
+
+
+def test_siglip_in_the_other_form_is_the_same_tokenizer(
+    tokenizers: dict[str, list[ImageTextTokenizer]], tmp_path: pathlib.Path
+) -> None:
+    """As folders have it that were converted for other programs: the same pieces in a ``tokenizer.json``."""
+    (one,) = tokenizers[SIGLIP]
+    processor = sentencepiece.SentencePieceProcessor()
+    processor.LoadFromSerializedProto(one.content)
+    pieces = [(processor.id_to_piece(token), processor.get_score(token)) for token in range(len(processor))]
+    other = Tokenizer(models.Unigram(pieces, unk_id=2))
+    other.normalizer = normalizers.NFKC()
+    other.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    other.decoder = decoders.Metaspace()
+    other.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    other.save(str(tmp_path / "tokenizer.json"))
+    (again,) = published_tokenizers(tmp_path)
+    assert isinstance(again, ImageTextTokenizer)
+    assert (again.kind, again.size, again.special) == (SIGLIP, one.size, one.special)
+    assert again.pieces() == one.pieces()
+    for text in (*ODD_TEXTS[:2], "Two WOMEN's horse, </s> (brown) 世界"):
+        first, second = one.encode(text), again.encode(text)
+        assert first.ids == second.ids
+        # Only the white space between words may count to either of them.
+        assert [text[begin:end].strip() for begin, end in first.offsets] == [
+            text[begin:end].strip() for begin, end in second.offsets
+        ]
+        if one.unknown_id not in first.ids:
+            assert again.decode(second.ids) == one.decode(first.ids)

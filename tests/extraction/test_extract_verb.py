@@ -1,0 +1,123 @@
+"""`mcsan extract` on the command line: what it says, and what it refuses before a clip is decoded."""
+
+import pathlib
+from collections.abc import Sequence
+
+import pytest
+
+from data_pipeline.features.streams import open_features
+from tests.extraction.colour_encoder import ColourEncoder
+from tests.support.command_line import run_mcsan
+
+pytestmark = pytest.mark.usefixtures("encoders")
+
+
+def test_a_command_says_what_it_wrote_and_what_it_skipped(
+    clips: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    out = tmp_path / "f.hdf5"
+    ended = run_mcsan("extract", clips, "--encoder=colours", f"--out={out}", "--processes=1")
+    assert ended.status == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0] == f"{out}: 2 clips, 40 frames by colours (weights 00000000)"
+    assert f"pictures: {tmp_path / 'f.pictures'}" in lines
+    assert "clips/s" in ended.stdout and "frames/s" in ended.stdout and "× real time" in ended.stdout
+    assert "skipped: 2 clips" in lines and any("letter.mp4" in line for line in lines)
+    assert "frames/s" in ended.stderr
+    again = run_mcsan("extract", clips, "--encoder=colours", f"--out={out}", "--processes=1")
+    assert again.status == 0 and again.stdout.startswith("done already")
+    strict = run_mcsan("extract", clips, "--encoder=colours", f"--out={out}", "--processes=1", "--strict")
+    assert strict.status == 2 and "empty.mp4" in strict.stderr and "letter.mp4" in strict.stderr
+
+
+def test_several_encoders_regions_and_a_rate(clips: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    outs = [tmp_path / "a.hdf5", tmp_path / "b.h5"]
+    ended = run_mcsan(
+        "extract",
+        clips / "first.mp4",
+        "--encoder=colours",
+        "--encoder=small",
+        *(f"--out={out}" for out in outs),
+        "--fps=5",
+        "--regions=2x3",
+        "--no-pictures",
+        "--processes=1",
+    )
+    assert ended.status == 0, ended.stderr
+    assert open_features(outs[1]).read("first").shape == (12, 3)
+    assert open_features(tmp_path / "b_regions.h5").read("first").shape == (12, 6, 3)
+    assert not (tmp_path / "a.pictures").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--fps=0"], "--fps: frames per second: expected a number above 0"),
+        (["--fps=-2"], "--fps: frames per second: expected a number above 0"),
+        (["--fps=nan"], "--fps: frames per second: expected a number above 0"),
+        (["--frames=0"], "--frames: frames: expected a number from 1"),
+        (["--fps=2", "--frames=3"], "--fps=2 and --frames=3: give one of them"),
+        (["--regions=0x4"], "--regions=0x4: expected ROWSxCOLUMNS, such as 4x4"),
+        (["--regions=4"], "--regions=4: expected ROWSxCOLUMNS"),
+        (["--regions=99x4"], "--regions=99x4: colours sees a grid of 12x24"),
+        (["--prepared=somewhere"], "--prepared: there is nothing to prepare without --captions"),
+        (["--out=again.hdf5"], "--out: expected a file for each encoder, 1 in all, found 2"),
+        (["--encoder=color", "--out=more.hdf5"], "'color': expected one of"),
+        (["--captions=c.pdf"], "--captions=c.pdf: expected a table (.csv, .tsv) or JSON"),
+        (["--captions=c.csv"], "c.csv"),
+        (["--processes=0"], "Input should be greater than or equal to 1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_flags_are_refused_before_a_clip_is_decoded(
+    clips: pathlib.Path,
+    encoders: dict[str, ColourEncoder],
+    tmp_path: pathlib.Path,
+    flags: Sequence[str],
+    message: str,
+) -> None:
+    ended = run_mcsan("extract", clips, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", *flags)
+    assert ended.status == 2 and message in ended.stderr
+    assert not list(tmp_path.iterdir()) and not encoders["colours"].seen
+
+
+def test_each_encoder_needs_a_file_and_a_folder_needs_clips(
+    clips: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    ended = run_mcsan("extract", clips, "--encoder=colours", "--encoder=small")
+    assert ended.status == 2 and "2 in all, found 0; such as --out=colours.hdf5" in ended.stderr
+    (tmp_path / "empty").mkdir()
+    ended = run_mcsan("extract", tmp_path / "empty", "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}")
+    assert ended.status == 2 and "expected a folder with clips" in ended.stderr
+    ended = run_mcsan("extract", tmp_path / "none", "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}")
+    assert ended.status == 2 and "none" in ended.stderr
+
+
+def captions(path: pathlib.Path, rows: Sequence[str]) -> pathlib.Path:
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_captions_of_no_clip_are_named_before_a_clip_is_decoded(
+    clips: pathlib.Path, encoders: dict[str, ColourEncoder], tmp_path: pathlib.Path
+) -> None:
+    rows = ["first.mp4,a grey square,train", "secnod,a dog,train", "thrid,a cat,train"]
+    file = captions(tmp_path / "c.csv", ["video_id,caption,split", *rows])
+    flags = ["extract", clips, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", f"--captions={file}"]
+    ended = run_mcsan(*flags)
+    assert ended.status == 2
+    assert "2 of 3 video ids are of no clip: 'secnod', 'thrid'" in ended.stderr
+    assert "--allow_missing" in ended.stderr
+    assert not encoders["colours"].seen and list(tmp_path.iterdir()) == [file]
+    strict = run_mcsan(*flags, "--allow_missing", "--strict")
+    assert strict.status == 2 and "'secnod', 'thrid'" in strict.stderr
+
+
+def test_prepared_data_of_another_kind_are_kept(clips: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    file = captions(tmp_path / "c.csv", ["video_id,caption", "first,a grey square"])
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "thesis.txt").write_text("for years")
+    ended = run_mcsan(
+        "extract", clips, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", f"--captions={file}"
+    )
+    assert ended.status == 2 and "choose another --prepared" in ended.stderr
