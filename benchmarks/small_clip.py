@@ -22,7 +22,7 @@ def train_small_clip(
     pictures: Sequence[UInt8[np.ndarray, "f row column 3"]],
     captions: Sequence[Sequence[str]],
     steps: int,
-    batch: int = 128,
+    batch: int = 64,
     seed: int = 0,
 ) -> None:
     """Trains on one frame and one caption of each of some clips at a time, and writes the encoder.

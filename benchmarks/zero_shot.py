@@ -32,7 +32,7 @@ from mcsan_jax.frame_encoders.registry import open_frame_encoder
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.scoring.multi_level import FUSED
 
-_HELD_OUT = {"val": 150, "test": 500}
+_HELD_OUT = {"val": 100, "test": 300}
 _TRAIN, _FRAMES = "train", "frames.hdf5"
 
 
@@ -120,7 +120,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seen", type=at_least_one, default=2000, help="clips that the small CLIP is trained on"
     )
-    parser.add_argument("--steps", type=at_least_one, default=2000, help="of the training of the small CLIP")
+    parser.add_argument("--steps", type=at_least_one, default=700, help="of the training of the small CLIP")
     parser.add_argument(
         "--videos", type=sizes_of, default=(50, 200, 800), help="numbers of videos to train on"
     )
