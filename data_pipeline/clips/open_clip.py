@@ -74,7 +74,8 @@ class OpenClip:
                 float((self.stream.start_time or 0) + self.stream.duration) * float(self.time_base)
                 - self.origin
             )
-        return None if self.container.streams.audio else self.duration
+        # Matroska counts from zero, not from the first frame.
+        return None if self.container.streams.audio else self.duration - max(0.0, self.origin)
 
     def seconds(self, stamp: int) -> float:
         """Returns the time of a time stamp of the pictures."""

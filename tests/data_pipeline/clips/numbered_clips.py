@@ -30,6 +30,14 @@ B_FRAMES = (("g", "24"), ("bf", "3"), ("b_strategy", "0"), ("crf", "12"), ("thre
 KINDS = {
     "mp4": PLAIN,
     "mp4_b_frames": Kind(".mp4", "libx264", options=B_FRAMES),
+    "mp4_open_groups": Kind(
+        ".mp4",
+        "libx264",
+        options=(
+            ("crf", "12"),
+            ("x264-params", "open-gop=1:keyint=12:bframes=3:b-adapt=0:scenecut=0:threads=1"),
+        ),
+    ),
     "mov_mpeg4": Kind(".mov", "mpeg4", options=(("bf", "2"), ("g", "12"), ("qmin", "1"), ("qmax", "2"))),
     "mkv_b_frames": Kind(".mkv", "libx264", options=B_FRAMES),
     "webm_vp9": Kind(
