@@ -4,8 +4,8 @@ It is EfficientNet without squeeze-and-excitation, with ReLU6, and with stem and
 norm is folded into the convolution before it (`efficientnet_files`), and padding is TensorFlow's ``SAME``.
 
 A depthwise convolution is written as a sum of shifted pictures, one product for each place of the kernel. On processors
-the network takes eight times as long with XLA's own depthwise convolution, and three quarters of the time in TensorFlow.
-That is too little a gain for a second program whose results must be kept equal: this one serves processors and
+the network takes eight times as long with XLA's own depthwise convolution, and in TensorFlow three quarters of the
+time. That is too little a gain for a second program whose results must be kept equal: this one serves processors and
 accelerators alike. ``benchmarks/extraction.py`` measures the three.
 """
 
@@ -59,7 +59,7 @@ class EfficientNet(nn.Module):
 
 
 class InvertedBottleneck(nn.Module):
-    """This block widens, convolves each channel alone and narrows; its input is added where result and input are alike in size.
+    """This block widens, convolves each channel alone and narrows; its input is added where the sizes allow it.
 
     Attributes:
         block: its sizes.
