@@ -32,6 +32,7 @@ class OpenClip:
         container: the file; times count from its start.
         stream: the pictures.
         time_base: the unit of their time stamps, in seconds.
+        pixel_aspect: how many times as wide as high a pixel is shown.
         origin: the time stamp, in seconds, at which the file starts.
         duration: of the file, in seconds.
     """
@@ -57,6 +58,7 @@ class OpenClip:
         if threads is not None:
             self.stream.thread_count = threads
         self.time_base = self.stream.time_base or Fraction(1, av.time_base)
+        self.pixel_aspect = float(self.stream.sample_aspect_ratio or 1)
         self.origin = (self.container.start_time or 0) / av.time_base
         self.duration = (self.container.duration or 0) / av.time_base
 
@@ -160,7 +162,7 @@ class OpenClip:
 
     def picture(self, frame: VideoFrame, width: float = math.inf, height: float = math.inf) -> np.ndarray:
         """Returns a frame as it is seen, upright and with square pixels, uint8 [row, column, 3], within a size."""
-        rows, columns = frame.height, frame.width * float(self.stream.sample_aspect_ratio or 1)
+        rows, columns = frame.height, frame.width * self.pixel_aspect
         turns = round(frame.rotation / 90)
         most = (height, width) if turns % 2 == 0 else (width, height)
         scale = min(1.0, most[0] / rows, most[1] / columns)
