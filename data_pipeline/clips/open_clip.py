@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 from data_pipeline.errors import InputError, shown
 
@@ -61,6 +62,7 @@ class OpenClip:
         self.pixel_aspect = float(self.stream.sample_aspect_ratio or 1)
         self.origin = (self.container.start_time or 0) / av.time_base
         self.duration = (self.container.duration or 0) / av.time_base
+        self._resizers: dict[tuple[float, float], VideoReformatter] = {}
 
     def __enter__(self) -> "OpenClip":
         return self
@@ -167,7 +169,10 @@ class OpenClip:
         most = (height, width) if turns % 2 == 0 else (width, height)
         scale = min(1.0, most[0] / rows, most[1] / columns)
         width, height = max(1, round(columns * scale)), max(1, round(rows * scale))
-        return np.rot90(frame.to_ndarray(format="rgb24", width=width, height=height), turns)
+        # One that is made anew computes its weights again, and starts threads.
+        resizer = self._resizers.setdefault((width, height), VideoReformatter())
+        small = resizer.reformat(frame, width=width, height=height, format="rgb24", threads=1)
+        return np.rot90(small.to_ndarray(), turns)
 
     def upright(self, frame: VideoFrame) -> VideoFrame:
         """Returns a frame upright: phones write frames as the sensor lies, and beside them how to turn them."""
