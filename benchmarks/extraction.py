@@ -189,14 +189,19 @@ def measured(
     for name, rate in forms.items():
         _print_row(f"network alone, {name}", rate)
     extractions = []
-    for processes in given.processes:
-        options = ExtractionOptions(sampling, processes=processes)
+    for processes, pictures in [(count, False) for count in given.processes] + [(given.processes[0], True)]:
+        options = ExtractionOptions(sampling, processes=processes, pictures=pictures)
         rate, report = extraction(clips, options, encoder.name, frames, given.rounds)
         a_second = rate.frames_per_second / report.frames
         speed = {"clips_per_second": report.clips * a_second, "times_real_time": report.length * a_second}
-        extractions.append({"processes": processes, **dataclasses.asdict(rate), **speed})
-        cells = f"{speed['clips_per_second']:.2f} | {speed['times_real_time']:.1f}"
-        _print_row(f"from clips to a features file, {processes} decoding", rate, cells)
+        of_options = {"processes": processes, "pictures": pictures}
+        extractions.append({**of_options, **dataclasses.asdict(rate), **speed})
+        and_pictures = ", with posters and film strips" if pictures else ""
+        _print_row(
+            f"from clips to a features file, {processes} decoding{and_pictures}",
+            rate,
+            f"{speed['clips_per_second']:.2f} | {speed['times_real_time']:.1f}",
+        )
     return {
         "frames": frames,
         "decoding": dataclasses.asdict(decoded),

@@ -56,6 +56,11 @@ class FeatureStream:
     provenance: Provenance | None = None
     """What made the features, where their file says it."""
 
+    @property
+    def source_and_encoder(self) -> str:
+        """Where the features came from and what made them, as far as it is known, for people."""
+        return self.source if self.provenance is None else f"{self.source}, by {self.provenance}"
+
 
 @dataclass(frozen=True, config=RULES)
 class SplitSummary:

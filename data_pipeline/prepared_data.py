@@ -27,6 +27,7 @@ from data_pipeline.manifest import (
     FeatureStream,
     FrameSampling,
     Manifest,
+    SplitSummary,
     TokenizerFile,
 )
 from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
@@ -56,6 +57,7 @@ __all__ = [
     "Query",
     "QueryParser",
     "SplitReader",
+    "SplitSummary",
     "StoredCaptions",
     "TrainBatches",
     "WordVectors",

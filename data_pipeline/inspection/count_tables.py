@@ -108,8 +108,19 @@ def stream_table(manifest: Manifest, splits: Splits) -> CountTable:
         norms = np.concatenate(arrays) if arrays else np.zeros(1, np.float32)
         spread = " / ".join(f"{value:.3g}" for value in (norms.min(), norms.mean(), norms.max()))
         dim = f"{stream.regions} × {stream.dim}" if stream.regions else str(stream.dim)
-        rows.append((stream.name, stream.kind, dim, _span(stream.mean), _span(stream.std), spread))
-    header = ("stream", "kind", "dim", "means", "standard deviations", "norm: minimum / mean / maximum")
+        rows.append(
+            (
+                stream.name,
+                stream.kind,
+                dim,
+                _span(stream.mean),
+                _span(stream.std),
+                spread,
+                stream.source_and_encoder,
+            )
+        )
+    spreads = ("means", "standard deviations", "norm: minimum / mean / maximum")
+    header = ("stream", "kind", "dim", *spreads, "from")
     return CountTable("Feature streams", header, tuple(rows))
 
 

@@ -49,7 +49,7 @@ def _captions(facts: Facts) -> str:
 def _features(facts: Facts) -> str:
     if facts.prepared is None:
         return f"{FILL_IN}: the prepared data was not found"
-    sources = ", ".join(stream.source for stream in facts.prepared.manifest.streams)
+    sources = ", ".join(stream.source_and_encoder for stream in facts.prepared.manifest.streams)
     terms = f"{FILL_IN}: terms of the backbone that made {sources}"
     if facts.prepared.manifest.dataset in _ANNOTATIONS:
         return f"made from videos that are for research use; {terms}"

@@ -77,7 +77,8 @@ def features(facts: Facts) -> list[str]:
         return []
     manifest, config = facts.prepared.manifest, facts.config.data
     rows = tuple(
-        (one.name, one.kind, str(one.dim), str(one.regions or "–"), one.source) for one in manifest.streams
+        (one.name, one.kind, str(one.dim), str(one.regions or "–"), one.source_and_encoder)
+        for one in manifest.streams
     )
     stored = f"{manifest.frames.count} frames at most" if manifest.frames.count else "all frames"
     return [

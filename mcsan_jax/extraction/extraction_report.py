@@ -22,6 +22,7 @@ class ExtractionReport:
         length: seconds of all these clips.
         skipped: why clips are not in the files, by id.
         cut_short: what could not be read of clips that are in the files, by id.
+        long: how many clips are so long that a rate of frames would have divided them into parts.
         extracted: how many clips, and how many of their frames, were extracted by this command and not before.
         extracted_length: seconds of these clips.
         seconds: how long that took.
@@ -35,6 +36,7 @@ class ExtractionReport:
     length: float
     skipped: Mapping[str, str]
     cut_short: Mapping[str, str]
+    long: int
     extracted: tuple[int, int]
     extracted_length: float
     seconds: float
@@ -53,6 +55,9 @@ class ExtractionReport:
         rows = {
             "pictures": "" if self.pictures is None else str(self.pictures),
             "rates": self.rates() if self.extracted[0] and not self.was_finished else "",
+            "long": f"{self.long:,} clips last more than a minute; --fps=2 also divides them into parts"
+            if self.long
+            else "",
             "skipped": f"{len(self.skipped):,} clips" if self.skipped else "",
             **{f"  {video_id}": reason for video_id, reason in self.skipped.items()},
             "cut short": f"{len(self.cut_short):,} clips" if self.cut_short else "",
@@ -76,6 +81,7 @@ class ExtractionReport:
             "seconds_of_clips": round(self.length, 3),
             "skipped": self.skipped,
             "cut_short": self.cut_short,
+            "long": self.long,
             "extracted_now": {
                 "clips": self.extracted[0],
                 "frames": self.extracted[1],
@@ -99,6 +105,7 @@ class ExtractionReport:
                 content["seconds_of_clips"],
                 content["skipped"],
                 content["cut_short"],
+                content["long"],
                 (now["clips"], now["frames"]),
                 now["seconds_of_clips"],
                 now["seconds"],

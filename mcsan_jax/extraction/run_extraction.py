@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from data_pipeline.clips.sampled_frames import Sampling
+from data_pipeline.clips.shots import LONG
 from data_pipeline.errors import Faults, InputError
 from data_pipeline.host.progress_bar import track
 from mcsan_jax.extraction.clip_picture_files import POSTER, picture_file, pictures_folder
@@ -52,7 +53,7 @@ class Extraction:
         self._skipped: dict[str, str] = {}
         self._done: set[str] = set()
         self._frames = 0
-        self._length = 0.0
+        self._lengths: dict[str, float] = {}
         self._start = time.monotonic()
 
     def run(self) -> ExtractionReport:
@@ -77,7 +78,7 @@ class Extraction:
             missing = [clip for clip in self._clips.items() if self._is_missing(clip[0], streams, job)]
             if missing:
                 extracted = self._extracted(missing, streams, job)
-                for _ in track(extracted, len(missing), "extracting", "clips", self._rates):
+                for _ in track(extracted, len(missing), "extracting", "clips", self._rates, int):
                     pass
         return self._report(pictures)
 
@@ -90,8 +91,8 @@ class Extraction:
 
     def _extracted(
         self, missing: Sequence[tuple[str, pathlib.Path]], streams: Sequence[EncodedStream], job: DecodingJob
-    ) -> Iterator[str]:
-        """Extracts clips, and yields the id of each whose end is reached."""
+    ) -> Iterator[bool]:
+        """Extracts clips, and yields at each step whether the end of a clip is reached."""
         processes = _processes(self._options)
         with (
             ClipEncoding(self._clips, streams) as encoding,
@@ -101,30 +102,38 @@ class Extraction:
                 if isinstance(message, DecodedFrames):
                     encoding.add(message)
                     self._frames += len(message.pictures)
-                    continue
-                if isinstance(message, DecodedClip):
+                    self._lengths[message.video_id] = float(message.seconds[-1])
+                elif isinstance(message, DecodedClip):
                     encoding.end(message)
-                    self._length += message.seconds
+                    self._lengths[message.video_id] = message.seconds
                     self._done.add(message.video_id)
                 else:
                     encoding.drop(message.video_id)
+                    self._lengths.pop(message.video_id, None)
                     self._skipped[message.video_id] = message.reason
-                yield message.video_id
+                yield not isinstance(message, DecodedFrames)
             encoding.encode_rest()
         self._skipped |= encoding.refused
 
     def _rates(self) -> str:
         return rates(len(self._done), self._frames, self._length, time.monotonic() - self._start)
 
+    @property
+    def _length(self) -> float:
+        """Seconds of clips that were extracted so far."""
+        return sum(self._lengths.values())
+
     def _report(self, pictures: pathlib.Path | None) -> ExtractionReport:
         stream = self._streams[0]
-        frames, length = 0, 0.0
+        frames, length, long = 0, 0.0, 0
+        by_number = self._options.sampling.frames is not None
         cut_short: dict[str, str] = {}
         for video_id in self._clips:
             if video_id not in self._skipped:
                 clip = found_result(stream, video_id).frames
                 frames += len(clip.seconds)
                 length += clip.length
+                long += by_number and clip.length > LONG
                 cut_short |= {video_id: clip.cut_short} if clip.cut_short else {}
         if len(self._skipped) == len(self._clips):
             faults = Faults()
@@ -141,6 +150,7 @@ class Extraction:
             length,
             dict(sorted(self._skipped.items())),
             cut_short,
+            long,
             (len(self._done), self._frames),
             self._length,
             time.monotonic() - self._start,

@@ -38,7 +38,7 @@ PROCESSOR_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 _OF_MODEL = dict(zip(("clip", "siglip", "siglip2"), PROCESSOR_DEFAULTS, strict=True))
 
-_INTERPOLATIONS: Mapping[object, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
+_INTERPOLATIONS: Mapping[str, Literal["bilinear", "bicubic"]] = {"2": "bilinear", "3": "bicubic"}
 """Kinds of interpolation by the numbers that Pillow has for them."""
 
 
@@ -81,15 +81,12 @@ def read_preprocessing(towers: TowersConfig) -> Preprocessing:
             "no other preprocessing is supported"
         )
     given = {key: value for key, value in values.items() if value is not None}
-    faults = Faults()
-    result = _preprocessing({**PROCESSOR_DEFAULTS[name], **given}, towers, f"{path}: ", faults)
-    faults.check()
-    assert result is not None
-    return result
+    return _preprocessing({**PROCESSOR_DEFAULTS[name], **given}, towers, path)
 
 
 def _read(folder: pathlib.Path) -> tuple[pathlib.Path, Mapping[str, Any]]:
-    for name in (_FILE, _FILE_OF_BOTH):
+    # As in transformers, the file of pictures and texts comes first, if pictures are in it.
+    for name in (_FILE_OF_BOTH, _FILE):
         path = folder / name
         if not path.is_file():
             continue
@@ -108,18 +105,16 @@ def _read(folder: pathlib.Path) -> tuple[pathlib.Path, Mapping[str, Any]]:
     )
 
 
-def _preprocessing(
-    values: Mapping[str, Any], towers: TowersConfig, place: str, faults: Faults
-) -> Preprocessing | None:
-    """Returns None where there is a fault."""
+def _preprocessing(values: Mapping[str, Any], towers: TowersConfig, path: pathlib.Path) -> Preprocessing:
+    faults = Faults()
 
     def fault(key: str, expected: str) -> None:
-        faults.add(f"{place}{key}: expected {expected}, found {shown(values.get(key))}")
+        faults.add(f"{path}: {key}: expected {expected}, found {shown(values.get(key))}")
 
     if values["do_resize"] is not True:
         fault("do_resize", "true")
-    interpolation = _INTERPOLATIONS.get(values["resample"])
-    if interpolation is None:
+    interpolation = _INTERPOLATIONS.get(str(values["resample"]), "bicubic")
+    if str(values["resample"]) not in _INTERPOLATIONS:
         fault("resample", "2 (bilinear) or 3 (bicubic)")
     scale = values["rescale_factor"] if values["do_rescale"] else 1.0
     if not _are_numbers([scale], 1) or scale <= 0:
@@ -141,8 +136,7 @@ def _preprocessing(
         fault("crop_size", wanted)
     elif crop is not None and min((resize,) if isinstance(resize, int) else resize) < crop:
         fault("size", f"at least the crop_size, {crop}")
-    if faults.lines() or interpolation is None:
-        return None
+    faults.check()
     return Preprocessing(
         PictureView(resize, crop, interpolation), float(scale), tuple(mean), tuple(deviation)
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from mcsan_jax.image_text.tower_shapes import TowersConfig, TransformerShape
 
-Path = tuple[str, ...]
+Names = tuple[str, ...]
 Arrays = Sequence[np.ndarray]
 
 
@@ -21,7 +21,7 @@ class TowerWeight:
         made: makes it of them.
     """
 
-    path: Path
+    path: Names
     shapes: Mapping[str, tuple[int, ...]]
     made: Callable[[Arrays], np.ndarray]
 
@@ -90,7 +90,7 @@ def _transformer(name: str, shape: TransformerShape) -> Iterator[TowerWeight]:
         yield from _feed_forward(path, at, shape)
 
 
-def _feed_forward(path: Path, name: str, shape: TransformerShape) -> Iterator[TowerWeight]:
+def _feed_forward(path: Names, name: str, shape: TransformerShape) -> Iterator[TowerWeight]:
     path = (*path, "feed_forward")
     yield from _affine((*path, "expand"), [f"{name}.mlp.fc1"], shape.width, shape.inner_width)
     yield from _affine((*path, "contract"), [f"{name}.mlp.fc2"], shape.inner_width, shape.width)
@@ -114,23 +114,23 @@ def _pooling_head(name: str, shape: TransformerShape) -> Iterator[TowerWeight]:
     yield from _feed_forward(path, name, shape)
 
 
-def _plain(path: Path, name: str, *shape: int) -> TowerWeight:
+def _plain(path: Names, name: str, *shape: int) -> TowerWeight:
     return TowerWeight(path, {name: shape}, lambda arrays: arrays[0])
 
 
-def _norm(path: Path, name: str, width: int) -> list[TowerWeight]:
+def _norm(path: Names, name: str, width: int) -> list[TowerWeight]:
     return [_plain((*path, "scale"), f"{name}.weight", width), _plain((*path, "bias"), f"{name}.bias", width)]
 
 
-def _affine(path: Path, names: Sequence[str], inputs: int, outputs: int) -> list[TowerWeight]:
+def _affine(path: Names, names: Sequence[str], inputs: int, outputs: int) -> list[TowerWeight]:
     return [_kernel(path, names, inputs, outputs), _bias(path, names, outputs)]
 
 
-def _kernel(path: Path, names: Sequence[str], inputs: int, outputs: int) -> TowerWeight:
+def _kernel(path: Names, names: Sequence[str], inputs: int, outputs: int) -> TowerWeight:
     """Returns the kernel of one affine map, made of those of several, whose outputs stand side by side."""
     shapes = {f"{name}.weight": (outputs, inputs) for name in names}
     return TowerWeight((*path, "kernel"), shapes, lambda arrays: np.concatenate(arrays).T)
 
 
-def _bias(path: Path, names: Sequence[str], outputs: int) -> TowerWeight:
+def _bias(path: Names, names: Sequence[str], outputs: int) -> TowerWeight:
     return TowerWeight((*path, "bias"), {f"{name}.bias": (outputs,) for name in names}, np.concatenate)

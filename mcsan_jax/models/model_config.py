@@ -1,8 +1,8 @@
 """The configuration of the network: its levels, what reads captions, and its sizes."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import StrictBool, ValidationInfo, field_validator
+from pydantic import StrictBool, field_validator
 from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import nearest_name
@@ -56,14 +56,14 @@ class ModelConfig:
 
     @field_validator("sentence_node")
     @classmethod
-    def _sentence_has_a_level(cls, sentence_node: bool, info: ValidationInfo) -> bool:
+    def _sentence_has_a_level(cls, sentence_node: bool, info: Any) -> bool:
         if sentence_node and GLOBAL not in info.data.get("levels", LEVELS):
             raise ValueError(f"config.model.sentence_node needs {GLOBAL} in config.model.levels")
         return sentence_node
 
     @field_validator("pretrained")
     @classmethod
-    def _context_has_its_encoder(cls, pretrained: str, info: ValidationInfo) -> str:
+    def _context_has_its_encoder(cls, pretrained: str, info: Any) -> str:
         context = info.data.get("context")
         if context and pretrained and context != "pretrained":
             raise ValueError(
@@ -74,7 +74,7 @@ class ModelConfig:
 
     @field_validator("pretrained_video")
     @classmethod
-    def _context_has_one_of_two(cls, pretrained_video: str, info: ValidationInfo) -> str:
+    def _context_has_one_of_two(cls, pretrained_video: str, info: Any) -> str:
         context, pretrained = info.data.get("context"), info.data.get("pretrained")
         if context == "pretrained" and pretrained == "" and not pretrained_video:
             raise ValueError(
@@ -85,7 +85,7 @@ class ModelConfig:
 
     @field_validator("zero_shot_only")
     @classmethod
-    def _zero_shot_has_its_encoder(cls, zero_shot_only: bool, info: ValidationInfo) -> bool:
+    def _zero_shot_has_its_encoder(cls, zero_shot_only: bool, info: Any) -> bool:
         if zero_shot_only and info.data.get("pretrained_video") == "":
             raise ValueError(
                 "config.model.zero_shot_only needs the folder of an image-text encoder in "
@@ -95,7 +95,7 @@ class ModelConfig:
 
     @field_validator("width")
     @classmethod
-    def _width_divides(cls, width: int, info: ValidationInfo) -> int:
+    def _width_divides(cls, width: int, info: Any) -> int:
         has_heads = info.data.get("context") == "transformer" or info.data.get("temporal") == "attention"
         if width % (divisor := 4 if has_heads else 2):
             raise ValueError(f"config.model.width is {width}; expected a multiple of {divisor}")

@@ -5,7 +5,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from data_pipeline.prepared_data import FEWEST_VALIDATION_VIDEOS, SMALL_VOCABULARY, Manifest
+from data_pipeline.prepared_data import FEWEST_VALIDATION_VIDEOS, SMALL_VOCABULARY, Manifest, SplitSummary
 from mcsan_jax.config import Config
 from mcsan_jax.pretrained.bert_files import installed_reader
 
@@ -18,6 +18,28 @@ _ROWS = 8
 """A batch is a multiple of it, which most numbers of devices divide."""
 _CACHED_CAPTIONS = 100_000
 """The states of the tokens of more captions are not kept in memory."""
+
+
+def with_text_context(config: Config, set_by_hand: Collection[str] = ()) -> tuple[Config, str]:
+    """Returns the configuration with a context of captions that suits its image-text encoder, and a line about it.
+
+    A network that begins with the score of such an encoder also takes the states of its text tower, unless the
+    configuration or the command line chose what reads captions.
+
+    Args:
+        config: the experiment.
+        set_by_hand: dotted names of fields that the command line set.
+    """
+    fields = {"model.context", "model.pretrained"}
+    if not config.model.pretrained_video or config.model.zero_shot_only:
+        return config, ""
+    if not fields <= _free_fields(config, set_by_hand):
+        return config, ""
+    chosen = _with_fields(config, {"model.context": "pretrained"})
+    return chosen, (
+        f"captions are read by the text tower of {config.model.pretrained_video} "
+        "(--config.model.context=bigru learns their words instead)"
+    )
 
 
 def recipe_by_size(
@@ -55,6 +77,8 @@ def _of_text(config: Config, manifest: Manifest, free: Collection[str]) -> dict[
     train = manifest.splits[config.data.train_split]
     per_video, tokens = train.captions / train.videos, manifest.tokenizer.size
     may_choose = {"model.context", "model.pretrained"} <= set(free)
+    if config.model.pretrained_video:
+        return _of_zero_shot(train, per_video)
     reads_with = config.model.pretrained or (
         _ENCODER if may_choose and installed_reader(_ENCODER, manifest.tokenizer.sha256) else ""
     )
@@ -101,6 +125,30 @@ def _of_text(config: Config, manifest: Manifest, free: Collection[str]) -> dict[
             fits,
             f"what the frozen encoder makes of {train.captions:,} captions "
             f"{'fits' if fits else 'may not fit'} into memory; the limit is {_CACHED_CAPTIONS:,}",
+        ),
+    }
+
+
+def _of_zero_shot(train: SplitSummary, per_video: float) -> dict[str, tuple[Any, str]]:
+    """Chooses the same where the score begins as that of an image-text encoder."""
+    fits = train.captions <= _CACHED_CAPTIONS
+    return {
+        "model.width": (
+            256 if train.videos < 10_000 else 512,
+            "the learned part only adds to the vectors of the image-text encoder",
+        ),
+        "train.captions_per_video": (
+            min(max(int(per_video), 1), 4),
+            f"a training video has {per_video:.3g} caption(s) on average; a step reads at most 4 of them",
+        ),
+        "similarity.learn_level_weights": (
+            True,
+            "how much each level counts is learned, because it differs from collection to collection",
+        ),
+        "train.token_state_cache": (
+            fits,
+            f"what the tower makes of {train.captions:,} captions {'fits' if fits else 'may not fit'} into memory; "
+            f"the limit is {_CACHED_CAPTIONS:,}",
         ),
     }
 

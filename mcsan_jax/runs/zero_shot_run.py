@@ -68,6 +68,8 @@ def zero_shot_run(
         evaluation=EvaluationConfig(same_text=same_text, merge_duplicates=merge_duplicates),
     )
     experiment = build_experiment(config, manifest, trains=False)
+    if experiment.note:
+        print(experiment.note, flush=True)
     run.check_writable("name another folder with --out")
     run.claim(experiment.config, manifest.fingerprint)
     variables = variables_of(experiment.initial_state())

@@ -38,6 +38,7 @@ class Experiment:
         train_step: the compiled step.
         encoders: the compiled encoders and the parameters of the score, for evaluation.
         steps_per_epoch: the number of steps in a pass over the training split; the last batch may not be full.
+        note: what the user should know of its encoders; empty for nothing.
     """
 
     config: Config
@@ -50,6 +51,7 @@ class Experiment:
     train_step: TrainStep
     encoders: Encoders
     steps_per_epoch: int
+    note: str = ""
 
     @property
     def total_steps(self) -> int:
@@ -150,6 +152,7 @@ def build_experiment(
         train_step=make_train_step(model, optimizer, config, mesh),
         encoders=make_encoders(model, mesh),
         steps_per_epoch=steps_per_epoch,
+        note="" if zero_shot is None else zero_shot.note,
     )
 
 

@@ -23,11 +23,11 @@ def test_a_row_says_how_far_ours_is_above_the_best_closed_form() -> None:
 
 
 def test_every_collection_has_its_own_size() -> None:
-    assert len(COLLECTIONS) == 9 and all(name == each.name for name, each in COLLECTIONS.items())
+    assert len(COLLECTIONS) == 10 and all(name == each.name for name, each in COLLECTIONS.items())
 
 
 def test_an_unknown_collection_is_refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "'shapes-7' is none of msrvtt-25" in refusal_of(
+    assert "'shapes-7' is none of clips-23, msrvtt-25" in refusal_of(
         collections, ["--only=shapes-7", f"--out={tmp_path}"], capsys
     )
 

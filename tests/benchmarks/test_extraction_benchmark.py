@@ -35,9 +35,10 @@ def test_everything_is_measured(tmp_path: pathlib.Path) -> None:
     sizes = ("--rendered=2", "--seconds=2", "--frames=2", "--processes=1", "--rounds=1")
     [(name, found)] = started_figures("extraction", tmp_path, *sizes)["encoders"].items()
     assert (name, found["frames"]) == ("efficientnet_lite0", 8)
-    [from_clips] = found["extraction"]
+    from_clips, with_pictures = found["extraction"]
+    assert (from_clips["pictures"], with_pictures["pictures"]) == (False, True)
     assert len(found["network"]) == 3 and 0 <= found["difference"] < 1e-4
-    for rate in (found["decoding"], *found["network"].values(), from_clips):
+    for rate in (found["decoding"], *found["network"].values(), from_clips, with_pictures):
         assert rate["frames_per_second"] > 0 and rate["processor_milliseconds"] > 0
     # Four frames of each clip of two seconds.
     assert from_clips["clips_per_second"] == pytest.approx(from_clips["frames_per_second"] / 4)

@@ -26,3 +26,27 @@ def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert list(track("abc", 3, "reading", "letters")) == ["a", "b", "c"]
     shown = capsys.readouterr().err
     assert "reading: 100%" in shown and "3/3" in shown
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_more_may_be_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    seen: list[str] = []
+    for letter in track("abc", 3, "reading", "letters", lambda: f"{len(seen)} seen"):
+        seen.append(letter)
+    assert "3 seen" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_steps_on_the_way_count_for_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    assert list(track([0, 1, 0, 1], 2, "reading", "letters", weight=int)) == [0, 1, 0, 1]
+    shown = capsys.readouterr().err
+    assert ("2/2" if terminal else "reading: 0 of 2 letters, 0/s, the first one is not done\n") in shown
+    assert terminal or shown.splitlines()[-1].startswith("reading: 2 letters in ")

@@ -50,7 +50,7 @@ def check_prepare(arguments: Sequence[str]) -> None:
     if values["dataset"] == preparation.MOVING_SHAPES:
         assert not values["annotations"] and not values["features"] and values["protocol"] is None
     else:
-        assert values["annotations"] and values["features"]
+        assert values["annotations"] and (values["features"] or own)
         assert values["protocol"] in (None, *PROTOCOLS[values["dataset"]])
 
 

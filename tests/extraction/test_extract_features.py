@@ -17,6 +17,7 @@ from data_pipeline.features.streams import open_features
 from mcsan_jax.extraction.clip_picture_files import POSTER, STRIP, picture_file, pictures_folder
 from mcsan_jax.extraction.extract_features import extract_features
 from mcsan_jax.extraction.run_extraction import ExtractionOptions
+from tests.data_pipeline.clips.bad_clips import BAD_CLIPS
 from tests.extraction.colour_encoder import ColourEncoder
 from tests.support.written_clip import write_clip
 
@@ -303,3 +304,26 @@ def test_a_path_that_is_no_unicode_is_kept(
     [video_id] = open_features(out).ids()
     clip = open_features(out).clip(video_id)
     assert clip is not None and pathlib.Path(clip.path) == odd
+
+
+def test_bad_clips_are_named_and_stop_none_of_the_others(encoders: Encoders, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for clip in BAD_CLIPS:
+        clip.write(folder / clip.name)
+    found = collect_clips([folder])
+    bad = {
+        video_id: next(clip for clip in BAD_CLIPS if clip.name == path.name)
+        for video_id, path in found.items()
+    }
+    assert len(found) == len(BAD_CLIPS)
+    out = tmp_path / "f.hdf5"
+    options = ExtractionOptions(Sampling(frames_per_second=5), processes=1)
+    report = extract_features(found, {out: "colours"}, options)
+    assert set(report.skipped) == {video_id for video_id, clip in bad.items() if clip.fault}
+    assert set(report.cut_short) >= {video_id for video_id, clip in bad.items() if clip.note}
+    assert open_features(out).ids() == set(found) - set(report.skipped)
+    for video_id, reason in report.skipped.items():
+        assert repr(bad[video_id].name) in reason and (bad[video_id].fault or "") in reason
+    for video_id in report.cut_short:
+        assert (bad[video_id].note or "") in report.cut_short[video_id]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 
 from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.errors import InputError
@@ -14,7 +15,12 @@ from mcsan_jax.frame_encoders.preprocessor_config import (
 )
 from mcsan_jax.image_text.tower_files import read_towers_config
 from mcsan_jax.image_text.tower_shapes import DEFAULTS
-from tests.support.image_text_folder import KINDS, processor_class
+from tests.support.image_text_folder import (
+    KINDS,
+    processor,
+    processor_class,
+    save_encoder_with_tokenizer,
+)
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
@@ -88,9 +94,25 @@ def test_what_has_been_written_over_the_years_is_read(tmp_path: pathlib.Path) ->
     assert read(tmp_path, newer) == clip
     siglip = Preprocessing(PictureView((224, 224), None, "bilinear"), 1 / 255, (0.5,) * 3, (0.5,) * 3)
     assert read(tmp_path, WRITTEN_FOR_SIGLIP2, "siglip") == siglip
-    (tmp_path / "preprocessor_config.json").unlink()
     both = {"image_processor": newer, "processor_class": "CLIPProcessor"}
     assert read(tmp_path, both, name="processor_config.json") == clip
+    (tmp_path / "preprocessor_config.json").unlink()
+    assert read(tmp_path, both, name="processor_config.json") == clip
+    del both["image_processor"]
+    (tmp_path / "processor_config.json").write_text(json.dumps(both))
+    assert read(tmp_path, WRITTEN_IN_2021) == clip
+
+
+@pytest.mark.parametrize("model_type", KINDS)
+def test_a_processor_of_both_is_read(model_type: str, tmp_path: pathlib.Path) -> None:
+    """As transformers writes it with a tokenizer, in whichever file its version puts what belongs to pictures."""
+    save_encoder_with_tokenizer(tmp_path, model_type)
+    expected = read_preprocessing(read_towers_config(tmp_path))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").unlink()
+    name = {"clip": "CLIPProcessor", "siglip": "SiglipProcessor", "siglip2": "Siglip2Processor"}[model_type]
+    getattr(transformers, name)(processor(model_type), tokenizer).save_pretrained(tmp_path)
+    assert read_preprocessing(read_towers_config(tmp_path)) == expected
 
 
 def test_views(tmp_path: pathlib.Path) -> None:

@@ -83,3 +83,17 @@ def test_wide_vectors_are_cut_to_where_the_videos_vary() -> None:
     assert stage_one_videos(
         flat, PARAMETERS, config, fit_bases(flat.take([0]), PARAMETERS, config, most=16)
     ).shape == (40, 16)
+
+
+def test_vectors_wider_than_the_bound_are_searched_too() -> None:
+    """As those of the largest image-text encoders, of 1,152 numbers: each component has its share of the room."""
+    videos, texts = draw_videos(12, width=1152), draw_texts(4, width=1152)
+    videos, texts = (dataclasses.replace(side, linear=None) for side in (videos, texts))
+    config = SimilarityConfig()
+    bases = fit_bases(videos, PARAMETERS, config)
+    of_videos = stage_one_videos(videos, PARAMETERS, config, bases)
+    assert of_videos.shape == (12, stage_one.MOST_WIDTH)
+    # Few videos span few directions, so that nothing is lost of them.
+    products = stage_one_texts(texts, PARAMETERS, config, bases) @ of_videos.T
+    whole = stage_one_texts(texts, PARAMETERS, config) @ stage_one_videos(videos, PARAMETERS, config).T
+    np.testing.assert_allclose(products, whole, rtol=0, atol=1e-5)
