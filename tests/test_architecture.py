@@ -504,6 +504,7 @@ def test_the_model_sees_a_few_modules_of_the_data_pipeline() -> None:
         "data_pipeline.batches.batch",
         "data_pipeline.clips.clip_pictures",
         "data_pipeline.clips.collect_clips",
+        "data_pipeline.clips.passing_pictures",
         "data_pipeline.clips.sampled_frames",
         "data_pipeline.clips.shots",
         "data_pipeline.features.hdf5",
