@@ -177,7 +177,7 @@ def as_jpeg(picture: np.ndarray) -> bytes:
     rows, columns, _ = picture.shape
     encoder.width, encoder.height, encoder.pix_fmt = columns, rows, "yuvj420p"
     encoder.time_base, encoder.qscale, encoder.global_quality = Fraction(1), True, _JPEG_QUALITY
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture)).reformat(format="yuvj420p")
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture)).reformat(format="yuvj420p", threads=1)
     frame.pts = 0
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
 

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 from data_pipeline.errors import InputError, shown
 
@@ -32,6 +33,7 @@ class OpenClip:
         container: the file; times count from its start.
         stream: the pictures.
         time_base: the unit of their time stamps, in seconds.
+        pixel_aspect: how many times as wide as high a pixel is shown.
         origin: the time stamp, in seconds, at which the file starts.
         duration: of the file, in seconds.
     """
@@ -57,8 +59,10 @@ class OpenClip:
         if threads is not None:
             self.stream.thread_count = threads
         self.time_base = self.stream.time_base or Fraction(1, av.time_base)
+        self.pixel_aspect = float(self.stream.sample_aspect_ratio or 1)
         self.origin = (self.container.start_time or 0) / av.time_base
         self.duration = (self.container.duration or 0) / av.time_base
+        self._resizers: dict[tuple[float, float], VideoReformatter] = {}
 
     def __enter__(self) -> "OpenClip":
         return self
@@ -160,12 +164,15 @@ class OpenClip:
 
     def picture(self, frame: VideoFrame, width: float = math.inf, height: float = math.inf) -> np.ndarray:
         """Returns a frame as it is seen, upright and with square pixels, uint8 [row, column, 3], within a size."""
-        rows, columns = frame.height, frame.width * float(self.stream.sample_aspect_ratio or 1)
+        rows, columns = frame.height, frame.width * self.pixel_aspect
         turns = round(frame.rotation / 90)
         most = (height, width) if turns % 2 == 0 else (width, height)
         scale = min(1.0, most[0] / rows, most[1] / columns)
         width, height = max(1, round(columns * scale)), max(1, round(rows * scale))
-        return np.rot90(frame.to_ndarray(format="rgb24", width=width, height=height), turns)
+        # One that is made anew computes its weights again, and starts threads.
+        resizer = self._resizers.setdefault((width, height), VideoReformatter())
+        small = resizer.reformat(frame, width=width, height=height, format="rgb24", threads=1)
+        return np.rot90(small.to_ndarray(), turns)
 
     def upright(self, frame: VideoFrame) -> VideoFrame:
         """Returns a frame upright: phones write frames as the sensor lies, and beside them how to turn them."""

@@ -109,7 +109,7 @@ def sampled_frames(
         wanted = sampling.times(packets) if len(packets.seconds) else np.zeros(0)
         # A second opening starts at the first frame, whatever the file says of its times.
         with OpenClip(path, threads) as clip:
-            maker = PictureMaker(view, float(clip.stream.sample_aspect_ratio or 1))
+            maker = PictureMaker(view, clip.pixel_aspect)
             any_frames = False
             for some in _SampledClip(clip, packets, wanted, maker, passing).frames(chunk):
                 any_frames = True

@@ -3,8 +3,13 @@
 import hashlib
 import pathlib
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from data_pipeline.host.files import replacing
+
+if TYPE_CHECKING:
+    # Who only looks for pictures needs no decoder.
+    from data_pipeline.clips.passing_pictures import PassingPictures
 
 POSTER, STRIP = ".poster.jpg", ".strip.jpg"
 _MOST_BYTES = 200
@@ -31,17 +36,13 @@ def picture_file(folder: pathlib.Path, video_id: str, kind: str) -> pathlib.Path
     return folder / f"{video_id}{kind}"
 
 
-def write_pictures(clip: pathlib.Path, video_id: str, folder: pathlib.Path) -> None:
-    """Writes the poster and the film strip of a clip.
+def write_pictures(passed: "PassingPictures", video_id: str, folder: pathlib.Path) -> None:
+    """Writes the poster and the film strip of a clip that has passed.
 
     Raises:
-        InputError: the clip has no frame to show.
         OSError: the files cannot be written.
     """
-    # Who only looks for pictures needs no decoder.
-    from data_pipeline.clips.clip_pictures import film_strip, poster
-
-    for kind, made in ((POSTER, poster(clip)), (STRIP, film_strip(clip))):
+    for kind, made in ((POSTER, passed.poster()), (STRIP, passed.film_strip())):
         with replacing(picture_file(folder, video_id, kind)) as partial:
             partial.write_bytes(made)
 

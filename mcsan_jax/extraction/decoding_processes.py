@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from data_pipeline.clips.passing_pictures import PassingPictures
 from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
 from data_pipeline.clips.shots import LONG, PartFinder
@@ -251,7 +252,8 @@ def _decoded(video_id: str, path: pathlib.Path, job: DecodingJob) -> Iterator[De
     parts: tuple[tuple[float, float], ...] = ()
     try:
         finder = PartFinder() if job.parts else None
-        for some in sampled_frames(path, job.sampling, job.view, _CHUNK):
+        passing = PassingPictures() if job.pictures is not None else None
+        for some in sampled_frames(path, job.sampling, job.view, _CHUNK, passing=passing):
             seconds += some.seconds.tolist()
             cut_short = some.cut_short or cut_short
             if finder is not None:
@@ -267,11 +269,9 @@ def _decoded(video_id: str, path: pathlib.Path, job: DecodingJob) -> Iterator[De
         # One clip in a thousand finds a fault in a library; the others are not to suffer.
         yield SkippedClip(video_id, f"{path.name}: cannot be decoded ({type(error).__name__}: {error})")
         return
-    if job.pictures is not None:
+    if job.pictures is not None and passing is not None and passing.end():
         try:
-            write_pictures(path, video_id, job.pictures)
-        except InputError as error:
-            cut_short = "; ".join(filter(None, [cut_short, f"no poster: {error}"]))
+            write_pictures(passing, video_id, job.pictures)
         except OSError as error:
             yield error
             return

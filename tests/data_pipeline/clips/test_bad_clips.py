@@ -11,6 +11,7 @@ import pytest
 
 from data_pipeline.clips.clip_pictures import film_strip, poster
 from data_pipeline.clips.collect_clips import collect_clips
+from data_pipeline.clips.passing_pictures import PassingPictures
 from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.clips.sampled_frames import ClipFault, Sampling, sampled_frames
 from data_pipeline.errors import InputError
@@ -18,6 +19,7 @@ from tests.data_pipeline.clips.bad_clips import BAD_CLIPS, FRAMES, BadClip
 from tests.data_pipeline.clips.numbered_clips import PLAIN, even_times, numbers_of, write_numbered
 from tests.support import ROOT
 
+JPEG = b"\xff\xd8"
 VIEWS = (PictureView((48, 64)), PictureView(64, 56, "bicubic"))
 
 
@@ -58,12 +60,22 @@ def test_each_shows_what_it_can_and_says_the_rest(
 def test_posters_are_made_or_the_clip_is_named(folder: pathlib.Path, clip: BadClip) -> None:
     for make in (poster, film_strip):
         if clip.fault is None:
-            assert make(folder / clip.name).startswith(b"\xff\xd8")
+            assert make(folder / clip.name).startswith(JPEG)
         else:
             with pytest.raises(
                 InputError, match=rf"^clip {re.escape(repr(clip.name))}: expected a video, found"
             ):
                 make(folder / clip.name)
+
+
+@pytest.mark.parametrize(
+    "clip", [one for one in BAD_CLIPS if one.fault is None], ids=lambda clip: repr(clip.name)
+)
+def test_posters_are_made_while_a_clip_passes(folder: pathlib.Path, clip: BadClip) -> None:
+    passing = PassingPictures()
+    list(sampled_frames(folder / clip.name, Sampling(1.0), VIEWS[0], passing=passing))
+    assert passing.end()
+    assert passing.poster().startswith(JPEG) and passing.film_strip().startswith(JPEG)
 
 
 def test_each_has_an_id(folder: pathlib.Path) -> None:

@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 
 from data_pipeline.clips.clip_pictures import LONGEST_CUT, cut, film_strip, poster
+from data_pipeline.clips.passing_pictures import PassingPictures
+from data_pipeline.clips.picture_view import PictureView
 from data_pipeline.clips.render_clips import render_clips
+from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import embedded_clips
 from tests.support.written_clip import RATE, SIDE, decoded, numbers, write_clip
@@ -120,6 +123,25 @@ def test_pictures_of_a_phone_stand_upright(tmp_path: pathlib.Path) -> None:
         assert picture[: SIDE // 2 - 2].mean() == pytest.approx(60, abs=3)
         assert picture[SIDE // 2 + 2 :].mean() > 250
     assert image(film_strip(clip, 3)).shape == (SIDE, 3 * SIDE // 2, 3)
+
+
+def passed(path: pathlib.Path) -> PassingPictures:
+    """All frames of a clip have passed, although one alone was asked for."""
+    passing = PassingPictures()
+    list(sampled_frames(path, Sampling(frames=1), PictureView((8, 8)), passing=passing))
+    assert passing.end()
+    return passing
+
+
+def test_pictures_of_frames_that_pass_are_those_of_the_file(tmp_path: pathlib.Path) -> None:
+    for name, black in (("all", ()), ("none", range(100)), ("half", range(40, 80))):
+        clip = write_clip(tmp_path / f"{name}.mp4", 100, black)
+        passing = passed(clip)
+        assert passing.film_strip() == film_strip(clip)
+        if name != "half":
+            assert passing.poster() == poster(clip)
+    # The poster is a frame of the strip, the nearest one to the middle that shows something: 37.5 or 87.5.
+    assert number(passed(tmp_path / "half.mp4").poster()) == pytest.approx(37, abs=2)
 
 
 def test_a_changed_file_has_another_poster(tmp_path: pathlib.Path) -> None:
