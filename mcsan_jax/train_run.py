@@ -17,7 +17,7 @@ from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run, splits_to_ev
 from mcsan_jax.processes import ends_with_the_others, first_before_others, is_first
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
-from mcsan_jax.recipes.recipe_by_size import equal_batch, recipe_by_size, with_text_context
+from mcsan_jax.recipes.recipe_by_size import begin_with_encoder, equal_batch, recipe_by_size
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.retrieval.model_folder import check_place
 from mcsan_jax.runs.folder import RunFolder
@@ -67,9 +67,9 @@ def train_run(
     data = first_before_others(lambda: find_prepared_data(config.data))
     manifest = Manifest.load(data)
     _check_splits(config, manifest)
-    config, reader = with_text_context(config, set_by_hand)
-    if reader and trains:
-        print(reader, flush=True)
+    config, begins = begin_with_encoder(config, set_by_hand)
+    if begins and trains:
+        print("\n".join(begins), flush=True)
     config, choices = recipe_by_size(config, manifest, set_by_hand)
     if choices and trains:
         print(

@@ -3,12 +3,15 @@
 import json
 import pathlib
 
+import jax
+import numpy as np
 import pytest
 
+from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.comparison import compare_runs
 from tests.support import ROOT
 from tests.support.command_line import run_main, run_mcsan
-from tests.support.zero_shot_data import DATA, ENCODER
+from tests.support.zero_shot_data import DATA, ENCODER, prepare
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,7 @@ def test_the_encoder_is_evaluated_as_a_run_is(baseline: pathlib.Path) -> None:
         assert (baseline / "eval" / file).is_file()
 
 
+@pytest.mark.slow
 def test_training_begins_as_the_encoder_alone(baseline: pathlib.Path, trained: pathlib.Path) -> None:
     """The validation before the first step has the figures of the baseline, to the last digit."""
     record = json.loads((baseline / "eval" / "val.json").read_text())
@@ -55,3 +59,48 @@ def test_training_begins_as_the_encoder_alone(baseline: pathlib.Path, trained: p
     for score, figures in record["directions"].items():
         assert first[f"rsum/{score}"] == pytest.approx(figures["rsum"])
     assert compare_runs(baseline, trained, "test")
+
+
+@pytest.mark.slow
+def test_the_trained_model_opens_where_the_encoder_is_not(
+    zero_shot_data: pathlib.Path, trained: pathlib.Path
+) -> None:
+    """Its folder holds the text tower, and queries are read as by the run."""
+    model, run = (Mcsan.from_pretrained(folder, jax.devices()[:1]) for folder in (trained / "model", trained))
+    query = ["the red ball moves"]
+    np.testing.assert_array_equal(
+        model.encode_query(query).collection.pooled, run.encode_query(query).collection.pooled
+    )
+    assert (trained / "model" / "tokenizer.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--zero_shot={encoder}", "--data={data}"),
+            "with --zero_shot the prepared data are the first argument",
+        ),
+        (("--out=elsewhere",), "--out=elsewhere is for --zero_shot"),
+        (("--zero_shot={data}",), "config.json"),
+    ],
+    ids=["data twice", "a folder without an encoder", "no encoder"],
+)
+def test_arguments_that_do_not_go_together_are_refused(
+    words: tuple[str, ...], said: str, zero_shot_data: pathlib.Path
+) -> None:
+    named = [word.format(encoder=zero_shot_data / ENCODER, data=zero_shot_data / DATA) for word in words]
+    ended = run_mcsan("eval", zero_shot_data / DATA, *named)
+    assert ended.status == 2 and said in ended.stderr and "Traceback" not in ended.stderr, ended.stderr
+
+
+def test_frames_of_another_encoder_and_other_tokens_are_refused(
+    zero_shot_data: pathlib.Path, shapes: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    encoder = zero_shot_data / ENCODER
+    ended = run_mcsan("eval", shapes, f"--zero_shot={encoder}", f"--out={tmp_path / 'one'}")
+    assert ended.status == 2 and "no stream of frames has the embeddings" in ended.stderr, ended.stderr
+    prepare(zero_shot_data, tmp_path / "data", "--tokenizer=word")
+    ended = run_mcsan("eval", tmp_path / "data", f"--zero_shot={encoder}", f"--out={tmp_path / 'two'}")
+    assert ended.status == 2 and f"--tokenizer_file={encoder}" in ended.stderr, ended.stderr
+    assert not (tmp_path / "two").exists()

@@ -153,8 +153,8 @@ def _added(
             continue
         vectors, mask = own[level].vectors, own[level].mask
         if learned is not None:
-            vectors = vectors + maps[level](learned.nodes[level].vectors)
+            vectors = vectors + maps[level](normalize(learned.nodes[level].vectors))
         nodes[level] = NodeSet(jnp.where(mask[..., None], vectors, 0.0), mask)
     if learned is not None and learned.pooled is not None:
-        pooled = pooled + maps[GLOBAL](learned.pooled)
+        pooled = pooled + maps[GLOBAL](normalize(learned.pooled))
     return LevelEmbeddings(pooled if GLOBAL in levels else None, nodes)

@@ -16,30 +16,37 @@ _EVALUATIONS = 6
 """So many times a validation split that can choose is evaluated."""
 _ROWS = 8
 """A batch is a multiple of it, which most numbers of devices divide."""
+_SMALL_STEPS = 1e-4
+"""The learning rate where training adds to the score of an image-text encoder."""
 _CACHED_CAPTIONS = 100_000
 """The states of the tokens of more captions are not kept in memory."""
 
 
-def with_text_context(config: Config, set_by_hand: Collection[str] = ()) -> tuple[Config, str]:
-    """Returns the configuration with a context of captions that suits its image-text encoder, and a line about it.
+def begin_with_encoder(config: Config, set_by_hand: Collection[str] = ()) -> tuple[Config, list[str]]:
+    """Returns the configuration with what suits a network that begins with an image-text encoder's score, and lines.
 
-    A network that begins with the score of such an encoder also takes the states of its text tower, unless the
-    configuration or the command line chose what reads captions.
+    It takes the states of the encoder's text tower, and small steps, because large ones lose what the encoder knows
+    before they learn more. Fields that the configuration or the command line chose are left.
 
     Args:
         config: the experiment.
         set_by_hand: dotted names of fields that the command line set.
     """
-    fields = {"model.context", "model.pretrained"}
     if not config.model.pretrained_video or config.model.zero_shot_only:
-        return config, ""
-    if not fields <= _free_fields(config, set_by_hand):
-        return config, ""
-    chosen = _with_fields(config, {"model.context": "pretrained"})
-    return chosen, (
-        f"captions are read by the text tower of {config.model.pretrained_video} "
-        "(--config.model.context=bigru learns their words instead)"
-    )
+        return config, []
+    free, chosen, lines = _free_fields(config, set_by_hand), dict[str, Any](), []
+    if {"model.context", "model.pretrained"} <= free:
+        chosen["model.context"] = "pretrained"
+        lines.append(
+            f"captions are read by the text tower of {config.model.pretrained_video} "
+            "(--config.model.context=bigru learns their words instead)"
+        )
+    if "optim.learning_rate" in free:
+        chosen["optim.learning_rate"] = _SMALL_STEPS
+        lines.append(
+            f"optim.learning_rate = {_SMALL_STEPS:g}, because larger steps lose what the encoder knows"
+        )
+    return _with_fields(config, chosen), lines
 
 
 def recipe_by_size(

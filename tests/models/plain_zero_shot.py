@@ -46,10 +46,10 @@ def text_levels(
 def added(own: Levels, learned: Levels, weights: Any, side: str) -> Levels:
     """What is compared: the encoder's unit vectors, and what was learned through its last map."""
     maps = {level: weights[f"{side}_maps_{level}"] for level in LEVELS}
-    result: Levels = {GLOBAL: own[GLOBAL] + affine(maps[GLOBAL], learned[GLOBAL])}
+    result: Levels = {GLOBAL: own[GLOBAL] + affine(maps[GLOBAL], unit(learned[GLOBAL]))}
     for level in (ENTITY, ACTION, RELATIONSHIP):
         pairs = zip(own[level], learned[level], strict=True)
-        result[level] = [vector + affine(maps[level], more) for vector, more in pairs]
+        result[level] = [vector + affine(maps[level], unit(more)) for vector, more in pairs]
     return result
 
 

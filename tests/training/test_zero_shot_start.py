@@ -19,7 +19,7 @@ from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.models.zero_shot_branch import TOWER
 from mcsan_jax.pretrained.text_tower_files import read_text_tower
 from mcsan_jax.pretrained.zero_shot_files import find_zero_shot_encoder
-from mcsan_jax.recipes.recipe_by_size import recipe_by_size, with_text_context
+from mcsan_jax.recipes.recipe_by_size import begin_with_encoder, recipe_by_size
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import (
@@ -171,14 +171,17 @@ def test_the_text_tower_reads_captions_unless_another_context_is_chosen(
     manifest: Manifest, config: Config
 ) -> None:
     plain = changed(config, model={"context": "bigru"})
-    chosen, line = with_text_context(plain)
-    assert chosen.model.context == "pretrained" and "are read by the text tower" in line
+    chosen, lines = begin_with_encoder(plain)
+    assert chosen.model.context == "pretrained" and "are read by the text tower" in lines[0]
+    assert chosen.optim.learning_rate == 1e-4
     for others in ({"model.context"}, {"model.pretrained"}):
-        assert with_text_context(plain, others) == (plain, "")
+        assert begin_with_encoder(plain, others)[0].model.context == "bigru"
+    by_hand = {"model.context", "optim.learning_rate"}
+    assert begin_with_encoder(plain, by_hand) == (plain, [])
     alone = changed(plain, model={"zero_shot_only": True})
-    assert with_text_context(alone) == (alone, "")
+    assert begin_with_encoder(alone) == (alone, [])
     without = changed(plain, model={"pretrained_video": ""})
-    assert with_text_context(without) == (without, "")
+    assert begin_with_encoder(without) == (without, [])
 
 
 def test_the_recipe_leaves_the_score_of_the_encoder_as_it_is(manifest: Manifest, config: Config) -> None:
@@ -186,7 +189,7 @@ def test_the_recipe_leaves_the_score_of_the_encoder_as_it_is(manifest: Manifest,
     plain = Config(
         model=ModelConfig(pretrained_video=config.model.pretrained_video), train=TrainConfig(recipe="by_size")
     )
-    chosen, _ = recipe_by_size(with_text_context(plain)[0], manifest)
+    chosen, _ = recipe_by_size(begin_with_encoder(plain)[0], manifest)
     assert chosen.similarity.attribute_share == 0 and chosen.model.pretrained == ""
     assert chosen.model.context == "pretrained" and chosen.train.token_state_cache
-    assert chosen.optim.learning_rate == Config().optim.learning_rate
+    assert chosen.optim.learning_rate == 1e-4
