@@ -59,7 +59,7 @@ def forward(pictures: Any, name: str, params: dict[str, Any], made_of: Operation
 
 
 def with_xla_convolutions(encoder: EfficientNetEncoder) -> Form:
-    """The form with XLA's own convolution in depth, on JAX's device."""
+    """The form with XLA's own depthwise convolution, on JAX's device."""
 
     def convolution(x: jax.Array, kernel: np.ndarray, stride: int, groups: int = 1) -> jax.Array:
         return jax.lax.conv_general_dilated(

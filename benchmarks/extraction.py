@@ -2,7 +2,7 @@
 
 `python -m benchmarks.extraction` renders clips (H.264, 320 x 240, 25 frames/s), takes 2 frames of each second, and
 prints frames/s. `--clips=FOLDER` takes clips of your own. The network runs as features are made (sums of shifted
-pictures), with XLA's own convolution in depth, and in TensorFlow; all three must agree. Shown is the fastest of some
+pictures), with XLA's own depthwise convolution, and in TensorFlow; all three must agree. Shown is the fastest of some
 rounds, because other programs on the machine make a round slower and never faster.
 """
 
@@ -144,7 +144,7 @@ def network(encoder: EfficientNetEncoder, frames: int, rounds: int) -> tuple[dic
     found, vectors = rates(
         {
             "JAX, sums of shifted pictures": lambda: encoder.encode(pictures).frames,
-            "JAX, XLA's convolution in depth": lambda: _batch_by_batch(xla, pictures, encoder.batch),
+            "JAX, XLA's depthwise convolution": lambda: _batch_by_batch(xla, pictures, encoder.batch),
             "TensorFlow on the processors": lambda: _batch_by_batch(tensorflow, pictures, TENSORFLOW_BATCH),
         },
         frames,

@@ -71,7 +71,7 @@ class SimilarityConfig:
     smoothing: NonNegative = 4.0
     """λ of the attention over frames; 0 attends to all alike."""
     learn_level_weights: StrictBool = False
-    """Softmax weights learned with the network; False keeps them uniform."""
+    """Softmax weights learned with the network; False keeps them as they begin: uniform without pretrained_video."""
     missing_levels: Literal["renormalize", "zero"] = "renormalize"
     """Renormalize over the levels that a caption has, or count a missing level as zero."""
     attribute_share: ProperShare = 0.0

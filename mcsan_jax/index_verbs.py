@@ -9,6 +9,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mcsan_jax.index_flags import (
+    BatchSize,
+    Clips,
+    Count,
+    Encoders,
+    Features,
+    FeaturesOrNone,
+    FrameRate,
+    FramesPerSecond,
+    Metadata,
+    RenderClips,
+    SkipUnknown,
+    Split,
+    WholeVideos,
+)
+
 BUILD = "build"
 USUAL_INDEX = "search.index"
 """The index that clips and an image-text encoder make, and that `mcsan serve` shows, where none is named."""
@@ -37,66 +53,6 @@ class StoredNumbers(enum.StrEnum):
 
 
 Index = Annotated[pathlib.Path, typer.Argument(help="Folder of an index.")]
-_FEATURES = typer.Argument(
-    help="Features as prepare takes them, PATH or STREAM=PATH for each stream; or clips, files and folders; or "
-    "moving_shapes: the clips of the embedded data set."
-)
-Features = Annotated[list[str], _FEATURES]
-FeaturesOrNone = Annotated[list[str] | None, _FEATURES]
-Metadata = Annotated[
-    pathlib.Path | None,
-    typer.Option(help="Table with a column id (or video_id) and any others: .csv or .jsonl."),
-]
-Clips = Annotated[
-    pathlib.Path | None,
-    typer.Option(
-        help="Folder with the files to play, <id>.mp4, .webm, .mkv and the like; by default those that features name."
-    ),
-]
-Encoders = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Clips: folder of an encoder of the model's training that has moved; may be given again. Without a model "
-        "(mcsan index CLIPS…): folder of an image-text encoder (CLIP, SigLIP), which searches them untrained."
-    ),
-]
-FramesPerSecond = Annotated[
-    float | None,
-    typer.Option(
-        help="Clips: frames per second that are taken, such as 2, where not as in training; long ones get parts."
-    ),
-]
-WholeVideos = Annotated[
-    bool,
-    typer.Option(
-        "--whole_videos",
-        "--whole-videos",
-        help="Long videos stay whole; else each of their parts is a video of the index.",
-    ),
-]
-SkipUnknown = Annotated[
-    bool,
-    typer.Option(
-        "--skip_unknown", "--skip-unknown", help="Leave out metadata of videos that have no features."
-    ),
-]
-FrameRate = Annotated[
-    float | None,
-    typer.Option("--frame_rate", "--frame-rate", help="Frames per second, where the features tell no times."),
-]
-BatchSize = Annotated[
-    int, typer.Option("--batch_size", "--batch-size", help="How many videos are encoded at a time.")
-]
-Split = Annotated[str, typer.Option(help="moving_shapes: the split.")]
-RenderClips = Annotated[
-    bool,
-    typer.Option(
-        "--render_clips",
-        "--render-clips",
-        help="moving_shapes: make files to play, in the folder of the index.",
-    ),
-]
-Count = Annotated[int | None, typer.Option(help="moving_shapes: how many clips; by default all.")]
 Where = Annotated[
     str, typer.Option(help="Filter of the metadata, such as 'camera = \"north\" and year > 2020'.")
 ]

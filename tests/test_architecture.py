@@ -323,8 +323,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.runs",
         "mcsan_jax.retrieval",
     ),
+    "mcsan_jax.index_flags": (),
     "mcsan_jax.index_verbs": (
         *WORDS,
+        "mcsan_jax.index_flags",
         "data_pipeline.host.files",
         "mcsan_jax.index",
         "mcsan_jax.search.index_recall",
@@ -388,6 +390,7 @@ HOMES = {
         "mcsan_jax/cli.py",
         "mcsan_jax/eval_verb.py",
         "mcsan_jax/extraction/extract_verb.py",
+        "mcsan_jax/index_flags.py",
         "mcsan_jax/index_verbs.py",
         "mcsan_jax/search_verb.py",
         "mcsan_jax/serve_verb.py",

@@ -8,8 +8,6 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from data_pipeline.clips.render_clips import render_clips
-from data_pipeline.prepared_data import embedded_clips
 from mcsan_jax.index.run_index import index_to_serve
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.app import make_app
@@ -17,19 +15,6 @@ from mcsan_jax.serve.service import SearchService
 from mcsan_jax.serve.service_metrics import ServiceMetrics
 from tests.serve.served_index import served
 from tests.support.command_line import Ended, run_mcsan
-
-SPLITS = ("train", "train", "train", "val", "test")
-
-
-def write_shapes(folder: pathlib.Path, count: int) -> None:
-    """Writes ``clips/`` with clips of moving shapes, and ``captions.csv``."""
-    shapes = embedded_clips(count)
-    render_clips(shapes.images, folder / "clips", shapes.frames_per_second)
-    with (folder / "captions.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["video_id", "caption", "split"])
-        for number, (video, captions) in enumerate(shapes.captions.items()):
-            table.writerows([video, caption, SPLITS[number % len(SPLITS)]] for caption in captions)
 
 
 def done(*arguments: object) -> Ended:
@@ -40,17 +25,17 @@ def done(*arguments: object) -> Ended:
 
 @pytest.mark.slow
 def test_from_clips_to_answers(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_shapes(tmp_path, 20)
     monkeypatch.chdir(tmp_path)
+    done("prepare", "--dataset=moving_shapes", "--render_clips=clips", "--share=0.005")
     done("extract", "clips", "--frames=4")
-    done("prepare", "--dataset=csv", "--annotations=captions.csv", "--attribute_minimum_videos=2")
+    done("prepare", "--dataset=jsonl", "--annotations=clips/captions.jsonl", "--attribute_minimum_videos=2")
     done("train", "--config=custom:tiny", "--config.train.epochs=2", "--config.train.batch_size=8")
     index, lines = index_to_serve(pathlib.Path("runs/custom_tiny"))
-    assert "added 20 videos" in lines[-1]
+    assert "added 19 videos" in lines[-1]
     service = SearchService(IndexSearcher.open(index), ServiceMetrics(), "fingerprint")
     with TestClient(make_app(service), base_url="http://localhost") as client:
-        found = client.get("/search", params={"q": "a red box moves", "k": 20, "min_probability": 0}).json()
-        assert len(found["answers"]) == 20
+        found = client.get("/search", params={"q": "a red box moves", "k": 19, "min_probability": 0}).json()
+        assert len(found["answers"]) == 19
         best = found["answers"][0]
         assert best["clip"] and len(best["metadata"]["captions"]) == 5 and len(best["seconds"]) == 4
         assert client.get(best["clip"]).content[4:8] == b"ftyp"
@@ -63,14 +48,14 @@ def test_from_clips_to_answers(tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 def test_sixty_clips_of_moving_shapes_are_served_after_training(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_shapes(tmp_path, 60)
     monkeypatch.chdir(tmp_path)
+    done("prepare", "--dataset=moving_shapes", "--render_clips=clips", "--share=0.016")
     done("extract", "clips")
-    done("prepare", "--dataset=csv", "--annotations=captions.csv")
+    done("prepare", "--dataset=jsonl", "--annotations=clips/captions.jsonl")
     done("train", "--config=custom:small", "--config.train.epochs=10")
     with served(pathlib.Path("runs/custom_small"), folder=tmp_path) as service:
         found = service.client.get("/search", params={"q": "a red box", "min_probability": 0}).json()
-        assert found["searched"] == 60 and found["answers"][0]["moments"]
+        assert found["searched"] == 61 and found["answers"][0]["moments"]
         assert service.client.get("/").status_code == 200
 
 

@@ -3,10 +3,10 @@
 It is EfficientNet without squeeze-and-excitation, with ReLU6, and with stem and head of one width in all sizes. Batch
 norm is folded into the convolution before it (`efficientnet_files`), and padding is TensorFlow's ``SAME``.
 
-A convolution in depth is written as a sum of shifted pictures, one product for each place of the kernel. On processors
-XLA's own convolution in depth would take eight times as long as all the rest together, while TensorFlow's network takes
-about four fifths of the time of this one. That is too little for a second program whose results must be kept equal:
-this one serves processors and accelerators alike. ``benchmarks/extraction.py`` measures the three.
+A depthwise convolution is written as a sum of shifted pictures, one product for each place of the kernel. On processors
+the network takes eight times as long with XLA's own depthwise convolution, and in TensorFlow three quarters of the
+time. That is too little a gain for a second program whose results must be kept equal: this one serves processors and
+accelerators alike. ``benchmarks/extraction.py`` measures the three.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ class EfficientNet(nn.Module):
 
 
 class InvertedBottleneck(nn.Module):
-    """This block widens, convolves in depth and narrows; its input is added where result and input are alike in size.
+    """This block widens, convolves each channel alone and narrows; its input is added where the sizes allow it.
 
     Attributes:
         block: its sizes.

@@ -22,7 +22,7 @@ _STAGES = (
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """An inverted bottleneck: it widens each cell, convolves in depth, and narrows each cell.
+    """An inverted bottleneck: it widens each cell, convolves each channel alone, and narrows each cell.
 
     Attributes:
         inputs: the width of its input.

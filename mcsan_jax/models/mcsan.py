@@ -8,13 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
+from data_pipeline.levels import GLOBAL
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
 from mcsan_jax.models.layers import Linear, masked_mean
 from mcsan_jax.models.linear_branch import LinearBranch
 from mcsan_jax.models.text_encoder import EncoderShape, TextEncoder
 from mcsan_jax.models.video_encoder import VideoEncoder
-from mcsan_jax.models.zero_shot_branch import ZeroShotBranch, ZeroShotShape
+from mcsan_jax.models.zero_shot_branch import GLOBAL_WEIGHT, ZeroShotBranch, ZeroShotShape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +91,10 @@ class MCSAN(nn.Module):
                 encoder = self.pretrained or (self.zero_shot and self.zero_shot.text)
                 sentence_dim = encoder.width if encoder else 0
             self.linear_branch = LinearBranch(self.shape.frame_dim, self.shape.vocabulary_size, sentence_dim)
+        first = 0.0 if self.zero_shot is None else jnp.log(GLOBAL_WEIGHT)
         self.level_weight_logits = self.param(
-            "level_weight_logits", nn.initializers.zeros, (len(model.levels),)
+            "level_weight_logits",
+            lambda _: jnp.array([first if level == GLOBAL else 0.0 for level in model.levels], jnp.float32),
         )
         self.log_temperature = self.param(
             "log_temperature", nn.initializers.constant(jnp.log(self.config.loss.temperature)), ()

@@ -22,6 +22,8 @@ from mcsan_jax.scoring.vectors import normalize
 
 TOWER = "tower"
 """This is the name of the module whose parameters were published with an image-text encoder."""
+GLOBAL_WEIGHT = 12.0
+"""So many times as much as each other level the global one counts at first: such encoders read whole sentences."""
 SPAN_TOKENS = 16
 """So many tokens of a node's words are read at most; hardly any node has more."""
 

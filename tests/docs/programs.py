@@ -45,7 +45,8 @@ def check_prepare(arguments: Sequence[str]) -> None:
         assert flags.FLAGS(["prepare", *arguments]) == ["prepare"]
         names = ("dataset", "protocol", "annotations", "features", "out", "split_file", "render_clips")
         values = {name: flags.FLAGS[name].value for name in names}
-    assert values["dataset"] and (values["out"] or values["render_clips"])
+    own = values["dataset"] in ("csv", "jsonl")
+    assert values["dataset"] and (values["out"] or values["render_clips"] or own)
     assert {line.partition("=")[0] for line in values["split_file"]} <= set(SPLITS)
     if values["dataset"] == preparation.MOVING_SHAPES:
         assert not values["annotations"] and not values["features"] and values["protocol"] is None

@@ -63,7 +63,8 @@ def level_scores(video: Levels, text: Levels, smoothing: float) -> dict[str, flo
     return scores
 
 
-def fused_score(video: Levels, text: Levels, smoothing: float) -> float:
-    """Their mean, all levels alike."""
+def fused_score(video: Levels, text: Levels, weights: dict[str, float], smoothing: float) -> float:
+    """Their weighted mean over the levels that the caption has."""
     scores = level_scores(video, text, smoothing)
-    return sum(scores.values()) / len(scores)
+    total = sum(weights[level] * score for level, score in scores.items())
+    return total / sum(weights[level] for level in scores)

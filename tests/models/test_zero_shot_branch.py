@@ -23,6 +23,7 @@ from tests.scoring.plain_formulas import numeric_gradient
 from tests.support.tiny_model import SHAPE, SIZES, random_variables, tiny_config
 
 FIRST, DIM, SMOOTHING = 1, 4, 4.0
+WEIGHTS = {level: 12.0 if level == GLOBAL else 1.0 for level in LEVELS}
 BLOCKS = TransformerShape(
     width=6, layers=1, heads=2, inner_width=8, activation="quick_gelu", norm_epsilon=1e-5
 )
@@ -194,7 +195,7 @@ def test_gradients_reach_what_is_learned_and_never_the_tower() -> None:
                     [added(one, more, changed, which) for one, more in zip(*levels, strict=True)]
                     for which, levels in zip(("video", "text"), zip(own, learned, strict=True), strict=True)
                 )
-                pairs = [[fused_score(video, text, SMOOTHING) for text in texts] for video in videos]
+                pairs = [[fused_score(video, text, WEIGHTS, SMOOTHING) for text in texts] for video in videos]
                 return float((np.array(pairs) * factors).sum())
 
             row = numeric_gradient(

@@ -3,7 +3,6 @@
 It walks the whole way with clips of moving shapes as files: extract, prepare, train, serve.
 """
 
-import csv
 import os
 import pathlib
 import subprocess
@@ -13,32 +12,18 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser
 
-from data_pipeline.clips.render_clips import render_clips
-from data_pipeline.prepared_data import embedded_clips
 from tests.serve.page_visit import DESK, started_browser, visiting
 from tests.serve.served_index import PROGRAM, served
 from tests.support import ROOT
 
 PICTURE = ROOT / "docs" / "images" / "own_videos_page.png"
-QUERY = "a red circle pushes a blue square"
-COUNTS = {"train": 240, "val": 60, "test": 60}
+QUERY = "the red square pushes the blue block"
 COMMANDS = (
+    ("prepare", "--dataset=moving_shapes", "--render_clips=clips", "--share=0.1"),
     ("extract", "clips"),
-    ("prepare", "--dataset=csv", "--annotations=captions.csv"),
+    ("prepare", "--dataset=jsonl", "--annotations=clips/captions.jsonl"),
     ("train", "--config=custom"),
 )
-
-
-def write_clips(folder: pathlib.Path) -> None:
-    """Writes ``clips/`` and ``captions.csv``."""
-    with (folder / "captions.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["video_id", "caption", "split"])
-        for split, count in COUNTS.items():
-            shapes = embedded_clips(count, split)
-            render_clips(shapes.images, folder / "clips", shapes.frames_per_second)
-            for video, captions in shapes.captions.items():
-                table.writerows([video, caption, split] for caption in captions)
 
 
 def take_picture(browser: Browser, run: pathlib.Path, file: pathlib.Path) -> None:
@@ -59,7 +44,6 @@ def main() -> None:
     """Makes a run, and takes the picture."""
     with tempfile.TemporaryDirectory() as temporary, started_browser() as browser:
         folder = pathlib.Path(temporary)
-        write_clips(folder)
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         for words in COMMANDS:
             subprocess.run([*PROGRAM, *words], cwd=folder, env=environment, check=True)
