@@ -504,7 +504,6 @@ def test_the_model_sees_a_few_modules_of_the_data_pipeline() -> None:
         "data_pipeline.host.worker_processes",
         "data_pipeline.preparation.captioned_clips",
         "data_pipeline.clips.render_clips",
-        "data_pipeline.clips.passing_pictures",
         "data_pipeline.clips.picture_view",
         "data_pipeline.errors",
         "data_pipeline.levels",
