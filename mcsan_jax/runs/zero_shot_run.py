@@ -1,6 +1,7 @@
 """This module makes a run of an image-text encoder on prepared data that was never trained: a baseline."""
 
 import pathlib
+from typing import Literal
 
 from data_pipeline.errors import InputError
 from data_pipeline.prepared_data import Manifest
@@ -60,7 +61,7 @@ def zero_shot_run(
     manifest, run = Manifest.load(data), RunFolder(folder)
     if run.checkpoints.is_dir():
         raise InputError(f"{folder} holds a run that was trained; name another folder with --out")
-    same_text = "wrong" if manifest.dataset in _BENCHMARKS else "relevant"
+    same_text: Literal["relevant", "wrong"] = "wrong" if manifest.dataset in _BENCHMARKS else "relevant"
     config = Config(
         name=f"zero_shot_{data.absolute().name}",
         data=DataConfig(dir=str(data), max_tokens=0, max_actions=0, max_entities=0, max_relationships=0),
