@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from mcsan_jax.export_run import ExportForm, StoredDtype, check_unused, export_model, export_rankings
-from mcsan_jax.extraction.extract_verb import extract
-from mcsan_jax.index_verbs import index_app
-from mcsan_jax.search_verb import QueryCommand, search
-from mcsan_jax.serve_verb import serve
+from mcsan_jax.verbs.extract_verb import extract
+from mcsan_jax.verbs.index_verbs import index_app
+from mcsan_jax.verbs.search_verb import QueryCommand, search
+from mcsan_jax.verbs.serve_verb import serve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(index_app)

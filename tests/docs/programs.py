@@ -29,7 +29,7 @@ from mcsan_jax import cli
 from mcsan_jax import main as training
 from mcsan_jax.config import Config, from_config_dict
 from mcsan_jax.config_files import define_config_flag
-from mcsan_jax.index_verbs import IndexGroup
+from mcsan_jax.verbs.index_verbs import IndexGroup
 from tests.docs.launching import python_calls
 from tests.mutants import run as mutants
 from tests.support import ROOT

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mcsan_jax.index_flags import (
+from mcsan_jax.verbs.index_flags import (
     BatchSize,
     Clips,
     Count,
