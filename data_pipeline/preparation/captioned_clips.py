@@ -1,9 +1,11 @@
 """Captions of the clips whose features are extracted: checked before, and prepared with the features after."""
 
 import dataclasses
+import json
 import os
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +16,10 @@ from data_pipeline.features.feature_files import FeatureFile
 from data_pipeline.features.ids import match_ids, nearest_pairs
 from data_pipeline.features.source import FeatureSource, no_features
 from data_pipeline.features.streams import open_features, stream_names
+from data_pipeline.features.write_hdf5 import command_of
+from data_pipeline.host.files import sha256_of
 from data_pipeline.manifest import MANIFEST_NAME
-from data_pipeline.preparation.prepare_folder import Options, Source, check_out, prepare
+from data_pipeline.preparation.prepare_folder import REPORT_NAME, Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner
 from data_pipeline.preparation.selection import refuse_losses, select_videos
 from data_pipeline.preparation.summary import summarize
@@ -23,6 +27,8 @@ from data_pipeline.text.vocabulary import AUTO, choose_tokenizer
 
 _TABLES, _JSON = (".csv", ".tsv"), (".jsonl", ".json", ".ndjson")
 _FLAG = "--prepared"
+_MADE_OF = "made_of"
+_CAPTIONS = "captions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +37,14 @@ class CaptionedClips:
 
     Attributes:
         annotations: the captions.
-        file: where they were read.
+        sha256: of the file where they were read.
         folder: to be made.
         options: how to prepare.
         notes: what the user should know before features are extracted.
     """
 
     annotations: Annotations
-    file: pathlib.Path
+    sha256: str
     folder: pathlib.Path
     options: Options
     notes: list[str]
@@ -48,6 +54,7 @@ class CaptionedClips:
         cls,
         file: pathlib.Path,
         clips: Mapping[str, pathlib.Path],
+        features: Sequence[pathlib.Path],
         folder: pathlib.Path,
         overwrite: bool,
         allow_missing: bool,
@@ -58,13 +65,15 @@ class CaptionedClips:
         Args:
             file: a table or JSON, as `prepare` reads them.
             clips: files by id.
+            features: the files that will hold the features of these clips.
             folder: of the prepared data.
             overwrite: whether an older one may be replaced.
             allow_missing: whether a split may lose more than a tenth of its videos.
             strict: whether a caption without a clip is an error.
 
         Raises:
-            InputError: captions cannot be read, or too many of them are of no clip; all of these are named.
+            InputError: captions cannot be read, too many of them are of no clip (all of these are named), or the
+                folder was prepared from other captions or features and must not be replaced.
         """
         annotations = read_annotations(_reader(file), [file])
         options = Options(
@@ -74,10 +83,10 @@ class CaptionedClips:
             overwrite=overwrite,
             out_flag=_FLAG,
         )
-        captioned = cls(annotations, file, folder.absolute(), options, [])
-        if not captioned._is_there():
+        captioned = cls(annotations, sha256_of(file), folder.absolute(), options, [])
+        if not captioned._is_made_of(features):
             check_out(captioned.folder, overwrite, _FLAG)
-        captioned._match(clips)
+        captioned._match(file, clips)
         return captioned
 
     @property
@@ -85,7 +94,7 @@ class CaptionedClips:
         """Whether captions are of parts of longer clips."""
         return bool(self.annotations.segments)
 
-    def _match(self, clips: Mapping[str, pathlib.Path]) -> None:
+    def _match(self, file: pathlib.Path, clips: Mapping[str, pathlib.Path]) -> None:
         """Compares ids; see `read`."""
         segments = self.annotations.segments
         ids = {segments[one].video_id if one in segments else one for one in self._ids()}
@@ -95,7 +104,7 @@ class CaptionedClips:
             return
         near = nearest_pairs(missing, matched["clips"].ids() - ids)
         line = (
-            f"{self.file}: {len(missing):,} of {len(ids):,} video ids are of no clip: "
+            f"{file}: {len(missing):,} of {len(ids):,} video ids are of no clip: "
             f"{', '.join(map(shown, missing))}; nearest: {near}"
         )
         if self.options.strict:
@@ -119,9 +128,10 @@ class CaptionedClips:
             features: the files of all streams; those with an end of ``_regions`` hold regions.
 
         Raises:
-            InputError: too much of a split would be left out.
+            InputError: too much of a split would be left out, or the folder was prepared from others and must not be
+                replaced.
         """
-        if self._is_there() and not self.options.overwrite and self._is_newer_than([self.file, *features]):
+        if not self.options.overwrite and self._is_made_of(features):
             return [f"{self.folder}: prepared already"]
         check_out(self.folder, self.options.overwrite, _FLAG)
         paths = stream_names(map(str, features))
@@ -130,17 +140,34 @@ class CaptionedClips:
             self.annotations,
             {name: open_features(path) for name, path in paths.items()},
             files={name: FeatureFile(str(path.absolute())) for name, path in paths.items()},
+            report={_MADE_OF: self._made_of(features)},
         )
         run = LocalRunner(self.folder.parent / "graph_cache", os.cpu_count() or 1)
         report = prepare(source, self.folder, run, dataclasses.replace(self.options, region_streams=regions))
         return [summarize(report), f"written to {self.folder}"]
 
-    def _is_there(self) -> bool:
-        return (self.folder / MANIFEST_NAME).is_file()
+    def _made_of(self, features: Sequence[pathlib.Path]) -> dict[str, str | None]:
+        """What decides the content of the folder: the hash of the captions, and that of what made each stream."""
+        streams = stream_names(map(str, features))
+        return {
+            _CAPTIONS: self.sha256,
+            **{f"features {name}": command_of(path) for name, path in streams.items()},
+        }
 
-    def _is_newer_than(self, files: Sequence[pathlib.Path]) -> bool:
-        written = (self.folder / MANIFEST_NAME).stat().st_mtime
-        return all(file.stat().st_mtime <= written for file in files)
+    def _is_made_of(self, features: Sequence[pathlib.Path]) -> bool:
+        """Whether the folder was prepared from these captions and features; files not yet written are no others."""
+        if not (self.folder / MANIFEST_NAME).is_file():
+            return False
+        now, before = self._made_of(features), _noted(self.folder / REPORT_NAME)
+        return now.keys() == before.keys() and all(one in (None, before[name]) for name, one in now.items())
+
+
+def _noted(report: pathlib.Path) -> dict[str, Any]:
+    """What a folder was made of by its report; nothing where `mcsan prepare` made it."""
+    try:
+        return dict(json.loads(report.read_text(encoding="utf-8"))[_MADE_OF])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 class _ClipIds(FeatureSource):

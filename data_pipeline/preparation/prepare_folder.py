@@ -53,13 +53,14 @@ _PACKAGES = ("mcsan-jax", "tensorflow-datasets", "sentencepiece", "tokenizers", 
 class Source:
     """What is prepared: captions, features of one or several streams, foils by video id, and where features came from.
 
-    `files` is empty where they came from no files.
+    `files` is empty where they came from no files. `report` is what the report says besides.
     """
 
     annotations: Annotations
     features: Mapping[str, FeatureSource]
     foils: Mapping[str, Sequence[Foil]] = dataclasses.field(default_factory=dict)
     files: Mapping[str, FeatureFile] = dataclasses.field(default_factory=dict)
+    report: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +139,7 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
         survey = run.survey(videos, options.attribute_minimum_videos)
         report |= _write(annotations, videos, features, survey, run, folder, options)
         report["advice"] = advice_on(videos, survey.counts)
+        report |= source.report
         if source.files:
             write_feature_files(folder, source.files)
         (folder / REPORT_NAME).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

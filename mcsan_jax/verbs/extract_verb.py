@@ -99,7 +99,7 @@ def extract(
     from data_pipeline.clips.collect_clips import collect_clips
     from data_pipeline.preparation.captioned_clips import CaptionedClips
     from mcsan_jax.extraction.extract_features import extract_features
-    from mcsan_jax.extraction.feature_stream_files import parse_grid
+    from mcsan_jax.extraction.feature_stream_files import parse_grid, regions_file
     from mcsan_jax.extraction.run_extraction import ExtractionOptions
 
     grid = parse_grid(regions) if regions else None
@@ -107,7 +107,8 @@ def extract(
     captioned = None
     if captions is not None:
         folder = prepared or outs[0].with_name(outs[0].stem)
-        captioned = CaptionedClips.read(captions, found, folder, overwrite, allow_missing, strict)
+        files = [path for out in outs for path in ((out, regions_file(out)) if grid else (out,))]
+        captioned = CaptionedClips.read(captions, found, files, folder, overwrite, allow_missing, strict)
         _say(captioned.notes)
     sampling = _sampling(fps, frames, captioned is not None and captioned.has_parts)
     options = ExtractionOptions(sampling, grid, pictures, processes, strict, overwrite)

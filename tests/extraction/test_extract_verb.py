@@ -121,3 +121,33 @@ def test_prepared_data_of_another_kind_are_kept(clips: pathlib.Path, tmp_path: p
         "extract", clips, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", f"--captions={file}"
     )
     assert ended.status == 2 and "choose another --prepared" in ended.stderr
+
+
+def test_data_prepared_from_other_captions_are_not_taken_for_these(
+    clips: pathlib.Path, encoders: dict[str, ColourEncoder], tmp_path: pathlib.Path
+) -> None:
+    file = captions(tmp_path / "c.csv", ["video_id,caption,split", "first,a grey square,train"])
+    flags = [
+        "extract",
+        clips,
+        "--encoder=colours",
+        f"--captions={file}",
+        f"--prepared={tmp_path / 'data'}",
+        "--no-pictures",
+        "--processes=1",
+    ]
+    first = [*flags, f"--out={tmp_path / 'f.hdf5'}"]
+    ended = run_mcsan(*first)
+    assert ended.status == 0 and "written to" in ended.stdout, ended.stderr
+    # The time of the file says nothing.
+    file.touch()
+    again = run_mcsan(*first)
+    assert again.status == 0 and f"{tmp_path / 'data'}: prepared already" in again.stdout
+    seen = len(encoders["colours"].seen)
+    other_features = run_mcsan(*flags, f"--out={tmp_path / 'g.hdf5'}")
+    captions(file, ["video_id,caption,split", "first,a white square,train"])
+    other_captions = run_mcsan(*first)
+    for ended in (other_features, other_captions):
+        assert ended.status == 2
+        assert "data exists already; choose another --prepared, or give --overwrite" in ended.stderr
+    assert len(encoders["colours"].seen) == seen and not (tmp_path / "g.hdf5").exists()
