@@ -96,22 +96,26 @@ def extract(
         )
     if prepared is not None and captions is None:
         raise InputError("--prepared: there is nothing to prepare without --captions=FILE")
+    # What can be wrong is looked at before the network's libraries are loaded, which takes seconds.
+    sampling = _given_sampling(fps, frames)
     from data_pipeline.clips.collect_clips import collect_clips
-    from data_pipeline.preparation.captioned_clips import CaptionedClips
-    from mcsan_jax.extraction.extract_features import extract_features
     from mcsan_jax.extraction.feature_stream_files import parse_grid, regions_file
-    from mcsan_jax.extraction.run_extraction import ExtractionOptions
 
     grid = parse_grid(regions) if regions else None
     found = collect_clips(clips)
     captioned = None
     if captions is not None:
         folder = prepared or outs[0].with_name(outs[0].stem)
+        from data_pipeline.preparation.captioned_clips import CaptionedClips
+
         files = [path for out in outs for path in ((out, regions_file(out)) if grid else (out,))]
         captioned = CaptionedClips.read(captions, found, files, folder, overwrite, allow_missing, strict)
         _say(captioned.notes)
-    sampling = _sampling(fps, frames, captioned is not None and captioned.has_parts)
-    options = ExtractionOptions(sampling, grid, pictures, processes, strict, overwrite)
+    from mcsan_jax.extraction.extract_features import extract_features
+    from mcsan_jax.extraction.run_extraction import USUAL_RATE, USUAL_SAMPLING, ExtractionOptions
+
+    usual = USUAL_RATE if captioned is not None and captioned.has_parts else USUAL_SAMPLING
+    options = ExtractionOptions(sampling or usual, grid, pictures, processes, strict, overwrite)
     with _goes_on():
         report = extract_features(found, dict(zip(outs, encoders, strict=True)), options)
         _say(report.lines())
@@ -119,20 +123,17 @@ def extract(
             _say(captioned.prepare(list(report.files)))
 
 
-def _sampling(fps: float | None, frames: int | None, has_parts: bool) -> "Sampling":
-    from data_pipeline.clips.sampled_frames import Sampling
-    from mcsan_jax.extraction.run_extraction import USUAL_RATE, USUAL_SAMPLING
-
+def _given_sampling(fps: float | None, frames: int | None) -> "Sampling | None":
     if fps is not None and frames is not None:
         raise InputError(f"--fps={fps:g} and --frames={frames}: give one of them")
+    if fps is None and frames is None:
+        return None
+    from data_pipeline.clips.sampled_frames import Sampling
+
     try:
-        if fps is not None:
-            return Sampling(frames_per_second=fps)
-        if frames is not None:
-            return Sampling(frames=frames)
+        return Sampling(frames_per_second=fps, frames=frames)
     except InputError as error:
         raise InputError(f"{'--frames' if fps is None else '--fps'}: {error}") from error
-    return USUAL_RATE if has_parts else USUAL_SAMPLING
 
 
 @contextlib.contextmanager

@@ -1,12 +1,15 @@
 """`mcsan extract` on the command line: what it says, and what it refuses before a clip is decoded."""
 
 import pathlib
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
 
 from data_pipeline.features.streams import open_features
 from tests.extraction.colour_encoder import ColourEncoder
+from tests.support import ROOT
 from tests.support.command_line import run_mcsan
 
 pytestmark = pytest.mark.usefixtures("encoders")
@@ -79,6 +82,19 @@ def test_wrong_flags_are_refused_before_a_clip_is_decoded(
     ended = run_mcsan("extract", clips, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", *flags)
     assert ended.status == 2 and message in ended.stderr
     assert not list(tmp_path.iterdir()) and not encoders["colours"].seen
+
+
+def test_a_wrong_flag_is_named_before_the_libraries_of_networks_are_loaded() -> None:
+    """In a process of its own, for tests have loaded everything here."""
+    program = (
+        "import sys\nfrom mcsan_jax import cli\n"
+        "try:\n    cli.main()\n"
+        "finally:\n    print(*sorted({'jax', 'flax', 'tensorflow', 'spacy'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, "extract", "clips", "--fps=0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 2 and "--fps: frames per second" in done.stderr
+    assert done.stdout == "\n"
 
 
 def test_each_encoder_needs_a_file_and_a_folder_needs_clips(
