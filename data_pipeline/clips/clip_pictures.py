@@ -13,7 +13,7 @@ import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
 from data_pipeline.clips.on_screen import OnScreen
-from data_pipeline.clips.open_clip import TIME_TOLERANCE, OpenClip
+from data_pipeline.clips.open_clip import TIME_TOLERANCE, OpenClip, undecodable
 from data_pipeline.clips.render_clips import add_pictures
 from data_pipeline.errors import InputError, shown
 
@@ -107,9 +107,7 @@ def _of_file(make: Callable[..., bytes], path: str | pathlib.Path, *options: flo
             f"clip {shown(path.name)}: expected a file, found none; restore it, or link the video to another"
         ) from error
     except (av.FFmpegError, OSError) as error:
-        raise InputError(
-            f"clip {shown(path.name)}: expected a video, found a file that cannot be decoded: {error.strerror}"
-        ) from error
+        raise undecodable(path, error) from error
 
 
 @functools.lru_cache(maxsize=512)

@@ -4,6 +4,7 @@ import collections
 import heapq
 import math
 import pathlib
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -22,8 +23,57 @@ _MOST_REORDERED = 16
 """A frame is stored at most so many places from where it is shown; it is the bound of H.264."""
 
 
+_TEXT_BYTES = 512
+"""Where so many bytes at the beginning are a text, the file is one."""
+
+_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
+"""With one of these an mp4 or mov begins, after four bytes."""
+
+
 class ClipFault(InputError):
     """A clip has nothing to show; the message names it, and says what was expected and found."""
+
+
+def undecodable(path: pathlib.Path, error: OSError | av.FFmpegError) -> ClipFault:
+    """Returns the fault of a file that cannot be decoded, which says why as plainly as its bytes tell.
+
+    Args:
+        path: of the file.
+        error: what was said when it was decoded.
+    """
+    try:
+        found = _what_it_is(path)
+    except OSError:
+        found = ""
+    found = found or f"a file that cannot be decoded: {error.strerror}"
+    return ClipFault(f"clip {shown(path.name)}: expected a video, found {found}")
+
+
+def _what_it_is(path: pathlib.Path) -> str:
+    """Returns what a file is where that is plainly no video; empty where it may be one."""
+    size = path.stat().st_size
+    if not size:
+        return "a file that is empty (0 bytes)"
+    with path.open("rb") as file:
+        begin = file.read(_TEXT_BYTES)
+        if begin[4:8] in _FIRST_BOXES:
+            at = 0
+            # Boxes follow one another: their length with these bytes, in four bytes or after the name in eight.
+            while at + 8 <= size:
+                file.seek(at)
+                length, name = struct.unpack(">I4s", file.read(8))
+                if name == b"moov":
+                    return ""
+                if length == 1:
+                    length = int.from_bytes(file.read(8))
+                # None reaches to the end of the file, and fewer than these eight is damage.
+                at += length if length >= 8 else size
+            return "a file that breaks off: its index (moov) is missing; copy or record it again"
+    # The last character may be cut.
+    text = begin.decode("utf-8", errors="ignore")
+    lines = text.strip().splitlines()
+    is_text = len(text.encode()) > len(begin) - 4 and all(one.isprintable() or one.isspace() for one in text)
+    return f"a text, which begins with {shown(lines[0])}" if is_text and lines else ""
 
 
 class OpenClip:

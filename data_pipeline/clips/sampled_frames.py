@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from jaxtyping import Float64, UInt8
 
 from data_pipeline.clips.on_screen import OnScreen
-from data_pipeline.clips.open_clip import TIME_TOLERANCE, ClipFault, OpenClip
+from data_pipeline.clips.open_clip import TIME_TOLERANCE, ClipFault, OpenClip, undecodable
 from data_pipeline.clips.packet_times import NeededPackets, PacketTimes
 from data_pipeline.clips.passing_pictures import PassingPictures
 from data_pipeline.clips.picture_maker import PictureMaker
@@ -121,9 +121,7 @@ def sampled_frames(
     except FileNotFoundError as error:
         raise ClipFault(f"clip {shown(path.name)}: expected a file, found none") from error
     except (av.FFmpegError, OSError) as error:
-        raise ClipFault(
-            f"clip {shown(path.name)}: expected a video, found a file that cannot be decoded: {error.strerror}"
-        ) from error
+        raise undecodable(path, error) from error
 
 
 class _SampledClip:

@@ -138,14 +138,26 @@ def _playlist(path: pathlib.Path) -> None:
 
 TEN_BIT = Kind(".mp4", "libx264", "yuv420p10le", B_FRAMES)
 FULL_COLOUR = Kind(".mp4", "libx264", "yuv444p", B_FRAMES)
-UNDECODABLE = "expected a video, found a file that cannot be decoded"
 
 BAD_CLIPS = (
-    BadClip("zero.mp4", lambda path: path.touch(), UNDECODABLE),
-    BadClip("text.mp4", lambda path: path.write_text("no video\n" * 100), UNDECODABLE),
-    BadClip("playlist.mp4", _playlist, UNDECODABLE),
+    BadClip("zero.mp4", lambda path: path.touch(), "expected a video, found a file that is empty (0 bytes)"),
+    BadClip(
+        "text.mp4",
+        lambda path: path.write_text("no video\n" * 100),
+        "expected a video, found a text, which begins with 'no video'",
+    ),
+    BadClip(
+        "noise.mp4",
+        lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
+        "expected a video, found a file that cannot be decoded: Invalid data",
+    ),
+    BadClip("playlist.mp4", _playlist, "expected a video, found a text, which begins with '#EXTM3U'"),
     BadClip("sound.mp4", _sound, "expected a video, found a file without pictures"),
-    BadClip("no_index.mp4", _without_index, UNDECODABLE),
+    BadClip(
+        "no_index.mp4",
+        _without_index,
+        "expected a video, found a file that breaks off: its index (moov) is missing; copy or record it again",
+    ),
     BadClip(
         "all_broken.mp4",
         lambda path: _damaged(path, 0, FRAMES),
