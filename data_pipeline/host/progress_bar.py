@@ -29,7 +29,7 @@ def track(
         total: the number of items, or the sum of their weights.
         what: the name of the work, such as "parsing captions".
         unit: the name of the items, in the plural.
-        also: returns what else is shown.
+        also: returns what else is shown while the work goes on; in the end the caller says it.
         weight: what an item counts for; 0 for a step on the way to the next one.
     """
     if sys.stderr.isatty():
@@ -50,7 +50,7 @@ def track(
             rate = done / (now - start)
             left = f"{(total - done) / rate:.0f} s left" if done else "the first one is not done"
             print(f"{what}: {done} of {total} {unit}, {rate:.0f}/s, {left}{more()}", file=sys.stderr)
-    print(f"{what}: {done} {unit} in {time.monotonic() - start:.0f} s{more()}", file=sys.stderr)
+    print(f"{what}: {done} {unit} in {time.monotonic() - start:.0f} s", file=sys.stderr)
 
 
 def _with_a_bar(
@@ -71,7 +71,7 @@ def _with_a_bar(
             if time.monotonic() - last >= _REFRESH_SECONDS:
                 last = time.monotonic()
                 bar.set_postfix_str(also())
-        bar.set_postfix_str(also())
+        bar.set_postfix_str("")
 
 
 def track_if(

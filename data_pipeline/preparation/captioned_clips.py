@@ -29,6 +29,7 @@ _TABLES, _JSON = (".csv", ".tsv"), (".jsonl", ".json", ".ndjson")
 _FLAG = "--prepared"
 _MADE_OF = "made_of"
 _CAPTIONS = "captions"
+_NO_CLIP = "no clip of this name; correct it in the captions, or add the clip"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,7 @@ class CaptionedClips:
         try:
             videos, report = select_videos(self.annotations, matched, {}, self.options.max_words)
             if not self.options.allow_missing:
-                refuse_losses(self.annotations, videos, report)
+                refuse_losses(self.annotations, videos, report, _NO_CLIP)
         except InputError as error:
             raise InputError(f"{line}\n{error}") from error
 

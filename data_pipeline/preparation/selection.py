@@ -100,13 +100,19 @@ def leave_out_empty_parts(
     return kept
 
 
-def refuse_losses(annotations: Annotations, kept: Iterable[Video], report: Mapping[str, Any]) -> None:
+def refuse_losses(
+    annotations: Annotations,
+    kept: Iterable[Video],
+    report: Mapping[str, Any],
+    without: str = "no features; extract them",
+) -> None:
     """Refuses to leave out more than a tenth of a split's videos, or a whole split.
 
     Args:
         annotations: as read.
         kept: the videos that are prepared.
         report: what `select_videos` and `leave_out_empty_parts` left out.
+        without: what is said of a video without features, and what to do.
 
     Raises:
         InputError: a split loses as many; the message says why.
@@ -122,7 +128,7 @@ def refuse_losses(annotations: Annotations, kept: Iterable[Video], report: Mappi
         lost = [video_id for video_id in ids if video_id not in found]
         if len(lost) * _LOST_SHARE > len(ids):
             losses.append(f"{split}: {len(lost):,} of {len(ids):,} videos cannot be used: {first_few(lost)}")
-            losses += [f"  {reason}" for reason in _reasons(lost, annotations, report)]
+            losses += [f"  {reason}" for reason in _reasons(lost, annotations, report, without)]
     if losses:
         raise InputError(
             "a split would lose more than a tenth of its videos; correct what is named here, or go on without them "
@@ -130,7 +136,9 @@ def refuse_losses(annotations: Annotations, kept: Iterable[Video], report: Mappi
         )
 
 
-def _reasons(lost: Iterable[str], annotations: Annotations, report: Mapping[str, Any]) -> list[str]:
+def _reasons(
+    lost: Iterable[str], annotations: Annotations, report: Mapping[str, Any], without: str = ""
+) -> list[str]:
     """Why videos cannot be used, a line for each kind of reason."""
     without_features, without_frames = (
         set(report["videos_without_features"]),
@@ -139,7 +147,7 @@ def _reasons(lost: Iterable[str], annotations: Annotations, report: Mapping[str,
     reasons = Faults()
     for video_id in lost:
         if video_id in without_features:
-            reasons.add(f"{video_id}: no features; extract them")
+            reasons.add(f"{video_id}: {without}")
         elif video_id in without_frames:
             reasons.add(
                 f"{video_id}: no frame between 'start' and 'end'; correct these (seconds) or the frame rate"

@@ -10,7 +10,7 @@ from data_pipeline.features.write_hdf5 import StoredClip, command_of, stored_cli
 from data_pipeline.host.files import check_writable
 from mcsan_jax.extraction.clip_picture_files import remove_others
 from mcsan_jax.extraction.encode_clips import EncodedStream
-from mcsan_jax.extraction.extraction_report import ExtractionReport, report_file
+from mcsan_jax.extraction.extraction_report import ExtractionReport, counted_clips, report_file
 from mcsan_jax.extraction.feature_stream_files import (
     StreamFiles,
     check_ending,
@@ -157,8 +157,8 @@ def _refuse_faults(report: ExtractionReport, options: ExtractionOptions) -> None
         raise InputError(
             "\n  ".join(
                 [
-                    f"{len(faults):,} clips cannot be used as they are; correct or remove them, or leave out --strict, "
-                    "which goes on from here:",
+                    f"{counted_clips(len(faults))} cannot be used as given; correct or remove what is named here, "
+                    "or leave out --strict, which goes on from here:",
                     *faults,
                 ]
             )

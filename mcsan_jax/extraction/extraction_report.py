@@ -5,6 +5,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
+from data_pipeline.errors import first_few
 from data_pipeline.host.files import write_text
 
 _VERSION = 1
@@ -22,7 +23,8 @@ class ExtractionReport:
         length: seconds of all these clips.
         skipped: why clips are not in the files, by id.
         cut_short: what could not be read of clips that are in the files, by id.
-        long: how many clips are so long that a rate of frames would have divided them into parts.
+        parts: the number of parts of each clip that lasts more than a minute, by id; 0 of one that is left whole,
+            because a number of frames was taken of each clip and not a rate.
         extracted: how many clips, and how many of their frames, were extracted by this command and not before.
         extracted_length: seconds of these clips.
         seconds: how long that took.
@@ -36,7 +38,7 @@ class ExtractionReport:
     length: float
     skipped: Mapping[str, str]
     cut_short: Mapping[str, str]
-    long: int
+    parts: Mapping[str, int]
     extracted: tuple[int, int]
     extracted_length: float
     seconds: float
@@ -49,21 +51,35 @@ class ExtractionReport:
     def lines(self) -> list[str]:
         """What is printed: files, counts, and every clip that is missing or cut short."""
         made = [
-            f"{path}: {self.clips:,} clips, {self.frames:,} frames by {by}" for path, by in self.files.items()
+            f"{path}: {counted_clips(self.clips)}, {self.frames:,} frames by {by}"
+            for path, by in self.files.items()
         ]
         done = ["done already: the files are there as this command makes them"] if self.was_finished else []
         rows = {
             "pictures": "" if self.pictures is None else str(self.pictures),
             "rates": self.rates() if self.extracted[0] and not self.was_finished else "",
-            "long": f"{self.long:,} clips last more than a minute; --fps=2 also divides them into parts"
-            if self.long
-            else "",
-            "skipped": f"{len(self.skipped):,} clips" if self.skipped else "",
+            "long": self._long(),
+            "skipped": counted_clips(len(self.skipped)) if self.skipped else "",
             **{f"  {video_id}": reason for video_id, reason in self.skipped.items()},
-            "cut short": f"{len(self.cut_short):,} clips" if self.cut_short else "",
-            **{f"  {video_id} ": what for video_id, what in self.cut_short.items()},
+            "cut short": counted_clips(len(self.cut_short)) if self.cut_short else "",
+            **{f"  {video_id}": what for video_id, what in self.cut_short.items()},
         }
         return [*done, *made, *(f"{name}: {said}" for name, said in rows.items() if said)]
+
+    def _long(self) -> str:
+        divided = [f"{video_id} into {count:,}" for video_id, count in self.parts.items() if count]
+        whole = [video_id for video_id, count in self.parts.items() if not count]
+        said = []
+        if divided:
+            said.append(
+                f"{counted_clips(len(divided))} of more than a minute, cut into parts: {first_few(divided)}"
+            )
+        if whole:
+            said.append(
+                f"{counted_clips(len(whole))} of more than a minute, left whole: {first_few(whole)}; --fps=2 cuts "
+                "into parts"
+            )
+        return "; ".join(said)
 
     def faults(self) -> list[str]:
         """A line for each clip that is missing or cut short."""
@@ -81,7 +97,7 @@ class ExtractionReport:
             "seconds_of_clips": round(self.length, 3),
             "skipped": self.skipped,
             "cut_short": self.cut_short,
-            "long": self.long,
+            "parts": self.parts,
             "extracted_now": {
                 "clips": self.extracted[0],
                 "frames": self.extracted[1],
@@ -105,13 +121,18 @@ class ExtractionReport:
                 content["seconds_of_clips"],
                 content["skipped"],
                 content["cut_short"],
-                content["long"],
+                content["parts"],
                 (now["clips"], now["frames"]),
                 now["seconds_of_clips"],
                 now["seconds"],
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+
+def counted_clips(count: int) -> str:
+    """Returns a number of clips in words of a message."""
+    return f"{count:,} clip{'' if count == 1 else 's'}"
 
 
 def rates(clips: int, frames: int, length: float, seconds: float) -> str:

@@ -13,7 +13,7 @@ from data_pipeline.host.progress_bar import track
 from mcsan_jax.extraction.clip_picture_files import POSTER, picture_file, pictures_folder
 from mcsan_jax.extraction.decoding_processes import DecodedClip, DecodedFrames, DecodingJob, DecodingProcesses
 from mcsan_jax.extraction.encode_clips import ClipEncoding, EncodedStream
-from mcsan_jax.extraction.extraction_report import ExtractionReport, rates
+from mcsan_jax.extraction.extraction_report import ExtractionReport, counted_clips, rates
 from mcsan_jax.extraction.feature_stream_files import Grid
 from mcsan_jax.extraction.pending_results import PendingClip
 
@@ -125,22 +125,22 @@ class Extraction:
 
     def _report(self, pictures: pathlib.Path | None) -> ExtractionReport:
         stream = self._streams[0]
-        frames, length, long = 0, 0.0, 0
-        by_number = self._options.sampling.frames is not None
+        frames, length = 0, 0.0
+        parts: dict[str, int] = {}
         cut_short: dict[str, str] = {}
         for video_id in self._clips:
             if video_id not in self._skipped:
                 clip = found_result(stream, video_id).frames
                 frames += len(clip.seconds)
                 length += clip.length
-                long += by_number and clip.length > LONG
+                parts |= {video_id: len(clip.clip.parts)} if clip.length > LONG else {}
                 cut_short |= {video_id: clip.cut_short} if clip.cut_short else {}
         if len(self._skipped) == len(self._clips):
             faults = Faults()
             for reason in self._skipped.values():
                 faults.add(reason)
             raise InputError(
-                "\n  ".join([f"none of {len(self._clips):,} clips can be used:", *faults.lines()])
+                "\n  ".join([f"none of {counted_clips(len(self._clips))} can be used:", *faults.lines()])
             )
         return ExtractionReport(
             {path: str(one) for each in self._streams for path, one in each.files.provenances.items()},
@@ -150,7 +150,7 @@ class Extraction:
             length,
             dict(sorted(self._skipped.items())),
             cut_short,
-            long,
+            parts,
             (len(self._done), self._frames),
             self._length,
             time.monotonic() - self._start,

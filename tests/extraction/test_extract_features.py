@@ -232,7 +232,7 @@ def test_strict_names_every_clip_and_writes_nothing(
         (["empty.mp4", "letter.mp4"], r"none of 2 clips can be used:(?s:.*)empty\.mp4(?s:.*)letter\.mp4"),
         (
             ["first.mp4"],
-            "none of 1 clips can be used:(?s:.*)'first.mp4': the encoder gave values that are not finite",
+            "none of 1 clip can be used:(?s:.*)'first.mp4': the encoder gave values that are not finite",
         ),
     ],
     ids=["nothing to see", "no numbers"],

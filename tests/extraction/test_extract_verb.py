@@ -1,16 +1,21 @@
 """`mcsan extract` on the command line: what it says, and what it refuses before a clip is decoded."""
 
+import json
 import pathlib
 import subprocess
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
 
 from data_pipeline.features.streams import open_features
+from mcsan_jax.extraction.extraction_report import ExtractionReport
+from tests.data_pipeline.clips.numbered_clips import PLAIN, even_times, write_numbered
 from tests.extraction.colour_encoder import ColourEncoder
 from tests.support import ROOT
 from tests.support.command_line import run_mcsan
+from tests.support.written_clip import write_clip
 
 pytestmark = pytest.mark.usefixtures("encoders")
 
@@ -26,11 +31,39 @@ def test_a_command_says_what_it_wrote_and_what_it_skipped(
     assert f"pictures: {tmp_path / 'f.pictures'}" in lines
     assert "clips/s" in ended.stdout and "frames/s" in ended.stdout and "× real time" in ended.stdout
     assert "skipped: 2 clips" in lines and any("letter.mp4" in line for line in lines)
-    assert "frames/s" in ended.stderr
+    # The rates are said once.
+    assert "extracting: 4 clips in" in ended.stderr and "frames/s" not in ended.stderr
     again = run_mcsan("extract", clips, "--encoder=colours", f"--out={out}", "--processes=1")
     assert again.status == 0 and again.stdout.startswith("done already")
     strict = run_mcsan("extract", clips, "--encoder=colours", f"--out={out}", "--processes=1", "--strict")
     assert strict.status == 2 and "empty.mp4" in strict.stderr and "letter.mp4" in strict.stderr
+
+
+def test_a_long_clip_says_into_how_many_parts_it_was_cut(
+    encoders: dict[str, ColourEncoder], tmp_path: pathlib.Path
+) -> None:
+    film = write_numbered(tmp_path / "film.mp4", PLAIN, even_times(61 * 2, Fraction(2)))
+    write_clip(tmp_path / "short.mp4", 50)
+    for flag in ("--fps=2", "--frames=6"):
+        flags = [f"--out={tmp_path / flag}.hdf5", flag, "--no-pictures", "--processes=1"]
+        ended = run_mcsan("extract", tmp_path, "--encoder=colours", *flags)
+        assert ended.status == 0, ended.stderr
+        [said] = [line for line in ended.stdout.splitlines() if line.startswith("long: ")]
+        report = json.loads((tmp_path / f"{flag}.report.json").read_text())
+        clip = open_features(tmp_path / f"{flag}.hdf5").clip("film")
+        assert clip is not None and report["parts"] == {"film": len(clip.parts)}
+        assert (len(clip.parts) > 1) == (flag == "--fps=2")
+        done = (
+            f"cut into parts: film into {len(clip.parts)}" if clip.parts else "left whole: film; --fps=2 cuts"
+        )
+        assert said.startswith(f"long: 1 clip of more than a minute, {done}")
+    alone = run_mcsan("extract", film, "--encoder=colours", f"--out={tmp_path / 'f.hdf5'}", "--processes=1")
+    assert f"{tmp_path / 'f.hdf5'}: 1 clip, 20 frames by colours" in alone.stdout
+
+
+def test_what_was_cut_short_is_said_without_a_gap() -> None:
+    report = ExtractionReport({}, None, 1, 9, 2.0, {}, {"cut": "the file breaks off"}, {}, (0, 0), 0.0, 1.0)
+    assert report.lines() == ["cut short: 1 clip", "  cut: the file breaks off"]
 
 
 def test_several_encoders_regions_and_a_rate(clips: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -124,6 +157,7 @@ def test_captions_of_no_clip_are_named_before_a_clip_is_decoded(
     assert ended.status == 2
     assert "2 of 3 video ids are of no clip: 'secnod', 'thrid'" in ended.stderr
     assert "--allow_missing" in ended.stderr
+    assert "secnod and thrid: no clip of this name; correct it in the captions" in ended.stderr
     assert not encoders["colours"].seen and list(tmp_path.iterdir()) == [file]
     strict = run_mcsan(*flags, "--allow_missing", "--strict")
     assert strict.status == 2 and "'secnod', 'thrid'" in strict.stderr
