@@ -326,6 +326,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *WORDS,
         "data_pipeline.clips.clip_pictures",
         "mcsan_jax.index.on_disk.kept_pictures",
+        "mcsan_jax.index.metadata.own_captions",
         "mcsan_jax.index.engines.open_engine",
         "mcsan_jax.retrieval.explain",
         "mcsan_jax.search",

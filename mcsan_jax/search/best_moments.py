@@ -43,21 +43,26 @@ def frame_relevance(
 
 
 def found_moments(
-    steps: Sequence[str], stretches: Stretches, video: int, seconds: Float[np.ndarray, " f"]
+    steps: Sequence[str],
+    stretches: Stretches,
+    video: int,
+    seconds: Float[np.ndarray, " f"],
+    part: tuple[float, float] | None = None,
 ) -> tuple[FoundMoment, ...]:
     """Returns the moments of a video, one for each step that has one.
 
-    A frame stands for the time up to half-way to its neighbours. The first and the last one reach as far outwards as
-    inwards, but not before 0, and a single one is a point in time. A moment starts where its first frame does and ends
-    where its last one does.
+    A frame stands for the time up to half-way to its neighbours. The first and the last one reach outwards by half of
+    the usual distance between frames, but not out of the video, and a single one is a point in time. A moment starts
+    where its first frame does and ends where its last one does.
 
     Args:
         steps: the texts of the steps.
         stretches: of these steps.
         video: the row of the video among them.
         seconds: time of each of its frames; empty where unknown, so that the moments are told in frame numbers.
+        part: where in its clip the video begins and ends, in seconds; None where it is the whole clip.
     """
-    starts, ends = _bounds(seconds) if len(seconds) else (None, None)
+    starts, ends = _bounds(seconds, part or (0.0, np.inf)) if len(seconds) else (None, None)
     moments = []
     for text, first, last in zip(
         steps, stretches.first[:, video].tolist(), stretches.last[:, video].tolist(), strict=True
@@ -94,9 +99,12 @@ def _smooth(values: Float[np.ndarray, "v f"], real: Bool[np.ndarray, "v f"]) -> 
     return sums / np.maximum(weights, before)
 
 
-def _bounds(seconds: Float[np.ndarray, " f"]) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, " f"]]:
+def _bounds(
+    seconds: Float[np.ndarray, " f"], part: tuple[float, float]
+) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, " f"]]:
     """Returns where the time of each frame starts and ends."""
     between = (seconds[1:] + seconds[:-1]) / 2
-    before = seconds[:1] - (between[:1] - seconds[:1]) if len(between) else seconds[:1]
-    after = seconds[-1:] + (seconds[-1:] - between[-1:]) if len(between) else seconds[-1:]
-    return np.concatenate([np.maximum(before, 0), between]), np.concatenate([between, after])
+    reach = np.median(np.diff(seconds)) / 2 if len(between) else 0.0
+    bounds = np.concatenate([seconds[:1] - reach, between, seconds[-1:] + reach])
+    inside = np.clip(bounds.astype(np.float64), *part)
+    return inside[:-1], inside[1:]

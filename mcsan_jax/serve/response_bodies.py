@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from mcsan_jax.index.metadata.own_captions import example_queries
 from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.search.answers import SearchAnswer, SearchResult
+from mcsan_jax.search.index_searcher import IndexSearcher
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,29 @@ class Health:
     model: str
     versions: dict[str, str]
     index_problem: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedCollection:
+    """What a page says of an index before anything is searched for.
+
+    Attributes:
+        videos: how many it has.
+        examples: a few of its own captions; empty where it has none.
+        calibrated_on: how many videos the probabilities were fitted on; None where there are no probabilities.
+    """
+
+    videos: int
+    examples: tuple[str, ...]
+    calibrated_on: int | None
+
+    @classmethod
+    def of(cls, searcher: IndexSearcher) -> "ServedCollection":
+        """Looks it up in an index."""
+        collection = searcher.collection
+        calibration = collection.calibration
+        fitted_on = None if calibration is None else calibration.fitted_on.videos
+        return cls(len(collection), example_queries(collection.table), fitted_on)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import uvicorn
 
-from data_pipeline.errors import InputError
 from mcsan_jax.index.engines.open_engine import open_engine
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.serve.app import make_app
@@ -23,13 +22,11 @@ _HEADER_BYTES = 16 * 1024
 _IDLE_SECONDS = 30
 _ENDING_SECONDS = 30
 """What is in flight longer than this after the signal to end is given up."""
-_BACKLOG = 2048
 
 
 def serve_index(
     found_index: Callable[[], pathlib.Path],
-    host: str,
-    port: int,
+    listener: socket.socket,
     allowed_hosts: Sequence[str] = (),
     milvus: str = "",
 ) -> None:
@@ -38,16 +35,16 @@ def serve_index(
     What is in flight then is answered first.
 
     Args:
-        found_index: returns the folder of the index; it is called once the port is taken.
-        host: address of the network interface to listen at.
-        port: to listen at; 0 takes a free one.
+        found_index: returns the folder of the index.
+        listener: listens already, so that the port is taken before anything is read; it is closed in the end.
         allowed_hosts: names beside this machine's own under which the service may be asked for.
         milvus: where candidates are found, as `open_engine` takes it.
 
     Raises:
-        InputError: there is no such index, or the port is taken.
+        InputError: there is no such index.
     """
-    with _listening(host, port) as listener:
+    with listener:
+        host, port = listener.getsockname()[:2]
         folder = found_index()
         service = _open(folder, milvus)
         config = uvicorn.Config(
@@ -71,7 +68,7 @@ def serve_index(
             )
         count = f"{service.videos:,} video{'' if service.videos == 1 else 's'}"
         print(
-            f"{count} of {folder} at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C ends it)",
+            f"{count} of {folder} at http://{address}:{port}/ (Ctrl-C ends it)",
             flush=True,
         )
         signal.signal(signal.SIGTERM, _end)
@@ -101,16 +98,6 @@ class _Server(uvicorn.Server):
 def _open(folder: pathlib.Path, milvus: str) -> SearchService:
     searcher = IndexSearcher.open(folder, open_engine(folder, milvus))
     return SearchService(searcher, ServiceMetrics(), searcher.collection.description.fingerprint)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        raise InputError(
-            f"--host={host} --port={port}: {error}; name another port, or --port=0 for a free one"
-        ) from error
 
 
 def _end(number: int, frame: types.FrameType | None) -> NoReturn:

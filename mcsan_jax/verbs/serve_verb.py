@@ -1,15 +1,20 @@
 """`mcsan serve`: an index, or the videos of a run, as a service over HTTP, with a page."""
 
+import errno
 import importlib.util
 import os
 import pathlib
+import socket
 from typing import Annotated
 
 import typer
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import nearest_folder
 
 _LIBRARIES = ("fastapi", "uvicorn", "prometheus_client", "av")
+_USUAL_PLACE = pathlib.Path("search.index")
+_BACKLOG = 2048
 
 
 def serve(
@@ -20,7 +25,7 @@ def serve(
             help="Folder of an index (`mcsan index … --out`), or of a run or a model, for whose videos an index is "
             "made or brought up to date; by default search.index.",
         ),
-    ] = pathlib.Path("search.index"),
+    ] = _USUAL_PLACE,
     host: Annotated[
         str, typer.Option(help="Address to listen at. Others than this machine's own are reached by anyone.")
     ] = "127.0.0.1",
@@ -65,6 +70,9 @@ def serve(
             f"mcsan serve: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
             "pip install 'mcsan-jax[serve]'"
         )
+    # Whoever misspells a path, or has another service there, need not wait for the libraries.
+    _check_place(place)
+    listener = _listening(host, port)
     # Numpy's products are small here, and threads that wait for each other take ten times as long on a busy machine.
     for library in ("OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -77,4 +85,26 @@ def serve(
             typer.echo(line, err=True)
         return index
 
-    serve_index(found_index, host, port, allow_host or (), milvus)
+    serve_index(found_index, listener, allow_host or (), milvus)
+
+
+def _check_place(place: pathlib.Path) -> None:
+    if place.is_dir():
+        return
+    if place == _USUAL_PLACE:
+        advice = "make it with `mcsan index CLIPS --encoder=FOLDER`, or name an index, a run or the folder of a model"
+    else:
+        advice = f"{nearest_folder(place, 'index.json')}name an index, a run or the folder of a model"
+    raise InputError(f"{place}: there is no such folder; {advice}")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = f"another program listens at port {port} already" if taken else str(error)
+        raise InputError(
+            f"--host={host} --port={port}: {why}; name another port, or --port=0 for a free one"
+        ) from error

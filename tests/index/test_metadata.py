@@ -3,11 +3,13 @@
 import datetime
 import pathlib
 
+import pyarrow as pa
 import pytest
 
 from data_pipeline.errors import InputError
 from mcsan_jax.index.metadata.linked_clips import find_clips
 from mcsan_jax.index.metadata.metadata_table import aligned, read_metadata
+from mcsan_jax.index.metadata.own_captions import example_queries
 
 CSV = """id,camera,year,score,night,day,at,note
 007,north,2020,0.5,true,2024-05-31,2024-05-31 18:00:00,"a, b"
@@ -125,3 +127,13 @@ def test_clips_are_found_by_id_and_named_from_the_index_where_they_lie_in_it(tmp
         find_clips(outside, ["x"], index)
     with pytest.raises(InputError, match="no such folder"):
         find_clips(tmp_path / "none", ["x"], index)
+
+
+def test_examples_are_short_captions_of_several_videos() -> None:
+    captions = [[f"a dog of number {row}", "it runs"] for row in range(200)]
+    captions[0], captions[1] = ["x" * 200], []
+    found = example_queries(pa.table({"id": list(map(str, range(200))), "captions": captions}))
+    assert len(found) == len(set(found)) == 4
+    assert set(found) <= {texts[0] for texts in captions[2:]}
+    assert example_queries(pa.table({"id": ["a"], "captions": [["a cat sleeps"]]})) == ("a cat sleeps",)
+    assert example_queries(pa.table({"id": ["a"]})) == ()

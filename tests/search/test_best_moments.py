@@ -166,9 +166,22 @@ def test_a_moment_lasts_as_long_as_its_frames(seconds: list[float], start: float
 def test_the_ends_of_a_video_reach_outwards_but_not_before_its_start() -> None:
     flat = np.zeros(3, np.float32)
     moment = best_moment(flat, np.array([0.25, 1.25, 3.25], np.float32))
-    assert moment is not None and (moment.start, moment.end) == (0, 4.25)
+    assert moment is not None and (moment.start, moment.end) == (0, 4)
     single = best_moment(flat[:1], np.array([7], np.float32))
     assert single is not None and (single.start, single.end) == (7, 7)
+
+
+def test_a_moment_of_a_part_stays_in_it() -> None:
+    stretches = best_stretches(np.zeros((1, 1, 4), np.float32))
+    (moment,) = found_moments(
+        ["a"], stretches, 0, np.array([11.5, 12, 12.5, 13], np.float32), part=(11.5, 13.1)
+    )
+    assert (moment.start, moment.end) == (11.5, 13.1)
+
+
+def test_a_last_frame_that_comes_late_reaches_no_further_than_the_others() -> None:
+    moment = best_moment(np.zeros(5, np.float32), np.array([0, 0.5, 1, 1.5, 3], np.float32))
+    assert moment is not None and (moment.start, moment.end) == (0, 3.25)
 
 
 def test_contributions_add_up_to_the_score() -> None:

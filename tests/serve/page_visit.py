@@ -53,7 +53,7 @@ class Visit:
         self.page.on("request", lambda request: self._note_request(request.url))
 
     def _note_request(self, url: str) -> None:
-        if urlsplit(url).netloc != urlsplit(self.address).netloc:
+        if urlsplit(url.removeprefix("blob:")).netloc != urlsplit(self.address).netloc:
             self.complaints.append(f"asks for {url}")
 
     def open(self, rest: str = "") -> Page:

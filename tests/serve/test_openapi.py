@@ -19,7 +19,15 @@ WITH_PARAMETERS = (
     "/videos/{video}/strip.jpg",
     "/videos/{video}/cut.mp4",
 )
-OF_ANY_TEXT = ("/columns", "/videos/{video}", "/videos/{video}/clip", "/static/{name}", "/health", "/metrics")
+OF_ANY_TEXT = (
+    "/columns",
+    "/collection",
+    "/videos/{video}",
+    "/videos/{video}/clip",
+    "/static/{name}",
+    "/health",
+    "/metrics",
+)
 """Routes that no type of a value is wrong for."""
 
 

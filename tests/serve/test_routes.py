@@ -110,6 +110,9 @@ def test_similar_videos_captions_and_columns(client: TestClient) -> None:
         "year": "int64",
         "weight": "double",
     }
+    # Without a column `captions` there are no examples.
+    told = client.get("/collection").json()
+    assert (told["videos"], told["examples"]) == (13, []) and told["calibrated_on"] > 50
 
 
 def test_a_result_is_exported(client: TestClient) -> None:

@@ -33,14 +33,26 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 def test_a_port_in_use_is_refused_before_the_index_is_read(tmp_path: pathlib.Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run_mcsan("serve", tmp_path / "none", f"--port={taken.getsockname()[1]}")
+        port = taken.getsockname()[1]
+        ended = run_mcsan("serve", tmp_path, f"--port={port}")
     assert (ended.status, ended.stdout) == (2, "")
-    assert "Address already in use" in ended.stderr and "--port=0" in ended.stderr
+    assert f"another program listens at port {port} already" in ended.stderr and "--port=0" in ended.stderr
 
 
 def test_what_is_no_index_is_refused(tmp_path: pathlib.Path) -> None:
     ended = run_mcsan("serve", tmp_path / "none", "--port=0")
     assert (ended.status, ended.stdout) == (2, "") and str(tmp_path / "none") in ended.stderr
+
+
+def test_a_wrong_path_is_said_before_the_port_is_taken(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = f"--port={taken.getsockname()[1]}"
+        wrong, without = run_mcsan("serve", "none", port), run_mcsan("serve", port)
+    assert wrong.status == 2 and "none: there is no such folder" in wrong.stderr
+    assert without.status == 2 and "mcsan index CLIPS --encoder=FOLDER" in " ".join(without.stderr.split())
 
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,25 @@ from mcsan_jax.index.on_disk.segments import ID
 CAPTIONS = "captions"
 """The column of captions."""
 
+_LOOKED_AT, _EXAMPLES, _EXAMPLE_LENGTHS = 64, 4, range(12, 61)
+"""So many videos are looked at for so many examples of so many characters."""
+
+
+def example_queries(table: pa.Table) -> tuple[str, ...]:
+    """Returns a few short captions of videos far apart in the table; none where it has no column of captions.
+
+    Args:
+        table: of the videos of an index.
+    """
+    if CAPTIONS not in table.column_names or not len(table):
+        return ()
+    rows = range(0, len(table), -(-len(table) // _LOOKED_AT))
+    of_video = [table[CAPTIONS][row].as_py() for row in rows]
+    lists = [[texts] if isinstance(texts, str) else texts or [] for texts in of_video]
+    fitting = [next((text for text in texts if len(text) in _EXAMPLE_LENGTHS), None) for texts in lists]
+    found = list(dict.fromkeys(text for text in fitting if text is not None))
+    return tuple(found[:: max(1, len(found) // _EXAMPLES)][:_EXAMPLES])
+
 
 def captions_table(captions: Iterable[StoredCaptions], given: GivenVideos) -> pa.Table | None:
     """Returns ids and captions of the videos that have any; None where no video has.

@@ -63,7 +63,7 @@ def make_answers(
                 one.probability,
                 one.contributions,
                 one.level_scores,
-                found_moments(steps, stretches, place, known),
+                found_moments(steps, stretches, place, known, collection.part_of(one.rows[0])),
                 tuple(relevance.tolist()),
                 tuple(seconds.tolist()),
                 collection.metadata_of(one.rows[0]),

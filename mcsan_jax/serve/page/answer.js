@@ -1,7 +1,7 @@
 // One answer: its clip, how sure it is, its moments, its strip, and why it has its score.
 
 import { barRow, heatMap, markPhrases, phrasesAt, queryGraph } from "./explanation.js";
-import { button, clock, counted, element, figure, percent, sureness, written } from "./elements.js";
+import { button, clock, counted, element, figure, percent, shortClock, sureness, written } from "./elements.js";
 import { Player } from "./player.js";
 import { ask, ofVideo } from "./service.js";
 import { TimeAxis, heatStrip, momentSpan } from "./strip.js";
@@ -30,12 +30,14 @@ export class AnswerCard {
     this.answer = answer;
     this.result = result;
     this.page = page;
-    this.axis = new TimeAxis(answer.seconds, answer.relevance.length);
+    const { part_start: begin, part_end: end } = answer.metadata;
+    this.part = begin !== undefined && begin !== null && end !== null ? [begin, end] : [0, Infinity];
+    this.axis = new TimeAxis(answer.seconds, answer.relevance.length, this.part);
     this.step = 0;
     this.explanation = null;
     const best = answer.relevance.indexOf(Math.max(...answer.relevance));
     const at = this.axis.known && best >= 0 ? this.axis.times[best] : null;
-    this.player = new Player(answer.video, answer.clip !== null, at, (seconds) => this.follow(seconds));
+    this.player = new Player(answer.video, answer.clip !== null, at, this.part, (seconds) => this.follow(seconds));
     this.player.cover?.addEventListener("click", () => this.play());
     this.reading = element("p", { class: "reading" });
     this.why = element("div", { class: "why", hidden: true });
@@ -82,6 +84,7 @@ export class AnswerCard {
   metadata() {
     const entries = Object.entries(this.answer.metadata)
       .filter(([, value]) => value !== null && value !== "")
+      .map(([name, value]) => [name, name === "part_start" || name === "part_end" ? shortClock(value) : value])
       .map(([name, value]) => [name, written(value)])
       .toSorted((one, other) => (one[1].length > SHORT) - (other[1].length > SHORT));
     if (!entries.length) return null;
@@ -154,12 +157,12 @@ export class AnswerCard {
     return moment ? this.seek(...momentSpan(moment, this.axis)) : this.seek(this.axis.begin);
   }
 
-  /** Plays from a time on; a little later where an end is given, because a rounded time may still show the frame before. */
+  /** Plays from a time on, a little later up to an end where that is given, because a rounded time may still show the frame before. */
   seek(start, end = start) {
     const time = start + Math.min(0.01, (end - start) / 2);
     this.page.playing(this);
     this.heat?.show(time);
-    return this.player.play(this.inClip(time));
+    return this.player.play(this.inClip(time), end > start && this.axis.known ? end : null);
   }
 
   /** Stops what plays, or closes the explanation. Returns whether there was any. */
@@ -239,7 +242,7 @@ export class AnswerCard {
     this.why.replaceChildren(...steps, body);
     try {
       const explanation = this.explanation ?? (await this.fetch());
-      const axis = new TimeAxis(explanation.seconds, explanation.frames);
+      const axis = new TimeAxis(explanation.seconds, explanation.frames, this.part);
       this.graph = queryGraph(this.result.steps[this.step]);
       body.replaceChildren(this.graph, heatMap(explanation, axis, {
         scrub: (time) => {

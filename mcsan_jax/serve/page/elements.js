@@ -34,6 +34,11 @@ export function clock(seconds) {
   return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
 }
 
+/** 63.5 seconds are 1:03.5, and 63 are 1:03. */
+export function shortClock(seconds) {
+  return clock(seconds).replace(/\.?0+$/, "");
+}
+
 /** A signed number with a true minus. */
 export function figure(value, digits = 3) {
   return value.toFixed(digits).replace("-", "−");
@@ -57,9 +62,9 @@ const SURENESS = [
   [0, "very unlikely", "low"],
 ];
 
-/** Words for a probability, and a class for their colour. */
+/** Words for a probability as it is written, in whole per cent, and a class for their colour. */
 export function sureness(probability) {
-  const [, words, kind] = SURENESS.find(([least]) => probability >= least) ?? SURENESS.at(-1);
+  const [, words, kind] = SURENESS.find(([least]) => Math.round(100 * probability) >= Math.round(100 * least)) ?? SURENESS.at(-1);
   return { words, kind };
 }
 

@@ -127,6 +127,9 @@ function mapRows(explanation, axis, what, name, reading, on) {
         const cell = element("i", { class: "cell", title: `${axis.label(axis.times[frame] ?? 0)}: ${figure(value)}` });
         cell.style.opacity = (0.04 + 0.96 * Math.max(0, (value - low) / (high - low || 1)) ** 1.5).toFixed(3);
         const slot = element("b", {}, cell);
+        // As wide as the frame in the strip above.
+        const [start, end] = axis.span(frame);
+        slot.style.flexGrow = String(end - start);
         slot.addEventListener("pointerenter", () => {
           reading.textContent = `“${phrase}” at ${axis.label(axis.times[frame] ?? 0)}: ${name} ${figure(value)}`;
           on.scrub(axis.times[frame] ?? 0);

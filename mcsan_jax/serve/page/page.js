@@ -6,12 +6,7 @@ import { markPhrases, queryGraphs } from "./explanation.js";
 import { address, ask } from "./service.js";
 
 const DEFAULTS = { q: "", like: "", where: "", min_probability: "", sort: "score", group_by: "", k: "10" };
-const EXAMPLES = [
-  "a yellow star pushes a red box",
-  "a green triangle goes behind a block",
-  "the ball follows something",
-  "a purple square without a star",
-];
+const FEW_VIDEOS = 50;
 const DESK = matchMedia("(min-width: 60rem)");
 
 const part = (id) => document.getElementById(id);
@@ -23,6 +18,7 @@ let cards = [];
 let graphs = [];
 let running = null;
 let automatic = null;
+let calibratedOn = null;
 
 // The address.
 
@@ -48,7 +44,8 @@ function show(options) {
   asked = options;
   query.value = asked.q;
   for (const [name, field] of Object.entries(fields)) setField(field, asked[name]);
-  for (const field of [fields.sort, fields.group_by, part("min-probability")]) field.disabled = Boolean(asked.like);
+  for (const field of [fields.sort, fields.group_by]) field.disabled = Boolean(asked.like);
+  greyThreshold();
   showThreshold();
   const inUse = ["where", "sort", "group_by", "k", "min_probability"].filter((name) => asked[name] !== DEFAULTS[name]).length;
   part("options-in-use").textContent = inUse ? `(${inUse} set)` : "";
@@ -61,6 +58,11 @@ function setField(field, value) {
     field.append(element("option", { value }, value));
   }
   field.value = value;
+}
+
+/** Without a calibration, and among similar videos, there are no probabilities. */
+function greyThreshold() {
+  part("min-probability").disabled = Boolean(asked.like) || calibratedOn === null;
 }
 
 function showThreshold(value = asked.min_probability) {
@@ -97,6 +99,7 @@ async function search() {
 
 function busy(is) {
   part("progress").hidden = !is;
+  if (is) summary.textContent = "searching…";
   part("answers").setAttribute("aria-busy", String(is));
 }
 
@@ -113,20 +116,21 @@ async function welcome() {
   busy(false);
   clear();
   summary.textContent = "";
-  const size = element("p", { class: "faint" });
+  const size = element("p", { class: "faint" }), examples = element("div", { class: "examples" });
   list.append(element(
     "div",
     { class: "welcome" },
     element("h1", {}, "Describe a moment, and see it"),
     size,
-    element("div", { class: "examples" }, EXAMPLES.map((text) => button(text, () => go({ q: text })))),
+    examples,
     element("dl", {},
       ...[["A then B", "two moments in this order"], ["-word, without …", "what should not be there"],
         ["a red car", "a single noun is enough"]].flatMap(([how, what]) => [element("dt", {}, how), element("dd", {}, what)])),
   ));
   try {
-    const { videos } = await ask("health");
-    size.textContent = `${counted(videos, "video")} to search.`;
+    const found = await loadCollection();
+    size.textContent = `${counted(found.videos, "video")} to search.`;
+    examples.append(...found.examples.map((text) => button(text, () => go({ q: text }))));
   } catch (problem) {
     size.textContent = problem.message;
   }
@@ -158,7 +162,7 @@ function showResult(result) {
       asked.like ? `${counted(result.answers.length, "video")} like ${asked.like}` : counted(result.answers.length, "answer"),
       `${counted(result.searched, "video")} searched`,
       result.scored === result.searched ? "all scored in full" : `${result.scored.toLocaleString("en")} scored in full`,
-      ...(result.presence === null ? [] : [`a right answer among them is ${sureInWords(result.presence)}`]),
+      ...(result.presence === null ? [] : [`a right answer among them is ${sureInWords(result.presence)}${rough()}`]),
       duration(total),
     ].join(" · ")
     : "";
@@ -194,6 +198,8 @@ function showAnswers(result) {
     into.append(element("li", {}, card.element));
   }
 }
+
+const rough = () => (calibratedOn !== null && calibratedOn < FEW_VIDEOS ? `, fitted on ${counted(calibratedOn, "video")}: rough` : "");
 
 const sureInWords = (probability) => `${sureness(probability).words} (${percent(probability)})`;
 
@@ -250,6 +256,13 @@ async function copyLink(pressed) {
   } catch {
     pressed.textContent = "Copy it from the address bar";
   }
+}
+
+async function loadCollection() {
+  const found = await ask("collection");
+  calibratedOn = found.calibrated_on;
+  greyThreshold();
+  return found;
 }
 
 async function loadColumns() {
@@ -371,5 +384,7 @@ setTheme(keptTheme());
 part("options").open = DESK.matches;
 if (!DESK.matches) for (const id of ["reading", "timing", "exports"]) part(id).open = false;
 loadColumns();
+// A search, and the welcome, say what is wrong.
+loadCollection().catch(() => null);
 show(fromAddress());
 if (!asked.q && !asked.like && DESK.matches) query.focus();

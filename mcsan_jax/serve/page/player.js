@@ -3,19 +3,27 @@
 import { element } from "./elements.js";
 import { ask, ofVideo } from "./service.js";
 
+const PIECE = 60, BEFORE = 5;
+
 /**
- * Shows the clip of a video.
+ * Shows the clip of a video. Times are those of the clip, in seconds.
  *
- * `at` is the time of the poster in seconds, or null for the service's choice. The clip is loaded when it is first
- * scrubbed or played. Where the browser cannot play it, posters at the scrubbed times take its place.
+ * `at` is the time of the poster, or null for the service's choice, and `part` where in the clip the video begins and
+ * ends. The clip is loaded when it is first scrubbed or played. Where the browser cannot play it, posters at the scrubbed
+ * times take its place, and a piece of it, encoded again by the service, is played.
  */
 export class Player {
-  constructor(video, hasClip, at, onTime) {
+  constructor(video, hasClip, at, part, onTime) {
     this.video = video;
     this.hasClip = hasClip;
     this.at = at;
+    this.part = part;
     this.onTime = onTime;
     this.clip = null;
+    this.piece = null;
+    this.stopAt = null;
+    this.scrubbed = null;
+    this.sign = element("p", { class: "sign", role: "status", hidden: true });
     this.playing = false;
     this.playable = hasClip;
     this.poster = hasClip
@@ -25,7 +33,7 @@ export class Player {
     this.cover = hasClip
       ? element("button", { type: "button", class: "cover", tabIndex: -1, "aria-label": `Play ${video}` })
       : null;
-    this.box = element("div", { class: "media" }, this.poster, this.cover);
+    this.box = element("div", { class: "media" }, this.poster, this.cover, this.sign);
   }
 
   posterAt(seconds) {
@@ -54,32 +62,96 @@ export class Player {
 
   /** Loads the clip, out of sight. */
   load() {
-    if (this.clip || !this.playable) return;
+    if (!this.clip && this.playable) this.show(ofVideo(this.video, "clip"), () => this.withoutClip());
+  }
+
+  /** Puts a file in the place of the clip; its times count from `piece.start` where it is a piece. */
+  show(src, onError, piece = null) {
+    this.drop();
     const clip = element("video", {
-      src: ofVideo(this.video, "clip"), preload: "auto", muted: true, playsInline: true, tabIndex: -1,
-      "aria-label": `Clip of ${this.video}`,
+      src, preload: "auto", muted: true, playsInline: true, tabIndex: -1, "aria-label": `Clip of ${this.video}`,
     });
-    clip.addEventListener("error", () => this.withoutClip());
+    this.piece = piece;
+    clip.addEventListener("error", () => clip === this.clip && onError());
     clip.addEventListener("seeked", () => {
-      if (this.wanted !== null && this.wanted !== undefined && this.wanted !== clip.currentTime) this.seekTo(this.wanted);
+      if (this.wanted !== null && this.wanted !== undefined && this.wanted !== this.time) this.seekTo(this.wanted);
       this.wanted = null;
     });
-    clip.addEventListener("timeupdate", () => this.playing && this.onTime(clip.currentTime));
+    clip.addEventListener("timeupdate", () => clip === this.clip && this.playing && this.follow());
     this.clip = clip;
     this.box.append(clip);
   }
 
-  withoutClip() {
-    this.playable = false;
+  /** Takes the clip away. */
+  drop() {
     this.clip?.remove();
+    if (this.piece) URL.revokeObjectURL(this.clip.src);
     this.clip = null;
+    this.piece = null;
+    this.box.classList.remove("moving", "playing");
+  }
+
+  tell(words) {
+    this.sign.textContent = words;
+    this.sign.hidden = !words;
+  }
+
+  /** The browser cannot play the file of the clip: a piece of it is played, or a frame shown, where that was wished for. */
+  withoutClip() {
+    const wish = this.playing ? [Number(this.box.dataset.time), this.stopAt] : null;
+    this.playable = this.playing = false;
+    this.drop();
+    if (wish) this.play(...wish);
+    else if (this.scrubbed !== null) this.poster.src = this.posterAt(this.scrubbed);
+  }
+
+  /** Lets the service encode the clip again around a time, unless it has done so. Returns whether there is a piece that plays. */
+  async loadPiece(seconds) {
+    if (this.piece && seconds >= this.piece.start && seconds < this.piece.end) return true;
+    let [start, end] = this.part;
+    if (end - start > PIECE) {
+      start = Math.max(start, seconds - BEFORE);
+      end = Math.min(end, start + PIECE);
+    }
+    const wish = (this.wish = {});
+    this.tell("The clip is made ready to play…");
+    try {
+      const response = await fetch(ofVideo(this.video, "cut.mp4", { start: start.toFixed(3), end: end.toFixed(3) }));
+      if (!response.ok) throw new Error(response.status);
+      const content = await response.blob();
+      if (wish !== this.wish) return false;
+      this.show(URL.createObjectURL(content), () => this.fallBack(), { start, end });
+      this.tell("");
+      return true;
+    } catch {
+      if (wish === this.wish) this.fallBack();
+      return false;
+    }
+  }
+
+  /** Nothing plays: single frames are left. */
+  fallBack() {
     this.playing = false;
-    this.box.classList.remove("moving");
-    this.box.append(element("p", { class: "sign" }, "This browser cannot play the clip; single frames are shown."));
+    this.drop();
+    this.tell("This browser cannot play the clip; single frames are shown.");
+  }
+
+  /** The time that the clip is at. */
+  get time() {
+    return this.clip.currentTime + (this.piece?.start ?? 0);
+  }
+
+  /** Tells the time, and stops where what was asked for ends; who then plays on sees the rest. */
+  follow() {
+    if (this.stopAt !== null && this.time >= this.stopAt) {
+      this.clip.pause();
+      this.stopAt = this.stopAt < this.part[1] && Number.isFinite(this.part[1]) ? this.part[1] : null;
+    }
+    this.onTime(this.time);
   }
 
   seekTo(seconds) {
-    this.clip.currentTime = seconds;
+    this.clip.currentTime = seconds - (this.piece?.start ?? 0);
     this.box.dataset.time = seconds.toFixed(3);
   }
 
@@ -89,6 +161,7 @@ export class Player {
    */
   scrub(seconds, ofFrame) {
     if (this.playing || !this.hasClip) return;
+    this.scrubbed = ofFrame;
     this.load();
     if (!this.playable) {
       this.poster.src = this.posterAt(ofFrame);
@@ -102,19 +175,20 @@ export class Player {
   /** Shows the poster again, unless the clip was played. */
   rest() {
     if (this.playing || !this.hasClip) return;
-    this.wanted = null;
+    this.wanted = this.scrubbed = null;
     this.box.classList.remove("moving");
     if (!this.playable) this.poster.src = this.posterAt(this.at);
   }
 
-  /** Plays from a time on. */
-  async play(seconds) {
+  /** Plays from a time on, up to another one or, without that, to the end of the part. */
+  async play(seconds, until = null) {
     if (!this.hasClip) return;
     this.load();
     if (!this.playable) {
       this.poster.src = this.posterAt(seconds);
-      return;
+      if (!(await this.loadPiece(seconds))) return;
     }
+    this.stopAt = until ?? (Number.isFinite(this.part[1]) ? this.part[1] : null);
     this.playing = true;
     this.wanted = null;
     this.box.classList.add("moving", "playing");
@@ -131,6 +205,8 @@ export class Player {
 
   /** Stops, and shows the poster again. Returns whether anything was playing. */
   stop() {
+    this.wish = null;
+    if (!this.piece && !this.playable) this.tell("");
     if (!this.playing) return false;
     this.clip?.pause();
     this.playing = false;

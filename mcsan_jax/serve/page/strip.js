@@ -4,16 +4,21 @@ import { clock, drawn, element, figure } from "./elements.js";
 
 /**
  * The time of each frame, which stands for the time up to half-way to its neighbours; the first and the last one reach
- * as far outwards as inwards. Where no times are known, frames are counted from 0, each one unit long.
+ * outwards by half of the usual distance, but not out of the part, [begin, end] in seconds. Where no times are known,
+ * frames are counted from 0, each one unit long.
  */
 export class TimeAxis {
-  constructor(seconds, frames) {
+  constructor(seconds, frames, [from, to]) {
     this.known = seconds.length > 0;
     this.times = this.known ? [...seconds] : Array.from({ length: frames }, (_, index) => index + 0.5);
     const last = this.times.length - 1;
     const between = this.times.slice(1).map((time, index) => (time + this.times[index]) / 2);
-    this.begin = last > 0 ? Math.max(0, 2 * this.times[0] - between[0]) : Math.max(0, (this.times[0] ?? 0.5) - 0.5);
-    this.end = last > 0 ? 2 * this.times[last] - between[last - 1] : this.begin + 1;
+    const steps = this.times.slice(1).map((time, index) => time - this.times[index]).toSorted((one, other) => one - other);
+    const middle = steps.length >> 1;
+    const reach = last > 0 ? (steps[middle] + steps[(steps.length - 1) >> 1]) / 4 : 0.5;
+    const inside = (time) => (this.known ? Math.min(to, Math.max(from, time)) : time);
+    this.begin = inside((this.times[0] ?? 0.5) - reach);
+    this.end = inside(last > 0 ? this.times[last] + reach : this.begin + 1);
     this.bounds = [this.begin, ...between, this.end];
   }
 

@@ -13,6 +13,7 @@ from mcsan_jax.serve.response_bodies import (
     CaptionList,
     ExplainedScore,
     ServedCaption,
+    ServedCollection,
     ServedResult,
     with_names_of_files,
 )
@@ -138,3 +139,9 @@ async def export(
 async def columns(service: Service) -> dict[str, str]:
     """The columns of the metadata, for filters and groups, and their types, such as `string` and `int64`."""
     return await service.ask(lambda searcher: searcher.columns)
+
+
+@router.get("/collection")
+async def collection(service: Service) -> ServedCollection:
+    """What is searched: how many videos, a few of their captions as examples, and what probabilities stand on."""
+    return await service.ask(ServedCollection.of)
