@@ -13,9 +13,9 @@ from tests.support.image_text_folder import save_encoder_with_tokenizer
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """With an encoder and the files of three clips."""
+    """With an encoder, which reads fewer tokens than are usual, and the files of three clips."""
     made = tmp_path_factory.mktemp("zero_shot")
-    save_encoder_with_tokenizer(made / "encoder", places=40)
+    save_encoder_with_tokenizer(made / "encoder", places=16)
     (made / "clips").mkdir()
     clips = embedded_clips(3)
     render_clips(clips.images, made / "clips", clips.frames_per_second, show_progress=False)
