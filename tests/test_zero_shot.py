@@ -82,16 +82,26 @@ def test_the_trained_model_opens_where_the_encoder_is_not(
             "with --zero_shot the prepared data are the first argument",
         ),
         (("--out=elsewhere",), "--out=elsewhere is for --zero_shot"),
-        (("--zero_shot={data}",), "config.json"),
+        (("--zero_shot={data}",), "expected the description of an image-text encoder"),
+        (("--zero_shot=minilm",), "expected the description of an image-text encoder"),
+        (("--zero_shot={encoder}s",), "did you mean {encoder}? "),
     ],
-    ids=["data twice", "a folder without an encoder", "no encoder"],
+    ids=[
+        "data twice",
+        "a folder without an encoder",
+        "no encoder",
+        "an encoder of texts alone",
+        "a misspelled one",
+    ],
 )
 def test_arguments_that_do_not_go_together_are_refused(
     words: tuple[str, ...], said: str, zero_shot_data: pathlib.Path
 ) -> None:
-    named = [word.format(encoder=zero_shot_data / ENCODER, data=zero_shot_data / DATA) for word in words]
+    *named, expected = (
+        word.format(encoder=zero_shot_data / ENCODER, data=zero_shot_data / DATA) for word in (*words, said)
+    )
     ended = run_mcsan("eval", zero_shot_data / DATA, *named)
-    assert ended.status == 2 and said in ended.stderr and "Traceback" not in ended.stderr, ended.stderr
+    assert ended.status == 2 and expected in ended.stderr and "Traceback" not in ended.stderr, ended.stderr
 
 
 def test_frames_of_another_encoder_and_other_tokens_are_refused(

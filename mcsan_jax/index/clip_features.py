@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from data_pipeline.clips.collect_clips import CLIP_ENDINGS, collect_clips
 from data_pipeline.errors import Faults, InputError, first_few
+from data_pipeline.host.files import nearest_folder
 from data_pipeline.prepared_data import FeatureStream, Provenance
+from mcsan_jax.retrieval.zero_shot_model import is_image_text_folder
 
 _Needed = dict[str, list[tuple[str, Provenance]]]
 """Streams and what made their features, by the hash of the weights of the encoder."""
@@ -38,7 +40,7 @@ def are_clips_without_model(name: str, encoders: Sequence[str]) -> bool:
     """Returns whether clips stand where a model is expected, so that the encoder is the model.
 
     Raises:
-        InputError: they do, and there are several encoders.
+        InputError: they do, and there are several encoders, or the one is no folder of an image-text encoder.
     """
     path = pathlib.Path(name)
     # Runs, models and encoders have such a file, and may have clips as well.
@@ -48,6 +50,15 @@ def are_clips_without_model(name: str, encoders: Sequence[str]) -> bool:
         raise InputError(
             f"--encoder: {first_few(list(encoders))}; clips without a model are searched with one image-text encoder: "
             "give one of them"
+        )
+    folder = pathlib.Path(encoders[0])
+    if not is_image_text_folder(folder):
+        found = folder / "config.json"
+        near = "" if found.is_file() else nearest_folder(folder, found.name)
+        raise InputError(
+            f"--encoder={folder} is no folder of an image-text encoder, with which clips are searched without a model; "
+            f"{near}give that of a CLIP, SigLIP or SigLIP 2 ({found.name} that says so, model.safetensors, tokenizer), "
+            f"or the model first: mcsan index MODEL {name} --out=INDEX"
         )
     return True
 

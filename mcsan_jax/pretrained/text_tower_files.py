@@ -78,21 +78,21 @@ def is_image_text(name: str) -> bool:
     return isinstance(config, dict) and config.get("model_type") in DEFAULTS
 
 
-def read_text_tower(name: str) -> PretrainedTextTower:
+def read_text_tower(folder: str) -> PretrainedTextTower:
     """Describes a text tower; its weights are read by `PretrainedTextTower.params`.
 
     Args:
-        name: the folder of an image–text encoder.
+        folder: of an image–text encoder.
 
     Raises:
         InputError: it is missing, is no such encoder, or has no tokenizer or that of another one.
     """
-    config = read_towers_config(find_pretrained(name))
-    folder, tower, faults = config.path.parent, config.text, Faults()
-    tokenizers = published_tokenizers(folder)
+    config = read_towers_config(folder)
+    tower, faults = config.text, Faults()
+    tokenizers = published_tokenizers(config.path.parent)
     fitting = []
     for tokenizer in tokenizers:
-        found = f"{folder / tokenizer.file_name}: "
+        found = f"{config.path.parent / tokenizer.file_name}: "
         if not isinstance(tokenizer, ImageTextTokenizer) or tokenizer.kind not in _KINDS[tower.family]:
             faults.add(
                 f"{found}expected a tokenizer of the kind {' or '.join(_KINDS[tower.family])}, found one of the kind "

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from data_pipeline.prepared_data import Manifest
 from mcsan_jax.config import Config, DataConfig
+from mcsan_jax.pretrained.text_tower_files import read_text_tower
 
 _SHARE = 0.99
 """Share of the training captions that a derived limit does not cut."""
@@ -16,7 +17,11 @@ def with_derived_limits(config: Config, manifest: Manifest) -> Config:
     """Returns the configuration with the limits that it leaves to the data (0) as numbers.
 
     Such a limit is the 99th percentile of the training captions, 64 tokens, 8 actions, 16 entities or 16 relationships
-    at most. Data of an earlier version does not know it; the default is taken there.
+    at most. Data of an earlier version does not know it; the default is taken there. Where the network begins with an
+    image-text encoder, there are not more tokens than that reads.
+
+    Raises:
+        InputError: the image-text encoder is missing, or its text tower cannot be read.
     """
     sizes = manifest.caption_sizes.get(config.data.train_split)
     limits = (
@@ -24,6 +29,8 @@ def with_derived_limits(config: Config, manifest: Manifest) -> Config:
         if sizes is None
         else {part: min(max(sizes.quantile(part, _SHARE), 1), most) for part, most in _MOST.items()}
     )
+    if not config.data.max_tokens and (longest := _longest_text(config)) is not None:
+        limits = {**limits, "tokens": min(limits["tokens"], longest)}
     return dataclasses.replace(config, data=config.data.with_limits(limits))
 
 
@@ -57,11 +64,20 @@ def describe_limits(given: Config, config: Config, manifest: Manifest, splits: S
                 for split, number in cut.items()
             )
             most = max(sizes.longest(part) for sizes in known.values())
+            longest = _longest_text(config) if part == "tokens" else None
+            remedy = f"--config.data.max_{part}={most} keeps it"
+            if longest is not None and limit >= longest:
+                remedy = f"{config.model.pretrained_video} reads no more"
             lines.append(
-                f"captions with more than {limit} {part}: {found}; the rest of each is cut off "
-                f"(--config.data.max_{part}={most} keeps it)"
+                f"captions with more than {limit} {part}: {found}; the rest of each is cut off ({remedy})"
             )
     return "\n".join(lines)
+
+
+def _longest_text(config: Config) -> int | None:
+    """Returns the number of tokens of the longest text of the image-text encoder; None where there is none."""
+    folder = config.model.pretrained_video
+    return read_text_tower(folder).longest_text if folder else None
 
 
 def _listed(limits: Mapping[str, int]) -> str:

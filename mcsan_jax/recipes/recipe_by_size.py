@@ -172,6 +172,12 @@ def _of_training(config: Config, manifest: Manifest, free: Collection[str]) -> d
     if "train.epochs" in free:
         epochs = max(1, round(max(by_root, by_passes) / steps_an_epoch))
     few = held_out < FEWEST_VALIDATION_VIDEOS
+    chosen_among = (
+        "many states by chance, so there are two, the one before the first step and the last, and the better one on "
+        f"split {config.data.validation_split} is taken"
+        if config.model.pretrained_video
+        else "checkpoints by chance, so the last state is taken"
+    )
     equal = f"{batches} batches of equal size hold" if batches > 1 else "a single batch holds"
     length = (
         f"about 14 times the square root of {videos:,} training videos"
@@ -190,8 +196,8 @@ def _of_training(config: Config, manifest: Manifest, free: Collection[str]) -> d
         ),
         "train.evaluate_every_epochs": (
             epochs if few else math.ceil(epochs / _EVALUATIONS),
-            f"{held_out} validation videos would choose among checkpoints by chance, so the last state is taken; from "
-            f"{FEWEST_VALIDATION_VIDEOS} on they choose"
+            f"{held_out} validation videos would choose among {chosen_among}; from {FEWEST_VALIDATION_VIDEOS} on "
+            "they choose"
             if few
             else f"{held_out:,} validation videos choose the best of about {_EVALUATIONS} states",
         ),

@@ -22,12 +22,13 @@ from data_pipeline.prepared_data import (
     manifest_without_data,
     published_tokenizers,
 )
-from mcsan_jax.config import Config, ModelConfig
+from mcsan_jax.config import Config, DataConfig, ModelConfig
 from mcsan_jax.data_sizes import data_shape, example_batch, feature_statistics
 from mcsan_jax.frame_encoders.encoder_provenance import provenance_of
 from mcsan_jax.frame_encoders.registry import open_frame_encoder
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.pretrained.initial_parameters import TOWER_PLACE
+from mcsan_jax.pretrained.text_tower_files import read_text_tower
 from mcsan_jax.pretrained.zero_shot_files import find_zero_shot_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.retrieval.hub import front_matter
@@ -97,7 +98,13 @@ def open_zero_shot(folder: pathlib.Path, devices: Sequence[jax.Device] | None = 
     )
     texts = pathlib.Path(tempfile.mkdtemp(prefix="mcsan_zero_shot_"))
     manifest = manifest_without_data(texts, published_tokenizers(folder)[0], stream)
-    config = Config(name="zero_shot", model=ModelConfig(pretrained_video=str(folder), zero_shot_only=True))
+    # No training captions tell how long texts are; of long ones the usual number of tokens is read.
+    tokens = min(DataConfig().max_tokens, read_text_tower(str(folder)).longest_text)
+    config = Config(
+        name="zero_shot",
+        data=DataConfig(max_tokens=tokens),
+        model=ModelConfig(pretrained_video=str(folder), zero_shot_only=True),
+    )
     found = find_zero_shot_encoder(config, manifest)
     assert found is not None
     network = MCSAN(config, data_shape(manifest), zero_shot=found.shape)

@@ -13,9 +13,9 @@ from tests.support.image_text_folder import save_encoder_with_tokenizer
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """With an encoder and the files of three clips."""
+    """With an encoder, which reads fewer tokens than are usual, and the files of three clips."""
     made = tmp_path_factory.mktemp("zero_shot")
-    save_encoder_with_tokenizer(made / "encoder", places=40)
+    save_encoder_with_tokenizer(made / "encoder", places=16)
     (made / "clips").mkdir()
     clips = embedded_clips(3)
     render_clips(clips.images, made / "clips", clips.frames_per_second, show_progress=False)
@@ -45,13 +45,23 @@ def test_clips_are_searched_by_an_encoder_alone(
     [
         (("{clips}",), "give features or clips; clips alone are searched untrained with --encoder=FOLDER"),
         (("{clips}", "--encoder={encoder}", "--encoder=other"), "give one of them"),
-        (("{clips}", "--encoder={clips}"), "holds neither a model"),
+        (("{clips}", "--encoder={clips}"), "clips is no folder of an image-text encoder"),
+        (("{clips}", "--encoder=efficientnet_lite0"), "give that of a CLIP, SigLIP or SigLIP 2"),
+        (("{clips}", "--encoder={encoder}s"), "did you mean {encoder}? give that of a CLIP"),
     ],
-    ids=["no encoder", "two encoders", "no encoder in the folder"],
+    ids=[
+        "no encoder",
+        "two encoders",
+        "no encoder in the folder",
+        "an encoder of images alone",
+        "a misspelled one",
+    ],
 )
 def test_what_is_no_encoder_of_images_and_texts_is_refused(
     words: tuple[str, ...], said: str, folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    named = [word.format(clips=folder / "clips", encoder=folder / "encoder") for word in words]
+    *named, expected = (
+        word.format(clips=folder / "clips", encoder=folder / "encoder") for word in (*words, said)
+    )
     ended = run_mcsan("index", *named, f"--out={tmp_path / 'index'}")
-    assert ended.status == 2 and said in ended.stderr and "Traceback" not in ended.stderr, ended.stderr
+    assert ended.status == 2 and expected in ended.stderr and "Traceback" not in ended.stderr, ended.stderr

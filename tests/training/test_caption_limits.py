@@ -7,11 +7,12 @@ import numpy as np
 
 from data_pipeline.manifest import CAPTION_PARTS, CaptionSizes, Manifest
 from data_pipeline.records.schema import ACTION_NODE
-from mcsan_jax.config import Config, DataConfig
+from mcsan_jax.config import Config, DataConfig, ModelConfig
 from mcsan_jax.recipes.caption_limits import describe_limits, with_derived_limits
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.training.experiment import build_experiment
 from tests.support.finished_run import SAID
+from tests.support.image_text_folder import save_encoder_with_tokenizer
 from tests.support.prepared_data import Prepared
 
 OPEN = Config(data=DataConfig(max_tokens=0, max_actions=0, max_entities=0, max_relationships=0))
@@ -66,6 +67,23 @@ def test_a_derived_limit_has_an_end(prepared: Prepared) -> None:
     sizes = CaptionSizes(*(((0,) * 500 + (9,)) for _ in CAPTION_PARTS))
     derived = with_derived_limits(OPEN, with_sizes(prepared, train=sizes))
     assert derived.data.limits == {"tokens": 64, "actions": 8, "entities": 16, "relationships": 16}
+
+
+def test_no_more_tokens_are_derived_than_an_image_text_encoder_reads(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    folder = save_encoder_with_tokenizer(tmp_path / "encoder", places=16)
+    given = dataclasses.replace(OPEN, model=ModelConfig(pretrained_video=str(folder)))
+    manifest = with_sizes(prepared, train=sizes_of(40, 40))
+    # Two places are of the tokens at the begin and the end.
+    derived = with_derived_limits(given, manifest)
+    assert derived.data.limits["tokens"] == 14
+    assert f"2 of {manifest.splits['train'].captions:,} in train" in (
+        told := describe_limits(given, derived, manifest, ["train"])
+    )
+    assert f"({folder} reads no more)" in told and "max_tokens" not in told
+    short = with_derived_limits(given, with_sizes(prepared, train=sizes_of(9, 9)))
+    assert short.data.limits["tokens"] == 9
 
 
 def test_what_is_cut_is_counted_and_has_a_remedy(prepared: Prepared) -> None:

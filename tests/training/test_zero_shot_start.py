@@ -189,7 +189,11 @@ def test_the_recipe_leaves_the_score_of_the_encoder_as_it_is(manifest: Manifest,
     plain = Config(
         model=ModelConfig(pretrained_video=config.model.pretrained_video), train=TrainConfig(recipe="by_size")
     )
-    chosen, _ = recipe_by_size(begin_with_encoder(plain)[0], manifest)
+    chosen, choices = recipe_by_size(begin_with_encoder(plain)[0], manifest)
+    # Eight validation videos compare two states: the training is never worse than its beginning.
+    assert chosen.train.evaluate_every_epochs == chosen.train.epochs
+    (said,) = (choice for choice in choices if "validation videos" in choice)
+    assert "the better one on split val is taken" in said and "the last state is taken" not in said
     assert chosen.similarity.attribute_share == 0 and chosen.model.pretrained == ""
     assert chosen.model.context == "pretrained" and chosen.train.token_state_cache
     assert chosen.optim.learning_rate == 1e-4
