@@ -134,9 +134,11 @@ class DecodingProcesses:
     ) -> None:
         """Ends the processes, wherever they are."""
         self._closed.set()
-        self._end()
+        self._terminate()
+        # The thread closes connections, too: what two close at once may be another's by then.
         if self._thread.ident is not None:
             self._thread.join(_END_SECONDS)
+        self._end()
 
     def __iter__(self) -> Iterator[Decoded]:
         """Yields frames of several clips in turn, each clip's in order, and what became of each clip at its end.
@@ -212,9 +214,12 @@ class DecodingProcesses:
             except queue.Full:
                 continue
 
-    def _end(self) -> None:
+    def _terminate(self) -> None:
         for worker in list(self._workers.values()):
             worker.process.terminate()
+
+    def _end(self) -> None:
+        self._terminate()
         for worker in list(self._workers.values()):
             worker.process.join(_END_SECONDS)
             worker.connection.close()

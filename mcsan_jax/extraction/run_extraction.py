@@ -78,7 +78,8 @@ class Extraction:
             missing = [clip for clip in self._clips.items() if self._is_missing(clip[0], streams, job)]
             if missing:
                 extracted = self._extracted(missing, streams, job)
-                for _ in track(extracted, len(missing), "extracting", "clips", self._rates, int):
+                unit = "clip" if len(missing) == 1 else "clips"
+                for _ in track(extracted, len(missing), "extracting", unit, self._rates, int):
                     pass
         return self._report(pictures)
 
