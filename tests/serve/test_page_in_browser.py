@@ -568,7 +568,7 @@ def test_a_clip_that_no_browser_plays_is_encoded_again(visit: Visit) -> None:
         " return clip?.src.startsWith('blob:') && clip.paused && clip.currentTime >= end; }",
         arg=[start, end],
     )
-    assert card.locator("video").evaluate("element => element.currentTime") < end + 2 * FRAME
+    assert card.locator("video").evaluate("element => element.currentTime") < end + FRAME
     expect(card.locator(".sign")).to_be_hidden()
 
 

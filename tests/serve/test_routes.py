@@ -319,5 +319,7 @@ def test_every_answer_has_the_headers_of_safety(client: TestClient, address: str
     headers = client.get(address).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy.pop("default-src") == policy.pop("base-uri") == policy.pop("frame-ancestors") == "'none'"
+    # What the page fetches to play may be in its own memory.
+    assert policy.pop("media-src") == "'self' blob:"
     assert set(policy.values()) == {"'self'"} and "script-src" in policy
     assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"

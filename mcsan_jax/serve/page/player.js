@@ -78,6 +78,13 @@ export class Player {
       this.wanted = null;
     });
     clip.addEventListener("timeupdate", () => clip === this.clip && this.playing && this.follow());
+    // The clip tells its time four times a second, which would show what comes after the end.
+    const watch = () => {
+      if (clip !== this.clip || clip.paused) return;
+      this.stopInTime();
+      requestAnimationFrame(watch);
+    };
+    clip.addEventListener("play", watch);
     this.clip = clip;
     this.box.append(clip);
   }
@@ -141,13 +148,17 @@ export class Player {
     return this.clip.currentTime + (this.piece?.start ?? 0);
   }
 
-  /** Tells the time, and stops where what was asked for ends; who then plays on sees the rest. */
   follow() {
+    this.stopInTime();
+    this.onTime(this.time);
+  }
+
+  /** Stops where what was asked for ends; who then plays on sees the rest. */
+  stopInTime() {
     if (this.stopAt !== null && this.time >= this.stopAt) {
       this.clip.pause();
       this.stopAt = this.stopAt < this.part[1] && Number.isFinite(this.part[1]) ? this.part[1] : null;
     }
-    this.onTime(this.time);
   }
 
   seekTo(seconds) {
