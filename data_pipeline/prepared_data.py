@@ -10,6 +10,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from data_pipeline.batches.given_videos import GivenVideos
+from data_pipeline.batches.other_tokens import OtherTokens
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
@@ -34,7 +35,7 @@ from data_pipeline.records.stored_captions import StoredCaptions, stored_caption
 from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.tokenizer import Tokenizer
-from data_pipeline.text.vocabulary import SMALL_VOCABULARY, published_tokenizers
+from data_pipeline.text.vocabulary import SMALL_VOCABULARY, open_tokenizer, published_tokenizers
 from data_pipeline.text.word_vectors import WordVectors
 from data_pipeline.text.wordpiece import CONFIG_NAME, find_pretrained
 
@@ -53,12 +54,14 @@ __all__ = [
     "GivenVideos",
     "ImageTextTokenizer",
     "Manifest",
+    "OtherTokens",
     "Provenance",
     "Query",
     "QueryParser",
     "SplitReader",
     "SplitSummary",
     "StoredCaptions",
+    "TokenizerFile",
     "TrainBatches",
     "WordVectors",
     "embedded_clips",
@@ -67,6 +70,7 @@ __all__ = [
     "make_embedded_data",
     "manifest_without_data",
     "open_attributes",
+    "open_tokenizer",
     "published_tokenizers",
     "read_feature_files",
     "stored_captions",

@@ -90,7 +90,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
     counts = open_attributes(run.data, manifest.attributes).video_counts
 
     def reader(split: str) -> SplitReader:
-        return SplitReader(run.data, manifest, split, batch_limits(config.data))
+        return SplitReader(run.data, manifest, split, batch_limits(config.data), run.other_tokens)
 
     def scored(split: str) -> ScoredSplit:
         size = config.evaluation.encode_batch

@@ -189,6 +189,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.host.files",
         "data_pipeline.prepared_data",
         "mcsan_jax.config",
+        "mcsan_jax.pretrained",
         "mcsan_jax.sharding",
         "mcsan_jax.evaluation",
         "mcsan_jax.training",

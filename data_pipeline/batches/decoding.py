@@ -8,9 +8,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from data_pipeline.batches.batch import BatchLimits
+from data_pipeline.batches.batch import BatchLimits, VideoBatch
+from data_pipeline.batches.text_layout import Ragged
 from data_pipeline.manifest import FeatureStream, Manifest
 from data_pipeline.records.schema import (
     CAPTION_FIELDS,
@@ -65,6 +67,21 @@ def decode_videos(serialized: tf.Tensor, manifest: Manifest, limits: BatchLimits
     if manifest.region_stream:
         result["regions"] = sampled[manifest.region_stream]
     return result
+
+
+def video_batch(arrays: Mapping[str, Any], manifest: Manifest) -> VideoBatch:
+    """Returns the batch of the arrays of `decode_videos`, which are numpy's here."""
+    regions = arrays.get("regions")
+    videos = np.arange(len(arrays["frames"]))
+    return VideoBatch(
+        frames=arrays["frames"].view(np.float16),
+        frame_mask=arrays["frame_mask"],
+        regions=None if regions is None else regions.view(np.float16),
+        labels={
+            level: Ragged(*arrays["labels"][level]).multi_hot(videos, size)
+            for level, size in manifest.attribute_sizes.items()
+        },
+    )
 
 
 def decode_frame_times(

@@ -14,7 +14,8 @@ import numpy as np
 
 from data_pipeline.batches.batch import BatchLimits, PairBatch, TextBatch, VideoBatch, pad_rows, rebatched
 from data_pipeline.batches.order import RecordOrder
-from data_pipeline.batches.text_layout import Ragged, lay_out
+from data_pipeline.batches.other_tokens import OtherTokens
+from data_pipeline.batches.text_layout import lay_out
 from data_pipeline.errors import InputError
 from data_pipeline.host.tensorflow import built_once, load_tensorflow
 from data_pipeline.manifest import Manifest
@@ -128,10 +129,12 @@ class TrainBatches:
             yield PairInfo(_strings(ids), captions), batch
 
     def _elements(self, step: int) -> Iterator[tuple[np.ndarray, np.ndarray, PairBatch]]:
+        from data_pipeline.batches import decoding
+
         for arrays in numpy_elements(self._dataset_from(step), self._files):
             flat, groups, chosen = arrays["texts"]
             batch = PairBatch(
-                videos=_video_batch(arrays["videos"], self._manifest),
+                videos=decoding.video_batch(arrays["videos"], self._manifest),
                 texts=lay_out(flat, groups, chosen, self._limits, self._manifest.attribute_sizes),
                 example_mask=arrays["example_mask"],
             )
@@ -175,15 +178,22 @@ class SplitReader:
         videos, captions, foils: the numbers of all videos, captions and foils.
     """
 
-    def __init__(self, prepared_dir: Path, manifest: Manifest, split: str, limits: BatchLimits) -> None:
-        """Opens a split.
+    def __init__(
+        self,
+        prepared_dir: Path,
+        manifest: Manifest,
+        split: str,
+        limits: BatchLimits,
+        other_tokens: OtherTokens | None = None,
+    ) -> None:
+        """Opens a split; `other_tokens` reads its captions and foils with another tokenizer than that of the data.
 
         Raises:
             InputError: the records are missing or damaged.
         """
         self._tf = load_tensorflow()
         self._files = find_record_files(prepared_dir, manifest, split)
-        self._manifest, self._limits = manifest, limits
+        self._manifest, self._limits, self._other_tokens = manifest, limits, other_tokens
         self.videos = manifest.splits[split].videos
         self.captions = manifest.splits[split].captions
         self.foils = manifest.splits[split].foils
@@ -200,7 +210,7 @@ class SplitReader:
             )
 
         for ids, arrays in numpy_elements(self._dataset("videos", batch_size, decode), self._files):
-            yield _strings(ids), _video_batch(arrays, self._manifest)
+            yield _strings(ids), decoding.video_batch(arrays, self._manifest)
 
     def frame_times(self) -> dict[str, np.ndarray]:
         """Returns the seconds of the frames in `video_batches` by video id; empty where unknown."""
@@ -259,7 +269,9 @@ class SplitReader:
 
         def laid_out() -> Iterator[tuple[dict[str, np.ndarray], TextBatch]]:
             dataset = self._dataset(group, _RECORDS_PER_READ, decode)
-            for info, (flat, groups) in numpy_elements(dataset, self._files):
+            for info, (stored, groups) in numpy_elements(dataset, self._files):
+                other = self._other_tokens
+                flat = stored if other is None else other.of(_strings(info["texts"]), stored)
                 everything = np.arange(len(groups))
                 yield info, lay_out(flat, groups, everything, self._limits, self._manifest.attribute_sizes)
 
@@ -280,20 +292,6 @@ class SplitReader:
         if key not in self._built:
             self._built[key] = built_once(build)
         return self._built[key]()
-
-
-def _video_batch(arrays: dict[str, Any], manifest: Manifest) -> VideoBatch:
-    regions = arrays.get("regions")
-    videos = np.arange(len(arrays["frames"]))
-    return VideoBatch(
-        frames=arrays["frames"].view(np.float16),
-        frame_mask=arrays["frame_mask"],
-        regions=None if regions is None else regions.view(np.float16),
-        labels={
-            level: Ragged(*arrays["labels"][level]).multi_hot(videos, size)
-            for level, size in manifest.attribute_sizes.items()
-        },
-    )
 
 
 def _strings(values: np.ndarray) -> list[str]:

@@ -11,7 +11,7 @@ from absl import logging
 
 from data_pipeline.errors import InputError, nearest_name
 from data_pipeline.host.files import nearest_folder
-from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, make_embedded_data
+from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, OtherTokens, make_embedded_data
 from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.sharding import make_mesh, usable_kernel
@@ -33,6 +33,7 @@ class TrainedRun:
         variables: the variables of the model at that step.
         licence: the terms of the annotations; empty where unknown.
         stopped: after which step training ended early and why; None where it did not.
+        other_tokens: reads the captions where the model has another tokenizer than the data; None where it has theirs.
     """
 
     folder: RunFolder
@@ -42,6 +43,7 @@ class TrainedRun:
     variables: dict[str, Any]
     licence: str = ""
     stopped: str | None = None
+    other_tokens: OtherTokens | None = None
 
 
 def open_run(
