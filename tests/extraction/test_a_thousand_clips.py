@@ -46,7 +46,8 @@ def test_where_they_are_decoded(many: pathlib.Path, tmp_path: pathlib.Path) -> N
                 memory, files = held(decoder.pid)
             elif ended == ALL - 1:
                 memory_after, files_after = held(decoder.pid)
-    assert files_after <= files
+    # It is in the middle of a clip, whose file and pictures may be open.
+    assert files_after <= files + 3
     assert memory_after - memory < 50e6
 
 

@@ -512,7 +512,8 @@ def test_the_last_question_counts(visit: Visit) -> None:
     waiting: list[Route] = []
     page.route("**/search?q=slow**", lambda route: waiting.insert(0, route))
     page.get_by_role("searchbox").fill("slow red box")
-    page.keyboard.press("Enter")
+    with page.expect_request("**/search?q=slow**"):
+        page.keyboard.press("Enter")
     page.wait_for_function("() => !document.getElementById('progress').hidden")
     page.get_by_role("searchbox").fill(QUERY)
     page.keyboard.press("Enter")
