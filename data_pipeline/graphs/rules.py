@@ -50,8 +50,10 @@ def graph_of_words(words: Sequence[Word]) -> SemanticGraph:
     roles = prepositions(words)
     # "Front" in "in front of" is a part of the preposition and names no thing.
     parts = {i - 1 for i in roles if whole_preposition(words, i)[2:]}
-    entities = {i for i in range(len(words)) if i not in parts and _is_entity(words, i)}
-    actions = {i for i in range(len(words)) if _is_action(words, i)}
+    # Words that were added for the parser are not in the text, and name nothing.
+    written = [i for i, word in enumerate(words) if word.written]
+    entities = {i for i in written if i not in parts and _is_entity(words, i)}
+    actions = {i for i in written if _is_action(words, i)}
     edges = {
         (source, role, target)
         for source, role, target in _edges(words, entities, actions, roles)

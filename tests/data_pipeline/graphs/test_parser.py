@@ -215,7 +215,8 @@ def test_any_text_is_parsed(parser: CaptionParser, texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["\ud800 man runs", "a\x00b", "a man " * 2000, "man and " * 400, "x" * 100_000]
+    "text",
+    ["\ud800 man runs", "A 0C1IED - INFRONT", "a\x00b", "a man " * 2000, "man and " * 400, "x" * 100_000],
 )
 def test_odd_texts_are_parsed(parser: CaptionParser, text: str) -> None:
     check_valid(parse(parser, text), text)
