@@ -211,6 +211,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.encodings",
         "mcsan_jax.sharding",
         "mcsan_jax.scoring",
+        "mcsan_jax.image_text.tower_shapes",
         "mcsan_jax.models",
         "mcsan_jax.frame_encoders",
         "mcsan_jax.data_sizes",

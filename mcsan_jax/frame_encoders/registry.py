@@ -9,12 +9,13 @@ from mcsan_jax.frame_encoders.efficientnet import open_efficientnet
 from mcsan_jax.frame_encoders.efficientnet_shape import SHAPES
 from mcsan_jax.frame_encoders.frame_encoder import FrameEncoder
 from mcsan_jax.frame_encoders.image_text_encoder import ImageTextEncoder
+from mcsan_jax.image_text.tower_shapes import DEFAULTS
 
 NAMED: Mapping[str, Callable[[str], FrameEncoder]] = {**dict.fromkeys(SHAPES, open_efficientnet)}
 """What opens an encoder of a name; it is given the name."""
 
 FOLDERS: Mapping[str, Callable[[pathlib.Path], FrameEncoder]] = {
-    **dict.fromkeys(("clip", "siglip", "siglip2"), ImageTextEncoder),
+    **dict.fromkeys(DEFAULTS, ImageTextEncoder),
 }
 """What opens a folder, by the ``model_type`` in its ``config.json``; it is given the folder."""
 

@@ -26,6 +26,7 @@ from mcsan_jax.config import Config, DataConfig, ModelConfig
 from mcsan_jax.data_sizes import data_shape, example_batch, feature_statistics
 from mcsan_jax.frame_encoders.encoder_provenance import provenance_of
 from mcsan_jax.frame_encoders.registry import open_frame_encoder
+from mcsan_jax.image_text.tower_shapes import DEFAULTS
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.pretrained.initial_parameters import TOWER_PLACE
 from mcsan_jax.pretrained.text_tower_files import read_text_tower
@@ -34,7 +35,6 @@ from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.retrieval.hub import front_matter
 from mcsan_jax.sharding import make_mesh
 
-_KINDS = ("clip", "siglip", "siglip2")
 _STREAM = "frames"
 _RATE = 2.0
 """Frames per second of clips."""
@@ -71,7 +71,7 @@ def is_image_text_folder(folder: pathlib.Path) -> bool:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.get("model_type") in _KINDS
+    return isinstance(content, dict) and content.get("model_type") in DEFAULTS
 
 
 def open_zero_shot(folder: pathlib.Path, devices: Sequence[jax.Device] | None = None) -> ZeroShotParts:
