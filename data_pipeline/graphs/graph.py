@@ -26,6 +26,39 @@ PREPOSITIONS = (
 ROLES = (NO_ROLE, AGENT, PATIENT, RECIPIENT, ATTRIBUTE, *PREPOSITIONS, OTHER)
 """These are all roles, in the order of their ids; `OTHER` stands for any preposition not listed."""
 
+COLOUR = "colour"
+SIZE = "size"
+COUNT = "count"
+MATERIAL = "material"
+QUALITY = "quality"
+SORT = "sort"
+MANNER = "manner"
+DIRECTION = "direction"
+PLACE = "place"
+DEGREE = "degree"
+
+MODIFIER_KINDS = (COLOUR, SIZE, COUNT, MATERIAL, QUALITY, SORT, MANNER, DIRECTION, PLACE, DEGREE)
+"""These are all kinds of modifiers, in the order of their ids.
+
+`SORT` is a noun before a noun ("police car"), `QUALITY` any other adjective of a thing; `MANNER`, `DIRECTION` and
+`PLACE` are said of actions ("slowly", "left", "outside"), and `DEGREE` of either ("very").
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Modifier:
+    """A modifier says more about a node: "red" of "the red ball" and of "the ball is red", "slowly" of "walks slowly".
+
+    Attributes:
+        kind: one of `MODIFIER_KINDS`.
+        span: the first character of its words in the caption and one past the last.
+        lemma: the dictionary form, lower case; one of several words is joined by spaces.
+    """
+
+    kind: str
+    span: tuple[int, int]
+    lemma: str
+
 
 @dataclasses.dataclass(frozen=True)
 class Node:
@@ -39,6 +72,8 @@ class Node:
         head: the head word as written, lower case.
         lemma: the dictionary form of the head word, lower case.
         role: the role of an entity towards its action or noun (one of `ROLES`); `NO_ROLE` otherwise.
+        modifiers: what the caption says more about it, in the order of the text.
+        negated: whether the caption denies it, as the hat of "a man without a hat".
     """
 
     level: str
@@ -46,19 +81,29 @@ class Node:
     head: str
     lemma: str
     role: str
+    modifiers: tuple[Modifier, ...] = ()
+    negated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Relationship:
-    """A relationship is a directed edge: ``source``, an action or an entity, has the entity ``target`` in ``role``.
+    """A relationship is a directed edge: ``source``, an action or an entity, has the node ``target`` in ``role``.
 
     "A dog chases a cat" holds (chase, agent, dog) and (chase, patient, cat); "a man in a hat" holds (man, in, hat).
-    Both ends are indices into the graph's nodes.
+    Two actions are joined by their order: "a man sings before he dances" holds (sing, before, dance). Both ends are
+    indices into the graph's nodes.
+
+    Attributes:
+        source: the node that has the target.
+        role: one of `ROLES`.
+        target: the node at its end: an entity, or the later or simultaneous action of two.
+        negated: whether the caption denies it, as "on the leash" of "a dog that is not on the leash".
     """
 
     source: int
     role: str
     target: int
+    negated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +135,19 @@ class SemanticGraph:
         Raises:
             KeyError, TypeError: the dictionary was not made by `to_json`.
         """
-        nodes = tuple(Node(**{**node, "span": tuple(node["span"])}) for node in value["nodes"])
+        nodes = tuple(
+            Node(
+                **{
+                    **node,
+                    "span": tuple(node["span"]),
+                    "modifiers": tuple(
+                        Modifier(**{**modifier, "span": tuple(modifier["span"])})
+                        for modifier in node["modifiers"]
+                    ),
+                }
+            )
+            for node in value["nodes"]
+        )
         relationships = tuple(Relationship(**edge) for edge in value["relationships"])
         return SemanticGraph(nodes, relationships)
 
