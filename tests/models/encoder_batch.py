@@ -42,6 +42,9 @@ def encoder_batch(shape: DataShape, with_token_states: bool = False) -> PairBatc
     lengths = np.maximum(token_mask.sum(axis=1), 1)[:, None]
     start = draw.integers(0, lengths, node_mask.shape)
     end = draw.integers(start + 1, lengths + 1)
+    modifier_mask = _first([3, 2, 1, 0, 0], SIZES.max_modifiers)
+    modifier_start = draw.integers(0, lengths, modifier_mask.shape)
+    modifier_end = draw.integers(modifier_start + 1, lengths + 1)
 
     def features(size: tuple[int, ...]) -> np.ndarray:
         return draw.normal(size=(*frame_mask.shape, *size)).astype(np.float16)
@@ -61,10 +64,16 @@ def encoder_batch(shape: DataShape, with_token_states: bool = False) -> PairBatc
             token_mask=token_mask,
             node_spans=np.stack([start, end], axis=-1).astype(np.int32),
             node_roles=_integers(draw, shape.role_count, node_mask.shape),
+            node_negated=node_mask & (draw.random(node_mask.shape) < 0.3),
             node_mask=node_mask,
+            modifier_nodes=_integers(draw, node_mask.shape[1], modifier_mask.shape),
+            modifier_kinds=_integers(draw, shape.modifier_kind_count, modifier_mask.shape),
+            modifier_spans=np.stack([modifier_start, modifier_end], axis=-1).astype(np.int32),
+            modifier_mask=modifier_mask,
             edge_source=edges[..., 0],
             edge_target=edges[..., 1],
             edge_roles=_integers(draw, shape.role_count, edge_mask.shape),
+            edge_negated=draw.random(edge_mask.shape) < 0.3,
             edge_mask=edge_mask,
             token_states=(
                 draw.normal(size=(*token_mask.shape, STATE_WIDTH)).astype(np.float32)
