@@ -123,7 +123,9 @@ class QueryParser:
 
     def _phrases(self, caption: EncodedCaption) -> tuple[dict[str, list[str]], list[tuple[str, str, str]]]:
         places = place_graphs(flatten_captions([caption]), np.zeros(1, np.int32), self._limits)
-        phrases = phrase_graph(caption, self._tokenizer, self._manifest).phrases
+        phrases = phrase_graph(
+            caption, self._tokenizer, self._manifest.roles, self._manifest.modifier_kinds
+        ).phrases
         actions, entities = np.split(places.nodes[0], [self._limits.max_actions])
         real_actions, real_entities = np.split(places.node_mask[0], [self._limits.max_actions])
         edges = [

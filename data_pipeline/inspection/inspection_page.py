@@ -77,7 +77,7 @@ def _examples(
 
 
 def _picture(caption: EncodedCaption, data: InspectedData) -> Markup:
-    graph = phrase_graph(caption, data.tokenizer, data.manifest)
+    graph = phrase_graph(caption, data.tokenizer, data.manifest.roles, data.manifest.modifier_kinds)
     return Markup(draw_graph(graph, _LEVEL_COLOURS)) if graph.phrases else Markup("")
 
 

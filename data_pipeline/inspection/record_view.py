@@ -64,7 +64,7 @@ def _feature_table(record: VideoRecord) -> CountTable:
 def _caption_tree(caption: EncodedCaption, data: InspectedData, label: str = "") -> Tree:
     tree = Tree(Text(f"{label}{caption.text}", style="bold").append(f"  {caption.caption_id}", style="dim"))
     tree.add(Text(f"tokens: {' | '.join(token_texts(caption, data.tokenizer))}"))
-    graph = phrase_graph(caption, data.tokenizer, data.manifest)
+    graph = phrase_graph(caption, data.tokenizer, data.manifest.roles, data.manifest.modifier_kinds)
     sources = {source for source, _, _ in graph.relationships}
     for node, level in enumerate(graph.levels):
         if level == ACTION or node in sources:

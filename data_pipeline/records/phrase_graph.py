@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 
 from data_pipeline.levels import ACTION, ENTITY
-from data_pipeline.manifest import Manifest
 from data_pipeline.records.schema import ACTION_NODE, EncodedCaption
 from data_pipeline.text.tokenizer import Tokenizer
 
@@ -36,20 +35,22 @@ class PhraseGraph:
         return [node for node in range(len(self.phrases)) if node not in attached]
 
 
-def phrase_graph(caption: EncodedCaption, tokenizer: Tokenizer | None, manifest: Manifest) -> PhraseGraph:
+def phrase_graph(
+    caption: EncodedCaption, tokenizer: Tokenizer | None, roles: Sequence[str], modifier_kinds: Sequence[str]
+) -> PhraseGraph:
     """Returns the graph in the caption's own words; a caption that passed the checks has one.
 
     Args:
         caption: the caption.
         tokenizer: the tokenizer that made its token ids; without it, nodes are named by the numbers of their tokens.
-        manifest: names roles and kinds of modifiers.
+        roles, modifier_kinds: the names of both by id.
     """
     words = _Words(caption, tokenizer)
     modifiers: list[list[tuple[str, str]]] = [[] for _ in caption.node_levels]
     elsewhere: list[list[str]] = [[] for _ in caption.node_levels]
     for node, kind, first, end in caption.modifiers:
         said = words.of((first, end))
-        modifiers[node].append((manifest.modifier_kinds[kind], said))
+        modifiers[node].append((modifier_kinds[kind], said))
         start, stop = caption.node_spans[node]
         if not start <= first < end <= stop:
             elsewhere[node].append(said)
@@ -61,7 +62,7 @@ def phrase_graph(caption: EncodedCaption, tokenizer: Tokenizer | None, manifest:
         levels=tuple(ACTION if level == ACTION_NODE else ENTITY for level in caption.node_levels),
         relationships=tuple(
             dict.fromkeys(
-                (source, shown_role(caption, number, manifest.roles), target)
+                (source, shown_role(caption, number, roles), target)
                 for number, (source, target, _, _) in enumerate(caption.edges)
             )
         ),
