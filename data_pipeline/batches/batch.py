@@ -96,6 +96,22 @@ class PairBatch:
 
 
 @dataclasses.dataclass(frozen=True)
+class PairInfo:
+    """This says what the rows of a training batch are.
+
+    Attributes:
+        videos: the ids of the videos, empty where a row only fills up the batch.
+        captions: the numbers of each row's captions among those of its video [v, c].
+        foils: the numbers of the captions' foils among those of the video [v, c], -1 where a caption has none; None
+            without foils.
+    """
+
+    videos: list[str]
+    captions: np.ndarray
+    foils: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
 class BatchLimits:
     """Batch limits are the sizes to which a batch is padded or cut.
 
