@@ -78,6 +78,7 @@ class Options:
         max_words: words of a caption beyond these are cut off.
         shard_bytes: about the size of a file of records.
         role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
+        foils: the largest number of foils, false captions to train with, of each training caption.
         strict: whether anything left out or cut off is an error.
         allow_missing: whether a split may lose more than a tenth of its videos.
         overwrite: whether a prepared data set may be replaced.
@@ -95,6 +96,7 @@ class Options:
     max_words: int = 60
     shard_bytes: int = SHARD_BYTES
     role_foils: bool = False
+    foils: int = 0
     strict: bool = False
     allow_missing: bool = False
     overwrite: bool = False
@@ -172,7 +174,7 @@ def _write(
     by_split = videos_by_split(videos)
     swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
     encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
-    maker = RecordMaker(features, encoder, swapped)
+    maker = RecordMaker(features, encoder, swapped, options.foils)
     streams = features.describe(features.new_statistics())
     record_bytes = _feature_bytes(features, first_training_video(videos))
     records, shards = write_records(

@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 
-from data_pipeline.annotations.caption import Video
+from data_pipeline.annotations.caption import TRAIN, Video
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary
+from data_pipeline.graphs.foils import foils_of
 from data_pipeline.graphs.graph import ROLE, ROLES, SemanticGraph, swap_roles
 from data_pipeline.levels import ACTION, ENTITY
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
@@ -57,11 +58,13 @@ class RecordMaker:
         features: reads the features of all streams.
         encoder: turns captions and graphs into numbers.
         swapped_splits: splits whose videos get a foil of each caption in which two entities can change their roles.
+        foils: the largest number of foils of each caption to train on.
     """
 
     features: FeatureReader
     encoder: CaptionEncoder
     swapped_splits: frozenset[str] = frozenset()
+    foils: int = 0
 
     def record(self, video: Video) -> VideoRecord:
         """Returns the record of a video whose texts all have graphs.
@@ -85,7 +88,8 @@ class RecordMaker:
                 )
                 for number, foil in enumerate(video.foils)
             ]
-            + self._swapped(video),
+            + self._swapped(video)
+            + self._foils_to_train_on(video),
             attributes=self.encoder.vocabulary.video_labels(graphs),
         )
 
@@ -97,6 +101,19 @@ class RecordMaker:
             EncodedFoil(ROLE, index, self.encoder.encode(f"{video.video_id}~swapped{index}", *found))
             for index, found in enumerate(swapped)
             if found is not None
+        ]
+
+    def _foils_to_train_on(self, video: Video) -> list[EncodedFoil]:
+        if not self.foils or video.split != TRAIN:
+            return []
+        return [
+            EncodedFoil(
+                foil.kind,
+                index,
+                self.encoder.encode(f"{video.video_id}~{index}.{number}", foil.text, foil.graph),
+            )
+            for index, caption in enumerate(video.captions)
+            for number, foil in enumerate(foils_of(caption.text, video.graphs[caption.text])[: self.foils])
         ]
 
     def _encode(self, caption_id: str, text: str, video: Video) -> EncodedCaption:
