@@ -9,8 +9,8 @@ import tensorflow as tf
 from jaxtyping import Int
 
 from data_pipeline.batches import decoding
-from data_pipeline.batches.batch import BatchLimits, PairBatch, PairInfo
-from data_pipeline.batches.text_layout import lay_out
+from data_pipeline.batches.batch import BatchLimits, PairBatch, PairInfo, TextBatch
+from data_pipeline.batches.text_layout import FlatCaptions, lay_out
 from data_pipeline.errors import InputError, shown
 from data_pipeline.levels import FOIL_KINDS
 from data_pipeline.manifest import Manifest
@@ -67,21 +67,24 @@ class TrainingRows:
         Raises:
             InputError: a foil is of a kind that is not in `FOIL_KINDS`.
         """
-        sizes = self.manifest.attribute_sizes
         batch = PairBatch(
             videos=decoding.video_batch(rows["videos"], self.manifest),
-            texts=lay_out(*rows["texts"], self.limits, sizes),
+            texts=self._laid_out(rows["texts"]),
             example_mask=rows["example_mask"],
         )
         if self.foils:
             kinds = np.append(_kind_ids(rows["foil_kinds"]), np.int32(-1))
             batch = dataclasses.replace(
                 batch,
-                foils=lay_out(*rows["foils"], self.limits, sizes),
+                foils=self._laid_out(rows["foils"]),
                 foil_kinds=kinds[rows["foils"][2]],
             )
         ids = [video.decode() for video in rows["ids"]]
         return PairInfo(ids, rows["captions"], rows.get("foil_numbers")), batch
+
+    def _laid_out(self, texts: tuple[FlatCaptions, np.ndarray, np.ndarray]) -> TextBatch:
+        captions, groups, places = texts
+        return lay_out(captions, groups, places, self.limits, self.manifest.attribute_sizes)
 
 
 def _kind_ids(kinds: np.ndarray) -> Int[np.ndarray, " foils"]:

@@ -17,6 +17,8 @@ from data_pipeline.features.ids import match_ids
 from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
+from data_pipeline.foils.make_foils import FoilMaker
+from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
 from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
@@ -174,7 +176,9 @@ def _write(
     by_split = videos_by_split(videos)
     swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
     encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
-    maker = RecordMaker(features, encoder, swapped, options.foils)
+    maker = RecordMaker(
+        features, encoder, swapped, _foil_maker(run) if options.foils else None, options.foils
+    )
     streams = features.describe(features.new_statistics())
     record_bytes = _feature_bytes(features, first_training_video(videos))
     records, shards = write_records(
@@ -229,6 +233,15 @@ def _write(
         "attributes": manifest.attribute_sizes,
         "fingerprint": manifest.fingerprint,
     }
+
+
+def _foil_maker(run: Runner) -> FoilMaker:
+    return FoilMaker.learn(
+        [
+            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
+            for video in run.training_videos()
+        ]
+    )
 
 
 def _feature_bytes(features: FeatureReader, video: Video) -> int:

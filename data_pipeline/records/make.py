@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from data_pipeline.annotations.caption import TRAIN, Video
 from data_pipeline.features.streams import FeatureReader
+from data_pipeline.foils.exchanges import swap_roles
+from data_pipeline.foils.make_foils import FoilMaker
+from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.graphs.foils import foils_of
-from data_pipeline.graphs.graph import ROLE, ROLES, SemanticGraph, swap_roles
-from data_pipeline.levels import ACTION, ENTITY
+from data_pipeline.graphs.graph import ROLES, SemanticGraph
+from data_pipeline.levels import ACTION, ENTITY, ROLE
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.text.tokenizer import Tokenizer, token_span
 
@@ -58,12 +60,14 @@ class RecordMaker:
         features: reads the features of all streams.
         encoder: turns captions and graphs into numbers.
         swapped_splits: splits whose videos get a foil of each caption in which two entities can change their roles.
+        foil_maker: makes the foils of videos to train on; None leaves them without.
         foils: the largest number of foils of each caption to train on.
     """
 
     features: FeatureReader
     encoder: CaptionEncoder
     swapped_splits: frozenset[str] = frozenset()
+    foil_maker: FoilMaker | None = None
     foils: int = 0
 
     def record(self, video: Video) -> VideoRecord:
@@ -96,7 +100,9 @@ class RecordMaker:
     def _swapped(self, video: Video) -> list[EncodedFoil]:
         if video.split not in self.swapped_splits:
             return []
-        swapped = [swap_roles(caption.text, video.graphs[caption.text]) for caption in video.captions]
+        swapped = [
+            swap_roles(Captioned(caption.text, video.graphs[caption.text])) for caption in video.captions
+        ]
         return [
             EncodedFoil(ROLE, index, self.encoder.encode(f"{video.video_id}~swapped{index}", *found))
             for index, found in enumerate(swapped)
@@ -104,16 +110,17 @@ class RecordMaker:
         ]
 
     def _foils_to_train_on(self, video: Video) -> list[EncodedFoil]:
-        if not self.foils or video.split != TRAIN:
+        if self.foil_maker is None or video.split != TRAIN:
             return []
+        captions = [Captioned(caption.text, video.graphs[caption.text]) for caption in video.captions]
         return [
             EncodedFoil(
                 foil.kind,
                 index,
                 self.encoder.encode(f"{video.video_id}~{index}.{number}", foil.text, foil.graph),
             )
-            for index, caption in enumerate(video.captions)
-            for number, foil in enumerate(foils_of(caption.text, video.graphs[caption.text])[: self.foils])
+            for index, foils in enumerate(self.foil_maker.foils(video.video_id, captions, self.foils))
+            for number, foil in enumerate(foils)
         ]
 
     def _encode(self, caption_id: str, text: str, video: Video) -> EncodedCaption:
