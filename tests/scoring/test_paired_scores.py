@@ -67,7 +67,7 @@ def test_they_are_those_of_plain_loops(precision: tuple[np.dtype, float]) -> Non
 
 @pytest.mark.usefixtures("x64")
 def test_their_gradient_is_that_of_plain_loops() -> None:
-    videos, texts = both(np.float64)
+    videos, _ = both(np.float64)
 
     def total(frames: jax.Array, nodes: jax.Array, pooled: jax.Array) -> jax.Array:
         found = paired(
