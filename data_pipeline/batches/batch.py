@@ -70,6 +70,18 @@ class TextBatch:
     token_states: Float[AnyArray, "t w width"] | None = None
     span_embeddings: Float[AnyArray, "t n_and_1 dim"] | None = None
 
+    def node_tokens(self) -> Bool[AnyArray, "t n w"]:
+        """Returns which tokens are the words of each node or of one of its modifiers; none for padding."""
+        own = _within(self.node_spans, self.token_mask) & self.node_mask[:, :, None]
+        of_modifiers = _within(self.modifier_spans, self.token_mask) & self.modifier_mask[:, :, None]
+        slots = np.arange(self.node_mask.shape[1], dtype=np.int32)
+        modified = self.modifier_nodes[:, None, :] == slots[None, :, None]
+        return own | (modified[..., None] & of_modifiers[:, None]).any(axis=2)
+
+    def denied_tokens(self) -> Bool[AnyArray, "t w"]:
+        """Returns which tokens are the words of a node that the caption denies, or of a modifier of it."""
+        return (self.node_tokens() & self.node_negated[:, :, None]).any(axis=1)
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +126,12 @@ class BatchLimits:
     max_actions: int
     max_entities: int
     max_relationships: int
+
+
+def _within(spans: Int[AnyArray, "t n 2"], token_mask: Bool[AnyArray, "t w"]) -> Bool[AnyArray, "t n w"]:
+    """Returns which real tokens lie in each span."""
+    places = np.arange(token_mask.shape[1], dtype=np.int32)[None, None]
+    return (spans[..., :1] <= places) & (places < spans[..., 1:]) & token_mask[:, None]
 
 
 def rebatched(elements: Iterator[Element], size: int) -> Iterator[Element]:

@@ -5,7 +5,7 @@ import dataclasses
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from data_pipeline.batches.batch import AnyArray, PairBatch, TextBatch, VideoBatch
 from data_pipeline.levels import GLOBAL
@@ -64,6 +64,7 @@ class MCSAN(nn.Module):
                 model,
                 self.shape.vocabulary_size,
                 self.shape.role_count,
+                self.shape.modifier_kind_count,
                 self.config.data.max_actions,
                 self.pretrained,
             )
@@ -127,8 +128,7 @@ class MCSAN(nn.Module):
             logits = self.text_attribute_projector(embeddings)
         if train or not self.config.similarity.linear_branch:
             return Encoding(embeddings, logits)
-        ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
-        return Encoding(embeddings, logits, self.linear_branch.encode_texts(ids, mask, states))
+        return Encoding(embeddings, logits, self.linear_branch.encode_texts(*_tokens(texts), states))
 
     def _read(self, texts: TextBatch, train: bool) -> tuple[LevelEmbeddings, Float[Array, "t w s"] | None]:
         """Returns the levels of captions, and the states that a published encoder gave to their tokens."""
@@ -146,13 +146,12 @@ class MCSAN(nn.Module):
 
     def linear_tokens(self, texts: TextBatch) -> tuple[Float[Array, "t w r"], Float[Array, "t w q"]]:
         """What each token adds to its caption's vector of the linear branch; of width 0 without a branch."""
-        ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
         if not self.config.similarity.linear_branch:
-            nothing = jnp.zeros((*ids.shape, 0))
+            nothing = jnp.zeros((*texts.token_ids.shape, 0))
             return nothing, nothing
         with jax.default_matmul_precision(self.config.model.matmul_precision):
             _, states = self._read(texts, False)
-        return self.linear_branch.encode_tokens(ids, mask, states)
+        return self.linear_branch.encode_tokens(*_tokens(texts), states)
 
     def scoring_parameters(self) -> ScoringParameters:
         """Returns the level weights, which sum to one, the temperature, and the share of the linear branch.
@@ -200,10 +199,20 @@ class MCSAN(nn.Module):
         )
 
 
+def _tokens(texts: TextBatch) -> tuple[Int[Array, "t w"], Bool[Array, "t w"], Bool[Array, "t w"]]:
+    """Returns the ids of tokens, which are real, and which say what their captions deny."""
+    return (
+        jnp.asarray(texts.token_ids),
+        jnp.asarray(texts.token_mask),
+        jnp.asarray(texts.denied_tokens()),
+    )
+
+
 class AttributeProjector(nn.Module):
     """The cross-modal parameter-share attribute projection maps the mean of a level's vectors to attribute logits.
 
-    Each level has its own affine map, from vectors [b, n, width] of b items to logits [b, a] over a attributes.
+    Each level has its own affine map, from vectors [b, n, width] of b items to logits [b, a] over a attributes. What a
+    caption denies is left out of the mean, as it is of the labels.
 
     Attributes:
         sizes: pairs of a node level and the number of its attributes.
@@ -220,7 +229,7 @@ class AttributeProjector(nn.Module):
         logits = {}
         for level, size in self.sizes:
             nodes = embeddings.nodes[level]
-            pooled = masked_mean(nodes.vectors, nodes.mask)
+            pooled = masked_mean(nodes.vectors, nodes.affirmed)
             logits[level] = Linear(size, self.compute_dtype, self.starts_at_zero, name=level)(pooled)
         return logits
 

@@ -196,7 +196,7 @@ class DivergenceLoss:
         return self.config.divergence_weight
 
     def value(self, inputs: LossInputs) -> Float[Array, ""]:
-        """Returns the divergence in nats, averaged over the captions that have the level."""
+        """Returns the divergence in nats, averaged over the captions that affirm a node of the level."""
         losses = attribute_divergence(
             jnp.repeat(inputs.videos.attribute_logits[self.level], inputs.captions_per_video, axis=0),
             inputs.texts.attribute_logits[self.level],
@@ -204,7 +204,7 @@ class DivergenceLoss:
             self.config.divergence_temperature,
             self.config.divergence_stop_gradient,
         )
-        present = jnp.any(inputs.texts.embeddings.nodes[self.level].mask, axis=1)
+        present = jnp.any(inputs.texts.embeddings.nodes[self.level].affirmed, axis=1)
         return inputs.mean(losses, inputs.real_texts & present)
 
 

@@ -1,7 +1,7 @@
 """This module computes what a frozen text encoder makes of a caption once, and keeps it on the host.
 
 These are the states of its tokens, and, where an image-text encoder reads it, the embeddings of its sentence and of the
-words of its nodes.
+words of each node with its modifiers.
 """
 
 import dataclasses
@@ -153,22 +153,11 @@ class SpanCache:
 
 
 def _words_of(texts: TextBatch) -> Iterator[list[bytes]]:
-    """Yields the tokens of each caption, and then those of each of its nodes, none for padding."""
-    counts = np.asarray(texts.token_mask).sum(axis=1)
-    for ids, count, spans, real in zip(
-        np.asarray(texts.token_ids, np.int32),
-        counts,
-        np.asarray(texts.node_spans),
-        np.asarray(texts.node_mask),
-        strict=True,
-    ):
-        own = ids[:count]
-        ends = np.minimum(spans[:, 1], spans[:, 0] + SPAN_TOKENS)
-        nodes = [
-            own[start:end] if known else own[:0]
-            for (start, _), end, known in zip(spans, ends, real, strict=True)
-        ]
-        yield [words.tobytes() for words in (own, *nodes)]
+    """Yields the tokens of each caption, and then those of each of its nodes and its modifiers, none for padding."""
+    ids, mask = np.asarray(texts.token_ids, np.int32), np.asarray(texts.token_mask)
+    for own, real, phrases in zip(ids, mask, np.asarray(texts.node_tokens()), strict=True):
+        nodes = [own[phrase][:SPAN_TOKENS] for phrase in phrases]
+        yield [words.tobytes() for words in (own[real], *nodes)]
 
 
 @dataclasses.dataclass(frozen=True)
