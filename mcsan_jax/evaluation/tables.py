@@ -65,7 +65,7 @@ def render_foils(tests: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _foil_lines(test: Mapping[str, Any]) -> Iterator[str]:
-    asked = f"{test['questions']:,} questions about {test['videos']:,} videos"
+    asked = _asked(test["questions"], test["videos"])
     yield f"True captions against foils of {test['source']} ({asked}), right in %:"
     if test["kinds"]:
         found = test["kinds"][0]["scores"]
@@ -76,9 +76,13 @@ def _foil_lines(test: Mapping[str, Any]) -> Iterator[str]:
     if absent["questions"]:
         more = ", …" if absent["videos"] > len(absent["examples"]) else ""
         yield (
-            f"not asked: {absent['questions']:,} questions about {absent['videos']:,} videos that the split lacks "
+            f"not asked: {_asked(absent['questions'], absent['videos'])} that the split lacks "
             f"({', '.join(absent['examples'])}{more})"
         )
+
+
+def _asked(questions: int, videos: int) -> str:
+    return f"{questions:,} question{'s'[: questions != 1]} about {videos:,} video{'s'[: videos != 1]}"
 
 
 def _foil_row(kind: Mapping[str, Any], components: Sequence[str]) -> list[str]:
