@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -93,7 +93,7 @@ class TextBatch:
 
     def denied_tokens(self) -> Bool[AnyArray, "t w"]:
         """Returns which tokens are the words of a node that the caption denies, or of a modifier of it."""
-        of_denied: Bool[AnyArray, "t n w"] = self.node_tokens() & self.node_negated[:, :, None]
+        of_denied: Any = self.node_tokens() & self.node_negated[:, :, None]
         return of_denied.any(axis=1)
 
 
