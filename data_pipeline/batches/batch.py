@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -82,6 +82,20 @@ class TextBatch:
     token_states: Float[AnyArray, "t w width"] | None = None
     span_embeddings: Float[AnyArray, "t n_and_1 dim"] | None = None
 
+    def node_tokens(self) -> Bool[AnyArray, "t n w"]:
+        """Returns which tokens are the words of each node or of one of its modifiers; none for padding."""
+        own = _within(self.node_spans, self.token_mask) & self.node_mask[:, :, None]
+        of_modifiers = _within(self.modifier_spans, self.token_mask) & self.modifier_mask[:, :, None]
+        slots = np.arange(self.node_mask.shape[1], dtype=np.int32)
+        modified = self.modifier_nodes[:, None, :] == slots[None, :, None]
+        described: Bool[AnyArray, "t n w"] = (modified[..., None] & of_modifiers[:, None]).any(axis=2)
+        return own | described
+
+    def denied_tokens(self) -> Bool[AnyArray, "t w"]:
+        """Returns which tokens are the words of a node that the caption denies, or of a modifier of it."""
+        of_denied: Any = self.node_tokens() & self.node_negated[:, :, None]
+        return of_denied.any(axis=1)
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +103,38 @@ class PairBatch:
     """A pair batch is a training batch with ``c`` captions of each video; row ``i`` of ``videos`` has the rows ``i c``
     to ``i c + c - 1`` of ``texts``.
 
-    No video occurs twice. ``example_mask`` is False for rows that only fill up the last batch of a pass over the data.
+    No video occurs twice.
+
+    Attributes:
+        videos, texts: the videos and their captions.
+        example_mask: False for rows that only fill up the last batch of a pass over the data.
+        foils: a foil of each caption, that is a false caption made from it, in the captions' order; empty rows where a
+            caption has none. None where training uses no foils.
+        foil_kinds: the place of each foil's kind in `data_pipeline.levels.FOIL_KINDS`, -1 in empty rows; None together
+            with `foils`.
     """
 
     videos: VideoBatch
     texts: TextBatch
     example_mask: Bool[AnyArray, " v"]
+    foils: TextBatch | None = None
+    foil_kinds: Int[AnyArray, " t"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PairInfo:
+    """This says what the rows of a training batch are.
+
+    Attributes:
+        videos: the ids of the videos, empty where a row only fills up the batch.
+        captions: the numbers of each row's captions among those of its video [v, c].
+        foils: the numbers of the captions' foils among those of the video [v, c], -1 where a caption has none; None
+            without foils.
+    """
+
+    videos: list[str]
+    captions: np.ndarray
+    foils: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +158,12 @@ class BatchLimits:
     max_entities: int
     max_relationships: int
     max_modifiers: int
+
+
+def _within(spans: Int[AnyArray, "t n 2"], token_mask: Bool[AnyArray, "t w"]) -> Bool[AnyArray, "t n w"]:
+    """Returns which real tokens lie in each span."""
+    places = np.arange(token_mask.shape[1], dtype=np.int32)[None, None]
+    return (spans[..., :1] <= places) & (places < spans[..., 1:]) & token_mask[:, None]
 
 
 def rebatched(elements: Iterator[Element], size: int) -> Iterator[Element]:
