@@ -52,7 +52,9 @@ from mcsan_jax.training.token_state_cache import TokenStateCache
 
 ENCODER = "minilm"
 # Frames are not cut. Graphs are not read.
-LIMITS = BatchLimits(max_frames=200, max_tokens=64, max_actions=1, max_entities=1, max_relationships=1)
+LIMITS = BatchLimits(
+    max_frames=200, max_tokens=64, max_actions=1, max_entities=1, max_relationships=1, max_modifiers=1
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,8 +170,11 @@ class Ridge:
         videos: Any = self._branch.apply(
             self._constants, jnp.asarray(split.pooled, jnp.float32), method=self._branch.encode_pooled
         )
+        ids, mask = map(jnp.asarray, split.tokens)
+        # A plain bag of words does not know what is denied.
+        denied = jnp.zeros_like(mask)
         texts: Any = self._branch.apply(
-            self._constants, *map(jnp.asarray, split.tokens), states, method=self._branch.encode_texts
+            self._constants, ids, mask, denied, states, method=self._branch.encode_texts
         )
         return videos, texts
 

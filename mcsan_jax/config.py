@@ -45,6 +45,8 @@ class DataConfig:
     """Entity nodes of a caption in a batch; others are left out."""
     max_relationships: Size = 8
     """Edges of a caption's graph in a batch; others are left out."""
+    max_modifiers: Size = 8
+    """Modifiers of a caption's nodes in a batch; others are left out."""
     shuffle_buffer: Count = 4096
     """Records held in memory to be shuffled."""
     cache: StrictBool = False
@@ -55,7 +57,7 @@ class DataConfig:
     @property
     def limits(self) -> dict[str, int]:
         """How much of a caption is read, by `data_pipeline.manifest.CAPTION_PARTS`; 0 leaves it to the data."""
-        parts = ("tokens", "actions", "entities", "relationships")
+        parts = ("tokens", "actions", "entities", "relationships", "modifiers")
         return {part: getattr(self, f"max_{part}") for part in parts}
 
     def with_limits(self, limits: dict[str, int]) -> "DataConfig":

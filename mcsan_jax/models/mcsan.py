@@ -25,6 +25,7 @@ class DataShape:
     Attributes:
         vocabulary_size: the number of tokens.
         role_count: the number of roles.
+        modifier_kind_count: the number of kinds of modifiers.
         frame_dim: the size of a frame's features.
         region_dim: the size of a region's features; 0 where there are no regions.
         attributes: pairs of a node level and the number of its attributes.
@@ -32,6 +33,7 @@ class DataShape:
 
     vocabulary_size: int
     role_count: int
+    modifier_kind_count: int
     frame_dim: int
     region_dim: int
     attributes: tuple[tuple[str, int], ...]
