@@ -103,12 +103,38 @@ class PairBatch:
     """A pair batch is a training batch with ``c`` captions of each video; row ``i`` of ``videos`` has the rows ``i c``
     to ``i c + c - 1`` of ``texts``.
 
-    No video occurs twice. ``example_mask`` is False for rows that only fill up the last batch of a pass over the data.
+    No video occurs twice.
+
+    Attributes:
+        videos, texts: the videos and their captions.
+        example_mask: False for rows that only fill up the last batch of a pass over the data.
+        foils: a foil of each caption, that is a false caption made from it, in the captions' order; empty rows where a
+            caption has none. None where training uses no foils.
+        foil_kinds: the place of each foil's kind in `data_pipeline.levels.FOIL_KINDS`, -1 in empty rows; None together
+            with `foils`.
     """
 
     videos: VideoBatch
     texts: TextBatch
     example_mask: Bool[AnyArray, " v"]
+    foils: TextBatch | None = None
+    foil_kinds: Int[AnyArray, " t"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PairInfo:
+    """This says what the rows of a training batch are.
+
+    Attributes:
+        videos: the ids of the videos, empty where a row only fills up the batch.
+        captions: the numbers of each row's captions among those of its video [v, c].
+        foils: the numbers of the captions' foils among those of the video [v, c], -1 where a caption has none; None
+            without foils.
+    """
+
+    videos: list[str]
+    captions: np.ndarray
+    foils: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
+from data_pipeline.batches.batch import AnyArray, PairBatch, TextBatch, VideoBatch
 from data_pipeline.levels import GLOBAL
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
@@ -172,6 +172,25 @@ class MCSAN(nn.Module):
             jnp.exp(jnp.maximum(log_temperature, jnp.log(0.01))),
             self.linear_branch.share.value if self.config.similarity.linear_branch else None,
         )
+
+    def encode_pairs(
+        self, batch: PairBatch, train: bool = False
+    ) -> tuple[Encoding, Encoding, Encoding | None]:
+        """Returns the encodings of videos, captions and foils, if there are any; a foil is read beside its caption."""
+        videos = self.encode_videos(batch.videos, train)
+        if batch.foils is None:
+            return videos, self.encode_texts(batch.texts, train), None
+
+        # Captions and foils take turns, so that rows that are split over devices stay where they are.
+        def in_turn(text: AnyArray, foil: AnyArray) -> Array:
+            return jnp.stack([text, foil], axis=1).reshape(-1, *text.shape[1:])
+
+        both = self.encode_texts(jax.tree.map(in_turn, batch.texts, batch.foils), train)
+        texts, foils = (
+            jax.tree.map(lambda rows, one=one: rows.reshape(-1, 2, *rows.shape[1:])[:, one], both)
+            for one in (0, 1)
+        )
+        return videos, texts, foils
 
     def __call__(self, batch: PairBatch, train: bool = False) -> tuple[Encoding, Encoding, ScoringParameters]:
         """Returns the encodings of the videos, those of the texts, and the scoring parameters."""

@@ -34,6 +34,12 @@ class CaptionCache(Protocol):
         ...
 
 
+def _completed_pairs(cache: CaptionCache, batch: PairBatch) -> PairBatch:
+    """Returns the batch with what the encoder makes of its captions and of its foils."""
+    foils = None if batch.foils is None else cache.completed(batch.foils)
+    return dataclasses.replace(batch, texts=cache.completed(batch.texts), foils=foils)
+
+
 class TokenStateCache:
     """A cache encodes a caption with a frozen encoder the first time it is seen, and then remembers its states.
 
@@ -63,8 +69,7 @@ class TokenStateCache:
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
         """Yields the same batches with the states of their tokens, float32 [t, token, width]; padding is zero."""
-        for batch in batches:
-            yield dataclasses.replace(batch, texts=self.completed(batch.texts))
+        return (_completed_pairs(self, batch) for batch in batches)
 
     def completed(self, texts: TextBatch) -> TextBatch:
         """Returns the same captions with the states of their tokens."""
@@ -121,8 +126,7 @@ class SpanCache:
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
         """Yields the same batches with the embeddings of their captions."""
-        for batch in batches:
-            yield dataclasses.replace(batch, texts=self.completed(batch.texts))
+        return (_completed_pairs(self, batch) for batch in batches)
 
     def completed(self, texts: TextBatch) -> TextBatch:
         """Returns the same captions with the embeddings of their sentences and nodes, float32 [t, 1 + n, dim]."""

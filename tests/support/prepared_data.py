@@ -71,7 +71,9 @@ def make_record(name: str, streams: Iterable[FeatureStream], seed: int) -> Video
     captions = [make_caption(f"{name}#{i}", random) for i in range(int(random.integers(1, 5)))]
     foils = [
         EncodedFoil(
-            ("swap", "verb")[i % 2], int(random.integers(len(captions))), make_caption(f"{name}!{i}", random)
+            ("role", "action")[i % 2],
+            int(random.integers(len(captions))),
+            make_caption(f"{name}!{i}", random),
         )
         for i in range(int(random.integers(0, 3)))
     ]
