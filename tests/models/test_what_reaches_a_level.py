@@ -13,7 +13,7 @@ from tests.support.tiny_model import REGIONS, SIZES
 
 def test_the_temporal_level_sees_other_frames_and_the_spatial_level_does_not(setting: DefaultNetwork) -> None:
     frames = np.array(setting.batch.videos.frames)
-    frames[0, 0] += 1
+    frames[0, 0] -= 3
     batch = dataclasses.replace(
         setting.batch, videos=dataclasses.replace(setting.batch.videos, frames=frames)
     )
