@@ -111,26 +111,31 @@ def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: Fe
     )
 
 
-def make_embedded_data(folder: pathlib.Path, flag: str) -> None:
-    """Makes and prepares the embedded data set of moving shapes, all or nothing.
+def make_embedded_data(folder: pathlib.Path, flag: str, name: str) -> None:
+    """Makes and prepares an embedded data set, all or nothing.
 
     Args:
         folder: to be made.
         flag: of the command line, with which another folder is named.
+        name: of the data set, "moving_shapes" or "crowded_shapes".
 
     Raises:
         InputError: something else is there, or no folder can be made.
     """
     # Making it needs the libraries of the preparation, which reading does without.
-    from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
+    from data_pipeline.moving_shapes.dataset import OPTIONS, prepare_moving_shapes
 
-    prepare_moving_shapes(folder, options=dataclasses.replace(MOVING_SHAPES_OPTIONS, out_flag=flag))
+    options = dataclasses.replace(OPTIONS[name], out_flag=flag)
+    prepare_moving_shapes(folder, options=options, name=name)
 
 
 def embedded_clips(
-    count: int | None = None, split: str = "test", show_progress: bool | None = False
+    count: int | None = None,
+    split: str = "test",
+    show_progress: bool | None = False,
+    name: str = "moving_shapes",
 ) -> "EmbeddedClips":
-    """Makes the first clips of a split of the embedded data set: features, captions and pictures.
+    """Makes the first clips of a split of an embedded data set: features, captions and pictures.
 
     Nothing is written, and nothing must have been prepared.
 
@@ -138,6 +143,7 @@ def embedded_clips(
         count: how many; by default all of the split.
         split: ``train``, ``val`` or ``test``.
         show_progress: whether progress is shown; None shows it for many clips.
+        name: of the data set, ``moving_shapes`` or ``crowded_shapes``.
 
     Returns:
         ``features`` by stream (``pixels`` [frames, dim] and ``grid`` [frames, regions, dim]), ``captions`` and
@@ -149,4 +155,4 @@ def embedded_clips(
     """
     from data_pipeline.moving_shapes import dataset
 
-    return dataset.embedded_clips(count, split, show_progress)
+    return dataset.embedded_clips(count, split, show_progress, name)
