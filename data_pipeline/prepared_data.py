@@ -9,14 +9,16 @@ import json
 import pathlib
 from typing import TYPE_CHECKING
 
+from data_pipeline.annotations.foil_files import FoilFile, FoilQuestion, read_foil_files
 from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.other_tokens import OtherTokens
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
+from data_pipeline.features.ids import match_without_endings
 from data_pipeline.features.provenance import Provenance
 from data_pipeline.graphs.attributes import open_attributes
-from data_pipeline.graphs.graph import ROLES
+from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES
 from data_pipeline.graphs.parser import parser_identity
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.host.files import sha256_of
@@ -31,7 +33,7 @@ from data_pipeline.manifest import (
     SplitSummary,
     TokenizerFile,
 )
-from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
+from data_pipeline.records.stored_captions import StoredCaptions, stored_captions, stored_video_ids
 from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.tokenizer import Tokenizer
@@ -51,6 +53,8 @@ __all__ = [
     "SMALL_VOCABULARY",
     "FeatureFile",
     "FeatureStream",
+    "FoilFile",
+    "FoilQuestion",
     "GivenVideos",
     "ImageTextTokenizer",
     "Manifest",
@@ -69,11 +73,14 @@ __all__ = [
     "find_pretrained",
     "make_embedded_data",
     "manifest_without_data",
+    "match_without_endings",
     "open_attributes",
     "open_tokenizer",
     "published_tokenizers",
     "read_feature_files",
+    "read_foil_files",
     "stored_captions",
+    "stored_video_ids",
     "text_key",
 ]
 
@@ -102,6 +109,7 @@ def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: Fe
         tokenizer=TokenizerFile(tokenizer.kind, tokenizer.size, tokenizer.file_name, tokenizer.sha256),
         word_vectors=None,
         roles=ROLES,
+        modifier_kinds=MODIFIER_KINDS,
         attributes=AttributeFile(attributes.name, sha256_of(attributes), dict.fromkeys(NODE_LEVELS, 0)),
         parser=parser_identity(),
         records="",

@@ -18,6 +18,7 @@ from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
+from data_pipeline.graphs.graph import MODIFIER_KINDS
 from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
@@ -207,6 +208,7 @@ def _write(
         tokenizer=vocabulary.tokenizer_file,
         word_vectors=vocabulary.word_vector_file,
         roles=annotations.roles,
+        modifier_kinds=MODIFIER_KINDS,
         attributes=attribute_file,
         parser=run.parser,
         records=records,

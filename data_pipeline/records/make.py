@@ -9,7 +9,7 @@ from data_pipeline.foils.exchanges import swap_roles
 from data_pipeline.foils.make_foils import FoilMaker
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.graphs.graph import ROLES, SemanticGraph
+from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES, SemanticGraph
 from data_pipeline.levels import ACTION, ENTITY, ROLE
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.text.tokenizer import Tokenizer, token_span
@@ -19,14 +19,22 @@ class CaptionEncoder:
     """This encoder numericalises captions with one tokenizer, one attribute vocabulary and one list of roles."""
 
     def __init__(
-        self, tokenizer: Tokenizer, vocabulary: AttributeVocabulary, roles: Sequence[str] = ROLES
+        self,
+        tokenizer: Tokenizer,
+        vocabulary: AttributeVocabulary,
+        roles: Sequence[str] = ROLES,
+        modifier_kinds: Sequence[str] = MODIFIER_KINDS,
     ) -> None:
         self._tokenizer = tokenizer
         self.vocabulary = vocabulary
         self._role_ids = {role: index for index, role in enumerate(roles)}
+        self._kind_ids = {kind: index for index, kind in enumerate(modifier_kinds)}
 
     def encode(self, caption_id: str, text: str, graph: SemanticGraph) -> EncodedCaption:
-        """Returns the caption in numbers; a node that no token overlaps is left out, with its relationships."""
+        """Returns the caption in numbers.
+
+        A node that no token overlaps is left out, with its modifiers and relationships; so is such a modifier.
+        """
         tokens = self._tokenizer.encode(text)
         place: dict[int, int] = {}
         spans: list[tuple[int, int]] = []
@@ -36,6 +44,12 @@ class CaptionEncoder:
                 place[index] = len(spans)
                 spans.append(span)
         kept = [graph.nodes[index] for index in place]
+        modifiers = [
+            (number, self._kind_ids[modifier.kind], *span)
+            for number, node in enumerate(kept)
+            for modifier in node.modifiers
+            if (span := token_span(tokens.offsets, modifier.span)) is not None
+        ]
         return EncodedCaption(
             caption_id=caption_id,
             text=text,
@@ -43,8 +57,10 @@ class CaptionEncoder:
             node_levels=[ACTION_NODE if node.level == ACTION else ENTITY_NODE for node in kept],
             node_spans=spans,
             node_roles=[self._role_ids[node.role] for node in kept],
+            node_negations=[int(node.negated) for node in kept],
+            modifiers=modifiers,
             edges=[
-                (place[edge.source], place[edge.target], self._role_ids[edge.role])
+                (place[edge.source], place[edge.target], self._role_ids[edge.role], int(edge.negated))
                 for edge in graph.relationships
                 if edge.source in place and edge.target in place
             ],
@@ -168,7 +184,7 @@ def phrase_graph(caption: EncodedCaption, tokenizer: Tokenizer | None, roles: Se
         phrases=tuple(_phrases(caption, tokenizer)),
         levels=tuple(ACTION if level == ACTION_NODE else ENTITY for level in caption.node_levels),
         relationships=tuple(
-            dict.fromkeys((source, roles[role], target) for source, target, role in caption.edges)
+            dict.fromkeys((source, roles[role], target) for source, target, role, _ in caption.edges)
         ),
     )
 
