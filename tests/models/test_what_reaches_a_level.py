@@ -42,7 +42,10 @@ def test_order_of_entities_does_not_matter(setting: DefaultNetwork) -> None:
     place = np.argsort(order).astype(np.int32)
     permuted = dataclasses.replace(
         texts,
-        **{name: getattr(texts, name)[:, order] for name in ("node_spans", "node_roles", "node_negated", "node_mask")},
+        **{
+            name: getattr(texts, name)[:, order]
+            for name in ("node_spans", "node_roles", "node_negated", "node_mask")
+        },
         modifier_nodes=place[texts.modifier_nodes],
         edge_source=place[texts.edge_source],
         edge_target=place[texts.edge_target],
