@@ -13,6 +13,11 @@ LEVELS = (GLOBAL, ENTITY, ACTION, RELATIONSHIP)
 NODE_LEVELS = (ENTITY, ACTION, RELATIONSHIP)
 """Levels that hold several vectors per item: one per frame of a video, one per node of a caption."""
 
-FOIL_KINDS = ("role", ACTION, ENTITY, "modifier", "polarity", "order")
+ROLE = "role"
+MODIFIER = "modifier"
+POLARITY = "polarity"
+ORDER = "order"
+
+FOIL_KINDS = (ROLE, ACTION, ENTITY, MODIFIER, POLARITY, ORDER)
 """A foil exchanges who does it to whom, replaces an action, an entity or a modifier, says the opposite, or exchanges
 the order of two actions. A kind's id is its place here."""

@@ -26,7 +26,7 @@ class DataConfig:
 
     dir: str = ""
     """Folder written by `python -m data_pipeline.prepare`."""
-    made_from: Literal["", "moving_shapes"] = ""
+    made_from: Literal["", "moving_shapes", "crowded_shapes"] = ""
     """Name of an embedded data set that is made when `dir` does not exist yet; empty for none."""
     prepare_hint: str = ""
     """What to download, and the command that prepares it; shown when `dir` holds no prepared data."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -88,11 +88,13 @@ class TextBatch:
         of_modifiers = _within(self.modifier_spans, self.token_mask) & self.modifier_mask[:, :, None]
         slots = np.arange(self.node_mask.shape[1], dtype=np.int32)
         modified = self.modifier_nodes[:, None, :] == slots[None, :, None]
-        return own | (modified[..., None] & of_modifiers[:, None]).any(axis=2)
+        described: Bool[AnyArray, "t n w"] = (modified[..., None] & of_modifiers[:, None]).any(axis=2)
+        return own | described
 
     def denied_tokens(self) -> Bool[AnyArray, "t w"]:
         """Returns which tokens are the words of a node that the caption denies, or of a modifier of it."""
-        return (self.node_tokens() & self.node_negated[:, :, None]).any(axis=1)
+        of_denied: Any = self.node_tokens() & self.node_negated[:, :, None]
+        return of_denied.any(axis=1)
 
 
 @jax.tree_util.register_dataclass
@@ -117,6 +119,22 @@ class PairBatch:
     example_mask: Bool[AnyArray, " v"]
     foils: TextBatch | None = None
     foil_kinds: Int[AnyArray, " t"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PairInfo:
+    """This says what the rows of a training batch are.
+
+    Attributes:
+        videos: the ids of the videos, empty where a row only fills up the batch.
+        captions: the numbers of each row's captions among those of its video [v, c].
+        foils: the numbers of the captions' foils among those of the video [v, c], -1 where a caption has none; None
+            without foils.
+    """
+
+    videos: list[str]
+    captions: np.ndarray
+    foils: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -142,18 +142,6 @@ def draw_captions(
     return tf.gather(order, tf.cast(turns, tf.int32), batch_dims=1)
 
 
-def flat_places(numbers: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-    """Returns where drawn captions (or foils) lie among those of all videos, end to end, int32 ``[v c]``.
-
-    Args:
-        numbers: their numbers among those of their video, ``[v, c]``; -1 stands for none, which gets the place after
-            all.
-        counts: how many each video has.
-    """
-    starts = tf.cumsum(counts, exclusive=True)
-    return tf.reshape(tf.where(numbers >= 0, starts[:, None] + numbers, tf.reduce_sum(counts)), [-1])
-
-
 def decode_foil_sources(serialized: tf.Tensor) -> tf.RaggedTensor:
     """Returns the caption, among those of its video, from which each foil was made, ``[v, (foils)]``."""
     key = f"{FOILS}/caption_indices"

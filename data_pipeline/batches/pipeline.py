@@ -12,7 +12,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipeline.batches.batch import BatchLimits, PairBatch, TextBatch, VideoBatch, pad_rows, rebatched
+from data_pipeline.batches.batch import (
+    BatchLimits,
+    PairBatch,
+    PairInfo,
+    TextBatch,
+    VideoBatch,
+    pad_rows,
+    rebatched,
+)
 from data_pipeline.batches.order import RecordOrder
 from data_pipeline.batches.other_tokens import OtherTokens
 from data_pipeline.batches.text_layout import lay_out
@@ -40,22 +48,6 @@ class FoilInfo:
     kinds: list[str]
     texts: list[str]
     captions: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class PairInfo:
-    """This says what the rows of a training batch are.
-
-    Attributes:
-        videos: the ids of the videos, empty where a row only fills up the batch.
-        captions: the numbers of each row's captions among those of its video [v, c].
-        foils: the numbers of the captions' foils among those of the video [v, c], -1 where a caption has none; None
-            without foils.
-    """
-
-    videos: list[str]
-    captions: np.ndarray
-    foils: np.ndarray | None = None
 
 
 class TrainBatches:
@@ -125,8 +117,9 @@ class TrainBatches:
             process_index * batch_size // process_count, (process_index + 1) * batch_size // process_count
         )
         self._order = RecordOrder(self._files, batch_size, rows, seed, shuffle_buffer, cache)
-        self._manifest, self._limits, self._seed = manifest, limits, seed
-        self._captions_per_video, self._foils = captions_per_video, foils
+        from data_pipeline.batches.training_rows import TrainingRows
+
+        self._rows = TrainingRows(manifest, limits, seed, captions_per_video, foils)
         self.steps_per_epoch = self._order.steps_per_epoch
         self.files_read, self.files = len(self._order.files), len(self._files)
 
@@ -141,22 +134,8 @@ class TrainBatches:
 
     def numbered_from_step(self, step: int) -> Iterator[tuple[PairInfo, PairBatch]]:
         """Yields what `from_step` does, and what the rows of each batch are."""
-        from data_pipeline.batches import decoding, drawn_foils
-
-        for arrays in numpy_elements(self._dataset_from(step), self._files):
-            batch = PairBatch(
-                videos=decoding.video_batch(arrays["videos"], self._manifest),
-                texts=lay_out(*arrays["texts"], self._limits, self._manifest.attribute_sizes),
-                example_mask=arrays["example_mask"],
-            )
-            numbers = None
-            if self._foils:
-                numbers = arrays["foils"]["numbers"]
-                foils, kinds = drawn_foils.lay_out_foils(
-                    arrays["foils"], self._limits, self._manifest.attribute_sizes
-                )
-                batch = dataclasses.replace(batch, foils=foils, foil_kinds=kinds)
-            yield PairInfo(_strings(arrays["ids"]), arrays["captions"], numbers), batch
+        for rows in numpy_elements(self._dataset_from(step), self._files):
+            yield self._rows.batch(rows)
 
     @functools.cached_property
     def _dataset_from(self) -> Callable[[Any], Any]:
@@ -165,31 +144,10 @@ class TrainBatches:
 
     def _dataset(self, step: Any) -> Any:
         batches = self._order.from_step(step).enumerate(step)
-        return batches.map(self._decode, self._tf.data.AUTOTUNE).prefetch(self._tf.data.AUTOTUNE)
-
-    def _decode(self, step: Any, serialized: Any) -> Any:
-        tf = self._tf
-        from data_pipeline.batches import decoding, drawn_foils
-
-        epoch = step // self.steps_per_epoch
-        counts = decoding.caption_counts(serialized)
-        ids = decoding.decode_video_ids(serialized)
-        captions = decoding.draw_captions(ids, counts, epoch, self._seed, self._captions_per_video)
-        elements = {
-            "ids": ids,
-            "captions": captions,
-            "videos": decoding.decode_videos(serialized, self._manifest, self._limits),
-            "texts": (
-                *decoding.decode_captions(serialized, decoding.CAPTIONS),
-                decoding.flat_places(tf.where(counts[:, None] > 0, captions, -1), counts),
-            ),
-            "example_mask": counts > 0,
-        }
-        if self._foils:
-            elements["foils"] = drawn_foils.decode_drawn_foils(
-                serialized, captions, counts, epoch, self._seed
-            )
-        return elements
+        return batches.map(
+            lambda at, serialized: self._rows.decode(serialized, at // self.steps_per_epoch),
+            self._tf.data.AUTOTUNE,
+        ).prefetch(self._tf.data.AUTOTUNE)
 
 
 class SplitReader:

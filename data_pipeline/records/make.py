@@ -1,13 +1,16 @@
 """This module turns captions into numbers and back into words, and a whole video into its record."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from data_pipeline.annotations.caption import Video
+from data_pipeline.annotations.caption import TRAIN, Video
 from data_pipeline.features.streams import FeatureReader
+from data_pipeline.foils.exchanges import swap_roles
+from data_pipeline.foils.make_foils import FoilMaker
+from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLE, ROLES, SemanticGraph, swap_roles
-from data_pipeline.levels import ACTION, ENTITY
+from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES, SemanticGraph
+from data_pipeline.levels import ACTION, ENTITY, ROLE
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.text.tokenizer import Tokenizer, token_span
 
@@ -73,11 +76,15 @@ class RecordMaker:
         features: reads the features of all streams.
         encoder: turns captions and graphs into numbers.
         swapped_splits: splits whose videos get a foil of each caption in which two entities can change their roles.
+        foil_maker: makes the foils of videos to train on; None leaves them without.
+        foils: the largest number of foils of each caption to train on.
     """
 
     features: FeatureReader
     encoder: CaptionEncoder
     swapped_splits: frozenset[str] = frozenset()
+    foil_maker: FoilMaker | None = None
+    foils: int = 0
 
     def record(self, video: Video) -> VideoRecord:
         """Returns the record of a video whose texts all have graphs.
@@ -101,22 +108,49 @@ class RecordMaker:
                 )
                 for number, foil in enumerate(video.foils)
             ]
-            + self._swapped(video),
+            + self._swapped(video)
+            + self._foils_to_train_on(video),
             attributes=self.encoder.vocabulary.video_labels(graphs),
         )
 
     def _swapped(self, video: Video) -> list[EncodedFoil]:
         if video.split not in self.swapped_splits:
             return []
-        swapped = [swap_roles(caption.text, video.graphs[caption.text]) for caption in video.captions]
+        swapped = [
+            swap_roles(Captioned(caption.text, video.graphs[caption.text])) for caption in video.captions
+        ]
         return [
             EncodedFoil(ROLE, index, self.encoder.encode(f"{video.video_id}~swapped{index}", *found))
             for index, found in enumerate(swapped)
             if found is not None
         ]
 
+    def _foils_to_train_on(self, video: Video) -> list[EncodedFoil]:
+        if self.foil_maker is None or video.split != TRAIN:
+            return []
+        captions = [Captioned(caption.text, video.graphs[caption.text]) for caption in video.captions]
+        return [
+            EncodedFoil(
+                foil.kind,
+                index,
+                self.encoder.encode(f"{video.video_id}~{index}.{number}", foil.text, foil.graph),
+            )
+            for index, foils in enumerate(self.foil_maker.foils(video.video_id, captions, self.foils))
+            for number, foil in enumerate(foils)
+        ]
+
     def _encode(self, caption_id: str, text: str, video: Video) -> EncodedCaption:
         return self.encoder.encode(caption_id, text, video.graphs[text])
+
+
+def learn_foils(videos: Iterable[Video]) -> FoilMaker:
+    """Returns what makes foils with the words of these videos, which all have graphs."""
+    return FoilMaker.learn(
+        [
+            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
+            for video in videos
+        ]
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -225,6 +225,12 @@ class TextCollection:
             capacities[level] = _rounded(int(most))
         return capacities
 
+    def capacity_for_any(self, size: int) -> dict[str, int]:
+        """Returns how many nodes of each level any `size` captions have at most, wherever they are, rounded up."""
+        return {
+            level: _rounded(size * int(nodes.counts.max(initial=0))) for level, nodes in self.nodes.items()
+        }
+
     def capacity_for(self, rows: Rows) -> dict[str, int]:
         """Returns how many nodes of each level these captions have, rounded up."""
         return {level: _rounded(int(nodes.counts[rows].sum())) for level, nodes in self.nodes.items()}
