@@ -52,10 +52,8 @@ def asked(kind: str, without: str | None = None, **changes: Any) -> set[str]:
     kinds[CAPTION] = FOIL_KINDS.index(kind)
     encodings = [encoding(texts), encoding(foils)]
     if without:
-        encodings[1].embeddings.nodes[without] = NodeSet(
-            encodings[1].embeddings.nodes[without].vectors,
-            jnp.zeros(encodings[1].embeddings.nodes[without].mask.shape, bool),
-        )
+        there = encodings[1].embeddings.nodes
+        there[without] = dataclasses.replace(there[without], mask=jnp.zeros_like(there[without].mask))
     batch = dataclasses.replace(batch, texts=texts, foils=foils, foil_kinds=kinds)
     concerned = concerned_captions(*encodings, batch)
     assert set(concerned) == set(NODE_LEVELS)
@@ -65,11 +63,9 @@ def asked(kind: str, without: str | None = None, **changes: Any) -> set[str]:
 
 def changed_at(*place: int) -> Any:
     def change(values: np.ndarray) -> np.ndarray:
-        values = values.copy()
-        values[(CAPTION, *place)] = (
-            ~values[(CAPTION, *place)] if values.dtype == bool else 19 - values[(CAPTION, *place)]
-        )
-        return values
+        changed = values.copy()
+        changed[(CAPTION, *place)] ^= True if values.dtype == bool else 1
+        return changed
 
     return change
 
