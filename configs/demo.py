@@ -24,6 +24,7 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.data.max_actions = 2
     config.data.max_entities = 3
     config.data.max_relationships = 4
+    config.data.max_modifiers = 6
     config.train.epochs = 16
     config.train.batch_size = 128
     config.train.evaluate_every_epochs = 8

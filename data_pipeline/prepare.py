@@ -110,6 +110,12 @@ _ROLE_FOILS = flags.DEFINE_bool(
     False,
     "Whether videos that are not trained on get false captions with agent and patient exchanged, for evaluation.",
 )
+_FOILS = flags.DEFINE_integer(
+    "foils",
+    0,
+    "Foils of each training caption, that is false captions made from it, to train with.",
+    lower_bound=0,
+)
 _PROCESSES = flags.DEFINE_integer(
     "processes", os.cpu_count(), "Processes that parse captions; by default one per core.", lower_bound=1
 )
@@ -229,6 +235,7 @@ def _options(defaults: Options) -> Options:
         max_words=_MAX_WORDS.value,
         shard_bytes=_SHARD_MEGABYTES.value << 20,
         role_foils=_ROLE_FOILS.value,
+        foils=_FOILS.value,
         strict=_STRICT.value,
         allow_missing=_ALLOW_MISSING.value,
         overwrite=_OVERWRITE.value,

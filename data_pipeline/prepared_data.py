@@ -18,7 +18,7 @@ from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile
 from data_pipeline.features.ids import match_without_endings
 from data_pipeline.features.provenance import Provenance
 from data_pipeline.graphs.attributes import open_attributes
-from data_pipeline.graphs.graph import ROLES
+from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES
 from data_pipeline.graphs.parser import parser_identity
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.host.files import sha256_of
@@ -109,6 +109,7 @@ def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: Fe
         tokenizer=TokenizerFile(tokenizer.kind, tokenizer.size, tokenizer.file_name, tokenizer.sha256),
         word_vectors=None,
         roles=ROLES,
+        modifier_kinds=MODIFIER_KINDS,
         attributes=AttributeFile(attributes.name, sha256_of(attributes), dict.fromkeys(NODE_LEVELS, 0)),
         parser=parser_identity(),
         records="",

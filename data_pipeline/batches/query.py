@@ -70,7 +70,9 @@ class QueryParser:
     ) -> None:
         self._tokenizer = open_tokenizer(folder, manifest.tokenizer)
         self._attributes = open_attributes(folder, manifest.attributes)
-        self._encoder = CaptionEncoder(self._tokenizer, self._attributes, manifest.roles)
+        self._encoder = CaptionEncoder(
+            self._tokenizer, self._attributes, manifest.roles, manifest.modifier_kinds
+        )
         self._model = recorded_model(manifest.parser, str(folder / MANIFEST_NAME))
         self._other_tokens = other_tokens
         self._roles, self._attribute_sizes, self._limits = manifest.roles, manifest.attribute_sizes, limits
@@ -134,7 +136,9 @@ class QueryParser:
         real_actions, real_entities = np.split(places.node_mask[0], [self._limits.max_actions])
         edges = [
             (phrases[source], self._roles[role], phrases[target])
-            for source, target, role in (caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]])
+            for source, target, role, _ in (
+                caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]]
+            )
         ]
         by_level = {
             ENTITY: [phrases[node] for node in entities[real_entities]],

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from data_pipeline.annotations.caption import Foil
-from data_pipeline.graphs.graph import ROLE
+from data_pipeline.levels import ROLE
 from data_pipeline.moving_shapes import motion
 from data_pipeline.moving_shapes.scene import COLOURS, SHAPES, Look, Scene, visible_actions
 
