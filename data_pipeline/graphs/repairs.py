@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.attachment import attach_participle, attach_preposition, make_preposition
+from data_pipeline.graphs.clauses import repair_clause, repair_kind
 from data_pipeline.graphs.words import (
     BASE_FORMS,
     OFTEN_NOUNS,
@@ -34,12 +35,14 @@ def repair(words: Sequence[Word]) -> None:
     _name_lone_word(words)
     for index, word in enumerate(words):
         _name_plural(words, index)
+        repair_kind(words, index)
         _repair_word(words, index, word)
     for index, word in enumerate(words):
         if word.children:
             _separate_joined_clauses(words, index)
     for index, word in enumerate(words):
         if word.pos in ("VERB", "AUX"):
+            repair_clause(words, index)
             _claim_subject(words, index)
         elif word.pos == "ADP":
             attach_preposition(words, index)
