@@ -94,6 +94,12 @@ def evaluate(
     merge_duplicates: Annotated[
         bool, typer.Option(help="Captions of the same text are one query (HGR's rule).")
     ] = False,
+    foils: Annotated[
+        list[pathlib.Path] | None,
+        typer.Option(
+            help="File of true and false captions, may be given again: VITATECS, multiple choice, or JSON lines."
+        ),
+    ] = None,
     save_scores: Annotated[bool, typer.Option(help="Write the fused score of every pair (.npy).")] = False,
     zero_shot: Annotated[
         pathlib.Path | None,
@@ -112,7 +118,7 @@ def evaluate(
     from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
     from mcsan_jax.runs.zero_shot_run import run_or_baseline
 
-    options = EvaluationOptions(split or (), save_scores, ablate, hubness)
+    options = EvaluationOptions(split or (), save_scores, ablate, hubness, foils or ())
     evaluate_run(run_or_baseline(run, data, merge_duplicates, zero_shot, out), options)
 
 

@@ -77,6 +77,7 @@ def train_run(
         )
     if trains:
         _check_negatives(config, manifest)
+        _check_foils(config, manifest)
     stored = manifest.word_vectors
     vectors = None if stored is None else WordVectors.load(data / stored.file)
     given = folder.with_stored_limits(config)
@@ -124,7 +125,7 @@ def _train(
     config = experiment.config
     limits = batch_limits(config.data)
 
-    def batches_of(split: str) -> TrainBatches:
+    def batches_of(split: str, foils: bool = False) -> TrainBatches:
         return TrainBatches(
             data,
             experiment.manifest,
@@ -137,6 +138,7 @@ def _train(
             jax.process_count(),
             cache=config.data.cache,
             captions_per_video=config.train.captions_per_video,
+            foils=foils,
         )
 
     split = config.data.validation_split
@@ -155,7 +157,7 @@ def _train(
         )
         return state, evaluation, losses, line
 
-    batches = batches_of(config.data.train_split)
+    batches = batches_of(config.data.train_split, config.loss.foils > 0)
     print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
     evaluated, note = splits_to_evaluate(config, experiment.manifest)
     splits = [config.data.train_split, *evaluated]
@@ -262,6 +264,16 @@ def _check_negatives(config: Config, manifest: Manifest) -> None:
     raise InputError(
         f"{found}, so that a step has one video, no other to tell it from, and nothing to learn; {remedy}"
     )
+
+
+def _check_foils(config: Config, manifest: Manifest) -> None:
+    """Refuses a loss on foils where the training split has none."""
+    split = config.data.train_split
+    if config.loss.foils > 0 and not manifest.splits[split].foils:
+        raise InputError(
+            f"config.loss.foils is {config.loss.foils:g}, but split {split!r} of the prepared data, which is trained "
+            "on, has no foils, captions made false; prepare it again with --foils=2, or use --config.loss.foils=0"
+        )
 
 
 def large_batch_note(experiment: Experiment) -> str | None:

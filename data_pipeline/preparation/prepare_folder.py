@@ -17,7 +17,10 @@ from data_pipeline.features.ids import match_ids
 from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
+from data_pipeline.foils.make_foils import FoilMaker
+from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
+from data_pipeline.graphs.graph import MODIFIER_KINDS
 from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
@@ -78,6 +81,7 @@ class Options:
         max_words: words of a caption beyond these are cut off.
         shard_bytes: about the size of a file of records.
         role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
+        foils: the largest number of foils, false captions to train with, of each training caption.
         strict: whether anything left out or cut off is an error.
         allow_missing: whether a split may lose more than a tenth of its videos.
         overwrite: whether a prepared data set may be replaced.
@@ -95,6 +99,7 @@ class Options:
     max_words: int = 60
     shard_bytes: int = SHARD_BYTES
     role_foils: bool = False
+    foils: int = 0
     strict: bool = False
     allow_missing: bool = False
     overwrite: bool = False
@@ -172,7 +177,9 @@ def _write(
     by_split = videos_by_split(videos)
     swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
     encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
-    maker = RecordMaker(features, encoder, swapped)
+    maker = RecordMaker(
+        features, encoder, swapped, _foil_maker(run) if options.foils else None, options.foils
+    )
     streams = features.describe(features.new_statistics())
     record_bytes = _feature_bytes(features, first_training_video(videos))
     records, shards = write_records(
@@ -199,6 +206,7 @@ def _write(
         tokenizer=vocabulary.tokenizer_file,
         word_vectors=vocabulary.word_vector_file,
         roles=annotations.roles,
+        modifier_kinds=MODIFIER_KINDS,
         attributes=attribute_file,
         parser=run.parser,
         records=records,
@@ -227,6 +235,15 @@ def _write(
         "attributes": manifest.attribute_sizes,
         "fingerprint": manifest.fingerprint,
     }
+
+
+def _foil_maker(run: Runner) -> FoilMaker:
+    return FoilMaker.learn(
+        [
+            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
+            for video in run.training_videos()
+        ]
+    )
 
 
 def _feature_bytes(features: FeatureReader, video: Video) -> int:

@@ -181,13 +181,16 @@ PROTOCOLS: dict[tuple[str, str], Protocol] = {
         videos={"train": 25_991, "val": 1500, "test": 1500},
         captions_in_words="10 English captions a video",
     ),
-    ("moving_shapes", "seed 0"): Protocol(
-        name="moving shapes",
-        source="clips made on the spot with seed 0",
-        videos={"train": 3000, "val": 300, "test": 500},
-        captions={"train": 15_000, "val": 1500, "test": 2500},
-        captions_in_words="5 captions a video",
-    ),
+    **{
+        (f"{kind}_shapes", "seed 0"): Protocol(
+            name=f"{kind} shapes",
+            source="clips made on the spot with seed 0",
+            videos={"train": 3000, "val": 300, "test": 500},
+            captions={"train": 15_000, "val": 1500, "test": 2500},
+            captions_in_words="5 captions a video",
+        )
+        for kind in ("moving", "crowded")
+    },
 }
 """Known protocols by the names of the data set and of the protocol in its manifest."""
 

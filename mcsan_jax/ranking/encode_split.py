@@ -53,6 +53,10 @@ class FoilRows(Protocol):
         """Returns what each foil changes."""
 
     @property
+    def texts(self) -> Sequence[str]:
+        """Returns what they say."""
+
+    @property
     def captions(self) -> Int[np.ndarray, " t"]:
         """Returns the index of each foil's true caption in the order of the captions."""
 

@@ -56,7 +56,9 @@ def fit_to_split(
         real = np.flatnonzero(rows.videos < len(pooled))
         if not len(real):
             break
-        ids, mask = np.asarray(batch.token_ids)[real], np.asarray(batch.token_mask)[real]
+        # A video need not show what its captions deny.
+        affirmed = np.asarray(batch.token_mask) & ~np.asarray(batch.denied_tokens())
+        ids, mask = np.asarray(batch.token_ids)[real], affirmed[real]
         token_ids += [own[known] for own, known in zip(ids, mask, strict=True)]
         owners.append(rows.videos[real])
         if reads_sentences and cache is not None:

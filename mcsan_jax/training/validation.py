@@ -147,7 +147,7 @@ def _compiled_losses(experiment: Experiment) -> Any:
 
 
 def _without_inputs(batch: PairBatch) -> PairBatch:
-    """Returns what the objective needs beside the encodings (labels, groups and the mask), without the features."""
+    """Returns what the objective needs beside the encodings (labels, groups and the mask), without the inputs."""
     videos = dataclasses.replace(
         batch.videos,
         frames=batch.videos.frames[:, :0].copy(),
