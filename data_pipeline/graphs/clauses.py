@@ -54,6 +54,7 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
         _do_what_is_watched(words, index)
     if word.dep not in _HELPERS and not children(words, index, (*_SUBJECT_DEPS, "expl")):
         _split_two_phrases(words, index)
+        _act_after_as(words, index)
     if word.tag == "VBG":
         _act_in_picture(words, index)
         _act_as_group(words, index)
@@ -189,6 +190,21 @@ def _split_two_phrases(words: Sequence[Word], verb: int) -> None:
             attach(words, index, noun - 1, words[index].dep)
 
 
+def _act_after_as(words: Sequence[Word], verb: int) -> None:
+    """Gives a verb the noun between "as" and it: in "a bird soars as bagpipes play" the bagpipes play."""
+    helpers = children(words, verb, _HELPERS)
+    noun = min((verb, *helpers)) - 1
+    finite = {words[i].tag for i in (verb, *helpers)} & {"VBZ", "VBP", "VBD"}
+    if noun < 1 or words[noun].dep != "pobj" or not finite:
+        return
+    preposition = words[noun].head
+    if words[preposition].lower == "as":
+        if words[preposition].dep == "prep":
+            attach(words, verb, words[preposition].head, "advcl")
+        attach(words, noun, verb, "nsubj")
+        attach(words, preposition, verb, "mark")
+
+
 def _share_with_group(words: Sequence[Word], verb: int) -> None:
     """Gives "both wearing hats" the subject of the sentence before it."""
     subjects = children(words, verb, ("nsubj",))
@@ -198,10 +214,21 @@ def _share_with_group(words: Sequence[Word], verb: int) -> None:
 
 
 def _receive(words: Sequence[Word], verb: int) -> None:
-    """Makes a recipient of the first of two objects: "hands the man a cup"."""
+    """Makes a recipient of the first of two objects: "hands the man a cup", "teaches kids math"."""
+    for noun in children(words, verb, ("ccomp",)):
+        if words[noun].pos == "NOUN" and not children(words, noun, ("aux", "cop", "mark")):
+            for subject in children(words, noun, ("nsubj",)):
+                attach(words, subject, verb, "dative")
+                words[noun].dep = "dobj"
     objects = [i for i in children(words, verb, ("dobj",)) if i > verb]
     if len(objects) == 2 and words[objects[0]].lemma in PERSONS | ANIMALS:
         words[objects[0]].dep = "dative"
+    for noun in objects:
+        if words[noun].dep == "dobj" and verb + 1 in children(words, noun, ("compound",)):
+            person = words[verb + 1].lower.removesuffix("s")
+            if person != words[verb + 1].lower and person in PERSONS:
+                attach(words, verb + 1, verb, "dative")
+                words[verb + 1].lemma = person
 
 
 def _give_object_of_particle(words: Sequence[Word], particle: int) -> None:

@@ -203,6 +203,8 @@ _SPLIT = {
 }
 _SINGULARS = {"women": "woman", "men": "man", "mens": "man", "womens": "woman"}
 _CONTRACTIONS = {("they", "re"): "'re", ("we", "re"): "'re", ("you", "re"): "'re", ("i", "m"): "'m"}
+# The tokenizer splits "doesn't" into "does" and "n't"; without its mark it is "doesn t".
+_NEGATED = {word: word[:-1] for word in _CONTRACTED | {"don"}} | {"can": "ca", "won": "wo"}
 _SHORT_FORMS = {"w/": "with"}
 _CLITIC = "s"
 # Data sets without punctuation have "it s" for both "it's" and "its"; a noun follows the possessive.
@@ -245,6 +247,9 @@ def normalize(words: Iterable[tuple[str, int]], spelling: Spelling) -> list[Toke
             tokens.append(Token(word, (first.span[0], span[1]), f"{first.written} {word}"))
         elif word in _SINGULARS and before in ("a", "an"):
             tokens.append(Token(_SINGULARS[word], span, word))
+        elif word == "t" and before in _NEGATED:
+            tokens[-1] = tokens[-1]._replace(form=_NEGATED[before])
+            tokens.append(Token("n't", span, word))
         else:
             form = _CONTRACTIONS.get((before, word)) or _SHORT_FORMS.get(word) or spelling.correct(word)
             tokens.append(Token(form, span, word))

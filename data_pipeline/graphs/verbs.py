@@ -47,6 +47,7 @@ _SIDES = word_set("left right")
 
 _GERUNDS = frozenset(GERUND_OF_BASE.values())
 _MOVING = frozenset(map(third_person, MOTIONS))
+_NEVER_PLURALS = frozenset(map(third_person, VERBS_ONLY)) | {"talks"}
 _NOUN_LIKE_BASES = frozenset(base for base in BASE_FORMS if third_person(base) in OFTEN_NOUNS)
 
 
@@ -145,11 +146,9 @@ def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> 
 
 def _is_joined_before(words: Sequence[Word], index: int) -> bool:
     """Returns whether two persons are joined before ``index`` ("a woman in a dress and a man in a suit dance")."""
-    joint = [i for i in range(index) if words[i].lower == "and"]
-    return any(
-        all(any(word.lemma in PERSONS for word in part) for part in (words[:i], words[i + 1 : index]))
-        for i in joint
-    )
+    joined = [i for i in range(index) if words[i].lower == "and"]
+    parts = ((words[:i], words[i + 1 : index]) for i in joined)
+    return any(all(any(word.lemma in PERSONS for word in part) for part in pair) for pair in parts)
 
 
 def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
@@ -238,7 +237,7 @@ def _stands_for_noun(words: Sequence[Word], index: int, opener: Word | None, sta
     """Returns whether the word before ``index`` is a noun though not tagged so ("in blue", "the square")."""
     previous = words[index - 1]
     if previous.lower in _SIDES:
-        # "The woman on the left hands the man a cup": "the left hands" would be followed by no other phrase.
+        # After "the left hands", which may be a body's, no other phrase would begin.
         following = _following(words, index)
         return (
             opener is not None and opener.lower == "the" and following is not None and following.pos == "DET"
@@ -282,8 +281,9 @@ def _joins_verb(words: Sequence[Word], index: int, verbs: Collection[int]) -> bo
     if words[before].tag == "NNS" and words[before].dep == "pobj":
         return False
     # In "and throws it", "and lands in a pit" and "and hands tools", a noun could not be followed by these words.
-    moves = words[index].lower in _MOVING and following.tag == "IN" and following.lower != "of"
-    return moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
+    lower = words[index].lower
+    moves = lower in _MOVING and following.tag == "IN" and following.lower != "of"
+    return lower in _NEVER_PLURALS or moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
 
 
 def _follows_plural(words: Sequence[Word], index: int) -> bool:
