@@ -59,7 +59,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.host",
         "data_pipeline.manifest",
         "data_pipeline.graphs",
-        "data_pipeline.foils",
         "data_pipeline.annotations",
         "data_pipeline.features",
         "data_pipeline.text",
@@ -70,7 +69,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.clips.render_clips",
         "data_pipeline.host.files",
         "data_pipeline.host.progress_bar",
-        "data_pipeline.graphs",
         "data_pipeline.annotations",
         "data_pipeline.features.source",
         "data_pipeline.text",
@@ -352,10 +350,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.host.files",
         "data_pipeline.clips",
         "data_pipeline.preparation.captioned_clips",
+        "mcsan_jax.evaluate_run",
         "mcsan_jax.extraction",
         "mcsan_jax.index",
         "mcsan_jax.search",
         "mcsan_jax.serve",
+        "mcsan_jax.runs.zero_shot_run",
     ),
     "mcsan_jax.cli": (
         *WORDS,
@@ -363,7 +363,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.prepare",
         "data_pipeline.inspect",
         "mcsan_jax.report",
-        "mcsan_jax.evaluate_run",
         "mcsan_jax.card",
         "mcsan_jax.runs",
         "mcsan_jax.main",
@@ -614,7 +613,7 @@ def test_the_model_is_a_map() -> None:
     """No file is long, and no folder has more than fourteen."""
     modules = [path for path in FILES if path.name != "__init__.py"]
     files = [path for path in modules if place(path).startswith("mcsan_jax/")]
-    assert len(files) <= 224
+    assert len(files) <= 229
     assert not [place(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300]
     folders = collections.Counter(path.parent for path in files)
     assert len(folders) > 8 and max(folders.values()) <= 14

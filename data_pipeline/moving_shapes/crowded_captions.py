@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_pipeline.annotations.caption import Foil
-from data_pipeline.graphs.graph import ROLE
+from data_pipeline.levels import ROLE
 from data_pipeline.moving_shapes import motion
 from data_pipeline.moving_shapes.captions import (
     ACTION,

@@ -17,8 +17,6 @@ from data_pipeline.features.ids import match_ids
 from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
-from data_pipeline.foils.make_foils import FoilMaker
-from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
 from data_pipeline.graphs.graph import MODIFIER_KINDS
 from data_pipeline.host.files import check_writable, sha256_of
@@ -43,7 +41,7 @@ from data_pipeline.preparation.selection import (
     select_videos,
     videos_by_split,
 )
-from data_pipeline.records.make import CaptionEncoder, RecordMaker
+from data_pipeline.records.make import CaptionEncoder, RecordMaker, learn_foils
 from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits, sizes_of_captions
 from data_pipeline.text.vocabulary import TokenizerOptions, make_vocabulary
 
@@ -178,7 +176,11 @@ def _write(
     swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
     encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
     maker = RecordMaker(
-        features, encoder, swapped, _foil_maker(run) if options.foils else None, options.foils
+        features,
+        encoder,
+        swapped,
+        learn_foils(run.training_videos()) if options.foils else None,
+        options.foils,
     )
     streams = features.describe(features.new_statistics())
     record_bytes = _feature_bytes(features, first_training_video(videos))
@@ -235,15 +237,6 @@ def _write(
         "attributes": manifest.attribute_sizes,
         "fingerprint": manifest.fingerprint,
     }
-
-
-def _foil_maker(run: Runner) -> FoilMaker:
-    return FoilMaker.learn(
-        [
-            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
-            for video in run.training_videos()
-        ]
-    )
 
 
 def _feature_bytes(features: FeatureReader, video: Video) -> int:

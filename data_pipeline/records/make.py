@@ -1,7 +1,7 @@
 """This module turns captions into numbers and back into words, and a whole video into its record."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from data_pipeline.annotations.caption import TRAIN, Video
 from data_pipeline.features.streams import FeatureReader
@@ -141,6 +141,16 @@ class RecordMaker:
 
     def _encode(self, caption_id: str, text: str, video: Video) -> EncodedCaption:
         return self.encoder.encode(caption_id, text, video.graphs[text])
+
+
+def learn_foils(videos: Iterable[Video]) -> FoilMaker:
+    """Returns what makes foils with the words of these videos, which all have graphs."""
+    return FoilMaker.learn(
+        [
+            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
+            for video in videos
+        ]
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,8 @@ class TextEncoder(nn.Module):
         node_mask, negated = jnp.asarray(texts.node_mask), jnp.asarray(texts.node_negated)
         nodes = pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
         modifiers = pool_spans(states, jnp.asarray(texts.modifier_spans), jnp.asarray(texts.modifier_mask))
-        nodes = _add_to_nodes(nodes, modifiers * kinds(texts.modifier_kinds), texts.modifier_nodes)
+        modified = jnp.asarray(texts.modifier_nodes)
+        nodes = _add_to_nodes(nodes, modifiers * kinds(texts.modifier_kinds), modified)
         real, allowed = node_mask, _adjacency(texts, node_mask.shape[1])
         sentence = pooled if config.sentence_node else None
         if sentence is not None:

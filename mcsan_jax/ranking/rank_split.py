@@ -12,10 +12,11 @@ from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.duplicates import merge, relevant_pairs
-from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
+from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos
 from mcsan_jax.ranking.foil_answers import FoilAnswers
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.readable_split import FoilRows
 from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 

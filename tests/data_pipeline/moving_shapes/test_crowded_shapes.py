@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.annotations.caption import Foil
-from data_pipeline.graphs.graph import ROLE
+from data_pipeline.levels import ROLE
 from data_pipeline.moving_shapes.captions import ACTION, ENTITY
 from data_pipeline.moving_shapes.crowded_captions import (
     CROWDED_KINDS,
