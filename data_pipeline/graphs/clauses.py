@@ -28,6 +28,7 @@ _WHOLE_GROUPS = word_set("both each all")
 _PERCEIVING = word_set("watch see film hear observe record let help make show")
 _GROUPS = word_set("group bunch couple crowd pair team lot number")
 _PARTICLES = word_set("off on up down out away over in back")
+_WEATHER = word_set("snow rain hail drizzle thunder")
 _DEPICTING = word_set("show depict feature showcase display")
 
 
@@ -61,6 +62,10 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
         _share_with_group(words, index)
     if word.lemma in GIVING:
         _receive(words, index)
+    if word.lemma in _WEATHER:
+        # "It is snowing": it is no thing.
+        for subject in children(words, index, ("nsubj",)):
+            words[subject].dep = "expl" if words[subject].lower == "it" else words[subject].dep
     for particle in children(words, index, ("prt", "advmod")):
         _give_object_of_particle(words, particle)
 
@@ -223,6 +228,9 @@ def _receive(words: Sequence[Word], verb: int) -> None:
     objects = [i for i in children(words, verb, ("dobj",)) if i > verb]
     if len(objects) == 2 and words[objects[0]].lemma in PERSONS | ANIMALS:
         words[objects[0]].dep = "dative"
+        for place in children(words, verb, ("prep",)):
+            if objects[0] < place < objects[1]:
+                attach(words, place, objects[0], "prep")
     for noun in objects:
         if words[noun].dep == "dobj" and verb + 1 in children(words, noun, ("compound",)):
             person = words[verb + 1].lower.removesuffix("s")
