@@ -156,7 +156,7 @@ def _action_edges(words: Sequence[Word], i: int) -> Iterator[Edge]:
     objects = [j for child in children(words, i, ("dobj",)) for j in conjuncts(words, child)]
     passive = is_passive(words, i)
     # "A girl is given a present": the girl is not what is given.
-    receives = passive and objects and words[i].lemma in GIVING
+    receives = passive and objects and words[i].lemma in GIVING | {"tell"}
     role = RECIPIENT if receives else PATIENT if passive else AGENT
     yield from ((i, role, subject) for subject in subjects(words, i))
     if not objects and not passive:
