@@ -52,7 +52,9 @@ from mcsan_jax.training.token_state_cache import TokenStateCache
 
 ENCODER = "minilm"
 # Frames are not cut. Graphs are not read.
-LIMITS = BatchLimits(max_frames=200, max_tokens=64, max_actions=1, max_entities=1, max_relationships=1)
+LIMITS = BatchLimits(
+    max_frames=200, max_tokens=64, max_actions=1, max_entities=1, max_relationships=1, max_modifiers=1
+)
 
 
 @dataclasses.dataclass(frozen=True)

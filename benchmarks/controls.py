@@ -38,7 +38,9 @@ from mcsan_jax.runs.folder import RunFolder
 ROOT = pathlib.Path(__file__).parents[1]
 PERMUTATIONS = 2000
 # Captions are counted, not read.
-_LIMITS = BatchLimits(max_frames=1, max_tokens=1, max_actions=1, max_entities=1, max_relationships=1)
+_LIMITS = BatchLimits(
+    max_frames=1, max_tokens=1, max_actions=1, max_entities=1, max_relationships=1, max_modifiers=1
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from mcsan_jax.models.mcsan import DataShape
 
 WORDS, WORDS_SHAPE = 9.3, 7
 """Mean number of words, and the shape of their negative binomial distribution that gives the spread."""
-ACTIONS, ENTITIES, RELATIONSHIPS = 1.7, 3.3, 2.9
-"""Mean numbers of nodes and of relationships."""
+ACTIONS, ENTITIES, RELATIONSHIPS, MODIFIERS = 1.7, 3.3, 2.9, 1.0
+"""Mean numbers of nodes, of relationships and of modifiers."""
 LABELS = 5
 """Mean number of attributes of a video or caption at a level."""
 
@@ -52,6 +52,14 @@ def _make_texts(draw: np.random.Generator, size: int, data: DataConfig, shape: D
     # A quarter of the nodes have two words.
     end = np.minimum(start + 1 + (draw.random(node_mask.shape) < 0.25), lengths[:, None])
 
+    modifier_mask = _first(_binomial(draw, size, data.max_modifiers, MODIFIERS), data.max_modifiers)
+    modifier_mask &= node_mask.any(axis=1)[:, None]
+    modified = np.argmax(
+        draw.random((*modifier_mask.shape, node_mask.shape[1])) * node_mask[:, None], axis=-1
+    )
+    modifier_start = draw.integers(0, lengths[:, None], modifier_mask.shape)
+    modifier_spans = np.stack([modifier_start, modifier_start + 1], axis=-1)
+
     action_count, entity_count = action_mask.sum(axis=1), entity_mask.sum(axis=1)
     relationships = _binomial(draw, size, data.max_relationships, RELATIONSHIPS)
     relationships[(action_count == 0) | (entity_count == 0)] = 0
@@ -67,10 +75,16 @@ def _make_texts(draw: np.random.Generator, size: int, data: DataConfig, shape: D
         token_mask=token_mask,
         node_spans=np.stack([start, end], axis=-1).astype(np.int32) * node_mask[..., None],
         node_roles=ids(shape.role_count, node_mask),
+        node_negated=np.zeros(node_mask.shape, bool),
         node_mask=node_mask,
+        modifier_nodes=modified.astype(np.int32) * modifier_mask,
+        modifier_kinds=ids(shape.modifier_kind_count, modifier_mask),
+        modifier_spans=modifier_spans.astype(np.int32) * modifier_mask[..., None],
+        modifier_mask=modifier_mask,
         edge_source=source.astype(np.int32) * edge_mask,
         edge_target=target.astype(np.int32) * edge_mask,
         edge_roles=ids(shape.role_count, edge_mask),
+        edge_negated=np.zeros(edge_mask.shape, bool),
         edge_mask=edge_mask,
         labels=_labels(draw, size, shape),
         caption_group=np.arange(size, dtype=np.int32),

@@ -53,7 +53,8 @@ def make_texts(count: int, width: int, seed: int) -> TextCollection:
         captions = np.array(CAPTIONS_WITH[level])
         drawn = draw.choice(len(captions), count, p=captions / captions.sum())
         counts = np.minimum(drawn, most[level])
-        nodes[level] = CaptionNodes(_unit_vectors(draw, int(counts.sum()), width), counts)
+        total = int(counts.sum())
+        nodes[level] = CaptionNodes(_unit_vectors(draw, total, width), counts, np.zeros(total, bool))
     return TextCollection(_unit_vectors(draw, count, width), nodes, {}, count)
 
 

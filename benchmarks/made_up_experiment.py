@@ -22,7 +22,7 @@ from mcsan_jax.data_sizes import data_shape
 from mcsan_jax.pretrained.bert_files import read_bert
 from mcsan_jax.training.experiment import Experiment
 
-VOCABULARY, ROLES = 10_000, 16
+VOCABULARY, ROLES, MODIFIER_KINDS = 10_000, 16, 10
 ATTRIBUTES = {ENTITY: 1000, ACTION: 500, RELATIONSHIP: 1000}
 
 
@@ -62,6 +62,7 @@ def made_up_manifest(config: Config, videos: int, captions_per_video: int, frame
         tokenizer=tokenizer,
         word_vectors=None,
         roles=tuple(f"role {number}" for number in range(ROLES)),
+        modifier_kinds=tuple(f"kind {number}" for number in range(MODIFIER_KINDS)),
         attributes=AttributeFile("attributes.json", "", ATTRIBUTES),
         parser={},
         records="",

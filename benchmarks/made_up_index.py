@@ -63,7 +63,7 @@ class MadeUp:
             return texts
         draw = np.random.default_rng([self.seed, 2])
         nodes = {
-            level: CaptionNodes(self._near(draw, level, len(of.queries)), of.counts)
+            level: CaptionNodes(self._near(draw, level, len(of.queries)), of.counts, of.negated)
             for level, of in texts.nodes.items()
         }
         return dataclasses.replace(texts, pooled=self._near(draw, "global", count), nodes=nodes)

@@ -50,6 +50,17 @@ def seeds_of(text: str) -> tuple[int, ...]:
     return seeds
 
 
+def positive_numbers(text: str) -> tuple[float, ...]:
+    """Different numbers above 0 as they are given on the command line: ``0.1,1``."""
+    try:
+        numbers = tuple(float(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not min(numbers) > 0 or len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"expected different numbers above 0, such as 0.1,1, found {text!r}")
+    return numbers
+
+
 def comparison_parser(name: str, description: str | None) -> argparse.ArgumentParser:
     """The options that every comparison of trained models has.
 

@@ -16,7 +16,7 @@ from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
 from mcsan_jax.training.train_step import make_state_maker, make_train_step
 
-ROLES = 16
+ROLES, MODIFIER_KINDS = 16, 10
 ATTRIBUTES = ((ENTITY, 1000), (ACTION, 500), (RELATIONSHIP, 1000))
 
 
@@ -93,7 +93,7 @@ def three_level_config(batch_size: int, sizes: Sizes) -> Config:
 def data_shape(config: Config, sizes: Sizes) -> DataShape:
     """Data of MSR-VTT's kind; attributes where the loss asks for them."""
     attributes = ATTRIBUTES if config.loss.focal_weight > 0 else ()
-    return DataShape(sizes.vocabulary, ROLES, sizes.frame_dim, 0, attributes)
+    return DataShape(sizes.vocabulary, ROLES, MODIFIER_KINDS, sizes.frame_dim, 0, attributes)
 
 
 class Training:

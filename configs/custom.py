@@ -22,7 +22,7 @@ def get_config(size: str = "auto") -> ml_collections.ConfigDict:
     config.evaluation.same_text = "relevant"
     config.similarity.linear_branch = True
     # Derived from the captions.
-    config.data.update(max_tokens=0, max_actions=0, max_entities=0, max_relationships=0)
+    config.data.update(max_tokens=0, max_actions=0, max_entities=0, max_relationships=0, max_modifiers=0)
     if size == "auto":
         config.train.recipe = "by_size"
         return config

@@ -16,7 +16,7 @@ from data_pipeline.features.provenance import PROVENANCE, Provenance
 from data_pipeline.host.files import nearest_folder, write_text
 from data_pipeline.host.typed_values import RULES, Count, Size, parse
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_NAME = "manifest.json"
 FEWEST_VALIDATION_VIDEOS = 50
 """A validation split of fewer videos chooses between checkpoints by chance."""
@@ -79,6 +79,7 @@ class CaptionSizes:
     actions: tuple[Size, ...] = ()
     entities: tuple[Size, ...] = ()
     relationships: tuple[Size, ...] = ()
+    modifiers: tuple[Size, ...] = ()
 
     @staticmethod
     def total(parts: Iterable["CaptionSizes"]) -> "CaptionSizes":
@@ -176,6 +177,8 @@ class Manifest:
     word_vectors: WordVectorFile | None
     roles: tuple[str, ...]
     """Names of the roles, in the order of their ids."""
+    modifier_kinds: tuple[str, ...]
+    """Names of the kinds of modifiers, in the order of their ids."""
     attributes: AttributeFile
     parser: dict[str, str]
     """Name and versions of the caption parser."""

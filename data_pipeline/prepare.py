@@ -26,13 +26,15 @@ from data_pipeline.records.shards import SHARD_BYTES
 from data_pipeline.text.sentencepiece_model import KINDS
 from data_pipeline.text.vocabulary import AUTO, GIVEN_KINDS, choose_tokenizer
 
-MOVING_SHAPES = "moving_shapes"
+MOVING_SHAPES, CROWDED_SHAPES = "moving_shapes", "crowded_shapes"
+EMBEDDED = (MOVING_SHAPES, CROWDED_SHAPES)
+"""These data sets are made on the spot."""
 
 _OWN = ("csv", "jsonl")
 _OWN_OUT, _OWN_FEATURES = "data/custom", "data/custom.hdf5"
 """Where data of one's own go, and the features that `mcsan extract` writes, unless flags say otherwise."""
 
-_DATASET = flags.DEFINE_enum("dataset", None, [*READERS, MOVING_SHAPES], "Source of the annotations.")
+_DATASET = flags.DEFINE_enum("dataset", None, [*READERS, *EMBEDDED], "Source of the annotations.")
 _ANNOTATIONS = flags.DEFINE_multi_string("annotations", [], "Annotation file, or the folder that holds them.")
 _FEATURES = flags.DEFINE_multi_string(
     "features",
@@ -108,6 +110,12 @@ _ROLE_FOILS = flags.DEFINE_bool(
     False,
     "Whether videos that are not trained on get false captions with agent and patient exchanged, for evaluation.",
 )
+_FOILS = flags.DEFINE_integer(
+    "foils",
+    0,
+    "Foils of each training caption, that is false captions made from it, to train with.",
+    lower_bound=0,
+)
 _PROCESSES = flags.DEFINE_integer(
     "processes", os.cpu_count(), "Processes that parse captions; by default one per core.", lower_bound=1
 )
@@ -136,7 +144,11 @@ _RENDER_CLIPS = flags.DEFINE_string(
     "Folder to which moving_shapes is written as clips and a file of captions; without --out nothing else is done.",
 )
 _SHARE = flags.DEFINE_float(
-    "share", 1.0, "Part of the clips of moving_shapes, such as 0.1.", lower_bound=0.0, upper_bound=1.0
+    "share",
+    1.0,
+    "Part of the clips of moving_shapes or crowded_shapes, such as 0.1.",
+    lower_bound=0.0,
+    upper_bound=1.0,
 )
 
 
@@ -152,13 +164,14 @@ def _render_from_flags() -> None:
 
 def _prepare_from_flags(given_out: str) -> dict[str, Any]:
     out = pathlib.Path(given_out).absolute()
-    if _DATASET.value == MOVING_SHAPES:
-        from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
+    if _DATASET.value in EMBEDDED:
+        from data_pipeline.moving_shapes.dataset import OPTIONS, prepare_moving_shapes
 
         for flag in (_ANNOTATIONS, _FEATURES, _PROTOCOL, _SPLIT_FILE, _FRAME_RATE, _REGIONS, _ROLE_FOILS):
             if flag.value:
-                raise InputError(f"--{flag.name} has no use with --dataset={MOVING_SHAPES}; leave it out")
-        return prepare_moving_shapes(out, _SHARE.value, _run(out), _options(MOVING_SHAPES_OPTIONS))
+                raise InputError(f"--{flag.name} has no use with --dataset={_DATASET.value}; leave it out")
+        options = _options(OPTIONS[_DATASET.value])
+        return prepare_moving_shapes(out, _SHARE.value, _run(out), options, _DATASET.value)
     given_features = _FEATURES.value
     if not given_features and _DATASET.value in _OWN and pathlib.Path(_OWN_FEATURES).is_file():
         given_features = [_OWN_FEATURES]
@@ -222,6 +235,7 @@ def _options(defaults: Options) -> Options:
         max_words=_MAX_WORDS.value,
         shard_bytes=_SHARD_MEGABYTES.value << 20,
         role_foils=_ROLE_FOILS.value,
+        foils=_FOILS.value,
         strict=_STRICT.value,
         allow_missing=_ALLOW_MISSING.value,
         overwrite=_OVERWRITE.value,
@@ -248,10 +262,10 @@ def _program(arguments: Sequence[str]) -> None:
     for flag, value in ((_DATASET, _DATASET.value), (_OUT, out or rendering)):
         if not value:
             raise InputError(f"--{flag.name} is missing; --help shows the flags")
-    if _DATASET.value != MOVING_SHAPES:
-        for flag in (_RENDER_CLIPS, _SHARE):
-            if flag.present:
-                raise InputError(f"--{flag.name} is for --dataset={MOVING_SHAPES} alone; leave it out")
+    for flag, datasets in ((_RENDER_CLIPS, (MOVING_SHAPES,)), (_SHARE, EMBEDDED)):
+        if flag.present and _DATASET.value not in datasets:
+            alone = " or ".join(datasets)
+            raise InputError(f"--{flag.name} is for --dataset={alone} alone; leave it out")
     if out:
         # Before anything is read or rendered, which takes minutes.
         check_out(pathlib.Path(out).absolute(), _OVERWRITE.value)

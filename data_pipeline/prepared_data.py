@@ -9,14 +9,16 @@ import json
 import pathlib
 from typing import TYPE_CHECKING
 
+from data_pipeline.annotations.foil_files import FoilFile, FoilQuestion, read_foil_files
 from data_pipeline.batches.given_videos import GivenVideos
 from data_pipeline.batches.other_tokens import OtherTokens
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.batches.query import Query, QueryParser
 from data_pipeline.features.feature_files import FEATURE_FILES_NAME, FeatureFile, read_feature_files
+from data_pipeline.features.ids import match_without_endings
 from data_pipeline.features.provenance import Provenance
 from data_pipeline.graphs.attributes import open_attributes
-from data_pipeline.graphs.graph import ROLES
+from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES
 from data_pipeline.graphs.parser import parser_identity
 from data_pipeline.graphs.verbs import ends_noun_phrase
 from data_pipeline.host.files import sha256_of
@@ -31,7 +33,7 @@ from data_pipeline.manifest import (
     SplitSummary,
     TokenizerFile,
 )
-from data_pipeline.records.stored_captions import StoredCaptions, stored_captions
+from data_pipeline.records.stored_captions import StoredCaptions, stored_captions, stored_video_ids
 from data_pipeline.text.image_text_tokenizer import FIRST_ID, ImageTextTokenizer
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.tokenizer import Tokenizer
@@ -51,6 +53,8 @@ __all__ = [
     "SMALL_VOCABULARY",
     "FeatureFile",
     "FeatureStream",
+    "FoilFile",
+    "FoilQuestion",
     "GivenVideos",
     "ImageTextTokenizer",
     "Manifest",
@@ -69,11 +73,14 @@ __all__ = [
     "find_pretrained",
     "make_embedded_data",
     "manifest_without_data",
+    "match_without_endings",
     "open_attributes",
     "open_tokenizer",
     "published_tokenizers",
     "read_feature_files",
+    "read_foil_files",
     "stored_captions",
+    "stored_video_ids",
     "text_key",
 ]
 
@@ -102,6 +109,7 @@ def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: Fe
         tokenizer=TokenizerFile(tokenizer.kind, tokenizer.size, tokenizer.file_name, tokenizer.sha256),
         word_vectors=None,
         roles=ROLES,
+        modifier_kinds=MODIFIER_KINDS,
         attributes=AttributeFile(attributes.name, sha256_of(attributes), dict.fromkeys(NODE_LEVELS, 0)),
         parser=parser_identity(),
         records="",
@@ -111,26 +119,31 @@ def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: Fe
     )
 
 
-def make_embedded_data(folder: pathlib.Path, flag: str) -> None:
-    """Makes and prepares the embedded data set of moving shapes, all or nothing.
+def make_embedded_data(folder: pathlib.Path, flag: str, name: str) -> None:
+    """Makes and prepares an embedded data set, all or nothing.
 
     Args:
         folder: to be made.
         flag: of the command line, with which another folder is named.
+        name: of the data set, "moving_shapes" or "crowded_shapes".
 
     Raises:
         InputError: something else is there, or no folder can be made.
     """
     # Making it needs the libraries of the preparation, which reading does without.
-    from data_pipeline.moving_shapes.dataset import MOVING_SHAPES_OPTIONS, prepare_moving_shapes
+    from data_pipeline.moving_shapes.dataset import OPTIONS, prepare_moving_shapes
 
-    prepare_moving_shapes(folder, options=dataclasses.replace(MOVING_SHAPES_OPTIONS, out_flag=flag))
+    options = dataclasses.replace(OPTIONS[name], out_flag=flag)
+    prepare_moving_shapes(folder, options=options, name=name)
 
 
 def embedded_clips(
-    count: int | None = None, split: str = "test", show_progress: bool | None = False
+    count: int | None = None,
+    split: str = "test",
+    show_progress: bool | None = False,
+    name: str = "moving_shapes",
 ) -> "EmbeddedClips":
-    """Makes the first clips of a split of the embedded data set: features, captions and pictures.
+    """Makes the first clips of a split of an embedded data set: features, captions and pictures.
 
     Nothing is written, and nothing must have been prepared.
 
@@ -138,6 +151,7 @@ def embedded_clips(
         count: how many; by default all of the split.
         split: ``train``, ``val`` or ``test``.
         show_progress: whether progress is shown; None shows it for many clips.
+        name: of the data set, ``moving_shapes`` or ``crowded_shapes``.
 
     Returns:
         ``features`` by stream (``pixels`` [frames, dim] and ``grid`` [frames, regions, dim]), ``captions`` and
@@ -149,4 +163,4 @@ def embedded_clips(
     """
     from data_pipeline.moving_shapes import dataset
 
-    return dataset.embedded_clips(count, split, show_progress)
+    return dataset.embedded_clips(count, split, show_progress, name)

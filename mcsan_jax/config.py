@@ -26,7 +26,7 @@ class DataConfig:
 
     dir: str = ""
     """Folder written by `python -m data_pipeline.prepare`."""
-    made_from: Literal["", "moving_shapes"] = ""
+    made_from: Literal["", "moving_shapes", "crowded_shapes"] = ""
     """Name of an embedded data set that is made when `dir` does not exist yet; empty for none."""
     prepare_hint: str = ""
     """What to download, and the command that prepares it; shown when `dir` holds no prepared data."""
@@ -45,6 +45,8 @@ class DataConfig:
     """Entity nodes of a caption in a batch; others are left out."""
     max_relationships: Size = 8
     """Edges of a caption's graph in a batch; others are left out."""
+    max_modifiers: Size = 8
+    """Modifiers of a caption's nodes in a batch; others are left out."""
     shuffle_buffer: Count = 4096
     """Records held in memory to be shuffled."""
     cache: StrictBool = False
@@ -55,7 +57,7 @@ class DataConfig:
     @property
     def limits(self) -> dict[str, int]:
         """How much of a caption is read, by `data_pipeline.manifest.CAPTION_PARTS`; 0 leaves it to the data."""
-        parts = ("tokens", "actions", "entities", "relationships")
+        parts = ("tokens", "actions", "entities", "relationships", "modifiers")
         return {part: getattr(self, f"max_{part}") for part in parts}
 
     def with_limits(self, limits: dict[str, int]) -> "DataConfig":
@@ -113,6 +115,10 @@ class LossConfig:
     """The KL divergence divides attribute logits by it."""
     divergence_stop_gradient: StrictBool = False
     """The target of the KL divergence gets no gradient."""
+    foils: NonNegative = 0.0
+    """Weight of the loss on foils, captions made false by `prepare --foils`; 0 switches it off."""
+    foil_temperature: NonNegative = 0.0
+    """The loss on foils divides differences of scores by it; 0 takes the temperature of InfoNCE."""
 
 
 @dataclass(frozen=True, config=RULES)

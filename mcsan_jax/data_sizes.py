@@ -15,6 +15,7 @@ def data_shape(manifest: Manifest) -> DataShape:
     return DataShape(
         vocabulary_size=manifest.tokenizer.size,
         role_count=len(manifest.roles),
+        modifier_kind_count=len(manifest.modifier_kinds),
         frame_dim=manifest.frame_dim,
         region_dim=manifest.region_dim,
         attributes=tuple(manifest.attribute_sizes.items()),
@@ -47,10 +48,16 @@ def example_batch(config: Config, manifest: Manifest) -> PairBatch:
         token_mask=mask(data.max_tokens),
         node_spans=integers(nodes, 2),
         node_roles=integers(nodes),
+        node_negated=mask(nodes),
         node_mask=mask(nodes),
+        modifier_nodes=integers(data.max_modifiers),
+        modifier_kinds=integers(data.max_modifiers),
+        modifier_spans=integers(data.max_modifiers, 2),
+        modifier_mask=mask(data.max_modifiers),
         edge_source=integers(data.max_relationships),
         edge_target=integers(data.max_relationships),
         edge_roles=integers(data.max_relationships),
+        edge_negated=mask(data.max_relationships),
         edge_mask=mask(data.max_relationships),
         labels=labels,
         caption_group=integers(),
@@ -66,6 +73,7 @@ def batch_limits(config: DataConfig) -> BatchLimits:
         max_actions=config.max_actions,
         max_entities=config.max_entities,
         max_relationships=config.max_relationships,
+        max_modifiers=config.max_modifiers,
     )
 
 

@@ -11,10 +11,22 @@ from data_pipeline.levels import GLOBAL, LEVELS
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NodeSet:
-    """Several vectors per item, padded: the frames of videos or the graph nodes of captions."""
+    """Several vectors per item, padded: the frames of videos or the graph nodes of captions.
+
+    Attributes:
+        vectors: of the nodes.
+        mask: True for real nodes.
+        negated: True for nodes that a caption denies, whose scores are taken off; None where no node can be denied.
+    """
 
     vectors: Float[Array, "item node d"]
     mask: Bool[Array, "item node"]
+    negated: Bool[Array, "item node"] | None = None
+
+    @property
+    def affirmed(self) -> Bool[Array, "item node"]:
+        """Returns which nodes are real and not denied."""
+        return self.mask if self.negated is None else self.mask & ~self.negated
 
 
 @jax.tree_util.register_dataclass

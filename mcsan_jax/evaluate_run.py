@@ -12,11 +12,12 @@ from mcsan_jax.calibration.fit import fit_calibration, judge_calibration
 from mcsan_jax.calibration.judged_queries import QueryScores
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
+from mcsan_jax.evaluate_foils import FoilFiles
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
-from mcsan_jax.evaluation.tables import render_hubs, render_table, render_variants
+from mcsan_jax.evaluation.tables import render_foils, render_hubs, render_table, render_variants
 from mcsan_jax.processes import is_first
 from mcsan_jax.ranking.encode_split import encode_split
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit
@@ -36,12 +37,14 @@ class EvaluationOptions:
         save_scores: whether the matrices of fused scores are written.
         ablate: whether the levels are also left out one by one, and so on.
         hubness: whether corrections against hubs are tried, with a bank of the training split.
+        foils: files of true and false captions (`annotations.foil_files`).
     """
 
     splits: Sequence[str] = ()
     save_scores: bool = False
     ablate: bool = False
     hubness: bool = False
+    foils: Sequence[pathlib.Path] = ()
 
 
 def splits_to_evaluate(config: Config, manifest: Manifest) -> tuple[list[str], str | None]:
@@ -75,7 +78,8 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
         The figures by split.
 
     Raises:
-        InputError: a split does not exist or is empty, or the attributes of the data cannot be read.
+        InputError: a split does not exist or is empty, the attributes of the data cannot be read, or a file of foils
+            cannot be used.
     """
     model = Mcsan.of_run(run)
     config, manifest, encoders, variables = model.config, model.manifest, model.encoders, model.variables
@@ -87,6 +91,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
         check_split(manifest, split)
     if is_first():
         run.folder.check_writable("copy the run to a folder that can be written, and evaluate it there")
+    foil_files = FoilFiles(options.foils, run, splits)
     counts = open_attributes(run.data, manifest.attributes).video_counts
 
     def reader(split: str) -> SplitReader:
@@ -117,6 +122,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
                 scores_file = own if is_first() else pathlib.Path(scratch) / own.name
             queries = QueryScores(of_split)
             evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate, [queries])
+            evaluated.details["foil_tests"] += foil_files.ask(of_split)
             judged = queries.judged()
             if split == config.data.validation_split and _as_trained(run):
                 same_text = config.evaluation.same_text
@@ -185,6 +191,8 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
     path = run.folder.write_record(record)
     report = write_report([run.folder.folder], split, None, merged)
     lines = [render_table(evaluation, protocol["lines"], evaluated.details)]
+    if foils := evaluated.details["foil_tests"]:
+        lines += ["", render_foils(foils)]
     if "ablation" in evaluated.details:
         lines += ["", render_variants("ablation", evaluated.details["ablation"])]
     if "hubness" in evaluated.details:

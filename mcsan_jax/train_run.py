@@ -25,6 +25,7 @@ from mcsan_jax.runs.open import TrainedRun, find_prepared_data, trained_run
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment, held_count, parameter_count
 from mcsan_jax.training.linear_start import fit_to_split
+from mcsan_jax.training.loss_checks import check_foils, check_negatives
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train
 from mcsan_jax.training.train_step import TrainState
@@ -76,7 +77,8 @@ def train_run(
             "\n".join(["chosen by the size of the data:", *(f"  {choice}" for choice in choices)]), flush=True
         )
     if trains:
-        _check_negatives(config, manifest)
+        check_negatives(config, manifest)
+        check_foils(config, manifest)
     stored = manifest.word_vectors
     vectors = None if stored is None else WordVectors.load(data / stored.file)
     given = folder.with_stored_limits(config)
@@ -124,7 +126,7 @@ def _train(
     config = experiment.config
     limits = batch_limits(config.data)
 
-    def batches_of(split: str) -> TrainBatches:
+    def batches_of(split: str, foils: bool = False) -> TrainBatches:
         return TrainBatches(
             data,
             experiment.manifest,
@@ -137,6 +139,7 @@ def _train(
             jax.process_count(),
             cache=config.data.cache,
             captions_per_video=config.train.captions_per_video,
+            foils=foils,
         )
 
     split = config.data.validation_split
@@ -155,7 +158,7 @@ def _train(
         )
         return state, evaluation, losses, line
 
-    batches = batches_of(config.data.train_split)
+    batches = batches_of(config.data.train_split, config.loss.foils > 0)
     print(_banner(experiment, folder.folder, batches.files_read, batches.files), flush=True)
     evaluated, note = splits_to_evaluate(config, experiment.manifest)
     splits = [config.data.train_split, *evaluated]
@@ -242,26 +245,6 @@ def _check_splits(config: Config, manifest: Manifest) -> None:
                 f"{', '.join(sorted(manifest.splits))}; prepare them again with videos of that split (in the "
                 "annotations, or with --split_file=SPLIT=FILE), or name another one"
             )
-
-
-def _check_negatives(config: Config, manifest: Manifest) -> None:
-    """Refuses steps of one video: a ranking loss compares the videos of a step with each other's captions."""
-    videos = manifest.splits[config.data.train_split].videos
-    if config.loss.ranking == "none" or min(config.train.batch_size, videos) > 1:
-        return
-    found = (
-        f"config.train.batch_size is {config.train.batch_size}"
-        if videos > 1
-        else f"split {config.data.train_split!r} of the prepared data, which is trained on, has {videos} video(s)"
-    )
-    remedy = (
-        f"use 2 or more, such as --config.train.batch_size={min(videos, 64)}"
-        if videos > 1
-        else "prepare more"
-    )
-    raise InputError(
-        f"{found}, so that a step has one video, no other to tell it from, and nothing to learn; {remedy}"
-    )
 
 
 def large_batch_note(experiment: Experiment) -> str | None:

@@ -123,7 +123,11 @@ def test_levels_may_be_a_list() -> None:
         ("model.levels", ("entity", "entity"), r"config\.model\.levels .*each once"),
         ("model.levels", ("entity", "verb"), r"config\.model\.levels .*'verb'.*expected some of"),
         ("model.width", 7, r"config\.model\.width is 7; expected a multiple of 2"),
-        ("data.made_from", "air", r"config\.data\.made_from is 'air'; expected one of '', 'moving_shapes'"),
+        (
+            "data.made_from",
+            "air",
+            r"config\.data\.made_from is 'air'; expected one of '', 'moving_shapes', 'crowded_shapes'",
+        ),
         (
             "model.context",
             "lstm",

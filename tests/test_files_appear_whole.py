@@ -53,6 +53,7 @@ def write_manifest(folder: Path, number: int) -> Path:
         tokenizer=TokenizerFile("word", 8, "tokenizer.model", "ab" * 32),
         word_vectors=None,
         roles=("none",),
+        modifier_kinds=("colour",),
         attributes=AttributeFile("attributes.json", "cd" * 32, {"entity": 1}),
         parser={},
         records="records",

@@ -129,7 +129,7 @@ def test_captions_of_another_tokenizer_are_read_with_the_encoders_own(
     """They are the captions of data that were prepared with it, with the same graphs."""
     encoder, data = zero_shot_data / ENCODER, tmp_path / "data"
     prepare(zero_shot_data, data, "--tokenizer=word")
-    manifest, limits = Manifest.load(data), BatchLimits(4, 60, 4, 6, 8)
+    manifest, limits = Manifest.load(data), BatchLimits(4, 60, 4, 6, 8, 8)
     tokens = OtherTokens(open_tokenizer(data, manifest.tokenizer), published_tokenizers(encoder)[0])
     ((read, texts),) = SplitReader(data, manifest, "test", limits, tokens).caption_batches(40)
     own = Manifest.load(zero_shot_data / DATA)

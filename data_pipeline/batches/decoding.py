@@ -142,6 +142,12 @@ def draw_captions(
     return tf.gather(order, tf.cast(turns, tf.int32), batch_dims=1)
 
 
+def decode_foil_sources(serialized: tf.Tensor) -> tf.RaggedTensor:
+    """Returns the caption, among those of its video, from which each foil was made, ``[v, (foils)]``."""
+    key = f"{FOILS}/caption_indices"
+    return _parse(serialized, [key])[key]
+
+
 def decode_captions(serialized: tf.Tensor, group: str) -> tuple[Tensors, tf.Tensor]:
     """Returns all captions (or foils) of the records, end to end, for `data_pipeline.batches.text_layout.lay_out`.
 

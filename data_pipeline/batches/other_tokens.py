@@ -46,12 +46,14 @@ class OtherTokens:
 
     def _caption(self, text: str, stored: dict[str, list]) -> EncodedCaption:
         offsets, tokens = self._stored.encode(text).offsets, self._other.encode(text)
-        spans = []
-        for first, end in stored["node_spans"]:
+
+        def span_of(first: int, end: int) -> tuple[int, int] | None:
             begin, stop = offsets[first][0], offsets[end - 1][1]
             # A token may begin with the white space before its word.
             begin = stop - len(text[begin:stop].lstrip())
-            spans.append(token_span(tokens.offsets, (begin, stop)))
+            return token_span(tokens.offsets, (begin, stop))
+
+        spans = [span_of(first, end) for first, end in stored["node_spans"]]
         kept = [node for node, span in enumerate(spans) if span is not None]
         place = {node: number for number, node in enumerate(kept)}
         return EncodedCaption(
@@ -61,9 +63,15 @@ class OtherTokens:
             node_levels=[stored["node_levels"][node] for node in kept],
             node_spans=[span for span in spans if span is not None],
             node_roles=[stored["node_roles"][node] for node in kept],
+            node_negations=[stored["node_negations"][node] for node in kept],
+            modifiers=[
+                (place[node], kind, *span)
+                for node, kind, first, end in stored["modifiers"]
+                if node in place and (span := span_of(first, end)) is not None
+            ],
             edges=[
-                (place[source], place[target], role)
-                for source, target, role in stored["edges"]
+                (place[source], place[target], role, negated)
+                for source, target, role, negated in stored["edges"]
                 if source in place and target in place
             ],
             attributes={level: stored[f"attributes/{level}"] for level in NODE_LEVELS},

@@ -12,7 +12,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipeline.batches.batch import BatchLimits, PairBatch, TextBatch, VideoBatch, pad_rows, rebatched
+from data_pipeline.batches.batch import (
+    BatchLimits,
+    PairBatch,
+    PairInfo,
+    TextBatch,
+    VideoBatch,
+    pad_rows,
+    rebatched,
+)
 from data_pipeline.batches.order import RecordOrder
 from data_pipeline.batches.other_tokens import OtherTokens
 from data_pipeline.batches.text_layout import lay_out
@@ -42,22 +50,14 @@ class FoilInfo:
     captions: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class PairInfo:
-    """The rows of a training batch have ``videos``, ids that are empty where a row only fills up the batch, and
-    ``captions``, the numbers of each row's captions among those of its video [v, c]."""
-
-    videos: list[str]
-    captions: np.ndarray
-
-
 class TrainBatches:
     """The stream yields batches of (video, caption) pairs, with no video twice in one.
 
     A pass over the videos is an epoch. With one caption at a time, a video with ``n`` captions shows in epoch ``e``
     number ``p[e mod n]`` of a permutation ``p`` that depends on the seed and the video, so that ``n`` epochs show each
     pair once. With several captions, each epoch takes the next ones of the permutation. ``example_mask`` is False in
-    the rows of videos without captions, and in rows that fill up an epoch's last batch.
+    the rows of videos without captions, and in rows that fill up an epoch's last batch. With foils, a caption has the
+    next of its own each time that it is shown.
 
     Attributes:
         steps_per_epoch: the number of batches of an epoch.
@@ -77,6 +77,7 @@ class TrainBatches:
         process_count: int = 1,
         cache: bool = False,
         captions_per_video: int = 1,
+        foils: bool = False,
     ) -> None:
         """Opens a split.
 
@@ -94,14 +95,21 @@ class TrainBatches:
                 records in memory: as many bytes as the files have. The order is the same.
             captions_per_video: the number of captions of each video in a batch; a video with fewer shows some of them
                 twice.
+            foils: whether each caption comes with one of its foils.
 
         Raises:
-            InputError: the records are missing or damaged, or the batch does not divide among processes.
+            InputError: the records are missing or damaged, the batch does not divide among processes, or the split has
+                no foils though they are asked for.
         """
         if batch_size < 1 or batch_size % process_count:
             raise InputError(
                 f"The batch size is {batch_size}; expected a positive multiple of {process_count}, the number "
                 "of processes."
+            )
+        if foils and not manifest.splits[split].foils:
+            raise InputError(
+                f"{prepared_dir}: split {split!r} has no foils, false captions to train with; prepare the data again "
+                "with --foils=2, or train without them"
             )
         self._tf = load_tensorflow()
         self._files = find_record_files(prepared_dir, manifest, split)
@@ -109,8 +117,9 @@ class TrainBatches:
             process_index * batch_size // process_count, (process_index + 1) * batch_size // process_count
         )
         self._order = RecordOrder(self._files, batch_size, rows, seed, shuffle_buffer, cache)
-        self._manifest, self._limits, self._seed = manifest, limits, seed
-        self._captions_per_video = captions_per_video
+        from data_pipeline.batches.training_rows import TrainingRows
+
+        self._rows = TrainingRows(manifest, limits, seed, captions_per_video, foils)
         self.steps_per_epoch = self._order.steps_per_epoch
         self.files_read, self.files = len(self._order.files), len(self._files)
 
@@ -120,25 +129,13 @@ class TrainBatches:
         Raises:
             InputError: a record is damaged, found while iterating.
         """
-        for _, _, batch in self._elements(step):
+        for _, batch in self.numbered_from_step(step):
             yield batch
 
     def numbered_from_step(self, step: int) -> Iterator[tuple[PairInfo, PairBatch]]:
         """Yields what `from_step` does, and what the rows of each batch are."""
-        for ids, captions, batch in self._elements(step):
-            yield PairInfo(_strings(ids), captions), batch
-
-    def _elements(self, step: int) -> Iterator[tuple[np.ndarray, np.ndarray, PairBatch]]:
-        from data_pipeline.batches import decoding
-
-        for arrays in numpy_elements(self._dataset_from(step), self._files):
-            flat, groups, chosen = arrays["texts"]
-            batch = PairBatch(
-                videos=decoding.video_batch(arrays["videos"], self._manifest),
-                texts=lay_out(flat, groups, chosen, self._limits, self._manifest.attribute_sizes),
-                example_mask=arrays["example_mask"],
-            )
-            yield arrays["ids"], arrays["captions"], batch
+        for rows in numpy_elements(self._dataset_from(step), self._files):
+            yield self._rows.batch(rows)
 
     @functools.cached_property
     def _dataset_from(self) -> Callable[[Any], Any]:
@@ -147,26 +144,10 @@ class TrainBatches:
 
     def _dataset(self, step: Any) -> Any:
         batches = self._order.from_step(step).enumerate(step)
-        return batches.map(self._decode, self._tf.data.AUTOTUNE).prefetch(self._tf.data.AUTOTUNE)
-
-    def _decode(self, step: Any, serialized: Any) -> Any:
-        tf = self._tf
-        from data_pipeline.batches import decoding
-
-        epoch = step // self.steps_per_epoch
-        counts = decoding.caption_counts(serialized)
-        ids = decoding.decode_video_ids(serialized)
-        starts = tf.cumsum(counts, exclusive=True)
-        captions = decoding.draw_captions(ids, counts, epoch, self._seed, self._captions_per_video)
-        chosen = starts[:, None] + captions
-        chosen = tf.reshape(tf.where(counts[:, None] > 0, chosen, tf.reduce_sum(counts)), [-1])
-        return {
-            "ids": ids,
-            "captions": captions,
-            "videos": decoding.decode_videos(serialized, self._manifest, self._limits),
-            "texts": (*decoding.decode_captions(serialized, decoding.CAPTIONS), chosen),
-            "example_mask": counts > 0,
-        }
+        return batches.map(
+            lambda at, serialized: self._rows.decode(serialized, at // self.steps_per_epoch),
+            self._tf.data.AUTOTUNE,
+        ).prefetch(self._tf.data.AUTOTUNE)
 
 
 class SplitReader:

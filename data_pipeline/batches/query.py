@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from data_pipeline.batches.batch import BatchLimits, TextBatch
+from data_pipeline.batches.other_tokens import OtherTokens
 from data_pipeline.batches.text_layout import lay_out, place_graphs
 from data_pipeline.errors import InputError, shown
 from data_pipeline.graphs.attributes import open_attributes
@@ -53,17 +54,27 @@ class QueryParser:
         folder: the folder of the prepared data.
         manifest: the folder's manifest.
         limits: the sizes to which batches are padded or cut.
+        other_tokens: reads the texts where the model has another tokenizer than the data; None where it has theirs.
 
     Raises:
         InputError: a file of the prepared data is missing or damaged, or the spaCy model that the manifest names is
             not installed in that version.
     """
 
-    def __init__(self, folder: pathlib.Path, manifest: Manifest, limits: BatchLimits) -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        manifest: Manifest,
+        limits: BatchLimits,
+        other_tokens: OtherTokens | None = None,
+    ) -> None:
         self._tokenizer = open_tokenizer(folder, manifest.tokenizer)
         self._attributes = open_attributes(folder, manifest.attributes)
-        self._encoder = CaptionEncoder(self._tokenizer, self._attributes, manifest.roles)
+        self._encoder = CaptionEncoder(
+            self._tokenizer, self._attributes, manifest.roles, manifest.modifier_kinds
+        )
         self._model = recorded_model(manifest.parser, str(folder / MANIFEST_NAME))
+        self._other_tokens = other_tokens
         self._roles, self._attribute_sizes, self._limits = manifest.roles, manifest.attribute_sizes, limits
 
     @functools.cached_property
@@ -112,8 +123,11 @@ class QueryParser:
         captions = [query.caption for query in queries]
         # An index one past the last caption stands for padding.
         chosen = np.minimum(np.arange(rows), len(captions))
-        groups = _groups([caption.text for caption in captions])
-        return lay_out(flatten_captions(captions), groups, chosen, self._limits, self._attribute_sizes)
+        texts = [caption.text for caption in captions]
+        groups, flat = _groups(texts), flatten_captions(captions)
+        if self._other_tokens is not None:
+            flat = {**flat, **self._other_tokens.of(texts, flat)}
+        return lay_out(flat, groups, chosen, self._limits, self._attribute_sizes)
 
     def _phrases(self, caption: EncodedCaption) -> tuple[dict[str, list[str]], list[tuple[str, str, str]]]:
         places = place_graphs(flatten_captions([caption]), np.zeros(1, np.int32), self._limits)
@@ -122,7 +136,9 @@ class QueryParser:
         real_actions, real_entities = np.split(places.node_mask[0], [self._limits.max_actions])
         edges = [
             (phrases[source], self._roles[role], phrases[target])
-            for source, target, role in (caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]])
+            for source, target, role, _ in (
+                caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]]
+            )
         ]
         by_level = {
             ENTITY: [phrases[node] for node in entities[real_entities]],

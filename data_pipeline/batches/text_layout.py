@@ -56,24 +56,27 @@ class Ragged:
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """Places say which node or relationship is in each slot of a batch.
+    """Places say which node, modifier or relationship is in each slot of a batch.
 
     Attributes:
         nodes: the caption's node in each slot: actions first, in the order of the text, then entities.
         node_mask: True for slots that hold a node.
         slots: the slot of each of the caption's nodes; meaningless for nodes without one.
+        modifiers, modifier_mask: the same for modifiers, in the caption's order.
         edges, edge_mask: the same for relationships.
     """
 
     nodes: Int[np.ndarray, "t n"]
     node_mask: Bool[np.ndarray, "t n"]
     slots: Int[np.ndarray, "t _"]
+    modifiers: Int[np.ndarray, "t m"]
+    modifier_mask: Bool[np.ndarray, "t m"]
     edges: Int[np.ndarray, "t r"]
     edge_mask: Bool[np.ndarray, "t r"]
 
 
 def place_graphs(flat: FlatCaptions, chosen: np.ndarray, limits: BatchLimits) -> Places:
-    """Gives nodes and relationships their slots; those beyond the limits get none.
+    """Gives nodes, modifiers and relationships their slots; those beyond the limits get none.
 
     Args:
         flat: the captions.
@@ -89,10 +92,14 @@ def place_graphs(flat: FlatCaptions, chosen: np.ndarray, limits: BatchLimits) ->
     kept &= np.where(is_action, action_rank < limits.max_actions, entity_rank < limits.max_entities)
     nodes, node_mask = _invert(slots, kept, limits.max_actions + limits.max_entities)
 
+    modifier, real = Ragged.of(flat, "modifiers").rows(chosen)
+    of_node = real & (modifier[..., 2] < limits.max_tokens) & _take(kept, modifier[..., 0])
+    modifiers, modifier_mask = _invert(_rank(of_node), of_node, limits.max_modifiers)
+
     edge, real = Ragged.of(flat, "edges").rows(chosen)
     both_ends = real & _take(kept, edge[..., 0]) & _take(kept, edge[..., 1])
     edges, edge_mask = _invert(_rank(both_ends), both_ends, limits.max_relationships)
-    return Places(nodes, node_mask, slots, edges, edge_mask)
+    return Places(nodes, node_mask, slots, modifiers, modifier_mask, edges, edge_mask)
 
 
 def lay_out(
@@ -115,23 +122,34 @@ def lay_out(
     places = place_graphs(flat, chosen, limits)
     spans, _ = Ragged.of(flat, "node_spans").rows(chosen)
     roles, _ = Ragged.of(flat, "node_roles").rows(chosen)
+    negations, _ = Ragged.of(flat, "node_negations").rows(chosen)
+    modifiers, _ = Ragged.of(flat, "modifiers").rows(chosen)
     edges, _ = Ragged.of(flat, "edges").rows(chosen)
 
-    def in_slots(values: np.ndarray, at: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return np.where(mask, _take(values, at), 0).astype(np.int32)
+    def of_nodes(values: np.ndarray) -> np.ndarray:
+        return _in_slots(values, places.nodes, places.node_mask)
 
-    spans = np.minimum(spans, limits.max_tokens)
+    def of_modifiers(values: np.ndarray) -> np.ndarray:
+        return _in_slots(values, places.modifiers, places.modifier_mask)
+
+    def of_edges(values: np.ndarray) -> np.ndarray:
+        return _in_slots(values, places.edges, places.edge_mask)
+
     return TextBatch(
         token_ids=tokens,
         token_mask=token_mask,
-        node_spans=np.stack(
-            [in_slots(spans[..., end], places.nodes, places.node_mask) for end in (0, 1)], axis=-1
-        ),
-        node_roles=in_slots(roles, places.nodes, places.node_mask),
+        node_spans=np.minimum(of_nodes(spans), limits.max_tokens),
+        node_roles=of_nodes(roles),
+        node_negated=of_nodes(negations) > 0,
         node_mask=places.node_mask,
-        edge_source=in_slots(_take(places.slots, edges[..., 0]), places.edges, places.edge_mask),
-        edge_target=in_slots(_take(places.slots, edges[..., 1]), places.edges, places.edge_mask),
-        edge_roles=in_slots(edges[..., 2], places.edges, places.edge_mask),
+        modifier_nodes=of_modifiers(_take(places.slots, modifiers[..., 0])),
+        modifier_kinds=of_modifiers(modifiers[..., 1]),
+        modifier_spans=np.minimum(of_modifiers(modifiers[..., 2:]), limits.max_tokens),
+        modifier_mask=places.modifier_mask,
+        edge_source=of_edges(_take(places.slots, edges[..., 0])),
+        edge_target=of_edges(_take(places.slots, edges[..., 1])),
+        edge_roles=of_edges(edges[..., 2]),
+        edge_negated=of_edges(edges[..., 3]) > 0,
         edge_mask=places.edge_mask,
         labels={
             level: Ragged.of(flat, f"attributes/{level}").multi_hot(chosen, size)
@@ -142,8 +160,14 @@ def lay_out(
 
 
 def _take(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Returns, for each row, the values at its indices."""
-    return np.take_along_axis(values, index, axis=1)
+    """Returns, for each row, the values (or vectors) at its indices."""
+    return np.take_along_axis(values, index.reshape(*index.shape, *(1,) * (values.ndim - 2)), axis=1)
+
+
+def _in_slots(values: np.ndarray, at: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns the values at the indices of each row, int32; zero in slots without any."""
+    taken = _take(values, at)
+    return np.where(mask.reshape(*mask.shape, *(1,) * (values.ndim - 2)), taken, 0).astype(np.int32)
 
 
 def _rank(kept: np.ndarray) -> np.ndarray:

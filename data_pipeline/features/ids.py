@@ -17,12 +17,17 @@ _VIDEO_ENDINGS = "3gp|avi|flv|gif|m4v|mkv|mov|mp4|mpe?g|ogv|ts|vob|webm|wmv"
 _FEATURE_ENDINGS = "h5|hdf5|npy|npz|pkl|pickle|pt|pth|json|txt"
 _ENDINGS = rf"(\.({_VIDEO_ENDINGS}|{_FEATURE_ENDINGS}))+$"
 
+
+def _without_ending(name: str) -> str:
+    return re.sub(_ENDINGS, "", name, flags=re.IGNORECASE)
+
+
 _RULES: Mapping[str, Callable[[str], str]] = {
     "in Unicode's normal form NFC": lambda name: unicodedata.normalize("NFC", name),
     "without white space at their ends": str.strip,
     "without folders before the name": lambda name: re.sub(r"^.*[/\\]", "", name, flags=re.DOTALL),
     "without the number of a caption (#enc#0)": lambda name: re.sub(r"(#(enc#)?\d+)+$", "", name),
-    "without the ending of a file (.mp4)": lambda name: re.sub(_ENDINGS, "", name, flags=re.IGNORECASE),
+    "without the ending of a file (.mp4)": _without_ending,
     "without v_ before them": lambda name: re.sub(r"^(v_)+", "", name),
     "without zeros before numbers": lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name),
     "in lower case": str.casefold,
@@ -57,6 +62,19 @@ class MatchedFeatures(FeatureSource):
     def clip(self, video_id: str) -> SourceClip | None:
         """The clip of a video; see `FeatureSource.clip`."""
         return self._source.clip(self._stored_as.get(video_id, video_id))
+
+
+def match_without_endings(asked: Collection[str], known: Collection[str]) -> dict[str, str]:
+    """Finds known videos under ids that may have the ending of a file where the known ones have none, or the reverse.
+
+    Returns:
+        The known id of each id that was found; one that several known ids match without their endings is not found.
+    """
+    by_form: dict[str, list[str]] = {}
+    for each in known:
+        by_form.setdefault(_without_ending(each), []).append(each)
+    found = {each: [each] if each in known else by_form.get(_without_ending(each), []) for each in set(asked)}
+    return {each: ids[0] for each, ids in found.items() if len(ids) == 1}
 
 
 def match_ids(

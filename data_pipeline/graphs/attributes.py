@@ -1,14 +1,22 @@
-"""This module makes attribute vocabularies: the frequent lemmas and relationships of the training captions."""
+"""This module makes attribute vocabularies: what the training captions frequently say of their videos.
+
+* An entity gives its lemma and, with each of its modifiers, the modifier and both: ``ball``, ``red``, ``red ball``.
+* An action does alike, in the other order: ``move``, ``slowly``, ``move slowly``.
+* A relationship gives ``push|agent|ball`` and, for each modifier of either end, the same of the end with it:
+  ``push|agent|red ball``, ``push slowly|agent|ball``.
+
+What a caption denies gives none, and neither does a relationship of which it denies an end.
+"""
 
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from data_pipeline.errors import InputError
-from data_pipeline.graphs.graph import SemanticGraph
-from data_pipeline.levels import NODE_LEVELS, RELATIONSHIP
+from data_pipeline.graphs.graph import Node, SemanticGraph
+from data_pipeline.levels import ACTION, NODE_LEVELS, RELATIONSHIP
 from data_pipeline.manifest import AttributeFile
 
 
@@ -17,7 +25,7 @@ class AttributeVocabulary:
     """A vocabulary has the attributes of each node level; an attribute's id is its place in the level's tuple.
 
     Attributes:
-        names: the attributes by level: lemmas for entity and action, ``source|role|target`` for relationship.
+        names: the attributes by level.
         video_counts: the number of training videos that have each attribute, by level and in the same order.
     """
 
@@ -141,5 +149,29 @@ def select_attributes(
     return AttributeVocabulary(names, counts)
 
 
-def _attributes(graph: SemanticGraph, level: str) -> list[str]:
-    return graph.triples() if level == RELATIONSHIP else graph.lemmas(level)
+def _attributes(graph: SemanticGraph, level: str) -> Iterator[str]:
+    """Yields the attributes of a graph at a level, with repetitions."""
+    if level == RELATIONSHIP:
+        yield from _relationship_attributes(graph)
+        return
+    for node in graph.nodes:
+        if node.level == level and not node.negated:
+            yield node.lemma
+            yield from (modifier.lemma for modifier in node.modifiers)
+            yield from _qualified(node)
+
+
+def _relationship_attributes(graph: SemanticGraph) -> Iterator[str]:
+    for edge in graph.relationships:
+        source, target = graph.nodes[edge.source], graph.nodes[edge.target]
+        if not (edge.negated or source.negated or target.negated):
+            yield f"{source.lemma}|{edge.role}|{target.lemma}"
+            yield from (f"{name}|{edge.role}|{target.lemma}" for name in _qualified(source))
+            yield from (f"{source.lemma}|{edge.role}|{name}" for name in _qualified(target))
+
+
+def _qualified(node: Node) -> list[str]:
+    """Returns the lemma of a node with that of each of its modifiers, in the order of English."""
+    if node.level == ACTION:
+        return [f"{node.lemma} {modifier.lemma}" for modifier in node.modifiers]
+    return [f"{modifier.lemma} {node.lemma}" for modifier in node.modifiers]

@@ -12,6 +12,7 @@ from data_pipeline.graphs.attachment import (
     subjects,
     whole_preposition,
 )
+from data_pipeline.graphs.event_order import find_order
 from data_pipeline.graphs.graph import (
     AGENT,
     ATTRIBUTE,
@@ -25,7 +26,6 @@ from data_pipeline.graphs.graph import (
 )
 from data_pipeline.graphs.modifiers import find_modifiers
 from data_pipeline.graphs.negation import NOBODY, find_negated, is_denied
-from data_pipeline.graphs.order import find_order
 from data_pipeline.graphs.phrases import find_phrases, is_pure_adverb
 from data_pipeline.graphs.repairs import repair
 from data_pipeline.graphs.words import GIVING, TRANSITIVES, Word, children, conjuncts, is_copula

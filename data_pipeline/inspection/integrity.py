@@ -162,6 +162,7 @@ def _caption_problems(
         yield "texts", "blank"
     yield from _token_problems(caption, manifest.tokenizer.size, tokenizer)
     yield from _node_problems(caption, len(manifest.roles))
+    yield from _modifier_problems(caption, len(manifest.modifier_kinds))
     yield from _edge_problems(caption, len(manifest.roles))
     yield from _attribute_problems(caption.attributes, manifest.attribute_sizes)
 
@@ -179,26 +180,54 @@ def _token_problems(caption: EncodedCaption, size: int, tokenizer: Tokenizer | N
 
 def _node_problems(caption: EncodedCaption, roles: int) -> Iterator[Problem]:
     tokens = len(caption.token_ids)
-    nodes = zip(caption.node_levels, caption.node_spans, caption.node_roles, strict=True)
-    for node, (level, (first, end), role) in enumerate(nodes):
+    nodes = zip(
+        caption.node_levels, caption.node_spans, caption.node_roles, caption.node_negations, strict=True
+    )
+    for node, (level, (first, end), role, negated) in enumerate(nodes):
         if level not in (ENTITY_NODE, ACTION_NODE):
             yield "node_levels", f"node {node} is {level}; expected {ENTITY_NODE} or {ACTION_NODE}"
         if not 0 <= first < end <= tokens:
             yield "node_spans", f"node {node} goes from token {first} to before {end}, of {tokens} tokens"
         if not 0 <= role < roles:
             yield "node_roles", f"node {node} has role {role}; expected ids from 0 to {roles - 1}"
+        if negated not in (0, 1):
+            yield (
+                "node_negations",
+                f"node {node} has {negated}; expected 1 where it is denied and 0 elsewhere",
+            )
+
+
+def _modifier_problems(caption: EncodedCaption, kinds: int) -> Iterator[Problem]:
+    nodes, tokens = len(caption.node_levels), len(caption.token_ids)
+    for number, (node, kind, first, end) in enumerate(caption.modifiers):
+        if not 0 <= node < nodes:
+            yield "modifiers", f"modifier {number} is of node {node}, of {nodes} nodes"
+        if not 0 <= kind < kinds:
+            yield "modifiers", f"modifier {number} has kind {kind}; expected ids from 0 to {kinds - 1}"
+        if not 0 <= first < end <= tokens:
+            yield (
+                "modifiers",
+                f"modifier {number} goes from token {first} to before {end}, of {tokens} tokens",
+            )
 
 
 def _edge_problems(caption: EncodedCaption, roles: int) -> Iterator[Problem]:
     nodes = len(caption.node_levels)
-    for number, (source, target, role) in enumerate(caption.edges):
+    for number, (source, target, role, negated) in enumerate(caption.edges):
         ends = f"relationship {number} goes from node {source} to {target}"
         if not (0 <= source < nodes and 0 <= target < nodes):
             yield "edges", f"{ends}, of {nodes} nodes"
-        elif caption.node_levels[target] != ENTITY_NODE or source == target:
-            yield "edges", f"{ends}; expected an entity other than its source"
+        elif source == target:
+            yield "edges", f"{ends}; expected two nodes"
+        elif caption.node_levels[source] == ENTITY_NODE and caption.node_levels[target] == ACTION_NODE:
+            yield "edges", f"{ends}, an entity and an action; expected the action to have the entity"
         if not 0 <= role < roles:
             yield "edges", f"relationship {number} has role {role}; expected ids from 0 to {roles - 1}"
+        if negated not in (0, 1):
+            yield (
+                "edges",
+                f"relationship {number} has {negated}; expected 1 where it is denied and 0 elsewhere",
+            )
 
 
 def _attribute_problems(

@@ -48,9 +48,10 @@ class CaptionExamples:
 
 
 TOKENS = "tokens"
+MODIFIERS = "modifiers"
 
 
-_NAMES = dict(zip(CAPTION_PARTS, (TOKENS, ACTION, ENTITY, RELATIONSHIP), strict=True))
+_NAMES = dict(zip(CAPTION_PARTS, (TOKENS, ACTION, ENTITY, RELATIONSHIP, MODIFIERS), strict=True))
 """Under which name the sizes of each part of a caption are counted."""
 
 
@@ -103,7 +104,7 @@ class SplitStatistics:
         unknown_tokens: the number of these tokens in captions.
         captions_per_video: the numbers of captions of a video.
         frames: the numbers of frames of a video, by stream.
-        sizes: the numbers of `TOKENS`, and of nodes or relationships of each node level, in a caption.
+        sizes: the numbers of `TOKENS`, of nodes or relationships of each node level, and of `MODIFIERS`, in a caption.
         norms: by stream, a float32 array per video: the Euclidean norm of each frame's (or region's) vector.
         positive_videos, positive_captions: the numbers of those that have each attribute ``[a]``, by node level.
     """
@@ -130,7 +131,7 @@ class SplitStatistics:
         return SplitStatistics(
             unknown_id=tokenizer.unknown_id if tokenizer else None,
             frames={name: Distribution() for name in names},
-            sizes={name: Distribution() for name in (TOKENS, ENTITY, ACTION, RELATIONSHIP)},
+            sizes={name: Distribution() for name in _NAMES.values()},
             norms={name: [] for name in names},
             positive_videos={level: np.zeros(size, np.int64) for level, size in levels},
             positive_captions={level: np.zeros(size, np.int64) for level, size in levels},

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from data_pipeline.annotations.caption import Foil
-from data_pipeline.graphs.graph import ROLE
+from data_pipeline.levels import ROLE
 from data_pipeline.moving_shapes import motion
 from data_pipeline.moving_shapes.scene import COLOURS, SHAPES, Look, Scene, visible_actions
 
@@ -231,10 +231,15 @@ def _falsified(scene: Scene, phrase: Phrase, rng: np.random.Generator) -> Phrase
 
 def _with_other_action(scene: Scene, sentence: Sentence, rng: np.random.Generator) -> Sentence:
     family = tuple(motion.RELATIONSHIPS) if len(scene.looks) == 2 else visible_actions(scene.looks[0].shape)
-    share = _replacement_shares(family)[family.index(scene.action)]
-    action = family[int(np.searchsorted(np.cumsum(share), rng.random() * share.sum(), side="right"))]
+    action = other_action(scene.action, family, rng)
     pattern = draw_pattern(action, sentence.form, len(scene.looks), rng)
     return dataclasses.replace(sentence, pattern=pattern)
+
+
+def other_action(action: str, family: tuple[str, ...], rng: np.random.Generator) -> str:
+    """Draws another action of a family; over all foils each is as frequent as in true captions."""
+    share = _replacement_shares(family)[family.index(action)]
+    return family[int(np.searchsorted(np.cumsum(share), rng.random() * share.sum(), side="right"))]
 
 
 @functools.cache

@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float16, UInt8
@@ -14,6 +14,8 @@ from data_pipeline.errors import InputError
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
+from data_pipeline.moving_shapes.crowded_captions import draw_crowded_foils, draw_crowded_sentences
+from data_pipeline.moving_shapes.crowded_scene import CrowdedScene, draw_crowded_scene, render_crowded
 from data_pipeline.moving_shapes.scene import Scene, draw_scene, frame_features, region_features, render
 from data_pipeline.preparation.prepare_folder import Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
@@ -28,13 +30,21 @@ FRAMES_PER_SECOND = 4.0
 """A clip is played so fast: slowly enough to see each of its few frames."""
 
 
+MOVING_SHAPES = "moving_shapes"
+CROWDED_SHAPES = "crowded_shapes"
+"""The harder embedded data set: four shapes, two events, modifiers, order and negation."""
+
+AnyScene = TypeVar("AnyScene", Scene, CrowdedScene)
+
+
 @dataclasses.dataclass(frozen=True)
-class Clip:
+class Clip(Generic[AnyScene]):
     """A clip is ready for the model.
 
     Attributes:
         video_id: its split and index, as in "train_00012".
         scene: the facts.
+        images: the frames as pictures, red-green-blue.
         frames: the features of each frame; see `scene.frame_features`.
         regions: the features of a grid of regions of each frame; see `scene.region_features`.
         captions: the true captions, which differ pairwise.
@@ -42,7 +52,8 @@ class Clip:
     """
 
     video_id: str
-    scene: Scene
+    scene: AnyScene
+    images: UInt8[np.ndarray, "f row column 3"]
     frames: Float16[np.ndarray, "f 192"]
     regions: Float16[np.ndarray, "f k 50"]
     captions: tuple[str, ...]
@@ -67,14 +78,18 @@ class EmbeddedClips:
 
 
 def embedded_clips(
-    count: int | None = None, split: str = TEST, show_progress: bool | None = False
+    count: int | None = None,
+    split: str = TEST,
+    show_progress: bool | None = False,
+    name: str = MOVING_SHAPES,
 ) -> EmbeddedClips:
-    """Makes the first clips of a split of the embedded data set; nothing is written.
+    """Makes the first clips of a split of an embedded data set; nothing is written.
 
     Args:
         count: how many; by default all of the split.
         split: "train", "val" or "test".
         show_progress: whether progress is shown; None shows it for many clips.
+        name: of the data set, `MOVING_SHAPES` or `CROWDED_SHAPES`.
 
     Raises:
         InputError: the split is unknown, or does not have so many clips.
@@ -86,23 +101,20 @@ def embedded_clips(
             f"moving shapes: split {split!r} has {most} clips; expected a count from 1 to {most}, found {count}"
         )
     wanted = most if count is None else count
-    made = list(
-        track_if(
-            show_progress, clips(split, wanted, seed=0), wanted, "making clips of moving shapes", "clips"
-        )
-    )
+    drawn = (_MAKERS[name](split, index, 0) for index in range(wanted))
+    made = list(track_if(show_progress, drawn, wanted, f"making clips of {name.replace('_', ' ')}", "clips"))
     return EmbeddedClips(
         {
             "pixels": {one.video_id: one.frames for one in made},
             "grid": {one.video_id: one.regions for one in made},
         },
         {one.video_id: one.captions for one in made},
-        {one.video_id: render(one.scene) for one in made},
+        {one.video_id: one.images for one in made},
     )
 
 
-def clips(split: str, count: int, seed: int) -> Iterator[Clip]:
-    """Yields the first ``count`` clips of a split.
+def clips(split: str, count: int, seed: int) -> Iterator[Clip[Scene]]:
+    """Yields the first ``count`` clips of a split of `MOVING_SHAPES`.
 
     Raises:
         InputError: the split is unknown, or the count or the seed is negative.
@@ -113,8 +125,8 @@ def clips(split: str, count: int, seed: int) -> Iterator[Clip]:
     return (clip(split, index, seed) for index in range(count))
 
 
-def clip(split: str, index: int, seed: int) -> Clip:
-    """Makes one clip with its captions and foils.
+def clip(split: str, index: int, seed: int) -> Clip[Scene]:
+    """Makes one clip of `MOVING_SHAPES`, with its captions and foils.
 
     Raises:
         InputError: the split is unknown, or the index or the seed is negative.
@@ -122,24 +134,32 @@ def clip(split: str, index: int, seed: int) -> Clip:
     rng = _clip_rng(split, index, seed)
     scene = draw_scene(rng)
     sentences = draw_sentences(scene, CAPTIONS_PER_CLIP, rng)
-    images = render(scene)
-    return Clip(
-        video_id=f"{split}_{index:05d}",
-        scene=scene,
-        frames=frame_features(images),
-        regions=region_features(images),
-        captions=tuple(str(sentence) for sentence in sentences),
-        foils=draw_foils(scene, sentences, rng),
-    )
+    texts = tuple(map(str, sentences))
+    return _clip(f"{split}_{index:05d}", scene, render(scene), texts, draw_foils(scene, sentences, rng))
 
 
-def pixels(split: str, index: int, seed: int) -> UInt8[np.ndarray, "f 32 32 3"]:
-    """Draws the frames of a clip as images, red-green-blue.
+def crowded_clip(split: str, index: int, seed: int) -> Clip[CrowdedScene]:
+    """Makes one clip of `CROWDED_SHAPES`, with its captions and foils.
 
     Raises:
         InputError: the split is unknown, or the index or the seed is negative.
     """
-    return render(draw_scene(_clip_rng(split, index, seed)))
+    rng = _clip_rng(split, index, seed)
+    scene = draw_crowded_scene(rng)
+    sentences = draw_crowded_sentences(scene, rng)
+    texts = tuple(map(str, sentences))
+    foils = draw_crowded_foils(scene, sentences, rng)
+    return _clip(f"{split}_{index:05d}", scene, render_crowded(scene), texts, foils)
+
+
+def _clip(
+    video_id: str, scene: AnyScene, images: np.ndarray, captions: tuple[str, ...], foils: tuple[Foil, ...]
+) -> Clip[AnyScene]:
+    features = frame_features(images), region_features(images)
+    return Clip(video_id, scene, images, *features, captions=captions, foils=foils)
+
+
+_MAKERS: dict[str, Callable[[str, int, int], Clip[Any]]] = {MOVING_SHAPES: clip, CROWDED_SHAPES: crowded_clip}
 
 
 def _clip_rng(split: str, index: int, seed: int) -> np.random.Generator:
@@ -155,14 +175,15 @@ def split_sizes(share: float = 1.0) -> dict[str, int]:
     return {split: max(1, round(count * share)) for split, count in SPLITS.items()}
 
 
-def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
-    """Returns all splits of the embedded data set.
+def moving_shapes_source(seed: int = 0, share: float = 1.0, name: str = MOVING_SHAPES) -> Source:
+    """Returns all splits of an embedded data set.
 
     Args:
         seed: the seed of the clips; another seed gives other clips.
         share: the part of the usual number of clips; each split has at least one.
+        name: of the data set, `MOVING_SHAPES` or `CROWDED_SHAPES`.
     """
-    clips = _Clips(seed)
+    clips = _Clips(seed, name)
     captions: list[Caption] = []
     foils: dict[str, tuple[Foil, ...]] = {}
     ids: list[str] = []
@@ -179,7 +200,7 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0) -> Source:
                 foils[made.video_id] = made.foils
     annotations = make_annotations(
         captions,
-        name="moving_shapes",
+        name=name,
         protocol=f"seed {seed}",
         licence="Apache-2.0: made on the spot by this package",
         citation="",
@@ -193,32 +214,45 @@ MOVING_SHAPES_OPTIONS = Options(
 )
 """Nothing can be wrong with features that are made here, the grammar has few words, and the clips are many."""
 
+OPTIONS = {
+    MOVING_SHAPES: MOVING_SHAPES_OPTIONS,
+    # Sentences are long, so that words are not cut into pieces.
+    CROWDED_SHAPES: dataclasses.replace(
+        MOVING_SHAPES_OPTIONS, tokenizer=TokenizerOptions("word", vocabulary_size=200)
+    ),
+}
+"""Each embedded data set is prepared with these options."""
+
 
 def prepare_moving_shapes(
-    out: pathlib.Path, share: float = 1.0, run: Runner | None = None, options: Options = MOVING_SHAPES_OPTIONS
+    out: pathlib.Path,
+    share: float = 1.0,
+    run: Runner | None = None,
+    options: Options = MOVING_SHAPES_OPTIONS,
+    name: str = MOVING_SHAPES,
 ) -> dict[str, Any]:
-    """Makes and prepares the embedded data set; see `data_pipeline.preparation.prepare_folder.prepare`."""
+    """Makes and prepares an embedded data set; see `data_pipeline.preparation.prepare_folder.prepare`."""
     # Before the clips are drawn, which takes a while.
     check_out(out.absolute(), options.overwrite, options.out_flag)
     run = run or LocalRunner(out.absolute().parent / "graph_cache", processes=1)
-    return prepare(moving_shapes_source(share=share), out, run, options)
+    return prepare(moving_shapes_source(share=share, name=name), out, run, options)
 
 
 class _Clips:
     """It makes clips by id and keeps the last few, so that both streams of a video share one making."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, name: str) -> None:
+        self._seed, self._name = seed, name
         self.get = functools.lru_cache(maxsize=4)(self._make)
 
-    def __reduce__(self) -> tuple[type["_Clips"], tuple[int]]:
+    def __reduce__(self) -> tuple[type["_Clips"], tuple[int, str]]:
         # Another process that gets the object makes its own clips.
-        return _Clips, (self._seed,)
+        return _Clips, (self._seed, self._name)
 
-    def _make(self, split: str, index: int) -> Clip:
-        return clip(split, index, self._seed)
+    def _make(self, split: str, index: int) -> Clip[Any]:
+        return _MAKERS[self._name](split, index, self._seed)
 
-    def by_id(self, video_id: str) -> Clip:
+    def by_id(self, video_id: str) -> Clip[Any]:
         split, _, index = video_id.partition("_")
         return self.get(split, int(index))
 

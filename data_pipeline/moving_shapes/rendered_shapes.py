@@ -10,7 +10,7 @@ from data_pipeline.errors import InputError
 from data_pipeline.host.files import check_writable, write_text
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.moving_shapes.dataset import FRAMES_PER_SECOND, Clip, clips, split_sizes
-from data_pipeline.moving_shapes.scene import render
+from data_pipeline.moving_shapes.scene import Scene
 
 CAPTIONS_NAME = "captions.jsonl"
 
@@ -62,7 +62,7 @@ def render_moving_shapes(folder: pathlib.Path, share: float = 1.0, overwrite: bo
     try:
         (folder / CAPTIONS_NAME).unlink(missing_ok=True)
         for clip in track_if(None, _all_clips(sizes), total, "rendering clips", "clips"):
-            render_clips({clip.video_id: render(clip.scene)}, folder, FRAMES_PER_SECOND)
+            render_clips({clip.video_id: clip.images}, folder, FRAMES_PER_SECOND)
             made.add(f"{clip.video_id}.mp4")
             split = clip.video_id.partition("_")[0]
             lines += [
@@ -78,6 +78,6 @@ def render_moving_shapes(folder: pathlib.Path, share: float = 1.0, overwrite: bo
     return total
 
 
-def _all_clips(sizes: dict[str, int]) -> Iterator[Clip]:
+def _all_clips(sizes: dict[str, int]) -> Iterator[Clip[Scene]]:
     for split, count in sizes.items():
         yield from clips(split, count, seed=0)

@@ -1,6 +1,7 @@
 """This module draws scenes of moving shapes, their pictures and the features of the pictures."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float16, UInt8
@@ -109,27 +110,44 @@ RGB = {
     "white": (1.0, 1.0, 1.0),
 }
 
-_COLUMN, _ROW = np.meshgrid(np.arange(SIDE) + 0.5 - HALF, np.arange(SIDE) + 0.5 - HALF)
-
 
 def render(scene: Scene) -> UInt8[np.ndarray, "f row column 3"]:
     """Draws the frames of a scene, 32 by 32 pixels, red-green-blue."""
-    frames = scene.tracks.centre.shape[1]
-    pixels = np.full((frames, SIDE, SIDE, 3), round(255 * BACKGROUND), np.uint8)
-    for index in sorted(range(len(scene.looks)), key=lambda shape: shape == scene.top):
-        colour = np.multiply(RGB[scene.looks[index].colour], 255 * scene.brightness[index])
-        pixels[coverage(scene, index)] = np.round(colour).astype(np.uint8)
+    order = sorted(range(len(scene.looks)), key=lambda shape: shape == scene.top)
+    return draw_pictures(scene.looks, scene.tracks, scene.brightness, order, SIDE)
+
+
+def draw_pictures(
+    looks: Sequence[Look], tracks: motion.Tracks, brightness: Sequence[float], order: Sequence[int], side: int
+) -> UInt8[np.ndarray, "f row column 3"]:
+    """Draws shapes one over the other.
+
+    Args:
+        looks: what each shape looks like.
+        tracks: where each shape is in every frame.
+        brightness: a factor on the colour of each shape.
+        order: the indices of the shapes; what comes later covers what comes before.
+        side: the width and height of the pictures in pixels.
+    """
+    pixels = np.full((tracks.centre.shape[1], side, side, 3), round(255 * BACKGROUND), np.uint8)
+    for index in order:
+        colour = np.multiply(RGB[looks[index].colour], 255 * brightness[index])
+        pixels[_covered(looks[index], tracks, index, side)] = np.round(colour).astype(np.uint8)
     return pixels
 
 
 def coverage(scene: Scene, index: int) -> np.ndarray:
     """Returns the pixels that a shape covers where nothing lies over it, as booleans [f, row, column]."""
-    tracks = scene.tracks
+    return _covered(scene.looks[index], scene.tracks, index, SIDE)
+
+
+def _covered(look: Look, tracks: motion.Tracks, index: int, side: int) -> np.ndarray:
+    column, row = np.meshgrid(*[np.arange(side) + 0.5 - side / 2] * 2)
     x0, y0 = tracks.centre[index].T[:, :, None, None]
     radius = tracks.radius[index][:, None, None]
     cosine, sine = np.cos(tracks.angle[index])[:, None, None], np.sin(tracks.angle[index])[:, None, None]
-    dx, dy = (_COLUMN - x0) / radius, (_ROW - y0) / radius
-    return _inside(scene.looks[index].shape, cosine * dx + sine * dy, cosine * dy - sine * dx)
+    dx, dy = (column - x0) / radius, (row - y0) / radius
+    return _inside(look.shape, cosine * dx + sine * dy, cosine * dy - sine * dx)
 
 
 def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -146,7 +164,7 @@ def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def frame_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.ndarray, "f 192"]:
-    """Returns means over 8 by 8 cells of 4 by 4 pixels, in [0, 1], in the order (row, column, colour)."""
+    """Returns means over 8 by 8 cells, in [0, 1], in the order (row, column, colour)."""
     return _pool(pixels, FRAME_CELLS).reshape(len(pixels), FRAME_DIM).astype(np.float16)
 
 
@@ -164,6 +182,6 @@ def region_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.n
 
 
 def _pool(pixels: np.ndarray, cells: int) -> np.ndarray:
-    block = SIDE // cells
+    block = pixels.shape[1] // cells
     blocks = pixels.reshape(len(pixels), cells, block, cells, block, 3)
     return blocks.mean(axis=(2, 4), dtype=np.float32) / 255

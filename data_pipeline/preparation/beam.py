@@ -20,6 +20,7 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
+from data_pipeline.annotations.caption import TRAIN
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.parser import DEFAULT_MODEL, CaptionParser, parser_identity
 from data_pipeline.preparation.runner import CAPTIONS, Count, Survey, survey
@@ -114,6 +115,14 @@ class BeamRunner:
                 | "CountLine" >> beam.Map(lambda count: json.dumps([*count[0], count[1]]))
                 | "WriteCounts" >> beam.io.WriteToText(str(out / "counts"))
             )
+
+    def training_videos(self) -> Iterator[Video]:
+        """Yields the training split, in the order of the ids; see `Runner.training_videos`."""
+        lines = (
+            line for path in sorted(self._parsed.glob("videos*")) for line in path.open(encoding="utf-8")
+        )
+        videos = [video for video in map(Video.from_line, lines) if video.split == TRAIN]
+        yield from sorted(videos, key=lambda video: video.video_id)
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
         """Writes each shard in one piece; see `Runner.write`."""

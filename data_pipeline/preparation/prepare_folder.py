@@ -18,6 +18,7 @@ from data_pipeline.features.profile import profile_streams
 from data_pipeline.features.source import FeatureSource
 from data_pipeline.features.streams import FeatureReader
 from data_pipeline.graphs.attributes import AttributeVocabulary, select_attributes
+from data_pipeline.graphs.graph import MODIFIER_KINDS
 from data_pipeline.host.files import check_writable, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
@@ -40,7 +41,7 @@ from data_pipeline.preparation.selection import (
     select_videos,
     videos_by_split,
 )
-from data_pipeline.records.make import CaptionEncoder, RecordMaker
+from data_pipeline.records.make import CaptionEncoder, RecordMaker, learn_foils
 from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits, sizes_of_captions
 from data_pipeline.text.vocabulary import TokenizerOptions, make_vocabulary
 
@@ -78,6 +79,7 @@ class Options:
         max_words: words of a caption beyond these are cut off.
         shard_bytes: about the size of a file of records.
         role_foils: whether videos that are not trained on get false captions with two entities in exchanged roles.
+        foils: the largest number of foils, false captions to train with, of each training caption.
         strict: whether anything left out or cut off is an error.
         allow_missing: whether a split may lose more than a tenth of its videos.
         overwrite: whether a prepared data set may be replaced.
@@ -95,6 +97,7 @@ class Options:
     max_words: int = 60
     shard_bytes: int = SHARD_BYTES
     role_foils: bool = False
+    foils: int = 0
     strict: bool = False
     allow_missing: bool = False
     overwrite: bool = False
@@ -172,7 +175,13 @@ def _write(
     by_split = videos_by_split(videos)
     swapped = frozenset(by_split) - {TRAIN} if options.role_foils else frozenset()
     encoder = CaptionEncoder(vocabulary.tokenizer, attributes, annotations.roles)
-    maker = RecordMaker(features, encoder, swapped)
+    maker = RecordMaker(
+        features,
+        encoder,
+        swapped,
+        learn_foils(run.training_videos()) if options.foils else None,
+        options.foils,
+    )
     streams = features.describe(features.new_statistics())
     record_bytes = _feature_bytes(features, first_training_video(videos))
     records, shards = write_records(
@@ -199,6 +208,7 @@ def _write(
         tokenizer=vocabulary.tokenizer_file,
         word_vectors=vocabulary.word_vector_file,
         roles=annotations.roles,
+        modifier_kinds=MODIFIER_KINDS,
         attributes=attribute_file,
         parser=run.parser,
         records=records,

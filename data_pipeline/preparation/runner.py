@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from data_pipeline.annotations.caption import TRAIN, Video
@@ -65,6 +65,10 @@ class Runner(Protocol):
         """Parses texts without a graph and counts; attributes of fewer videos than the minimum may be left out."""
         ...
 
+    def training_videos(self) -> Iterator[Video]:
+        """Yields the surveyed videos of the training split, with their graphs."""
+        ...
+
     def write(self, maker: RecordMaker, writer: ShardWriter) -> Sequence[ShardSummary]:
         """Writes the records of the surveyed videos.
 
@@ -103,6 +107,10 @@ class LocalRunner:
         for video in self._videos:
             counts.update(survey(video))
         return Survey(counts, found.parsed, found.cached)
+
+    def training_videos(self) -> Iterator[Video]:
+        """Yields the training split; see `Runner.training_videos`."""
+        return (video for video in self._videos if video.split == TRAIN)
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
         """Writes one shard after another; see `Runner.write`."""

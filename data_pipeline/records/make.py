@@ -1,13 +1,16 @@
 """This module turns captions into numbers and back into words, and a whole video into its record."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from data_pipeline.annotations.caption import Video
+from data_pipeline.annotations.caption import TRAIN, Video
 from data_pipeline.features.streams import FeatureReader
+from data_pipeline.foils.exchanges import swap_roles
+from data_pipeline.foils.make_foils import FoilMaker
+from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.graphs.graph import ROLE, ROLES, SemanticGraph, swap_roles
-from data_pipeline.levels import ACTION, ENTITY
+from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES, SemanticGraph
+from data_pipeline.levels import ACTION, ENTITY, ROLE
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.text.tokenizer import Tokenizer, token_span
 
@@ -16,14 +19,22 @@ class CaptionEncoder:
     """This encoder numericalises captions with one tokenizer, one attribute vocabulary and one list of roles."""
 
     def __init__(
-        self, tokenizer: Tokenizer, vocabulary: AttributeVocabulary, roles: Sequence[str] = ROLES
+        self,
+        tokenizer: Tokenizer,
+        vocabulary: AttributeVocabulary,
+        roles: Sequence[str] = ROLES,
+        modifier_kinds: Sequence[str] = MODIFIER_KINDS,
     ) -> None:
         self._tokenizer = tokenizer
         self.vocabulary = vocabulary
         self._role_ids = {role: index for index, role in enumerate(roles)}
+        self._kind_ids = {kind: index for index, kind in enumerate(modifier_kinds)}
 
     def encode(self, caption_id: str, text: str, graph: SemanticGraph) -> EncodedCaption:
-        """Returns the caption in numbers; a node that no token overlaps is left out, with its relationships."""
+        """Returns the caption in numbers.
+
+        A node that no token overlaps is left out, with its modifiers and relationships; so is such a modifier.
+        """
         tokens = self._tokenizer.encode(text)
         place: dict[int, int] = {}
         spans: list[tuple[int, int]] = []
@@ -33,6 +44,12 @@ class CaptionEncoder:
                 place[index] = len(spans)
                 spans.append(span)
         kept = [graph.nodes[index] for index in place]
+        modifiers = [
+            (number, self._kind_ids[modifier.kind], *span)
+            for number, node in enumerate(kept)
+            for modifier in node.modifiers
+            if (span := token_span(tokens.offsets, modifier.span)) is not None
+        ]
         return EncodedCaption(
             caption_id=caption_id,
             text=text,
@@ -40,8 +57,10 @@ class CaptionEncoder:
             node_levels=[ACTION_NODE if node.level == ACTION else ENTITY_NODE for node in kept],
             node_spans=spans,
             node_roles=[self._role_ids[node.role] for node in kept],
+            node_negations=[int(node.negated) for node in kept],
+            modifiers=modifiers,
             edges=[
-                (place[edge.source], place[edge.target], self._role_ids[edge.role])
+                (place[edge.source], place[edge.target], self._role_ids[edge.role], int(edge.negated))
                 for edge in graph.relationships
                 if edge.source in place and edge.target in place
             ],
@@ -57,11 +76,15 @@ class RecordMaker:
         features: reads the features of all streams.
         encoder: turns captions and graphs into numbers.
         swapped_splits: splits whose videos get a foil of each caption in which two entities can change their roles.
+        foil_maker: makes the foils of videos to train on; None leaves them without.
+        foils: the largest number of foils of each caption to train on.
     """
 
     features: FeatureReader
     encoder: CaptionEncoder
     swapped_splits: frozenset[str] = frozenset()
+    foil_maker: FoilMaker | None = None
+    foils: int = 0
 
     def record(self, video: Video) -> VideoRecord:
         """Returns the record of a video whose texts all have graphs.
@@ -85,22 +108,49 @@ class RecordMaker:
                 )
                 for number, foil in enumerate(video.foils)
             ]
-            + self._swapped(video),
+            + self._swapped(video)
+            + self._foils_to_train_on(video),
             attributes=self.encoder.vocabulary.video_labels(graphs),
         )
 
     def _swapped(self, video: Video) -> list[EncodedFoil]:
         if video.split not in self.swapped_splits:
             return []
-        swapped = [swap_roles(caption.text, video.graphs[caption.text]) for caption in video.captions]
+        swapped = [
+            swap_roles(Captioned(caption.text, video.graphs[caption.text])) for caption in video.captions
+        ]
         return [
             EncodedFoil(ROLE, index, self.encoder.encode(f"{video.video_id}~swapped{index}", *found))
             for index, found in enumerate(swapped)
             if found is not None
         ]
 
+    def _foils_to_train_on(self, video: Video) -> list[EncodedFoil]:
+        if self.foil_maker is None or video.split != TRAIN:
+            return []
+        captions = [Captioned(caption.text, video.graphs[caption.text]) for caption in video.captions]
+        return [
+            EncodedFoil(
+                foil.kind,
+                index,
+                self.encoder.encode(f"{video.video_id}~{index}.{number}", foil.text, foil.graph),
+            )
+            for index, foils in enumerate(self.foil_maker.foils(video.video_id, captions, self.foils))
+            for number, foil in enumerate(foils)
+        ]
+
     def _encode(self, caption_id: str, text: str, video: Video) -> EncodedCaption:
         return self.encoder.encode(caption_id, text, video.graphs[text])
+
+
+def learn_foils(videos: Iterable[Video]) -> FoilMaker:
+    """Returns what makes foils with the words of these videos, which all have graphs."""
+    return FoilMaker.learn(
+        [
+            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
+            for video in videos
+        ]
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +186,7 @@ def phrase_graph(caption: EncodedCaption, tokenizer: Tokenizer | None, roles: Se
         phrases=tuple(_phrases(caption, tokenizer)),
         levels=tuple(ACTION if level == ACTION_NODE else ENTITY for level in caption.node_levels),
         relationships=tuple(
-            dict.fromkeys((source, roles[role], target) for source, target, role in caption.edges)
+            dict.fromkeys((source, roles[role], target) for source, target, role, _ in caption.edges)
         ),
     )
 

@@ -121,7 +121,14 @@ class _ValueReader:
                 node_levels=lists["node_levels"][row].tolist(),
                 node_spans=[(first, end) for first, end in lists["node_spans"][row].tolist()],
                 node_roles=lists["node_roles"][row].tolist(),
-                edges=[(source, target, role) for source, target, role in lists["edges"][row].tolist()],
+                node_negations=lists["node_negations"][row].tolist(),
+                modifiers=[
+                    (node, kind, first, end) for node, kind, first, end in lists["modifiers"][row].tolist()
+                ],
+                edges=[
+                    (source, target, role, negated)
+                    for source, target, role, negated in lists["edges"][row].tolist()
+                ],
                 attributes={level: lists[f"attributes/{level}"][row].tolist() for level in NODE_LEVELS},
             )
             for row in range(rows)

@@ -25,7 +25,9 @@ class EncodedCaption:
         node_levels: `ENTITY_NODE` or `ACTION_NODE` for each graph node, in the order of the text.
         node_spans: the first token of each node and one past its last.
         node_roles: the role id of each node.
-        edges: source node, target node and role id of each relationship.
+        node_negations: 1 for each node that the caption denies, 0 for others.
+        modifiers: node, id of the kind, first token and one past the last token of each modifier.
+        edges: source node, target node, role id, and 1 where the caption denies it (0 elsewhere), of each relationship.
         attributes: the ids of the caption's attributes, by node level.
     """
 
@@ -35,7 +37,9 @@ class EncodedCaption:
     node_levels: list[int]
     node_spans: list[tuple[int, int]]
     node_roles: list[int]
-    edges: list[tuple[int, int, int]]
+    node_negations: list[int]
+    modifiers: list[tuple[int, int, int, int]]
+    edges: list[tuple[int, int, int, int]]
     attributes: dict[str, list[int]]
 
     def sizes(self) -> dict[str, int]:
@@ -46,6 +50,7 @@ class EncodedCaption:
             "actions": actions,
             "entities": len(self.node_levels) - actions,
             "relationships": len(self.edges),
+            "modifiers": len(self.modifiers),
         }
 
 
@@ -118,8 +123,11 @@ CAPTION_FIELDS: dict[str, Field] = {
     "node_levels": Field(counts="node_counts"),
     "node_spans": Field(columns=(2,), counts="node_counts"),
     "node_roles": Field(counts="node_counts"),
+    "node_negations": Field(counts="node_counts"),
+    "modifier_counts": Field(),
+    "modifiers": Field(columns=(4,), counts="modifier_counts"),
     "edge_counts": Field(),
-    "edges": Field(columns=(3,), counts="edge_counts"),
+    "edges": Field(columns=(4,), counts="edge_counts"),
     **{f"attribute_counts/{level}": Field() for level in NODE_LEVELS},
     **{f"attributes/{level}": Field(counts=f"attribute_counts/{level}") for level in NODE_LEVELS},
 }
@@ -243,6 +251,8 @@ def _lists_of(caption: EncodedCaption) -> dict[str, Sequence[Any]]:
         "node_levels": caption.node_levels,
         "node_spans": caption.node_spans,
         "node_roles": caption.node_roles,
+        "node_negations": caption.node_negations,
+        "modifiers": caption.modifiers,
         "edges": caption.edges,
         **{f"attributes/{level}": caption.attributes.get(level, []) for level in NODE_LEVELS},
     }

@@ -48,6 +48,20 @@ def stored_captions(prepared_dir: Path, manifest: Manifest) -> Iterator[StoredCa
             yield StoredCaptions(video, _segment(video), tuple(text.decode() for text in one[1]))
 
 
+def stored_video_ids(prepared_dir: Path, manifest: Manifest, split: str) -> list[str]:
+    """Returns the ids of the videos of a split, in the order of the records.
+
+    Raises:
+        InputError: the records are missing or damaged.
+    """
+    tf = load_tensorflow()
+    files = find_record_files(prepared_dir, manifest, split)
+    field = {"video_id": tf.io.FixedLenFeature([], tf.string)}
+    records = tf.data.TFRecordDataset([str(file.path) for file in files])
+    ids = records.map(lambda record: tf.io.parse_single_example(record, field)["video_id"])
+    return [one.decode() for one in numpy_elements(ids, files)]
+
+
 def _segment(video: str) -> Segment | None:
     found = _PART.fullmatch(video)
     if found is None:

@@ -8,8 +8,9 @@ from mcsan_jax.card.licences import licence_facts
 from mcsan_jax.card.limits import limits
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.report.contents import NOTHING, Table, in_order, number
+from mcsan_jax.report.foil_sections import foil_section
 from mcsan_jax.report.results import EvaluatedRun
-from mcsan_jax.report.score_tables import compositional_section, level_section, results_section
+from mcsan_jax.report.score_tables import level_section, results_section
 
 
 def about(facts: Facts) -> list[str]:
@@ -140,13 +141,13 @@ def training(facts: Facts) -> list[str]:
 def figures(run: EvaluatedRun) -> list[str]:
     """Shows the results on a split: protocol, figures with intervals, by level, foils, attributes."""
     results, levels = results_section([run]), level_section([run])
-    foils = compositional_section([run])
+    foils = foil_section([run])
     lines = [f"## Results on split {_inline(run.evaluated)}", "", *_bullets(results.notes)]
     lines += _table_lines(_side_by_side(results.tables))
     lines += ["Each score alone, and the fused score:", "", *_table_lines(*levels.tables)]
     if foils.tables:
-        lines += ["True caption preferred to one with one thing exchanged, in % (chance 50):", ""]
-        lines += _table_lines(*foils.tables)
+        lines += ["True captions against false ones (foils):", "", *_bullets(foils.notes[1:])]
+        lines += [line for table in foils.tables for line in _table_lines(table)]
     return [*lines, *_attributes(run)]
 
 

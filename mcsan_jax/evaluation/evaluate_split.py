@@ -14,14 +14,22 @@ from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config, EvaluationConfig
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.failure_cases import failure_cases
+from mcsan_jax.evaluation.foil_figures import PREPARED, foil_test, words_by_kind
 from mcsan_jax.evaluation.significance import bootstrap_intervals, paired_rsum, query_values
 from mcsan_jax.ranking.counting import BlockCounter, ScoreDensities, count_ranks, score_file
 from mcsan_jax.ranking.duplicates import relevant_pairs, shared_captions
 from mcsan_jax.ranking.encode_split import EncodedVideos
+from mcsan_jax.ranking.foil_answers import FoilAnswers
 from mcsan_jax.ranking.metrics import whole_list_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, Answers, TopAnswers, hub_summary
 from mcsan_jax.ranking.pair_ranks import PairCounter, PairRanks
-from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, figures_of, figures_of_components
+from mcsan_jax.ranking.rank_split import (
+    Evaluation,
+    ScoredSplit,
+    answer_foils,
+    figures_of,
+    figures_of_components,
+)
 from mcsan_jax.ranking.ranks import RankCounter, Ranks
 from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, FUSED, LINEAR, ablations
@@ -86,12 +94,14 @@ def evaluate_split(
             others.append(files.enter_context(score_file(scores_file, (videos, texts))))
         counters = count_ranks(scored.scorer, scored.matches, others)
     of_fusions = {fusion.name: counters.pop(fusion.name) for fusion in fusions}
-    evaluation = figures_of_components(scored, counters)
+    foils = answer_foils(scored)
+    evaluation = figures_of_components(scored, counters, foils)
     ranks = BothWays(*(getattr(pairs, direction)() for direction in ("text_to_video", "video_to_text")))
     for direction, of_direction in (("t2v", ranks.t2v), ("v2t", ranks.v2t)):
         evaluation.directions[FUSED][direction].update(whole_list_metrics(of_direction))
     details = {
         "intervals": _intervals(scored, ranks),
+        "foil_tests": _foil_tests(foils),
         "over_linear": _over_linear(scored, counters),
         "attributes": _attribute_precision(scored.videos, attribute_counts),
         "densities": densities.summary(),
@@ -102,6 +112,14 @@ def evaluate_split(
         details["ablation"] = _ablation_rows(evaluation, of_fusions)
     queries = query_columns(scored, counters, ranks, answers)
     return EvaluatedSplit(evaluation, len(scored.caption_of), details, queries)
+
+
+def _foil_tests(answers: FoilAnswers) -> list[dict[str, Any]]:
+    """Returns the figures of the foils that the records hold; none where they hold none."""
+    if not answers.kinds:
+        return []
+    words = words_by_kind(answers.kinds, answers.texts, answers.videos)
+    return [foil_test(PREPARED, PREPARED, answers, words)]
 
 
 def _intervals(scored: ScoredSplit, ranks: BothWays) -> dict[str, Any]:

@@ -66,12 +66,8 @@ def _vatex(name: str, captions_each: int, captions_in_words: str, remark: str) -
     )
 
 
-_CARVED = (
-    "validation videos carved from training choose the checkpoint, not the file on which results are reported"
-)
-_SELECTION_REMARK = (
-    "Much of the literature chooses its best epoch on the test file, which flatters its numbers."
-)
+_CARVED = "validation videos carved from training choose the checkpoint, not the file of the results"
+_SELECTION_REMARK = "Much of the literature chooses its best epoch on the test file: a flattering choice."
 
 
 def _moments(
@@ -181,13 +177,16 @@ PROTOCOLS: dict[tuple[str, str], Protocol] = {
         videos={"train": 25_991, "val": 1500, "test": 1500},
         captions_in_words="10 English captions a video",
     ),
-    ("moving_shapes", "seed 0"): Protocol(
-        name="moving shapes",
-        source="clips made on the spot with seed 0",
-        videos={"train": 3000, "val": 300, "test": 500},
-        captions={"train": 15_000, "val": 1500, "test": 2500},
-        captions_in_words="5 captions a video",
-    ),
+    **{
+        (f"{kind}_shapes", "seed 0"): Protocol(
+            name=f"{kind} shapes",
+            source="clips made on the spot with seed 0",
+            videos={"train": 3000, "val": 300, "test": 500},
+            captions={"train": 15_000, "val": 1500, "test": 2500},
+            captions_in_words="5 captions a video",
+        )
+        for kind in ("moving", "crowded")
+    },
 }
 """Known protocols by the names of the data set and of the protocol in its manifest."""
 

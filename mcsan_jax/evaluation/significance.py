@@ -101,6 +101,30 @@ def bootstrap_intervals(
     return intervals
 
 
+def mean_intervals(
+    videos: Int[np.ndarray, " q"],
+    values: Mapping[str, Float[np.ndarray, " q"]],
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Returns percentile intervals of the means of values, by a bootstrap over videos.
+
+    Args:
+        videos: the video of each value.
+        values: columns of values by name; a resample takes the same videos for all of them.
+        resamples, confidence, seed: as in `bootstrap_intervals`.
+    """
+    names, of_value = np.unique(videos, return_inverse=True)
+    totals = np.zeros((len(names), 1 + len(values)))
+    np.add.at(totals, of_value, np.stack([np.ones(len(videos)), *values.values()], axis=1))
+    rng = np.random.default_rng(seed)
+    chance = np.full(len(names), 1 / len(names))
+    sums = np.concatenate([rng.multinomial(len(names), chance, size) @ totals for size in _chunks(resamples)])
+    means = sums[:, 1:] / sums[:, :1]
+    return {name: _interval(column, confidence) for name, column in zip(values, means.T, strict=True)}
+
+
 def paired_intervals(
     first: Directions, second: Directions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[Key, tuple[float, float]]:

@@ -49,19 +49,53 @@ def render_table(
         lines += ["", *_detail_lines(evaluation, details)]
     if any(float(row[-1]) > 1 for row in rows):
         lines.append("More than 1 % of the queries tie with a wrong answer; ties count by expectation.")
-    if evaluation.foils:
-        kinds = list(evaluation.foils)
-        lines.append("")
-        lines.append(
-            "True caption preferred to one that differs only in …, in % (chance 50): "
-            + ", ".join(f"{kind} ({evaluation.foils[kind]})" for kind in kinds)
-        )
-        body = [
-            [component, *(f"{evaluation.compositional[component][kind]:.1f}" for kind in kinds)]
-            for component in components
-        ]
-        lines += aligned([["score", *kinds], *body])
     return "\n".join(lines)
+
+
+def render_foils(tests: Sequence[Mapping[str, Any]]) -> str:
+    """Renders how often true captions are preferred to foils, a table for each source; empty without any.
+
+    Args:
+        tests: as `foil_figures.foil_test` makes them.
+    """
+    lines: list[str] = []
+    for test in tests:
+        lines += [*([""] if lines else []), *_foil_lines(test)]
+    return "\n".join(lines)
+
+
+def _foil_lines(test: Mapping[str, Any]) -> Iterator[str]:
+    asked = _asked(test["questions"], test["videos"])
+    yield f"True captions against foils of {test['source']} ({asked}), right in %:"
+    if test["kinds"]:
+        found = test["kinds"][0]["scores"]
+        components = [name for name in (*LEVELS, ATTRIBUTES, LINEAR) if name in found]
+        head = ["kind", "questions", "chance", "words alone", *components, FUSED, "95 %"]
+        yield from aligned([head, *(_foil_row(kind, components) for kind in test["kinds"])])
+    absent = test["absent"]
+    if absent["questions"]:
+        more = ", …" if absent["videos"] > len(absent["examples"]) else ""
+        yield (
+            f"not asked: {_asked(absent['questions'], absent['videos'])} that the split lacks "
+            f"({', '.join(absent['examples'])}{more})"
+        )
+
+
+def _asked(questions: int, videos: int) -> str:
+    return f"{questions:,} question{'s'[: questions != 1]} about {videos:,} video{'s'[: videos != 1]}"
+
+
+def _foil_row(kind: Mapping[str, Any], components: Sequence[str]) -> list[str]:
+    scores, words = kind["scores"], kind["words"]
+    return [
+        kind["kind"],
+        f"{kind['questions']:,}",
+        f"{kind['chance']:.1f}",
+        f"{words['accuracy']:.1f}" if words else "–",
+        *(f"{scores[name]['accuracy']:.1f}" for name in components),
+        f"{scores[FUSED]['accuracy']:.1f}",
+        _span(scores[FUSED]["interval"]),
+    ]
 
 
 def render_variants(title: str, rows: Sequence[Mapping[str, Any]]) -> str:

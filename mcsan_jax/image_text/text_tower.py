@@ -118,14 +118,13 @@ def with_special_tokens(
     return ids if shape.first_token is None else jnp.where(place == 0, shape.first_token, ids)
 
 
-def embed_spans(
+def embed_phrases(
     tower: Callable[[Array, Array], tuple[Array, Array]],
     token_ids: Int[Array, "t w"],
-    mask: Bool[Array, "t w"],
-    spans: Int[Array, "t n 2"],
+    phrases: Bool[Array, "t n w"],
     longest: int,
 ) -> Float[Array, "t n dim"]:
-    """Returns the embedding of each span's own tokens as if they were a text; zero for a span without tokens.
+    """Returns the embedding of each phrase's own tokens as if they were a text; zero for a phrase without tokens.
 
     For CLIP and SigLIP that is the embedding of the words themselves, wherever they stand. SigLIP 2 marks the white
     space before a word as a part of it, so that words inside a text have other tokens than at its beginning.
@@ -133,17 +132,14 @@ def embed_spans(
     Args:
         tower: a `TextTower`, given its parameters.
         token_ids: ids of the tokenizer of the data, without special tokens.
-        mask: True for real tokens, which come first.
-        spans: the first token of each span and one past its last.
-        longest: tokens of a span beyond this number are left out.
+        phrases: which tokens of its text each phrase has; they need not be neighbours.
+        longest: tokens of a phrase beyond this number are left out.
     """
-    texts, count = spans.shape[:2]
-    place = spans[..., :1] + jnp.arange(longest)[None, None]
-    end = jnp.minimum(spans[..., 1:], jnp.sum(mask, axis=1)[:, None, None])
-    real = place < end
-    own = jnp.take_along_axis(
-        token_ids[:, None], jnp.minimum(place, token_ids.shape[1] - 1), axis=2, mode="clip"
-    )
+    texts, count = phrases.shape[:2]
+    place = jnp.argsort(~phrases, axis=2, stable=True)[..., :longest]
+    real = jnp.take_along_axis(phrases, place, axis=2)
+    own = jnp.take_along_axis(token_ids[:, None], place, axis=2)
+    longest = place.shape[2]
     _, embeddings = tower(own.reshape(texts * count, longest), real.reshape(texts * count, longest))
     return jnp.where(real[..., :1], embeddings.reshape(texts, count, -1), 0.0)
 

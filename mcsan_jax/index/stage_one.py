@@ -5,8 +5,9 @@ of a video and a node is the cosine of the node and a mix of frames that depends
 the node and the direction of *one* mix for all nodes, the mean of the frames Σ_f l_f U_f, times `NODE_FACTOR`.
 
 The vector of a video is its pooled vector, these directions, its attributes and its vector of the linear branch, one
-after the other. That of a text has the mean of its nodes for these directions, and every part times its share of the
-fused score. The global level, the attributes and the linear branch are exact.
+after the other. That of a text has the mean of its nodes for these directions, in which those that it denies have a
+minus, and every part times its share of the fused score. The global level, the attributes and the linear branch are
+exact.
 
 Where all of these are more than `MOST_WIDTH` numbers, each component is cut to its share of them: to the directions in
 which the first videos of the index vary most.
@@ -154,9 +155,9 @@ def _mean_frame(frames: FrameVectors) -> Float[np.ndarray, "v d"]:
 
 
 def _mean_node(nodes: CaptionNodes) -> Float[np.ndarray, "t d"]:
-    """Returns the mean of each text's nodes; zero of texts without a node."""
+    """Returns the mean of each text's nodes, denied ones with a minus; zero of texts without a node."""
     sums = np.zeros((len(nodes.counts), nodes.queries.shape[1]), np.float32)
-    np.add.at(sums, np.repeat(np.arange(len(nodes.counts)), nodes.counts), nodes.queries)
+    np.add.at(sums, np.repeat(np.arange(len(nodes.counts)), nodes.counts), nodes.signed)
     return sums / np.maximum(nodes.counts, 1)[:, None].astype(np.float32)
 
 

@@ -2,8 +2,9 @@
 
 Its constants come from `mcsan_jax.models.linear_fit` and are stored with the feature statistics, so that a checkpoint
 scores by itself. A caption is seen in two ways: as a TF-IDF vector of its tokens, and, where a frozen published encoder
-reads it, as the direction of its mean token state. The branch's score of a video and a caption is the weighted mean of
-the cosines of both, with lengths of captions that correct for hubs (`mcsan_jax.models.ridge_map`).
+reads it, as the direction of its mean token state. What a caption denies has a minus in its TF-IDF vector. The branch's
+score of a video and a caption is the weighted mean of the cosines of both, with lengths of captions that correct for
+hubs (`mcsan_jax.models.ridge_map`).
 """
 
 import flax.linen as nn
@@ -66,16 +67,31 @@ class LinearBranch(nn.Module):
         return jnp.concatenate(sides, axis=1)
 
     def encode_texts(
-        self, ids: Int[Array, "t w"], mask: Bool[Array, "t w"], states: Float[Array, "t w s"] | None
+        self,
+        ids: Int[Array, "t w"],
+        mask: Bool[Array, "t w"],
+        denied: Bool[Array, "t w"],
+        states: Float[Array, "t w s"] | None,
     ) -> Float[Array, "t r"]:
         """Tokens, and their states where there is an encoder, to vectors whose products with videos are scores."""
-        return jnp.sum(jnp.concatenate(self.encode_tokens(ids, mask, states), axis=2), axis=1)
+        return jnp.sum(jnp.concatenate(self.encode_tokens(ids, mask, denied, states), axis=2), axis=1)
 
     def encode_tokens(
-        self, ids: Int[Array, "t w"], mask: Bool[Array, "t w"], states: Float[Array, "t w s"] | None
+        self,
+        ids: Int[Array, "t w"],
+        mask: Bool[Array, "t w"],
+        denied: Bool[Array, "t w"],
+        states: Float[Array, "t w s"] | None,
     ) -> tuple[Float[Array, "t w r"], Float[Array, "t w q"]]:
-        """What each token adds to its caption's vector: to the coordinates of words, and to those of sentences."""
+        """What each token adds to its caption's vector: to the coordinates of words, and to those of sentences.
+
+        Args:
+            ids, mask: of the tokens.
+            denied: which of them say what the caption denies, and so are taken off as words.
+            states: of the tokens, of the frozen encoder; None without one.
+        """
         weights = self.token_weights.value[ids] * first_occurrences(ids, mask)
+        weights = jnp.where(denied, -weights, weights)
         words = normalize(weights)[:, :, None] * self.tokens_to_words.value[ids]
         length = lengths_under(self.words_metric.value, jnp.sum(words, axis=1))
         words = words * (self.words_share.value / length)[:, None]

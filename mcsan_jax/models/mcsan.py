@@ -5,9 +5,9 @@ import dataclasses
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
+from data_pipeline.batches.batch import AnyArray, PairBatch, TextBatch, VideoBatch
 from data_pipeline.levels import GLOBAL
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, ScoringParameters
@@ -25,6 +25,7 @@ class DataShape:
     Attributes:
         vocabulary_size: the number of tokens.
         role_count: the number of roles.
+        modifier_kind_count: the number of kinds of modifiers.
         frame_dim: the size of a frame's features.
         region_dim: the size of a region's features; 0 where there are no regions.
         attributes: pairs of a node level and the number of its attributes.
@@ -32,6 +33,7 @@ class DataShape:
 
     vocabulary_size: int
     role_count: int
+    modifier_kind_count: int
     frame_dim: int
     region_dim: int
     attributes: tuple[tuple[str, int], ...]
@@ -64,6 +66,7 @@ class MCSAN(nn.Module):
                 model,
                 self.shape.vocabulary_size,
                 self.shape.role_count,
+                self.shape.modifier_kind_count,
                 self.config.data.max_actions,
                 self.pretrained,
             )
@@ -127,8 +130,7 @@ class MCSAN(nn.Module):
             logits = self.text_attribute_projector(embeddings)
         if train or not self.config.similarity.linear_branch:
             return Encoding(embeddings, logits)
-        ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
-        return Encoding(embeddings, logits, self.linear_branch.encode_texts(ids, mask, states))
+        return Encoding(embeddings, logits, self.linear_branch.encode_texts(*_tokens(texts), states))
 
     def _read(self, texts: TextBatch, train: bool) -> tuple[LevelEmbeddings, Float[Array, "t w s"] | None]:
         """Returns the levels of captions, and the states that a published encoder gave to their tokens."""
@@ -146,13 +148,12 @@ class MCSAN(nn.Module):
 
     def linear_tokens(self, texts: TextBatch) -> tuple[Float[Array, "t w r"], Float[Array, "t w q"]]:
         """What each token adds to its caption's vector of the linear branch; of width 0 without a branch."""
-        ids, mask = jnp.asarray(texts.token_ids), jnp.asarray(texts.token_mask)
         if not self.config.similarity.linear_branch:
-            nothing = jnp.zeros((*ids.shape, 0))
+            nothing = jnp.zeros((*texts.token_ids.shape, 0))
             return nothing, nothing
         with jax.default_matmul_precision(self.config.model.matmul_precision):
             _, states = self._read(texts, False)
-        return self.linear_branch.encode_tokens(ids, mask, states)
+        return self.linear_branch.encode_tokens(*_tokens(texts), states)
 
     def scoring_parameters(self) -> ScoringParameters:
         """Returns the level weights, which sum to one, the temperature, and the share of the linear branch.
@@ -172,6 +173,25 @@ class MCSAN(nn.Module):
             self.linear_branch.share.value if self.config.similarity.linear_branch else None,
         )
 
+    def encode_pairs(
+        self, batch: PairBatch, train: bool = False
+    ) -> tuple[Encoding, Encoding, Encoding | None]:
+        """Returns the encodings of videos, captions and foils, if there are any; a foil is read beside its caption."""
+        videos = self.encode_videos(batch.videos, train)
+        if batch.foils is None:
+            return videos, self.encode_texts(batch.texts, train), None
+
+        # Captions and foils take turns, so that rows that are split over devices stay where they are.
+        def in_turn(text: AnyArray, foil: AnyArray) -> Array:
+            return jnp.stack([text, foil], axis=1).reshape(-1, *text.shape[1:])
+
+        both = self.encode_texts(jax.tree.map(in_turn, batch.texts, batch.foils), train)
+        texts, foils = (
+            jax.tree.map(lambda rows, one=one: rows.reshape(-1, 2, *rows.shape[1:])[:, one], both)
+            for one in (0, 1)
+        )
+        return videos, texts, foils
+
     def __call__(self, batch: PairBatch, train: bool = False) -> tuple[Encoding, Encoding, ScoringParameters]:
         """Returns the encodings of the videos, those of the texts, and the scoring parameters."""
         return (
@@ -181,10 +201,20 @@ class MCSAN(nn.Module):
         )
 
 
+def _tokens(texts: TextBatch) -> tuple[Int[Array, "t w"], Bool[Array, "t w"], Bool[Array, "t w"]]:
+    """Returns the ids of tokens, which are real, and which say what their captions deny."""
+    return (
+        jnp.asarray(texts.token_ids),
+        jnp.asarray(texts.token_mask),
+        jnp.asarray(texts.denied_tokens()),
+    )
+
+
 class AttributeProjector(nn.Module):
     """The cross-modal parameter-share attribute projection maps the mean of a level's vectors to attribute logits.
 
-    Each level has its own affine map, from vectors [b, n, width] of b items to logits [b, a] over a attributes.
+    Each level has its own affine map, from vectors [b, n, width] of b items to logits [b, a] over a attributes. What a
+    caption denies is left out of the mean, as it is of the labels.
 
     Attributes:
         sizes: pairs of a node level and the number of its attributes.
@@ -201,7 +231,7 @@ class AttributeProjector(nn.Module):
         logits = {}
         for level, size in self.sizes:
             nodes = embeddings.nodes[level]
-            pooled = masked_mean(nodes.vectors, nodes.mask)
+            pooled = masked_mean(nodes.vectors, nodes.affirmed)
             logits[level] = Linear(size, self.compute_dtype, self.starts_at_zero, name=level)(pooled)
         return logits
 

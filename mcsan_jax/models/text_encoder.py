@@ -26,6 +26,8 @@ PRETRAINED = "pretrained"
 """This is the name of the module whose parameters were published with a pretrained encoder."""
 ROLES = "roles"
 """This is the name of the embedding of roles, by which nodes and relationships are multiplied."""
+MODIFIER_KINDS = "modifier_kinds"
+"""This is the name of the embedding of kinds of modifiers, by which modifiers are multiplied."""
 
 EncoderShape = BertShape | TextShape
 """These are the sizes of a pretrained encoder: of BERT, or of the text tower of an image–text encoder."""
@@ -35,9 +37,12 @@ class TextEncoder(nn.Module):
     """The text encoder turns captions into four levels.
 
     * global: attention pooling over token states;
-    * entity and action: max-pooling over a node's tokens, times a role embedding, then graph attention along the
-      relationships, with a residual connection and LayerNorm;
+    * entity and action: max-pooling over a node's tokens, times a role embedding, plus the same of each of its
+      modifiers with an embedding of the modifier's kind, then graph attention along the relationships, with a residual
+      connection and LayerNorm;
     * relationship: a function of both ends of an edge and the embedding of its role.
+
+    What a caption denies has the vector that it would have otherwise, and is marked, so that its score is taken off.
 
     With ``sentence_node`` the pooled sentence is one more node of the graph, without a role. Actions attend to it, it
     attends to itself only, and its state after the graph attention is the global level.
@@ -48,6 +53,7 @@ class TextEncoder(nn.Module):
         config: the group ``model`` of the experiment.
         vocabulary_size: the number of tokens.
         role_count: the number of roles.
+        modifier_kind_count: the number of kinds of modifiers.
         max_actions: the number of slots for actions, which come before those for entities.
         pretrained: the sizes of the pretrained encoder; None where there is none.
     """
@@ -55,6 +61,7 @@ class TextEncoder(nn.Module):
     config: ModelConfig
     vocabulary_size: int
     role_count: int
+    modifier_kind_count: int
     max_actions: int
     pretrained: EncoderShape | None = None
 
@@ -74,8 +81,14 @@ class TextEncoder(nn.Module):
             return LevelEmbeddings(pooled, {}), published
 
         roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name=ROLES)
-        node_mask = jnp.asarray(texts.node_mask)
+        kinds = nn.Embed(
+            self.modifier_kind_count, config.width, embedding_init=_ones_with_noise, name=MODIFIER_KINDS
+        )
+        node_mask, negated = jnp.asarray(texts.node_mask), jnp.asarray(texts.node_negated)
         nodes = pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
+        modifiers = pool_spans(states, jnp.asarray(texts.modifier_spans), jnp.asarray(texts.modifier_mask))
+        modified = jnp.asarray(texts.modifier_nodes)
+        nodes = _add_to_nodes(nodes, modifiers * kinds(texts.modifier_kinds), modified)
         real, allowed = node_mask, _adjacency(texts, node_mask.shape[1])
         sentence = pooled if config.sentence_node else None
         if sentence is not None:
@@ -95,8 +108,8 @@ class TextEncoder(nn.Module):
 
         split = self.max_actions
         levels = {
-            ENTITY: NodeSet(nodes[:, split:], node_mask[:, split:]),
-            ACTION: NodeSet(nodes[:, :split], node_mask[:, :split]),
+            ENTITY: NodeSet(nodes[:, split:], node_mask[:, split:], negated[:, split:]),
+            ACTION: NodeSet(nodes[:, :split], node_mask[:, :split], negated[:, :split]),
         }
         if RELATIONSHIP in config.levels:
             edge_mask = jnp.asarray(texts.edge_mask)
@@ -105,7 +118,9 @@ class TextEncoder(nn.Module):
             ends = jnp.concatenate([source, target, source * target], axis=-1)
             relation = Linear(config.width, config.compute_dtype, name="relationship")(ends)
             relation = relation * roles(texts.edge_roles)
-            levels[RELATIONSHIP] = NodeSet(jnp.where(edge_mask[..., None], relation, 0.0), edge_mask)
+            levels[RELATIONSHIP] = NodeSet(
+                jnp.where(edge_mask[..., None], relation, 0.0), edge_mask, jnp.asarray(texts.edge_negated)
+            )
         kept = {level: levels[level] for level in levels if level in config.levels}
         return LevelEmbeddings(pooled, kept), published
 
@@ -203,12 +218,21 @@ def _with_sentence(
     return jnp.pad(allowed, ((0, 0), (0, 1), (0, 1))).at[:, :, -1].set(to_sentence)
 
 
+def _add_to_nodes(
+    nodes: Float[Array, "t n d"], modifiers: Float[Array, "t m d"], slots: Int[Array, "t m"]
+) -> Float[Array, "t n d"]:
+    """Adds each modifier to the node in its slot; padding is zero, so that its slot does not matter."""
+    return jax.vmap(lambda of_text, own, added: of_text.at[own].add(added))(
+        nodes, jnp.asarray(slots), modifiers
+    )
+
+
 def _gather_nodes(nodes: Float[Array, "t n d"], slots: Int[Array, "t r"]) -> Float[Array, "t r d"]:
     return jnp.take_along_axis(nodes, slots[..., None], axis=1)
 
 
 def _ones_with_noise(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-    """Role embeddings multiply, so they start near one: a role changes a node, it does not replace it."""
+    """Embeddings that multiply start near one: a role changes a node, it does not replace it."""
     return 1.0 + 0.1 * jax.random.normal(key, shape, dtype)
 
 
@@ -245,7 +269,7 @@ def _highest_forward(states: Array, start: Array, size: Array) -> tuple[Array, t
 
     first = _token_states(states, start)
     best = (first, jnp.zeros(first.shape, jnp.int32))
-    highest, where = jax.lax.fori_loop(1, jnp.max(size), compare, best)
+    highest, where = jax.lax.fori_loop(1, jnp.max(size, initial=0), compare, best)
     return highest, (states, start, size, where)
 
 
@@ -258,7 +282,7 @@ def _highest_backward(kept: tuple[Array, ...], gradient: Array) -> tuple[Array, 
         rows = jnp.minimum(start + place, states.shape[1] - 1)
         return jax.vmap(lambda of_text, row, values: of_text.at[row].add(values))(total, rows, own)
 
-    return jax.lax.fori_loop(0, jnp.max(size), hand_over, jnp.zeros_like(states)), None, None
+    return jax.lax.fori_loop(0, jnp.max(size, initial=0), hand_over, jnp.zeros_like(states)), None, None
 
 
 _highest.defvjp(_highest_forward, _highest_backward)

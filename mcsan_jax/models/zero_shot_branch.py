@@ -1,6 +1,7 @@
 """The zero-shot branch: vectors of a frozen image-text encoder, to which what the levels learn is added.
 
-The frames were embedded by the encoder's image tower; its text tower reads the sentence and the words of each node.
+The frames were embedded by the encoder's image tower; its text tower reads the sentence, and the words of
+each node with those of its modifiers.
 At each level the vector is the unit vector of the encoder plus a learned one whose last map begins with zeros, so that
 the network begins as the zero-shot model and the scores are made as those of any network.
 """
@@ -16,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 from data_pipeline.batches.batch import TextBatch
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, LEVELS, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.encodings import LevelEmbeddings, NodeSet
-from mcsan_jax.image_text.text_tower import TextShape, TextTower, embed_spans
+from mcsan_jax.image_text.text_tower import TextShape, TextTower, embed_phrases
 from mcsan_jax.models.layers import Linear, masked_mean
 from mcsan_jax.scoring.vectors import normalize
 
@@ -25,7 +26,7 @@ TOWER = "tower"
 GLOBAL_WEIGHT = 12.0
 """So many times as much as each other level the global one counts at first: such encoders read whole sentences."""
 SPAN_TOKENS = 16
-"""So many tokens of a node's words are read at most; hardly any node has more."""
+"""So many tokens of the words of a node and its modifiers are read at most; hardly any node has more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +51,10 @@ class ZeroShotBranch(nn.Module):
     """Both sides of the zero-shot score on the levels, with what the network learned added.
 
     * global: the mean of the frames' unit embeddings, and the embedding of the sentence;
-    * entity, action: the frames' unit embeddings, and the embedding of each node's own words;
+    * entity, action: the frames' unit embeddings, and the embedding of the words of each node and its modifiers;
     * relationship: the frames' unit embeddings, and the sum of the unit embeddings of both ends.
+
+    What a caption denies is marked, so that its score is taken off.
 
     Axes: v videos, f frames, t texts, w tokens, n node slots, r relationship slots, d numbers of an embedding.
 
@@ -104,15 +107,18 @@ class ZeroShotBranch(nn.Module):
             learned: what the network made of the same captions; None for the zero-shot model.
         """
         directions, mask = normalize(spans), jnp.asarray(texts.node_mask)
+        negated = jnp.asarray(texts.node_negated)
         nodes, split = directions[:, 1:], self.max_actions
         source, target = (
             jnp.take_along_axis(nodes, jnp.asarray(slots)[..., None], axis=1)
             for slots in (texts.edge_source, texts.edge_target)
         )
         own = {
-            ENTITY: NodeSet(nodes[:, split:], mask[:, split:]),
-            ACTION: NodeSet(nodes[:, :split], mask[:, :split]),
-            RELATIONSHIP: NodeSet(normalize(source + target), jnp.asarray(texts.edge_mask)),
+            ENTITY: NodeSet(nodes[:, split:], mask[:, split:], negated[:, split:]),
+            ACTION: NodeSet(nodes[:, :split], mask[:, :split], negated[:, :split]),
+            RELATIONSHIP: NodeSet(
+                normalize(source + target), jnp.asarray(texts.edge_mask), jnp.asarray(texts.edge_negated)
+            ),
         }
         return _added(self.levels, directions[:, 0], own, learned, self.text_maps)
 
@@ -132,8 +138,7 @@ class ZeroShotBranch(nn.Module):
             states = of_tokens if states is None else states
             sentences = jnp.where(jnp.any(mask, axis=1, keepdims=True), sentences, 0.0)
         if spans is None:
-            places = jnp.where(jnp.asarray(texts.node_mask)[..., None], jnp.asarray(texts.node_spans), 0)
-            nodes = embed_spans(self.tower, ids, mask, places, min(ids.shape[1], SPAN_TOKENS))
+            nodes = embed_phrases(self.tower, ids, jnp.asarray(texts.node_tokens()), SPAN_TOKENS)
             spans = jnp.concatenate([sentences[:, None], nodes], axis=1)
         held = jax.lax.stop_gradient((jnp.asarray(spans), None if states is None else jnp.asarray(states)))
         return held[0], held[1] if with_states else None
@@ -151,10 +156,12 @@ def _added(
     for level in levels:
         if level == GLOBAL:
             continue
-        vectors, mask = own[level].vectors, own[level].mask
+        vectors = own[level].vectors
         if learned is not None:
             vectors = vectors + maps[level](normalize(learned.nodes[level].vectors))
-        nodes[level] = NodeSet(jnp.where(mask[..., None], vectors, 0.0), mask)
+        nodes[level] = dataclasses.replace(
+            own[level], vectors=jnp.where(own[level].mask[..., None], vectors, 0.0)
+        )
     if learned is not None and learned.pooled is not None:
         pooled = pooled + maps[GLOBAL](normalize(learned.pooled))
     return LevelEmbeddings(pooled if GLOBAL in levels else None, nodes)

@@ -141,13 +141,30 @@ class BlockScorer:
         size = self._config.evaluation.encode_batch
         capacities = (foils.capacity_for(slice(None)), self.texts.capacity_for(captions))
         capacity = {level: max(one[level] for one in capacities) for level in capacities[0]}
-        videos = self.videos.take(of_captions, size)
-        of_true = self._score(videos, self.texts.take(captions, size, capacity), self.parameters)
-        of_foils = self._score(videos, foils.take(slice(None), size, capacity), self.parameters)
-        return {
-            component: np.diagonal(of_true[component] - of_foils[component])[: len(captions)]
-            for component in of_true
-        }
+        of_true = self.pair_scores(self.texts, captions, of_captions, size, capacity)
+        of_foils = self.pair_scores(foils, np.arange(len(foils)), of_captions, size, capacity)
+        return {component: of_true[component] - of_foils[component] for component in of_true}
+
+    def pair_scores(
+        self,
+        texts: TextCollection,
+        rows: Int[np.ndarray, " pair"],
+        of_videos: Int[np.ndarray, " pair"],
+        size: int,
+        capacity: dict[str, int],
+    ) -> ComponentScores:
+        """Returns the scores of captions, each with one video [pair].
+
+        Args:
+            texts: holds the captions.
+            rows: which of them.
+            of_videos: the video of each.
+            size: the number of pairs in the arrays on the device, at least that of the pairs.
+            capacity: room for nodes of each level.
+        """
+        videos = self.videos.take(of_videos, size)
+        components = self._score(videos, texts.take(rows, size, capacity), self.parameters)
+        return {component: np.diagonal(block)[: len(rows)] for component, block in components.items()}
 
 
 @functools.cache

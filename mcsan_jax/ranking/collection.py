@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, PackedNodes
@@ -74,14 +74,34 @@ class VideoCollection:
 
 @dataclasses.dataclass(frozen=True)
 class CaptionNodes:
-    """They are the nodes of captions at one level: unit vectors, one caption after the other, and how many each has."""
+    """They are the nodes of captions at one level, one caption after the other.
+
+    Attributes:
+        queries: unit vectors.
+        counts: how many nodes each caption has.
+        negated: which nodes their captions deny.
+    """
 
     queries: Float[np.ndarray, "m d"]
     counts: Int[np.ndarray, " t"]
+    negated: Bool[np.ndarray, " m"]
 
     def __post_init__(self) -> None:
-        if len(self.queries) != self.counts.sum():
-            raise ValueError(f"{len(self.queries)} nodes, but captions count {self.counts.sum()}")
+        if not len(self.queries) == len(self.negated) == self.counts.sum():
+            raise ValueError(
+                f"{len(self.queries)} nodes, of which {len(self.negated)} are denied or not, but captions count "
+                f"{self.counts.sum()}"
+            )
+
+    @property
+    def signed(self) -> Float[np.ndarray, "m d"]:
+        """Returns the unit vectors, those of denied nodes with a minus; the sum of products with them is a score."""
+        return np.where(self.negated[:, None], -self.queries, self.queries)
+
+    def rows(self, rows: Rows) -> "CaptionNodes":
+        """Returns the nodes of some of the captions."""
+        places = self.places(rows)
+        return CaptionNodes(self.queries[places], self.counts[rows], self.negated[places])
 
     @property
     def ends(self) -> Int[np.ndarray, " t"]:
@@ -97,22 +117,28 @@ class CaptionNodes:
     def padded(self, rows: Rows) -> NodeSet:
         """Puts the nodes of some captions on the device, padded to the most that any caption of the collection has."""
         mask = np.arange(self.counts.max(initial=1)) < self.counts[rows][:, None]
-        nodes = np.zeros((*mask.shape, self.queries.shape[1]), self.queries.dtype)
-        nodes[mask] = self.queries[self.places(rows)]
-        return NodeSet(jnp.asarray(nodes), jnp.asarray(mask))
+        nodes, negated = (
+            np.zeros((*mask.shape, self.queries.shape[1]), self.queries.dtype),
+            np.zeros_like(mask),
+        )
+        places = self.places(rows)
+        nodes[mask], negated[mask] = self.queries[places], self.negated[places]
+        return NodeSet(jnp.asarray(nodes), jnp.asarray(mask), jnp.asarray(negated))
 
     def take(self, rows: Rows, size: int, capacity: int) -> PackedNodes:
         """Puts the nodes of some captions on the device, in arrays for `size` captions and `capacity` nodes."""
-        counts = self.counts[rows]
+        counts, places = self.counts[rows], self.places(rows)
         total = int(counts.sum())
         present = np.zeros(size, bool)
         present[: len(counts)] = counts > 0
         groups = np.full(capacity, size, np.int32)
         groups[:total] = np.repeat(np.cumsum(counts > 0) - 1, counts)
         shares = np.zeros(capacity, np.float32)
-        shares[:total] = np.repeat(1.0 / np.maximum(counts, 1), counts)
+        shares[:total] = np.where(self.negated[places], -1.0, 1.0) * np.repeat(
+            1.0 / np.maximum(counts, 1), counts
+        )
         return PackedNodes(
-            _take(self.queries, self.places(rows), capacity),
+            _take(self.queries, places, capacity),
             jnp.asarray(groups),
             jnp.asarray(shares),
             jnp.asarray(present),
@@ -142,7 +168,7 @@ class TextCollection:
         """Joins the first captions of the batches, as many of each as stand beside it."""
         pooled: list[np.ndarray] = []
         linear: list[np.ndarray] = []
-        queries, counts, attributes = (collections.defaultdict(list) for _ in range(3))
+        queries, counts, negated, attributes = (collections.defaultdict(list) for _ in range(4))
         captions = 0
         for rows, batch in batches:
             captions += rows
@@ -153,12 +179,17 @@ class TextCollection:
             for level, packed in batch.nodes.items():
                 counts[level].append(_nodes_of_captions(packed)[:rows])
                 # Rows that only fill up a batch have no nodes, and would come last.
-                queries[level].append(_first(packed.queries, int(counts[level][-1].sum())))
+                total = int(counts[level][-1].sum())
+                queries[level].append(_first(packed.queries, total))
+                negated[level].append(_first(packed.shares, total) < 0)
             for level, directions in batch.attributes.items():
                 attributes[level].append(_first(directions, rows))
         return cls(
             _joined(pooled) if pooled else None,
-            {level: CaptionNodes(_joined(queries[level]), _joined(counts[level])) for level in queries},
+            {
+                level: CaptionNodes(_joined(queries[level]), _joined(counts[level]), _joined(negated[level]))
+                for level in queries
+            },
             {level: _joined(arrays) for level, arrays in attributes.items()},
             captions,
             _joined(linear) if linear else None,
@@ -171,10 +202,7 @@ class TextCollection:
         """Returns some of the captions."""
         return TextCollection(
             None if self.pooled is None else self.pooled[rows],
-            {
-                level: CaptionNodes(nodes.queries[nodes.places(rows)], nodes.counts[rows])
-                for level, nodes in self.nodes.items()
-            },
+            {level: nodes.rows(rows) for level, nodes in self.nodes.items()},
             {level: directions[rows] for level, directions in self.attributes.items()},
             len(rows),
             None if self.linear is None else self.linear[rows],
@@ -196,6 +224,12 @@ class TextCollection:
             most = np.max(ends[np.minimum(starts + size, len(ends)) - 1] - (ends - nodes.counts)[starts])
             capacities[level] = _rounded(int(most))
         return capacities
+
+    def capacity_for_any(self, size: int) -> dict[str, int]:
+        """Returns how many nodes of each level any `size` captions have at most, wherever they are, rounded up."""
+        return {
+            level: _rounded(size * int(nodes.counts.max(initial=0))) for level, nodes in self.nodes.items()
+        }
 
     def capacity_for(self, rows: Rows) -> dict[str, int]:
         """Returns how many nodes of each level these captions have, rounded up."""

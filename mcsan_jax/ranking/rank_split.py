@@ -12,9 +12,11 @@ from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.duplicates import merge, relevant_pairs
-from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
+from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos
+from mcsan_jax.ranking.foil_answers import FoilAnswers
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.readable_split import FoilRows
 from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
@@ -89,18 +91,21 @@ def rank_split(scored: ScoredSplit) -> Evaluation:
     Raises:
         ValueError: a score is not finite.
     """
-    return figures_of_components(scored, count_ranks(scored.scorer, scored.matches))
+    ranks = count_ranks(scored.scorer, scored.matches)
+    return figures_of_components(scored, ranks, answer_foils(scored))
 
 
-def figures_of_components(scored: ScoredSplit, ranks: Mapping[str, RankCounter]) -> Evaluation:
-    """Returns the figures of every component of the score, from its ranks, and of the foils."""
-    compositional, counts = _prefer_true(scored)
+def figures_of_components(
+    scored: ScoredSplit, ranks: Mapping[str, RankCounter], foils: FoilAnswers
+) -> Evaluation:
+    """Returns the figures of every component of the score, from its ranks and its answers to the foils."""
+    compositional = foils.accuracies()
     return Evaluation(
         len(scored.videos.ids),
         len(scored.captions.ids),
         {component: figures_of(counter) for component, counter in ranks.items()},
         {component: compositional[component] for component in ranks if component in compositional},
-        counts,
+        foils.counts(),
     )
 
 
@@ -111,22 +116,21 @@ def figures_of(counter: RankCounter) -> dict[str, Any]:
     return {"t2v": t2v, "v2t": v2t, "rsum": recall_sum(t2v, v2t)}
 
 
-def _prefer_true(scored: ScoredSplit) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    """Returns how often a true caption scores above its foil, with the video to which both belong, in percent."""
-    wins: dict[str, list[np.ndarray]] = {}
+def answer_foils(scored: ScoredSplit) -> FoilAnswers:
+    """Asks of each foil of the records whether its true caption scores above it, with the video of both."""
+    right: dict[str, list[np.ndarray]] = {}
     kinds: list[str] = []
+    videos: list[np.ndarray] = [np.zeros(0, np.int64)]
+    texts: list[tuple[str, ...]] = []
     for info, foils in scored.foils():
         captions = np.asarray(info.captions)
-        videos = scored.video_of_caption[captions]
-        difference = scored.scorer.margins_over(foils, scored.caption_of[captions], videos)
-        kinds += list(info.kinds)
-        for component, margins in difference.items():
-            wins.setdefault(component, []).append(0.5 * (1.0 + np.sign(margins)))
-    of_kind = {kind: np.asarray(kinds) == kind for kind in sorted(set(kinds))}
-    accuracies = {
-        component: {
-            kind: 100.0 * float(np.mean(np.concatenate(values)[rows])) for kind, rows in of_kind.items()
-        }
-        for component, values in wins.items()
-    }
-    return accuracies, {kind: int(rows.sum()) for kind, rows in of_kind.items()}
+        videos.append(scored.video_of_caption[captions])
+        of_captions = scored.caption_of[captions]
+        kinds += info.kinds
+        texts += [
+            (scored.captions.texts[row], foil) for row, foil in zip(of_captions, info.texts, strict=True)
+        ]
+        for component, margins in scored.scorer.margins_over(foils, of_captions, videos[-1]).items():
+            right.setdefault(component, []).append(0.5 * (1.0 + np.sign(margins)))
+    joined = {component: np.concatenate(values) for component, values in right.items()}
+    return FoilAnswers(kinds, np.concatenate(videos), texts, joined)

@@ -9,16 +9,16 @@ from mcsan_jax.pretrained.text_tower_files import read_text_tower
 
 _SHARE = 0.99
 """Share of the training captions that a derived limit does not cut."""
-_MOST = {"tokens": 64, "actions": 8, "entities": 16, "relationships": 16}
+_MOST = {"tokens": 64, "actions": 8, "entities": 16, "relationships": 16, "modifiers": 16}
 """A derived limit is not larger, because a batch has room for it in every caption."""
 
 
 def with_derived_limits(config: Config, manifest: Manifest) -> Config:
     """Returns the configuration with the limits that it leaves to the data (0) as numbers.
 
-    Such a limit is the 99th percentile of the training captions, 64 tokens, 8 actions, 16 entities or 16 relationships
-    at most. Data of an earlier version does not know it; the default is taken there. Where the network begins with an
-    image-text encoder, there are not more tokens than that reads.
+    Such a limit is the 99th percentile of the training captions, 64 tokens, 8 actions, 16 entities, 16 relationships or
+    16 modifiers at most. Data of an earlier version does not know it; the default is taken there. Where the network
+    begins with an image-text encoder, there are not more tokens than that reads.
 
     Raises:
         InputError: the image-text encoder is missing, or its text tower cannot be read.

@@ -34,6 +34,7 @@ class Series:
         x: horizontal coordinates of the values [n]; for stairs their edges [n + 1]; bars do not use it.
         dashed: whether its line is dashed.
         marked: whether every point is marked.
+        spans: the low and the high end of an interval around each value [2, n]; empty where there are none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Series:
     x: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     dashed: bool = False
     marked: bool = False
+    spans: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((2, 0)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +152,36 @@ def bar_chart(
         axes.set_ylim(0.6, max(10.0, highest * 1.6))
     else:
         axes.set_ylim(bottom=0)
+    return _finish(words, figure, series)
+
+
+def lying_bar_chart(
+    words: Words, series: Sequence[Series], names: Sequence[str], level: float, greyed: str
+) -> Chart:
+    """Draws groups of lying bars in percent, the first group on top, each bar with its interval.
+
+    Args:
+        words: the title, description and labels of the chart.
+        series: the bars, one of each group.
+        names: of the groups, which have room for longer ones than below standing bars.
+        level: a value at which a line crosses all bars.
+        greyed: the group whose bars are pale, because it is what others are compared with.
+    """
+    figure, axes = _begin(words)
+    axes.grid(visible=False, axis="y")
+    axes.grid(axis="x", alpha=0.25)
+    width = 0.76 / len(series)
+    for number, one in enumerate(series):
+        at = np.arange(len(names)) - 0.38 + (number + 0.5) * width
+        known = np.isfinite(one.y)
+        bars = axes.barh(at[known], one.y[known], width * 0.94, color=one.colour)
+        for bar, group in zip(bars, np.flatnonzero(known).tolist(), strict=True):
+            bar.set_alpha(0.35 if names[group] == greyed else 1.0)
+        axes.hlines(at[known], one.spans[0][known], one.spans[1][known], color=INK, linewidth=1.0)
+    axes.axvline(level, color=INK, linewidth=1.2, linestyle=":")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlim(0, 100)
+    axes.invert_yaxis()
     return _finish(words, figure, series)
 
 

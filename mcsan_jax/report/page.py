@@ -10,6 +10,7 @@ from markupsafe import Markup
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import check_writable, write_text
 from mcsan_jax.report.contents import Section
+from mcsan_jax.report.foil_sections import foil_section
 from mcsan_jax.report.provenance_sections import config_section, describe_runs
 from mcsan_jax.report.query_sections import failure_section, false_negative_section
 from mcsan_jax.report.rank_charts import rank_section, recall_section, slice_section
@@ -22,7 +23,6 @@ from mcsan_jax.report.score_charts import (
 )
 from mcsan_jax.report.score_tables import (
     ablation_section,
-    compositional_section,
     hubness_section,
     level_section,
     results_section,
@@ -42,7 +42,7 @@ _SECTIONS = (
     calibration_section,
     hub_section,
     slice_section,
-    compositional_section,
+    foil_section,
     failure_section,
     false_negative_section,
     training_section,

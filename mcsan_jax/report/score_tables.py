@@ -1,4 +1,4 @@
-"""These sections are tables of figures: the results with their intervals, levels, ablation, hubness, foils."""
+"""These sections are tables of figures: the results with their intervals, levels, ablation, hubness."""
 
 from collections.abc import Mapping, Sequence
 
@@ -119,35 +119,6 @@ def hubness_section(runs: Sequence[EvaluatedRun]) -> Section:
         *notes,
     )
     return Section("Hubness", notes, (table,))
-
-
-def compositional_section(runs: Sequence[EvaluatedRun]) -> Section:
-    """Shows how often the true caption scores above one in which something was exchanged."""
-    missing = missing_notes(
-        runs, "compositional", "No foils were scored: the prepared data has none for this split."
-    )
-    found = {run.name: run.record.compositional for run in runs}
-    kinds = list(dict.fromkeys(kind for scores in found.values() for of in scores.values() for kind in of))
-    if not kinds:
-        return Section("Compositional test", missing)
-    scores = in_order(list(dict.fromkeys(score for of_run in found.values() for score in of_run)))
-    rows = []
-    for kind in kinds:
-        cells: list[str] = []
-        for run in runs:
-            count = run.record.foils.get(kind)
-            cells += [
-                number(count, 0),
-                *(number(found[run.name].get(score, {}).get(kind)) for score in scores),
-            ]
-        rows.append((kind, *cells))
-    header = ("foils", *scores)
-    table = Table("", ("exchanged", *header * len(runs)), tuple(rows), _groups(runs, len(header)))
-    note = (
-        "How often, in percent, a caption scores above the same caption with one thing exchanged (a foil), for its own "
-        "video; chance is 50."
-    )
-    return Section("Compositional test", (protocol_note(runs), note, *missing), (table,))
 
 
 def _of(run: EvaluatedRun, direction: str) -> Mapping[str, float]:

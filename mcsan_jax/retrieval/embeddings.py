@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from data_pipeline.errors import InputError, shown
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection, VideoCollection
@@ -147,6 +147,7 @@ class TextEmbeddings:
         pooled: unit vectors of the global level [t, d]; None without it.
         nodes: by level, the unit vectors of all nodes, those of one text after those of another [m, d].
         node_counts: by level, how many nodes each text has [t].
+        node_negated: by level, which of the nodes the texts deny [m]; their scores are taken off.
         attributes: by level, unit vectors of the attribute probabilities [t, a].
         linear: the vectors of the linear branch [t, r]; None without one.
     """
@@ -155,6 +156,7 @@ class TextEmbeddings:
     pooled: Float[np.ndarray, "t d"] | None
     nodes: dict[str, Float[np.ndarray, "m d"]]
     node_counts: dict[str, Int[np.ndarray, " t"]]
+    node_negated: dict[str, Bool[np.ndarray, " m"]]
     attributes: dict[str, Float[np.ndarray, "t a"]]
     linear: Float[np.ndarray, "t r"] | None
 
@@ -166,6 +168,7 @@ class TextEmbeddings:
             collection.pooled,
             {level: nodes.queries for level, nodes in collection.nodes.items()},
             {level: nodes.counts for level, nodes in collection.nodes.items()},
+            {level: nodes.negated for level, nodes in collection.nodes.items()},
             collection.attributes,
             collection.linear,
         )
@@ -186,7 +189,10 @@ class TextEmbeddings:
     def collection(self) -> TextCollection:
         """Returns them as the scores take them."""
         own = _in_float32(self)
-        nodes = {level: CaptionNodes(own.nodes[level], own.node_counts[level]) for level in own.nodes}
+        nodes = {
+            level: CaptionNodes(own.nodes[level], own.node_counts[level], own.node_negated[level])
+            for level in own.nodes
+        }
         return TextCollection(own.pooled, nodes, own.attributes, len(own), own.linear)
 
 

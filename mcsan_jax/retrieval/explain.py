@@ -26,8 +26,9 @@ class LevelExplanation:
     """A level's explanation says how its nodes of a text met the frames of a video.
 
     Attributes:
-        phrases: the words of the text's nodes [n].
-        scores: the score of each node with the video [n]; their mean is the level's score.
+        phrases: the words of the text's nodes [n]; those of denied ones begin with "not".
+        scores: the score of each node with the video, with a minus where the text denies it [n]; their mean is the
+            level's score.
         cosines: the cosine of each node and each frame [n, f].
         attention: the share of each frame in a node's attention [n, f]; each row sums to one.
     """
@@ -165,6 +166,7 @@ def _explain_levels(
     """Compares the only video's frames, of which so many are real, with the phrases of a text."""
     levels = [level for level in NODE_LEVELS if level in text.texts.nodes and text.query.phrases[level]]
     nodes = {level: text.texts.nodes[level].queries for level in levels}
+    signs = {level: np.sign(text.texts.nodes[level].shares) for level in levels}
     met = jax.device_get(_met_frames({level: videos[level] for level in levels}, nodes, smoothing))
     found = {}
     for level in levels:
@@ -172,7 +174,7 @@ def _explain_levels(
         attention = weights[:frames, : len(phrases)]
         found[level] = LevelExplanation(
             phrases,
-            scores[: len(phrases)],
+            (signs[level] * scores)[: len(phrases)],
             cosines[:frames, : len(phrases)].T,
             (attention / attention.sum(axis=0)).T,
         )

@@ -43,8 +43,9 @@ def make_programs(network: "MCSAN", variables: Any, example: PairBatch) -> dict[
 
     * ``videos``: `batch_inputs` of a `VideoBatch` to `video_arrays`;
     * ``texts``: `batch_inputs` of a `TextBatch` to unit vectors of the global level ``pooled`` [t, d], of the nodes of
-      each other level ``nodes`` (``vectors`` [t, n, d] and ``mask`` [t, n], True for real ones) and of the attributes
-      ``attributes`` [t, a], and the vectors ``linear`` [t, r] of the linear branch;
+      each other level ``nodes`` (``vectors`` [t, n, d], ``mask`` [t, n], True for real ones, and ``negated`` [t, n],
+      True for those that the text denies) and of the attributes ``attributes`` [t, a], and the vectors ``linear``
+      [t, r] of the linear branch;
     * ``score``: the results of both to the fused score [t, v].
 
     Args:
@@ -67,7 +68,11 @@ def make_programs(network: "MCSAN", variables: Any, example: PairBatch) -> dict[
         )
         normalised = normalise_texts(encoded)
         nodes = {
-            level: {"vectors": normalize(jnp.where(own.mask[..., None], own.vectors, 0.0)), "mask": own.mask}
+            level: {
+                "vectors": normalize(jnp.where(own.mask[..., None], own.vectors, 0.0)),
+                "mask": own.mask,
+                "negated": own.negated,
+            }
             for level, own in encoded.embeddings.nodes.items()
         }
         return {

@@ -16,7 +16,7 @@ from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import check_split, open_run
 
-EMBEDDED = "moving_shapes"
+EMBEDDED, CROWDED = "moving_shapes", "crowded_shapes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,26 +149,27 @@ def explain_video(
         )
     if features is None and is_run:
         searcher = Searcher.open(pathlib.Path(name), split or "test", data)
-        embedded = searcher.model.manifest.dataset == EMBEDDED
-        return searcher.explain(text, video), _embedded_clip(video)[1] if embedded else None
+        dataset = searcher.model.manifest.dataset
+        images = _embedded_clip(video, dataset)[1] if dataset in (EMBEDDED, CROWDED) else None
+        return searcher.explain(text, video), images
     model, images = Mcsan.from_pretrained(name), None
     if features is None:
-        if model.manifest.dataset != EMBEDDED:
+        if model.manifest.dataset not in (EMBEDDED, CROWDED):
             raise InputError(
                 f"{name} is a model without data; name the features of video {video!r} with --features=PATH"
             )
-        features, images = _embedded_clip(video)
+        features, images = _embedded_clip(video, model.manifest.dataset)
     return model.explain(text, model.encode_document(features, only=[video]), 0), images
 
 
-def _embedded_clip(video: str) -> tuple[dict[str, dict[str, np.ndarray]], list[np.ndarray]]:
-    """Returns the features by stream and the frames of a clip of the embedded data set."""
+def _embedded_clip(video: str, dataset: str) -> tuple[dict[str, dict[str, np.ndarray]], list[np.ndarray]]:
+    """Returns the features by stream and the frames of a clip of an embedded data set."""
     split, _, number = video.partition("_")
     if not number.isdecimal():
         raise InputError(
             f"no clip {video!r} in the embedded data set; its clips are called test_00012 and the like"
         )
-    clips = embedded_clips(int(number) + 1, split)
+    clips = embedded_clips(int(number) + 1, split, name=dataset)
     if video not in clips.images:
         raise InputError(
             f"no clip {video!r} in the embedded data set; did you mean {list(clips.images)[-1]!r}?"

@@ -123,6 +123,7 @@ class ExportedModel:
             texts=given,
             nodes={level: own["vectors"][own["mask"]] for level, own in nodes.items()},
             node_counts={level: own["mask"].sum(axis=1) for level, own in nodes.items()},
+            node_negated={level: own["negated"][own["mask"]] for level, own in nodes.items()},
             **encoded,
         )
 
@@ -131,7 +132,7 @@ class ExportedModel:
     def similarity(self, texts: TextEmbeddings, videos: VideoEmbeddings) -> Float[np.ndarray, "t v"]:
         """Returns the fused score of every text with every video, float32 [texts, videos]."""
         nodes = {
-            level: _in_slots(texts.nodes[level], texts.node_counts[level], slots)
+            level: _in_slots(texts.nodes[level], texts.node_counts[level], texts.node_negated[level], slots)
             for level, slots in self._slots.items()
         }
         of_texts = {
@@ -264,9 +265,9 @@ def _encoded(program: Callable[[Arrays], Arrays], batches: Iterable[tuple[int, A
     return jax.tree.map(lambda *own: np.concatenate(own), *parts)
 
 
-def _in_slots(nodes: np.ndarray, counts: np.ndarray, slots: int) -> Arrays:
+def _in_slots(nodes: np.ndarray, counts: np.ndarray, negated: np.ndarray, slots: int) -> Arrays:
     """Returns the nodes of texts, which follow one another, in the slots of each text."""
     mask = np.arange(slots) < counts[:, None]
-    vectors = np.zeros((*mask.shape, nodes.shape[1]), nodes.dtype)
-    vectors[mask] = nodes
-    return {"vectors": vectors, "mask": mask}
+    vectors, denied = np.zeros((*mask.shape, nodes.shape[1]), nodes.dtype), np.zeros_like(mask)
+    vectors[mask], denied[mask] = nodes, negated
+    return {"vectors": vectors, "mask": mask, "negated": denied}

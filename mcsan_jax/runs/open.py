@@ -165,9 +165,9 @@ def find_prepared_data(config: DataConfig, flag: str = "--config.data.dir") -> p
     folder = pathlib.Path(config.dir)
     if (folder / MANIFEST_NAME).is_file():
         return folder
-    if config.made_from == "moving_shapes":
+    if config.made_from:
         print(f"making the embedded data set in {folder}", flush=True)
-        make_embedded_data(folder, flag)
+        make_embedded_data(folder, flag, config.made_from)
         return folder
     where = folder.absolute() if config.dir else "(config.data.dir is empty)"
     hint = nearest_folder(folder, MANIFEST_NAME) if config.dir else ""

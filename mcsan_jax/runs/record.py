@@ -11,6 +11,7 @@ import pydantic
 from data_pipeline.errors import InputError
 from data_pipeline.host.files import write_text
 from mcsan_jax.config import Config
+from mcsan_jax.runs.foil_fields import FoilTest
 from mcsan_jax.runs.record_fields import (
     STRICT,
     AttributePrecision,
@@ -47,6 +48,7 @@ class EvaluationRecord(pydantic.BaseModel):
         directions: the figures of the fused score and of each of its components.
         compositional: by score and kind of foil, the percentage of true captions preferred to the foil.
         foils: the number of foils of each kind.
+        foil_tests: how often true captions were preferred to foils, of the prepared data and of files.
         protocol: the protocol under which the split was evaluated.
         intervals: the intervals of the fused figures; None where none were computed.
         over_linear: the fused score against the linear branch; None where there is no branch.
@@ -77,6 +79,7 @@ class EvaluationRecord(pydantic.BaseModel):
     directions: dict[str, BothDirections]
     compositional: dict[str, dict[str, float]]
     foils: dict[str, int]
+    foil_tests: list[FoilTest] = []
     protocol: ProtocolSummary
     intervals: Intervals | None = None
     over_linear: OverLinear | None = None

@@ -91,7 +91,14 @@ def zero_shot_run(
         )
     config = Config(
         name=f"zero_shot_{data.absolute().name}",
-        data=DataConfig(dir=str(data), max_tokens=tokens, max_actions=0, max_entities=0, max_relationships=0),
+        data=DataConfig(
+            dir=str(data),
+            max_tokens=tokens,
+            max_actions=0,
+            max_entities=0,
+            max_relationships=0,
+            max_modifiers=0,
+        ),
         model=ModelConfig(pretrained_video=str(encoder.absolute()), zero_shot_only=True),
         evaluation=EvaluationConfig(same_text=same_text, merge_duplicates=merge_duplicates),
     )

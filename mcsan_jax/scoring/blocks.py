@@ -38,6 +38,8 @@ def mean_node_similarity(
 ) -> Float[Array, "v t"]:
     """Returns the mean over each caption's nodes of their scores with each video, zero for captions without nodes.
 
+    The score of a node that its caption denies counts with a minus, as the shares of the packed nodes say.
+
     Args:
         frames: normalised frames of the videos.
         nodes: packed nodes of the captions.

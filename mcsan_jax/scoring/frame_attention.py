@@ -147,21 +147,40 @@ def _gram_form(
 
 
 def _direct_form(inputs: Inputs, smoothing: float, product_dtype: jnp.dtype | None) -> Float[Array, "v m"]:
-    """Returns scores from attended vectors, which are built for one video at a time [m, d], also for the gradient."""
+    """Returns scores in the direct form, of one video after the other, also for the gradient."""
     directions, lengths, _, queries = inputs
 
     def of_video(directions: Float[Array, "f d"], lengths: Float[Array, " f"]) -> Float[Array, " m"]:
-        cosines = product("fd,md->fm", directions, queries, product_dtype)
-        weights = frame_weights(cosines[None], smoothing)[0] * lengths[:, None]
-        attended = jnp.einsum("fm,fd->md", weights, directions, precision=jax.lax.Precision.HIGHEST)
-        squared_length = jnp.sum(attended * attended, axis=1)
-        # At a millionth of the weights' sum nothing is left but rounding.
-        is_zero = squared_length <= TINY * jnp.square(jnp.sum(weights, axis=0))
-        inverse_length = jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared_length))
-        return jnp.where(is_zero, 0.0, jnp.sum(attended * queries, axis=1) * inverse_length)
+        return directly_attended(directions, lengths, queries, smoothing, product_dtype)
 
     step = jax.checkpoint(of_video, prevent_cse=False)
     return jax.lax.map(lambda video: step(*video), (directions, lengths))
+
+
+def directly_attended(
+    directions: Float[Array, "f d"],
+    lengths: Float[Array, " f"],
+    queries: Float[Array, "m d"],
+    smoothing: float = SMOOTHING,
+    product_dtype: jnp.dtype | None = None,
+) -> Float[Array, " m"]:
+    """Returns the scores of one video's nodes in the direct form, which builds their attended vectors [m, d].
+
+    Args:
+        directions: the directions of the video's frames, as those of a `FrameSet`.
+        lengths: their relative lengths.
+        queries: node vectors of unit length, or zero.
+        smoothing: λ.
+        product_dtype: type of the inputs of the product that gives the attention.
+    """
+    cosines = product("fd,md->fm", directions, queries, product_dtype)
+    weights = frame_weights(cosines[None], smoothing)[0] * lengths[:, None]
+    attended = jnp.einsum("fm,fd->md", weights, directions, precision=jax.lax.Precision.HIGHEST)
+    squared_length = jnp.sum(attended * attended, axis=1)
+    # At a millionth of the weights' sum nothing is left but rounding.
+    is_zero = squared_length <= TINY * jnp.square(jnp.sum(weights, axis=0))
+    inverse_length = jax.lax.rsqrt(jnp.where(is_zero, 1.0, squared_length))
+    return jnp.where(is_zero, 0.0, jnp.sum(attended * queries, axis=1) * inverse_length)
 
 
 def replace_cancelled(

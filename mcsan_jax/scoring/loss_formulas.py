@@ -86,6 +86,21 @@ def info_nce_losses(
     return jnp.sum(jnp.where(positives, losses, 0.0), axis=1) / count
 
 
+def foil_losses(
+    true: Float[Array, " t"], false: Float[Array, " t"], temperature: Float[Array, ""] | float
+) -> Float[Array, " t"]:
+    """Returns the logistic loss of each caption and its foil with the same video, ``ln(1 + exp((f − c) / τ))``.
+
+    It is the cross-entropy of a choice between the two (Bradley and Terry 1952), in nats.
+
+    Args:
+        true: scores c of the captions.
+        false: scores f of their foils.
+        temperature: τ.
+    """
+    return jax.nn.softplus((false - true) / temperature)
+
+
 def focal_binary_cross_entropy(
     logits: Float[Array, "b a"],
     labels: Bool[Array, "b a"],

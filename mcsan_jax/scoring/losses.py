@@ -18,6 +18,7 @@ from mcsan_jax.encodings import Encoding
 from mcsan_jax.scoring.loss_formulas import (
     attribute_divergence,
     focal_binary_cross_entropy,
+    foil_losses,
     info_nce_losses,
     triplet_losses,
 )
@@ -43,6 +44,21 @@ class RankedQueries:
 
 
 @dataclasses.dataclass(frozen=True)
+class FoiledCaptions:
+    """They are the captions of one device and their foils, each scored with the video of the caption, by level.
+
+    Attributes:
+        true: scores of the captions.
+        false: scores of their foils.
+        concerned: which captions have a foil that the level is to tell from them; padding has none.
+    """
+
+    true: dict[str, Float[Array, " t"]]
+    false: dict[str, Float[Array, " t"]]
+    concerned: dict[str, Bool[Array, " t"]]
+
+
+@dataclasses.dataclass(frozen=True)
 class LossInputs:
     """They are what a loss may be made of: the rows of a batch that one device holds.
 
@@ -53,6 +69,7 @@ class LossInputs:
         temperature: of InfoNCE.
         ranked: gives the videos and the captions as queries; scores are computed when it is first called.
         axis: the mesh axis over which the global batch is split, inside `jax.shard_map`; None outside.
+        foiled: gives the captions with their foils; scores are computed when it is first called. None without foils.
     """
 
     videos: Encoding
@@ -61,6 +78,7 @@ class LossInputs:
     temperature: Float[Array, ""]
     ranked: Callable[[], tuple[RankedQueries, RankedQueries]]
     axis: str | None
+    foiled: Callable[[], FoiledCaptions] | None = None
 
     @property
     def captions_per_video(self) -> int:
@@ -178,7 +196,7 @@ class DivergenceLoss:
         return self.config.divergence_weight
 
     def value(self, inputs: LossInputs) -> Float[Array, ""]:
-        """Returns the divergence in nats, averaged over the captions that have the level."""
+        """Returns the divergence in nats, averaged over the captions that affirm a node of the level."""
         losses = attribute_divergence(
             jnp.repeat(inputs.videos.attribute_logits[self.level], inputs.captions_per_video, axis=0),
             inputs.texts.attribute_logits[self.level],
@@ -186,22 +204,50 @@ class DivergenceLoss:
             self.config.divergence_temperature,
             self.config.divergence_stop_gradient,
         )
-        present = jnp.any(inputs.texts.embeddings.nodes[self.level].mask, axis=1)
+        present = jnp.any(inputs.texts.embeddings.nodes[self.level].affirmed, axis=1)
         return inputs.mean(losses, inputs.real_texts & present)
 
 
-def make_losses(config: LossConfig, levels: Iterable[str]) -> Sequence[Loss]:
+@dataclasses.dataclass(frozen=True)
+class FoilLoss:
+    """It asks a level to score a caption above its foil: the mean over the captions whose foil concerns the level."""
+
+    config: LossConfig
+    level: str
+
+    @property
+    def name(self) -> str:
+        """Returns its name with that of its level."""
+        return f"foils/{self.level}"
+
+    @property
+    def weight(self) -> float:
+        """Returns the configured weight."""
+        return self.config.foils
+
+    def value(self, inputs: LossInputs) -> Float[Array, ""]:
+        """Returns the logistic loss in nats; ln 2 is that of equal scores."""
+        assert inputs.foiled is not None, "the batch has no foils"
+        found = inputs.foiled()
+        temperature = self.config.foil_temperature or inputs.temperature
+        losses = foil_losses(found.true[self.level], found.false[self.level], temperature)
+        return inputs.mean(losses, inputs.real_texts & found.concerned[self.level])
+
+
+def make_losses(config: LossConfig, levels: Iterable[str], foil_levels: Iterable[str] = ()) -> Sequence[Loss]:
     """Returns the losses that are switched on.
 
     Args:
         config: weights and forms of the losses.
         levels: those that have attributes.
+        foil_levels: those that are to tell foils from captions; none where the batch has no foils.
     """
     losses: list[Loss] = []
     if config.ranking != "none":
         losses.append(RankingLoss(config))
     for level in levels:
         losses += [FocalLoss(config, level), DivergenceLoss(config, level)]
+    losses += [FoilLoss(config, level) for level in foil_levels]
     return [loss for loss in losses if loss.weight > 0]
 
 

@@ -24,7 +24,8 @@ class PackedNodes:
         queries: node vectors of unit length; padding is zero.
         groups: which of the captions that have a node here the node belongs to, counted from 0; never falls along
             the axis, and is ``t`` for padding.
-        shares: one over the number of nodes of the node's caption; zero for padding.
+        shares: one over the number of nodes of the node's caption, with a minus where the caption denies the node;
+            zero for padding.
         present: whether a caption has a node here.
     """
 
@@ -106,6 +107,8 @@ def pack_nodes(nodes: NodeSet) -> PackedNodes:
     present = counts > 0
     groups = jnp.where(real, jnp.repeat(jnp.cumsum(present) - 1, slots), captions)
     shares = jnp.where(real, jnp.repeat(1.0 / jnp.maximum(counts, 1).astype(nodes.vectors.dtype), slots), 0.0)
+    if nodes.negated is not None:
+        shares = jnp.where(nodes.negated.reshape(-1), -shares, shares)
     flat = jnp.where(real[:, None], nodes.vectors.reshape(captions * slots, -1), 0.0)
     queries = normalize(flat.at[order].get(unique_indices=True))
     return PackedNodes(queries, groups[order].astype(jnp.int32), shares[order], present)

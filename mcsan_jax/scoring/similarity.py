@@ -1,7 +1,8 @@
 """This module computes the similarity of videos and captions level by level, and the levels' weighted mean.
 
 The global level is a cosine. At every other level the score of a video and a caption is the mean over the caption's
-nodes of `frame_attention`'s score, computed in blocks of packed nodes (`blocks`).
+nodes of `frame_attention`'s score, with a minus where the caption denies the node, computed in blocks of packed nodes
+(`blocks`).
 """
 
 import functools

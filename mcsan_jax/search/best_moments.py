@@ -1,7 +1,8 @@
 """This module finds the moment of a video that met a query, in seconds where the times of its frames are known.
 
-The relevance of frame f to a text is ``Σ_l share_l · mean over the text's nodes n of level l of cos(f, n)``, in units
-of the fused score, then smoothed over neighbouring frames; `stretches` says which frames make a moment.
+The relevance of frame f to a text is ``Σ_l share_l · mean over the text's nodes n of level l of ±cos(f, n)``, in units
+of the fused score, with a minus where the text denies the node, then smoothed over neighbouring frames; `stretches`
+says which frames make a moment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,8 @@ def frame_relevance(
     """Returns the relevance of each frame of some videos to a text.
 
     Args:
-        nodes: by level, the unit vectors of the text's nodes; a level may be missing or empty.
+        nodes: by level, the unit vectors of the text's nodes, with a minus where it denies them; a level may be missing
+            or empty.
         shares: of each level in the fused score of the text; other components may stand beside them.
         frames: by level, the frames of the videos.
 

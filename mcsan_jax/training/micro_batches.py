@@ -19,16 +19,21 @@ from mcsan_jax.encodings import Encoding
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.sharding import DATA_AXIS
 
-Encode = Callable[[Any, PairBatch, jax.Array], tuple[Encoding, Encoding]]
-"""Encodes videos and captions of a batch, given the model's variables and the random key of the dropout."""
+Encoded = tuple[Encoding, Encoding, Encoding | None]
+"""These are the encoded videos and captions of a batch, and its foils where it has any."""
+
+Encode = Callable[[Any, PairBatch, jax.Array], Encoded]
+"""Encodes a batch, given the model's variables and the random key of the dropout."""
 
 
 def encode_whole(model: MCSAN) -> Encode:
     """Returns the function that encodes the whole batch at once."""
 
-    def encode(variables: Any, batch: PairBatch, key: jax.Array) -> tuple[Encoding, Encoding]:
-        encoded: Any = model.apply(variables, batch, train=True, rngs={"dropout": key})
-        return encoded[:2]
+    def encode(variables: Any, batch: PairBatch, key: jax.Array) -> Encoded:
+        encoded: Any = model.apply(
+            variables, batch, train=True, rngs={"dropout": key}, method=model.encode_pairs
+        )
+        return encoded
 
     return encode
 
@@ -44,14 +49,14 @@ def encode_in_micro_batches(model: MCSAN, mesh: Mesh, count: int) -> Encode:
         count: the number of micro-batches, which divides the rows of each device.
     """
 
-    def encode_own(variables: Any, batch: PairBatch, key: jax.Array) -> tuple[Encoding, Encoding]:
+    def encode_own(variables: Any, batch: PairBatch, key: jax.Array) -> Encoded:
         key = jax.random.fold_in(key, jax.lax.axis_index(DATA_AXIS))
 
         @jax.checkpoint
-        def encode(rows: PairBatch, number: jax.Array) -> tuple[Encoding, Encoding]:
+        def encode(rows: PairBatch, number: jax.Array) -> Encoded:
             rngs = {"dropout": jax.random.fold_in(key, number)}
-            encoded: Any = model.apply(variables, rows, train=True, rngs=rngs)
-            return encoded[:2]
+            encoded: Any = model.apply(variables, rows, train=True, rngs=rngs, method=model.encode_pairs)
+            return encoded
 
         split = jax.tree.map(lambda rows: rows.reshape(count, -1, *rows.shape[1:]), batch)
         numbers = jnp.arange(count, dtype=jnp.int32)
@@ -65,7 +70,7 @@ def encode_in_micro_batches(model: MCSAN, mesh: Mesh, count: int) -> Encode:
         encode_own,
         mesh=mesh,
         in_specs=(everywhere, split, everywhere),
-        out_specs=(split, split),
+        out_specs=(split, split, split),
         check_vma=False,
     )
 

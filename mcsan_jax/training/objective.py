@@ -4,7 +4,7 @@ captions (`exchange`), columns of the similarity matrix (all-to-all), and sums o
 """
 
 import functools
-from collections.abc import Callable
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +14,31 @@ from jaxtyping import Array, Bool, Float, Int
 from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, ScoringParameters
-from mcsan_jax.scoring.losses import LossInputs, RankedQueries, make_losses
+from mcsan_jax.scoring.foiled_levels import concerned_captions
+from mcsan_jax.scoring.losses import FoiledCaptions, LossInputs, RankedQueries, make_losses
 from mcsan_jax.scoring.multi_level import score_normalised
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_videos
+from mcsan_jax.scoring.paired_scores import paired_level_scores
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import DATA_AXIS
 from mcsan_jax.training.exchange import gathered_scores, ring_scores
 
 Terms = dict[str, Float[Array, ""]]
-Objective = Callable[[Encoding, Encoding, ScoringParameters, PairBatch], tuple[Float[Array, ""], Terms]]
+
+
+class Objective(Protocol):
+    """An objective computes the loss of a batch and its terms from encodings and scoring parameters."""
+
+    def __call__(
+        self,
+        videos: Encoding,
+        texts: Encoding,
+        parameters: ScoringParameters,
+        batch: PairBatch,
+        foils: Encoding | None = None,
+    ) -> tuple[Float[Array, ""], Terms]:
+        """Returns the loss and its terms; those of foils are left out where none are given."""
+        ...
 
 
 def make_objective(config: Config, mesh: Mesh) -> Objective:
@@ -33,29 +49,59 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
     """
 
     def objective(
-        videos: Encoding, texts: Encoding, parameters: ScoringParameters, batch: PairBatch
+        videos: Encoding,
+        texts: Encoding,
+        parameters: ScoringParameters,
+        batch: PairBatch,
+        foils: Encoding | None,
     ) -> tuple[Float[Array, ""], Terms]:
         ranked = functools.cache(lambda: _rank(videos, texts, parameters, batch, config))
-        inputs = LossInputs(videos, texts, batch, parameters.temperature, ranked, DATA_AXIS)
+        foiled = None
+        foil_levels: tuple[str, ...] = ()
+        if foils is not None:
+            foiled = functools.cache(lambda: _score_foils(videos, texts, foils, batch, config))
+            foil_levels = tuple(texts.embeddings.nodes)
+        inputs = LossInputs(videos, texts, batch, parameters.temperature, ranked, DATA_AXIS, foiled)
         terms: Terms = {}
         total = jnp.zeros((), jnp.float32)
-        for loss in make_losses(config.loss, texts.attribute_logits):
+        for loss in make_losses(config.loss, texts.attribute_logits, foil_levels):
             terms[loss.name] = loss.value(inputs)
             total += loss.weight * terms[loss.name]
         return total, terms
 
     split, everywhere = PartitionSpec(DATA_AXIS), PartitionSpec()
-    return jax.shard_map(
+    over_devices = jax.shard_map(
         objective,
         mesh=mesh,
-        in_specs=(split, split, everywhere, split),
+        in_specs=(split, split, everywhere, split, split),
         out_specs=(everywhere, everywhere),
     )
+
+    def of_batch(
+        videos: Encoding,
+        texts: Encoding,
+        parameters: ScoringParameters,
+        batch: PairBatch,
+        foils: Encoding | None = None,
+    ) -> tuple[Float[Array, ""], Terms]:
+        return over_devices(videos, texts, parameters, batch, foils)
+
+    return of_batch
 
 
 def logged_losses(total: Float[Array, ""], terms: Terms) -> Terms:
     """Returns the total as ``loss`` and each term as ``loss/<name>``, which are the names of metrics."""
     return {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
+
+
+def _score_foils(
+    videos: Encoding, texts: Encoding, foils: Encoding, batch: PairBatch, config: Config
+) -> FoiledCaptions:
+    """Returns this device's captions and their foils, scored with their own videos; nothing passes between devices."""
+    dtype = product_dtype(config.model.compute_dtype)
+    normalised = normalise_videos(videos, dtype)
+    true, false = (paired_level_scores(normalised, one, config.similarity, dtype) for one in (texts, foils))
+    return FoiledCaptions(true, false, concerned_captions(texts, foils, batch))
 
 
 def _rank(

@@ -9,11 +9,11 @@ import optax
 from jaxtyping import Array, Int
 
 from mcsan_jax.config import OptimConfig
-from mcsan_jax.models.text_encoder import PRETRAINED, ROLES
+from mcsan_jax.models.text_encoder import MODIFIER_KINDS, PRETRAINED, ROLES
 from mcsan_jax.models.zero_shot_branch import TOWER
 
 _DECAYED = frozenset({"kernel", "recurrent", "embedding", "places", "segments"})
-"""Weight decay pulls parameters with these last names towards zero, except for the embedding of roles."""
+"""Weight decay pulls parameters with these last names towards zero, except for embeddings that multiply."""
 
 
 def learning_rate_schedule(config: OptimConfig, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
@@ -86,12 +86,13 @@ def decays(params: Any) -> Any:
     The names of a parameter decide, never its shape. Decay applies to the matrices of products (``kernel``,
     ``recurrent``) and to the embeddings that are states or are added to states (``embedding``, ``places``,
     ``segments``): all of them start around zero. It applies to nothing else: neither to biases, norms and scalars nor
-    to the embedding of ``roles``, which multiplies and starts at one, so that zero would erase every node.
+    to the embeddings of ``roles`` and of ``modifier_kinds``, which multiply and start at one, so that zero would erase
+    every node and modifier.
     """
 
     def is_decayed(path: tuple[Any, ...], _: Any) -> bool:
         names = [key.key for key in path]
-        return names[-1] in _DECAYED and ROLES not in names
+        return names[-1] in _DECAYED and not {ROLES, MODIFIER_KINDS} & set(names)
 
     return jax.tree_util.tree_map_with_path(is_decayed, params)
 

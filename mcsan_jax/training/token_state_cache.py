@@ -1,7 +1,7 @@
 """This module computes what a frozen text encoder makes of a caption once, and keeps it on the host.
 
 These are the states of its tokens, and, where an image-text encoder reads it, the embeddings of its sentence and of the
-words of its nodes.
+words of each node with its modifiers.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.image_text.text_tower import TextShape, TextTower
 from mcsan_jax.models.text_encoder import PRETRAINED, EncoderShape, pretrained_encoder, token_states
 from mcsan_jax.models.zero_shot_branch import SPAN_TOKENS, TOWER
-from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, Split
+from mcsan_jax.ranking.readable_split import CaptionRows, FoilRows, Split
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 
@@ -32,6 +32,12 @@ class CaptionCache(Protocol):
     def completed(self, texts: TextBatch) -> TextBatch:
         """Returns the same captions with what the encoder makes of them."""
         ...
+
+
+def _completed_pairs(cache: CaptionCache, batch: PairBatch) -> PairBatch:
+    """Returns the batch with what the encoder makes of its captions and of its foils."""
+    foils = None if batch.foils is None else cache.completed(batch.foils)
+    return dataclasses.replace(batch, texts=cache.completed(batch.texts), foils=foils)
 
 
 class TokenStateCache:
@@ -63,8 +69,7 @@ class TokenStateCache:
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
         """Yields the same batches with the states of their tokens, float32 [t, token, width]; padding is zero."""
-        for batch in batches:
-            yield dataclasses.replace(batch, texts=self.completed(batch.texts))
+        return (_completed_pairs(self, batch) for batch in batches)
 
     def completed(self, texts: TextBatch) -> TextBatch:
         """Returns the same captions with the states of their tokens."""
@@ -121,8 +126,7 @@ class SpanCache:
 
     def attach(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
         """Yields the same batches with the embeddings of their captions."""
-        for batch in batches:
-            yield dataclasses.replace(batch, texts=self.completed(batch.texts))
+        return (_completed_pairs(self, batch) for batch in batches)
 
     def completed(self, texts: TextBatch) -> TextBatch:
         """Returns the same captions with the embeddings of their sentences and nodes, float32 [t, 1 + n, dim]."""
@@ -149,22 +153,11 @@ class SpanCache:
 
 
 def _words_of(texts: TextBatch) -> Iterator[list[bytes]]:
-    """Yields the tokens of each caption, and then those of each of its nodes, none for padding."""
-    counts = np.asarray(texts.token_mask).sum(axis=1)
-    for ids, count, spans, real in zip(
-        np.asarray(texts.token_ids, np.int32),
-        counts,
-        np.asarray(texts.node_spans),
-        np.asarray(texts.node_mask),
-        strict=True,
-    ):
-        own = ids[:count]
-        ends = np.minimum(spans[:, 1], spans[:, 0] + SPAN_TOKENS)
-        nodes = [
-            own[start:end] if known else own[:0]
-            for (start, _), end, known in zip(spans, ends, real, strict=True)
-        ]
-        yield [words.tobytes() for words in (own, *nodes)]
+    """Yields the tokens of each caption, and then those of each of its nodes and its modifiers, none for padding."""
+    ids, mask = np.asarray(texts.token_ids, np.int32), np.asarray(texts.token_mask)
+    for own, real, phrases in zip(ids, mask, np.asarray(texts.node_tokens()), strict=True):
+        nodes = [own[phrase][:SPAN_TOKENS] for phrase in phrases]
+        yield [words.tobytes() for words in (own[real], *nodes)]
 
 
 @dataclasses.dataclass(frozen=True)

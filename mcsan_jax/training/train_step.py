@@ -173,9 +173,10 @@ def make_train_step(
             "params": hold_pretrained(params, config),
             "statistics": state.statistics,
         }
-        videos, texts = encode(variables, batch, stream_key(state.seed, "dropout", state.step))
+        encoded = encode(variables, batch, stream_key(state.seed, "dropout", state.step))
         parameters: Any = model.apply(variables, method=model.scoring_parameters)
-        total, terms = objective(videos, texts, parameters, batch)
+        videos, texts, foils = encoded
+        total, terms = objective(videos, texts, parameters, batch, foils)
         weights = {f"level_weight/{level}": w for level, w in parameters.level_weights.items()}
         metrics = {**logged_losses(total, terms), "temperature": parameters.temperature, **weights}
         return total, metrics

@@ -24,10 +24,17 @@ weights = importlib.import_module("benchmarks.peer.weights")
 losses = importlib.import_module("benchmarks.peer.losses")
 
 LEVELS = (GLOBAL, ENTITY, ACTION)
-TINY = DataConfig(max_frames=5, max_tokens=9, max_actions=2, max_entities=3, max_relationships=4)
+TINY = DataConfig(
+    max_frames=5, max_tokens=9, max_actions=2, max_entities=3, max_relationships=4, max_modifiers=3
+)
 # The peer knows of no attributes, and HGR's config is to make nothing of them.
 TINY_SHAPE = DataShape(
-    vocabulary_size=20, role_count=4, frame_dim=6, region_dim=0, attributes=((ENTITY, 5), (ACTION, 3))
+    vocabulary_size=20,
+    role_count=4,
+    modifier_kind_count=3,
+    frame_dim=6,
+    region_dim=0,
+    attributes=((ENTITY, 5), (ACTION, 3)),
 )
 PAIRS = 7
 
@@ -162,7 +169,7 @@ def test_the_loss_and_all_gradients_are_equal() -> None:
 
 
 def test_scores_are_equal_at_the_published_size() -> None:
-    setting = make_setting(make_config(DataConfig()), DataShape(1000, 16, 2048, 0, ()), pairs=4)
+    setting = make_setting(make_config(DataConfig()), DataShape(1000, 16, 10, 2048, 0, ()), pairs=4)
     scores = jax.jit(setting.encode_and_score)(setting.variables["params"])[2]
     with torch.no_grad():
         fused, levels = setting.peer(weights.make_pairs(setting.batch))

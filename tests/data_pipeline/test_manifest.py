@@ -33,6 +33,7 @@ def manifest() -> Manifest:
         tokenizer=TokenizerFile("word", 8000, "tokenizer.model", "ab" * 32),
         word_vectors=WordVectorFile("word_vectors.npz", "ef" * 32, "glove.6B.300d.txt", 300, 7900),
         roles=("none", "agent", "patient"),
+        modifier_kinds=("colour", "size"),
         attributes=AttributeFile("attributes.json", "cd" * 32, {"entity": 500, "action": 200}),
         parser={"name": "spacy", "model": "en"},
         records="records/video_text/1.0.0",
@@ -101,7 +102,7 @@ def _edit(folder: Path, manifest: Manifest, edit) -> None:
     [
         (
             lambda content: content.update(schema_version=99),
-            "schema version 99, but this program reads version 2",
+            "schema version 99, but this program reads version 3",
         ),
         (lambda content: content.pop("roles"), "roles is missing; expected a list: Names of the roles"),
         (
@@ -176,8 +177,8 @@ def test_numbers_that_make_no_sense_cannot_be_made() -> None:
 
 
 WRITTEN = {
-    "fingerprint": "e0f93d578de84eb3989cd701836650ae43ccb81d76f2ad0bdcdfd644c8633cf1",
-    "schema_version": 2,
+    "fingerprint": "0bbae4158b2122a875c86ff4d484abfcf7d9562843da3da3b6bb74eed20ffb65",
+    "schema_version": 3,
     "dataset": "msrvtt",
     "protocol": "1k-A",
     "splits": {
@@ -188,6 +189,7 @@ WRITTEN = {
     "tokenizer": {"kind": "word", "size": 8000, "file": "tokenizer.model", "sha256": "ab" * 32},
     "word_vectors": None,
     "roles": ["none", "agent", "patient"],
+    "modifier_kinds": ["colour", "size"],
     "attributes": {
         "file": "attributes.json",
         "sha256": "cd" * 32,
@@ -198,7 +200,13 @@ WRITTEN = {
     "checksums": {"video_text-train.tfrecord-00000-of-00001": "12" * 32},
     "versions": {"numpy": "2"},
     "caption_sizes": {
-        "train": {"tokens": [0, 1, 2], "actions": [0, 3], "entities": [1, 2], "relationships": [3]}
+        "train": {
+            "tokens": [0, 1, 2],
+            "actions": [0, 3],
+            "entities": [1, 2],
+            "relationships": [3],
+            "modifiers": [1, 1, 1],
+        }
     },
     "streams": [
         {

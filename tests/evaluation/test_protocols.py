@@ -10,8 +10,8 @@ from data_pipeline.annotations.sources import PROTOCOLS as READ_PROTOCOLS
 from data_pipeline.moving_shapes import dataset as moving_shapes
 from mcsan_jax.evaluation.protocols import PROTOCOLS, describe_protocol
 
-MOVING_SHAPES = ("moving_shapes", "seed 0")
-PUBLISHED = sorted(set(PROTOCOLS) - {MOVING_SHAPES})
+MADE = (("moving_shapes", "seed 0"), ("crowded_shapes", "seed 0"))
+PUBLISHED = sorted(set(PROTOCOLS) - set(MADE))
 
 Facts = dict[str, object]
 
@@ -55,8 +55,9 @@ def test_every_protocol_that_can_be_prepared_is_known_or_has_no_counts() -> None
     assert readable - set(PUBLISHED) == {("hgr", "published"), *own, *lists}
 
 
-def test_the_embedded_data_set_has_its_usual_size() -> None:
-    shapes = PROTOCOLS[MOVING_SHAPES]
+@pytest.mark.parametrize("made", MADE)
+def test_the_embedded_data_sets_have_their_usual_size(made: tuple[str, str]) -> None:
+    shapes = PROTOCOLS[made]
     assert shapes.videos == moving_shapes.SPLITS
     each = moving_shapes.CAPTIONS_PER_CLIP
     assert shapes.captions == {split: each * count for split, count in moving_shapes.SPLITS.items()}

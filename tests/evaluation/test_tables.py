@@ -1,4 +1,4 @@
-from mcsan_jax.evaluation.tables import render_table, render_variants
+from mcsan_jax.evaluation.tables import render_foils, render_table, render_variants
 from mcsan_jax.ranking.rank_split import Evaluation
 
 
@@ -30,13 +30,7 @@ Queries: every caption.
 |--------|---------|---------|----------|------|------|---------|---------|----------|------|------|-------|--------|
 | entity | 12.0    | 32.0    | 42.0     | 4.0  | 17.2 | 13.0    | 33.0    | 100.0    | 3.5  | 10.0 | 72.0  | 2.50   |
 | fused  | 30.1    | 50.1    | 60.1     | 4.0  | 17.2 | 31.1    | 51.1    | 100.0    | 3.5  | 10.0 | 180.7 | 0.00   |
-More than 1 % of the queries tie with a wrong answer; ties count by expectation.
-
-True caption preferred to one that differs only in …, in % (chance 50): action (8), entity (12)
-| score  | action | entity |
-|--------|--------|--------|
-| entity | 50.0   | 91.7   |
-| fused  | 62.5   | 95.8   |"""
+More than 1 % of the queries tie with a wrong answer; ties count by expectation."""
 
 
 def test_golden_table() -> None:
@@ -44,16 +38,48 @@ def test_golden_table() -> None:
         videos=10,
         captions=35,
         directions={"fused": figures(30.12, 0.0), "entity": figures(12.0, 0.025)},
-        compositional={
-            "fused": {"action": 62.5, "entity": 95.83},
-            "entity": {"action": 50.0, "entity": 91.67},
-        },
-        foils={"action": 8, "entity": 12},
+        compositional={},
+        foils={},
     )
     assert render_table(evaluation, ["Protocol: demo, split test.", "Queries: every caption."]) == GOLDEN
 
 
-def test_neither_ties_nor_foils() -> None:
+FOILS = """\
+True captions against foils of x.jsonl (1 question about 1 video), right in %:
+| kind  | questions | chance | words alone | entity | fused | 95 %         |
+|-------|-----------|--------|-------------|--------|-------|--------------|
+| order | 1         | 20.0   | –           | 50.0   | 62.5  | 60.0 to 65.0 |
+not asked: 2 questions about 2 videos that the split lacks (a, …)
+
+True captions against foils of y.tsv (0 questions about 0 videos), right in %:
+not asked: 3 questions about 1 video that the split lacks (b)"""
+
+
+def test_golden_table_of_foils() -> None:
+    scores = {
+        "fused": {"accuracy": 62.5, "interval": [60.0, 65.0]},
+        "entity": {"accuracy": 50.0, "interval": [40.0, 60.0]},
+    }
+    order = {"kind": "order", "questions": 1, "chance": 20.0, "words": None, "scores": scores}
+    asked = {
+        "source": "x.jsonl",
+        "questions": 1,
+        "videos": 1,
+        "absent": {"questions": 2, "videos": 2, "examples": ["a"]},
+        "kinds": [order],
+    }
+    absent = {
+        "source": "y.tsv",
+        "questions": 0,
+        "videos": 0,
+        "absent": {"questions": 3, "videos": 1, "examples": ["b"]},
+        "kinds": [],
+    }
+    assert render_foils([asked, absent]) == FOILS
+    assert render_foils([]) == ""
+
+
+def test_few_ties_are_not_mentioned() -> None:
     evaluation = Evaluation(10, 35, {"fused": figures(30.12, 0.01)}, {}, {})
     lines = render_table(evaluation, ["demo"]).splitlines()
     assert len(lines) == 5

@@ -13,7 +13,7 @@ import transformers
 
 from data_pipeline.text.tokenizer import token_span
 from data_pipeline.text.vocabulary import published_tokenizers
-from mcsan_jax.image_text.text_tower import embed_spans
+from mcsan_jax.image_text.text_tower import embed_phrases
 from mcsan_jax.pretrained.text_tower_files import read_text_tower
 from tests.image_text.text_parity import TEXTS, applied, arrays_of, check_parity
 from tests.support.image_text_folder import save_encoder_with_tokenizer
@@ -111,7 +111,7 @@ PHRASES = {
 
 
 def phrase_arrays(folder: pathlib.Path) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Token ids and mask of texts, and the spans of phrases in them."""
+    """Token ids of texts, their mask, and which tokens the phrases in them have."""
     tokenizer = published_tokenizers(folder)[0]
     spans = np.zeros((len(PHRASES), 5, 2), np.int32)
     for row, (text, phrases) in enumerate(PHRASES.items()):
@@ -119,14 +119,16 @@ def phrase_arrays(folder: pathlib.Path) -> tuple[jax.Array, jax.Array, jax.Array
         for column, phrase in enumerate(phrases):
             begin = text.index(phrase)
             spans[row, column] = token_span(offsets, (begin, begin + len(phrase)))
-    return (*arrays_of(folder, list(PHRASES)), jnp.asarray(spans))
+    ids, mask = arrays_of(folder, list(PHRASES))
+    places = np.arange(ids.shape[1])
+    return ids, mask, jnp.asarray((spans[..., :1] <= places) & (places < spans[..., 1:]))
 
 
 def test_a_span_has_the_embedding_of_its_words_alone(folder: pathlib.Path) -> None:
     encoder = read_text_tower(str(folder))
     tower = applied(encoder)
-    ids, mask, spans = phrase_arrays(folder)
-    found = embed_spans(tower, ids, mask, spans, 12)
+    ids, _, tokens = phrase_arrays(folder)
+    found = embed_phrases(tower, ids, tokens, 12)
     assert found.shape == (2, 5, encoder.shape.tower.width_out)
     assert not found[:, 4].any()
     for row, phrases in enumerate(PHRASES.values()):
@@ -142,13 +144,21 @@ def test_a_span_has_the_embedding_of_its_words_alone(folder: pathlib.Path) -> No
             assert np.minimum(distance, from_marked).max() < 2e-5
 
 
-def test_a_long_span_loses_its_last_tokens(folder: pathlib.Path) -> None:
+def test_a_long_phrase_loses_its_last_tokens(folder: pathlib.Path) -> None:
     tower = applied(read_text_tower(str(folder)))
-    ids, mask, spans = phrase_arrays(folder)
-    cut = spans.at[..., 1].min(spans[..., 0] + 2)
+    ids, _, tokens = phrase_arrays(folder)
+    cut = tokens & (jnp.cumsum(tokens, axis=2) <= 2)
     np.testing.assert_allclose(
-        embed_spans(tower, ids, mask, spans, 2), embed_spans(tower, ids, mask, cut, 12), rtol=0, atol=2e-5
+        embed_phrases(tower, ids, tokens, 2), embed_phrases(tower, ids, cut, 12), rtol=0, atol=2e-5
     )
-    beyond = spans.at[:, 0].set(jnp.asarray([ids.shape[1] - 1, ids.shape[1] + 3]))
-    shorter = mask & (jnp.arange(mask.shape[1])[None] < 2)
-    assert not embed_spans(tower, ids, shorter, beyond, 12)[:, 0].any()
+
+
+def test_words_of_a_phrase_need_not_be_neighbours(folder: pathlib.Path) -> None:
+    """As of "the car that stands there is red", whose car is red."""
+    tower = applied(read_text_tower(str(folder)))
+    ids, _, tokens = phrase_arrays(folder)
+    found = embed_phrases(tower, ids, tokens[:, :1] | tokens[:, 3:4], ids.shape[1])
+    for row in range(len(PHRASES)):
+        own = np.asarray(ids)[row][np.asarray(tokens[row, 0] | tokens[row, 3])]
+        expected = tower(jnp.asarray(own[None]), jnp.ones((1, len(own)), bool))[1]
+        np.testing.assert_allclose(found[row], expected, rtol=0, atol=2e-5)

@@ -20,13 +20,15 @@ EDGES = (
     [],
 )
 """Source and target of each caption's edges; one of the first caption's goes from an entity to another."""
+MODIFIED = ([0, 3, 3], [2], [], [], [])
+"""The node slots of each caption's modifiers; one node of the first caption has two."""
 
 
 def encoder_batch(shape: DataShape, with_token_states: bool = False) -> PairBatch:
     """Videos and captions of all lengths down to one and none, and nonsense wherever a mask is False.
 
-    The first caption has nodes and edges in all slots, the second in some, the third a single node and token, the
-    fourth tokens only.
+    The first caption has nodes, modifiers and edges in all slots, the second in some, the third a single node and
+    token, the fourth tokens only. The first two deny some of their nodes and edges, the third its only node.
     """
     draw = np.random.default_rng(7)
     batch = random_batch(COUNT, shape=shape)
@@ -40,8 +42,18 @@ def encoder_batch(shape: DataShape, with_token_states: bool = False) -> PairBatc
     for row, of_caption in enumerate(EDGES):
         edges[row, : len(of_caption)] = np.reshape(of_caption, (-1, 2))
     lengths = np.maximum(token_mask.sum(axis=1), 1)[:, None]
-    start = draw.integers(0, lengths, node_mask.shape)
-    end = draw.integers(start + 1, lengths + 1)
+    modifier_mask = _first([len(slots) for slots in MODIFIED], SIZES.max_modifiers)
+    modifier_nodes = _integers(draw, SIZES.max_actions + SIZES.max_entities, modifier_mask.shape)
+    for row, slots in enumerate(MODIFIED):
+        modifier_nodes[row, : len(slots)] = slots
+
+    def spans(shape: tuple[int, ...]) -> np.ndarray:
+        start = draw.integers(0, lengths, shape)
+        return np.stack([start, draw.integers(start + 1, lengths + 1)], axis=-1).astype(np.int32)
+
+    node_negated, edge_negated = (draw.random(mask.shape) < 0.4 for mask in (node_mask, edge_mask))
+    node_negated[0, [1, 3]] = node_negated[2, 0] = edge_negated[0, 2] = True
+    node_negated[0, [0, 2]] = edge_negated[0, 0] = False
 
     def features(size: tuple[int, ...]) -> np.ndarray:
         return draw.normal(size=(*frame_mask.shape, *size)).astype(np.float16)
@@ -59,12 +71,18 @@ def encoder_batch(shape: DataShape, with_token_states: bool = False) -> PairBatc
             batch.texts,
             token_ids=_integers(draw, shape.vocabulary_size, token_mask.shape),
             token_mask=token_mask,
-            node_spans=np.stack([start, end], axis=-1).astype(np.int32),
+            node_spans=spans(node_mask.shape),
             node_roles=_integers(draw, shape.role_count, node_mask.shape),
+            node_negated=node_negated,
             node_mask=node_mask,
+            modifier_nodes=modifier_nodes,
+            modifier_kinds=_integers(draw, shape.modifier_kind_count, modifier_mask.shape),
+            modifier_spans=spans(modifier_mask.shape),
+            modifier_mask=modifier_mask,
             edge_source=edges[..., 0],
             edge_target=edges[..., 1],
             edge_roles=_integers(draw, shape.role_count, edge_mask.shape),
+            edge_negated=edge_negated,
             edge_mask=edge_mask,
             token_states=(
                 draw.normal(size=(*token_mask.shape, STATE_WIDTH)).astype(np.float32)

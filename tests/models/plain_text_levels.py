@@ -27,6 +27,13 @@ class Node:
 
 
 @dataclasses.dataclass(frozen=True)
+class Modifier:
+    slot: int
+    span: tuple[int, int]
+    kind: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Edge:
     source: int
     target: int
@@ -57,13 +64,18 @@ def text_nodes(
     weights: Any,
     states: np.ndarray,
     nodes: list[Node],
+    modifiers: list[Modifier],
     edges: list[Edge],
     max_actions: int,
     sentence: np.ndarray | None,
 ) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
     """The vectors of the nodes by their slots; and of the sentence, where it is a node."""
-    roles = weights["roles"]["embedding"]
+    roles, kinds = (weights[name]["embedding"] for name in ("roles", "modifier_kinds"))
     before = {node.slot: states[slice(*node.span)].max(axis=0) * roles[node.role] for node in nodes}
+    for modifier in modifiers:
+        before[modifier.slot] = (
+            before[modifier.slot] + states[slice(*modifier.span)].max(axis=0) * kinds[modifier.kind]
+        )
     neighbours = {slot: {slot} for slot in before}
     for edge in edges:
         neighbours[edge.source].add(edge.target)

@@ -39,17 +39,23 @@ def encoded(branch: LinearBranch, side: str, variables: Any, *given: np.ndarray)
     return np.asarray(branch.apply(on_device, *map(jnp.asarray, given), method=side))
 
 
-def draw_texts() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens of captions of 6, 3, 1 and 0, with repetitions, their mask and states; the padding holds numbers."""
+def draw_texts() -> tuple[np.ndarray, ...]:
+    """Tokens of captions of 6, 3, 1 and 0, with repetitions, their mask, which are denied, and their states.
+
+    The padding holds numbers.
+    """
     draw = np.random.default_rng(1)
     mask = np.arange(6)[None] < np.array([6, 3, 1, 0])[:, None]
     ids = draw.integers(1, VOCABULARY, mask.shape)
     ids[0] = [3, 5, 3, 3, 5, 1]
-    return ids, mask, draw.normal(size=(*mask.shape, SENTENCE_DIM)).astype(np.float32)
+    denied = np.zeros(mask.shape, bool)
+    # The second place, and the last one of the same token, which repeats it and so does not count.
+    denied[0, [1, 4]] = denied[1, 2] = denied[2] = True
+    return ids, mask, denied, draw.normal(size=(*mask.shape, SENTENCE_DIM)).astype(np.float32)
 
 
 def test_first_occurrences() -> None:
-    ids, mask, _ = draw_texts()
+    ids, mask, *_ = draw_texts()
     expected = np.zeros(mask.shape)
     for text, place in itertools.product(range(4), range(6)):
         earlier = ids[text, :place][mask[text, :place]]
@@ -68,14 +74,18 @@ def test_padding_is_no_earlier_occurrence() -> None:
 def test_texts_are_those_of_plain_loops(sentence_dim: int) -> None:
     branch = LinearBranch(FRAME_DIM, VOCABULARY, sentence_dim)
     variables = draw_constants(branch)
-    ids, mask, states = draw_texts()
+    ids, mask, denied, states = draw_texts()
     held = {name: np.float64(value) for name, value in variables["statistics"].items()}
     expected = []
     for text in range(3):
-        tokens = sorted(set(ids[text][mask[text]].tolist()))
+        signs: dict[int, float] = {}
+        for token, is_denied in zip(ids[text][mask[text]].tolist(), denied[text], strict=False):
+            signs.setdefault(token, -1.0 if is_denied else 1.0)
+        tokens = sorted(signs)
         length = np.sqrt(sum(held["token_weights"][token] ** 2 for token in tokens))
         vector = sum(
-            held["token_weights"][token] / length * held["tokens_to_words"][token] for token in tokens
+            signs[token] * held["token_weights"][token] / length * held["tokens_to_words"][token]
+            for token in tokens
         )
         parts = [held["words_share"] * over_length(vector, held["words_metric"])]
         if sentence_dim:
@@ -85,7 +95,7 @@ def test_texts_are_those_of_plain_loops(sentence_dim: int) -> None:
             vector = over_length(direction @ held["states_to_sentences"], held["sentences_metric"])
             parts.append((1 - held["words_share"]) * vector)
         expected.append(np.concatenate(parts))
-    found = encoded(branch, "encode_texts", variables, ids, mask, states)
+    found = encoded(branch, "encode_texts", variables, ids, mask, denied, states)
     np.testing.assert_allclose(found[:3], expected, atol=1e-6, rtol=0)
     # A caption without tokens scores nothing.
     assert not found[3].any()

@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[DataShape, dict[str, Any]]] = {
 }
 COUNT = 4
 LARGER = dataclasses.replace(
-    SIZES, max_frames=8, max_tokens=10, max_actions=3, max_entities=5, max_relationships=6
+    SIZES, max_frames=8, max_tokens=10, max_actions=3, max_entities=5, max_relationships=6, max_modifiers=5
 )
 """Larger capacities for everything than `SIZES`."""
 
@@ -54,10 +54,16 @@ def padded(batch: PairBatch) -> PairBatch:
     videos, texts = batch.videos, batch.texts
     target = np.where(texts.edge_target >= SIZES.max_actions, texts.edge_target + shift, texts.edge_target)
     edges = {"edge_source": texts.edge_source, "edge_target": target.astype(np.int32)}
-    for name in ("edge_roles", "edge_mask"):
+    for name in ("edge_roles", "edge_negated", "edge_mask"):
         edges[name] = getattr(texts, name)
     tokens = {name: pad(getattr(texts, name), LARGER.max_tokens) for name in ("token_ids", "token_mask")}
-    nodes = {name: pad_nodes(getattr(texts, name)) for name in ("node_spans", "node_roles", "node_mask")}
+    names = ("node_spans", "node_roles", "node_negated", "node_mask")
+    nodes = {name: pad_nodes(getattr(texts, name)) for name in names}
+    modified = texts.modifier_nodes
+    modified = np.where(modified >= SIZES.max_actions, modified + shift, modified)
+    modifiers = {"modifier_nodes": modified.astype(np.int32)}
+    for name in ("modifier_kinds", "modifier_spans", "modifier_mask"):
+        modifiers[name] = getattr(texts, name)
     return dataclasses.replace(
         batch,
         videos=dataclasses.replace(
@@ -71,6 +77,7 @@ def padded(batch: PairBatch) -> PairBatch:
             **tokens,
             **nodes,
             **{name: pad(value, LARGER.max_relationships) for name, value in edges.items()},
+            **{name: pad(value, LARGER.max_modifiers) for name, value in modifiers.items()},
         ),
     )
 

@@ -17,6 +17,7 @@ from tests.models.encoder_batch import COUNT, STATE_WIDTH, encoder_batch
 from tests.models.plain_layers import attribute_logits
 from tests.models.plain_text_levels import (
     Edge,
+    Modifier,
     Node,
     text_global,
     text_nodes,
@@ -58,6 +59,7 @@ class Encoded:
 
     network: Encoding
     levels: list[dict[str, Any]]
+    denied: list[dict[str, list[bool]]]
     attribute_logits: list[dict[str, np.ndarray]]
 
 
@@ -74,11 +76,15 @@ def encoded(request: pytest.FixtureRequest) -> Encoded:
     own = not choices.get("share_attribute_projection", True)
     projector = weights["text_attribute_projector" if own else "attribute_projector"]
     levels = [caption_levels(weights["text_encoder"], batch.texts, t, choices) for t in range(COUNT)]
+    denied = [denied_nodes(batch.texts, t) for t in range(COUNT)]
     logits = [
-        {level: attribute_logits(projector[level], one[level], WIDTH) for level in NODE_LEVELS}
-        for one in levels
+        {
+            level: attribute_logits(projector[level], affirmed(one[level], not_so[level]), WIDTH)
+            for level in NODE_LEVELS
+        }
+        for one, not_so in zip(levels, denied, strict=True)
     ]
-    return Encoded(network, levels, logits)
+    return Encoded(network, levels, denied, logits)
 
 
 def caption_levels(weights: Any, texts: TextBatch, t: int, choices: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +93,10 @@ def caption_levels(weights: Any, texts: TextBatch, t: int, choices: dict[str, An
         Node(slot, tuple(texts.node_spans[t, slot]), texts.node_roles[t, slot])
         for slot in np.flatnonzero(texts.node_mask[t])
     ]
+    modifiers = [
+        Modifier(texts.modifier_nodes[t, m], tuple(texts.modifier_spans[t, m]), texts.modifier_kinds[t, m])
+        for m in np.flatnonzero(texts.modifier_mask[t])
+    ]
     edges = [
         Edge(texts.edge_source[t, e], texts.edge_target[t, e], texts.edge_roles[t, e])
         for e in np.flatnonzero(texts.edge_mask[t])
@@ -94,7 +104,7 @@ def caption_levels(weights: Any, texts: TextBatch, t: int, choices: dict[str, An
     states = token_states(weights, choices["context"], tokens[t][texts.token_mask[t]])
     pooled = text_global(weights, states, WIDTH)
     sentence = pooled if choices.get("sentence_node") and len(states) else None
-    vectors, attending = text_nodes(weights, states, nodes, edges, SIZES.max_actions, sentence)
+    vectors, attending = text_nodes(weights, states, nodes, modifiers, edges, SIZES.max_actions, sentence)
     return {
         GLOBAL: pooled if attending is None else attending,
         ENTITY: [vectors[slot] for slot in sorted(vectors) if slot >= SIZES.max_actions],
@@ -103,9 +113,34 @@ def caption_levels(weights: Any, texts: TextBatch, t: int, choices: dict[str, An
     }
 
 
+def denied_nodes(texts: TextBatch, t: int) -> dict[str, list[bool]]:
+    """Which nodes of each level a caption denies, in the order of `caption_levels`."""
+    nodes = {
+        level: [texts.node_negated[t, slot] for slot in np.flatnonzero(texts.node_mask[t]) if is_of(slot)]
+        for level, is_of in (
+            (ENTITY, lambda slot: slot >= SIZES.max_actions),
+            (ACTION, lambda slot: slot < SIZES.max_actions),
+        )
+    }
+    return {**nodes, RELATIONSHIP: list(texts.edge_negated[t][texts.edge_mask[t]])}
+
+
+def affirmed(vectors: list[np.ndarray], denied: list[bool]) -> list[np.ndarray]:
+    return [vector for vector, is_denied in zip(vectors, denied, strict=True) if not is_denied]
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_level(encoded: Encoded, level: str) -> None:
     assert_level_is(encoded.network, level, [of_caption[level] for of_caption in encoded.levels])
+
+
+@pytest.mark.parametrize("level", NODE_LEVELS)
+def test_what_a_caption_denies_is_marked(encoded: Encoded, level: str) -> None:
+    nodes = encoded.network.embeddings.nodes[level]
+    assert nodes.negated is not None
+    for t, denied in enumerate(encoded.denied):
+        np.testing.assert_array_equal(nodes.negated[t][nodes.mask[t]], denied[level])
+    assert any(True in denied[level] and False in denied[level] for denied in encoded.denied)
 
 
 @pytest.mark.parametrize("level", NODE_LEVELS)

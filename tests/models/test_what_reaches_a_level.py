@@ -42,7 +42,11 @@ def test_order_of_entities_does_not_matter(setting: DefaultNetwork) -> None:
     place = np.argsort(order).astype(np.int32)
     permuted = dataclasses.replace(
         texts,
-        **{name: getattr(texts, name)[:, order] for name in ("node_spans", "node_roles", "node_mask")},
+        **{
+            name: getattr(texts, name)[:, order]
+            for name in ("node_spans", "node_roles", "node_negated", "node_mask")
+        },
+        modifier_nodes=place[texts.modifier_nodes],
         edge_source=place[texts.edge_source],
         edge_target=place[texts.edge_target],
     )
@@ -62,15 +66,19 @@ def test_order_of_entities_does_not_matter(setting: DefaultNetwork) -> None:
     [
         ("token_ids", {GLOBAL, ENTITY, ACTION, RELATIONSHIP}),
         ("node_roles", {ENTITY, ACTION, RELATIONSHIP}),
+        ("modifier_kinds", {ENTITY, ACTION, RELATIONSHIP}),
+        ("modifier_mask", {ENTITY, ACTION, RELATIONSHIP}),
         ("edge_roles", {RELATIONSHIP}),
         ("edge_mask", {ENTITY, ACTION}),
+        ("node_negated", set()),
+        ("edge_negated", set()),
     ],
 )
 def test_what_each_part_of_a_caption_reaches(setting: DefaultNetwork, field: str, touched: set[str]) -> None:
-    """Edges matter to nodes through graph attention; their roles to relationships only."""
+    """Edges matter to nodes through graph attention; their roles to relationships only. What is denied is no input."""
     texts = setting.batch.texts
     value = getattr(texts, field)
-    changed = np.zeros_like(value) if field == "edge_mask" else (value + 1) % 4
+    changed = np.zeros_like(value) if value.dtype == bool else (value + 1) % 3
     batch = dataclasses.replace(setting.batch, texts=dataclasses.replace(texts, **{field: changed}))
     videos, encoded, _ = setting.apply(batch)
     np.testing.assert_array_equal(videos.embeddings.pooled, setting.videos.embeddings.pooled)

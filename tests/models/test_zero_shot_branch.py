@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch, TextBatch
 from data_pipeline.levels import GLOBAL, LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, ScoringParameters
@@ -100,15 +100,23 @@ def own_levels(variables: Any, batch: PairBatch) -> tuple[list[Levels], list[Lev
     texts = []
     for t in range(COUNT):
         tokens = batch.texts.token_ids[t][batch.texts.token_mask[t]]
-        spans = batch.texts.node_spans[t]
         nodes = {
-            int(slot): embedding(tokens[slice(*spans[slot])])
+            int(slot): embedding(words_of_node(batch.texts, t, slot))
             for slot in np.flatnonzero(batch.texts.node_mask[t])
         }
         texts.append(text_levels(batch.texts, t, embedding(tokens), nodes, SIZES.max_actions))
     frames = np.float64(batch.videos.frames)[:, :, FIRST : FIRST + DIM]
     videos = [video_levels(frames[v][batch.videos.frame_mask[v]]) for v in range(COUNT)]
     return videos, texts
+
+
+def words_of_node(texts: TextBatch, t: int, slot: int) -> np.ndarray:
+    """The tokens of a node and of its modifiers, each once, in the order of the text."""
+    places = set(range(*texts.node_spans[t, slot]))
+    for m in np.flatnonzero(texts.modifier_mask[t]):
+        if texts.modifier_nodes[t, m] == slot:
+            places |= set(range(*texts.modifier_spans[t, m]))
+    return texts.token_ids[t][sorted(places)]
 
 
 def learned_levels(model: MCSAN, variables: Any, batch: PairBatch) -> tuple[list[Levels], list[Levels]]:

@@ -30,13 +30,16 @@ def batches() -> list[tuple[int, NormalisedTexts]]:
     counts = np.concatenate([COUNTS, [0, 0]])
     mask = np.arange(3)[None] < counts[:, None]
     vectors = np.random.default_rng(0).normal(size=(8, 3, 4)).astype(np.float32)
+    # The third caption denies its second node, and the last one its only node.
+    negated = np.zeros((8, 3), bool)
+    negated[2, 1] = negated[5, 0] = negated[6] = True
     pooled = vectors[:, 0]
     normalised = [
         normalise_texts(
             Encoding(
                 LevelEmbeddings(
                     jnp.asarray(pooled[rows]),
-                    {ENTITY: NodeSet(jnp.asarray(vectors[rows]), jnp.asarray(mask[rows]))},
+                    {ENTITY: NodeSet(*map(jnp.asarray, (vectors[rows], mask[rows], negated[rows])))},
                 ),
                 {},
             )
@@ -53,6 +56,7 @@ def test_captions_keep_their_own_nodes_only() -> None:
     np.testing.assert_array_equal(nodes.counts, COUNTS)
     assert nodes.queries.shape == (7, 4)
     np.testing.assert_allclose(np.linalg.norm(nodes.queries, axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(np.flatnonzero(nodes.negated), [3, 6])
     assert texts.bytes_per_caption == 4 * 4 * (7 + 6) / 6
 
 
@@ -64,7 +68,12 @@ def test_any_captions_can_be_taken_in_any_order() -> None:
     np.testing.assert_array_equal(packed.queries[:6], texts.nodes[ENTITY].queries[[6, 2, 3, 4, 0, 1]])
     np.testing.assert_array_equal(packed.queries[6:], 0)
     np.testing.assert_array_equal(packed.groups, [0, 1, 1, 1, 2, 2, 5, 5])
-    np.testing.assert_allclose(packed.shares, [1, 1 / 3, 1 / 3, 1 / 3, 0.5, 0.5, 0, 0])
+    np.testing.assert_allclose(packed.shares, [-1, 1 / 3, -1 / 3, 1 / 3, 0.5, 0.5, 0, 0])
+    padded = texts.nodes[ENTITY].padded(rows)
+    np.testing.assert_array_equal(np.argwhere(padded.negated), [[0, 0], [2, 1]])
+    np.testing.assert_array_equal(
+        texts.rows(rows).nodes[ENTITY].negated, [True, False, True, False, False, False]
+    )
     np.testing.assert_array_equal(packed.present, [True, False, True, True, False])
     np.testing.assert_array_equal(taken.pooled[:4], texts.pooled[rows])
     np.testing.assert_array_equal(taken.pooled[4:], 0)
@@ -72,7 +81,7 @@ def test_any_captions_can_be_taken_in_any_order() -> None:
 
 def test_the_capacity_for_neighbours_holds_every_block() -> None:
     counts = np.array([100, 0, 50, 120, 30, 7])
-    nodes = CaptionNodes(np.zeros((counts.sum(), 2), np.float32), counts)
+    nodes = CaptionNodes(np.zeros((counts.sum(), 2), np.float32), counts, np.zeros(counts.sum(), bool))
     texts = TextCollection(None, {ENTITY: nodes}, {}, len(counts))
     assert texts.capacity(2) == {ENTITY: 256}, "captions 2 and 3 have 170 nodes"
     assert texts.capacity(6) == {ENTITY: 384}
@@ -81,8 +90,8 @@ def test_the_capacity_for_neighbours_holds_every_block() -> None:
 
 
 def test_counts_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 nodes, but captions count 4"):
-        CaptionNodes(np.zeros((3, 2), np.float32), np.array([4]))
+    with pytest.raises(ValueError, match="3 nodes, of which 3 are denied or not, but captions count 4"):
+        CaptionNodes(np.zeros((3, 2), np.float32), np.array([4]), np.zeros(3, bool))
 
 
 def test_videos_are_filled_up_with_videos_without_frames() -> None:

@@ -30,7 +30,7 @@ SECTIONS = {
     "calibration": 1,
     "hubs": 2,
     "slices": 5,
-    "compositional-test": 0,
+    "compositional-test": 2,
     "failure-cases": 0,
     "shared-captions": 0,
     "training": 6,
@@ -137,7 +137,10 @@ def test_attributes_hubs_and_foils_are_those_of_the_file(
         never = hubs["histogram"][0]
         told = f"skewness {hubs['skewness']:.2f}, {never} items never"
         assert told in page.pictures["hubs"][table]
-    assert page.cells("compositional-test", "action") == ["action", "200", *["91.5"] * 5]
+    row = ["action", "200", "50.0", "51.5", "91.5 [89.5, 93.5]", *["91.5"] * 4]
+    assert page.cells("compositional-test", "action") == row
+    drawn = page.pictures["compositional-test"]
+    assert len(drawn) == 2 and "relationship 91.5" in drawn[0] and "words alone 51.5" in drawn[0]
 
 
 def test_slices_are_counted_from_the_queries(page: ReportPage) -> None:

@@ -38,7 +38,9 @@ def encoder(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> pathlib.P
 def config_with(encoder: pathlib.Path, learning_rate: float = 0.0) -> Config:
     values = defaults()
     values.name = "tested"
-    values.data.update(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3)
+    values.data.update(
+        max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3, max_modifiers=2
+    )
     values.model.update(levels=(GLOBAL,), width=8, context="pretrained", pretrained=str(encoder))
     values.optim.pretrained_learning_rate = learning_rate
     return from_config_dict(values)

@@ -3,6 +3,7 @@
 import importlib
 import shlex
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from absl import flags
@@ -11,6 +12,7 @@ from absl.testing import flagsaver
 from data_pipeline import prepare as command
 from data_pipeline.annotations.sources import PROTOCOLS
 from data_pipeline.errors import InputError
+from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config, DataConfig, from_config_dict
 from mcsan_jax.configs.derived import BASES
 from mcsan_jax.runs.open import find_prepared_data
@@ -97,17 +99,21 @@ def test_embedded_data_is_not_made_in_place_of_something_else(tmp_path: Path) ->
         find_prepared_data(config, "--data")
 
 
+@pytest.mark.parametrize("name", command.EMBEDDED)
 def test_embedded_data_is_made_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: Literal["moving_shapes", "crowded_shapes"],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from data_pipeline.moving_shapes import dataset
 
     for split in dataset.SPLITS:
         monkeypatch.setitem(dataset.SPLITS, split, 2)
-    config = DataConfig(dir=str(tmp_path / "shapes"), made_from="moving_shapes")
+    config = DataConfig(dir=str(tmp_path / "shapes"), made_from=name)
     folder = find_prepared_data(config)
     assert "making the embedded data set" in capsys.readouterr().out
     written = (folder / "manifest.json").stat().st_mtime_ns
     assert find_prepared_data(config) == folder
     assert (folder / "manifest.json").stat().st_mtime_ns == written
-    assert config.made_from == command.MOVING_SHAPES
+    assert Manifest.load(folder).dataset == name

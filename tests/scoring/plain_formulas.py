@@ -38,11 +38,18 @@ def node_matrix(
     return result
 
 
-def mean_over_nodes(scores: np.ndarray, node_mask: np.ndarray) -> np.ndarray:
+def mean_over_nodes(
+    scores: np.ndarray, node_mask: np.ndarray, negated: np.ndarray | None = None
+) -> np.ndarray:
+    """The mean over a caption's nodes of their scores, with a minus where the caption denies the node."""
     result = np.zeros(scores.shape[:2])
     for v, t in np.ndindex(result.shape):
-        if node_mask[t].any():
-            result[v, t] = scores[v, t][node_mask[t]].mean()
+        count = 0
+        for n in np.flatnonzero(node_mask[t]):
+            denied = negated is not None and negated[t, n]
+            result[v, t] += -scores[v, t, n] if denied else scores[v, t, n]
+            count += 1
+        result[v, t] /= max(count, 1)
     return result
 
 

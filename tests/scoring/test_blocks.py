@@ -34,7 +34,7 @@ def test_blocks_equal_the_formula(problem: Problem, precision: tuple[np.dtype, f
     dtype, tolerance = precision
     result = jax.jit(blocked, static_argnums=2)(*problem.arrays(dtype), budget)
     assert result.dtype == dtype
-    expected = plain.mean_over_nodes(problem.expected(), problem.node_mask)
+    expected = problem.expected_mean()
     np.testing.assert_allclose(result, expected, atol=tolerance, rtol=0)
 
 
@@ -45,13 +45,16 @@ def test_gradients_of_blocks(problem: Problem, budget: int) -> None:
     frames, nodes = problem.arrays(np.float64)
 
     def total(frame_vectors: jax.Array, node_vectors: jax.Array) -> jax.Array:
-        scores = blocked(NodeSet(frame_vectors, frames.mask), NodeSet(node_vectors, nodes.mask), budget)
-        return jnp.sum(jnp.asarray(weights) * scores)
+        videos, texts = (
+            dataclasses.replace(items, vectors=vectors)
+            for items, vectors in ((frames, frame_vectors), (nodes, node_vectors))
+        )
+        return jnp.sum(jnp.asarray(weights) * blocked(videos, texts, budget))
 
     of_frames, of_nodes = jax.jit(jax.grad(total, argnums=(0, 1)))(frames.vectors, nodes.vectors)
 
     def of(changed: Problem) -> float:
-        return float(np.sum(weights * plain.mean_over_nodes(changed.expected(), changed.node_mask)))
+        return float(np.sum(weights * changed.expected_mean()))
 
     expected = plain.numeric_gradient(lambda x: of(problem._replace(frames=x)), problem.frames)
     np.testing.assert_allclose(of_frames, expected, atol=1e-7)
@@ -66,14 +69,18 @@ def test_gradients_of_blocks(problem: Problem, budget: int) -> None:
     side=st.integers(1, 5),
 )
 def test_any_distribution_of_nodes(counts: list[int], order: list[int], side: int) -> None:
-    """Captions may lack nodes anywhere, and the real nodes of a caption may lie in any of its slots."""
+    """Captions may lack nodes anywhere, their real nodes may lie in any slots, and any of these may be denied."""
     draw = np.random.default_rng(sum(counts))
     node_mask = (np.arange(3)[None] < np.array(counts)[:, None])[:, order]
     problem = Problem(
-        draw.normal(size=(2, 2, 4)), np.ones((2, 2), bool), draw.normal(size=(7, 3, 4)), node_mask
+        draw.normal(size=(2, 2, 4)),
+        np.ones((2, 2), bool),
+        draw.normal(size=(7, 3, 4)),
+        node_mask,
+        draw.random((7, 3)) < 0.3,
     )
     scores = _two_videos(*problem.arrays(np.float32), 4 * 2 * 8 * side**2)
-    expected = plain.mean_over_nodes(problem.expected(), node_mask)
+    expected = problem.expected_mean()
     np.testing.assert_allclose(scores, expected, atol=1e-5, rtol=0)
 
 
@@ -83,11 +90,15 @@ _two_videos = jax.jit(blocked, static_argnums=2)
 def test_packing() -> None:
     mask = jnp.asarray([[False, True], [False, False], [True, True]])
     vectors = jnp.arange(1.0, 7.0).reshape(3, 2, 1) * jnp.asarray([[[1.0]], [[1.0]], [[-1.0]]])
-    packed = pack_nodes(NodeSet(vectors, mask))
+    negated = jnp.asarray([[True, False], [True, True], [False, True]])
+    packed = pack_nodes(NodeSet(vectors, mask, negated))
     np.testing.assert_array_equal(packed.queries[:, 0], [1, -1, -1, 0, 0, 0])
     np.testing.assert_array_equal(packed.groups, [0, 1, 1, 3, 3, 3])
-    np.testing.assert_array_equal(packed.shares, [1.0, 0.5, 0.5, 0, 0, 0])
+    np.testing.assert_array_equal(packed.shares, [1.0, 0.5, -0.5, 0, 0, 0])
     np.testing.assert_array_equal(packed.present, [True, False, True])
+    affirmed = pack_nodes(NodeSet(vectors, mask))
+    np.testing.assert_array_equal(affirmed.shares, np.abs(packed.shares))
+    np.testing.assert_array_equal(affirmed.queries, packed.queries)
 
 
 @pytest.mark.parametrize(

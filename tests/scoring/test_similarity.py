@@ -25,7 +25,7 @@ def test_level_similarities(problem: Problem, precision: tuple[np.dtype, float])
     scores = jax.jit(level_similarities, static_argnums=2)(videos, texts, SimilarityConfig())
     expected = {
         GLOBAL: plain.cosine_matrix(problem.frames[:, 0], problem.nodes[:, 0]),
-        ACTION: plain.mean_over_nodes(problem.expected(), problem.node_mask),
+        ACTION: problem.expected_mean(),
     }
     assert set(scores) == set(expected)
     for level, value in expected.items():

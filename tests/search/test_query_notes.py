@@ -11,7 +11,9 @@ from data_pipeline.prepared_data import QueryParser
 from mcsan_jax.search.queries.notes import corrected, query_notes
 from mcsan_jax.search.query_language import ParsedQuery, parse_query
 
-LIMITS = BatchLimits(max_frames=12, max_tokens=24, max_actions=2, max_entities=3, max_relationships=4)
+LIMITS = BatchLimits(
+    max_frames=12, max_tokens=24, max_actions=2, max_entities=3, max_relationships=4, max_modifiers=4
+)
 
 
 @pytest.fixture(scope="module")

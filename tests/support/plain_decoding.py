@@ -26,7 +26,12 @@ def expected_text(caption: EncodedCaption, limits: BatchLimits) -> dict[str, np.
         "token_mask": np.arange(limits.max_tokens) < len(tokens),
         "node_spans": np.zeros((slots, 2), int),
         "node_roles": np.zeros(slots, int),
+        "node_negated": np.zeros(slots, bool),
         "node_mask": np.zeros(slots, bool),
+        "modifier_nodes": np.zeros(limits.max_modifiers, int),
+        "modifier_kinds": np.zeros(limits.max_modifiers, int),
+        "modifier_spans": np.zeros((limits.max_modifiers, 2), int),
+        "modifier_mask": np.zeros(limits.max_modifiers, bool),
     }
     slot_of: dict[int, int] = {}
     free = {ACTION_NODE: list(range(limits.max_actions)), ENTITY_NODE: list(range(limits.max_actions, slots))}
@@ -35,13 +40,21 @@ def expected_text(caption: EncodedCaption, limits: BatchLimits) -> dict[str, np.
             slot = slot_of[node] = free[level].pop(0)
             result["node_spans"][slot] = start, min(end, limits.max_tokens)
             result["node_roles"][slot] = caption.node_roles[node]
+            result["node_negated"][slot] = caption.node_negations[node] == 1
             result["node_mask"][slot] = True
+    modifiers = [one for one in caption.modifiers if one[0] in slot_of and one[2] < limits.max_tokens]
+    for number, (node, kind, start, end) in enumerate(modifiers[: limits.max_modifiers]):
+        result["modifier_nodes"][number] = slot_of[node]
+        result["modifier_kinds"][number] = kind
+        result["modifier_spans"][number] = start, min(end, limits.max_tokens)
+        result["modifier_mask"][number] = True
     edges = [edge for edge in caption.edges if edge[0] in slot_of and edge[1] in slot_of]
     edges = edges[: limits.max_relationships]
     padding = [0] * (limits.max_relationships - len(edges))
-    result["edge_source"] = np.array([slot_of[source] for source, _, _ in edges] + padding)
-    result["edge_target"] = np.array([slot_of[target] for _, target, _ in edges] + padding)
-    result["edge_roles"] = np.array([role for _, _, role in edges] + padding)
+    result["edge_source"] = np.array([slot_of[source] for source, *_ in edges] + padding)
+    result["edge_target"] = np.array([slot_of[target] for _, target, *_ in edges] + padding)
+    result["edge_roles"] = np.array([role for _, _, role, _ in edges] + padding)
+    result["edge_negated"] = np.array([negated == 1 for *_, negated in edges] + [False] * len(padding))
     result["edge_mask"] = np.arange(limits.max_relationships) < len(edges)
     return result
 

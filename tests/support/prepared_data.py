@@ -36,7 +36,8 @@ def make_caption(name: str, random: np.random.Generator, text: str | None = None
     tokens = int(random.integers(4, 12))
     nodes = int(random.integers(1, 6))
     starts = np.sort(random.integers(0, tokens, nodes))
-    edges = int(random.integers(0, 5))
+    edges, modifiers = random.integers(0, 5, 2)
+    firsts = random.integers(0, tokens, modifiers)
     return EncodedCaption(
         caption_id=name,
         text=text or f"the words of {name}",
@@ -44,7 +45,12 @@ def make_caption(name: str, random: np.random.Generator, text: str | None = None
         node_levels=random.choice([ENTITY_NODE, ACTION_NODE], nodes).tolist(),
         node_spans=[(int(start), min(int(start) + 2, tokens)) for start in starts],
         node_roles=random.integers(0, 9, nodes).tolist(),
-        edges=[tuple(map(int, edge)) for edge in random.integers(0, [nodes, nodes, 9], (edges, 3))],
+        node_negations=random.integers(0, 2, nodes).tolist(),
+        modifiers=[
+            (int(random.integers(nodes)), int(random.integers(5)), first, min(first + 2, tokens))
+            for first in firsts.tolist()
+        ],
+        edges=[tuple(map(int, edge)) for edge in random.integers(0, [nodes, nodes, 9, 2], (edges, 4))],
         attributes={
             level: sorted(random.choice(size, int(random.integers(0, size)), replace=False).tolist())
             for level, size in ATTRIBUTE_SIZES.items()
@@ -65,7 +71,9 @@ def make_record(name: str, streams: Iterable[FeatureStream], seed: int) -> Video
     captions = [make_caption(f"{name}#{i}", random) for i in range(int(random.integers(1, 5)))]
     foils = [
         EncodedFoil(
-            ("swap", "verb")[i % 2], int(random.integers(len(captions))), make_caption(f"{name}!{i}", random)
+            ("role", "action")[i % 2],
+            int(random.integers(len(captions))),
+            make_caption(f"{name}!{i}", random),
         )
         for i in range(int(random.integers(0, 3)))
     ]
@@ -123,6 +131,7 @@ def write_prepared(
         tokenizer=TokenizerFile("sentencepiece", 50, "tokenizer.model", "00"),
         word_vectors=None,
         roles=tuple(f"role {i}" for i in range(9)),
+        modifier_kinds=tuple(f"kind {i}" for i in range(5)),
         attributes=AttributeFile("attributes.json", "11", ATTRIBUTE_SIZES),
         parser={"name": "none"},
         records=relative,

@@ -11,10 +11,13 @@ from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from mcsan_jax.config import Config, DataConfig, EvaluationConfig, ModelConfig
 from mcsan_jax.models.mcsan import MCSAN, DataShape
 
-SIZES = DataConfig(max_frames=5, max_tokens=7, max_actions=2, max_entities=3, max_relationships=4)
+SIZES = DataConfig(
+    max_frames=5, max_tokens=7, max_actions=2, max_entities=3, max_relationships=4, max_modifiers=3
+)
 SHAPE = DataShape(
     vocabulary_size=20,
     role_count=4,
+    modifier_kind_count=3,
     frame_dim=6,
     region_dim=0,
     attributes=((ENTITY, 5), (ACTION, 4), (RELATIONSHIP, 3)),
@@ -70,23 +73,34 @@ def _texts(count: int, draw: np.random.Generator, shape: DataShape) -> TextBatch
     action_mask = _lengths(draw, count, SIZES.max_actions, 1)
     entity_mask = _lengths(draw, count, SIZES.max_entities, 1)
     edge_mask = _lengths(draw, count, SIZES.max_relationships, 1)
+    modifier_mask = _lengths(draw, count, SIZES.max_modifiers, 1)
     if count > 1:
-        for mask in (action_mask, entity_mask, edge_mask):
+        for mask in (action_mask, entity_mask, edge_mask, modifier_mask):
             mask[-1] = False
     node_mask = np.concatenate([action_mask, entity_mask], axis=1)
     start = draw.integers(0, token_mask.sum(axis=1)[:, None], node_mask.shape)
     spans = np.stack([start, np.minimum(start + 2, token_mask.sum(axis=1)[:, None])], axis=-1)
     source = draw.integers(0, np.maximum(action_mask.sum(axis=1), 1)[:, None], edge_mask.shape)
     target = draw.integers(0, np.maximum(entity_mask.sum(axis=1), 1)[:, None], edge_mask.shape)
+    modified = draw.integers(0, np.maximum(entity_mask.sum(axis=1), 1)[:, None], modifier_mask.shape)
+    first = draw.integers(0, token_mask.sum(axis=1)[:, None], modifier_mask.shape)
+    modifier_spans = np.stack([first, first + 1], axis=-1)
     return TextBatch(
         token_ids=draw.integers(1, shape.vocabulary_size, token_mask.shape).astype(np.int32) * token_mask,
         token_mask=token_mask,
         node_spans=spans.astype(np.int32) * node_mask[..., None],
         node_roles=draw.integers(0, shape.role_count, node_mask.shape).astype(np.int32) * node_mask,
+        node_negated=(draw.random(node_mask.shape) < 0.2) & node_mask,
         node_mask=node_mask,
+        modifier_nodes=(SIZES.max_actions + modified).astype(np.int32) * modifier_mask,
+        modifier_kinds=draw.integers(0, shape.modifier_kind_count, modifier_mask.shape).astype(np.int32)
+        * modifier_mask,
+        modifier_spans=modifier_spans.astype(np.int32) * modifier_mask[..., None],
+        modifier_mask=modifier_mask,
         edge_source=source.astype(np.int32) * edge_mask,
         edge_target=(SIZES.max_actions + target).astype(np.int32) * edge_mask,
         edge_roles=draw.integers(0, shape.role_count, edge_mask.shape).astype(np.int32) * edge_mask,
+        edge_negated=(draw.random(edge_mask.shape) < 0.2) & edge_mask,
         edge_mask=edge_mask,
         labels=_labels(draw, count, shape),
         caption_group=np.arange(count, dtype=np.int32),

@@ -30,7 +30,9 @@ def config() -> Config:
     """Two levels, the cheapest to compile; tests that are about all four say so."""
     values = defaults()
     values.name = "tested"
-    values.data.update(max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3)
+    values.data.update(
+        max_frames=5, max_tokens=8, max_actions=2, max_entities=3, max_relationships=3, max_modifiers=2
+    )
     values.model.update(levels=(GLOBAL, ENTITY), width=16, word_width=8, dropout=0.1)
     values.loss.update(focal_weight=0.1, divergence_weight=0.1)
     values.train.update(

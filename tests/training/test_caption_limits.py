@@ -15,13 +15,15 @@ from tests.support.finished_run import SAID
 from tests.support.image_text_folder import save_encoder_with_tokenizer
 from tests.support.prepared_data import Prepared
 
-OPEN = Config(data=DataConfig(max_tokens=0, max_actions=0, max_entities=0, max_relationships=0))
+OPEN = Config(
+    data=DataConfig(max_tokens=0, max_actions=0, max_entities=0, max_relationships=0, max_modifiers=0)
+)
 
 
 def sizes_of(*tokens: int) -> CaptionSizes:
     """Captions with these numbers of tokens, one action and no other node each."""
     histogram = tuple(tokens.count(number) for number in range(max(tokens) + 1))
-    return CaptionSizes(histogram, (0, len(tokens)), (len(tokens),), (len(tokens),))
+    return CaptionSizes(histogram, (0, len(tokens)), (len(tokens),), (len(tokens),), (len(tokens),))
 
 
 def with_sizes(prepared: Prepared, **sizes: CaptionSizes) -> Manifest:
@@ -37,6 +39,7 @@ def test_sizes_are_those_of_the_records(prepared: Prepared) -> None:
             "actions": actions,
             "entities": [len(caption.node_levels) - n for caption, n in zip(captions, actions, strict=True)],
             "relationships": [len(caption.edges) for caption in captions],
+            "modifiers": [len(caption.modifiers) for caption in captions],
         }
         for part in CAPTION_PARTS:
             histogram = getattr(prepared.manifest.caption_sizes[split], part)
@@ -57,7 +60,13 @@ def test_counts_and_quantiles_are_those_of_the_captions() -> None:
 def test_limits_that_are_left_open_come_from_the_training_captions(prepared: Prepared) -> None:
     manifest = with_sizes(prepared, train=sizes_of(*[10] * 98, 12, 90), val=sizes_of(50))
     derived = with_derived_limits(OPEN, manifest)
-    assert derived.data.limits == {"tokens": 12, "actions": 1, "entities": 1, "relationships": 1}
+    assert derived.data.limits == {
+        "tokens": 12,
+        "actions": 1,
+        "entities": 1,
+        "relationships": 1,
+        "modifiers": 1,
+    }
     fixed = dataclasses.replace(OPEN, data=dataclasses.replace(OPEN.data, max_tokens=7))
     assert with_derived_limits(fixed, manifest).data.limits == {**derived.data.limits, "tokens": 7}
     assert with_derived_limits(Config(), manifest) == Config()
@@ -66,7 +75,8 @@ def test_limits_that_are_left_open_come_from_the_training_captions(prepared: Pre
 def test_a_derived_limit_has_an_end(prepared: Prepared) -> None:
     sizes = CaptionSizes(*(((0,) * 500 + (9,)) for _ in CAPTION_PARTS))
     derived = with_derived_limits(OPEN, with_sizes(prepared, train=sizes))
-    assert derived.data.limits == {"tokens": 64, "actions": 8, "entities": 16, "relationships": 16}
+    most = {"tokens": 64, "actions": 8, "entities": 16, "relationships": 16, "modifiers": 16}
+    assert derived.data.limits == most
 
 
 def test_no_more_tokens_are_derived_than_an_image_text_encoder_reads(
@@ -89,7 +99,7 @@ def test_no_more_tokens_are_derived_than_an_image_text_encoder_reads(
 def test_what_is_cut_is_counted_and_has_a_remedy(prepared: Prepared) -> None:
     manifest = with_sizes(prepared, train=sizes_of(10, 11, 40), val=sizes_of(5, 31), test=sizes_of(99))
     told = describe_limits(Config(), Config(), manifest, ["train", "val"])
-    assert "30 tokens, 4 actions, 6 entities, 8 relationships are read" in told
+    assert "30 tokens, 4 actions, 6 entities, 8 relationships, 8 modifiers are read" in told
     assert (
         "captions with more than 30 tokens: 1 of" in told and "(--config.data.max_tokens=40 keeps it)" in told
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.batches.batch import PairBatch
-from data_pipeline.levels import ENTITY, RELATIONSHIP
+from data_pipeline.levels import ENTITY, FOIL_KINDS, RELATIONSHIP
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, TrainConfig
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
 from mcsan_jax.scoring.multi_level import score
@@ -36,12 +36,16 @@ def encoding(seed: int, masks: np.ndarray, dtype: type) -> Encoding:
 class Sides:
     videos: Encoding
     texts: Encoding
+    foils: Encoding
     parameters: ScoringParameters
     batch: PairBatch
 
 
 def draw_sides(dtype: type) -> Sides:
-    """Videos and captions of very different sizes; two captions have the same text, and two rows are padding."""
+    """Videos and captions of very different sizes; two captions have the same text, and two rows are padding.
+
+    Captions have foils of all kinds, or none.
+    """
     draw = np.random.default_rng(0)
     batch = random_batch(PAIRS)
     groups = np.arange(PAIRS, dtype=np.int32)
@@ -52,6 +56,8 @@ def draw_sides(dtype: type) -> Sides:
         videos=dataclasses.replace(batch.videos, labels=labels),
         texts=dataclasses.replace(batch.texts, labels=labels, caption_group=groups),
         example_mask=np.arange(PAIRS) < PAIRS - 2,
+        foils=random_batch(PAIRS, seed=1).texts,
+        foil_kinds=draw.integers(-1, len(FOIL_KINDS), PAIRS).astype(np.int32),
     )
     weights = {level: np.asarray(0.1 + draw.random(), dtype) for level in ("global", *LEVELS)}
     frame_mask = np.arange(FRAMES)[None] < draw.integers(1, FRAMES + 1, PAIRS)[:, None]
@@ -59,6 +65,7 @@ def draw_sides(dtype: type) -> Sides:
     return Sides(
         encoding(1, frame_mask, dtype),
         encoding(2, node_mask, dtype),
+        encoding(3, np.roll(node_mask, 1, axis=0), dtype),
         ScoringParameters(weights, np.asarray(0.1, dtype)),
         batch,
     )
@@ -68,7 +75,7 @@ def configured(ranking: str, exchange: str) -> Config:
     return dataclasses.replace(
         tiny_config(),
         similarity=SimilarityConfig(attribute_share=0.2, cosine_bytes=4 * FRAMES * 16),
-        loss=LossConfig(ranking=ranking),
+        loss=LossConfig(ranking=ranking, foils=0.5),
         train=TrainConfig(exchange=exchange),
     )
 
@@ -82,10 +89,10 @@ def compiled_gradient(ranking: str, exchange: str, devices: int, per_video: int 
 
     def loss(differentiable: Any, rest: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
         leaves = [other if one is None else one for one, other in zip(differentiable, rest, strict=True)]
-        videos, texts, parameters, batch = jax.tree.unflatten(kind, leaves)
-        return objective(videos, texts, parameters, batch)
+        videos, texts, foils, parameters, batch = jax.tree.unflatten(kind, leaves)
+        return objective(videos, texts, parameters, batch, foils)
 
-    split = put_batch((sides.videos, sides.texts), mesh)
+    split = put_batch((sides.videos, sides.texts, sides.foils), mesh)
     leaves, kind = jax.tree.flatten((*split, sides.parameters, put_batch(sides.batch, mesh)))
     learned = len(jax.tree.leaves((*split, sides.parameters)))
     is_float = [i < learned and jnp.issubdtype(leaf.dtype, jnp.floating) for i, leaf in enumerate(leaves)]
@@ -184,19 +191,18 @@ def many_captions(per_video: int) -> tuple[Sides, np.ndarray]:
     groups = np.arange(count * per_video, dtype=np.int32)
     groups[2 * per_video] = groups[0]
     head = functools.partial(jax.tree.map, lambda leaf: leaf[:count])
-    texts = jax.tree.map(lambda leaf: leaf[: count * per_video], sides.texts)
+    own = functools.partial(jax.tree.map, lambda leaf: leaf[: count * per_video])
     batch = dataclasses.replace(
-        sides.batch,
+        own(sides.batch),
         videos=head(sides.batch.videos),
-        texts=dataclasses.replace(
-            jax.tree.map(lambda leaf: leaf[: count * per_video], sides.batch.texts), caption_group=groups
-        ),
+        texts=dataclasses.replace(own(sides.batch.texts), caption_group=groups),
         example_mask=np.arange(count) < count - 1,
     )
     owner = np.arange(count * per_video) // per_video
     positives = owner[None] == np.arange(count)[:, None]
     positives[0, 2 * per_video] = positives[2, 0] = True
-    return dataclasses.replace(sides, videos=head(sides.videos), texts=texts, batch=batch), positives
+    drawn = {"videos": head(sides.videos), "texts": own(sides.texts), "foils": own(sides.foils)}
+    return dataclasses.replace(sides, **drawn, batch=batch), positives
 
 
 def test_all_captions_of_a_video_are_relevant() -> None:
@@ -214,6 +220,34 @@ def test_all_captions_of_a_video_are_relevant() -> None:
     ]
     _, terms, _ = computed("info_nce", "gather", 1, 4)
     np.testing.assert_allclose(terms["ranking"], 0.5 * (np.mean(losses[0]) + np.mean(losses[1])), rtol=1e-5)
+
+
+KINDS_OF_LEVELS = {
+    ENTITY: {"entity", "modifier", "polarity"},
+    RELATIONSHIP: {"role", "action", "entity", "modifier", "polarity", "order"},
+}
+
+
+def test_a_level_is_asked_about_foils_that_concern_it() -> None:
+    sides, _ = many_captions(4)
+    similarity = configured("info_nce", "gather").similarity
+    matrix = jax.jit(lambda *encoded: score(*encoded, similarity).components)
+    true, false = (
+        jax.device_get(matrix(sides.videos, one, sides.parameters)) for one in (sides.texts, sides.foils)
+    )
+    _, terms, _ = computed("info_nce", "gather", 1, 4)
+    assert {name for name in terms if name.startswith("foils/")} == {f"foils/{level}" for level in LEVELS}
+    for level in LEVELS:
+        nodes = [one.embeddings.nodes[level].mask.any(axis=1) for one in (sides.texts, sides.foils)]
+        losses = []
+        for text, kind in enumerate(np.asarray(sides.batch.foil_kinds)):
+            video = text // 4
+            concerned = kind >= 0 and FOIL_KINDS[kind] in KINDS_OF_LEVELS[level]
+            if concerned and sides.batch.example_mask[video] and nodes[0][text] and nodes[1][text]:
+                behind = float(false[level][video, text]) - float(true[level][video, text])
+                losses.append(np.log1p(np.exp(behind / float(sides.parameters.temperature))))
+        assert 1 < len(losses) < len(sides.batch.foil_kinds)
+        np.testing.assert_allclose(terms[f"foils/{level}"], np.mean(losses), rtol=1e-5)
 
 
 def info_nce_rows(

@@ -26,7 +26,15 @@ DECAYED = {
     "pretrained/places",
     "pretrained/segments",
 }
-KEPT = {"bias", "recurrent_bias", "scale", "roles/embedding", "log_temperature", "level_weight_logits"}
+KEPT = {
+    "bias",
+    "recurrent_bias",
+    "scale",
+    "roles/embedding",
+    "modifier_kinds/embedding",
+    "log_temperature",
+    "level_weight_logits",
+}
 
 
 def networks() -> list[ModelConfig]:

@@ -43,7 +43,9 @@ def manifest(zero_shot_data: pathlib.Path) -> Manifest:
 def config(zero_shot_data: pathlib.Path) -> Config:
     """Two levels, the cheapest to compile."""
     return Config(
-        data=DataConfig(max_frames=4, max_tokens=20, max_actions=1, max_entities=2, max_relationships=1),
+        data=DataConfig(
+            max_frames=4, max_tokens=20, max_actions=1, max_entities=2, max_relationships=1, max_modifiers=1
+        ),
         model=ModelConfig(
             levels=(GLOBAL, ENTITY),
             context="pretrained",

@@ -48,8 +48,8 @@ class EncodedText:
 
     @property
     def nodes(self) -> dict[str, np.ndarray]:
-        """Returns by level the unit vectors of the text's nodes, each [n, d]."""
-        return {level: nodes.queries for level, nodes in self.collection.nodes.items()}
+        """Returns by level the unit vectors of the text's nodes, those of denied ones with a minus, each [n, d]."""
+        return {level: nodes.signed for level, nodes in self.collection.nodes.items()}
 
 
 class QueryEncoder:
@@ -161,6 +161,7 @@ def joined(texts: Sequence[EncodedText]) -> TextCollection:
             level: CaptionNodes(
                 np.concatenate([part.nodes[level].queries for part in parts]),
                 np.concatenate([part.nodes[level].counts for part in parts]),
+                np.concatenate([part.nodes[level].negated for part in parts]),
             )
             for level in first.nodes
         },

@@ -81,5 +81,6 @@ def texts_like(videos: VideoEmbeddings, seed: int = 0) -> TextCollection:
         chosen = [draw.choice(total, count, replace=False) for total, count in zip(real, counts, strict=True)]
         owners = np.repeat(np.arange(len(videos)), counts)
         places = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
-        nodes[level] = CaptionNodes(frames.directions[owners, places.astype(np.int64)], counts)
+        directions = frames.directions[owners, places.astype(np.int64)]
+        nodes[level] = CaptionNodes(directions, counts, np.zeros(len(directions), bool))
     return TextCollection(videos.pooled, nodes, dict(videos.attributes), len(videos), videos.linear)

@@ -187,7 +187,9 @@ def test_limits_drop_late_nodes_and_the_edges_that_lose_an_end(tmp_path: Path) -
         node_levels=[0, 1, 0, 0, 0, 1, 0],
         node_spans=[(0, 2), (2, 3), (3, 4), (4, 5), (5, 6), (7, 9), (8, 10)],
         node_roles=[1, 0, 2, 3, 4, 0, 5],
-        edges=[(5, 6, 9), (1, 4, 8), (1, 0, 1), (1, 2, 2), (5, 3, 3)],
+        node_negations=[0, 1, 0, 0, 0, 0, 1],
+        modifiers=[(6, 4, 1, 2), (0, 3, 8, 9), (0, 2, 0, 1), (5, 1, 7, 10), (1, 0, 1, 2)],
+        edges=[(5, 6, 9, 0), (1, 4, 8, 0), (1, 0, 1, 1), (1, 2, 2, 0), (5, 3, 3, 1)],
         attributes={"entity": [0, 5]},
     )
     texts = _single_caption_batch(caption, tmp_path, LIMITS)
@@ -198,17 +200,23 @@ def test_limits_drop_late_nodes_and_the_edges_that_lose_an_end(tmp_path: Path) -
     assert texts.edge_source[0].tolist() == [0, 0]
     assert texts.edge_target[0].tolist() == [2, 3]
     assert texts.edge_roles[0].tolist() == [1, 2]
+    assert texts.edge_negated[0].tolist() == [True, False]
+    # A modifier goes with its node, or where its words are cut off; there is room for two of the other three.
+    assert texts.node_negated[0].tolist() == [True, False, False, False, False]
+    assert texts.modifier_nodes[0].tolist() == [2, 1]
+    assert texts.modifier_kinds[0].tolist() == [2, 1]
+    assert texts.modifier_spans[0].tolist() == [[0, 1], [7, 8]]
     assert texts.token_ids[0].tolist() == list(range(1, 9))
     assert texts.labels["entity"][0].tolist() == [True, False, False, False, False, True]
     assert not texts.labels["action"].any()
 
 
 def test_a_caption_without_a_graph(tmp_path: Path) -> None:
-    bare = EncodedCaption("c", "c", [4, 5], [], [], [], [], {})
+    bare = EncodedCaption("c", "c", [4, 5], [], [], [], [], [], [], {})
     texts = _single_caption_batch(bare, tmp_path, LIMITS)
     assert texts.token_mask.sum() == 2
     assert not texts.node_mask.any()
-    assert not texts.edge_mask.any()
+    assert not texts.modifier_mask.any() and not texts.edge_mask.any()
 
 
 def test_caption_group_is_equal_for_the_same_texts_only(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Any captions and any graphs, through parser, tokenizer, record and batch: what must hold of the result."""
 
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from data_pipeline.graphs.attributes import attributes_of, select_attributes
-from data_pipeline.graphs.graph import ROLES, Node, Relationship, SemanticGraph
+from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES, Modifier, Node, Relationship, SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS
 from data_pipeline.manifest import FRAMES
@@ -24,7 +25,9 @@ from tests.support.prepared_data import make_stream, write_prepared
 WORDS = (
     "a the man woman dog ball who that is and in on behind red two running sings kicked plays there".split()
 )
-LIMITS = BatchLimits(max_frames=4, max_tokens=12, max_actions=2, max_entities=3, max_relationships=3)
+LIMITS = BatchLimits(
+    max_frames=4, max_tokens=12, max_actions=2, max_entities=3, max_relationships=3, max_modifiers=4
+)
 Captioned = tuple[str, SemanticGraph | None]
 """A text, and a graph to use in place of the parser's."""
 STREAM = make_stream("made", FRAMES, 2)
@@ -46,21 +49,26 @@ def texts() -> st.SearchStrategy[str]:
 
 @st.composite
 def random_graphs(draw: st.DrawFn, text: str) -> SemanticGraph:
-    """Spans anywhere in the text, relationships from any node to any other entity."""
-    nodes = []
-    for _ in range(draw(st.integers(0, 6))):
+    """Spans anywhere in the text, relationships from any node to any other."""
+    nodes: list[Node] = []
+
+    def random_span() -> tuple[int, int]:
         start = draw(st.integers(0, len(text) - 1))
-        span = (start, draw(st.integers(start + 1, len(text))))
+        return start, draw(st.integers(start + 1, len(text)))
+
+    for _ in range(draw(st.integers(0, 6))):
+        span = random_span()
         word = text[slice(*span)]
-        nodes.append(
-            Node(draw(st.sampled_from([ENTITY, ACTION])), span, word, word, draw(st.sampled_from(ROLES)))
+        modifiers = tuple(
+            Modifier(draw(st.sampled_from(MODIFIER_KINDS)), random_span(), "lemma")
+            for _ in range(draw(st.integers(0, 3)))
         )
-    entities = [index for index, node in enumerate(nodes) if node.level == ENTITY]
-    pairs = [(source, target) for source in range(len(nodes)) for target in entities if source != target]
+        level, role = draw(st.sampled_from([ENTITY, ACTION])), draw(st.sampled_from(ROLES))
+        nodes.append(Node(level, span, word, word, role, modifiers, draw(st.booleans())))
+    pairs = list(itertools.permutations(range(len(nodes)), 2))
     chosen = draw(st.lists(st.sampled_from(pairs), max_size=6)) if pairs else []
-    return SemanticGraph(
-        tuple(nodes), tuple(Relationship(s, draw(st.sampled_from(ROLES[1:])), t) for s, t in chosen)
-    )
+    edges = (Relationship(s, draw(st.sampled_from(ROLES[1:])), t, draw(st.booleans())) for s, t in chosen)
+    return SemanticGraph(tuple(nodes), tuple(edges))
 
 
 def many(one: st.SearchStrategy[Captioned]) -> st.SearchStrategy[list[Captioned]]:
@@ -79,6 +87,13 @@ def check(batch: TextBatch, row: int) -> None:
     real = np.asarray(batch.node_mask[row])
     assert (starts[real] < ends[real]).all() and (ends[real] <= tokens).all() and (starts[real] >= 0).all()
     assert not starts[~real].any() and not ends[~real].any()
+    assert not np.asarray(batch.node_negated[row])[~real].any()
+    said = np.asarray(batch.modifier_mask[row])
+    starts, ends = np.asarray(batch.modifier_spans[row])[said].T
+    assert (starts < ends).all() and (ends <= tokens).all() and (starts >= 0).all()
+    assert real[np.asarray(batch.modifier_nodes[row])[said]].all()
+    assert (np.asarray(batch.modifier_kinds[row]) < len(MODIFIER_KINDS)).all()
+    assert not np.asarray(batch.edge_negated[row])[~np.asarray(batch.edge_mask[row])].any()
     for source, target, role, exists in zip(
         batch.edge_source[row],
         batch.edge_target[row],
@@ -88,7 +103,7 @@ def check(batch: TextBatch, row: int) -> None:
     ):
         if exists:
             assert real[source] and real[target] and source != target
-            assert target >= LIMITS.max_actions and 0 <= role < len(ROLES)
+            assert 0 <= role < len(ROLES)
 
 
 @pytest.mark.parametrize("captions", [UNPARSED, MADE_UP], ids=["parsed", "made up"])

@@ -17,8 +17,12 @@ from data_pipeline.text.sentencepiece_model import train_tokenizer
 from data_pipeline.text.vocabulary import open_tokenizer
 from tests.support import ROOT
 
-AMPLE = BatchLimits(max_frames=12, max_tokens=40, max_actions=3, max_entities=6, max_relationships=8)
-SCARCE = BatchLimits(max_frames=12, max_tokens=8, max_actions=1, max_entities=2, max_relationships=1)
+AMPLE = BatchLimits(
+    max_frames=12, max_tokens=40, max_actions=3, max_entities=6, max_relationships=8, max_modifiers=4
+)
+SCARCE = BatchLimits(
+    max_frames=12, max_tokens=8, max_actions=1, max_entities=2, max_relationships=1, max_modifiers=1
+)
 FIELDS = [field.name for field in dataclasses.fields(TextBatch) if field.name != "caption_group"]
 
 
@@ -126,7 +130,7 @@ def test_parsing_texts_does_not_load_tensorflow(shapes: pathlib.Path) -> None:
         "from mcsan_jax.retrieval import explain, searcher\n"
         "from data_pipeline.batches.query import QueryParser\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "parser = QueryParser(folder, Manifest.load(folder), BatchLimits(12, 20, 2, 3, 4))\n"
+        "parser = QueryParser(folder, Manifest.load(folder), BatchLimits(12, 20, 2, 3, 4, 4))\n"
         "print(parser.batch(parser.parse(['a red ball moves']), 1).token_mask.sum() > 0, 'tensorflow' in sys.modules)"
     )
     done = subprocess.run(

@@ -12,7 +12,7 @@ from tests.support import batches
 from tests.support.plain_decoding import assert_text
 from tests.support.prepared_data import ATTRIBUTE_SIZES, Prepared
 
-EMPTY = EncodedCaption("empty", "", [], [], [], [], [], {})
+EMPTY = EncodedCaption("empty", "", [], [], [], [], [], [], [], {})
 
 
 @st.composite
@@ -21,14 +21,21 @@ def captions(draw: st.DrawFn) -> EncodedCaption:
     nodes = draw(st.lists(st.sampled_from([ACTION_NODE, ENTITY_NODE]), max_size=6)) if tokens else []
     starts = [draw(st.integers(0, len(tokens) - 1)) for _ in nodes]
     node = st.integers(0, len(nodes) - 1)
+    flag, some_id = st.integers(0, 1), st.integers(0, 30)
+    modifiers = []
+    for _ in range(draw(st.integers(0, 5)) if nodes else 0):
+        first = draw(st.integers(0, len(tokens) - 1))
+        modifiers.append((draw(node), draw(some_id), first, draw(st.integers(first + 1, len(tokens)))))
     return EncodedCaption(
         caption_id="caption",
         text="",
         token_ids=tokens,
         node_levels=nodes,
         node_spans=[(start, draw(st.integers(start + 1, len(tokens)))) for start in starts],
-        node_roles=[draw(st.integers(0, 30)) for _ in nodes],
-        edges=draw(st.lists(st.tuples(node, node, st.integers(0, 30)), max_size=7)) if nodes else [],
+        node_roles=[draw(some_id) for _ in nodes],
+        node_negations=[draw(flag) for _ in nodes],
+        modifiers=modifiers,
+        edges=draw(st.lists(st.tuples(node, node, some_id, flag), max_size=7)) if nodes else [],
         attributes={
             level: draw(st.lists(st.integers(0, size - 1), max_size=4))
             for level, size in ATTRIBUTE_SIZES.items()
@@ -43,6 +50,7 @@ LIMITS = st.builds(
     max_actions=st.integers(1, 4),
     max_entities=st.integers(1, 4),
     max_relationships=st.integers(1, 6),
+    max_modifiers=st.integers(1, 4),
 )
 
 

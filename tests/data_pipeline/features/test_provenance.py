@@ -102,6 +102,7 @@ def manifest(provenance: Provenance | None) -> Manifest:
         tokenizer=TokenizerFile("word", 9, "tokenizer.model", "ab" * 32),
         word_vectors=None,
         roles=("none",),
+        modifier_kinds=("colour",),
         attributes=AttributeFile("attributes.json", "cd" * 32, {"entity": 1}),
         parser={},
         records="records",
@@ -122,7 +123,9 @@ def test_a_manifest_keeps_it_and_an_older_one_keeps_its_fingerprint(tmp_path: pa
     assert manifest(elsewhere).fingerprint == manifest(CLIP).fingerprint
 
 
-LIMITS = BatchLimits(max_frames=4, max_tokens=4, max_actions=1, max_entities=1, max_relationships=1)
+LIMITS = BatchLimits(
+    max_frames=4, max_tokens=4, max_actions=1, max_entities=1, max_relationships=1, max_modifiers=4
+)
 
 
 def given(features: Mapping | pathlib.Path, provenance: Provenance | None) -> list[str]:

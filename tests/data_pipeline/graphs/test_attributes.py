@@ -1,11 +1,12 @@
 import collections
+import dataclasses
 import json
 
 import pytest
 
 from data_pipeline.errors import InputError
 from data_pipeline.graphs.attributes import AttributeVocabulary, attributes_of, select_attributes
-from data_pipeline.graphs.graph import Node, Relationship, SemanticGraph
+from data_pipeline.graphs.graph import COLOUR, MANNER, SIZE, Modifier, Node, Relationship, SemanticGraph
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
 
 LIMITS = {ENTITY: 10, ACTION: 10, RELATIONSHIP: 10}
@@ -62,6 +63,65 @@ def test_labels_are_sorted_unique_and_known():
     assert vocabulary.labels(SemanticGraph((), ())) == {ENTITY: [], ACTION: [], RELATIONSHIP: []}
     assert vocabulary.video_labels(VIDEOS["b"]) == {ENTITY: [0, 1], ACTION: [0, 1], RELATIONSHIP: [0, 1]}
     assert vocabulary.video_labels([]) == {level: [] for level in NODE_LEVELS}
+
+
+def described(level, lemma, *modifiers, negated=False):
+    made = tuple(Modifier(kind, (0, 1), word) for kind, word in modifiers)
+    return Node(level, (0, 1), lemma, lemma, "none", made, negated)
+
+
+RED_BALL = described(ENTITY, "ball", (COLOUR, "red"), (SIZE, "big"))
+SLOWLY = described(ACTION, "push", (MANNER, "slowly"))
+ORANGE = described(ENTITY, "orange", (COLOUR, "orange"))
+
+
+def test_modifiers_count_alone_and_with_what_they_modify():
+    order = (Relationship(1, "agent", 0), Relationship(1, "patient", 2), Relationship(1, "before", 3))
+    whole = SemanticGraph((RED_BALL, SLOWLY, ORANGE, described(ACTION, "stop")), order)
+    counts = collections.Counter(attributes_of([whole]))
+    assert set(counts.values()) == {1}
+    assert {name for level, name in counts if level == ENTITY} == {
+        *("ball", "red", "big", "red ball", "big ball"),
+        *("orange", "orange orange"),
+    }
+    assert {name for level, name in counts if level == ACTION} == {"push", "slowly", "push slowly", "stop"}
+    assert {name for level, name in counts if level == RELATIONSHIP} == {
+        *("push|agent|ball", "push|agent|red ball", "push|agent|big ball", "push slowly|agent|ball"),
+        *("push|patient|orange", "push|patient|orange orange", "push slowly|patient|orange"),
+        *("push|before|stop", "push slowly|before|stop"),
+    }
+
+
+def test_what_is_denied_gives_no_attribute():
+    denied = dataclasses.replace(RED_BALL, negated=True)
+    edges = (Relationship(1, "agent", 0), Relationship(1, "patient", 2))
+    without_ball = SemanticGraph((denied, SLOWLY, ORANGE), edges)
+    names = attributes_of([without_ball])
+    assert not [name for _, name in names if "ball" in name or name in ("red", "big")]
+    assert (RELATIONSHIP, "push|patient|orange") in names
+    not_pushed = dataclasses.replace(SLOWLY, negated=True)
+    assert {level for level, _ in attributes_of([SemanticGraph((RED_BALL, not_pushed, ORANGE), edges)])} == {
+        ENTITY
+    }
+    elsewhere = (dataclasses.replace(edges[0], negated=True), edges[1])
+    names = {name for _, name in attributes_of([SemanticGraph((RED_BALL, SLOWLY, ORANGE), elsewhere)])}
+    assert "push" in names and "red ball" in names and "push|patient|orange" in names
+    assert "push|agent|ball" not in names
+
+
+def test_labels_of_a_caption_have_its_modifiers():
+    whole = SemanticGraph((RED_BALL, SLOWLY), (Relationship(1, "agent", 0),))
+    vocabulary = mine({"a": [whole]}, 1, LIMITS)
+    plain = SemanticGraph((described(ENTITY, "ball"), SLOWLY), (Relationship(1, "agent", 0),))
+    names = {
+        level: [vocabulary.names[level][one] for one in ids]
+        for level, ids in vocabulary.labels(plain).items()
+    }
+    assert names == {
+        ENTITY: ["ball"],
+        ACTION: ["push", "push slowly", "slowly"],
+        RELATIONSHIP: ["push slowly|agent|ball", "push|agent|ball"],
+    }
 
 
 def test_json_gives_the_vocabulary_back():

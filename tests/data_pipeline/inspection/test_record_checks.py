@@ -105,14 +105,31 @@ def test_a_sound_record_has_no_problems(record: VideoRecord, data: InspectedData
             lambda r: with_caption(r, node_roles=[-1, *r.captions[0].node_roles[1:]]),
             "node 0 has role -1; expected ids from 0 to ",
         ),
-        (lambda r: with_caption(r, edges=[(0, 9, 1)]), "relationship 0 goes from node 0 to 9, of 3 nodes"),
+        (lambda r: with_caption(r, edges=[(0, 9, 1, 0)]), "relationship 0 goes from node 0 to 9, of 3 nodes"),
         (
-            lambda r: with_caption(r, edges=[(0, 1, 1)]),
-            "relationship 0 goes from node 0 to 1; expected an entity",
+            lambda r: with_caption(r, edges=[(0, 1, 1, 0)]),
+            "relationship 0 goes from node 0 to 1, an entity and an action",
         ),
-        (lambda r: with_caption(r, edges=[(0, 0, 1)]), "expected an entity other than its source"),
+        (lambda r: with_caption(r, edges=[(0, 0, 1, 0)]), "from node 0 to 0; expected two nodes"),
         (
-            lambda r: with_caption(r, edges=[(1, 0, 99)]),
+            lambda r: with_caption(r, edges=[(1, 0, 1, 2)]),
+            "relationship 0 has 2; expected 1 where it is denied and 0 elsewhere",
+        ),
+        (
+            lambda r: with_caption(r, node_negations=[0, -1, 0]),
+            "node_negations, number 0 (",
+        ),
+        (lambda r: with_caption(r, modifiers=[(3, 0, 0, 1)]), "modifier 0 is of node 3, of 3 nodes"),
+        (
+            lambda r: with_caption(r, modifiers=[(0, 0, 0, 1), (0, 99, 0, 1)]),
+            "modifier 1 has kind 99; expected ids from 0 to 9",
+        ),
+        (
+            lambda r: with_caption(r, modifiers=[(0, 0, 2, 2)]),
+            "modifier 0 goes from token 2 to before 2, of ",
+        ),
+        (
+            lambda r: with_caption(r, edges=[(1, 0, 99, 0)]),
             "relationship 0 has role 99; expected ids from 0 to ",
         ),
         (
@@ -124,7 +141,7 @@ def test_a_sound_record_has_no_problems(record: VideoRecord, data: InspectedData
                 r,
                 foils=[
                     dataclasses.replace(
-                        r.foils[0], caption=dataclasses.replace(r.foils[0].caption, edges=[(-1, 0, 1)])
+                        r.foils[0], caption=dataclasses.replace(r.foils[0].caption, edges=[(-1, 0, 1, 0)])
                     )
                 ],
             ),
@@ -141,7 +158,7 @@ def test_what_is_wrong_is_named(
 
 
 def test_a_wrong_caption_gives_one_problem(record: VideoRecord, data: InspectedData) -> None:
-    (found,) = problems(with_caption(record, edges=[(1, 0, 99)]), data)
+    (found,) = problems(with_caption(record, edges=[(1, 0, 99, 0)]), data)
     assert found.startswith(
         f"captions/edges, number 0 ({record.captions[0].caption_id!r}): relationship 0 has"
     )

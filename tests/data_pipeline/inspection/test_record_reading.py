@@ -84,7 +84,7 @@ def test_a_record_without_captions_comes_back() -> None:
             "captions/token_ids: 1 entries, but captions/token_counts",
         ),
         ("captions/node_counts", np.array([2, -1, 0, 0], np.int64), "captions/node_levels: "),
-        ("captions/edges", np.array([3, 4], np.int64), "captions/edges: 2 values; expected any number × 3"),
+        ("captions/edges", np.array([3, 4], np.int64), "captions/edges: 2 values; expected any number × 4"),
         ("captions/edges", [b"a"], "captions/edges: byte strings; expected integers"),
         ("captions/attributes/action", np.zeros(99, np.int64), "captions/attributes/action: 99 entries"),
         ("foils/caption_indices", np.zeros(9, np.int64), "foils/caption_indices: 9 values; expected 2"),

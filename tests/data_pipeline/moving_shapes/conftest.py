@@ -8,7 +8,7 @@ from data_pipeline.moving_shapes.scene import Scene, draw_scene
 
 
 @pytest.fixture(scope="session")
-def made() -> list[Clip]:
+def made() -> list[Clip[Scene]]:
     return list(clips("train", 600, seed=0))
 
 

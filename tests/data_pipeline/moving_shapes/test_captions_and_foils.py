@@ -7,6 +7,7 @@ import numpy as np
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.moving_shapes.dataset import Clip
 from data_pipeline.moving_shapes.motion import RELATIONSHIPS
+from data_pipeline.moving_shapes.scene import Scene
 from tests.data_pipeline.moving_shapes.sentence_reading import (
     ACTION_OF_VERB,
     SHAPE_OF_NOUN,
@@ -17,20 +18,20 @@ from tests.data_pipeline.moving_shapes.sentence_reading import (
 )
 
 
-def test_captions_are_true_and_different(made: list[Clip]) -> None:
+def test_captions_are_true_and_different(made: list[Clip[Scene]]) -> None:
     for one in made:
         assert len(set(one.captions)) == 5
         assert [text for text in one.captions if not is_true(text, one.scene)] == []
 
 
-def test_mentioned_shapes_can_be_told_apart(made: list[Clip]) -> None:
+def test_mentioned_shapes_can_be_told_apart(made: list[Clip[Scene]]) -> None:
     for one in made:
         for text in one.captions:
             for phrase in read(text).phrases:
                 assert sum(fits(phrase, look) for look in one.scene.looks) == 1, text
 
 
-def test_captions_vary(made: list[Clip]) -> None:
+def test_captions_vary(made: list[Clip[Scene]]) -> None:
     readings = [read(text) for one in made for text in one.captions]
     assert {reading.action for reading in readings} == set(ACTION_OF_VERB)
     assert sum(reading.passive for reading in readings) > 200
@@ -40,11 +41,11 @@ def test_captions_vary(made: list[Clip]) -> None:
     assert nouns == set(SHAPE_OF_NOUN)
 
 
-def test_no_foil_could_be_called_true(made: list[Clip]) -> None:
+def test_no_foil_could_be_called_true(made: list[Clip[Scene]]) -> None:
     assert [foil for one in made for foil in one.foils if might_be_granted(foil.text, one.scene)] == []
 
 
-def test_foils_differ_in_one_point(made: list[Clip]) -> None:
+def test_foils_differ_in_one_point(made: list[Clip[Scene]]) -> None:
     for one in made:
         for foil in one.foils:
             true, false = read(one.captions[foil.caption_index]), read(foil.text)
@@ -62,7 +63,7 @@ def test_foils_differ_in_one_point(made: list[Clip]) -> None:
                 assert true.phrases == false.phrases[::-1]
 
 
-def test_every_caption_has_the_foils_it_allows(made: list[Clip]) -> None:
+def test_every_caption_has_the_foils_it_allows(made: list[Clip[Scene]]) -> None:
     for one in made:
         foils = collections.Counter((foil.kind, foil.caption_index) for foil in one.foils)
         assert set(foils.values()) == {1}
@@ -74,7 +75,7 @@ def test_every_caption_has_the_foils_it_allows(made: list[Clip]) -> None:
             assert (("action", index) in foils) == (not reading.passive and not alone)
 
 
-def test_verbs_alone_do_not_give_a_foil_away(made: list[Clip]) -> None:
+def test_verbs_alone_do_not_give_a_foil_away(made: list[Clip[Scene]]) -> None:
     true: collections.Counter[str] = collections.Counter()
     false: collections.Counter[str] = collections.Counter()
     for one in made:
@@ -86,7 +87,7 @@ def test_verbs_alone_do_not_give_a_foil_away(made: list[Clip]) -> None:
         assert abs(true[action] / false[action] - 1) < 0.35, action
 
 
-def test_parser_finds_who_does_what(made: list[Clip], parser: CaptionParser) -> None:
+def test_parser_finds_who_does_what(made: list[Clip[Scene]], parser: CaptionParser) -> None:
     texts = sorted({text for one in made[:150] for text in one.captions})
     for text, graph in zip(texts, parser.parse(texts), strict=True):
         reading = read(text)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from data_pipeline.errors import InputError
-from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, embedded_clips, pixels
+from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, embedded_clips
+from data_pipeline.moving_shapes.scene import Scene
 
 
-def assert_same(one: Clip, other: Clip) -> None:
+def assert_same(one: Clip[Scene], other: Clip[Scene]) -> None:
     assert (one.video_id, one.captions, one.foils) == (other.video_id, other.captions, other.foils)
     np.testing.assert_array_equal(one.frames, other.frames)
     np.testing.assert_array_equal(one.regions, other.regions)
@@ -37,9 +38,9 @@ def test_bad_request_is_refused_at_once(split: str, count: int, seed: int, messa
         clips(split, count, seed)
 
 
-def test_features_are_pooled_pixels(made: list[Clip]) -> None:
+def test_features_are_pooled_pixels(made: list[Clip[Scene]]) -> None:
     for index, one in enumerate(made[:20]):
-        images = pixels("train", index, seed=0)
+        images = clip("train", index, seed=0).images
         assert images.shape == (12, 32, 32, 3)
         assert images.dtype == np.uint8
         assert one.frames.shape == (12, 192)
@@ -60,7 +61,7 @@ def test_embedded_clips_are_those_of_the_data_set() -> None:
     for index, one in enumerate(clips("test", 3, seed=0)):
         np.testing.assert_array_equal(found.features["pixels"][one.video_id], one.frames)
         np.testing.assert_array_equal(found.features["grid"][one.video_id], one.regions)
-        np.testing.assert_array_equal(found.images[one.video_id], pixels("test", index, seed=0))
+        np.testing.assert_array_equal(found.images[one.video_id], clip("test", index, seed=0).images)
         assert found.captions[one.video_id] == one.captions
     for by_id in (*found.features.values(), found.captions, found.images):
         assert list(by_id) == ids

@@ -15,7 +15,9 @@ from tests.support.command_line import run_prepare
 from tests.support.corpus import Corpus
 from tests.support.image_text_folder import save_encoder_with_tokenizer
 
-LIMITS = BatchLimits(max_frames=4, max_tokens=30, max_actions=2, max_entities=4, max_relationships=4)
+LIMITS = BatchLimits(
+    max_frames=4, max_tokens=30, max_actions=2, max_entities=4, max_relationships=4, max_modifiers=4
+)
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2"])

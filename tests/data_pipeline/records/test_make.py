@@ -1,11 +1,25 @@
 import collections
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from data_pipeline.graphs.attributes import AttributeVocabulary, attributes_of, select_attributes
-from data_pipeline.graphs.graph import AGENT, NO_ROLE, PATIENT, ROLES, Node, Relationship, SemanticGraph
+from data_pipeline.graphs.graph import (
+    AGENT,
+    COLOUR,
+    COUNT,
+    MODIFIER_KINDS,
+    NO_ROLE,
+    PATIENT,
+    ROLES,
+    SIZE,
+    Modifier,
+    Node,
+    Relationship,
+    SemanticGraph,
+)
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ACTION, ENTITY
 from data_pipeline.records.make import CaptionEncoder
@@ -46,7 +60,26 @@ def test_nodes_and_edges_in_tokens(tokenizer: Tokenizer, vocabulary: AttributeVo
     assert encoded.node_levels == [ENTITY_NODE, ACTION_NODE, ENTITY_NODE]
     assert encoded.node_spans == [(1, 3), (3, 4), (5, 6)]
     assert [ROLES[role] for role in encoded.node_roles] == [AGENT, NO_ROLE, PATIENT]
-    assert [(a, b, ROLES[role]) for a, b, role in encoded.edges] == [(1, 0, AGENT), (1, 2, PATIENT)]
+    assert [(a, b, ROLES[role]) for a, b, role, _ in encoded.edges] == [(1, 0, AGENT), (1, 2, PATIENT)]
+    assert encoded.node_negations == [0, 0, 0] and encoded.modifiers == []
+    assert [negated for *_, negated in encoded.edges] == [0, 0]
+
+
+def test_modifiers_and_denials_in_tokens(tokenizer: Tokenizer, vocabulary: AttributeVocabulary) -> None:
+    dog, chases, cat = GRAPH.nodes
+    # The last is of a node without a token, and one modifier has no token itself.
+    gone = Node(ENTITY, (40, 43), "cat", "cat", PATIENT, (Modifier(COLOUR, (2, 5), "big"),))
+    denied = dataclasses.replace(cat, negated=True, modifiers=(Modifier(COUNT, (17, 20), "the"),))
+    big = dataclasses.replace(dog, modifiers=(Modifier(SIZE, (2, 5), "big"), Modifier(SIZE, (40, 41), "x")))
+    edges = (Relationship(2, AGENT, 1, negated=True), Relationship(2, PATIENT, 3))
+    encoded = CaptionEncoder(tokenizer, vocabulary).encode(
+        "v#0", TEXT, SemanticGraph((gone, big, chases, denied), edges)
+    )
+    assert encoded.node_negations == [0, 0, 1]
+    kinds = [MODIFIER_KINDS.index(kind) for kind in (SIZE, COUNT)]
+    assert encoded.modifiers == [(0, kinds[0], 1, 2), (2, kinds[1], 4, 5)]
+    roles = [ROLES.index(role) for role in (AGENT, PATIENT)]
+    assert encoded.edges == [(1, 0, roles[0], 1), (1, 2, roles[1], 0)]
 
 
 def test_labels_are_places_in_the_vocabulary(tokenizer: Tokenizer, vocabulary: AttributeVocabulary) -> None:
@@ -75,7 +108,7 @@ def test_node_without_token_goes_with_its_relationships(
     graph = SemanticGraph((nodes[2], *nodes[:2]), (Relationship(2, PATIENT, 0), Relationship(2, AGENT, 1)))
     encoded = CaptionEncoder(tokenizer, vocabulary).encode("v#0", TEXT, graph)
     assert encoded.node_spans == [(1, 3), (3, 4)]
-    assert [(a, b, ROLES[role]) for a, b, role in encoded.edges] == [(1, 0, AGENT)]
+    assert [(a, b, ROLES[role]) for a, b, role, _ in encoded.edges] == [(1, 0, AGENT)]
 
 
 def test_caption_without_nodes_has_tokens(tokenizer: Tokenizer, vocabulary: AttributeVocabulary) -> None:

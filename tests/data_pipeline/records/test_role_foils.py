@@ -22,6 +22,19 @@ def test_only_videos_that_are_not_trained_on_have_them(made: Corpus) -> None:
     assert {name: split.foils for name, split in splits.items()} == {"train": 0, "val": 3, "test": 3}
 
 
+def test_foils_to_train_with_are_those_of_training_captions(tmp_path: Path, graph_cache: Path) -> None:
+    corpus = write_corpus(tmp_path, graph_cache)
+    assert run_prepare(corpus.arguments("--protocol=full", "--foils=1")) == 0
+    assert {name: split.foils for name, split in Manifest.load(corpus.out).splits.items()} == {
+        "train": 24,
+        "val": 0,
+        "test": 0,
+    }
+    record = read_records(corpus.out, "train")["train1"]
+    assert record["foils"]["caption_indices"].tolist() == [0, 1, 2]
+    assert record["foils"]["texts"][0].decode() == "a cat is holding a woman in the park"
+
+
 def test_a_foil_belongs_to_its_caption_and_has_its_words(made: Corpus) -> None:
     described = Manifest.load(made.out).tokenizer
     tokenizer = load_tokenizer(made.out / described.file, described.kind)

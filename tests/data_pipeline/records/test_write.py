@@ -199,7 +199,16 @@ def test_stream_lists_that_make_no_sense_are_refused(
 def test_captions_without_nodes_and_videos_without_captions_are_stored(tmp_path: Path) -> None:
     streams = (make_stream("a", FRAMES, 6),)
     caption = make_caption("bare", np.random.default_rng(0))
-    bare = dataclasses.replace(caption, node_levels=[], node_spans=[], node_roles=[], edges=[], attributes={})
+    bare = dataclasses.replace(
+        caption,
+        node_levels=[],
+        node_spans=[],
+        node_roles=[],
+        node_negations=[],
+        modifiers=[],
+        edges=[],
+        attributes={},
+    )
     records = [
         dataclasses.replace(make_record("v", streams, 0), captions=[bare], foils=[]),
         dataclasses.replace(make_record("w", streams, 0), captions=[], foils=[], attributes={}),

@@ -1,6 +1,8 @@
 import pytest
 
-from data_pipeline.graphs.graph import SemanticGraph, swap_roles
+from data_pipeline.foils.exchanges import swap_roles
+from data_pipeline.foils.text_edits import Captioned
+from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser
 
 
@@ -20,15 +22,15 @@ def parse(parser: CaptionParser, text: str) -> SemanticGraph:
 )
 def test_two_entities_exchange_their_roles(parser: CaptionParser, text: str, swapped: str) -> None:
     graph = parse(parser, text)
-    found = swap_roles(text, graph)
+    found = swap_roles(Captioned(text, graph))
     assert found is not None
     assert found[0] == swapped
     # The graph that was derived is the one that the parser finds.
     assert found[1].triples() == parse(parser, swapped).triples()
     for node in found[1].nodes:
         assert node.head in swapped[slice(*node.span)].lower()
-    assert swap_roles(*found) is not None
-    again = swap_roles(*found)
+    assert swap_roles(found) is not None
+    again = swap_roles(found)
     assert again is not None and again[0].lower() == text.lower() and again[1].triples() == graph.triples()
 
 
@@ -46,4 +48,4 @@ def test_two_entities_exchange_their_roles(parser: CaptionParser, text: str, swa
     ],
 )
 def test_what_cannot_be_exchanged_is_left_alone(parser: CaptionParser, text: str) -> None:
-    assert swap_roles(text, parse(parser, text)) is None
+    assert swap_roles(Captioned(text, parse(parser, text))) is None

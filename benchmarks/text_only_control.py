@@ -1,0 +1,136 @@
+"""How often texts alone tell a caption from the foil that is made from it.
+
+`python -m benchmarks.text_only_control --dataset=msrvtt --annotations=raw/msrvtt` makes foils of the training captions
+as `prepare --foils=2` does, and fits a linear model of words, pairs of words and relationships to four fifths of the
+videos, which then says of each caption and foil of the last fifth which one is true. 50 % is chance.
+"""
+
+from data_pipeline.host.command_line import ends_with_a_message
+
+import argparse
+import collections
+import os
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.figures import write_figures
+from data_pipeline.annotations.caption import TRAIN, Caption
+from data_pipeline.annotations.sources import READERS, read_annotations
+from data_pipeline.foils.foil_words import chance
+from data_pipeline.foils.make_foils import FoilMaker
+from data_pipeline.foils.plausibility import difference, fit_plausibility
+from data_pipeline.foils.text_edits import Captioned
+from data_pipeline.graphs.cache import GraphCache
+from data_pipeline.graphs.parser import ParallelParser, parser_identity
+from data_pipeline.moving_shapes.dataset import moving_shapes_source
+
+MOVING_SHAPES = "moving_shapes"
+FOLDS = 5
+ALL = "all"
+
+
+class Pair(NamedTuple):
+    """A caption of a video and a foil of it."""
+
+    video: str
+    kind: str
+    caption: Captioned
+    foil: Captioned
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", choices=[*READERS, MOVING_SHAPES], required=True)
+    parser.add_argument(
+        "--annotations", type=pathlib.Path, help="the files of captions, but of moving shapes"
+    )
+    parser.add_argument("--protocol")
+    parser.add_argument("--videos", type=int, help="takes so many training videos alone")
+    parser.add_argument("--foils", type=int, default=2)
+    parser.add_argument("--graph_cache", type=pathlib.Path, required=True)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--shown", type=int, default=0, help="prints so many pairs")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    return parser
+
+
+@ends_with_a_message()
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    given = make_parser().parse_args(words)
+    if given.dataset == MOVING_SHAPES:
+        annotations = moving_shapes_source().annotations
+    elif given.annotations is None:
+        make_parser().error("--annotations is missing")
+    else:
+        annotations = read_annotations(given.dataset, [given.annotations], given.protocol)
+    captions = [caption for caption in annotations.captions if caption.split == TRAIN]
+    videos = captions_of_videos(captions, given.videos, given.graph_cache, given.processes)
+    start = time.monotonic()
+    maker = FoilMaker.learn(list(videos.items()))
+    learned = time.monotonic()
+    pairs = make_pairs(maker, videos, given.foils)
+    made = time.monotonic()
+    count = sum(map(len, videos.values()))
+    print(
+        f"{len(pairs):,} foils of {count:,} captions of {len(videos):,} videos; learned in {learned - start:.0f} s, "
+        f"made at {count / (made - learned):,.0f} captions/s\n"
+    )
+    accuracies = control_accuracies(pairs)
+    print("| kind | foils | told by the texts, % |\n|---|---|---|")
+    for kind, (number, accuracy) in accuracies.items():
+        print(f"| {kind} | {number:,} | {accuracy:.1f} |")
+    for pair in sorted(pairs, key=lambda pair: chance(pair.foil.text))[: given.shown]:
+        print(f"{pair.kind}: {pair.caption.text} → {pair.foil.text}")
+    write_figures(given.json, {kind: {"foils": n, "accuracy": a} for kind, (n, a) in accuracies.items()})
+
+
+def captions_of_videos(
+    captions: Sequence[Caption], most: int | None, graph_cache: pathlib.Path, processes: int
+) -> dict[str, list[Captioned]]:
+    """The parsed captions of the first videos, by video."""
+    kept = set(list(dict.fromkeys(caption.video_id for caption in captions))[:most])
+    captions = [caption for caption in captions if caption.video_id in kept]
+    cache = GraphCache(graph_cache, parser_identity())
+    graphs = cache.graphs_of([one.text for one in captions], lambda: ParallelParser(processes)).graphs
+    videos: dict[str, list[Captioned]] = collections.defaultdict(list)
+    for caption in captions:
+        videos[caption.video_id].append(Captioned(caption.text, graphs[caption.text]))
+    return videos
+
+
+def make_pairs(maker: FoilMaker, videos: Mapping[str, Sequence[Captioned]], most: int) -> list[Pair]:
+    """All captions with each of their foils."""
+    return [
+        Pair(video_id, foil.kind, caption, Captioned(foil.text, foil.graph))
+        for video_id, captions in videos.items()
+        for caption, foils in zip(captions, maker.foils(video_id, captions, most), strict=True)
+        for foil in foils
+    ]
+
+
+def control_accuracies(pairs: Sequence[Pair]) -> dict[str, tuple[int, float]]:
+    """The number of pairs of each kind and the percentage that texts alone tell; ties count half.
+
+    The folds are of videos, and the model of each is fitted to the pairs of all kinds of the others.
+    """
+    rows = [difference(pair.caption, pair.foil) for pair in pairs]
+    folds = [int(chance("control", pair.video) * FOLDS) for pair in pairs]
+    told: dict[str, list[float]] = collections.defaultdict(list)
+    for held_out in range(FOLDS):
+        control = fit_plausibility([row for row, fold in zip(rows, folds, strict=True) if fold != held_out])
+        for pair, row, fold in zip(pairs, rows, folds, strict=True):
+            if fold == held_out:
+                advantage = sum(control.weights.get(key, 0.0) * count for key, count in row.items())
+                for kind in (pair.kind, ALL):
+                    told[kind].append((np.sign(advantage) + 1) / 2)
+    return {kind: (len(found), 100 * float(np.mean(found))) for kind, found in sorted(told.items())}
+
+
+if __name__ == "__main__":
+    main()

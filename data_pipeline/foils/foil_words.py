@@ -1,0 +1,200 @@
+"""This module says which words may replace which in a foil: those of the training captions, in the same form."""
+
+import bisect
+import collections
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from data_pipeline.foils.text_edits import Captioned, Span, head_span, words_of
+from data_pipeline.graphs.graph import PREPOSITIONS, Node, SemanticGraph
+from data_pipeline.graphs.words import word_set
+from data_pipeline.levels import ACTION, MODIFIER
+
+_ENOUGH_CAPTIONS = 30
+_ENOUGH_LEMMAS = 4
+_MOST_LEMMAS = 1500
+_TOGETHER = 1.5
+"""Two lemmas go together where they meet in that many times as many videos as chance would have it."""
+
+_OF_ANYTHING = word_set(
+    "person people human individual someone somebody something anyone everyone one thing object item animal creature "
+    "character group other another each it he she they i you we him her them this that what who which all some man's "
+    "video clip scene scenery picture image screen camera view footage be have do show see use get make take go "
+    "appear include contain look seem perform depict feature"
+)
+"""Words of this kind are true of nearly everything; whatever they replace, the caption may stay true."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """A slot is a word of a caption that another word may replace.
+
+    Attributes:
+        kind: `data_pipeline.levels.ENTITY`, `ACTION` or `MODIFIER`.
+        node: the place of its node.
+        modifier: the place of the modifier in its node; -1 for the node's own word.
+        span: the characters of the word.
+        lemma: its dictionary form.
+        written: the word, lower case.
+        keys: the contexts in which it stands, from the closest to the widest.
+    """
+
+    kind: str
+    node: int
+    modifier: int
+    span: Span
+    lemma: str
+    written: str
+    keys: tuple[str, ...]
+
+
+def slots_of(caption: Captioned) -> list[Slot]:
+    """Returns the words of a caption that other words may replace, in the order of its nodes."""
+    return [slot for place in range(len(caption.graph.nodes)) for slot in _slots_of_node(caption, place)]
+
+
+def _slots_of_node(caption: Captioned, place: int) -> Iterator[Slot]:
+    text, graph = caption
+    node = graph.nodes[place]
+    span = head_span(text, node)
+    if span and not node.lemma.startswith("-") and node.lemma not in _OF_ANYTHING:
+        keys = (
+            _action_keys(text, graph, place, span)
+            if node.level == ACTION
+            else _entity_keys(text, graph, place)
+        )
+        yield Slot(node.level, place, -1, span, node.lemma, node.head, keys)
+    for number, modifier in enumerate(node.modifiers):
+        written = text[slice(*modifier.span)].lower()
+        form = f"{modifier.kind}/{_number_of(node)}"
+        yield Slot(
+            MODIFIER, place, number, modifier.span, modifier.lemma, written, (f"{form}/{node.lemma}", form)
+        )
+
+
+def _number_of(node: Node) -> str:
+    return "one" if node.head == node.lemma else "many"
+
+
+def _entity_keys(text: str, graph: SemanticGraph, place: int) -> tuple[str, ...]:
+    node = graph.nodes[place]
+    before = words_of(text[: node.span[0]])
+    determiner = (
+        before[-1] if before and before[-1] in ("a", "an", "the", "some", "his", "her", "their") else ""
+    )
+    form = f"{_number_of(node)}/{determiner.replace('an', 'a')}"
+    sources = [edge for edge in graph.relationships if edge.target == place]
+    if not sources:
+        return (form,)
+    edge = sources[0]
+    return (f"{form}/{edge.role}/{graph.nodes[edge.source].lemma}", f"{form}/{edge.role}", form)
+
+
+_AUXILIARIES = frozenset("is are was were be been being am".split())
+
+
+def _action_keys(text: str, graph: SemanticGraph, place: int, span: Span) -> tuple[str, ...]:
+    node = graph.nodes[place]
+    if node.head.endswith("ing"):
+        form = "ing"
+    elif node.head == node.lemma:
+        form = "base"
+    else:
+        form = "s" if node.head.endswith("s") else "ed"
+    before = words_of(text[: span[0]])
+    form += "+be" if before and before[-1] in _AUXILIARIES else ""
+    edges = [edge for edge in graph.relationships if edge.source == place]
+    roles = "+".join(sorted({edge.role for edge in edges}))
+    closest = [
+        f"{form}/{roles}/{edge.role}/{graph.nodes[edge.target].lemma}"
+        for edge in edges
+        if edge.role not in PREPOSITIONS
+    ]
+    return (*reversed(closest), f"{form}/{roles}", form)
+
+
+def chance(*names: object) -> float:
+    """Returns a number from 0 up to 1 that depends on the names alone."""
+    digest = hashlib.blake2b("|".join(map(str, names)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """Choices are the words that stand in a context, as pairs (word as written, lemma), with how often they do."""
+
+    words: tuple[tuple[str, str], ...]
+    cumulative: tuple[int, ...]
+
+    def draw(self, at: float) -> tuple[str, str]:
+        """Returns the word at a share, from 0 up to 1, of all captions in the order of the words."""
+        return self.words[bisect.bisect_right(self.cumulative, at * self.cumulative[-1])]
+
+
+@dataclasses.dataclass(frozen=True)
+class FoilWords:
+    """Foil words are those of the training captions, by the contexts in which they stand.
+
+    Attributes:
+        choices: the words by kind and context; rare contexts are left out.
+        together: pairs of lemmas, in alphabetic order, that name the same things or things that go together, so that
+            one may be true where the other is.
+    """
+
+    choices: Mapping[tuple[str, str], Choices]
+    together: frozenset[tuple[str, str]]
+
+    @staticmethod
+    def of(videos: Iterable[Sequence[Captioned]]) -> "FoilWords":
+        """Counts the words of the training captions; each video has a sequence of them."""
+        counts: dict[tuple[str, str], collections.Counter[tuple[str, str]]] = collections.defaultdict(
+            collections.Counter
+        )
+        lemmas_of_videos = []
+        for captions in videos:
+            lemmas = set()
+            for slot in itertools.chain.from_iterable(map(slots_of, captions)):
+                lemmas.add(slot.lemma)
+                for key in slot.keys:
+                    counts[slot.kind, key][slot.written, slot.lemma] += 1
+            lemmas_of_videos.append(lemmas)
+        choices = {
+            key: Choices(tuple(found), tuple(itertools.accumulate(found.values())))
+            for key, found in counts.items()
+            if found.total() >= _ENOUGH_CAPTIONS and len({lemma for _, lemma in found}) >= _ENOUGH_LEMMAS
+        }
+        return FoilWords(choices, _pairs_together(lemmas_of_videos))
+
+    def replacement(self, slot: Slot, at: float) -> tuple[str, str] | None:
+        """Returns another word, as written, and its lemma, drawn from those in the closest context that has enough.
+
+        None where there is no such context, or the word drawn may be as true as the slot's.
+        """
+        key = next((key for key in slot.keys if (slot.kind, key) in self.choices), None)
+        if key is None:
+            return None
+        word, lemma = self.choices[slot.kind, key].draw(at)
+        if lemma == slot.lemma or lemma in _OF_ANYTHING or _pair(lemma, slot.lemma) in self.together:
+            return None
+        return word, lemma
+
+
+def _pair(first: str, second: str) -> tuple[str, str]:
+    return (first, second) if first < second else (second, first)
+
+
+def _pairs_together(lemmas_of_videos: Sequence[set[str]]) -> frozenset[tuple[str, str]]:
+    counts = collections.Counter(lemma for lemmas in lemmas_of_videos for lemma in lemmas)
+    names = sorted(lemma for lemma, _ in counts.most_common(_MOST_LEMMAS))
+    place = {lemma: index for index, lemma in enumerate(names)}
+    has = np.zeros((len(lemmas_of_videos), len(names)), np.float32)
+    for row, lemmas in enumerate(lemmas_of_videos):
+        has[row, [place[lemma] for lemma in lemmas if lemma in place]] = 1
+    both, each = has.T @ has, has.sum(axis=0)
+    expected = np.outer(each, each) / max(len(has), 1)
+    first, second = np.nonzero(np.triu(both > _TOGETHER * expected + 1, 1))
+    return frozenset((names[i], names[j]) for i, j in zip(first, second, strict=True))

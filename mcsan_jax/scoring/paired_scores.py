@@ -1,0 +1,64 @@
+"""This module scores each caption with its own video alone, level by level, without a matrix of all pairs.
+
+The score of a node is that of `frame_attention` in its direct form: one video has few nodes of its own, whose attended
+vectors take no more room than the nodes do. The results are those of the matrix at these pairs.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from data_pipeline.levels import GLOBAL, LEVELS
+from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.encodings import Encoding, NodeSet
+from mcsan_jax.scoring.frame_attention import FrameSet, directly_attended
+from mcsan_jax.scoring.normalised import NormalisedVideos
+from mcsan_jax.scoring.vectors import cosines_of_directions, normalize
+
+
+def paired_level_scores(
+    videos: NormalisedVideos,
+    texts: Encoding,
+    config: SimilarityConfig,
+    product_dtype: jnp.dtype | None = None,
+) -> dict[str, Float[Array, " t"]]:
+    """Returns the scores of captions with their own videos by level, zero where a caption lacks the level.
+
+    Args:
+        videos: normalised videos [v].
+        texts: encoded captions [t], t / v for each video, one video after the other.
+        config: has the λ of the attention over frames.
+        product_dtype: type to which large products round their inputs.
+    """
+    embeddings = texts.embeddings
+    scores: dict[str, Float[Array, " t"]] = {}
+    for level in (level for level in LEVELS if level in embeddings.levels):
+        if level != GLOBAL:
+            scores[level] = _of_nodes(
+                videos.frames[level], embeddings.nodes[level], config.smoothing, product_dtype
+            )
+        elif videos.pooled is not None and embeddings.pooled is not None:
+            scores[level] = _of_pooled(videos.pooled, normalize(embeddings.pooled), product_dtype)
+    return scores
+
+
+def _of_pooled(
+    videos: Float[Array, "v d"], texts: Float[Array, "t d"], product_dtype: jnp.dtype | None
+) -> Float[Array, " t"]:
+    own = texts.reshape(len(videos), -1, texts.shape[1])
+    cosines = jax.vmap(functools.partial(cosines_of_directions, product_dtype=product_dtype))
+    return cosines(videos[:, None], own).reshape(-1)
+
+
+def _of_nodes(
+    frames: FrameSet, nodes: NodeSet, smoothing: float, product_dtype: jnp.dtype | None
+) -> Float[Array, " t"]:
+    real = nodes.mask
+    directions = normalize(jnp.where(real[..., None], nodes.vectors, 0.0))
+    score_own = functools.partial(directly_attended, smoothing=smoothing, product_dtype=product_dtype)
+    own = directions.reshape(len(frames.lengths), -1, directions.shape[2])
+    scores = jax.vmap(score_own)(frames.directions, frames.lengths, own).reshape(real.shape)
+    count = jnp.maximum(jnp.sum(real, axis=1), 1).astype(scores.dtype)
+    return jnp.sum(jnp.where(real, scores, 0.0), axis=1) / count

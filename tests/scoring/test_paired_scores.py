@@ -1,0 +1,108 @@
+"""Scores of captions with their own videos: those of plain loops, and the diagonal of the matrix."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from data_pipeline.levels import ENTITY, GLOBAL
+from mcsan_jax.config import SimilarityConfig
+from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet
+from mcsan_jax.scoring.normalised import normalise_texts, normalise_videos
+from mcsan_jax.scoring.paired_scores import paired_level_scores
+from mcsan_jax.scoring.similarity import level_similarities
+from mcsan_jax.scoring.vectors import product_dtype
+from tests.scoring import plain_formulas as plain
+from tests.scoring.problem import draw_problem
+
+CONFIG = SimilarityConfig(smoothing=3.0)
+CAPTIONS = 3
+"""Of each video."""
+PROBLEM = draw_problem()
+VIDEOS, WIDTH = len(PROBLEM.frames), PROBLEM.frames.shape[2]
+DRAWN = np.random.default_rng(1)
+POOLED = DRAWN.normal(size=(VIDEOS, WIDTH)), DRAWN.normal(size=(VIDEOS * CAPTIONS, WIDTH))
+NODES = DRAWN.normal(size=(VIDEOS * CAPTIONS, 3, WIDTH))
+REAL = np.tile(PROBLEM.node_mask, (VIDEOS, 1))
+WEIGHTS = DRAWN.normal(size=(2, VIDEOS * CAPTIONS))
+OWN = np.repeat(np.arange(VIDEOS), CAPTIONS), np.arange(VIDEOS * CAPTIONS)
+
+
+def encoding(pooled: jax.Array, nodes: jax.Array, mask: np.ndarray) -> Encoding:
+    return Encoding(LevelEmbeddings(pooled, {ENTITY: NodeSet(nodes, jnp.asarray(mask))}), {})
+
+
+def both(dtype: np.dtype | type) -> tuple[Encoding, Encoding]:
+    """Videos of 4, 3, 1 and 0 frames, each with captions of 3, 1 and 0 nodes; padding holds numbers."""
+    return (
+        encoding(jnp.asarray(POOLED[0], dtype), jnp.asarray(PROBLEM.frames, dtype), PROBLEM.frame_mask),
+        encoding(jnp.asarray(POOLED[1], dtype), jnp.asarray(NODES, dtype), REAL),
+    )
+
+
+@jax.jit
+def paired(videos: Encoding, texts: Encoding) -> dict[str, jax.Array]:
+    return paired_level_scores(normalise_videos(videos), texts, CONFIG)
+
+
+def expected(frames: np.ndarray, nodes: np.ndarray, pooled: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    result = np.zeros((2, VIDEOS * CAPTIONS))
+    for video, text in zip(*OWN, strict=True):
+        result[0, text] = plain.cosine(pooled[0][video], pooled[1][text])
+        own = frames[video][PROBLEM.frame_mask[video]]
+        if REAL[text].any():
+            of_nodes = [plain.attended_node(own, node, CONFIG.smoothing) for node in nodes[text][REAL[text]]]
+            result[1, text] = np.mean(of_nodes)
+    return result
+
+
+def test_they_are_those_of_plain_loops(precision: tuple[np.dtype, float]) -> None:
+    dtype, tolerance = precision
+    found = paired(*both(dtype))
+    assert set(found) == {GLOBAL, ENTITY}
+    result = np.stack([found[GLOBAL], found[ENTITY]])
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, expected(PROBLEM.frames, NODES, POOLED), atol=tolerance, rtol=0)
+
+
+@pytest.mark.usefixtures("x64")
+def test_their_gradient_is_that_of_plain_loops() -> None:
+    videos, _ = both(np.float64)
+
+    def total(frames: jax.Array, nodes: jax.Array, pooled: jax.Array) -> jax.Array:
+        found = paired(
+            encoding(videos.embeddings.pooled, frames, PROBLEM.frame_mask), encoding(pooled, nodes, REAL)
+        )
+        return jnp.sum(jnp.asarray(WEIGHTS) * jnp.stack([found[GLOBAL], found[ENTITY]]))
+
+    def plain_total(frames: np.ndarray, nodes: np.ndarray, pooled: np.ndarray) -> float:
+        return float(np.sum(WEIGHTS * expected(frames, nodes, (POOLED[0], pooled))))
+
+    given = (PROBLEM.frames, NODES, POOLED[1])
+    found = jax.jit(jax.grad(total, argnums=(0, 1, 2)))(*map(jnp.asarray, given))
+    for place, gradient in enumerate(found):
+        numeric = plain.numeric_gradient(
+            lambda x, place=place: plain_total(*given[:place], x, *given[place + 1 :]), given[place]
+        )
+        np.testing.assert_allclose(gradient, numeric, atol=1e-8)
+    assert not np.asarray(found[1])[~REAL].any()
+    assert not np.asarray(found[0])[~PROBLEM.frame_mask].any()
+
+
+@pytest.mark.parametrize(("compute", "tolerance"), [("float32", 1e-6), ("bfloat16", 2e-3)])
+def test_they_are_the_diagonal_of_the_matrix(compute: str, tolerance: float) -> None:
+    """Frames that are not all short of each other, and frames that cancel."""
+    videos, texts = both(np.float32)
+    opposite = videos.embeddings.nodes[ENTITY].vectors.at[0, 1].set(-PROBLEM.frames[0, 0].astype(np.float32))
+    videos = encoding(videos.embeddings.pooled, opposite, PROBLEM.frame_mask)
+    dtype = product_dtype(compute)
+
+    @jax.jit
+    def of_both_forms(videos: Encoding, texts: Encoding) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        normalised = normalise_videos(videos, dtype)
+        matrix = level_similarities(normalised, normalise_texts(texts), CONFIG, dtype)
+        return paired_level_scores(normalised, texts, CONFIG, dtype), matrix
+
+    found, matrix = of_both_forms(videos, texts)
+    for level, scores in found.items():
+        np.testing.assert_allclose(scores, matrix[level][OWN], atol=tolerance, rtol=0)
