@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mcsan_jax.export_run import ExportForm, StoredDtype, check_unused, export_model, export_rankings
+from mcsan_jax.verbs.eval_verb import evaluate
 from mcsan_jax.verbs.extract_verb import extract
 from mcsan_jax.verbs.index_verbs import index_app
 from mcsan_jax.verbs.search_verb import QueryCommand, search
@@ -18,6 +19,7 @@ from mcsan_jax.verbs.serve_verb import serve
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(index_app)
 
+app.command("eval")(evaluate)
 app.command()(extract)
 app.command(cls=QueryCommand)(search)
 app.command()(serve)
@@ -71,55 +73,6 @@ def train(context: typer.Context) -> None:
 def _hand_over(context: typer.Context) -> None:
     # The flag of a config file looks for its overrides there.
     sys.argv = [context.command_path, *context.args]
-
-
-@app.command("eval")
-def evaluate(
-    run: Annotated[
-        pathlib.Path, typer.Argument(help="Folder of a run, or, with --zero_shot, of prepared data.")
-    ],
-    split: Annotated[
-        list[str] | None,
-        typer.Option(help="Split to evaluate, may be given again; by default all but the training split."),
-    ] = None,
-    data: Annotated[
-        pathlib.Path | None, typer.Option(help="Prepared data, if no longer where the run was trained on it.")
-    ] = None,
-    ablate: Annotated[
-        bool, typer.Option(help="Also with each level alone, each left out, and other ways to fuse.")
-    ] = False,
-    hubness: Annotated[
-        bool, typer.Option(help="Also with corrections against hubs, with a bank of training captions.")
-    ] = False,
-    merge_duplicates: Annotated[
-        bool, typer.Option(help="Captions of the same text are one query (HGR's rule).")
-    ] = False,
-    foils: Annotated[
-        list[pathlib.Path] | None,
-        typer.Option(
-            help="File of true and false captions, may be given again: VITATECS, multiple choice, or JSON lines."
-        ),
-    ] = None,
-    save_scores: Annotated[bool, typer.Option(help="Write the fused score of every pair (.npy).")] = False,
-    zero_shot: Annotated[
-        pathlib.Path | None,
-        typer.Option(
-            "--zero_shot",
-            "--zero-shot",
-            help="Folder of the image-text encoder that made the frames: it is evaluated.",
-        ),
-    ] = None,
-    out: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="--zero_shot: folder of the results; runs/zero_shot_DATA by default."),
-    ] = None,
-) -> None:
-    """Evaluate the best checkpoint of a run and write figures, ranks of every query and a report."""
-    from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
-    from mcsan_jax.runs.zero_shot_run import run_or_baseline
-
-    options = EvaluationOptions(split or (), save_scores, ablate, hubness, foils or ())
-    evaluate_run(run_or_baseline(run, data, merge_duplicates, zero_shot, out), options)
 
 
 @app.command()

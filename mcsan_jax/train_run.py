@@ -25,6 +25,7 @@ from mcsan_jax.runs.open import TrainedRun, find_prepared_data, trained_run
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment, held_count, parameter_count
 from mcsan_jax.training.linear_start import fit_to_split
+from mcsan_jax.training.loss_checks import check_foils, check_negatives
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import Starter, train
 from mcsan_jax.training.train_step import TrainState
@@ -76,8 +77,8 @@ def train_run(
             "\n".join(["chosen by the size of the data:", *(f"  {choice}" for choice in choices)]), flush=True
         )
     if trains:
-        _check_negatives(config, manifest)
-        _check_foils(config, manifest)
+        check_negatives(config, manifest)
+        check_foils(config, manifest)
     stored = manifest.word_vectors
     vectors = None if stored is None else WordVectors.load(data / stored.file)
     given = folder.with_stored_limits(config)
@@ -244,36 +245,6 @@ def _check_splits(config: Config, manifest: Manifest) -> None:
                 f"{', '.join(sorted(manifest.splits))}; prepare them again with videos of that split (in the "
                 "annotations, or with --split_file=SPLIT=FILE), or name another one"
             )
-
-
-def _check_negatives(config: Config, manifest: Manifest) -> None:
-    """Refuses steps of one video: a ranking loss compares the videos of a step with each other's captions."""
-    videos = manifest.splits[config.data.train_split].videos
-    if config.loss.ranking == "none" or min(config.train.batch_size, videos) > 1:
-        return
-    found = (
-        f"config.train.batch_size is {config.train.batch_size}"
-        if videos > 1
-        else f"split {config.data.train_split!r} of the prepared data, which is trained on, has {videos} video(s)"
-    )
-    remedy = (
-        f"use 2 or more, such as --config.train.batch_size={min(videos, 64)}"
-        if videos > 1
-        else "prepare more"
-    )
-    raise InputError(
-        f"{found}, so that a step has one video, no other to tell it from, and nothing to learn; {remedy}"
-    )
-
-
-def _check_foils(config: Config, manifest: Manifest) -> None:
-    """Refuses a loss on foils where the training split has none."""
-    split = config.data.train_split
-    if config.loss.foils > 0 and not manifest.splits[split].foils:
-        raise InputError(
-            f"config.loss.foils is {config.loss.foils:g}, but split {split!r} of the prepared data, which is trained "
-            "on, has no foils, captions made false; prepare it again with --foils=2, or use --config.loss.foils=0"
-        )
 
 
 def large_batch_note(experiment: Experiment) -> str | None:

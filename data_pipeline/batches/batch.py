@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -88,11 +88,13 @@ class TextBatch:
         of_modifiers = _within(self.modifier_spans, self.token_mask) & self.modifier_mask[:, :, None]
         slots = np.arange(self.node_mask.shape[1], dtype=np.int32)
         modified = self.modifier_nodes[:, None, :] == slots[None, :, None]
-        return own | (modified[..., None] & of_modifiers[:, None]).any(axis=2)
+        by_modifiers: Any = (modified[..., None] & of_modifiers[:, None]).any(axis=2)
+        return own | by_modifiers
 
     def denied_tokens(self) -> Bool[AnyArray, "t w"]:
         """Returns which tokens are the words of a node that the caption denies, or of a modifier of it."""
-        return (self.node_tokens() & self.node_negated[:, :, None]).any(axis=1)
+        denied: Any = (self.node_tokens() & self.node_negated[:, :, None]).any(axis=1)
+        return denied
 
 
 @jax.tree_util.register_dataclass

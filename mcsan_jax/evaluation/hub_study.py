@@ -29,12 +29,9 @@ from mcsan_jax.evaluation.hubness import (
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.counting import write_scores
 from mcsan_jax.ranking.encode_split import (
-    CaptionRows,
     EncodedCaptions,
     EncodedVideos,
     Encoders,
-    FoilRows,
-    Split,
     Variables,
     encode_captions,
     encode_videos,
@@ -42,6 +39,7 @@ from mcsan_jax.ranking.encode_split import (
 from mcsan_jax.ranking.metrics import CUTOFFS, recall_sum, retrieval_metrics
 from mcsan_jax.ranking.occurrences import HUB_ANSWERS, BestItems, hub_summary
 from mcsan_jax.ranking.rank_split import ScoredSplit
+from mcsan_jax.ranking.readable_split import CaptionRows, FoilRows, Split
 from mcsan_jax.ranking.relevance import Matches
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)

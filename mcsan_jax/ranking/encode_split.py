@@ -2,8 +2,8 @@
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from data_pipeline.errors import InputError
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.models.mcsan import MCSAN
 from mcsan_jax.ranking.collection import TextCollection, VideoCollection
+from mcsan_jax.ranking.readable_split import FoilRows, Split, Videos
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_texts, normalise_videos
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import make_mesh, put_whole_batch, replicated, split_rows
@@ -25,59 +26,6 @@ Logits = dict[str, Float[Array, "item _"]]
 Info = TypeVar("Info")
 Batch = TypeVar("Batch", VideoBatch, TextBatch)
 Normalised = TypeVar("Normalised", NormalisedVideos, NormalisedTexts)
-
-
-@runtime_checkable
-class CaptionRows(Protocol):
-    """They say which captions the real rows of a batch are."""
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Returns the ids of the captions."""
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """Returns what they say."""
-
-    @property
-    def videos(self) -> Int[np.ndarray, " t"]:
-        """Returns the index of each caption's video in the order of the videos."""
-
-
-@runtime_checkable
-class FoilRows(Protocol):
-    """They say which foils the real rows of a batch are."""
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """Returns what each foil changes."""
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """Returns what they say."""
-
-    @property
-    def captions(self) -> Int[np.ndarray, " t"]:
-        """Returns the index of each foil's true caption in the order of the captions."""
-
-
-@runtime_checkable
-class Videos(Protocol):
-    """Videos can be read through, in an order that never changes."""
-
-    def video_batches(self, batch_size: int) -> Iterator[tuple[Sequence[str], VideoBatch]]:
-        """Yields all videos, in padded batches, with the ids of the real rows."""
-
-
-@runtime_checkable
-class Split(Videos, Protocol):
-    """A split can be read through, in an order that never changes."""
-
-    def caption_batches(self, batch_size: int) -> Iterator[tuple[CaptionRows, TextBatch]]:
-        """Yields all captions of all videos, in padded batches."""
-
-    def foil_batches(self, batch_size: int) -> Iterator[tuple[FoilRows, TextBatch]]:
-        """Yields all foils, captions that are false of their video, in padded batches."""
 
 
 @dataclasses.dataclass(frozen=True)

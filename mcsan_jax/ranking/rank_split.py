@@ -12,10 +12,11 @@ from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.counting import count_ranks
 from mcsan_jax.ranking.duplicates import merge, relevant_pairs
-from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, FoilRows
+from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos
 from mcsan_jax.ranking.foil_answers import FoilAnswers
 from mcsan_jax.ranking.metrics import recall_sum, retrieval_metrics
 from mcsan_jax.ranking.ranks import RankCounter
+from mcsan_jax.ranking.readable_split import FoilRows
 from mcsan_jax.ranking.relevance import Matches
 from mcsan_jax.scoring.multi_level import FUSED
 
@@ -130,6 +131,6 @@ def answer_foils(scored: ScoredSplit) -> FoilAnswers:
             (scored.captions.texts[row], foil) for row, foil in zip(of_captions, info.texts, strict=True)
         ]
         for component, margins in scored.scorer.margins_over(foils, of_captions, videos[-1]).items():
-            right.setdefault(component, []).append(0.5 * (1.0 + np.sign(margins)))
+            right.setdefault(component, []).append(0.5 * (1.0 + np.sign(margins, dtype=np.float64)))
     joined = {component: np.concatenate(values) for component, values in right.items()}
     return FoilAnswers(kinds, np.concatenate(videos), texts, joined)

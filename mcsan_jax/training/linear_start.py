@@ -16,7 +16,8 @@ from mcsan_jax.models.ridge_map import PROBES, ranking_loss
 from mcsan_jax.processes import as_in_first
 from mcsan_jax.ranking.block_scores import BlockScorer
 from mcsan_jax.ranking.duplicates import relevant_pairs
-from mcsan_jax.ranking.encode_split import EncodedSplit, Split
+from mcsan_jax.ranking.encode_split import EncodedSplit
+from mcsan_jax.ranking.readable_split import Split
 from mcsan_jax.scoring.multi_level import FUSED, LINEAR
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.token_state_cache import TokenStateCache, make_token_state_cache

@@ -56,7 +56,8 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
         foils: Encoding | None,
     ) -> tuple[Float[Array, ""], Terms]:
         ranked = functools.cache(lambda: _rank(videos, texts, parameters, batch, config))
-        foiled, foil_levels = None, ()
+        foiled = None
+        foil_levels: tuple[str, ...] = ()
         if foils is not None:
             foiled = functools.cache(lambda: _score_foils(videos, texts, foils, batch, config))
             foil_levels = tuple(texts.embeddings.nodes)

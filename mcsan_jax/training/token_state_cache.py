@@ -16,7 +16,7 @@ from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from mcsan_jax.image_text.text_tower import TextShape, TextTower
 from mcsan_jax.models.text_encoder import PRETRAINED, EncoderShape, pretrained_encoder, token_states
 from mcsan_jax.models.zero_shot_branch import SPAN_TOKENS, TOWER
-from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, Split
+from mcsan_jax.ranking.readable_split import CaptionRows, FoilRows, Split
 from mcsan_jax.training.experiment import Experiment
 from mcsan_jax.training.train_step import TrainState
 

@@ -12,14 +12,9 @@ from jaxtyping import Int
 
 from data_pipeline.batches.batch import PairBatch
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
-from mcsan_jax.ranking.encode_split import (
-    EncodedCaptions,
-    EncodedSplit,
-    EncodedVideos,
-    Split,
-    encode_split,
-)
+from mcsan_jax.ranking.encode_split import EncodedCaptions, EncodedSplit, EncodedVideos, encode_split
 from mcsan_jax.ranking.rank_split import Evaluation, ScoredSplit, rank_split
+from mcsan_jax.ranking.readable_split import Split
 from mcsan_jax.sharding import put_batch, replicated, split_rows
 from mcsan_jax.training.experiment import Experiment, variables_of
 from mcsan_jax.training.linear_start import choose_linear_share, with_linear_share

@@ -10,8 +10,9 @@ from data_pipeline.batches.batch import PairBatch, TextBatch, VideoBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
-from mcsan_jax.ranking.encode_split import CaptionRows, FoilRows, encode_split
+from mcsan_jax.ranking.encode_split import encode_split
 from mcsan_jax.ranking.rank_split import ScoredSplit, rank_split
+from mcsan_jax.ranking.readable_split import CaptionRows, FoilRows
 from mcsan_jax.scoring.multi_level import FUSED, LINEAR
 from mcsan_jax.sharding import put_batch
 from mcsan_jax.training.experiment import Experiment, variables_of
