@@ -98,7 +98,8 @@ def test_what_cannot_be_asked_is_said_before_anything_is_encoded(
     assert "give a file about these videos" in ended.stderr
 
     validation = tmp_path / "val.jsonl"
-    validation.write_text(lines(questions_of(shapes, "val")[:3]))
+    (known, *_), _ = next(SplitReader(shapes, Manifest.load(shapes), "val", LIMITS).video_batches(16))
+    validation.write_text(lines([{"video_id": known, "caption": "a dog runs", "foil": "a dog sits"}]))
     ended = run_mcsan("eval", finished_run, "--split=test", f"--foils={validation}")
     assert ended.status == 2 and "give --split=val, which has some" in ended.stderr
 

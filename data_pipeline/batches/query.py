@@ -20,7 +20,8 @@ from data_pipeline.graphs.spelling import Spelling
 from data_pipeline.graphs.words import gerund, third_person
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
-from data_pipeline.records.make import CaptionEncoder, phrase_graph
+from data_pipeline.records.make import CaptionEncoder
+from data_pipeline.records.phrase_graph import phrase_graph, shown_role
 from data_pipeline.records.schema import EncodedCaption, flatten_captions
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.vocabulary import open_tokenizer
@@ -32,7 +33,8 @@ class Query:
 
     Attributes:
         caption: the text in numbers.
-        phrases: by node level, the words of each node that has a slot in the batch, in the order of the slots.
+        phrases: by node level, the words of each node that has a slot in the batch, in the order of the slots, as
+            `data_pipeline.records.phrase_graph.PhraseGraph` has them.
         edges: the relationships in the same order: the words of the source, the role, the words of the target.
         words: the words of the text, as white space divides it.
         word_of_token: for each token that has a slot in the batch, the index of its word.
@@ -75,7 +77,7 @@ class QueryParser:
         )
         self._model = recorded_model(manifest.parser, str(folder / MANIFEST_NAME))
         self._other_tokens = other_tokens
-        self._roles, self._attribute_sizes, self._limits = manifest.roles, manifest.attribute_sizes, limits
+        self._manifest, self._limits = manifest, limits
 
     @functools.cached_property
     def _parser(self) -> CaptionParser:
@@ -127,18 +129,22 @@ class QueryParser:
         groups, flat = _groups(texts), flatten_captions(captions)
         if self._other_tokens is not None:
             flat = {**flat, **self._other_tokens.of(texts, flat)}
-        return lay_out(flat, groups, chosen, self._limits, self._attribute_sizes)
+        return lay_out(flat, groups, chosen, self._limits, self._manifest.attribute_sizes)
 
     def _phrases(self, caption: EncodedCaption) -> tuple[dict[str, list[str]], list[tuple[str, str, str]]]:
         places = place_graphs(flatten_captions([caption]), np.zeros(1, np.int32), self._limits)
-        phrases = phrase_graph(caption, self._tokenizer, self._roles).phrases
+        phrases = phrase_graph(
+            caption, self._tokenizer, self._manifest.roles, self._manifest.modifier_kinds
+        ).phrases
         actions, entities = np.split(places.nodes[0], [self._limits.max_actions])
         real_actions, real_entities = np.split(places.node_mask[0], [self._limits.max_actions])
         edges = [
-            (phrases[source], self._roles[role], phrases[target])
-            for source, target, role, _ in (
-                caption.edges[edge] for edge in places.edges[0][places.edge_mask[0]]
+            (
+                phrases[caption.edges[edge][0]],
+                shown_role(caption, edge, self._manifest.roles),
+                phrases[caption.edges[edge][1]],
             )
+            for edge in places.edges[0][places.edge_mask[0]]
         ]
         by_level = {
             ENTITY: [phrases[node] for node in entities[real_entities]],

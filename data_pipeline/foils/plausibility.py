@@ -1,6 +1,5 @@
 """This module learns from texts alone to tell true captions from false ones, so that such pairs can be left out."""
 
-import collections
 import dataclasses
 import itertools
 import math
@@ -27,16 +26,18 @@ class Plausibility:
 
     weights: Mapping[int, float]
 
-    def advantage(self, first: Captioned, second: Captioned) -> float:
-        """Returns the log odds that the first of two captions, one true and one made from it, is the true one."""
-        return sum(self.weights.get(key, 0.0) * count for key, count in difference(first, second).items())
+    def advantage(self, difference: Mapping[int, int]) -> float:
+        """Returns the log odds that the first of two captions is true, one of them made from the other.
 
+        Args:
+            difference: the features of the first less those of the second.
+        """
+        return sum(self.weights.get(feature, 0.0) * count for feature, count in difference.items())
 
-def difference(first: Captioned, second: Captioned) -> dict[int, int]:
-    """Returns the features of the first caption less those of the second, without zeros."""
-    counts = collections.Counter(features_of(first))
-    counts.subtract(features_of(second))
-    return {key: count for key, count in counts.items() if count}
+    def plus(self, other: "Plausibility") -> "Plausibility":
+        """Returns the sum of two scores."""
+        used = {**self.weights, **other.weights}
+        return Plausibility({key: self.weights.get(key, 0.0) + other.weights.get(key, 0.0) for key in used})
 
 
 def features_of(caption: Captioned) -> Iterable[int]:
@@ -61,7 +62,7 @@ def fit_plausibility(differences: Sequence[Mapping[int, int]]) -> Plausibility:
     """Fits a score by logistic regression, such that true captions score above the foils made from them.
 
     Args:
-        differences: the `difference` of each true caption and a foil of it.
+        differences: the features of each true caption less those of a foil of it.
     """
     if not differences:
         return Plausibility({})

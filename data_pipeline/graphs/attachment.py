@@ -46,6 +46,8 @@ _SYNONYMS = {
     "atop": "on_top_of",
     "infront": "in_front_of",
     "alongside": "beside",
+    # What is absent is denied, and needs no role of its own.
+    "without": "with",
 }
 
 
@@ -63,7 +65,7 @@ def prepositions(words: Sequence[Word]) -> dict[int, str]:
     return {
         i: preposition_role(words, i)
         for i, word in enumerate(words)
-        if word.dep in ("prep", "agent", "dative") and children(words, i, ("pobj",))
+        if word.dep in ("prep", "agent", "dative", "prt") and children(words, i, ("pobj",))
     }
 
 

@@ -37,7 +37,7 @@ _AFTER_VERB = frozenset({"ADP", "DET", "ADV", "PRON", "PART"})
 _JOINING = frozenset({"CCONJ", "PUNCT", "ADV"})
 _FIRST_AFTER_PHRASE = (frozenset(PREPOSITIONS) - {"of"}) | word_set(
     "who whom whose which that while when where because as is are was were be has have had does do did can could will "
-    "would must should may might to"
+    "would must should may might to without"
 )
 _FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
 _RELATIVE_TAGS = frozenset({"WP", "WDT"})

@@ -19,7 +19,7 @@ from data_pipeline.inspection.split_statistics import SplitStatistics
 from data_pipeline.inspection.survey import Findings
 from data_pipeline.inspection.svg_figures import COLOURS, INK, new_figure, to_svg
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS, RELATIONSHIP
-from data_pipeline.records.make import PhraseGraph, phrase_graph
+from data_pipeline.records.phrase_graph import PhraseGraph, phrase_graph
 from data_pipeline.records.schema import EncodedCaption
 
 _LEVEL_COLOURS = {ENTITY: "#3b82c4", ACTION: "#d9772b", RELATIONSHIP: "#4da06a"}
@@ -77,7 +77,7 @@ def _examples(
 
 
 def _picture(caption: EncodedCaption, data: InspectedData) -> Markup:
-    graph = phrase_graph(caption, data.tokenizer, data.manifest.roles)
+    graph = phrase_graph(caption, data.tokenizer, data.manifest.roles, data.manifest.modifier_kinds)
     return Markup(draw_graph(graph, _LEVEL_COLOURS)) if graph.phrases else Markup("")
 
 

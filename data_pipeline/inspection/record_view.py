@@ -10,7 +10,7 @@ from data_pipeline.inspection.count_tables import CountTable, rich_table
 from data_pipeline.inspection.integrity import InspectedData
 from data_pipeline.inspection.split_statistics import vector_norms
 from data_pipeline.levels import ACTION, ENTITY
-from data_pipeline.records.make import PhraseGraph, phrase_graph, token_texts
+from data_pipeline.records.phrase_graph import PhraseGraph, phrase_graph, token_texts
 from data_pipeline.records.schema import EncodedCaption, VideoRecord
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -64,7 +64,7 @@ def _feature_table(record: VideoRecord) -> CountTable:
 def _caption_tree(caption: EncodedCaption, data: InspectedData, label: str = "") -> Tree:
     tree = Tree(Text(f"{label}{caption.text}", style="bold").append(f"  {caption.caption_id}", style="dim"))
     tree.add(Text(f"tokens: {' | '.join(token_texts(caption, data.tokenizer))}"))
-    graph = phrase_graph(caption, data.tokenizer, data.manifest.roles)
+    graph = phrase_graph(caption, data.tokenizer, data.manifest.roles, data.manifest.modifier_kinds)
     sources = {source for source, _, _ in graph.relationships}
     for node, level in enumerate(graph.levels):
         if level == ACTION or node in sources:
@@ -84,7 +84,10 @@ def _caption_tree(caption: EncodedCaption, data: InspectedData, label: str = "")
 
 
 def _phrase(graph: PhraseGraph, node: int) -> Text:
-    return Text(graph.phrases[node], style=_STYLES[graph.levels[node]])
+    shown = Text(graph.phrases[node], style=_STYLES[graph.levels[node]])
+    for kind, words in graph.modifiers[node]:
+        shown.append(f"  {kind}: {words}", style="dim")
+    return shown
 
 
 def _attribute_names(level: str, ids: list[int], vocabulary: AttributeVocabulary | None) -> str:

@@ -1,4 +1,4 @@
-"""This module turns captions into numbers and back into words, and a whole video into its record."""
+"""This module turns captions into numbers, and a whole video into its record."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from data_pipeline.foils.make_foils import FoilMaker
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary
 from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES, SemanticGraph
-from data_pipeline.levels import ACTION, ENTITY, ROLE
+from data_pipeline.levels import ACTION, ROLE
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.text.tokenizer import Tokenizer, token_span
 
@@ -116,9 +116,7 @@ class RecordMaker:
     def _swapped(self, video: Video) -> list[EncodedFoil]:
         if video.split not in self.swapped_splits:
             return []
-        swapped = [
-            swap_roles(Captioned(caption.text, video.graphs[caption.text])) for caption in video.captions
-        ]
+        swapped = map(swap_roles, _captioned(video))
         return [
             EncodedFoil(ROLE, index, self.encoder.encode(f"{video.video_id}~swapped{index}", *found))
             for index, found in enumerate(swapped)
@@ -128,14 +126,15 @@ class RecordMaker:
     def _foils_to_train_on(self, video: Video) -> list[EncodedFoil]:
         if self.foil_maker is None or video.split != TRAIN:
             return []
-        captions = [Captioned(caption.text, video.graphs[caption.text]) for caption in video.captions]
         return [
             EncodedFoil(
                 foil.kind,
                 index,
                 self.encoder.encode(f"{video.video_id}~{index}.{number}", foil.text, foil.graph),
             )
-            for index, foils in enumerate(self.foil_maker.foils(video.video_id, captions, self.foils))
+            for index, foils in enumerate(
+                self.foil_maker.foils(video.video_id, _captioned(video), self.foils)
+            )
             for number, foil in enumerate(foils)
         ]
 
@@ -144,66 +143,9 @@ class RecordMaker:
 
 
 def learn_foils(videos: Iterable[Video]) -> FoilMaker:
-    """Returns what makes foils with the words of these videos, which all have graphs."""
-    return FoilMaker.learn(
-        [
-            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
-            for video in videos
-        ]
-    )
+    """Returns the maker of foils that has learned from the captions of training videos, whose texts all have graphs."""
+    return FoilMaker.learn([(video.video_id, _captioned(video)) for video in videos])
 
 
-@dataclasses.dataclass(frozen=True)
-class PhraseGraph:
-    """A phrase graph is a graph in the caption's own words, to be shown.
-
-    Attributes:
-        phrases: the words of each node.
-        levels: the level of each node.
-        relationships: source node, name of the role and target node of each relationship, once.
-    """
-
-    phrases: tuple[str, ...]
-    levels: tuple[str, ...]
-    relationships: tuple[tuple[int, str, int], ...]
-
-    @property
-    def unattached(self) -> list[int]:
-        """Returns the nodes without a relationship."""
-        attached = {node for source, _, target in self.relationships for node in (source, target)}
-        return [node for node in range(len(self.phrases)) if node not in attached]
-
-
-def phrase_graph(caption: EncodedCaption, tokenizer: Tokenizer | None, roles: Sequence[str]) -> PhraseGraph:
-    """Returns the graph in the caption's own words; a caption that passed the checks has one.
-
-    Args:
-        caption: the caption.
-        tokenizer: the tokenizer that made its token ids; without it, nodes are named by the numbers of their tokens.
-        roles: the names of the roles by id.
-    """
-    return PhraseGraph(
-        phrases=tuple(_phrases(caption, tokenizer)),
-        levels=tuple(ACTION if level == ACTION_NODE else ENTITY for level in caption.node_levels),
-        relationships=tuple(
-            dict.fromkeys((source, roles[role], target) for source, target, role, _ in caption.edges)
-        ),
-    )
-
-
-def token_texts(caption: EncodedCaption, tokenizer: Tokenizer | None) -> list[str]:
-    """Returns the caption's text cut into its tokens: ``▁`` for a lone space, and ids without a tokenizer."""
-    if tokenizer is None:
-        return [str(token) for token in caption.token_ids]
-    offsets = tokenizer.encode(caption.text).offsets
-    return [caption.text[begin:end].strip() or "▁" for begin, end in offsets]
-
-
-def _phrases(caption: EncodedCaption, tokenizer: Tokenizer | None) -> list[str]:
-    if tokenizer is None:
-        return [f"tokens {first}–{end - 1}" for first, end in caption.node_spans]
-    offsets = tokenizer.encode(caption.text).offsets
-    return [
-        " ".join(caption.text[offsets[first][0] : offsets[end - 1][1]].split())
-        for first, end in caption.node_spans
-    ]
+def _captioned(video: Video) -> list[Captioned]:
+    return [Captioned(caption.text, video.graphs[caption.text]) for caption in video.captions]

@@ -1,4 +1,4 @@
-"""This module finds the words with which people ask for a video ("show me", "is there"), which describe none."""
+"""This module finds the words with which people ask for a video ("show me", "a video of"), which describe none."""
 
 import re
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ _ASKS = "|".join(
         rf"find(?= (?:an?|the|all|any|some|every|{_VIDEOS}) )",
         rf"(?:where|which|what) is(?= (?:the|an?) {_VIDEOS} )",
         rf"(?:which|what)(?= {_VIDEOS} )",
+        rf"(?:i|we) (?:want|need)(?= (?:an?|the|all|any|some|every|{_VIDEOS}) )",
     )
 )
 _SHOWING = r"(?:of|with|about|where|when|showing|in which|(?:that |which )?(?:shows?|has|have))"
-_REQUEST = re.compile(
-    rf"(?:{_PLEASE} )*(?:{_ASKS}) "
-    rf"(?:(?:(?:all|any|some|every|the|an?|one|your) )*{_VIDEOS} {_SHOWING} )?(?:(?:any|some|all) )?"
-)
+_MEDIUM = rf"(?:(?:all|any|some|every|the|an?|one|more|your) )*{_VIDEOS} {_SHOWING} "
+_REQUEST = re.compile(rf"(?:{_PLEASE} )*(?:(?:{_ASKS}) (?:{_MEDIUM})?|{_MEDIUM})(?:(?:any|some|all) )?")
 _END = re.compile(rf" in (?:the|this|that|an?|any|your) {_VIDEOS}$")
+_NO_WORD = '"'
 _LONGEST = 16
 """No request has more words."""
 
@@ -34,15 +34,16 @@ _LONGEST = 16
 def without_request(words: Sequence[QueryWord]) -> list[QueryWord]:
     """Returns the words of a query without a request that they begin with; all of them where it has none.
 
-    "Show me a video of a dog" becomes "a dog", and "is there a dog in the video" does, too.
+    "Show me a video of a dog" and "videos of a dog" become "a dog", and "is there a dog in the video" does, too.
     """
     spoken: list[int] = []
     for place, word in enumerate(words):
         if not word.is_mark:
+            spoken.append(place)
             if not word.key:
                 break
-            spoken.append(place)
-    keys = [words[place].key for place in spoken]
+    # A word in quotes or after a minus is none of a request, though one may end before it.
+    keys = [words[place].key or _NO_WORD for place in spoken]
     asks = _REQUEST.match(" ".join(keys[:_LONGEST]))
     if asks is None:
         return list(words)

@@ -10,7 +10,7 @@ from data_pipeline.inspection.inspection_page import attribute_chart, draw_graph
 from data_pipeline.inspection.integrity import open_data
 from data_pipeline.inspection.survey import Surveyor
 from data_pipeline.manifest import Manifest
-from data_pipeline.records.make import PhraseGraph
+from data_pipeline.records.phrase_graph import PhraseGraph
 from tests.data_pipeline.inspection.inspecting import change_record
 from tests.support.command_line import run_inspect
 
@@ -110,6 +110,7 @@ def test_a_graph_is_drawn_with_its_colours_and_roles() -> None:
         ("a <man>", "holds", "a ball", "a dog"),
         ("entity", "action", "entity", "entity"),
         ((1, "agent", 0), (1, "patient", 2), (1, "with", 3)),
+        ((),) * 4,
     )
     drawn = draw_graph(graph, COLOURS)
     root = ElementTree.fromstring(drawn)
@@ -126,9 +127,11 @@ def test_a_graph_is_drawn_with_its_colours_and_roles() -> None:
 
 
 def test_a_graph_without_relationships_and_parallel_ones_are_drawn() -> None:
-    alone = draw_graph(PhraseGraph(("a map",), ("entity",), ()), COLOURS)
+    alone = draw_graph(PhraseGraph(("a map",), ("entity",), (), ((),)), COLOURS)
     assert [element.tag for element in ElementTree.fromstring(alone)] == ["g"]
-    parallel = PhraseGraph(("a", "b"), ("entity", "entity"), ((0, "in", 1), (0, "on", 1), (1, "of", 0)))
+    parallel = PhraseGraph(
+        ("a", "b"), ("entity", "entity"), ((0, "in", 1), (0, "on", 1), (1, "of", 0)), ((), ())
+    )
     heights = re.findall(r'y="(-?\d+)" font-size="11" text-anchor', draw_graph(parallel, COLOURS))
     assert len(set(heights)) == 3
 
