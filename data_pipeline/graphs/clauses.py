@@ -52,6 +52,7 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
     word = words[index]
     if word.tag == "VBN":
         _go_on_after_participle(words, index)
+        _find_agent(words, index)
     if word.tag in ("VB", "VBP"):
         _do_what_is_watched(words, index)
     if word.dep not in _HELPERS and not children(words, index, (*_SUBJECT_DEPS, "expl")):
@@ -125,6 +126,16 @@ def _go_on_after_participle(words: Sequence[Word], verb: int) -> None:
             described = verb - 1 if words[verb - 1].pos in _NOUNS else subjects[-1]
             attach(words, verb, described, "acl")
             return
+
+
+def _find_agent(words: Sequence[Word], verb: int) -> None:
+    """Gives a passive the "by" after its object: in "is told a joke by a friend" the friend tells it."""
+    if not children(words, verb, ("auxpass",)) or children(words, verb, ("agent",)):
+        return
+    for noun in children(words, verb, ("dobj", "oprd")):
+        for preposition in children(words, noun, ("prep",)):
+            if words[preposition].lower == "by":
+                attach(words, preposition, verb, "agent")
 
 
 def _do_what_is_watched(words: Sequence[Word], verb: int) -> None:
