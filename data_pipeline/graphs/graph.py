@@ -12,16 +12,22 @@ AGENT = "agent"
 PATIENT = "patient"
 RECIPIENT = "recipient"
 ATTRIBUTE = "attribute"
+BEFORE = "before"
+WHILE = "while"
 OTHER = "other"
 
 PREPOSITIONS = (
     "in on at to from with by for of into onto through over under around behind beside near between "
     "against along across about off up down toward inside outside above below during like as before after "
-    "past among without next_to in_front_of on_top_of out_of away_from"
+    "past among next_to in_front_of on_top_of out_of away_from left_of right_of other_side_of side_of top_of "
+    "bottom_of middle_of back_of front_of edge_of corner_of start_of end_of background_of"
 ).split()
 
-ROLES = (NO_ROLE, AGENT, PATIENT, RECIPIENT, ATTRIBUTE, *PREPOSITIONS, OTHER)
-"""These are all roles, in the order of their ids; `OTHER` stands for any preposition not listed."""
+ROLES = (NO_ROLE, AGENT, PATIENT, RECIPIENT, ATTRIBUTE, *PREPOSITIONS, WHILE, OTHER)
+"""These are all roles, in the order of their ids; `OTHER` stands for any preposition not listed.
+
+`BEFORE`, a preposition too, and `WHILE` join two actions: the earlier one, or the one said first, has the other.
+"""
 
 COLOUR = "colour"
 SIZE = "size"

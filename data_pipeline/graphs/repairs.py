@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.attachment import attach_participle, attach_preposition, make_preposition
+from data_pipeline.graphs.clauses import repair_clause, repair_kind
 from data_pipeline.graphs.words import (
     BASE_FORMS,
     OFTEN_NOUNS,
@@ -34,12 +35,14 @@ def repair(words: Sequence[Word]) -> None:
     _name_lone_word(words)
     for index, word in enumerate(words):
         _name_plural(words, index)
+        repair_kind(words, index)
         _repair_word(words, index, word)
     for index, word in enumerate(words):
         if word.children:
             _separate_joined_clauses(words, index)
     for index, word in enumerate(words):
         if word.pos in ("VERB", "AUX"):
+            repair_clause(words, index)
             _claim_subject(words, index)
         elif word.pos == "ADP":
             attach_preposition(words, index)
@@ -222,8 +225,12 @@ def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
     subjects = [i for i in children(words, verb, _SUBJECT_DEPS) if i < verb]
     if len(subjects) > 1 and _joins_object_of_preposition(words, subjects):
         subjects = subjects[:-1]
-    for earlier in subjects[:-1]:
-        words[earlier].dep = "dep"
+    while len(subjects) > 1:
+        if _act_together(words, subjects[-2], subjects[-1], verb):
+            attach(words, subjects[-1], subjects[-2], "conj")
+            subjects.pop()
+        else:
+            words[subjects.pop(-2)].dep = "dep"
     for subject in subjects[-1:]:
         joined = children(words, subject, ("conj",))
         acting = any(words[i].tag == "VBG" for i in children(words, subject, ("acl",)))
@@ -236,9 +243,7 @@ def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
 def _joins_object_of_preposition(words: Sequence[Word], subjects: Sequence[int]) -> bool:
     """Joins a noun to a preposition's object ("people in blue jeans and yellow shirts are"), and says if it did."""
     earlier, later = subjects[-2:]
-    start = later
-    while start > 0 and words[start - 1].head == later and words[start - 1].dep in _PHRASE_DEPS:
-        start -= 1
+    start = _phrase_start(words, later)
     if (
         any(words[i].pos == "VERB" for i in words[earlier].children)
         or start < 2
@@ -250,3 +255,17 @@ def _joins_object_of_preposition(words: Sequence[Word], subjects: Sequence[int])
         return False
     attach(words, later, first, "conj")
     return True
+
+
+def _act_together(words: Sequence[Word], earlier: int, later: int, verb: int) -> bool:
+    """Returns whether "and" joins two subjects of a plural verb: "a man in a suit and a girl in a dress dance"."""
+    tags = {words[i].tag for i in (verb, *children(words, verb, ("aux", "auxpass")))}
+    acting = any(words[i].pos == "VERB" for i in words[earlier].children)
+    return "VBP" in tags and not acting and words[_phrase_start(words, later) - 1].lower == "and"
+
+
+def _phrase_start(words: Sequence[Word], noun: int) -> int:
+    start = noun
+    while start > 0 and words[start - 1].head == noun and words[start - 1].dep in _PHRASE_DEPS:
+        start -= 1
+    return start

@@ -12,16 +12,21 @@ from data_pipeline.graphs.attachment import (
     subjects,
     whole_preposition,
 )
+from data_pipeline.graphs.event_order import find_order
 from data_pipeline.graphs.graph import (
     AGENT,
     ATTRIBUTE,
     NO_ROLE,
     PATIENT,
     RECIPIENT,
+    Modifier,
     Node,
     Relationship,
     SemanticGraph,
 )
+from data_pipeline.graphs.modifiers import find_modifiers
+from data_pipeline.graphs.negation import NOBODY, find_negated, is_denied
+from data_pipeline.graphs.phrases import find_phrases, is_pure_adverb
 from data_pipeline.graphs.repairs import repair
 from data_pipeline.graphs.words import GIVING, TRANSITIVES, Word, children, conjuncts, is_copula
 from data_pipeline.levels import ACTION, ENTITY
@@ -47,35 +52,61 @@ def graph_of_words(words: Sequence[Word]) -> SemanticGraph:
         The graph, with nodes in the order of their head words, and relationships by source, then target.
     """
     repair(words)
-    roles = prepositions(words)
+    phrases = find_phrases(words)
+    roles = prepositions(words) | phrases.roles
     # "Front" in "in front of" is a part of the preposition and names no thing.
-    parts = {i - 1 for i in roles if whole_preposition(words, i)[2:]}
+    parts = phrases.parts.union(*(range(i + 1 - len(whole_preposition(words, i)), i) for i in roles))
     # Words that were added for the parser are not in the text, and name nothing.
-    written = [i for i, word in enumerate(words) if word.written]
-    entities = {i for i in written if i not in parts and _is_entity(words, i)}
+    written = [i for i, word in enumerate(words) if word.written and i not in parts]
+    entities = {i for i in written if _is_entity(words, i)}
     actions = {i for i in written if _is_action(words, i)}
     edges = {
         (source, role, target)
         for source, role, target in _edges(words, entities, actions, roles)
         if source != target and target in entities and source in entities | actions
     }
-    return _graph(words, entities, actions, sorted(edges, key=lambda edge: (edge[0], edge[2], edge[1])))
+    edges.update(find_order(words, actions))
+    modifiers = find_modifiers(words, entities, actions, phrases.adverbs, parts)
+    return _graph(
+        words, entities, actions, sorted(edges, key=lambda edge: (edge[0], edge[2], edge[1])), modifiers
+    )
 
 
-def _graph(words: Sequence[Word], entities: set[int], actions: set[int], edges: list[Edge]) -> SemanticGraph:
+def _graph(
+    words: Sequence[Word],
+    entities: set[int],
+    actions: set[int],
+    edges: list[Edge],
+    modifiers: dict[int, list[Modifier]],
+) -> SemanticGraph:
     role_of_word: dict[int, str] = {}
     for _, role, target in edges:
-        role_of_word.setdefault(target, role)
+        if target in entities:
+            role_of_word.setdefault(target, role)
     positions = sorted(entities | actions)
+    negated = find_negated(words, entities, actions)
     nodes = []
     for i in positions:
         level, span = (ACTION, _action_span(words, i)) if i in actions else (ENTITY, _entity_span(words, i))
-        nodes.append(Node(level, span, words[i].written, words[i].lemma, role_of_word.get(i, NO_ROLE)))
+        role, said = role_of_word.get(i, NO_ROLE), tuple(modifiers.get(i, ()))
+        nodes.append(Node(level, span, words[i].written, _lemma(words, i), role, said, i in negated))
     node_of_word = {position: node for node, position in enumerate(positions)}
     relationships = (
-        Relationship(node_of_word[source], role, node_of_word[target]) for source, role, target in edges
+        Relationship(
+            node_of_word[source],
+            role,
+            node_of_word[target],
+            source in negated or target in negated or is_denied(words, source, target, entities | actions),
+        )
+        for source, role, target in edges
     )
     return SemanticGraph(tuple(nodes), tuple(relationships))
+
+
+def _lemma(words: Sequence[Word], i: int) -> str:
+    if words[i].lower == "one" and any(words[j].lower == "no" for j in words[i].children):
+        return NOBODY["nobody"]
+    return NOBODY.get(words[i].lower, words[i].lemma)
 
 
 def _is_entity(words: Sequence[Word], i: int) -> bool:
@@ -90,7 +121,12 @@ def _is_entity(words: Sequence[Word], i: int) -> bool:
         return False
     if word.dep == "advmod" and word.lower.endswith("ly"):
         return False
-    if word.lower in _ARTICLES or _is_direction(words, i) or not any(map(str.isalnum, word.lower)):
+    if (
+        is_pure_adverb(word)
+        or word.lower in _ARTICLES
+        or _is_direction(words, i)
+        or not any(map(str.isalnum, word.lower))
+    ):
         return False
     return i == 0 or (words[i - 1].lower, word.lower) not in _RECIPROCALS
 
@@ -156,7 +192,7 @@ def _action_edges(words: Sequence[Word], i: int) -> Iterator[Edge]:
     objects = [j for child in children(words, i, ("dobj",)) for j in conjuncts(words, child)]
     passive = is_passive(words, i)
     # "A girl is given a present": the girl is not what is given.
-    receives = passive and objects and words[i].lemma in GIVING
+    receives = passive and objects and words[i].lemma in GIVING | {"tell"}
     role = RECIPIENT if receives else PATIENT if passive else AGENT
     yield from ((i, role, subject) for subject in subjects(words, i))
     if not objects and not passive:
@@ -172,7 +208,11 @@ def _action_edges(words: Sequence[Word], i: int) -> Iterator[Edge]:
 def _shared_objects(words: Sequence[Word], i: int) -> list[int]:
     """Returns the object that a verb shares with the next one ("peels and cuts a potato", "watches him dance")."""
     if words[i].lemma in OBJECT_CONTROL or words[i].lemma == "show":
-        clauses = (j for j in children(words, i, ("ccomp",)) if words[j].tag in ("VB", "VBG"))
+        clauses = (
+            j
+            for j in children(words, i, ("ccomp",))
+            if words[j].tag in ("VB", "VBG", "VBP") and not children(words, j, ("mark",))
+        )
         seen = (j for clause in clauses if clause > i for j in children(words, clause, ("nsubj",)))
         return [j for subject in seen for j in conjuncts(words, subject)]
     if words[i].lemma not in TRANSITIVES:
@@ -182,6 +222,13 @@ def _shared_objects(words: Sequence[Word], i: int) -> list[int]:
             objects = children(words, verb, ("dobj",))
             return [j for child in objects for j in conjuncts(words, child)] or _shared_objects(words, verb)
     return []
+
+
+def _is_seen(words: Sequence[Word], verb: int) -> bool:
+    """Returns whether a clause says what is seen: "birds fly", unlike "how birds fly" and "that birds fly"."""
+    told = children(words, verb, ("mark", "aux", "advmod"))
+    plain = words[verb].tag == "VBP" and not any(i < verb for i in told) and not is_copula(words[verb])
+    return plain or words[verb].tag in ("VB", "VBG")
 
 
 def _acts_on_antecedent(words: Sequence[Word], verb: int) -> bool:

@@ -103,9 +103,7 @@ class RecordMaker:
     def _swapped(self, video: Video) -> list[EncodedFoil]:
         if video.split not in self.swapped_splits:
             return []
-        swapped = [
-            swap_roles(Captioned(caption.text, video.graphs[caption.text])) for caption in video.captions
-        ]
+        swapped = map(swap_roles, _captioned(video))
         return [
             EncodedFoil(ROLE, index, self.encoder.encode(f"{video.video_id}~swapped{index}", *found))
             for index, found in enumerate(swapped)
@@ -115,14 +113,15 @@ class RecordMaker:
     def _foils_to_train_on(self, video: Video) -> list[EncodedFoil]:
         if self.foil_maker is None or video.split != TRAIN:
             return []
-        captions = [Captioned(caption.text, video.graphs[caption.text]) for caption in video.captions]
         return [
             EncodedFoil(
                 foil.kind,
                 index,
                 self.encoder.encode(f"{video.video_id}~{index}.{number}", foil.text, foil.graph),
             )
-            for index, foils in enumerate(self.foil_maker.foils(video.video_id, captions, self.foils))
+            for index, foils in enumerate(
+                self.foil_maker.foils(video.video_id, _captioned(video), self.foils)
+            )
             for number, foil in enumerate(foils)
         ]
 
@@ -131,10 +130,9 @@ class RecordMaker:
 
 
 def learn_foils(videos: Iterable[Video]) -> FoilMaker:
-    """Returns what makes foils with the words of these videos, which all have graphs."""
-    return FoilMaker.learn(
-        [
-            (video.video_id, [Captioned(one.text, video.graphs[one.text]) for one in video.captions])
-            for video in videos
-        ]
-    )
+    """Returns the maker of foils that has learned from the captions of training videos, whose texts all have graphs."""
+    return FoilMaker.learn([(video.video_id, _captioned(video)) for video in videos])
+
+
+def _captioned(video: Video) -> list[Captioned]:
+    return [Captioned(caption.text, video.graphs[caption.text]) for caption in video.captions]

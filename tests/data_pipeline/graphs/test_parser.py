@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from data_pipeline.errors import InputError
 from data_pipeline.graphs import parser as parser_module
-from data_pipeline.graphs.graph import ROLES, SemanticGraph
+from data_pipeline.graphs.graph import BEFORE, MODIFIER_KINDS, ROLES, WHILE, SemanticGraph
 from data_pipeline.graphs.parser import MAX_WORDS, MODELS, CaptionParser, parser_identity, recorded_model
 from data_pipeline.graphs.spelling import Spelling
-from data_pipeline.graphs.verbs import LEMMAS
+from data_pipeline.graphs.words import LEMMAS
 from data_pipeline.levels import ACTION, ENTITY
 
 GOLD = [
@@ -190,15 +190,24 @@ def check_valid(graph: SemanticGraph, text: str) -> None:
     for node in graph.nodes:
         assert 0 <= node.span[0] < node.span[1] <= len(text)
         assert node.role in ROLES
+        spans = [modifier.span for modifier in node.modifiers]
+        assert spans == sorted(set(spans))
+        for modifier in node.modifiers:
+            assert 0 <= modifier.span[0] < modifier.span[1] <= len(text)
+            assert modifier.kind in MODIFIER_KINDS and modifier.lemma
     for edge in graph.relationships:
         assert edge.role in ROLES
         assert edge.source != edge.target
-        assert graph.nodes[edge.target].level == ENTITY
         assert 0 <= edge.source < len(graph.nodes)
+        ends = graph.nodes[edge.source], graph.nodes[edge.target]
+        if ends[1].level == ACTION:
+            assert ends[0].level == ACTION and edge.role in (BEFORE, WHILE)
+        assert edge.negated or not any(node.negated for node in ends)
 
 
 SOUP = (
-    "a the man woman ball band in on behind of to by who that is are and while running sings kicked talks dances "
+    "a the man woman ball band in on behind of to by who that is are and while no not without then before red very "
+    "slowly nobody right middle running sings kicked talks dances "
     "playing , . - s re infront alot there left red two each other gives up".split()
 )
 

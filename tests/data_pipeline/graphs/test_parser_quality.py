@@ -1,7 +1,10 @@
 """How well the parser does on captions annotated by hand; the table is printed at the end of the test run.
 
-The rules were written with the errors on ``gold_graphs.jsonl`` in view. Nobody looked at ``unseen_graphs.jsonl``
-for that: its scores are what to expect of other captions, as long as no rule is made for them.
+The rules were written with the errors on ``gold_graphs.jsonl``, ``seen_graphs.jsonl`` (which were kept back until rules
+version 4) and ``real_graphs.jsonl`` (captions of MSR-VTT's training videos) in view. Nobody looked at
+``unseen_graphs.jsonl`` for that, which has captions of validation and test videos of MSR-VTT and MSVD: its scores are
+what to expect of other captions, as long as no rule is made for them. The order of actions, modifiers and negation
+have tests of their own.
 """
 
 import collections
@@ -12,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from data_pipeline.graphs.graph import PREPOSITIONS, ROLES, SemanticGraph
+from data_pipeline.graphs.graph import AGENT, PATIENT, PREPOSITIONS, ROLES, SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 
-FILES = ("gold_graphs.jsonl", "unseen_graphs.jsonl")
+FILES = ("gold_graphs.jsonl", "seen_graphs.jsonl", "real_graphs.jsonl", "unseen_graphs.jsonl")
+WHO_DOES_WHAT = "subject>verb"
 
 
 def read_gold(name: str) -> list[dict[str, Any]]:
@@ -24,12 +28,42 @@ def read_gold(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-BARS = {ENTITY: 0.95, ACTION: 0.95, RELATIONSHIP: 0.85}
-KEYS = {ENTITY: "entities", ACTION: "actions", RELATIONSHIP: "triples"}
-PARTS: Mapping[str, Callable[[SemanticGraph], Sequence[str]]] = {
+BARS = {ENTITY: 0.94, ACTION: 0.95, RELATIONSHIP: 0.85, WHO_DOES_WHAT: 0.88}
+
+
+def triples_with_entities(graph: SemanticGraph) -> list[str]:
+    """The triples whose target is an entity; the order of actions is not annotated."""
+    return [
+        f"{graph.nodes[edge.source].lemma}|{edge.role}|{graph.nodes[edge.target].lemma}"
+        for edge in graph.relationships
+        if graph.nodes[edge.target].level == ENTITY
+    ]
+
+
+def who_does_what(triples: Sequence[str]) -> list[str]:
+    """``subject>verb`` of each agent, or of each patient where an action has no agent ("the dog is bathed")."""
+    of_action: dict[str, dict[str, list[str]]] = {}
+    for triple in triples:
+        source, role, target = triple.split("|")
+        of_action.setdefault(source, {}).setdefault(role, []).append(target)
+    return [
+        f"{subject}>{action}"
+        for action, ends in of_action.items()
+        for subject in ends.get(AGENT) or ends.get(PATIENT, [])
+    ]
+
+
+FOUND: Mapping[str, Callable[[SemanticGraph], Sequence[str]]] = {
     ENTITY: lambda graph: graph.lemmas(ENTITY),
     ACTION: lambda graph: graph.lemmas(ACTION),
-    RELATIONSHIP: lambda graph: graph.triples(),
+    RELATIONSHIP: triples_with_entities,
+    WHO_DOES_WHAT: lambda graph: who_does_what(triples_with_entities(graph)),
+}
+EXPECTED: Mapping[str, Callable[[dict[str, Any]], Sequence[str]]] = {
+    ENTITY: lambda row: row["entities"],
+    ACTION: lambda row: row["actions"],
+    RELATIONSHIP: lambda row: row["triples"],
+    WHO_DOES_WHAT: lambda row: who_does_what(row["triples"]),
 }
 
 
@@ -65,16 +99,17 @@ def score(rows: Sequence[dict[str, Any]], graphs: Sequence[SemanticGraph]) -> di
     scores = {level: Score() for level in BARS}
     for row, graph in zip(rows, graphs, strict=True):
         for level, total in scores.items():
-            total.add(PARTS[level](graph), row[KEYS[level]])
+            total.add(FOUND[level](graph), EXPECTED[level](row))
     return scores
 
 
 def test_gold_graphs_are_in_the_form_of_graphs() -> None:
-    gold, unseen = map(read_gold, FILES)
+    gold, *others = map(read_gold, FILES)
     assert len(gold) >= 150
     assert min(collections.Counter(row["case"] for row in gold).values()) >= 10
-    assert len({row["caption"] for row in gold + unseen}) == len(gold + unseen)
-    for row in gold + unseen:
+    rows = [*gold, *(row for other in others for row in other)]
+    assert len({row["caption"] for row in rows}) == len(rows)
+    for row in rows:
         for triple in row["triples"]:
             source, role, target = triple.split("|")
             assert source in row["entities"] + row["actions"], row["caption"]
