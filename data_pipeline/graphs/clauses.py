@@ -29,6 +29,7 @@ _PERCEIVING = word_set("watch see film hear observe record let help make show")
 _GROUPS = word_set("group bunch couple crowd pair team lot number")
 _PARTICLES = word_set("off on up down out away over in back")
 _WEATHER = word_set("snow rain hail drizzle thunder")
+_BRINGING = word_set("serve bring buy cook read tell pass throw feed pay pour")
 _DEPICTING = word_set("show depict feature showcase display")
 
 
@@ -51,6 +52,7 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
     word = words[index]
     if word.tag == "VBN":
         _go_on_after_participle(words, index)
+        _find_agent(words, index)
     if word.tag in ("VB", "VBP"):
         _do_what_is_watched(words, index)
     if word.dep not in _HELPERS and not children(words, index, (*_SUBJECT_DEPS, "expl")):
@@ -59,9 +61,11 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
     if word.tag == "VBG":
         _act_in_picture(words, index)
         _act_as_group(words, index)
+        _act_beside(words, index)
         _share_with_group(words, index)
-    if word.lemma in GIVING:
-        _receive(words, index)
+    if word.tag == "VBZ":
+        _agree(words, index)
+    _receive(words, index)
     if word.lemma in _WEATHER:
         # "It is snowing": it is no thing.
         for subject in children(words, index, ("nsubj",)):
@@ -124,6 +128,16 @@ def _go_on_after_participle(words: Sequence[Word], verb: int) -> None:
             return
 
 
+def _find_agent(words: Sequence[Word], verb: int) -> None:
+    """Gives a passive the "by" after its object: in "is told a joke by a friend" the friend tells it."""
+    if not children(words, verb, ("auxpass",)) or children(words, verb, ("agent",)):
+        return
+    for noun in children(words, verb, ("dobj", "oprd")):
+        for preposition in children(words, noun, ("prep",)):
+            if words[preposition].lower == "by":
+                attach(words, preposition, verb, "agent")
+
+
 def _do_what_is_watched(words: Sequence[Word], verb: int) -> None:
     """Gives a verb to who is watched: in "a group watching people resist laws" the people resist them."""
     if children(words, verb, _HELPERS) or words[verb].head != verb:
@@ -167,6 +181,35 @@ def _act_in_picture(words: Sequence[Word], verb: int) -> None:
     if dep == "ROOT":
         attach(words, picture, picture, "ROOT")
     attach(words, verb, noun, "acl")
+
+
+def _act_beside(words: Sequence[Word], verb: int) -> None:
+    """Gives a participle the person right before it: "two men" of "people dance around two men fighting"."""
+    noun, above = verb - 1, words[verb].head
+    if words[verb].dep not in ("advcl", "xcomp") or children(
+        words, verb, (*_SUBJECT_DEPS, *_HELPERS, "mark")
+    ):
+        return
+    watched = words[noun].dep == "dobj" and words[above].lemma in _PERCEIVING and words[noun].head == above
+    near = words[noun].dep == "pobj" and words[words[noun].head].head == above
+    if words[noun].lemma in PERSONS | ANIMALS and (watched or near):
+        attach(words, verb, noun, "acl")
+
+
+def _agree(words: Sequence[Word], verb: int) -> None:
+    """Gives a singular verb a singular subject: in "a truck hauling logs drives" the truck drives."""
+    for plural in children(words, verb, ("nsubj",)):
+        start = plural
+        while start > 0 and words[start - 1].head == plural and words[start - 1].dep in _OF_PHRASE:
+            start -= 1
+        acting = start - 1
+        noun = words[acting].head
+        described = (
+            words[acting].tag == "VBG" and words[acting].dep == "acl" and words[noun].tag in ("NN", "NNP")
+        )
+        if words[plural].tag == "NNS" and acting > 0 and described and not children(words, acting, ("dobj",)):
+            attach(words, noun, verb, "nsubj")
+            attach(words, plural, acting, "dobj")
 
 
 def _act_as_group(words: Sequence[Word], verb: int) -> None:
@@ -226,13 +269,14 @@ def _receive(words: Sequence[Word], verb: int) -> None:
                 attach(words, subject, verb, "dative")
                 words[noun].dep = "dobj"
     objects = [i for i in children(words, verb, ("dobj",)) if i > verb]
-    if len(objects) == 2 and words[objects[0]].lemma in PERSONS | ANIMALS:
+    gives = words[verb].lemma in GIVING | _BRINGING
+    if gives and len(objects) == 2 and words[objects[0]].lemma in PERSONS | ANIMALS:
         words[objects[0]].dep = "dative"
         for place in children(words, verb, ("prep",)):
             if objects[0] < place < objects[1]:
                 attach(words, place, objects[0], "prep")
     for noun in objects:
-        if words[noun].dep == "dobj" and verb + 1 in children(words, noun, ("compound",)):
+        if words[verb].lemma in GIVING and verb + 1 in children(words, noun, ("compound",)):
             person = words[verb + 1].lower.removesuffix("s")
             if person != words[verb + 1].lower and person in PERSONS:
                 attach(words, verb + 1, verb, "dative")
@@ -244,7 +288,8 @@ def _give_object_of_particle(words: Sequence[Word], particle: int) -> None:
     word, verb = words[particle], words[particle].head
     objects = children(words, particle, ("pobj",))
     if word.dep == "prt" and objects and word.lower in _PARTICLES:
-        if words[verb].lemma in MOTIONS or words[objects[0]].lemma in PATHS:
+        passive = children(words, verb, ("auxpass",))
+        if passive or words[verb].lemma in MOTIONS or words[objects[0]].lemma in PATHS:
             word.dep, word.pos = "prep", "ADP"
         else:
             attach(words, objects[0], verb, "dobj")
