@@ -5,11 +5,13 @@ context and form, as often as they stand there. What the texts still tell is lea
 foil is kept by Metropolis's rule, that is with the chance with which its caption could as well have been made from it.
 """
 
+import collections
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from data_pipeline.foils.foil_words import FoilWords, chance
-from data_pipeline.foils.plausibility import Plausibility, fit_plausibility, keeping_chance
+from data_pipeline.foils.plausibility import Difference, Plausibility, features_of, keeping_chance
 from data_pipeline.foils.proposals import PROPOSALS, Original
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.graph import SemanticGraph
@@ -17,7 +19,7 @@ from data_pipeline.graphs.graph import SemanticGraph
 _TRIES = 6
 _ROUNDS = 3
 _FITTED_FOILS = 2
-_FITTED_PAIRS = 60_000
+_FITTED_PAIRS = 20_000
 """A round learns from so many foils of a caption, and from at most so many pairs of each half of the videos."""
 
 
@@ -36,36 +38,42 @@ class GraphFoil:
     graph: SemanticGraph
 
 
+Judges = Mapping[str, Plausibility]
+"""Judges tell true captions from foils by their texts, each the foils of one kind."""
+
+
 @dataclasses.dataclass(frozen=True)
 class FoilMaker:
     """A foil maker makes foils of the captions of any video; it can be sent to another process.
 
     Attributes:
         words: the words that may replace each other.
-        plausibility: what the texts of each half of the training videos tell of which of two captions is true. A video
-            has its foils judged by what the other half tells, because its own captions are too plausible to the half
-            that has them.
+        judges: what the texts of each half of the training videos tell of which of two captions is true. A video has
+            its foils judged by what the other half tells, because its own captions are too plausible to the half that
+            has them.
     """
 
     words: FoilWords
-    plausibility: tuple[Plausibility, Plausibility] = (Plausibility({}), Plausibility({}))
+    judges: tuple[Judges, Judges]
 
     @staticmethod
     def learn(videos: Sequence[tuple[str, Sequence[Captioned]]]) -> "FoilMaker":
-        """Learns words and plausibility from the captions of training videos, given with the videos' ids.
+        """Learns words and judges from the captions of training videos, given with the videos' ids.
 
-        The plausibility is learned in rounds, each from the foils that the rounds before it let pass.
+        The judges learn in rounds, each from the foils that they let pass before it.
         """
         # In an order of their own, whoever gives them.
         videos = sorted(videos, key=lambda video: chance("fit", video[0]))
-        maker = FoilMaker(FoilWords.of(captions for _, captions in videos))
+        halves = [[video for video in videos if _half_of(video[0]) == half] for half in range(2)]
+        counts = [_count_features(half) for half in halves]
+        untaught = [dict.fromkeys(PROPOSALS, Plausibility({}, of_half)) for of_half in counts]
+        maker = FoilMaker(FoilWords.of(captions for _, captions in videos), (untaught[0], untaught[1]))
         for number in range(_ROUNDS):
-            halves = [maker._passing(videos, half, number) for half in range(2)]
-            learned = [
-                before.plus(fit_plausibility(rows))
-                for before, rows in zip(maker.plausibility, halves, strict=True)
-            ]
-            maker = dataclasses.replace(maker, plausibility=(learned[0], learned[1]))
+            # The captions of the other half are in none of the pairs.
+            first, second = (
+                maker._learned(number, half, counts[1 - index]) for index, half in enumerate(halves)
+            )
+            maker = dataclasses.replace(maker, judges=(first, second))
         return maker
 
     def foils(self, video_id: str, captions: Sequence[Captioned], most: int) -> list[list[GraphFoil]]:
@@ -79,34 +87,37 @@ class FoilMaker:
         judged = self._judged(video_id, captions, "", most)
         return [[foil for foil, _ in of_caption] for of_caption in judged]
 
-    def _passing(
-        self, videos: Sequence[tuple[str, Sequence[Captioned]]], half: int, number: int
-    ) -> list[Mapping[int, int]]:
-        """Returns in what captions of a half of the videos and their foils differ."""
-        rows: list[Mapping[int, int]] = []
-        of_half = (video for video in videos if _half_of(video[0]) == half)
-        for video_id, captions in of_half:
-            judged = self._judged(video_id, captions, f"round {number}", _FITTED_FOILS)
-            rows += [row for of_caption in judged for _, row in of_caption]
-            if len(rows) >= _FITTED_PAIRS:
+    def _learned(
+        self, number: int, videos: Sequence[tuple[str, Sequence[Captioned]]], counts: Mapping[int, int]
+    ) -> Judges:
+        """Returns the judges of a half of the videos after a round more."""
+        rows: dict[str, list[Difference]] = collections.defaultdict(list)
+        pairs = 0
+        for video_id, captions in videos:
+            for of_caption in self._judged(video_id, captions, f"round {number}", _FITTED_FOILS):
+                for foil, row in of_caption:
+                    rows[foil.kind].append(row)
+                    pairs += 1
+            if pairs >= _FITTED_PAIRS:
                 break
-        return rows
+        judges = self.judges[_half_of(videos[0][0])] if videos else {}
+        return {kind: judge.fitted_to(rows[kind], counts) for kind, judge in judges.items()}
 
     def _judged(
         self, video_id: str, captions: Sequence[Captioned], draw: str, most: int
-    ) -> list[list[tuple[GraphFoil, Mapping[int, int]]]]:
+    ) -> list[list[tuple[GraphFoil, Difference]]]:
         """Returns the foils of each caption, and the features in which caption and foil differ."""
         sources = [Original(caption) for caption in captions]
         said = frozenset[str]().union(*(source.statements for source in sources))
-        judge = self.plausibility[1 - _half_of(video_id)]
+        judges = self.judges[1 - _half_of(video_id)]
         return [
-            list(self._foils_of(source, said, judge, f"{video_id}/{number}/{draw}", most))
+            list(self._foils_of(source, said, judges, f"{video_id}/{number}/{draw}", most))
             for number, source in enumerate(sources)
         ]
 
     def _foils_of(
-        self, source: Original, said: frozenset[str], judge: Plausibility, key: str, most: int
-    ) -> Iterator[tuple[GraphFoil, Mapping[int, int]]]:
+        self, source: Original, said: frozenset[str], judges: Judges, key: str, most: int
+    ) -> Iterator[tuple[GraphFoil, Difference]]:
         kinds = sorted(PROPOSALS, key=lambda kind: chance(key, kind))
         found: set[str] = set()
         for turn in range(_TRIES):
@@ -116,11 +127,16 @@ class FoilMaker:
                 if foil is None or foil.text in found or not source.is_false(kind, foil, said):
                     continue
                 row = source.difference(foil)
-                if chance(attempt, "keep") < keeping_chance(judge.advantage(row)):
+                if chance(attempt, "keep") < keeping_chance(judges[kind].advantage(row)):
                     found.add(foil.text)
                     yield GraphFoil(kind, *foil), row
                     if len(found) == most:
                         return
+
+
+def _count_features(videos: Sequence[tuple[str, Sequence[Captioned]]]) -> Mapping[int, int]:
+    captions = itertools.chain.from_iterable(captions for _, captions in videos)
+    return collections.Counter(itertools.chain.from_iterable(map(features_of, captions)))
 
 
 def _half_of(video_id: str) -> int:

@@ -3,11 +3,11 @@
 import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from data_pipeline.foils.exchanges import modifier_exchanges, role_exchanges, with_order_exchanged
 from data_pipeline.foils.foil_words import FoilWords, Slot, chance, slots_of
-from data_pipeline.foils.plausibility import features_of
+from data_pipeline.foils.plausibility import Difference, features_of
 from data_pipeline.foils.polarity import opposites
 from data_pipeline.foils.text_edits import Captioned, with_article, with_node, with_words
 from data_pipeline.graphs.graph import SemanticGraph
@@ -34,7 +34,7 @@ class Original:
     def _features(self) -> collections.Counter[int]:
         return collections.Counter(features_of(self.caption))
 
-    def difference(self, foil: Captioned) -> Mapping[int, int]:
+    def difference(self, foil: Captioned) -> Difference:
         """Returns its features less those of a foil, without zeros."""
         counts = self._features.copy()
         counts.subtract(features_of(foil))
