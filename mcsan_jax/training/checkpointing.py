@@ -127,8 +127,8 @@ class CheckpointStore:
             return self._checkpointer.load(step, abstract)
         except (KeyError, ValueError) as error:
             raise InputError(
-                f"{self.folder}: the checkpoint of step {step} does not hold the arrays of this network; it is damaged, "
-                "or another version of this program wrote it: train again, in another folder"
+                f"{self.folder}: the checkpoint of step {step} does not hold the arrays of this network; it is "
+                "damaged, or another version of this program wrote it: train again, in another folder"
             ) from error
 
     def wait(self) -> None:
