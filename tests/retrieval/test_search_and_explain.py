@@ -107,6 +107,17 @@ def test_what_a_text_denies_is_taken_off(searcher: Searcher) -> None:
         assert entity.cosines[1].max() * entity.scores[1] < 0
 
 
+def test_words_of_what_a_text_denies_are_taken_off_the_linear_score(searcher: Searcher) -> None:
+    for video in searcher.videos.ids[:2]:
+        denied, affirmed = (
+            searcher.explain(f"a red ball {joined} a blue box", video).linear
+            for joined in ("without", "beside")
+        )
+        assert denied is not None and affirmed is not None
+        assert np.all(denied.of_words[1:3] * affirmed.of_words[1:3] > 0)
+        assert np.all(denied.of_words[5:] * affirmed.of_words[5:] < 0)
+
+
 @pytest.mark.parametrize("text", [TEXT, "something red", "and", "no red ball"])
 def test_the_shares_make_the_fused_score_of_its_components(searcher: Searcher, text: str) -> None:
     explanation = searcher.explain(text, searcher.videos.ids[1])
