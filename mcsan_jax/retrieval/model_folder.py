@@ -42,12 +42,8 @@ from mcsan_jax.runs.stored_config import flatten, from_flat
 from mcsan_jax.sharding import make_mesh, usable_kernel
 
 SCHEMA_VERSION = 2
-_OLD_MODEL = (
-    "its captions have no modifiers and nothing that is denied: prepare the data and train the model again, or use "
-    "that version"
-)
-CONFIG_NAME = "config.json"
-CARD_NAME = "README.md"
+_OLD_MODEL = "its captions have no modifiers and denials: train the model again, or use that version"
+CONFIG_NAME, CARD_NAME = "config.json", "README.md"
 _PARTIAL = ".partial"
 """A folder inside that of the model, where its files are until all of them are written."""
 
