@@ -170,8 +170,11 @@ class Ridge:
         videos: Any = self._branch.apply(
             self._constants, jnp.asarray(split.pooled, jnp.float32), method=self._branch.encode_pooled
         )
+        ids, mask = map(jnp.asarray, split.tokens)
+        # A plain bag of words does not know what is denied.
+        denied = jnp.zeros_like(mask)
         texts: Any = self._branch.apply(
-            self._constants, *map(jnp.asarray, split.tokens), states, method=self._branch.encode_texts
+            self._constants, ids, mask, denied, states, method=self._branch.encode_texts
         )
         return videos, texts
 

@@ -22,7 +22,8 @@ from data_pipeline.annotations.caption import TRAIN, Caption
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.foils.foil_words import chance
 from data_pipeline.foils.make_foils import FoilMaker
-from data_pipeline.foils.plausibility import difference, fit_plausibility
+from data_pipeline.foils.plausibility import Plausibility
+from data_pipeline.foils.proposals import Original
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.cache import GraphCache
 from data_pipeline.graphs.parser import ParallelParser, parser_identity
@@ -119,14 +120,15 @@ def control_accuracies(pairs: Sequence[Pair]) -> dict[str, tuple[int, float]]:
 
     The folds are of videos, and the model of each is fitted to the pairs of all kinds of the others.
     """
-    rows = [difference(pair.caption, pair.foil) for pair in pairs]
+    rows = [Original(pair.caption).difference(pair.foil) for pair in pairs]
     folds = [int(chance("control", pair.video) * FOLDS) for pair in pairs]
     told: dict[str, list[float]] = collections.defaultdict(list)
     for held_out in range(FOLDS):
-        control = fit_plausibility([row for row, fold in zip(rows, folds, strict=True) if fold != held_out])
+        others = [row for row, fold in zip(rows, folds, strict=True) if fold != held_out]
+        control = Plausibility({}, {}, (0.0,) * 4).fitted_to(others, {})
         for pair, row, fold in zip(pairs, rows, folds, strict=True):
             if fold == held_out:
-                advantage = sum(control.weights.get(key, 0.0) * count for key, count in row.items())
+                advantage = control.advantage(row)
                 for kind in (pair.kind, ALL):
                     told[kind].append((np.sign(advantage) + 1) / 2)
     return {kind: (len(found), 100 * float(np.mean(found))) for kind, found in sorted(told.items())}

@@ -11,7 +11,7 @@ from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.prepared_data import Manifest, SplitReader
 from tests.support.command_line import run_mcsan
 
-LIMITS = BatchLimits(max_frames=4, max_tokens=8, max_actions=1, max_entities=1, max_relationships=1)
+LIMITS = BatchLimits(4, 8, max_actions=1, max_entities=1, max_relationships=1, max_modifiers=1)
 
 
 def questions_of(data: pathlib.Path, split: str) -> list[dict[str, str]]:
@@ -98,7 +98,8 @@ def test_what_cannot_be_asked_is_said_before_anything_is_encoded(
     assert "give a file about these videos" in ended.stderr
 
     validation = tmp_path / "val.jsonl"
-    validation.write_text(lines(questions_of(shapes, "val")[:3]))
+    (known, *_), _ = next(SplitReader(shapes, Manifest.load(shapes), "val", LIMITS).video_batches(16))
+    validation.write_text(lines([{"video_id": known, "caption": "a dog runs", "foil": "a dog sits"}]))
     ended = run_mcsan("eval", finished_run, "--split=test", f"--foils={validation}")
     assert ended.status == 2 and "give --split=val, which has some" in ended.stderr
 

@@ -138,8 +138,20 @@ def test_captions_of_another_tokenizer_are_read_with_the_encoders_own(
     jax.tree.map(np.testing.assert_array_equal, texts, expected)
 
     folder = tmp_path / "run"
-    ended = run_mcsan("eval", data, f"--zero_shot={encoder}", f"--out={folder}", "--split=test")
+    ids = [
+        name for names, _ in SplitReader(data, manifest, "test", limits).video_batches(40) for name in names
+    ]
+    foils = [(row, (row + 7) % len(read.texts)) for row in range(0, len(read.texts), 3)]
+    (tmp_path / "foils.tsv").write_text(
+        "".join(f"{ids[read.videos[a]]}\t{read.texts[a]}\t{read.texts[b]}\n" for a, b in foils)
+    )
+    asking = ("--save-scores", f"--foils={tmp_path / 'foils.tsv'}")
+    ended = run_mcsan("eval", data, f"--zero_shot={encoder}", f"--out={folder}", "--split=test", *asking)
     assert ended.status == 0, ended.stderr
+    (test,) = json.loads((folder / "eval" / "test.json").read_text())["foil_tests"]
+    scores = np.load(folder / "eval" / "test_scores.npy", allow_pickle=False)
+    right = [scores[read.videos[a], a] > scores[read.videos[a], b] for a, b in foils]
+    assert test["kinds"][0]["scores"]["fused"]["accuracy"] == pytest.approx(100 * np.mean(right))
     assert f"read with the tokenizer of {encoder}; the data were prepared with another (word" in ended.stdout
     first, second = (pq.read_table(run / "eval" / "test_queries.parquet") for run in (baseline, folder))
     # Without a count of the encoder's tokens in the data, captions are cut later, so that long ones rank otherwise.

@@ -49,7 +49,7 @@ from data_pipeline.graphs.graph import (
     Relationship,
     SemanticGraph,
 )
-from data_pipeline.graphs.verbs import LEMMAS
+from data_pipeline.graphs.words import LEMMAS
 from data_pipeline.levels import ACTION, ENTITY
 
 SHARED_ROLES = {"ARG0": AGENT, "ARG1": PATIENT, "ARG2": RECIPIENT, "NOUN": NO_ROLE}

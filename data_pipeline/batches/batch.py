@@ -88,13 +88,13 @@ class TextBatch:
         of_modifiers = _within(self.modifier_spans, self.token_mask) & self.modifier_mask[:, :, None]
         slots = np.arange(self.node_mask.shape[1], dtype=np.int32)
         modified = self.modifier_nodes[:, None, :] == slots[None, :, None]
-        described: Bool[AnyArray, "t n w"] = (modified[..., None] & of_modifiers[:, None]).any(axis=2)
-        return own | described
+        by_modifiers: Any = (modified[..., None] & of_modifiers[:, None]).any(axis=2)
+        return own | by_modifiers
 
     def denied_tokens(self) -> Bool[AnyArray, "t w"]:
         """Returns which tokens are the words of a node that the caption denies, or of a modifier of it."""
-        of_denied: Any = self.node_tokens() & self.node_negated[:, :, None]
-        return of_denied.any(axis=1)
+        denied: Any = (self.node_tokens() & self.node_negated[:, :, None]).any(axis=1)
+        return denied
 
 
 @jax.tree_util.register_dataclass

@@ -5,20 +5,22 @@ context and form, as often as they stand there. What the texts still tell is lea
 foil is kept by Metropolis's rule, that is with the chance with which its caption could as well have been made from it.
 """
 
+import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
-from data_pipeline.foils.exchanges import modifier_exchanges, role_exchanges, with_order_exchanged
-from data_pipeline.foils.foil_words import FoilWords, Slot, chance, slots_of
-from data_pipeline.foils.plausibility import Plausibility, difference, fit_plausibility, keeping_chance
-from data_pipeline.foils.polarity import opposites
-from data_pipeline.foils.text_edits import Captioned, with_article, with_node, with_words
+from data_pipeline.foils.foil_words import FoilWords, chance
+from data_pipeline.foils.plausibility import Difference, Plausibility, features_of, keeping_chance
+from data_pipeline.foils.proposals import PROPOSALS, Original
+from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.graph import SemanticGraph
-from data_pipeline.levels import ACTION, ENTITY, FOIL_KINDS, MODIFIER, ORDER, POLARITY, ROLE
 
-_TRIES = 4
-_FITTED_CAPTIONS = 20_000
-"""The plausibility of each half of the videos is learned from at most so many captions."""
+_TRIES = 6
+_ROUNDS = 3
+_FITTED_FOILS = 2
+_FITTED_PAIRS = 20_000
+"""A round learns from so many foils of a caption, and from at most so many pairs of each half of the videos."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,42 +38,8 @@ class GraphFoil:
     graph: SemanticGraph
 
 
-@dataclasses.dataclass(frozen=True)
-class _Truth:
-    """What all captions of a video say: lemmas, ``modifier lemma`` pairs and triples. A foil must say other things."""
-
-    said: frozenset[str]
-
-    @staticmethod
-    def of(captions: Iterable[Captioned]) -> "_Truth":
-        said: set[str] = set()
-        for _, graph in captions:
-            said.update(_statements(graph))
-        return _Truth(frozenset(said))
-
-    def allows(self, kind: str, caption: Captioned, foil: Captioned) -> bool:
-        """Returns whether nothing of what the foil changes is said of the video."""
-        new = _statements(foil.graph) - _statements(caption.graph)
-        told = {ACTION: _is_lemma, ENTITY: _is_lemma, MODIFIER: _is_described}.get(kind, _is_relationship)
-        changed = {statement for statement in new if told(statement)}
-        return bool(changed) and not changed & self.said
-
-
-def _statements(graph: SemanticGraph) -> set[str]:
-    described = {f"{one.lemma} {node.lemma}" for node in graph.nodes for one in node.modifiers}
-    return {node.lemma for node in graph.nodes} | described | set(graph.triples())
-
-
-def _is_relationship(statement: str) -> bool:
-    return "|" in statement
-
-
-def _is_described(statement: str) -> bool:
-    return " " in statement and "|" not in statement
-
-
-def _is_lemma(statement: str) -> bool:
-    return "|" not in statement and " " not in statement
+Judges = Mapping[str, Plausibility]
+"""Judges tell true captions from foils by their texts, each the foils of one kind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,31 +48,33 @@ class FoilMaker:
 
     Attributes:
         words: the words that may replace each other.
-        plausibility: what the texts of each half of the training videos tell of which of two captions is true. A video
-            has its foils judged by what the other half tells, because its own captions are too plausible to the half
-            that has them.
+        judges: what the texts of each half of the training videos tell of which of two captions is true. A video has
+            its foils judged by what the other half tells, because its own captions are too plausible to the half that
+            has them.
     """
 
     words: FoilWords
-    plausibility: tuple[Plausibility, Plausibility]
+    judges: tuple[Judges, Judges]
 
     @staticmethod
     def learn(videos: Sequence[tuple[str, Sequence[Captioned]]]) -> "FoilMaker":
-        """Learns words and plausibility from the captions of training videos, given with the videos' ids."""
+        """Learns words and judges from the captions of training videos, given with the videos' ids.
+
+        The judges learn in rounds, each from the foils that they let pass before it.
+        """
         # In an order of their own, whoever gives them.
         videos = sorted(videos, key=lambda video: chance("fit", video[0]))
-        words = FoilWords.of(captions for _, captions in videos)
-        halves: tuple[list[dict[int, int]], list[dict[int, int]]] = ([], [])
-        for video_id, captions in videos:
-            rows = halves[_half_of(video_id)]
-            truth = _Truth.of(captions)
-            for number, caption in enumerate(captions):
-                if len(rows) < _FITTED_CAPTIONS * len(_PROPOSALS):
-                    for kind, propose in _PROPOSALS.items():
-                        foil = propose(caption, words, f"{video_id}/{number}/fit")
-                        if foil and truth.allows(kind, caption, foil):
-                            rows.append(difference(caption, foil))
-        return FoilMaker(words, (fit_plausibility(halves[0]), fit_plausibility(halves[1])))
+        halves = [[video for video in videos if _half_of(video[0]) == half] for half in range(2)]
+        counts = [_count_features(half) for half in halves]
+        untaught = [dict.fromkeys(PROPOSALS, Plausibility({}, of_half)) for of_half in counts]
+        maker = FoilMaker(FoilWords.of(captions for _, captions in videos), (untaught[0], untaught[1]))
+        for number in range(_ROUNDS):
+            # The captions of the other half are in none of the pairs.
+            first, second = (
+                maker._learned(number, half, counts[1 - index]) for index, half in enumerate(halves)
+            )
+            maker = dataclasses.replace(maker, judges=(first, second))
+        return maker
 
     def foils(self, video_id: str, captions: Sequence[Captioned], most: int) -> list[list[GraphFoil]]:
         """Returns the foils of each caption of a video, of different kinds where it allows several.
@@ -114,96 +84,60 @@ class FoilMaker:
             captions: all its captions.
             most: the largest number of foils of a caption; many have fewer.
         """
-        truth = _Truth.of(captions)
+        judged = self._judged(video_id, captions, "", most)
+        return [[foil for foil, _ in of_caption] for of_caption in judged]
+
+    def _learned(
+        self, number: int, videos: Sequence[tuple[str, Sequence[Captioned]]], counts: Mapping[int, int]
+    ) -> Judges:
+        """Returns the judges of a half of the videos after a round more."""
+        rows: dict[str, list[Difference]] = collections.defaultdict(list)
+        pairs = 0
+        for video_id, captions in videos:
+            for of_caption in self._judged(video_id, captions, f"round {number}", _FITTED_FOILS):
+                for foil, row in of_caption:
+                    rows[foil.kind].append(row)
+                    pairs += 1
+            if pairs >= _FITTED_PAIRS:
+                break
+        judges = self.judges[_half_of(videos[0][0])] if videos else {}
+        return {kind: judge.fitted_to(rows[kind], counts) for kind, judge in judges.items()}
+
+    def _judged(
+        self, video_id: str, captions: Sequence[Captioned], draw: str, most: int
+    ) -> list[list[tuple[GraphFoil, Difference]]]:
+        """Returns the foils of each caption, and the features in which caption and foil differ."""
+        sources = [Original(caption) for caption in captions]
+        said = frozenset[str]().union(*(source.statements for source in sources))
+        judges = self.judges[1 - _half_of(video_id)]
         return [
-            self._foils_of(video_id, f"{video_id}/{number}", caption, truth, most)
-            for number, caption in enumerate(captions)
+            list(self._foils_of(source, said, judges, f"{video_id}/{number}/{draw}", most))
+            for number, source in enumerate(sources)
         ]
 
     def _foils_of(
-        self, video_id: str, key: str, caption: Captioned, truth: _Truth, most: int
-    ) -> list[GraphFoil]:
-        found: dict[str, GraphFoil] = {}
-        kinds = sorted(_PROPOSALS, key=lambda kind: chance(key, kind))
-        judge = self.plausibility[1 - _half_of(video_id)]
-        for turn in range(_TRIES * most):
+        self, source: Original, said: frozenset[str], judges: Judges, key: str, most: int
+    ) -> Iterator[tuple[GraphFoil, Difference]]:
+        kinds = sorted(PROPOSALS, key=lambda kind: chance(key, kind))
+        found: set[str] = set()
+        for turn in range(_TRIES):
             for kind in kinds:
                 attempt = f"{key}/{kind}/{turn}"
-                foil = _PROPOSALS[kind](caption, self.words, attempt)
-                if foil is None or foil.text in found or not truth.allows(kind, caption, foil):
+                foil = PROPOSALS[kind](source, self.words, attempt)
+                if foil is None or foil.text in found or not source.is_false(kind, foil, said):
                     continue
-                if chance(attempt, "keep") < keeping_chance(judge.advantage(caption, foil)):
-                    found[foil.text] = GraphFoil(kind, *foil)
+                row = source.difference(foil)
+                if chance(attempt, "keep") < keeping_chance(judges[kind].advantage(row)):
+                    found.add(foil.text)
+                    yield GraphFoil(kind, *foil), row
                     if len(found) == most:
-                        return list(found.values())
-        return list(found.values())
+                        return
+
+
+def _count_features(videos: Sequence[tuple[str, Sequence[Captioned]]]) -> Mapping[int, int]:
+    captions = itertools.chain.from_iterable(captions for _, captions in videos)
+    return collections.Counter(itertools.chain.from_iterable(map(features_of, captions)))
 
 
 def _half_of(video_id: str) -> int:
     return int(chance("half", video_id) < 0.5)
-
-
-Propose = Callable[[Captioned, FoilWords, str], Captioned | None]
-"""It proposes a foil of one kind, or None; its choice depends on the words and on the key alone."""
-
-
-def _one_of(exchanges: Callable[[Captioned], Sequence[Captioned]]) -> Propose:
-    def propose(caption: Captioned, words: FoilWords, key: str) -> Captioned | None:
-        del words
-        found = exchanges(caption)
-        return found[int(chance(key, "which") * len(found))] if found else None
-
-    return propose
-
-
-def _with_order_exchanged(caption: Captioned) -> list[Captioned]:
-    found = with_order_exchanged(caption)
-    return [] if found is None else [found]
-
-
-def _first_of(*proposals: Propose) -> Propose:
-    """Proposes in one of several ways, or in the next where that does not go."""
-
-    def propose(caption: Captioned, words: FoilWords, key: str) -> Captioned | None:
-        first = int(chance(key, "way") * len(proposals))
-        turned = (*proposals[first:], *proposals[:first])
-        return next((found for way in turned if (found := way(caption, words, key))), None)
-
-    return propose
-
-
-def _with_other_word(kind: str) -> Propose:
-    def propose(caption: Captioned, words: FoilWords, key: str) -> Captioned | None:
-        slots = [slot for slot in slots_of(caption) if slot.kind == kind]
-        if not slots:
-            return None
-        slot = slots[int(chance(key, "slot") * len(slots))]
-        word = words.replacement(slot, chance(key, "word"))
-        return None if word is None else _with_replacement(caption, slot, *word)
-
-    return propose
-
-
-def _with_replacement(caption: Captioned, slot: Slot, word: str, lemma: str) -> Captioned | None:
-    node = caption.graph.nodes[slot.node]
-    if lemma in {other.lemma for other in caption.graph.nodes} | {one.lemma for one in node.modifiers}:
-        return None
-    text, graph = with_words(caption, slot.span, word)
-    if slot.modifier < 0:
-        graph = with_node(graph, slot.node, head=word, lemma=lemma)
-    else:
-        modifiers = list(graph.nodes[slot.node].modifiers)
-        modifiers[slot.modifier] = dataclasses.replace(modifiers[slot.modifier], lemma=lemma)
-        graph = with_node(graph, slot.node, modifiers=tuple(modifiers))
-    return with_article(Captioned(text, graph), slot.span[0])
-
-
-_PROPOSALS: dict[str, Propose] = {
-    ROLE: _one_of(role_exchanges),
-    ACTION: _with_other_word(ACTION),
-    ENTITY: _with_other_word(ENTITY),
-    MODIFIER: _first_of(_with_other_word(MODIFIER), _one_of(modifier_exchanges)),
-    POLARITY: _one_of(opposites),
-    ORDER: _one_of(_with_order_exchanged),
-}
-assert set(_PROPOSALS) == set(FOIL_KINDS)

@@ -1,6 +1,5 @@
 """This module learns from texts alone to tell true captions from false ones, so that such pairs can be left out."""
 
-import collections
 import dataclasses
 import itertools
 import math
@@ -13,8 +12,16 @@ import scipy.sparse
 
 from data_pipeline.foils.text_edits import Captioned, words_of
 
-_FEATURES = 2**18
 _PENALTY = 0.5
+
+WORD, NEIGHBOURS, RELATION, COMPANY = _SORTS = range(4)
+"""The sorts of features: words, neighbouring words, relationships, and pairs of lemmas anywhere in a caption."""
+
+_BIGRAM_MODEL = (-0.7, 0.7, 0.5, 0.0)
+"""Before anything is learned, a caption is as plausible as a model of neighbouring words finds it, by less than that."""
+
+Difference = Mapping[int, int]
+"""A difference has the features of a true caption less those of a caption made from it, by number, without zeros."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,54 +30,75 @@ class Plausibility:
 
     Attributes:
         weights: the weight of each feature by its number; features of weight zero are left out.
+        counts: how often captions have each feature.
+        familiarity: the weight, by sort of feature, of the logarithm of the feature's count and one.
     """
 
     weights: Mapping[int, float]
+    counts: Mapping[int, int]
+    familiarity: tuple[float, ...] = _BIGRAM_MODEL
 
-    def advantage(self, first: Captioned, second: Captioned) -> float:
-        """Returns the log odds that the first of two captions, one true and one made from it, is the true one."""
-        return sum(self.weights.get(key, 0.0) * count for key, count in difference(first, second).items())
+    def advantage(self, difference: Difference) -> float:
+        """Returns the log odds that the first of the two captions that differ so is the true one."""
+        return sum(
+            number * (self.weights.get(feature, 0.0) + self.familiarity[feature % 4] * self._known(feature))
+            for feature, number in difference.items()
+        )
 
+    def fitted_to(self, differences: Sequence[Difference], counts: Mapping[int, int]) -> "Plausibility":
+        """Returns the score that tells true captions from foils which this one lets pass.
 
-def difference(first: Captioned, second: Captioned) -> dict[int, int]:
-    """Returns the features of the first caption less those of the second, without zeros."""
-    counts = collections.Counter(features_of(first))
-    counts.subtract(features_of(second))
-    return {key: count for key, count in counts.items() if count}
+        It is fitted by logistic regression and added to this one.
+
+        Args:
+            differences: the differences of pairs.
+            counts: how often captions that are in none of the pairs have each feature.
+        """
+        if not differences:
+            return self
+        weights, familiarity = _fit(differences, dataclasses.replace(self, counts=counts))
+        used = self.weights.keys() | weights.keys()
+        return dataclasses.replace(
+            self,
+            weights={key: self.weights.get(key, 0.0) + weights.get(key, 0.0) for key in sorted(used)},
+            familiarity=tuple(old + new for old, new in zip(self.familiarity, familiarity, strict=True)),
+        )
+
+    def known(self, difference: Difference) -> list[float]:
+        """Returns how much more familiar the first caption is, by sort of feature."""
+        sums = [0.0] * len(_SORTS)
+        for feature, number in difference.items():
+            sums[feature % 4] += number * self._known(feature)
+        return sums
+
+    def _known(self, feature: int) -> float:
+        return math.log1p(self.counts.get(feature, 0))
 
 
 def features_of(caption: Captioned) -> Iterable[int]:
-    """Yields the numbers of a caption's features, with repetitions.
-
-    They are its words, its neighbouring words, its relationships, and its pairs of lemmas, wherever they stand.
-    """
+    """Yields the numbers of a caption's features, with repetitions."""
     words = ["^", *words_of(caption.text), "$"]
     graph = caption.graph
     lemmas = [lemma for node in graph.nodes for lemma in (node.lemma, *(one.lemma for one in node.modifiers))]
-    yield from map(_number, words)
-    yield from (_number(f"{first} {second}") for first, second in itertools.pairwise(words))
-    yield from map(_number, graph.triples())
-    yield from (_number("&".join(sorted(pair))) for pair in itertools.combinations(lemmas, 2))
+    yield from (_number(word, WORD) for word in words)
+    yield from (_number(f"{first} {second}", NEIGHBOURS) for first, second in itertools.pairwise(words))
+    yield from (_number(triple, RELATION) for triple in graph.triples())
+    yield from (_number("&".join(sorted(pair)), COMPANY) for pair in itertools.combinations(lemmas, 2))
 
 
-def _number(feature: str) -> int:
-    return zlib.crc32(feature.encode()) % _FEATURES
+def _number(feature: str, sort: int) -> int:
+    return zlib.crc32(feature.encode()) * len(_SORTS) + sort
 
 
-def fit_plausibility(differences: Sequence[Mapping[int, int]]) -> Plausibility:
-    """Fits a score by logistic regression, such that true captions score above the foils made from them.
-
-    Args:
-        differences: the `difference` of each true caption and a foil of it.
-    """
-    if not differences:
-        return Plausibility({})
-    used = sorted({key for row in differences for key in row})
-    column = {key: index for index, key in enumerate(used)}
+def _fit(differences: Sequence[Difference], known: Plausibility) -> tuple[dict[int, float], list[float]]:
+    used = sorted({feature for row in differences for feature in row})
+    column = {feature: index for index, feature in enumerate(used)}
     rows = np.repeat(np.arange(len(differences)), [len(row) for row in differences])
-    columns = np.array([column[key] for row in differences for key in row], np.int32)
-    values = np.array([count for row in differences for count in row.values()], np.float64)
-    matrix = scipy.sparse.csr_matrix((values, (rows, columns)), (len(differences), len(used)))
+    columns = np.array([column[feature] for row in differences for feature in row], np.int32)
+    values = np.array([number for row in differences for number in row.values()], np.float64)
+    sparse = scipy.sparse.csr_matrix((values, (rows, columns)), (len(differences), len(used)))
+    dense = np.array([known.known(row) for row in differences])
+    matrix = scipy.sparse.hstack([sparse, scipy.sparse.csr_matrix(dense)], format="csr")
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         margins = matrix @ weights
@@ -79,12 +107,12 @@ def fit_plausibility(differences: Sequence[Mapping[int, int]]) -> Plausibility:
         total = losses.sum() + _PENALTY / 2 * weights @ weights
         return float(total), matrix.T @ slopes + _PENALTY * weights
 
-    found = scipy.optimize.minimize(
-        loss, np.zeros(len(used)), jac=True, method="L-BFGS-B", options={"maxiter": 60}
-    )
+    start = np.zeros(matrix.shape[1])
+    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60})
     # Few digits, so that the last bits of a processor's sums do not decide which foils there are.
-    weights = np.round(found.x, 4)
-    return Plausibility({key: float(weight) for key, weight in zip(used, weights, strict=True) if weight})
+    weights = np.round(found.x, 4).tolist()
+    fitted = {feature: weight for feature, weight in zip(used, weights, strict=False) if weight}
+    return fitted, weights[len(used) :]
 
 
 def keeping_chance(advantage: float) -> float:

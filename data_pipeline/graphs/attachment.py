@@ -8,6 +8,7 @@ from data_pipeline.graphs.words import (
     GIVING,
     INTRANSITIVES,
     MOTIONS,
+    PATHS,
     PERSONS,
     PLACES,
     POSTURES,
@@ -98,13 +99,14 @@ def make_preposition(words: Sequence[Word], index: int) -> None:
     """Makes a preposition of a particle: in "passes behind a triangle" the triangle is not what is passed."""
     word = words[index]
     verb = word.head
+    objects = [j for j in children(words, verb, ("dobj",)) if j > index]
     if word.dep in ("prt", "advmod"):
-        moving = word.lower in _PREPOSITIONS_OF_MOTION and words[verb].lemma in MOTIONS
+        way = any(words[i].lemma in PATHS for i in objects)
+        moving = word.lower in _PREPOSITIONS_OF_MOTION and (words[verb].lemma in MOTIONS or way)
         if not moving and word.lower not in _PREPOSITIONS_NOT_PARTICLES:
             return
     elif word.dep != "prep" or word.children:
         return
-    objects = [j for j in children(words, verb, ("dobj",)) if j > index]
     if not objects or verb > index:
         return
     between = words[index + 1 : objects[0]]

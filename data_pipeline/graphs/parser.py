@@ -16,8 +16,8 @@ from data_pipeline.errors import InputError
 from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.rules import graph_of_words
 from data_pipeline.graphs.spelling import Spelling, Token, lower_case, normalize
-from data_pipeline.graphs.verbs import LEMMAS, misread_verbs
-from data_pipeline.graphs.words import Word, link_children
+from data_pipeline.graphs.verbs import misread_verbs
+from data_pipeline.graphs.words import LEMMAS, Word, base_form, link_children
 from data_pipeline.host.worker_processes import settings_of_workers
 
 RULES = "caption-rules"
@@ -115,6 +115,7 @@ class CaptionParser:
         self._nlp: Any = importlib.import_module(model).load(exclude=["ner"])
         _use_numpy_products(self._nlp)
         self._string: Callable[[int], str] = functools.cache(self._nlp.vocab.strings.__getitem__)
+        self._verbs = _known_verbs(self._nlp)
         self.spelling = Spelling(_dictionary(self._nlp), english_stop_words())
 
     def parse(self, texts: Iterable[str]) -> Iterator[SemanticGraph]:
@@ -167,7 +168,10 @@ class CaptionParser:
             if index and not caption[index - 1].written and word.tag == "JJ" and word.lower in LEMMAS:
                 word.pos, word.tag = "VERB", "VBG"
             if word.pos == "VERB":
-                word.lemma = LEMMAS.get(word.lower, word.lemma)
+                known = word.lemma in self._verbs
+                word.lemma = LEMMAS.get(word.lower) or (
+                    word.lemma if known else base_form(word.lower, self._verbs)
+                )
             words.append(word)
         link_children(words)
         return words
@@ -197,6 +201,12 @@ def _use_numpy_products(pipeline: Any) -> None:
         for node in model.walk() if hasattr(model, "walk") else ():
             if type(node.ops) is NumpyOps:
                 node.ops = operations
+
+
+def _known_verbs(nlp: Any) -> frozenset[str]:
+    """Returns the base forms of the verbs that the model's lemmatizer knows."""
+    tables = nlp.get_pipe("lemmatizer").lookups
+    return frozenset(tables.get_table("lemma_index")["verb"] if tables.has_table("lemma_index") else ())
 
 
 def _dictionary(nlp: Any) -> frozenset[str]:

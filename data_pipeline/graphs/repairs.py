@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.attachment import attach_participle, attach_preposition, make_preposition
+from data_pipeline.graphs.clauses import repair_clause
+from data_pipeline.graphs.word_kinds import repair_kind
 from data_pipeline.graphs.words import (
     BASE_FORMS,
     OFTEN_NOUNS,
+    PERSONS,
     PLURALS_ONLY,
+    WORN,
     Word,
     attach,
     children,
@@ -34,12 +38,14 @@ def repair(words: Sequence[Word]) -> None:
     _name_lone_word(words)
     for index, word in enumerate(words):
         _name_plural(words, index)
+        repair_kind(words, index)
         _repair_word(words, index, word)
     for index, word in enumerate(words):
         if word.children:
             _separate_joined_clauses(words, index)
     for index, word in enumerate(words):
         if word.pos in ("VERB", "AUX"):
+            repair_clause(words, index)
             _claim_subject(words, index)
         elif word.pos == "ADP":
             attach_preposition(words, index)
@@ -83,6 +89,8 @@ def _repair_word(words: Sequence[Word], index: int, word: Word) -> None:
             _free_noun_before_verb(words, index, head.head)
     elif noun and word.dep == "conj" and head.pos == "VERB":
         _join_object(words, index)
+    elif word.dep == "conj" and word.lemma in WORN and head.lemma in PERSONS:
+        _join_worn(words, index)
     elif word.dep in _SUBJECT_DEPS and head.dep in ("aux", "auxpass"):
         attach(words, index, head.head, word.dep)
     elif word.dep == "attr":
@@ -164,6 +172,18 @@ def _join_object(words: Sequence[Word], noun: int) -> None:
         attach(words, noun, objects[-1], "conj")
 
 
+def _join_worn(words: Sequence[Word], noun: int) -> None:
+    """Joins what is worn to what is worn: in "a guy with a jacket and a helmet" the helmet is no second guy."""
+    worn = [
+        j
+        for i in children(words, words[noun].head, ("prep",))
+        for j in children(words, i, ("pobj",))
+        if j < noun and words[j].lemma in WORN
+    ]
+    if worn:
+        attach(words, noun, worn[-1], "conj")
+
+
 def _share_existential(words: Sequence[Word], noun: int) -> None:
     """Gives a verb its subject after "there is": in "there is a lion is roaring" the lion roars."""
     copula = words[noun].head
@@ -222,8 +242,12 @@ def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
     subjects = [i for i in children(words, verb, _SUBJECT_DEPS) if i < verb]
     if len(subjects) > 1 and _joins_object_of_preposition(words, subjects):
         subjects = subjects[:-1]
-    for earlier in subjects[:-1]:
-        words[earlier].dep = "dep"
+    while len(subjects) > 1:
+        if _act_together(words, subjects[-2], subjects[-1], verb):
+            attach(words, subjects[-1], subjects[-2], "conj")
+            subjects.pop()
+        else:
+            words[subjects.pop(-2)].dep = "dep"
     for subject in subjects[-1:]:
         joined = children(words, subject, ("conj",))
         acting = any(words[i].tag == "VBG" for i in children(words, subject, ("acl",)))
@@ -236,9 +260,7 @@ def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
 def _joins_object_of_preposition(words: Sequence[Word], subjects: Sequence[int]) -> bool:
     """Joins a noun to a preposition's object ("people in blue jeans and yellow shirts are"), and says if it did."""
     earlier, later = subjects[-2:]
-    start = later
-    while start > 0 and words[start - 1].head == later and words[start - 1].dep in _PHRASE_DEPS:
-        start -= 1
+    start = _phrase_start(words, later)
     if (
         any(words[i].pos == "VERB" for i in words[earlier].children)
         or start < 2
@@ -246,7 +268,23 @@ def _joins_object_of_preposition(words: Sequence[Word], subjects: Sequence[int])
     ):
         return False
     first = words[start - 1].head
+    if words[later].lemma in WORN and words[start - 2].dep == "pobj":
+        first = start - 2
     if words[first].dep != "pobj" or any(words[i].dep == "det" for i in words[later].children):
         return False
     attach(words, later, first, "conj")
     return True
+
+
+def _act_together(words: Sequence[Word], earlier: int, later: int, verb: int) -> bool:
+    """Returns whether "and" joins two subjects of a plural verb: "a man in a suit and a girl in a dress dance"."""
+    tags = {words[i].tag for i in (verb, *children(words, verb, ("aux", "auxpass")))}
+    acting = any(words[i].pos == "VERB" for i in words[earlier].children)
+    return "VBP" in tags and not acting and words[_phrase_start(words, later) - 1].lower == "and"
+
+
+def _phrase_start(words: Sequence[Word], noun: int) -> int:
+    start = noun
+    while start > 0 and words[start - 1].head == noun and words[start - 1].dep in _PHRASE_DEPS:
+        start -= 1
+    return start

@@ -11,6 +11,7 @@ from data_pipeline.graphs.words import (
     FREQUENT_WORDS,
     GERUND_OF_BASE,
     GERUND_OF_THIRD_PERSON,
+    VERB_PAIRS,
     word_set,
 )
 
@@ -202,6 +203,9 @@ _SPLIT = {
 }
 _SINGULARS = {"women": "woman", "men": "man", "mens": "man", "womens": "woman"}
 _CONTRACTIONS = {("they", "re"): "'re", ("we", "re"): "'re", ("you", "re"): "'re", ("i", "m"): "'m"}
+# The tokenizer splits "doesn't" into "does" and "n't"; without its mark it is "doesn t".
+_NEGATED = {word: word[:-1] for word in _CONTRACTED | {"don"}} | {"can": "ca", "won": "wo"}
+_SHORT_FORMS = {"w/": "with"}
 _CLITIC = "s"
 # Data sets without punctuation have "it s" for both "it's" and "its"; a noun follows the possessive.
 _AFTER_IT_IS = _ARTICLES | word_set("in on at not very going been so too just")
@@ -238,10 +242,16 @@ def normalize(words: Iterable[tuple[str, int]], spelling: Spelling) -> list[Toke
         if word in _SPLIT:
             added, word_left = _SPLIT[word]
             tokens += Token(added, (start, start), ""), Token(word_left, span, word)
+        elif (before, word) in VERB_PAIRS:
+            first = tokens.pop()
+            tokens.append(Token(word, (first.span[0], span[1]), f"{first.written} {word}"))
         elif word in _SINGULARS and before in ("a", "an"):
             tokens.append(Token(_SINGULARS[word], span, word))
+        elif word == "t" and before in _NEGATED:
+            tokens[-1] = tokens[-1]._replace(form=_NEGATED[before])
+            tokens.append(Token("n't", span, word))
         else:
-            form = _CONTRACTIONS.get((before, word)) or spelling.correct(word)
+            form = _CONTRACTIONS.get((before, word)) or _SHORT_FORMS.get(word) or spelling.correct(word)
             tokens.append(Token(form, span, word))
     return _possessives(tokens) if _CLITIC in [token.form for token in tokens] else tokens
 

@@ -18,9 +18,10 @@ from data_pipeline.graphs.words import (
     NOUN_PAIRS,
     OFTEN_NOUNS,
     PERSONS,
+    PICTURES,
     VERBS_ONLY,
+    WORN,
     Word,
-    gerund,
     is_copula,
     third_person,
     word_set,
@@ -28,7 +29,6 @@ from data_pipeline.graphs.words import (
 
 _SINGULAR_STARTS = word_set("a an another each every this that one")
 _ARTICLES = word_set("a an the")
-_PICTURES = word_set("video clip picture image photo scene cartoon footage view shot animation montage")
 _QUANTITIES = word_set("few couple lot bunch number dozen")
 _GROUPS = word_set("people couple crowd")
 _NOUN_LIKE = frozenset({"NOUN", "PROPN", "PRON"})
@@ -43,18 +43,12 @@ _FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
 _RELATIVE_TAGS = frozenset({"WP", "WDT"})
 _COLORS = word_set("black white red blue green yellow pink purple orange brown gray grey")
 
-_E_VERBS = word_set("rate hope scrape dine breathe scare tape") | {
-    base for base in BASE_FORMS if base.endswith("e")
-}
-LEMMAS = {
-    **{form: base for base, form in GERUND_OF_BASE.items()},
-    **{third_person(base): base for base in BASE_FORMS},
-    **{form: base for base in _E_VERBS for form in (third_person(base), gerund(base), base + "d")},
-}
-"""These are the base forms of verbs that a lemmatizer may confuse with another ("riding" is not of "rid")."""
+_SIDES = word_set("left right")
 
 _GERUNDS = frozenset(GERUND_OF_BASE.values())
 _MOVING = frozenset(map(third_person, MOTIONS))
+_TOWARDS = word_set("waves looks smiles stares points laughs shouts yells bows")
+_NEVER_PLURALS = frozenset(map(third_person, VERBS_ONLY)) | {"talks"}
 _NOUN_LIKE_BASES = frozenset(base for base in BASE_FORMS if third_person(base) in OFTEN_NOUNS)
 
 
@@ -101,7 +95,8 @@ def ends_noun_phrase(word: str, before: Sequence[str]) -> bool:
 
 
 def _is_seen_as_verb(word: Word) -> bool:
-    return (word.pos == "VERB" and word.dep not in ("amod", "compound")) or (
+    misplaced = word.dep == "pobj" and word.lower in GERUND_OF_THIRD_PERSON
+    return (word.pos == "VERB" and word.dep not in ("amod", "compound") and not misplaced) or (
         word.pos == "AUX" and word.tag in _FINITE_TAGS
     )
 
@@ -120,9 +115,17 @@ def _replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> lis
     if lower in GERUND_OF_THIRD_PERSON:
         misread = _joins_verb(words, index, verbs) or _follows_singular_phrase(words, index, verbs)
         return ["is", GERUND_OF_THIRD_PERSON[lower]] if misread else []
+    if lower in GERUND_OF_BASE and _lacks_ending(words, index):
+        return [GERUND_OF_BASE[lower]]
     if lower in GERUND_OF_BASE:
         return ["are", GERUND_OF_BASE[lower]] if _is_plural_verb(words, index, verbs) else []
     return _gerund_replacement(words, index, verbs) if lower.endswith("ing") else []
+
+
+def _lacks_ending(words: Sequence[Word], index: int) -> bool:
+    """Returns whether a base form after "is" and before a phrase lacks its "ing" ("is carry a pot")."""
+    following = _following(words, index)
+    return is_copula(words[index - 1]) and following is not None and following.tag in ("DT", "PRP$")
 
 
 def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> bool:
@@ -136,8 +139,17 @@ def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> 
         return False
     if word.pos not in _NOUN_LIKE and previous.tag != "NNS":
         return False
+    if following is None and previous.lemma in WORN and _is_joined_before(words, index):
+        return True
     in_phrase = previous.pos in _NOUN_LIKE and word.lower in VERBS_ONLY
     return (in_phrase and following is not None) or _follows_plural(words, index)
+
+
+def _is_joined_before(words: Sequence[Word], index: int) -> bool:
+    """Returns whether two persons are joined before ``index`` ("a woman in a dress and a man in a suit dance")."""
+    joined = [i for i in range(index) if words[i].lower == "and"]
+    parts = ((words[:i], words[i + 1 : index]) for i in joined)
+    return any(all(any(word.lemma in PERSONS for word in part) for part in pair) for pair in parts)
 
 
 def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int]) -> list[str]:
@@ -156,7 +168,7 @@ def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int])
         return []
     # In "a video of a man singing" the video does not sing.
     pictured = any(
-        one.lower in _PICTURES and after.lower == "of" for one, after in itertools.pairwise(words[:index])
+        one.lower in PICTURES and after.lower == "of" for one, after in itertools.pairwise(words[:index])
     )
     return ["who", "is", word.lower] if pictured or verbs else ["is", word.lower]
 
@@ -193,7 +205,7 @@ def _follows_singular_phrase(words: Sequence[Word], index: int, verbs: Sequence[
         start -= 1
     opener = words[start - 1] if start else None
     following = _following(words, index)
-    if previous.tag in _RELATIVE_TAGS:
+    if previous.tag in _RELATIVE_TAGS or previous.lower == "camera":
         return True
     if any(word.lower in _QUANTITIES for word in words[start:index]) or (following and is_copula(following)):
         return False
@@ -202,7 +214,7 @@ def _follows_singular_phrase(words: Sequence[Word], index: int, verbs: Sequence[
         return True
     if _lacks_main_verb(words, index, verbs):
         return True
-    if previous.pos not in _NOUN_LIKE:
+    if previous.pos not in _NOUN_LIKE or previous.lower in _SIDES:
         return _stands_for_noun(words, index, opener, start)
     missing = not verbs and lower not in OFTEN_NOUNS
     return missing or (following is not None and following.pos == "DET")
@@ -225,11 +237,24 @@ def _lacks_main_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) ->
 def _stands_for_noun(words: Sequence[Word], index: int, opener: Word | None, start: int) -> bool:
     """Returns whether the word before ``index`` is a noun though not tagged so ("in blue", "the square")."""
     previous = words[index - 1]
+    if previous.lower in _SIDES:
+        # After "the left hands", which may be a body's, no other phrase would begin.
+        following = _following(words, index)
+        return (
+            opener is not None and opener.lower == "the" and following is not None and following.pos == "DET"
+        )
     if opener is None:
         return index == 1 and previous.pos in ("ADV", "X")
     if previous.lower in _COLORS:
-        return opener.pos == "ADP" and start == index - 1
+        return _is_colour_worn(words, index, opener, start)
     return opener.lower == "the" and start < index and not any(map(_is_seen_as_verb, words))
+
+
+def _is_colour_worn(words: Sequence[Word], index: int, opener: Word, start: int) -> bool:
+    """Returns whether colours alone stand before ``index`` ("a woman in red and black talks")."""
+    joined = opener.pos == "CCONJ" and start >= 3 and words[start - 2].lower in _COLORS
+    worn = joined and words[start - 3].lower == "in" and words[index].lemma not in WORN
+    return (worn or opener.pos == "ADP") and start == index - 1
 
 
 def _is_inside_phrase(word: Word) -> bool:
@@ -256,8 +281,10 @@ def _joins_verb(words: Sequence[Word], index: int, verbs: Collection[int]) -> bo
     if words[before].tag == "NNS" and words[before].dep == "pobj":
         return False
     # In "and throws it", "and lands in a pit" and "and hands tools", a noun could not be followed by these words.
-    moves = words[index].lower in _MOVING and following.tag == "IN" and following.lower != "of"
-    return moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
+    lower = words[index].lower
+    moves = lower in _MOVING and following.tag == "IN" and following.lower != "of"
+    verbal = lower in _NEVER_PLURALS or (lower in _TOWARDS and following.lower == "at")
+    return verbal or moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
 
 
 def _follows_plural(words: Sequence[Word], index: int) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Collection, Sequence
 
 
@@ -107,9 +108,11 @@ FREQUENT_WORDS = read_word_lists("frequent.txt")["frequent"]
 
 PERSONS, ANIMALS, VEHICLES = _NOUNS["persons"], _NOUNS["animals"], _NOUNS["vehicles"]
 WORN, PLACES = _NOUNS["worn"], _NOUNS["places"]
+PICTURES, PATHS = _NOUNS["pictures"], _NOUNS["paths"]
 PLURALS_ONLY, GERUND_NOUNS, NOUN_PAIRS = _NOUNS["plurals only"], _NOUNS["gerund nouns"], _NOUNS["noun pairs"]
 
-BASE_FORMS, OFTEN_NOUNS, VERBS_ONLY = _VERBS["base forms"], _VERBS["often nouns"], _VERBS["verbs only"]
+BASE_FORMS = _VERBS["base forms"] | _VERBS["seen verbs"]
+OFTEN_NOUNS, VERBS_ONLY = _VERBS["often nouns"] | _VERBS["seen as nouns"], _VERBS["verbs only"]
 POSTURES, MOTIONS = _VERBS["postures"], _VERBS["motions"]
 PUTTING, TAKING, GIVING = _VERBS["putting"], _VERBS["taking"], _VERBS["giving"]
 TRANSITIVES, INTRANSITIVES = _VERBS["transitives"], _VERBS["intransitives"]
@@ -133,5 +136,55 @@ def gerund(base: str) -> str:
     return base + (base[-1] if base in _VERBS["doubled"] else "") + "ing"
 
 
+def base_form(form: str, verbs: Collection[str]) -> str:
+    """Returns the base form of a verb that ends in "ing", "ed" or "s"; another form is returned as it is.
+
+    Args:
+        form: in lower case.
+        verbs: base forms that are known; of a verb that is not among them the spelling decides ("texting" is of "text",
+            "vaping" of "vape").
+    """
+    for ending in ("ing", "ied", "ed", "ies", "es", "s"):
+        stem = form.removesuffix(ending)
+        if stem == form or len(stem) < 2:
+            continue
+        if ending.startswith("i") and ending != "ing":
+            return stem + "y"
+        single = stem[:-1] if stem[-1:] == stem[-2:-1] else stem
+        candidates = (single, stem) if ending == "s" else (single, stem, stem + "e")
+        known = [base for base in candidates if base in verbs]
+        if known:
+            return known[0]
+        if ending == "s":
+            return stem
+        if ending == "es" and _SIBILANT.search(stem):
+            return stem
+        if ending != "es":
+            doubled = single != stem and stem[-1] not in "lsz"
+            return single if doubled else stem + "e" * bool(_LACKS_E.search(stem))
+    return form
+
+
+_SIBILANT = re.compile(r"(?:s|sh|ch|x|z|o)$")
+_LACKS_E = re.compile(r"(?:[cvuz]|[dr]g|[^s]s|[bdfgkptz]l|(?:^|[^aeiouy])[aiou][bdgkmpt])$")
+"""Stems of verbs whose base form ends in "e"."""
+
+VERB_PAIRS = frozenset(
+    (first, form)
+    for first, base in (pair.split("_") for pair in _VERBS["verb pairs"])
+    for form in (third_person(base), gerund(base), base + "d" if base.endswith("e") else base + "ed")
+)
+"""These are two words that are one verb, as ("pole", "vaults")."""
+
 GERUND_OF_BASE = {base: gerund(base) for base in BASE_FORMS}
 GERUND_OF_THIRD_PERSON = {third_person(base): gerund(base) for base in BASE_FORMS}
+
+_E_VERBS = word_set("rate hope scrape dine breathe scare tape") | {
+    base for base in BASE_FORMS if base.endswith("e")
+}
+LEMMAS = {
+    **{form: base for base, form in GERUND_OF_BASE.items()},
+    **{third_person(base): base for base in BASE_FORMS},
+    **{form: base for base in _E_VERBS for form in (third_person(base), gerund(base), base + "d")},
+}
+"""These are the base forms of verbs that a lemmatizer may confuse with another ("riding" is not of "rid")."""

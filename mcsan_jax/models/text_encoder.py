@@ -87,8 +87,9 @@ class TextEncoder(nn.Module):
         node_mask, negated = jnp.asarray(texts.node_mask), jnp.asarray(texts.node_negated)
         nodes = pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
         modifiers = pool_spans(states, jnp.asarray(texts.modifier_spans), jnp.asarray(texts.modifier_mask))
-        modified = jnp.asarray(texts.modifier_nodes)
-        nodes = _add_to_nodes(nodes, modifiers * kinds(texts.modifier_kinds), modified)
+        nodes = _add_to_nodes(
+            nodes, modifiers * kinds(texts.modifier_kinds), jnp.asarray(texts.modifier_nodes)
+        )
         real, allowed = node_mask, _adjacency(texts, node_mask.shape[1])
         sentence = pooled if config.sentence_node else None
         if sentence is not None:
@@ -222,9 +223,7 @@ def _add_to_nodes(
     nodes: Float[Array, "t n d"], modifiers: Float[Array, "t m d"], slots: Int[Array, "t m"]
 ) -> Float[Array, "t n d"]:
     """Adds each modifier to the node in its slot; padding is zero, so that its slot does not matter."""
-    return jax.vmap(lambda of_text, own, added: of_text.at[own].add(added))(
-        nodes, jnp.asarray(slots), modifiers
-    )
+    return jax.vmap(lambda of_text, own, added: of_text.at[own].add(added))(nodes, slots, modifiers)
 
 
 def _gather_nodes(nodes: Float[Array, "t n d"], slots: Int[Array, "t r"]) -> Float[Array, "t r d"]:

@@ -131,6 +131,6 @@ def answer_foils(scored: ScoredSplit) -> FoilAnswers:
             (scored.captions.texts[row], foil) for row, foil in zip(of_captions, info.texts, strict=True)
         ]
         for component, margins in scored.scorer.margins_over(foils, of_captions, videos[-1]).items():
-            right.setdefault(component, []).append(0.5 * (1.0 + np.sign(margins)))
+            right.setdefault(component, []).append(0.5 * (1.0 + np.sign(margins, dtype=np.float64)))
     joined = {component: np.concatenate(values) for component, values in right.items()}
     return FoilAnswers(kinds, np.concatenate(videos), texts, joined)

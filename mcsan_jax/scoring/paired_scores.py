@@ -1,7 +1,8 @@
 """This module scores each caption with its own video alone, level by level, without a matrix of all pairs.
 
 The score of a node is that of `frame_attention` in its direct form: one video has few nodes of its own, whose attended
-vectors take no more room than the nodes do. The results are those of the matrix at these pairs.
+vectors take no more room than the nodes do. As in the matrix of all pairs, whose results these are, a level's score is
+the mean over nodes, with a minus where the caption denies the node.
 """
 
 import functools
@@ -60,5 +61,7 @@ def _of_nodes(
     score_own = functools.partial(directly_attended, smoothing=smoothing, product_dtype=product_dtype)
     own = directions.reshape(len(frames.lengths), -1, directions.shape[2])
     scores = jax.vmap(score_own)(frames.directions, frames.lengths, own).reshape(real.shape)
+    if nodes.negated is not None:
+        scores = jnp.where(nodes.negated, -scores, scores)
     count = jnp.maximum(jnp.sum(real, axis=1), 1).astype(scores.dtype)
     return jnp.sum(jnp.where(real, scores, 0.0), axis=1) / count

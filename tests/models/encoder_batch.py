@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.batches.batch import PairBatch
+from data_pipeline.batches.batch import PairBatch, TextBatch
+from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from mcsan_jax.models.mcsan import DataShape
 from tests.support.tiny_model import SIZES, random_batch
 
@@ -91,6 +92,18 @@ def encoder_batch(shape: DataShape, with_token_states: bool = False) -> PairBatc
             ),
         ),
     )
+
+
+def denied_nodes(texts: TextBatch, t: int) -> dict[str, list[bool]]:
+    """Which nodes of each level a caption denies, in the order of their slots."""
+    nodes = {
+        level: [texts.node_negated[t, slot] for slot in np.flatnonzero(texts.node_mask[t]) if is_of(slot)]
+        for level, is_of in (
+            (ENTITY, lambda slot: slot >= SIZES.max_actions),
+            (ACTION, lambda slot: slot < SIZES.max_actions),
+        )
+    }
+    return {**nodes, RELATIONSHIP: list(texts.edge_negated[t][texts.edge_mask[t]])}
 
 
 def _first(lengths: list[int], size: int) -> np.ndarray:

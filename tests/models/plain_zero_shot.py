@@ -53,18 +53,26 @@ def added(own: Levels, learned: Levels, weights: Any, side: str) -> Levels:
     return result
 
 
-def level_scores(video: Levels, text: Levels, smoothing: float) -> dict[str, float]:
-    """The score of each level that the caption has."""
+def level_scores(video: Levels, text: Levels, denied: Levels, smoothing: float) -> dict[str, float]:
+    """The score of each level that the caption has; `denied` says which nodes of a level it denies."""
     scores = {GLOBAL: cosine(video[GLOBAL], text[GLOBAL])}
     for level in (ENTITY, ACTION, RELATIONSHIP):
         if text[level]:
             frames = np.reshape(video[level], (len(video[level]), len(video[GLOBAL])))
-            scores[level] = float(np.mean([attended_node(frames, node, smoothing) for node in text[level]]))
+            signed = [
+                -attended_node(frames, node, smoothing)
+                if is_denied
+                else attended_node(frames, node, smoothing)
+                for node, is_denied in zip(text[level], denied[level], strict=True)
+            ]
+            scores[level] = float(np.mean(signed))
     return scores
 
 
-def fused_score(video: Levels, text: Levels, weights: dict[str, float], smoothing: float) -> float:
+def fused_score(
+    video: Levels, text: Levels, denied: Levels, weights: dict[str, float], smoothing: float
+) -> float:
     """Their weighted mean over the levels that the caption has."""
-    scores = level_scores(video, text, smoothing)
+    scores = level_scores(video, text, denied, smoothing)
     total = sum(weights[level] * score for level, score in scores.items())
     return total / sum(weights[level] for level in scores)

@@ -172,7 +172,7 @@ def test_the_branch_scores_as_the_closed_form(sentence_dim: int, corrects_hubs: 
     # What padding holds does not matter.
     clips = jnp.asarray(frames, jnp.float32), jnp.asarray(frame_mask)
     videos = branch.apply(variables, *clips, method=branch.encode_videos)
-    captions = jnp.asarray(ids), jnp.asarray(mask), jnp.asarray(states, jnp.float32)
+    captions = *map(jnp.asarray, (ids, mask, np.zeros_like(mask))), jnp.asarray(states, jnp.float32)
     texts = branch.apply(variables, *captions, method=branch.encode_texts)
     assert isinstance(videos, jax.Array) and isinstance(texts, jax.Array)
     np.testing.assert_allclose(videos @ texts.T, expected, atol=2e-6, rtol=0)

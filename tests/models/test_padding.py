@@ -54,16 +54,19 @@ def padded(batch: PairBatch) -> PairBatch:
     videos, texts = batch.videos, batch.texts
     target = np.where(texts.edge_target >= SIZES.max_actions, texts.edge_target + shift, texts.edge_target)
     edges = {"edge_source": texts.edge_source, "edge_target": target.astype(np.int32)}
+    of_modifiers = np.where(
+        texts.modifier_nodes >= SIZES.max_actions, texts.modifier_nodes + shift, texts.modifier_nodes
+    )
+    modifiers = {"modifier_nodes": of_modifiers.astype(np.int32)}
+    for name in ("modifier_kinds", "modifier_spans", "modifier_mask"):
+        modifiers[name] = getattr(texts, name)
     for name in ("edge_roles", "edge_negated", "edge_mask"):
         edges[name] = getattr(texts, name)
     tokens = {name: pad(getattr(texts, name), LARGER.max_tokens) for name in ("token_ids", "token_mask")}
-    names = ("node_spans", "node_roles", "node_negated", "node_mask")
-    nodes = {name: pad_nodes(getattr(texts, name)) for name in names}
-    modified = texts.modifier_nodes
-    modified = np.where(modified >= SIZES.max_actions, modified + shift, modified)
-    modifiers = {"modifier_nodes": modified.astype(np.int32)}
-    for name in ("modifier_kinds", "modifier_spans", "modifier_mask"):
-        modifiers[name] = getattr(texts, name)
+    nodes = {
+        name: pad_nodes(getattr(texts, name))
+        for name in ("node_spans", "node_roles", "node_negated", "node_mask")
+    }
     return dataclasses.replace(
         batch,
         videos=dataclasses.replace(

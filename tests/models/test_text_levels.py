@@ -13,7 +13,7 @@ from mcsan_jax.encodings import Encoding
 from mcsan_jax.models.bert import BertShape
 from mcsan_jax.models.mcsan import MCSAN
 from tests.models.comparison import assert_level_is
-from tests.models.encoder_batch import COUNT, STATE_WIDTH, encoder_batch
+from tests.models.encoder_batch import COUNT, STATE_WIDTH, denied_nodes, encoder_batch
 from tests.models.plain_layers import attribute_logits
 from tests.models.plain_text_levels import (
     Edge,
@@ -111,18 +111,6 @@ def caption_levels(weights: Any, texts: TextBatch, t: int, choices: dict[str, An
         ACTION: [vectors[slot] for slot in sorted(vectors) if slot < SIZES.max_actions],
         RELATIONSHIP: text_relationships(weights, vectors, edges),
     }
-
-
-def denied_nodes(texts: TextBatch, t: int) -> dict[str, list[bool]]:
-    """Which nodes of each level a caption denies, in the order of `caption_levels`."""
-    nodes = {
-        level: [texts.node_negated[t, slot] for slot in np.flatnonzero(texts.node_mask[t]) if is_of(slot)]
-        for level, is_of in (
-            (ENTITY, lambda slot: slot >= SIZES.max_actions),
-            (ACTION, lambda slot: slot < SIZES.max_actions),
-        )
-    }
-    return {**nodes, RELATIONSHIP: list(texts.edge_negated[t][texts.edge_mask[t]])}
 
 
 def affirmed(vectors: list[np.ndarray], denied: list[bool]) -> list[np.ndarray]:

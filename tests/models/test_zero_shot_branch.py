@@ -17,7 +17,7 @@ from mcsan_jax.models.zero_shot_branch import ZeroShotShape
 from mcsan_jax.scoring.multi_level import score_normalised
 from mcsan_jax.scoring.normalised import normalise_texts, normalise_videos
 from tests.models.comparison import assert_level_is
-from tests.models.encoder_batch import COUNT, encoder_batch
+from tests.models.encoder_batch import COUNT, denied_nodes, encoder_batch
 from tests.models.plain_zero_shot import Levels, added, fused_score, level_scores, text_levels, video_levels
 from tests.scoring.plain_formulas import numeric_gradient
 from tests.support.tiny_model import SHAPE, SIZES, random_variables, tiny_config
@@ -151,7 +151,7 @@ def test_scores_are_those_of_plain_loops(encoded: Encoded) -> None:
     found = scores(encoded.model, *encoded.network)
     for v, video in enumerate(encoded.videos):
         for t, text in enumerate(encoded.texts):
-            expected = level_scores(video, text, SMOOTHING)
+            expected = level_scores(video, text, denied_nodes(encoded.batch.texts, t), SMOOTHING)
             for level, score in expected.items():
                 np.testing.assert_allclose(found.components[level][v, t], score, atol=3e-6, err_msg=level)
             weights = {level: float(encoded.network[2].level_weights[level]) for level in expected}
@@ -193,6 +193,7 @@ def test_gradients_reach_what_is_learned_and_never_the_tower() -> None:
 
     own, learned = own_levels(variables, batch), learned_levels(model, variables, batch)
     maps = jax.tree.map(np.float64, variables["params"]["zero_shot_branch"])
+    denied = [denied_nodes(batch.texts, t) for t in range(COUNT)]
     for side in ("video", "text"):
         for level in LEVELS:
             name = f"{side}_maps_{level}"
@@ -203,7 +204,13 @@ def test_gradients_reach_what_is_learned_and_never_the_tower() -> None:
                     [added(one, more, changed, which) for one, more in zip(*levels, strict=True)]
                     for which, levels in zip(("video", "text"), zip(own, learned, strict=True), strict=True)
                 )
-                pairs = [[fused_score(video, text, WEIGHTS, SMOOTHING) for text in texts] for video in videos]
+                pairs = [
+                    [
+                        fused_score(video, text, not_so, WEIGHTS, SMOOTHING)
+                        for text, not_so in zip(texts, denied, strict=True)
+                    ]
+                    for video in videos
+                ]
                 return float((np.array(pairs) * factors).sum())
 
             row = numeric_gradient(

@@ -23,20 +23,25 @@ VIDEOS, WIDTH = len(PROBLEM.frames), PROBLEM.frames.shape[2]
 DRAWN = np.random.default_rng(1)
 POOLED = DRAWN.normal(size=(VIDEOS, WIDTH)), DRAWN.normal(size=(VIDEOS * CAPTIONS, WIDTH))
 NODES = DRAWN.normal(size=(VIDEOS * CAPTIONS, 3, WIDTH))
-REAL = np.tile(PROBLEM.node_mask, (VIDEOS, 1))
+REAL, NEGATED = (np.tile(mask, (VIDEOS, 1)) for mask in (PROBLEM.node_mask, PROBLEM.node_negated))
 WEIGHTS = DRAWN.normal(size=(2, VIDEOS * CAPTIONS))
 OWN = np.repeat(np.arange(VIDEOS), CAPTIONS), np.arange(VIDEOS * CAPTIONS)
 
 
-def encoding(pooled: jax.Array, nodes: jax.Array, mask: np.ndarray) -> Encoding:
-    return Encoding(LevelEmbeddings(pooled, {ENTITY: NodeSet(nodes, jnp.asarray(mask))}), {})
+def of_videos(pooled: jax.Array, frames: jax.Array) -> Encoding:
+    return Encoding(LevelEmbeddings(pooled, {ENTITY: NodeSet(frames, jnp.asarray(PROBLEM.frame_mask))}), {})
+
+
+def of_texts(pooled: jax.Array, nodes: jax.Array) -> Encoding:
+    level = NodeSet(nodes, jnp.asarray(REAL), jnp.asarray(NEGATED))
+    return Encoding(LevelEmbeddings(pooled, {ENTITY: level}), {})
 
 
 def both(dtype: np.dtype | type) -> tuple[Encoding, Encoding]:
     """Videos of 4, 3, 1 and 0 frames, each with captions of 3, 1 and 0 nodes; padding holds numbers."""
     return (
-        encoding(jnp.asarray(POOLED[0], dtype), jnp.asarray(PROBLEM.frames, dtype), PROBLEM.frame_mask),
-        encoding(jnp.asarray(POOLED[1], dtype), jnp.asarray(NODES, dtype), REAL),
+        of_videos(jnp.asarray(POOLED[0], dtype), jnp.asarray(PROBLEM.frames, dtype)),
+        of_texts(jnp.asarray(POOLED[1], dtype), jnp.asarray(NODES, dtype)),
     )
 
 
@@ -50,9 +55,9 @@ def expected(frames: np.ndarray, nodes: np.ndarray, pooled: tuple[np.ndarray, np
     for video, text in zip(*OWN, strict=True):
         result[0, text] = plain.cosine(pooled[0][video], pooled[1][text])
         own = frames[video][PROBLEM.frame_mask[video]]
-        if REAL[text].any():
-            of_nodes = [plain.attended_node(own, node, CONFIG.smoothing) for node in nodes[text][REAL[text]]]
-            result[1, text] = np.mean(of_nodes)
+        for node in np.flatnonzero(REAL[text]):
+            score = plain.attended_node(own, nodes[text, node], CONFIG.smoothing)
+            result[1, text] += (-score if NEGATED[text, node] else score) / REAL[text].sum()
     return result
 
 
@@ -70,9 +75,7 @@ def test_their_gradient_is_that_of_plain_loops() -> None:
     videos, _ = both(np.float64)
 
     def total(frames: jax.Array, nodes: jax.Array, pooled: jax.Array) -> jax.Array:
-        found = paired(
-            encoding(videos.embeddings.pooled, frames, PROBLEM.frame_mask), encoding(pooled, nodes, REAL)
-        )
+        found = paired(of_videos(videos.embeddings.pooled, frames), of_texts(pooled, nodes))
         return jnp.sum(jnp.asarray(WEIGHTS) * jnp.stack([found[GLOBAL], found[ENTITY]]))
 
     def plain_total(frames: np.ndarray, nodes: np.ndarray, pooled: np.ndarray) -> float:
@@ -94,7 +97,7 @@ def test_they_are_the_diagonal_of_the_matrix(compute: str, tolerance: float) -> 
     """Frames that are not all short of each other, and frames that cancel."""
     videos, texts = both(np.float32)
     opposite = videos.embeddings.nodes[ENTITY].vectors.at[0, 1].set(-PROBLEM.frames[0, 0].astype(np.float32))
-    videos = encoding(videos.embeddings.pooled, opposite, PROBLEM.frame_mask)
+    videos = of_videos(videos.embeddings.pooled, opposite)
     dtype = product_dtype(compute)
 
     @jax.jit

@@ -13,7 +13,7 @@ from data_pipeline.graphs import parser as parser_module
 from data_pipeline.graphs.graph import BEFORE, MODIFIER_KINDS, ROLES, WHILE, SemanticGraph
 from data_pipeline.graphs.parser import MAX_WORDS, MODELS, CaptionParser, parser_identity, recorded_model
 from data_pipeline.graphs.spelling import Spelling
-from data_pipeline.graphs.verbs import LEMMAS
+from data_pipeline.graphs.words import LEMMAS
 from data_pipeline.levels import ACTION, ENTITY
 
 GOLD = [

@@ -1,22 +1,26 @@
 """How well the parser does on captions annotated by hand; the table is printed at the end of the test run.
 
-The rules were written with the errors on ``gold_graphs.jsonl`` in view. Nobody looked at ``unseen_graphs.jsonl``
-for that: its scores are what to expect of other captions, as long as no rule is made for them.
+The rules were written with the errors on ``gold_graphs.jsonl``, ``seen_graphs.jsonl`` (which were kept back until rules
+version 4) and ``real_graphs.jsonl`` (captions of MSR-VTT's training videos) in view. Nobody looked at
+``unseen_graphs.jsonl`` for that, which has captions of validation and test videos of MSR-VTT and MSVD: its scores are
+what to expect of other captions, as long as no rule is made for them. The order of actions, modifiers and negation
+have tests of their own.
 """
 
 import collections
 import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from data_pipeline.graphs.graph import PREPOSITIONS, ROLES, SemanticGraph
+from benchmarks.parser_ablation import WHO_DOES_WHAT, Score, score
+from data_pipeline.graphs.graph import PREPOSITIONS, ROLES
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 
-FILES = ("gold_graphs.jsonl", "unseen_graphs.jsonl")
+FILES = ("gold_graphs.jsonl", "seen_graphs.jsonl", "real_graphs.jsonl", "unseen_graphs.jsonl")
 
 
 def read_gold(name: str) -> list[dict[str, Any]]:
@@ -24,62 +28,16 @@ def read_gold(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-BARS = {ENTITY: 0.95, ACTION: 0.95, RELATIONSHIP: 0.85}
-KEYS = {ENTITY: "entities", ACTION: "actions", RELATIONSHIP: "triples"}
-PARTS: Mapping[str, Callable[[SemanticGraph], Sequence[str]]] = {
-    ENTITY: lambda graph: graph.lemmas(ENTITY),
-    ACTION: lambda graph: graph.lemmas(ACTION),
-    # The order of actions is not annotated in these files.
-    RELATIONSHIP: lambda graph: [
-        triple
-        for edge, triple in zip(graph.relationships, graph.triples(), strict=True)
-        if graph.nodes[edge.target].level == ENTITY
-    ],
-}
-
-
-class Score:
-    """Counts of a level, summed over captions."""
-
-    def __init__(self) -> None:
-        self.found = self.expected = self.right = 0
-
-    def add(self, found: Sequence[str], expected: Sequence[str]) -> None:
-        self.found += len(found)
-        self.expected += len(expected)
-        self.right += (collections.Counter(found) & collections.Counter(expected)).total()
-
-    @property
-    def precision(self) -> float:
-        return self.right / self.found if self.found else 1.0
-
-    @property
-    def recall(self) -> float:
-        return self.right / self.expected if self.expected else 1.0
-
-    @property
-    def f1(self) -> float:
-        both = self.found + self.expected
-        return 2 * self.right / both if both else 1.0
-
-    def __str__(self) -> str:
-        return f"{self.precision:6.3f} {self.recall:6.3f} {self.f1:6.3f}"
-
-
-def score(rows: Sequence[dict[str, Any]], graphs: Sequence[SemanticGraph]) -> dict[str, Score]:
-    scores = {level: Score() for level in BARS}
-    for row, graph in zip(rows, graphs, strict=True):
-        for level, total in scores.items():
-            total.add(PARTS[level](graph), row[KEYS[level]])
-    return scores
+BARS = {ENTITY: 0.94, ACTION: 0.95, RELATIONSHIP: 0.85, WHO_DOES_WHAT: 0.88}
 
 
 def test_gold_graphs_are_in_the_form_of_graphs() -> None:
-    gold, unseen = map(read_gold, FILES)
+    gold, *others = map(read_gold, FILES)
     assert len(gold) >= 150
     assert min(collections.Counter(row["case"] for row in gold).values()) >= 10
-    assert len({row["caption"] for row in gold + unseen}) == len(gold + unseen)
-    for row in gold + unseen:
+    rows = [*gold, *(row for other in others for row in other)]
+    assert len({row["caption"] for row in rows}) == len(rows)
+    for row in rows:
         for triple in row["triples"]:
             source, role, target = triple.split("|")
             assert source in row["entities"] + row["actions"], row["caption"]

@@ -25,14 +25,12 @@ def test_only_videos_that_are_not_trained_on_have_them(made: Corpus) -> None:
 def test_foils_to_train_with_are_those_of_training_captions(tmp_path: Path, graph_cache: Path) -> None:
     corpus = write_corpus(tmp_path, graph_cache)
     assert run_prepare(corpus.arguments("--protocol=full", "--foils=1")) == 0
-    assert {name: split.foils for name, split in Manifest.load(corpus.out).splits.items()} == {
-        "train": 24,
-        "val": 0,
-        "test": 0,
-    }
-    record = read_records(corpus.out, "train")["train1"]
-    assert record["foils"]["caption_indices"].tolist() == [0, 1, 2]
-    assert record["foils"]["texts"][0].decode() == "a cat is holding a woman in the park"
+    assert [split.foils > 0 for split in Manifest.load(corpus.out).splits.values()] == [True, False, False]
+    for record in read_records(corpus.out, "train").values():
+        made_from = record["foils"]["caption_indices"]
+        assert len(set(made_from)) == len(made_from)
+        for index, text in zip(made_from, record["foils"]["texts"], strict=True):
+            assert sorted(text.split()) == sorted(record["captions"]["texts"][index].split())
 
 
 def test_a_foil_belongs_to_its_caption_and_has_its_words(made: Corpus) -> None:
