@@ -85,7 +85,9 @@ def without_meaning(graph: SemanticGraph) -> Signature:
     """The lemmas and triples between entities and actions, as a graph said them before it had more."""
     edges = zip(graph.relationships, graph.triples(), strict=True)
     triples = [triple for edge, triple in edges if graph.nodes[edge.target].level == ENTITY]
-    return collections.Counter([*((node.level, node.lemma) for node in graph.nodes), *((one,) for one in triples)])
+    return collections.Counter(
+        [*((node.level, node.lemma) for node in graph.nodes), *((one,) for one in triples)]
+    )
 
 
 def with_meaning(graph: SemanticGraph) -> Signature:

@@ -68,7 +68,7 @@ def denied(graph: SemanticGraph) -> list[str]:
         ("a man is standing outside", ["stand: place outside"]),
         ("the cat is outside", ["cat: place outside"]),
         ("music is playing in the background", ["play: place background"]),
-        ("the woman on the left smiles", ["woman: place left"]),
+        ("a dog chases the cat on the left", ["cat: place left"]),
         # Words that tell when something happens, or nothing of what is seen.
         ("then the man also sings", []),
         ("how does the man sing?", []),
@@ -154,7 +154,7 @@ def test_the_earlier_action_has_the_later_one_however_it_is_said(parser: Caption
         ("a man sings while a woman dances", ["sing|while|dance"]),
         ("while a man sings, a woman dances", ["sing|while|dance"]),
         ("the crowd cheers as he falls", ["cheer|while|fall"]),
-        ("a person texting while driving", ["texte|while|drive"]),
+        ("a person texting while driving", ["text|while|drive"]),
         ("a man sings and dances", ["sing|while|dance"]),
         ("a woman is singing and dancing", ["sing|while|dance"]),
         ("a boy sits and opens a box", ["sit|while|open"]),
