@@ -23,6 +23,11 @@ def opposites(caption: Captioned) -> list[Captioned]:
     return [*_of_things(caption), *_of_actions(caption)]
 
 
+def denials(caption: Captioned) -> int:
+    """Returns how many things and actions a caption denies."""
+    return sum(node.negated for node in caption.graph.nodes)
+
+
 def _of_things(caption: Captioned) -> Iterator[Captioned]:
     """Yields "with a hat" for "without a hat", and the reverse."""
     text, graph = caption
@@ -30,16 +35,10 @@ def _of_things(caption: Captioned) -> Iterator[Captioned]:
         found = _WITH.search(text[: node.span[0]])
         if node.level != ENTITY or not found:
             continue
-        role = found[1].lower()
-        edges = [edge for edge in graph.relationships if edge.target == place and edge.role == role]
-        if len(edges) != 1 or node.negated != (role == "without"):
-            continue
-        turned = dataclasses.replace(edges[0], role=_OTHER[role])
-        relationships = tuple(turned if edge == edges[0] else edge for edge in graph.relationships)
-        changed = dataclasses.replace(graph, relationships=relationships)
-        role_of_node = _OTHER[role] if node.role == role else node.role
-        changed = with_node(changed, place, negated=not node.negated, role=role_of_node)
-        yield with_words(Captioned(text, _with_denied_edges(changed, graph)), found.span(1), _OTHER[role])
+        edges = [edge for edge in graph.relationships if edge.target == place and edge.role == "with"]
+        if len(edges) == 1 and node.negated == (found[1].lower() == "without"):
+            changed = _with_denied_edges(with_node(graph, place, negated=not node.negated), graph)
+            yield with_words(Captioned(text, changed), found.span(1), _OTHER[found[1].lower()])
 
 
 def _of_actions(caption: Captioned) -> Iterator[Captioned]:
