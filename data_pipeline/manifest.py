@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from data_pipeline.errors import InputError
 from data_pipeline.features.provenance import PROVENANCE, Provenance
 from data_pipeline.host.files import nearest_folder, write_text
-from data_pipeline.host.typed_values import RULES, Count, Size, parse
+from data_pipeline.host.typed_values import RULES, Count, Size, check_version, parse
 
 SCHEMA_VERSION = 3
 MANIFEST_NAME = "manifest.json"
@@ -24,6 +24,10 @@ FEWEST_VALIDATION_VIDEOS = 50
 FRAMES: Final = "frames"
 REGIONS: Final = "regions"
 
+_OLD_DATA = (
+    "its captions have no modifiers and nothing that is denied: run `python -m data_pipeline.prepare` again, and train "
+    "again on what it writes"
+)
 _PREPARE_AGAIN = "Run `python -m data_pipeline.prepare` again to write it anew."
 
 
@@ -261,13 +265,10 @@ class Manifest:
             content = json.loads(path.read_text())
         except ValueError as error:
             raise InputError(f"{path} is not valid JSON ({error}). {_PREPARE_AGAIN}") from error
-        version = content.get("schema_version") if isinstance(content, dict) else None
-        if version != SCHEMA_VERSION:
-            raise InputError(
-                f"{path} has schema version {version}, but this program reads version {SCHEMA_VERSION}. "
-                f"{_PREPARE_AGAIN}"
-            )
-        fingerprint = content.pop("fingerprint", None)
+        if isinstance(content, dict) and "schema_version" not in content:
+            raise InputError(f"{path}: schema_version is missing. {_PREPARE_AGAIN}")
+        check_version(content, SCHEMA_VERSION, path, "prepared data", _OLD_DATA)
+        fingerprint = content.pop("fingerprint", None) if isinstance(content, dict) else None
         manifest = parse(Manifest, content, f"{path}: ", _PREPARE_AGAIN)
         if fingerprint != manifest.fingerprint:
             raise InputError(

@@ -11,7 +11,7 @@ from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.prepared_data import Manifest, SplitReader
 from tests.support.command_line import run_mcsan
 
-LIMITS = BatchLimits(max_frames=4, max_tokens=8, max_actions=1, max_entities=1, max_relationships=1)
+LIMITS = BatchLimits(4, 8, max_actions=1, max_entities=1, max_relationships=1, max_modifiers=1)
 
 
 def questions_of(data: pathlib.Path, split: str) -> list[dict[str, str]]:

@@ -35,10 +35,12 @@ def _of_things(caption: Captioned) -> Iterator[Captioned]:
         found = _WITH.search(text[: node.span[0]])
         if node.level != ENTITY or not found:
             continue
+        said = found[1].lower()
         edges = [edge for edge in graph.relationships if edge.target == place and edge.role == "with"]
-        if len(edges) == 1 and node.negated == (found[1].lower() == "without"):
-            changed = _with_denied_edges(with_node(graph, place, negated=not node.negated), graph)
-            yield with_words(Captioned(text, changed), found.span(1), _OTHER[found[1].lower()])
+        if len(edges) != 1 or node.negated != (said == "without"):
+            continue
+        changed = with_node(graph, place, negated=not node.negated)
+        yield with_words(Captioned(text, _with_denied_edges(changed, graph)), found.span(1), _OTHER[said])
 
 
 def _of_actions(caption: Captioned) -> Iterator[Captioned]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from data_pipeline.graphs.words import (
     ANIMALS,
-    BASE_FORMS,
     GIVING,
     MOTIONS,
     PATHS,
@@ -12,7 +11,6 @@ from data_pipeline.graphs.words import (
     PICTURES,
     Word,
     attach,
-    base_form,
     children,
     conjuncts,
     is_copula,
@@ -28,22 +26,10 @@ _WHOLE_GROUPS = word_set("both each all")
 _PERCEIVING = word_set("watch see film hear observe record let help make show")
 _GROUPS = word_set("group bunch couple crowd pair team lot number")
 _PARTICLES = word_set("off on up down out away over in back")
+_WHERE = word_set("outside inside outdoors indoors upstairs downstairs")
 _WEATHER = word_set("snow rain hail drizzle thunder")
+_BRINGING = word_set("serve bring buy cook read tell pass throw feed pay pour")
 _DEPICTING = word_set("show depict feature showcase display")
-
-
-def repair_kind(words: Sequence[Word], index: int) -> None:
-    """Makes a verb of the word at ``index`` that was taken for an adjective or a noun, or the reverse."""
-    word = words[index]
-    if word.pos == "ADJ":
-        _name_passive(words, index)
-    elif word.tag == "VBZ" and word.dep in ("dobj", "pobj") and not children(words, index, ("dobj", "nsubj")):
-        # "Digs holes": nothing finite can be an object.
-        word.pos, word.tag = "NOUN", "NNS"
-    elif word.pos == "NOUN" and word.dep == "xcomp" and word.lower.endswith("ing"):
-        _make_verb(word, "VBG")
-    elif word.pos == "AUX" and word.lemma == "do" and word.dep == "aux" and words[word.head].pos in _NOUNS:
-        _free_do(words, index)
 
 
 def repair_clause(words: Sequence[Word], index: int) -> None:
@@ -51,61 +37,27 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
     word = words[index]
     if word.tag == "VBN":
         _go_on_after_participle(words, index)
+        _find_agent(words, index)
     if word.tag in ("VB", "VBP"):
         _do_what_is_watched(words, index)
     if word.dep not in _HELPERS and not children(words, index, (*_SUBJECT_DEPS, "expl")):
         _split_two_phrases(words, index)
         _act_after_as(words, index)
     if word.tag == "VBG":
+        _act_where(words, index)
         _act_in_picture(words, index)
         _act_as_group(words, index)
+        _act_beside(words, index)
         _share_with_group(words, index)
-    if word.lemma in GIVING:
-        _receive(words, index)
+    if word.tag == "VBZ":
+        _agree(words, index)
+    _receive(words, index)
     if word.lemma in _WEATHER:
         # "It is snowing": it is no thing.
         for subject in children(words, index, ("nsubj",)):
             words[subject].dep = "expl" if words[subject].lower == "it" else words[subject].dep
     for particle in children(words, index, ("prt", "advmod")):
         _give_object_of_particle(words, particle)
-
-
-def _make_verb(word: Word, tag: str) -> None:
-    word.pos, word.tag, word.lemma = "VERB", tag, base_form(word.lower, BASE_FORMS)
-
-
-def _name_passive(words: Sequence[Word], index: int) -> None:
-    """Makes a verb of an adjective that is a passive: "a recipe is prepared", "an owl is being pet by a person"."""
-    word, copula = words[index], words[index].head
-    if children(words, index, ("auxpass",)):
-        _make_verb(word, "VBN")
-        return
-    after = words[index + 1] if index + 1 < len(words) else None
-    if word.dep != "acomp" or not is_copula(words[copula]) or after is None or after.lower != "by":
-        return
-    if not children(words, index + 1, ("pobj",)) or after.head not in (index, copula):
-        return
-    _make_verb(word, "VBN")
-    above = words[copula].head
-    attach(words, index, above if above != copula else index, words[copula].dep)
-    for child in list(words[copula].children):
-        if child != index:
-            attach(words, child, index, words[child].dep)
-    attach(words, copula, index, "auxpass")
-    attach(words, index + 1, index, "agent")
-    for subject in children(words, index, ("nsubj",)):
-        words[subject].dep = "nsubjpass"
-
-
-def _free_do(words: Sequence[Word], index: int) -> None:
-    """Makes a verb of the "does" of "a man does code", where the parser expects another verb."""
-    noun = words[index].head
-    above = words[noun].head
-    attach(words, index, above if above != noun else index, words[noun].dep)
-    for child in list(words[noun].children):
-        if words[child].dep in _OF_CLAUSE and child != index:
-            attach(words, child, index, words[child].dep)
-    attach(words, noun, index, "dobj")
 
 
 def _go_on_after_participle(words: Sequence[Word], verb: int) -> None:
@@ -122,6 +74,16 @@ def _go_on_after_participle(words: Sequence[Word], verb: int) -> None:
             described = verb - 1 if words[verb - 1].pos in _NOUNS else subjects[-1]
             attach(words, verb, described, "acl")
             return
+
+
+def _find_agent(words: Sequence[Word], verb: int) -> None:
+    """Gives a passive the "by" after its object: in "is told a joke by a friend" the friend tells it."""
+    if not children(words, verb, ("auxpass",)) or children(words, verb, ("agent",)):
+        return
+    for noun in children(words, verb, ("dobj", "oprd")):
+        for preposition in children(words, noun, ("prep",)):
+            if words[preposition].lower == "by":
+                attach(words, preposition, verb, "agent")
 
 
 def _do_what_is_watched(words: Sequence[Word], verb: int) -> None:
@@ -147,6 +109,17 @@ def _inside(words: Sequence[Word], noun: int) -> list[int]:
     ]
 
 
+def _act_where(words: Sequence[Word], verb: int) -> None:
+    """Gives a participle after a place its subject: "is outside playing golf", "a girl, wearing a hat is singing"."""
+    word, place = words[verb], words[verb].head
+    if word.dep == "pcomp" and words[place].lower in _WHERE and is_copula(words[words[place].head]):
+        attach(words, verb, words[place].head, "advcl")
+    elif word.dep == "csubj":
+        for subject in children(words, place, ("nsubj",))[:1]:
+            if subject < verb:
+                attach(words, verb, subject, "acl")
+
+
 def _act_in_picture(words: Sequence[Word], verb: int) -> None:
     """Gives a participle to who is pictured: in "a video of cats playing" the cats play."""
     picture, dep = words[verb].head, words[verb].dep
@@ -167,6 +140,35 @@ def _act_in_picture(words: Sequence[Word], verb: int) -> None:
     if dep == "ROOT":
         attach(words, picture, picture, "ROOT")
     attach(words, verb, noun, "acl")
+
+
+def _act_beside(words: Sequence[Word], verb: int) -> None:
+    """Gives a participle the person right before it: "two men" of "people dance around two men fighting"."""
+    noun, above = verb - 1, words[verb].head
+    if words[verb].dep not in ("advcl", "xcomp") or children(
+        words, verb, (*_SUBJECT_DEPS, *_HELPERS, "mark")
+    ):
+        return
+    watched = words[noun].dep == "dobj" and words[above].lemma in _PERCEIVING and words[noun].head == above
+    near = words[noun].dep == "pobj" and words[words[noun].head].head == above
+    if words[noun].lemma in PERSONS | ANIMALS and (watched or near):
+        attach(words, verb, noun, "acl")
+
+
+def _agree(words: Sequence[Word], verb: int) -> None:
+    """Gives a singular verb a singular subject: in "a truck hauling logs drives" the truck drives."""
+    for plural in children(words, verb, ("nsubj",)):
+        start = plural
+        while start > 0 and words[start - 1].head == plural and words[start - 1].dep in _OF_PHRASE:
+            start -= 1
+        acting = start - 1
+        noun = words[acting].head
+        described = (
+            words[acting].tag == "VBG" and words[acting].dep == "acl" and words[noun].tag in ("NN", "NNP")
+        )
+        if words[plural].tag == "NNS" and acting > 0 and described and not children(words, acting, ("dobj",)):
+            attach(words, noun, verb, "nsubj")
+            attach(words, plural, acting, "dobj")
 
 
 def _act_as_group(words: Sequence[Word], verb: int) -> None:
@@ -226,13 +228,14 @@ def _receive(words: Sequence[Word], verb: int) -> None:
                 attach(words, subject, verb, "dative")
                 words[noun].dep = "dobj"
     objects = [i for i in children(words, verb, ("dobj",)) if i > verb]
-    if len(objects) == 2 and words[objects[0]].lemma in PERSONS | ANIMALS:
+    gives = words[verb].lemma in GIVING | _BRINGING
+    if gives and len(objects) == 2 and words[objects[0]].lemma in PERSONS | ANIMALS:
         words[objects[0]].dep = "dative"
         for place in children(words, verb, ("prep",)):
             if objects[0] < place < objects[1]:
                 attach(words, place, objects[0], "prep")
     for noun in objects:
-        if words[noun].dep == "dobj" and verb + 1 in children(words, noun, ("compound",)):
+        if words[verb].lemma in GIVING and verb + 1 in children(words, noun, ("compound",)):
             person = words[verb + 1].lower.removesuffix("s")
             if person != words[verb + 1].lower and person in PERSONS:
                 attach(words, verb + 1, verb, "dative")
@@ -244,7 +247,8 @@ def _give_object_of_particle(words: Sequence[Word], particle: int) -> None:
     word, verb = words[particle], words[particle].head
     objects = children(words, particle, ("pobj",))
     if word.dep == "prt" and objects and word.lower in _PARTICLES:
-        if words[verb].lemma in MOTIONS or words[objects[0]].lemma in PATHS:
+        passive = children(words, verb, ("auxpass",))
+        if passive or words[verb].lemma in MOTIONS or words[objects[0]].lemma in PATHS:
             word.dep, word.pos = "prep", "ADP"
         else:
             attach(words, objects[0], verb, "dobj")

@@ -208,7 +208,11 @@ def _action_edges(words: Sequence[Word], i: int) -> Iterator[Edge]:
 def _shared_objects(words: Sequence[Word], i: int) -> list[int]:
     """Returns the object that a verb shares with the next one ("peels and cuts a potato", "watches him dance")."""
     if words[i].lemma in OBJECT_CONTROL or words[i].lemma == "show":
-        clauses = (j for j in children(words, i, ("ccomp",)) if words[j].tag in ("VB", "VBG"))
+        clauses = (
+            j
+            for j in children(words, i, ("ccomp",))
+            if words[j].tag in ("VB", "VBG", "VBP") and not children(words, j, ("mark",))
+        )
         seen = (j for clause in clauses if clause > i for j in children(words, clause, ("nsubj",)))
         return [j for subject in seen for j in conjuncts(words, subject)]
     if words[i].lemma not in TRANSITIVES:
@@ -218,6 +222,13 @@ def _shared_objects(words: Sequence[Word], i: int) -> list[int]:
             objects = children(words, verb, ("dobj",))
             return [j for child in objects for j in conjuncts(words, child)] or _shared_objects(words, verb)
     return []
+
+
+def _is_seen(words: Sequence[Word], verb: int) -> bool:
+    """Returns whether a clause says what is seen: "birds fly", unlike "how birds fly" and "that birds fly"."""
+    told = children(words, verb, ("mark", "aux", "advmod"))
+    plain = words[verb].tag == "VBP" and not any(i < verb for i in told) and not is_copula(words[verb])
+    return plain or words[verb].tag in ("VB", "VBG")
 
 
 def _acts_on_antecedent(words: Sequence[Word], verb: int) -> bool:

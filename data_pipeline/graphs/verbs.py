@@ -47,6 +47,7 @@ _SIDES = word_set("left right")
 
 _GERUNDS = frozenset(GERUND_OF_BASE.values())
 _MOVING = frozenset(map(third_person, MOTIONS))
+_TOWARDS = word_set("waves looks smiles stares points laughs shouts yells bows")
 _NEVER_PLURALS = frozenset(map(third_person, VERBS_ONLY)) | {"talks"}
 _NOUN_LIKE_BASES = frozenset(base for base in BASE_FORMS if third_person(base) in OFTEN_NOUNS)
 
@@ -252,9 +253,8 @@ def _stands_for_noun(words: Sequence[Word], index: int, opener: Word | None, sta
 def _is_colour_worn(words: Sequence[Word], index: int, opener: Word, start: int) -> bool:
     """Returns whether colours alone stand before ``index`` ("a woman in red and black talks")."""
     joined = opener.pos == "CCONJ" and start >= 3 and words[start - 2].lower in _COLORS
-    if joined and (words[start - 3].lower != "in" or words[index].lemma in WORN):
-        return False
-    return (joined or opener.pos == "ADP") and start == index - 1
+    worn = joined and words[start - 3].lower == "in" and words[index].lemma not in WORN
+    return (worn or opener.pos == "ADP") and start == index - 1
 
 
 def _is_inside_phrase(word: Word) -> bool:
@@ -283,7 +283,8 @@ def _joins_verb(words: Sequence[Word], index: int, verbs: Collection[int]) -> bo
     # In "and throws it", "and lands in a pit" and "and hands tools", a noun could not be followed by these words.
     lower = words[index].lower
     moves = lower in _MOVING and following.tag == "IN" and following.lower != "of"
-    return lower in _NEVER_PLURALS or moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
+    verbal = lower in _NEVER_PLURALS or (lower in _TOWARDS and following.lower == "at")
+    return verbal or moves or following.tag in _PHRASE_STARTS or following.tag == "NNS"
 
 
 def _follows_plural(words: Sequence[Word], index: int) -> bool:

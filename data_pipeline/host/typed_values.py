@@ -71,24 +71,29 @@ def parse(kind: type[_T], values: Any, prefix: str = "", advice: str = "") -> _T
     raise InputError("\n".join([*lines, advice] if advice else lines))
 
 
-def check_version(content: Any, newest: int, path: pathlib.Path, what: str) -> None:
-    """Refuses the content of a file that a newer version of the program wrote.
+def check_version(content: Any, version: int, path: pathlib.Path, what: str, remedy: str) -> None:
+    """Refuses the content of a file that another version of the program wrote.
 
     Args:
         content: of the file; a dictionary has its version as ``schema_version``.
-        newest: the newest version that this program reads.
+        version: the version that this program reads.
         path: of the file.
         what: the file belongs to, for the message.
+        remedy: what to do where an earlier version wrote it.
 
     Raises:
-        InputError: the version is newer.
+        InputError: the version is another.
     """
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > newest:
-        raise InputError(
-            f"{path} has schema version {version}, and this program reads up to {newest}: a newer version of "
-            f"mcsan-jax wrote the {what}; install that one (`pip install --upgrade mcsan-jax`)"
-        )
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(found, int) or found == version:
+        return
+    age, advice = "an earlier", remedy
+    if found > version:
+        age, advice = "a newer", "install that one (`pip install --upgrade mcsan-jax`)"
+    raise InputError(
+        f"{path} has schema version {found}, and this program reads version {version}: {age} version of mcsan-jax "
+        f"wrote the {what}; {advice}"
+    )
 
 
 class _Schema:

@@ -11,8 +11,9 @@ from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.attributes import AttributeVocabulary
 from data_pipeline.graphs.graph import MODIFIER_KINDS, ROLES, SemanticGraph
 from data_pipeline.levels import ACTION, ROLE
+from data_pipeline.records.caption_tokens import in_tokens
 from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE, EncodedCaption, EncodedFoil, VideoRecord
-from data_pipeline.text.tokenizer import Tokenizer, token_span
+from data_pipeline.text.tokenizer import Tokenizer
 
 
 class CaptionEncoder:
@@ -31,41 +32,27 @@ class CaptionEncoder:
         self._kind_ids = {kind: index for index, kind in enumerate(modifier_kinds)}
 
     def encode(self, caption_id: str, text: str, graph: SemanticGraph) -> EncodedCaption:
-        """Returns the caption in numbers.
-
-        A node that no token overlaps is left out, with its modifiers and relationships; so is such a modifier.
-        """
-        tokens = self._tokenizer.encode(text)
-        place: dict[int, int] = {}
-        spans: list[tuple[int, int]] = []
-        for index, node in enumerate(graph.nodes):
-            span = token_span(tokens.offsets, node.span)
-            if span is not None:
-                place[index] = len(spans)
-                spans.append(span)
-        kept = [graph.nodes[index] for index in place]
-        modifiers = [
-            (number, self._kind_ids[modifier.kind], *span)
-            for number, node in enumerate(kept)
-            for modifier in node.modifiers
-            if (span := token_span(tokens.offsets, modifier.span)) is not None
-        ]
-        return EncodedCaption(
+        """Returns the caption in numbers; what no token overlaps is left out (`in_tokens`)."""
+        in_characters = EncodedCaption(
             caption_id=caption_id,
             text=text,
-            token_ids=tokens.ids,
-            node_levels=[ACTION_NODE if node.level == ACTION else ENTITY_NODE for node in kept],
-            node_spans=spans,
-            node_roles=[self._role_ids[node.role] for node in kept],
-            node_negations=[int(node.negated) for node in kept],
-            modifiers=modifiers,
+            token_ids=[],
+            node_levels=[ACTION_NODE if node.level == ACTION else ENTITY_NODE for node in graph.nodes],
+            node_spans=[node.span for node in graph.nodes],
+            node_roles=[self._role_ids[node.role] for node in graph.nodes],
+            node_negations=[int(node.negated) for node in graph.nodes],
+            modifiers=[
+                (number, self._kind_ids[modifier.kind], *modifier.span)
+                for number, node in enumerate(graph.nodes)
+                for modifier in node.modifiers
+            ],
             edges=[
-                (place[edge.source], place[edge.target], self._role_ids[edge.role], int(edge.negated))
+                (edge.source, edge.target, self._role_ids[edge.role], int(edge.negated))
                 for edge in graph.relationships
-                if edge.source in place and edge.target in place
             ],
             attributes=self.vocabulary.labels(graph),
         )
+        return in_tokens(in_characters, self._tokenizer)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,6 +75,39 @@ def unflatten_record(values: Values, streams: Sequence[FeatureStream]) -> VideoR
     return record
 
 
+def unflatten_captions(flat: Mapping[str, Any]) -> list[EncodedCaption]:
+    """Returns the captions that `data_pipeline.records.schema.flatten_captions` took apart.
+
+    Args:
+        flat: the values of `CAPTION_FIELDS`, each of the size that the counts say.
+    """
+    lists = {
+        name: np.split(flat[name].reshape(-1, *field.columns), np.cumsum(flat[field.counts])[:-1])
+        for name, field in CAPTION_FIELDS.items()
+        if field.counts is not None
+    }
+    return [
+        EncodedCaption(
+            caption_id=caption_id,
+            text=text,
+            token_ids=lists["token_ids"][row].tolist(),
+            node_levels=lists["node_levels"][row].tolist(),
+            node_spans=[(first, end) for first, end in lists["node_spans"][row].tolist()],
+            node_roles=lists["node_roles"][row].tolist(),
+            node_negations=lists["node_negations"][row].tolist(),
+            modifiers=[
+                (node, kind, first, end) for node, kind, first, end in lists["modifiers"][row].tolist()
+            ],
+            edges=[
+                (source, target, role, negated)
+                for source, target, role, negated in lists["edges"][row].tolist()
+            ],
+            attributes={level: lists[f"attributes/{level}"][row].tolist() for level in NODE_LEVELS},
+        )
+        for row, (caption_id, text) in enumerate(zip(flat["ids"], flat["texts"], strict=True))
+    ]
+
+
 class _ValueReader:
     """The reader takes values by key; it notes what does not fit and returns an empty value in its place."""
 
@@ -104,35 +137,11 @@ class _ValueReader:
     def captions(self, group: str) -> list[EncodedCaption]:
         """Returns the captions or the foils."""
         ids = self.texts(f"{group}/ids")
-        rows = len(ids)
-        texts = self.texts(f"{group}/texts", rows)
-        lists = {
-            name: self._lists(group, name, field, rows)
-            for name, field in CAPTION_FIELDS.items()
-            if field.counts is not None
-        }
-        if len(texts) != rows:
-            return []
-        return [
-            EncodedCaption(
-                caption_id=ids[row],
-                text=texts[row],
-                token_ids=lists["token_ids"][row].tolist(),
-                node_levels=lists["node_levels"][row].tolist(),
-                node_spans=[(first, end) for first, end in lists["node_spans"][row].tolist()],
-                node_roles=lists["node_roles"][row].tolist(),
-                node_negations=lists["node_negations"][row].tolist(),
-                modifiers=[
-                    (node, kind, first, end) for node, kind, first, end in lists["modifiers"][row].tolist()
-                ],
-                edges=[
-                    (source, target, role, negated)
-                    for source, target, role, negated in lists["edges"][row].tolist()
-                ],
-                attributes={level: lists[f"attributes/{level}"][row].tolist() for level in NODE_LEVELS},
-            )
-            for row in range(rows)
-        ]
+        flat: dict[str, Any] = {"ids": ids, "texts": self.texts(f"{group}/texts", len(ids))}
+        for name, field in CAPTION_FIELDS.items():
+            if field.counts is not None:
+                flat[name], flat[field.counts] = self._lists(group, name, field, len(ids))
+        return unflatten_captions(flat) if len(flat["texts"]) == len(ids) else []
 
     def texts(self, key: str, rows: int | None = None) -> list[str]:
         """Returns the texts of a key; ``rows`` is the number expected."""
@@ -156,15 +165,15 @@ class _ValueReader:
         """Returns the numbers of a key, float32 ``[any]``."""
         return self._array(key, "f").astype(np.float32)
 
-    def _lists(self, group: str, name: str, field: Field, rows: int) -> list[np.ndarray]:
-        """Returns one array for each caption, from values end to end and the number of them in each."""
+    def _lists(self, group: str, name: str, field: Field, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the values of all captions end to end, and the number of them in each."""
         key, counts_key = f"{group}/{name}", f"{group}/{field.counts}"
         counts = self.integers(counts_key, rows=rows)
         values = self.integers(key, field.columns)
         if (counts < 0).any() or counts.sum() != len(values):
             self._note(key, f"{len(values)} entries, but {counts_key} counts {counts.tolist()}")
             counts, values = np.zeros(rows, np.int64), values[:0]
-        return np.split(values, np.cumsum(counts)[:-1]) if rows else []
+        return values, counts
 
     def _byte_strings(self, key: str, rows: int | None) -> Sequence[bytes]:
         values = self._take(key)

@@ -45,10 +45,10 @@ def foil_section(runs: Sequence[EvaluatedRun]) -> Section:
 
 
 def foil_table(runs: Sequence[EvaluatedRun], source: str, found: Sequence[FoilTest | None]) -> Table:
-    """Makes a table of one source of foils, with a row for each kind."""
+    """Makes a table of one source of foils, with a row for each kind; of several runs only the fused score fits."""
     by_kind = [{kind.kind: kind for kind in test.kinds} if test else {} for test in found]
     kinds = list(dict.fromkeys(name for own in by_kind for name in own))
-    scores = _scores(by_kind)
+    scores = _scores(by_kind)[: None if len(runs) == 1 else 1]
     header = ("questions", "chance", _WORDS, *scores)
     rows = tuple(
         (kind, *(cell for own in by_kind for cell in _cells(own.get(kind), scores))) for kind in kinds

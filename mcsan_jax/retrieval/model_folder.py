@@ -41,9 +41,9 @@ from mcsan_jax.runs.record import package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
 from mcsan_jax.sharding import make_mesh, usable_kernel
 
-SCHEMA_VERSION = 1
-CONFIG_NAME = "config.json"
-CARD_NAME = "README.md"
+SCHEMA_VERSION = 2
+_OLD_MODEL = "its captions have no modifiers and denials: train the model again, or use that version"
+CONFIG_NAME, CARD_NAME = "config.json", "README.md"
 _PARTIAL = ".partial"
 """A folder inside that of the model, where its files are until all of them are written."""
 
@@ -221,7 +221,7 @@ def read_description(folder: pathlib.Path) -> ModelDescription:
     """Reads ``config.json``, and checks that every file is there as it was written.
 
     Raises:
-        InputError: there is no model, a file is missing or was changed, or a newer version of the program wrote it.
+        InputError: there is no model, a file is missing or was changed, or another version of the program wrote it.
     """
     path = folder / CONFIG_NAME
     try:
@@ -230,7 +230,7 @@ def read_description(folder: pathlib.Path) -> ModelDescription:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name the folder of a model") from error
     except ValueError as error:
         raise InputError(f"{path} is no valid JSON ({error}). {ADVICE}") from error
-    check_version(content, SCHEMA_VERSION, path, "model")
+    check_version(content, SCHEMA_VERSION, path, "model", _OLD_MODEL)
     description = parse(ModelDescription, content, f"{path}: ", ADVICE)
     faults = Faults()
     if description.fingerprint != description.signed().fingerprint:

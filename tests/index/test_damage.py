@@ -137,9 +137,12 @@ def test_another_model_or_version_is_refused_with_both(folder: pathlib.Path, dem
         ended = run_mcsan("index", verb, folder, *(["video 0001"] if verb == "remove" else []))
         assert ended.status == 2 and own in ended.stderr and other in ended.stderr
     text = (folder / "index.json").read_text()
-    (folder / "index.json").write_text(text.replace('"schema_version": 1', '"schema_version": 2'))
+    (folder / "index.json").write_text(text.replace('"schema_version": 2', '"schema_version": 3'))
     ended = run_mcsan("index", "list", folder)
-    assert ended.status == 2 and "schema version 2, and this program reads up to 1" in ended.stderr
+    assert ended.status == 2 and "schema version 3, and this program reads version 2: a newer" in ended.stderr
+    (folder / "index.json").write_text(text.replace('"schema_version": 2', '"schema_version": 1'))
+    ended = run_mcsan("index", "list", folder)
+    assert ended.status == 2 and "an earlier version" in ended.stderr and "--overwrite" in ended.stderr
 
 
 def test_what_is_no_index_is_said(tmp_path: pathlib.Path, folder: pathlib.Path) -> None:

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from data_pipeline.host.typed_values import RULES, Count, Size
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DESCRIPTION_NAME = "index.json"
 COMMAND_NAME = "command.json"
 MODEL_NAME = "model"
@@ -29,6 +29,10 @@ RENDERED_NAME = "rendered.json"
 PICTURES_NAME = "pictures"
 """Folder for posters and film strips that were made when features were extracted."""
 LOCK_NAME = ".lock"
+OLD_INDEX = (
+    "its model does not read what captions say of things and what they deny: train the model again and build the index "
+    "again with --overwrite"
+)
 ADVICE = "Copy the index again from where it is whole, or build it again with --overwrite"
 
 NumberType = Literal["float16", "int8"]

@@ -12,6 +12,7 @@ from mcsan_jax.index.on_disk.index_description import (
     ADVICE,
     COMMAND_NAME,
     DESCRIPTION_NAME,
+    OLD_INDEX,
     SCHEMA_VERSION,
     Command,
     IndexDescription,
@@ -81,7 +82,7 @@ def _parsed(kind: Any, path: pathlib.Path, text: str) -> Any:
         content = json.loads(text)
     except ValueError as error:
         raise InputError(f"{path}: is damaged: no valid JSON ({error}). {ADVICE}") from error
-    check_version(content, SCHEMA_VERSION, path, "index")
+    check_version(content, SCHEMA_VERSION, path, "index", OLD_INDEX)
     return parse(kind, content, f"{path}: ", ADVICE)
 
 
