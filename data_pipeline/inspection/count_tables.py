@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from data_pipeline.graphs.attributes import AttributeVocabulary
-from data_pipeline.inspection.split_statistics import TOKENS, SplitStatistics, effective_number
+from data_pipeline.inspection.split_statistics import MODIFIERS, TOKENS, SplitStatistics, effective_number
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import Manifest
 
@@ -87,7 +87,13 @@ def size_table(splits: Splits) -> CountTable:
         rows.append(
             (f"frames per video, {stream}", *(str(split.frames[stream]) for split in splits.values()))
         )
-    names = {TOKENS: "tokens", ENTITY: "entities", ACTION: "actions", RELATIONSHIP: "relationships"}
+    names = {
+        TOKENS: "tokens",
+        ENTITY: "entities",
+        ACTION: "actions",
+        RELATIONSHIP: "relationships",
+        MODIFIERS: "modifiers",
+    }
     for key, name in names.items():
         rows.append((f"{name} per caption", *(str(split.sizes[key]) for split in splits.values())))
     return CountTable("Sizes: minimum / median / maximum", ("", *splits), tuple(rows))
@@ -98,6 +104,14 @@ def foil_table(splits: Splits) -> CountTable:
     kinds = sorted({kind for split in splits.values() for kind in split.foil_kinds})
     rows = ((kind, *(f"{split.foil_kinds[kind]:,}" for split in splits.values())) for kind in kinds)
     return CountTable("Foils by kind", ("kind", *splits), tuple(rows))
+
+
+def said_table(splits: Splits) -> CountTable:
+    """Shows how many modifiers of each kind, denials and orders of actions the captions have."""
+    names = list(next(iter(splits.values())).modifier_kinds) if splits else []
+    names += sorted({name for split in splits.values() for name in split.said} - set(names))
+    rows = ((name, *(f"{split.said[name]:,}" for split in splits.values())) for name in names)
+    return CountTable("Modifiers by kind, denials, order of actions", ("", *splits), tuple(rows))
 
 
 def stream_table(manifest: Manifest, splits: Splits) -> CountTable:
@@ -161,7 +175,8 @@ def all_tables(
     manifest: Manifest, vocabulary: AttributeVocabulary | None, splits: Splits
 ) -> list[CountTable]:
     """Returns all tables that have rows; those of single attributes need a vocabulary."""
-    tables = [split_table(splits), size_table(splits), foil_table(splits), stream_table(manifest, splits)]
+    tables = [split_table(splits), size_table(splits), said_table(splits), foil_table(splits)]
+    tables.append(stream_table(manifest, splits))
     tables.append(balance_table(splits))
     if vocabulary is not None:
         levels = (ENTITY, ACTION, RELATIONSHIP)

@@ -2,12 +2,13 @@
 
 import collections
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 from data_pipeline.manifest import CAPTION_PARTS, CaptionSizes, Manifest
-from data_pipeline.records.schema import EncodedCaption, VideoRecord
+from data_pipeline.records.schema import ACTION_NODE, EncodedCaption, VideoRecord
 from data_pipeline.text.same_text import text_key
 from data_pipeline.text.tokenizer import Tokenizer
 
@@ -100,11 +101,14 @@ class SplitStatistics:
         videos, captions, foils: the numbers of videos, captions and foils.
         texts: the texts of captions as `text_key` makes them alike, each once.
         foil_kinds: the number of foils of each kind.
+        roles, modifier_kinds: the names of both by id.
         unknown_id: the token of text that the tokenizer does not know; None where there is no tokenizer.
         unknown_tokens: the number of these tokens in captions.
         captions_per_video: the numbers of captions of a video.
         frames: the numbers of frames of a video, by stream.
         sizes: the numbers of `TOKENS`, of nodes or relationships of each node level, and of `MODIFIERS`, in a caption.
+        said: the numbers of modifiers of each kind, of nodes and relationships of each level that a caption denies
+            (`denied`), and of relationships that join two actions by each role, by what they are.
         norms: by stream, a float32 array per video: the Euclidean norm of each frame's (or region's) vector.
         positive_videos, positive_captions: the numbers of those that have each attribute ``[a]``, by node level.
     """
@@ -113,12 +117,15 @@ class SplitStatistics:
     captions: int = 0
     foils: int = 0
     unknown_id: int | None = None
+    roles: tuple[str, ...] = ()
+    modifier_kinds: tuple[str, ...] = ()
     unknown_tokens: int = 0
     texts: set[str] = dataclasses.field(default_factory=set)
     foil_kinds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     captions_per_video: Distribution = dataclasses.field(default_factory=Distribution)
     frames: dict[str, Distribution] = dataclasses.field(default_factory=dict)
     sizes: dict[str, Distribution] = dataclasses.field(default_factory=dict)
+    said: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     norms: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
     positive_videos: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     positive_captions: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -130,6 +137,8 @@ class SplitStatistics:
         levels = manifest.attribute_sizes.items()
         return SplitStatistics(
             unknown_id=tokenizer.unknown_id if tokenizer else None,
+            roles=manifest.roles,
+            modifier_kinds=manifest.modifier_kinds,
             frames={name: Distribution() for name in names},
             sizes={name: Distribution() for name in _NAMES.values()},
             norms={name: [] for name in names},
@@ -164,9 +173,28 @@ class SplitStatistics:
         self.texts.add(text_key(caption.text))
         for part, size in caption.sizes().items():
             self.sizes[_NAMES[part]].add(size)
+        self.said.update(self._said(caption))
         self.unknown_tokens += sum(token == self.unknown_id for token in caption.token_ids)
         for level, ids in caption.attributes.items():
             self.positive_captions[level][ids] += 1
+
+    def _said(self, caption: EncodedCaption) -> Iterator[str]:
+        """Yields what is counted in `said`."""
+        for _, kind, _, _ in caption.modifiers:
+            yield self.modifier_kinds[kind]
+        for level, negated in zip(caption.node_levels, caption.node_negations, strict=True):
+            if negated:
+                yield denied(ACTION if level == ACTION_NODE else ENTITY)
+        for source, target, role, negated in caption.edges:
+            if negated:
+                yield denied(RELATIONSHIP)
+            if caption.node_levels[source] == caption.node_levels[target] == ACTION_NODE:
+                yield f"order of actions: {self.roles[role]}"
+
+
+def denied(level: str) -> str:
+    """Returns the name under which what captions deny is counted."""
+    return f"denied: {level}"
 
 
 def vector_norms(values: np.ndarray) -> np.ndarray:

@@ -83,6 +83,10 @@ def parse_query(text: str) -> ParsedQuery:
     _check(text, steps, negatives)
     if len(steps) > 1 or negatives or len(described) < len(words):
         notes += (_reading(steps, negatives),)
+    read = {word.start for word in described}
+    asked = [word.text for word in words if not word.is_mark and word.start not in read]
+    if asked:
+        notes += (f"left out {shown(' '.join(asked))}, which asks for a video and describes none",)
     quoted = tuple(word.text for word in words if word.quoted)
     return ParsedQuery(tuple(steps), tuple(negatives), notes, quoted)
 

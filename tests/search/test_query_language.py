@@ -151,7 +151,16 @@ def test_a_sign_that_belongs_to_words_stays() -> None:
 def test_a_request_is_no_part_of_what_is_searched_for(text: str, step: str) -> None:
     parsed = parse_query(text)
     assert parsed.steps == (step,)
-    assert parsed.notes == (() if step == text.strip('"') else (f"read as {step!r}",))
+    if step == text.strip('"'):
+        assert parsed.notes == ()
+    else:
+        read, left_out = parsed.notes
+        assert read == f"read as {step!r}"
+        asked = re.fullmatch(r"left out ['\"](.+)['\"], which asks for a video and describes none", left_out)
+        # Nothing is lost: what was left out and what is read are the words of the query.
+        assert asked is not None and sorted(f"{asked[1]} {step}".split()) == sorted(
+            text.translate(str.maketrans("", "", '?."')).split()
+        )
 
 
 def test_a_request_may_have_several_parts() -> None:

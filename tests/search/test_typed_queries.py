@@ -70,8 +70,9 @@ def test_signs_alone_are_refused_by_name(demo_searcher: IndexSearcher, text: str
 
 def test_parts_are_contributions(demo_searcher: IndexSearcher) -> None:
     result = search(demo_searcher, "show me a red star then a traingle without a blue box -ball")
-    assert result.notes[:2] == (
+    assert result.notes[:3] == (
         "read as 'a red star', then 'a traingle', without 'a blue box' and 'ball'",
+        "left out 'show me', which asks for a video and describes none",
         "read 'traingle' as 'triangle'; in quotes it is taken as it is",
     )
     for answer in result.answers:

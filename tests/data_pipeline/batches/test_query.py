@@ -12,6 +12,7 @@ from data_pipeline.batches.batch import BatchLimits, TextBatch
 from data_pipeline.batches.pipeline import SplitReader
 from data_pipeline.batches.query import QueryParser
 from data_pipeline.errors import InputError
+from data_pipeline.graphs.graph import MODIFIER_KINDS
 from data_pipeline.manifest import Manifest
 from data_pipeline.text.sentencepiece_model import train_tokenizer
 from data_pipeline.text.vocabulary import open_tokenizer
@@ -77,6 +78,28 @@ def test_phrases_stand_in_the_order_of_the_slots(shapes: pathlib.Path) -> None:
     }
     batch = parser.batch([query], 1)
     assert batch.node_mask[0].tolist() == [True, False, False, True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("noun", ["ball", "dogs", "kitchen", "block", "xylophone"])
+def test_a_single_noun_is_a_query(shapes: pathlib.Path, noun: str) -> None:
+    parser = make_parser(shapes)
+    (query,) = parser.parse([noun])
+    assert query.phrases == {"entity": [noun], "action": [], "relationship": []} and not query.is_foreign
+    assert parser.batch([query], 1).node_mask.sum() == 1
+
+
+def test_phrases_say_what_is_denied_and_what_stands_elsewhere(shapes: pathlib.Path) -> None:
+    parser = make_parser(shapes)
+    (query,) = parser.parse(["the ball is red and a box moves slowly without a star"])
+    assert query.phrases["entity"] == ["ball (red)", "box", "not star"]
+    assert "moves (slowly)" in query.phrases["action"]
+    batch = parser.batch([query], 1)
+    assert batch.node_negated[0].tolist() == [False] * 5 + [True] + [False] * 3
+    kinds = [MODIFIER_KINDS[kind] for kind in batch.modifier_kinds[0][batch.modifier_mask[0]]]
+    assert kinds == ["colour", "manner"]
+    denied = [edge for edge in query.edges if edge[2] == "not star"]
+    assert denied and not any(role.startswith("not") for _, role, _ in denied)
+    assert batch.edge_negated[0].sum() == len(denied)
 
 
 def test_phrases_without_a_place_are_left_out(shapes: pathlib.Path) -> None:

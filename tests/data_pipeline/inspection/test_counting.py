@@ -4,13 +4,14 @@ import pytest
 from data_pipeline.inspection.record_view import sparkline
 from data_pipeline.inspection.split_statistics import (
     EXAMPLES_PER_KIND,
+    MODIFIERS,
     CaptionExamples,
     Distribution,
     SplitStatistics,
     effective_number,
 )
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
-from data_pipeline.records.schema import ACTION_NODE
+from data_pipeline.records.schema import ACTION_NODE, ENTITY_NODE
 from tests.support.prepared_data import ATTRIBUTE_SIZES, Prepared
 
 
@@ -44,6 +45,26 @@ def test_records_are_counted(prepared: Prepared) -> None:
         actions
     )
     assert statistics.sizes[RELATIONSHIP].quantile(1.0) == max(len(caption.edges) for caption in captions)
+    kinds = [kind for caption in captions for _, kind, _, _ in caption.modifiers]
+    for kind, name in enumerate(prepared.manifest.modifier_kinds):
+        assert statistics.said[name] == kinds.count(kind)
+    assert statistics.sizes[MODIFIERS].total == len(kinds) > 0
+    for level, number in ((ENTITY, ENTITY_NODE), (ACTION, ACTION_NODE)):
+        negated = [
+            pair
+            for caption in captions
+            for pair in zip(caption.node_levels, caption.node_negations, strict=True)
+        ]
+        assert statistics.said[f"denied: {level}"] == negated.count((number, 1)) > 0
+    edges = [(caption, edge) for caption in captions for edge in caption.edges]
+    assert statistics.said["denied: relationship"] == sum(edge[3] for _, edge in edges)
+    orders = [
+        prepared.manifest.roles[role]
+        for caption, (source, target, role, _) in edges
+        if caption.node_levels[source] == caption.node_levels[target] == ACTION_NODE
+    ]
+    for role in prepared.manifest.roles:
+        assert statistics.said[f"order of actions: {role}"] == orders.count(role)
     for level, size in ATTRIBUTE_SIZES.items():
         labels = [[one in record.attributes[level] for one in range(size)] for record in records]
         np.testing.assert_array_equal(statistics.positive_videos[level], np.sum(labels, axis=0))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data_pipeline.graphs.graph import COLOUR, MODIFIER_KINDS
 from data_pipeline.manifest import MANIFEST_NAME, Manifest
 from tests.data_pipeline.inspection.inspecting import (
     change_record,
@@ -44,6 +45,13 @@ def test_a_sound_data_set_passes_and_is_counted(shapes: Path, capsys: pytest.Cap
         "/",
         str(tokens[-1]),
     ]
+    colours = [
+        kind
+        for values in records
+        for kind in values["captions/modifiers"].int64_list.value[1::4]
+        if kind == MODIFIER_KINDS.index(COLOUR)
+    ]
+    assert len(colours) > 10 and row(printed, "colour ")[-1] == str(len(colours))
     assert row(printed, "frames per video, grid")[-5:] == ["12", "/", "12", "/", "12"]
     assert row(printed, "pixels")[:2] == ["frames", "192"]
     assert row(printed, "grid")[:4] == ["regions", "16", "×", "50"]
@@ -231,7 +239,7 @@ def test_a_record_is_shown_by_its_id_and_by_its_number(
     assert "frame times: unknown" in by_id
     for key in ("captions/texts", "foils/texts"):
         assert all(text.decode() in by_id for text in values[key].bytes_list.value)
-    assert "agent: " in by_id and "foil (" in by_id
+    assert "agent: " in by_id and "foil (" in by_id and "  colour: " in by_id
 
 
 def test_captions_that_look_like_markup_are_shown_as_they_are(
