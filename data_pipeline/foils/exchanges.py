@@ -18,11 +18,9 @@ from data_pipeline.foils.text_edits import (
     with_spans,
     with_words,
 )
-from data_pipeline.graphs.graph import AGENT, PATIENT, PREPOSITIONS, Node, Relationship, SemanticGraph
+from data_pipeline.graphs.graph import AGENT, BEFORE, PATIENT, PREPOSITIONS, Node, Relationship, SemanticGraph
 from data_pipeline.graphs.words import word_set
 from data_pipeline.levels import ACTION, ENTITY
-
-BEFORE = "before"
 
 _DETERMINER = re.compile(r"\b(?:a|an|the|another|some|this|that|these|those)\s+$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"(?:\b(?:my|your|his|her|its|our|their|whose)|'s?)\s+$", re.IGNORECASE)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from data_pipeline.foils.polarity import denials, opposites
 from data_pipeline.foils.text_edits import Captioned, Span, head_span, words_of
 from data_pipeline.graphs.graph import PREPOSITIONS, Node, SemanticGraph
 from data_pipeline.graphs.words import word_set
@@ -143,10 +144,13 @@ class FoilWords:
         choices: the words by kind and context; rare contexts are left out.
         together: pairs of lemmas, in alphabetic order, that name the same things or things that go together, so that
             one may be true where the other is.
+        denied_share: for each caption that denies nothing but could, how many there are that deny something; so often
+            a caption is made to deny what it states.
     """
 
     choices: Mapping[tuple[str, str], Choices]
     together: frozenset[tuple[str, str]]
+    denied_share: float
 
     @staticmethod
     def of(videos: Iterable[Sequence[Captioned]]) -> "FoilWords":
@@ -155,7 +159,13 @@ class FoilWords:
             collections.Counter
         )
         lemmas_of_videos = []
+        denying = stating = 0
         for captions in videos:
+            for caption in captions:
+                if denials(caption):
+                    denying += bool(opposites(caption))
+                else:
+                    stating += bool(opposites(caption))
             lemmas = set()
             for slot in itertools.chain.from_iterable(map(slots_of, captions)):
                 lemmas.add(slot.lemma)
@@ -167,7 +177,7 @@ class FoilWords:
             for key, found in counts.items()
             if found.total() >= _ENOUGH_CAPTIONS and len({lemma for _, lemma in found}) >= _ENOUGH_LEMMAS
         }
-        return FoilWords(choices, _pairs_together(lemmas_of_videos))
+        return FoilWords(choices, _pairs_together(lemmas_of_videos), min(1.0, denying / max(stating, 1)))
 
     def replacement(self, slot: Slot, at: float) -> tuple[str, str] | None:
         """Returns another word, as written, and its lemma, drawn from those in the closest context that has enough.

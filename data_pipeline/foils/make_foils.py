@@ -12,11 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from data_pipeline.foils.foil_words import FoilWords, chance
 from data_pipeline.foils.plausibility import Difference, Plausibility, features_of, keeping_chance
-from data_pipeline.foils.proposals import PROPOSALS, Original
+from data_pipeline.foils.polarity import denials
+from data_pipeline.foils.proposals import DRAWN, PROPOSALS, Original
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.graph import SemanticGraph
+from data_pipeline.levels import POLARITY
 
-_TRIES = 6
+_TRIES = 2
+"""Words are drawn so many times; more would favour captions whose words can hardly be replaced."""
+
 _ROUNDS = 3
 _FITTED_FOILS = 2
 _FITTED_PAIRS = 20_000
@@ -121,13 +125,16 @@ class FoilMaker:
         kinds = sorted(PROPOSALS, key=lambda kind: chance(key, kind))
         found: set[str] = set()
         for turn in range(_TRIES):
-            for kind in kinds:
+            for kind in kinds if turn == 0 else [kind for kind in kinds if kind in DRAWN]:
                 attempt = f"{key}/{kind}/{turn}"
                 foil = PROPOSALS[kind](source, self.words, attempt)
                 if foil is None or foil.text in found or not source.is_false(kind, foil, said):
                     continue
                 row = source.difference(foil)
-                if chance(attempt, "keep") < keeping_chance(judges[kind].advantage(row)):
+                chance_to_keep = keeping_chance(judges[kind].advantage(row))
+                if kind == POLARITY and denials(foil) > denials(source.caption):
+                    chance_to_keep *= self.words.denied_share
+                if chance(attempt, "keep") < chance_to_keep:
                     found.add(foil.text)
                     yield GraphFoil(kind, *foil), row
                     if len(found) == most:

@@ -1,5 +1,6 @@
 """This module learns from texts alone to tell true captions from false ones, so that such pairs can be left out."""
 
+import collections
 import dataclasses
 import itertools
 import math
@@ -13,12 +14,14 @@ import scipy.sparse
 from data_pipeline.foils.text_edits import Captioned, words_of
 
 _PENALTY = 0.5
+_FEWEST_PAIRS = 3
+"""A feature has a weight where so many pairs differ in it."""
 
 WORD, NEIGHBOURS, RELATION, COMPANY = _SORTS = range(4)
 """The sorts of features: words, neighbouring words, relationships, and pairs of lemmas anywhere in a caption."""
 
 _BIGRAM_MODEL = (-0.7, 0.7, 0.5, 0.0)
-"""Before anything is learned, a caption is as plausible as a model of neighbouring words finds it, by less than that."""
+"""Before anything is learned, captions are about as plausible as a model of neighbouring words finds them."""
 
 Difference = Mapping[int, int]
 """A difference has the features of a true caption less those of a caption made from it, by number, without zeros."""
@@ -91,12 +94,17 @@ def _number(feature: str, sort: int) -> int:
 
 
 def _fit(differences: Sequence[Difference], known: Plausibility) -> tuple[dict[int, float], list[float]]:
-    used = sorted({feature for row in differences for feature in row})
+    pairs = collections.Counter(itertools.chain.from_iterable(differences))
+    used = sorted(feature for feature, number in pairs.items() if number >= _FEWEST_PAIRS)
     column = {feature: index for index, feature in enumerate(used)}
-    rows = np.repeat(np.arange(len(differences)), [len(row) for row in differences])
-    columns = np.array([column[feature] for row in differences for feature in row], np.int32)
-    values = np.array([number for row in differences for number in row.values()], np.float64)
-    sparse = scipy.sparse.csr_matrix((values, (rows, columns)), (len(differences), len(used)))
+    entries = [
+        (row, column[feature], number)
+        for row, difference in enumerate(differences)
+        for feature, number in difference.items()
+        if feature in column
+    ]
+    rows, columns, values = np.array(entries, np.int32).reshape(-1, 3).T
+    sparse = scipy.sparse.csr_matrix((values.astype(float), (rows, columns)), (len(differences), len(used)))
     dense = np.array([known.known(row) for row in differences])
     matrix = scipy.sparse.hstack([sparse, scipy.sparse.csr_matrix(dense)], format="csr")
 

@@ -23,6 +23,11 @@ def opposites(caption: Captioned) -> list[Captioned]:
     return [*_of_things(caption), *_of_actions(caption)]
 
 
+def denials(caption: Captioned) -> int:
+    """Returns how many things and actions a caption denies."""
+    return sum(node.negated for node in caption.graph.nodes)
+
+
 def _of_things(caption: Captioned) -> Iterator[Captioned]:
     """Yields "with a hat" for "without a hat", and the reverse."""
     text, graph = caption

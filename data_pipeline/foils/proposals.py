@@ -134,3 +134,6 @@ PROPOSALS: dict[str, Propose] = {
     ORDER: _one_of(_with_order_exchanged),
 }
 assert set(PROPOSALS) == set(FOIL_KINDS)
+
+DRAWN = frozenset({ACTION, ENTITY, MODIFIER})
+"""Foils of these kinds have words that are drawn; those of the other kinds are few for a caption."""
