@@ -16,7 +16,7 @@ def test_every_list_and_many_rules_have_a_switch() -> None:
     assert {"clauses.py: _act_in_picture", "verbs.py: _joins_verb"} <= switches.keys()
     text = "# A.\n[a]\none two\n\n# B.\n[b]\nthree\n"
     without = parser_ablation.Switch("", "", switches["nouns [paths]"].edit)
-    assert parser_ablation.without_list(text, "[a]") == "# A.\n[a]\n\n[b]\nthree\n"
+    assert parser_ablation.without_list(text, "[a]") == "# A.\n[a]\n\n\n[b]\nthree\n"
     assert "river" not in without.edit(
         (parser_ablation.GRAPHS / "word_lists" / "nouns.txt").read_text("utf-8")
     )
@@ -24,10 +24,10 @@ def test_every_list_and_many_rules_have_a_switch() -> None:
 
 def test_what_a_rule_is_worth_is_printed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {
-        "caption": "a video of cats playing",
-        "entities": ["video", "cat"],
-        "actions": ["play"],
-        "triples": ["video|of|cat", "play|agent|cat"],
+        "caption": "a video game of anime characters fighting",
+        "entities": ["game", "character"],
+        "actions": ["fight"],
+        "triples": ["game|of|character", "fight|agent|character"],
     }
     file = tmp_path / "annotated.jsonl"
     file.write_text(json.dumps(row) + "\n")
