@@ -104,7 +104,8 @@ def _caption_bytes(config: Config, shape: DataShape, packed: bool) -> tuple[int,
         return _FLOAT * (floats + nodes), _INTEGER * nodes + _MASK * sum(
             level in levels for level in NODE_LEVELS
         )
-    return _FLOAT * floats, _MASK * nodes
+    # Whether a node is there, and whether it is denied.
+    return _FLOAT * floats, 2 * _MASK * nodes
 
 
 def summed_count(experiment: Experiment) -> int:

@@ -10,28 +10,29 @@ from data_pipeline.host.command_line import ends_with_a_message
 import argparse
 import ast
 import collections
+import contextlib
 import dataclasses
+import importlib
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import data_pipeline
 from benchmarks.figures import write_figures
 from data_pipeline.graphs.graph import AGENT, PATIENT, SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.host.progress_bar import track
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 
-ROOT = pathlib.Path(__file__).parents[1]
-GRAPHS = pathlib.PurePath("data_pipeline", "graphs")
+GRAPHS = pathlib.Path(data_pipeline.__path__[0], "graphs")
 WHO_DOES_WHAT = "subject>verb"
-_REPAIRS = ("attachment.py", "clauses.py", "repairs.py")
+_REPAIRS = ("attachment.py", "clauses.py", "repairs.py", "word_kinds.py")
 _WHOLE = "whole"
+_PACKAGE = "data_pipeline.graphs"
 
 
 class Score:
@@ -129,7 +130,7 @@ class Switch:
 
 def switches() -> Iterator[Switch]:
     """Yields a switch for each word list, each repair, each way to recognise a misread verb, and some whole parts."""
-    for file in sorted((ROOT / GRAPHS / "word_lists").glob("*.txt")):
+    for file in sorted((GRAPHS / "word_lists").glob("*.txt")):
         for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith("["):
                 name = f"word_lists/{file.name}"
@@ -155,7 +156,7 @@ def _without_list(text: str, heading: str) -> str:
 
 
 def _functions(module: str, returned: str) -> list[str]:
-    tree = ast.parse((ROOT / GRAPHS / module).read_text(encoding="utf-8"))
+    tree = ast.parse((GRAPHS / module).read_text(encoding="utf-8"))
     return [
         node.name
         for node in tree.body
@@ -163,24 +164,35 @@ def _functions(module: str, returned: str) -> list[str]:
     ]
 
 
-def score_without(switch: Switch | None, files: Sequence[pathlib.Path]) -> dict[str, float]:
-    """The F1 of each level over all files, by a parser with one switch, in a process of its own."""
+@contextlib.contextmanager
+def parser_without(switch: Switch | None) -> Iterator[CaptionParser]:
+    """Loads the parser from a copy of its folder that a switch has changed; other code keeps the parser as it is."""
+    whole = {name: module for name, module in sys.modules.items() if name.startswith(_PACKAGE)}
     with tempfile.TemporaryDirectory() as folder:
-        copy = pathlib.Path(folder)
-        for package in ("benchmarks", "data_pipeline"):
-            shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(GRAPHS, pathlib.Path(folder, "graphs"), ignore=shutil.ignore_patterns("__pycache__"))
         if switch is not None:
-            changed = copy / GRAPHS / switch.file
+            changed = pathlib.Path(folder, "graphs", switch.file)
             changed.write_text(switch.edit(changed.read_text(encoding="utf-8")), encoding="utf-8")
-        command = [sys.executable, "-m", "benchmarks.parser_ablation", "--once", *map(os.path.abspath, files)]
-        result = subprocess.run(command, cwd=copy, check=True, capture_output=True, text=True)
-    return json.loads(result.stdout)
+        _forget_modules()
+        data_pipeline.__path__.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            yield importlib.import_module(f"{_PACKAGE}.parser").CaptionParser()
+        finally:
+            data_pipeline.__path__.remove(folder)
+            _forget_modules()
+            sys.modules.update(whole)
 
 
-def score_once(files: Sequence[pathlib.Path]) -> dict[str, float]:
-    """The F1 of each level over all files, by the parser as it is."""
-    rows = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
-    graphs = list(CaptionParser().parse(row["caption"] for row in rows))
+def _forget_modules() -> None:
+    for name in [name for name in sys.modules if name.startswith(_PACKAGE)]:
+        del sys.modules[name]
+
+
+def score_without(switch: Switch | None, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The F1 of each level by a parser that lacks what the switch leaves out."""
+    with parser_without(switch) as parser:
+        graphs = list(parser.parse(row["caption"] for row in rows))
     return {level: total.f1 for level, total in score(rows, graphs).items()}
 
 
@@ -189,7 +201,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=pathlib.Path, nargs="+", help="annotated captions, JSON lines")
     parser.add_argument("--only", default="", help="leaves out only what has this in its name")
-    parser.add_argument("--once", action="store_true", help="prints the scores of the whole parser as JSON")
     parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     return parser
 
@@ -198,13 +209,11 @@ def make_parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     given = make_parser().parse_args(words)
-    if given.once:
-        print(json.dumps(score_once(given.files)))
-        return
+    rows = [json.loads(line) for file in given.files for line in file.read_text("utf-8").splitlines()]
     chosen = [switch for switch in switches() if given.only in switch.name]
-    figures = {_WHOLE: score_without(None, given.files)}
+    figures = {_WHOLE: score_without(None, rows)}
     for switch in track(chosen, len(chosen), "scoring", "parsers"):
-        figures[switch.name] = score_without(switch, given.files)
+        figures[switch.name] = score_without(switch, rows)
     print(table(figures))
     write_figures(given.json, figures)
 

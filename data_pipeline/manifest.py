@@ -265,6 +265,8 @@ class Manifest:
             content = json.loads(path.read_text())
         except ValueError as error:
             raise InputError(f"{path} is not valid JSON ({error}). {_PREPARE_AGAIN}") from error
+        if isinstance(content, dict) and "schema_version" not in content:
+            raise InputError(f"{path}: schema_version is missing. {_PREPARE_AGAIN}")
         check_version(content, SCHEMA_VERSION, path, "prepared data", _OLD_DATA)
         fingerprint = content.pop("fingerprint", None) if isinstance(content, dict) else None
         manifest = parse(Manifest, content, f"{path}: ", _PREPARE_AGAIN)

@@ -30,16 +30,12 @@ def _of_things(caption: Captioned) -> Iterator[Captioned]:
         found = _WITH.search(text[: node.span[0]])
         if node.level != ENTITY or not found:
             continue
-        role = found[1].lower()
-        edges = [edge for edge in graph.relationships if edge.target == place and edge.role == role]
-        if len(edges) != 1 or node.negated != (role == "without"):
+        said = found[1].lower()
+        edges = [edge for edge in graph.relationships if edge.target == place and edge.role == "with"]
+        if len(edges) != 1 or node.negated != (said == "without"):
             continue
-        turned = dataclasses.replace(edges[0], role=_OTHER[role])
-        relationships = tuple(turned if edge == edges[0] else edge for edge in graph.relationships)
-        changed = dataclasses.replace(graph, relationships=relationships)
-        role_of_node = _OTHER[role] if node.role == role else node.role
-        changed = with_node(changed, place, negated=not node.negated, role=role_of_node)
-        yield with_words(Captioned(text, _with_denied_edges(changed, graph)), found.span(1), _OTHER[role])
+        changed = with_node(graph, place, negated=not node.negated)
+        yield with_words(Captioned(text, _with_denied_edges(changed, graph)), found.span(1), _OTHER[said])
 
 
 def _of_actions(caption: Captioned) -> Iterator[Captioned]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from data_pipeline.graphs.words import (
     ANIMALS,
-    BASE_FORMS,
     GIVING,
     MOTIONS,
     PATHS,
@@ -12,7 +11,6 @@ from data_pipeline.graphs.words import (
     PICTURES,
     Word,
     attach,
-    base_form,
     children,
     conjuncts,
     is_copula,
@@ -28,23 +26,10 @@ _WHOLE_GROUPS = word_set("both each all")
 _PERCEIVING = word_set("watch see film hear observe record let help make show")
 _GROUPS = word_set("group bunch couple crowd pair team lot number")
 _PARTICLES = word_set("off on up down out away over in back")
+_WHERE = word_set("outside inside outdoors indoors upstairs downstairs")
 _WEATHER = word_set("snow rain hail drizzle thunder")
 _BRINGING = word_set("serve bring buy cook read tell pass throw feed pay pour")
 _DEPICTING = word_set("show depict feature showcase display")
-
-
-def repair_kind(words: Sequence[Word], index: int) -> None:
-    """Makes a verb of the word at ``index`` that was taken for an adjective or a noun, or the reverse."""
-    word = words[index]
-    if word.pos == "ADJ":
-        _name_passive(words, index)
-    elif word.tag == "VBZ" and word.dep in ("dobj", "pobj") and not children(words, index, ("dobj", "nsubj")):
-        # "Digs holes": nothing finite can be an object.
-        word.pos, word.tag = "NOUN", "NNS"
-    elif word.pos == "NOUN" and word.dep == "xcomp" and word.lower.endswith("ing"):
-        _make_verb(word, "VBG")
-    elif word.pos == "AUX" and word.lemma == "do" and word.dep == "aux" and words[word.head].pos in _NOUNS:
-        _free_do(words, index)
 
 
 def repair_clause(words: Sequence[Word], index: int) -> None:
@@ -59,6 +44,7 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
         _split_two_phrases(words, index)
         _act_after_as(words, index)
     if word.tag == "VBG":
+        _act_where(words, index)
         _act_in_picture(words, index)
         _act_as_group(words, index)
         _act_beside(words, index)
@@ -72,44 +58,6 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
             words[subject].dep = "expl" if words[subject].lower == "it" else words[subject].dep
     for particle in children(words, index, ("prt", "advmod")):
         _give_object_of_particle(words, particle)
-
-
-def _make_verb(word: Word, tag: str) -> None:
-    word.pos, word.tag, word.lemma = "VERB", tag, base_form(word.lower, BASE_FORMS)
-
-
-def _name_passive(words: Sequence[Word], index: int) -> None:
-    """Makes a verb of an adjective that is a passive: "a recipe is prepared", "an owl is being pet by a person"."""
-    word, copula = words[index], words[index].head
-    if children(words, index, ("auxpass",)):
-        _make_verb(word, "VBN")
-        return
-    after = words[index + 1] if index + 1 < len(words) else None
-    if word.dep != "acomp" or not is_copula(words[copula]) or after is None or after.lower != "by":
-        return
-    if not children(words, index + 1, ("pobj",)) or after.head not in (index, copula):
-        return
-    _make_verb(word, "VBN")
-    above = words[copula].head
-    attach(words, index, above if above != copula else index, words[copula].dep)
-    for child in list(words[copula].children):
-        if child != index:
-            attach(words, child, index, words[child].dep)
-    attach(words, copula, index, "auxpass")
-    attach(words, index + 1, index, "agent")
-    for subject in children(words, index, ("nsubj",)):
-        words[subject].dep = "nsubjpass"
-
-
-def _free_do(words: Sequence[Word], index: int) -> None:
-    """Makes a verb of the "does" of "a man does code", where the parser expects another verb."""
-    noun = words[index].head
-    above = words[noun].head
-    attach(words, index, above if above != noun else index, words[noun].dep)
-    for child in list(words[noun].children):
-        if words[child].dep in _OF_CLAUSE and child != index:
-            attach(words, child, index, words[child].dep)
-    attach(words, noun, index, "dobj")
 
 
 def _go_on_after_participle(words: Sequence[Word], verb: int) -> None:
@@ -159,6 +107,17 @@ def _inside(words: Sequence[Word], noun: int) -> list[int]:
     return [
         j for i in prepositions for child in children(words, i, ("pobj",)) for j in conjuncts(words, child)
     ]
+
+
+def _act_where(words: Sequence[Word], verb: int) -> None:
+    """Gives a participle after a place its subject: "is outside playing golf", "a girl, wearing a hat is singing"."""
+    word, place = words[verb], words[verb].head
+    if word.dep == "pcomp" and words[place].lower in _WHERE and is_copula(words[words[place].head]):
+        attach(words, verb, words[place].head, "advcl")
+    elif word.dep == "csubj":
+        for subject in children(words, place, ("nsubj",))[:1]:
+            if subject < verb:
+                attach(words, verb, subject, "acl")
 
 
 def _act_in_picture(words: Sequence[Word], verb: int) -> None:

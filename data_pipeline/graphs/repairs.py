@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from data_pipeline.graphs.attachment import attach_participle, attach_preposition, make_preposition
-from data_pipeline.graphs.clauses import repair_clause, repair_kind
+from data_pipeline.graphs.clauses import repair_clause
+from data_pipeline.graphs.word_kinds import repair_kind
 from data_pipeline.graphs.words import (
     BASE_FORMS,
     OFTEN_NOUNS,
+    PERSONS,
     PLURALS_ONLY,
+    WORN,
     Word,
     attach,
     children,
@@ -86,6 +89,8 @@ def _repair_word(words: Sequence[Word], index: int, word: Word) -> None:
             _free_noun_before_verb(words, index, head.head)
     elif noun and word.dep == "conj" and head.pos == "VERB":
         _join_object(words, index)
+    elif word.dep == "conj" and word.lemma in WORN and head.lemma in PERSONS:
+        _join_worn(words, index)
     elif word.dep in _SUBJECT_DEPS and head.dep in ("aux", "auxpass"):
         attach(words, index, head.head, word.dep)
     elif word.dep == "attr":
@@ -165,6 +170,18 @@ def _join_object(words: Sequence[Word], noun: int) -> None:
     objects = [j for j in children(words, words[noun].head, ("dobj",)) if j < noun]
     if objects:
         attach(words, noun, objects[-1], "conj")
+
+
+def _join_worn(words: Sequence[Word], noun: int) -> None:
+    """Joins what is worn to what is worn: in "a guy with a jacket and a helmet" the helmet is no second guy."""
+    worn = [
+        j
+        for i in children(words, words[noun].head, ("prep",))
+        for j in children(words, i, ("pobj",))
+        if j < noun and words[j].lemma in WORN
+    ]
+    if worn:
+        attach(words, noun, worn[-1], "conj")
 
 
 def _share_existential(words: Sequence[Word], noun: int) -> None:
@@ -251,6 +268,8 @@ def _joins_object_of_preposition(words: Sequence[Word], subjects: Sequence[int])
     ):
         return False
     first = words[start - 1].head
+    if words[later].lemma in WORN and words[start - 2].dep == "pobj":
+        first = start - 2
     if words[first].dep != "pobj" or any(words[i].dep == "det" for i in words[later].children):
         return False
     attach(words, later, first, "conj")

@@ -53,8 +53,8 @@ def _of_model(facts: Facts) -> Iterator[str]:
     data = facts.config.data
     yield (
         f"It reads {data.max_frames} frames of a video (more are sampled evenly), {data.max_tokens} tokens, "
-        f"{data.max_actions} actions, {data.max_entities} entities and {data.max_relationships} relationships of a "
-        "caption, and does not see the rest."
+        f"{data.max_actions} actions, {data.max_entities} entities, {data.max_relationships} relationships and "
+        f"{data.max_modifiers} modifiers of a caption, and does not see the rest."
     )
     if facts.prepared is None:
         return

@@ -5,16 +5,26 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from data_pipeline.batches.batch import PairBatch, TextBatch
-from data_pipeline.levels import ACTION, ENTITY, FOIL_KINDS, RELATIONSHIP
+from data_pipeline.levels import (
+    ACTION,
+    ENTITY,
+    FOIL_KINDS,
+    MODIFIER,
+    NODE_LEVELS,
+    ORDER,
+    POLARITY,
+    RELATIONSHIP,
+    ROLE,
+)
 from mcsan_jax.encodings import Encoding
 
 LEVELS_OF_KINDS = {
-    "role": (ACTION, RELATIONSHIP),
-    "action": (ACTION, RELATIONSHIP),
-    "entity": (ENTITY, RELATIONSHIP),
-    "modifier": (ENTITY, ACTION, RELATIONSHIP),
-    "polarity": (ENTITY, ACTION, RELATIONSHIP),
-    "order": (ACTION, RELATIONSHIP),
+    ROLE: (ACTION, RELATIONSHIP),
+    ACTION: (ACTION, RELATIONSHIP),
+    ENTITY: (ENTITY, RELATIONSHIP),
+    MODIFIER: (ENTITY, ACTION, RELATIONSHIP),
+    POLARITY: (ENTITY, ACTION, RELATIONSHIP),
+    ORDER: (ACTION, RELATIONSHIP),
 }
 """The levels that each kind of foil concerns.
 
@@ -36,12 +46,12 @@ def concerned_captions(texts: Encoding, foils: Encoding, batch: PairBatch) -> di
     assert batch.foils is not None
     kinds = jnp.asarray(batch.foil_kinds)
     concerned = {}
-    for level, nodes in texts.embeddings.nodes.items():
+    for level in (level for level in NODE_LEVELS if level in texts.embeddings.nodes):
         asked = _is_in(kinds, [kind for kind, levels in LEVELS_OF_KINDS.items() if level in levels])
         if level != RELATIONSHIP:
             either = [kind for kind, levels in LEVELS_OF_KINDS.items() if {ENTITY, ACTION} <= set(levels)]
             # Slots of actions come first.
-            count = nodes.mask.shape[1]
+            count = texts.embeddings.nodes[level].mask.shape[1]
             own = slice(None, count) if level == ACTION else slice(-count, None)
             changed = _words(batch.texts, own) != _words(batch.foils, own)
             asked &= jnp.any(changed, axis=1) | ~_is_in(kinds, either)

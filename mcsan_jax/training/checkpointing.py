@@ -110,6 +110,10 @@ class CheckpointStore:
         """Reads the state that was saved at a step, with the shapes, types and shardings of `like`.
 
         Leaves of `like` that are `NOT_READ` stay so: nothing of them is read.
+
+        Raises:
+            InputError: the checkpoint holds other arrays, as one does that another version of the program wrote, or it
+                is damaged.
         """
         abstract = jax.tree.map(
             lambda leaf: (
@@ -119,7 +123,13 @@ class CheckpointStore:
             ),
             like,
         )
-        return self._checkpointer.load(step, abstract)
+        try:
+            return self._checkpointer.load(step, abstract)
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{self.folder}: the checkpoint of step {step} does not hold the arrays of this network; it is "
+                "damaged, or another version of this program wrote it: train again, in another folder"
+            ) from error
 
     def wait(self) -> None:
         """Blocks until the write in progress is complete; raises as `save` does."""

@@ -12,6 +12,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
 from data_pipeline.batches.batch import PairBatch
+from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, ScoringParameters
 from mcsan_jax.scoring.foiled_levels import concerned_captions
@@ -60,7 +61,7 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
         foil_levels: tuple[str, ...] = ()
         if foils is not None:
             foiled = functools.cache(lambda: _score_foils(videos, texts, foils, batch, config))
-            foil_levels = tuple(texts.embeddings.nodes)
+            foil_levels = tuple(level for level in NODE_LEVELS if level in texts.embeddings.nodes)
         inputs = LossInputs(videos, texts, batch, parameters.temperature, ranked, DATA_AXIS, foiled)
         terms: Terms = {}
         total = jnp.zeros((), jnp.float32)

@@ -108,7 +108,7 @@ def _edit(folder: Path, manifest: Manifest, edit) -> None:
             lambda content: content.update(schema_version=2),
             "an earlier version of mcsan-jax wrote the prepared data; .*run `python -m data_pipeline.prepare` again",
         ),
-        (lambda content: content.pop("schema_version"), "was changed after it was written"),
+        (lambda content: content.pop("schema_version"), "schema_version is missing"),
         (lambda content: content.pop("roles"), "roles is missing; expected a list: Names of the roles"),
         (
             lambda content: content["splits"]["test"].pop("foils"),

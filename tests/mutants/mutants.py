@@ -132,8 +132,8 @@ TRAINING = (
     Mutant(
         "biases decay like matrices",
         "mcsan_jax/training/optimizers.py",
-        "return names[-1] in _DECAYED and ROLES not in names",
-        "return ROLES not in names",
+        "return names[-1] in _DECAYED and not {ROLES, MODIFIER_KINDS} & set(names)",
+        "return not {ROLES, MODIFIER_KINDS} & set(names)",
         ("training/test_optimizers.py",),
     ),
     Mutant(

@@ -27,16 +27,17 @@ def level(phrases: list[str], frames: int, seed: int) -> LevelExplanation:
     rng = np.random.default_rng(seed)
     shape = (len(phrases), frames)
     attention = rng.uniform(0.1, 1, shape).astype(np.float32)
+    signs = np.array([-1 if phrase.startswith("not ") else 1 for phrase in phrases], np.float32)
     return LevelExplanation(
         phrases,
-        rng.uniform(-0.2, 1, len(phrases)).astype(np.float32),
+        signs * rng.uniform(0.2, 1, len(phrases)).astype(np.float32),
         rng.uniform(-1, 1, shape).astype(np.float32),
         attention / attention.sum(axis=1, keepdims=True),
     )
 
 
 def explanation(frames: int = 12, timed: bool = False) -> Explanation:
-    text = "a red ball pushes a blue box"
+    text = "a red ball pushes no blue box"
     words = text.split()
     steps = np.linspace(-0.2, 0.3, len(words))
     return Explanation(
@@ -47,7 +48,7 @@ def explanation(frames: int = 12, timed: bool = False) -> Explanation:
         frames,
         (np.arange(frames) * 2.5 if timed else np.zeros(0)).astype(np.float32),
         {
-            "entity": level(["red ball", "blue box"], frames, 1),
+            "entity": level(["red ball", "not blue box (heavy)"], frames, 1),
             "action": level(["pushes"], frames, 2),
         },
         LinearExplanation(words, steps, np.zeros(len(words))),
@@ -93,7 +94,7 @@ def test_the_picture_has_all_of_the_explanation() -> None:
     found = explanation()
     figure = draw_explanation(found, images(12))
     texts = shown(figure)
-    assert {"“a red ball pushes a blue box”", "video clip 7: fused score 0.510"} <= set(texts)
+    assert {"“a red ball pushes no blue box”", "video clip 7: fused score 0.510"} <= set(texts)
     for name, share in found.shares.items():
         assert f"{name} ({100 * share:.0f} %)" in texts
     assert [text for text in texts if text in ("0.51", "0.40", "-0.10", "0.62", "0.90", "0.20")]
@@ -101,6 +102,7 @@ def test_the_picture_has_all_of_the_explanation() -> None:
     for one in found.levels.values():
         for phrase, score in zip(one.phrases, one.scores, strict=True):
             assert {phrase, f"{phrase}  {score:.2f}"} <= set(texts)
+    assert any(text.startswith("not blue box (heavy)  -0.") for text in texts)
     assert {"red", "ball", "box", "-0.200", "+0.300"} <= set(texts)
     meshes = [one for axes in figure.axes for one in axes.collections if isinstance(one, QuadMesh)]
     drawn = [np.asarray(mesh.get_array()) for mesh in meshes if mesh.get_edgecolor().size]

@@ -85,7 +85,40 @@ def test_the_levels_add_up_to_the_score(searcher: Searcher) -> None:
         assert found.scores.mean() == pytest.approx(answer.level_scores[level], abs=1e-5)
 
 
-@pytest.mark.parametrize("text", [TEXT, "something red", "and"])
+def test_what_a_text_denies_is_taken_off(searcher: Searcher) -> None:
+    """Were it not denied, the same vector would be added: from both scores follow those of the two nodes."""
+    model, text = searcher.model, "a red ball without a blue box"
+    texts = model.encode_query(text)
+    assert texts.node_negated["entity"].tolist() == [False, True]
+    assert texts.node_negated["relationship"].tolist() == [True]
+    affirmed = dataclasses.replace(
+        texts, node_negated={level: np.zeros_like(denied) for level, denied in texts.node_negated.items()}
+    )
+    found, otherwise = (model.similarity(one, searcher.videos).levels for one in (texts, affirmed))
+    np.testing.assert_allclose(found["relationship"], -otherwise["relationship"], atol=1e-6)
+    for row in range(2):
+        explanation = searcher.explain(text, searcher.videos.ids[row])
+        entity = explanation.levels["entity"]
+        assert entity.phrases == ["red ball", "not blue box"]
+        assert explanation.levels["relationship"].phrases == ["red ball –with→ not blue box"]
+        both = found["entity"][0, row], otherwise["entity"][0, row]
+        np.testing.assert_allclose(entity.scores, [both[0] + both[1], both[0] - both[1]], atol=1e-4)
+        assert entity.scores.mean() == pytest.approx(explanation.scores["entity"], abs=1e-5)
+        assert entity.cosines[1].max() * entity.scores[1] < 0
+
+
+def test_words_of_what_a_text_denies_are_taken_off_the_linear_score(searcher: Searcher) -> None:
+    for video in searcher.videos.ids[:2]:
+        denied, affirmed = (
+            searcher.explain(f"a red ball {joined} a blue box", video).linear
+            for joined in ("without", "beside")
+        )
+        assert denied is not None and affirmed is not None
+        assert np.all(denied.of_words[1:3] * affirmed.of_words[1:3] > 0)
+        assert np.all(denied.of_words[5:] * affirmed.of_words[5:] < 0)
+
+
+@pytest.mark.parametrize("text", [TEXT, "something red", "and", "no red ball"])
 def test_the_shares_make_the_fused_score_of_its_components(searcher: Searcher, text: str) -> None:
     explanation = searcher.explain(text, searcher.videos.ids[1])
     shares, scores = explanation.shares, explanation.scores

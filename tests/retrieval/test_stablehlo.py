@@ -23,7 +23,7 @@ from mcsan_jax.scoring.multi_level import score
 from tests.support import ROOT
 from tests.support.tiny_model import SHAPE, SHAPE_WITH_REGIONS, random_batch, random_variables, tiny_config
 
-TEXTS = ["a red ball pushes the blue box", "something red", "a green cone moves left"]
+TEXTS = ["a red ball pushes the blue box", "something red without a box", "a green cone moves left"]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.batches.pipeline import TrainBatches
+from data_pipeline.errors import InputError
 from mcsan_jax.sharding import make_mesh, put_batch, replicated
 from mcsan_jax.training.checkpointing import CheckpointStore
 from tests.support.disks import python_on_a_disk
@@ -27,6 +28,22 @@ def test_the_best_and_the_last_checkpoint_are_kept(tmp_path: Path) -> None:
     assert kept == [2, 5]
     with CheckpointStore(tmp_path / "checkpoints") as store:
         np.testing.assert_array_equal(store.restore(2, like=state)["weight"], np.arange(4.0) + 2)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    """As one is that lacks a parameter that came later, or has it in another shape."""
+    with CheckpointStore(tmp_path / "checkpoints") as store:
+        store.save(1, {"weight": jax.numpy.ones(2)}, 10.0)
+        store.wait()
+        others = (
+            {"weight": jax.numpy.ones(2), "modifier_kinds": jax.numpy.ones(3)},
+            {"weight": jax.numpy.ones(3)},
+        )
+        for like in others:
+            with pytest.raises(
+                InputError, match=r"step 1 does not hold .* another version of this program wrote it"
+            ):
+                store.restore(1, like=like)
 
 
 @pytest.mark.parametrize(("first", "second", "best"), [(30.0, 10.0, 1), (10.0, 30.0, 2), (20.0, 20.0, 2)])

@@ -6,7 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from data_pipeline.batches.batch import BatchLimits
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
+from data_pipeline.records.schema import EncodedCaption
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.models.linear_fit import TrainingSplit, fit_linear_branch
@@ -21,7 +23,7 @@ from mcsan_jax.training.token_state_cache import TokenStateCache
 from mcsan_jax.training.train_loop import PairStream, train
 from mcsan_jax.training.train_step import TrainState
 from mcsan_jax.training.validation import Validation
-from tests.support.plain_decoding import expected_frames
+from tests.support.plain_decoding import expected_frames, expected_text
 from tests.support.prepared_data import Prepared
 from tests.training.runs import Interrupted, MakeExperiment, StopsBefore
 
@@ -42,6 +44,18 @@ def branch_of(state: TrainState) -> dict[str, np.ndarray]:
     return jax.device_get(dict(state.statistics["linear_branch"]))
 
 
+def affirmed_tokens(caption: EncodedCaption, limits: BatchLimits) -> np.ndarray:
+    """The tokens without those of denied nodes and of their modifiers."""
+    text = expected_text(caption, limits)
+    denied: set[int] = set()
+    for slot in np.flatnonzero(text["node_mask"] & text["node_negated"]):
+        denied.update(range(*text["node_spans"][slot]))
+        for modifier in np.flatnonzero(text["modifier_mask"] & (text["modifier_nodes"] == slot)):
+            denied.update(range(*text["modifier_spans"][modifier]))
+    read = caption.token_ids[: limits.max_tokens]
+    return np.array([token for place, token in enumerate(read) if place not in denied], np.int64)
+
+
 @pytest.mark.parametrize("most", [10**4, 11])
 def test_the_branch_is_that_of_the_records(
     experiment: Experiment,
@@ -50,7 +64,7 @@ def test_the_branch_is_that_of_the_records(
     most: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Frames and tokens are those that the model is given, and no more; of many videos the first ones are taken."""
+    """Frames and tokens are those that the model is given, but for what captions deny; the first videos are taken."""
     monkeypatch.setattr(linear_start, "MOST_VIDEOS", most)
     state = fit_to_split(experiment, experiment.initial_state(), train_reader, None)
     assert "sentence_mean" not in state.statistics["linear_branch"]
@@ -64,7 +78,7 @@ def test_the_branch_is_that_of_the_records(
         exact = frames.astype(np.float64)
         pooled.append(np.concatenate([exact.mean(axis=0), exact.max(axis=0)]))
         for caption in record.captions:
-            tokens.append(np.array(caption.token_ids[: limits.max_tokens]))
+            tokens.append(affirmed_tokens(caption, batch_limits(limits)))
             owners.append(owner)
     inputs, size = np.array(pooled), prepared.manifest.tokenizer.size
     split = TrainingSplit(inputs, tokens, np.array(owners), None, size, means=inputs.shape[1] // 2)
