@@ -22,7 +22,7 @@ from data_pipeline.annotations.caption import TRAIN, Caption
 from data_pipeline.annotations.sources import READERS, read_annotations
 from data_pipeline.foils.foil_words import chance
 from data_pipeline.foils.make_foils import FoilMaker
-from data_pipeline.foils.plausibility import Plausibility
+from data_pipeline.foils.plausibility import IMPARTIAL, Plausibility
 from data_pipeline.foils.proposals import Original
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.cache import GraphCache
@@ -125,7 +125,7 @@ def control_accuracies(pairs: Sequence[Pair]) -> dict[str, tuple[int, float]]:
     told: dict[str, list[float]] = collections.defaultdict(list)
     for held_out in range(FOLDS):
         others = [row for row, fold in zip(rows, folds, strict=True) if fold != held_out]
-        control = Plausibility({}, {}, (0.0,) * 4).fitted_to(others, {})
+        control = Plausibility({}, {}, IMPARTIAL).fitted_to(others, {})
         for pair, row, fold in zip(pairs, rows, folds, strict=True):
             if fold == held_out:
                 advantage = control.advantage(row)

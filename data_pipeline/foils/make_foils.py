@@ -11,7 +11,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from data_pipeline.foils.foil_words import FoilWords, chance
-from data_pipeline.foils.plausibility import Difference, Plausibility, features_of, keeping_chance
+from data_pipeline.foils.plausibility import (
+    BIGRAM_MODEL,
+    IMPARTIAL,
+    Difference,
+    Plausibility,
+    features_of,
+    keeping_chance,
+)
 from data_pipeline.foils.polarity import denials
 from data_pipeline.foils.proposals import DRAWN, PROPOSALS, Original
 from data_pipeline.foils.text_edits import Captioned
@@ -70,7 +77,7 @@ class FoilMaker:
         videos = sorted(videos, key=lambda video: chance("fit", video[0]))
         halves = [[video for video in videos if _half_of(video[0]) == half] for half in range(2)]
         counts = [_count_features(half) for half in halves]
-        untaught = [dict.fromkeys(PROPOSALS, Plausibility({}, of_half)) for of_half in counts]
+        untaught = [_untaught(of_half) for of_half in counts]
         maker = FoilMaker(FoilWords.of(captions for _, captions in videos), (untaught[0], untaught[1]))
         for number in range(_ROUNDS):
             # The captions of the other half are in none of the pairs.
@@ -144,6 +151,13 @@ class FoilMaker:
 def _count_features(videos: Sequence[tuple[str, Sequence[Captioned]]]) -> Mapping[int, int]:
     captions = itertools.chain.from_iterable(captions for _, captions in videos)
     return collections.Counter(itertools.chain.from_iterable(map(features_of, captions)))
+
+
+def _untaught(counts: Mapping[int, int]) -> Judges:
+    """Returns the first judges: words are drawn as often as they stand somewhere, but exchanges may be of any kind."""
+    return {
+        kind: Plausibility({}, counts, IMPARTIAL if kind in DRAWN else BIGRAM_MODEL) for kind in PROPOSALS
+    }
 
 
 def _half_of(video_id: str) -> int:

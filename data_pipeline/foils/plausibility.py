@@ -20,8 +20,9 @@ _FEWEST_PAIRS = 3
 WORD, NEIGHBOURS, RELATION, COMPANY = _SORTS = range(4)
 """The sorts of features: words, neighbouring words, relationships, and pairs of lemmas anywhere in a caption."""
 
-_BIGRAM_MODEL = (-0.7, 0.7, 0.5, 0.0)
-"""Before anything is learned, captions are about as plausible as a model of neighbouring words finds them."""
+IMPARTIAL = (0.0, 0.0, 0.0, 0.0)
+BIGRAM_MODEL = (-0.7, 0.7, 0.5, 0.0)
+"""With this familiarity captions are about as plausible as a model of neighbouring words finds them."""
 
 Difference = Mapping[int, int]
 """A difference has the features of a true caption less those of a caption made from it, by number, without zeros."""
@@ -39,7 +40,7 @@ class Plausibility:
 
     weights: Mapping[int, float]
     counts: Mapping[int, int]
-    familiarity: tuple[float, ...] = _BIGRAM_MODEL
+    familiarity: tuple[float, ...]
 
     def advantage(self, difference: Difference) -> float:
         """Returns the log odds that the first of the two captions that differ so is the true one."""
