@@ -53,7 +53,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--protocol")
     parser.add_argument("--videos", type=int, help="takes so many training videos alone")
     parser.add_argument("--foils", type=int, default=2)
-    parser.add_argument("--graph_cache", type=pathlib.Path, required=True)
+    parser.add_argument(
+        "--graph_cache", type=pathlib.Path, default=pathlib.Path("data/graph_cache"), help="parsed captions"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--shown", type=int, default=0, help="prints so many pairs")
     parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
