@@ -134,7 +134,7 @@ def switches() -> Iterator[Switch]:
         for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith("["):
                 name = f"word_lists/{file.name}"
-                yield Switch(f"{file.stem} {line}", name, lambda text, line=line: _without_list(text, line))
+                yield Switch(f"{file.stem} {line}", name, lambda text, line=line: without_list(text, line))
     yield _ending("corrections of spelling", "spelling.py", "Spelling.correct = lambda self, word: word")
     yield _ending("misread verbs, all", "verbs.py", "misread_verbs = lambda words: {}")
     yield _ending("base forms of verbs that are known", "words.py", "LEMMAS = {}")
@@ -150,7 +150,8 @@ def _ending(name: str, file: str, line: str) -> Switch:
     return Switch(name, file, lambda text: f"{text}\n\n{line}\n")
 
 
-def _without_list(text: str, heading: str) -> str:
+def without_list(text: str, heading: str) -> str:
+    """The text of a file of word lists, with the list under a heading empty."""
     before, _, after = text.partition(heading)
     return before + heading + "\n\n" + "".join(after.partition("\n[")[1:])
 

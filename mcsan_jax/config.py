@@ -117,8 +117,6 @@ class LossConfig:
     """The target of the KL divergence gets no gradient."""
     foils: NonNegative = 0.0
     """Weight of the loss on foils, captions made false by `prepare --foils`; 0 switches it off."""
-    foil_temperature: NonNegative = 0.0
-    """The loss on foils divides differences of scores by it; 0 takes the temperature of InfoNCE."""
 
 
 @dataclass(frozen=True, config=RULES)

@@ -38,8 +38,9 @@ def find_order(words: Sequence[Word], actions: Collection[int]) -> Iterator[Orde
 def _orders(words: Sequence[Word], actions: frozenset[int]) -> Iterator[OrderEdge]:
     for i in sorted(actions):
         yield from _order_of_clause(words, i, actions)
-        if _is_next(words, i):
-            yield from ((earlier, BEFORE, i) for earlier in _previous(words, i, actions))
+    for i, word in enumerate(words):
+        if word.lower in _NEXT and word.dep in ("advmod", "dep", "mark", "cc"):
+            yield from _order_around(words, i, actions)
     for i in sorted(actions):
         yield from _order_of_joined(words, i, actions)
 
@@ -52,9 +53,19 @@ def _order_of_clause(words: Sequence[Word], i: int, actions: frozenset[int]) -> 
     else:
         marks = children(words, i, ("mark", "advmod"))
         above = i
-        if words[i].dep not in ("advcl", "ccomp", "acl", "relcl", "dep", "conj", "parataxis"):
+        if words[i].head != i and words[i].dep not in (
+            "advcl",
+            "ccomp",
+            "acl",
+            "relcl",
+            "dep",
+            "conj",
+            "parataxis",
+        ):
             return
-    other = _action_above(words, above, actions)
+    other = (
+        _action_above(words, above, actions) if words[i].head != i else _action_of_subject(words, i, actions)
+    )
     for mark in marks:
         lower = words[mark].lower
         if mark > i or other is None:
@@ -79,18 +90,23 @@ def _action_above(words: Sequence[Word], i: int, actions: frozenset[int]) -> int
     return None
 
 
-def _is_next(words: Sequence[Word], i: int) -> bool:
-    return any(
-        words[j].lower in _NEXT and words[j].dep in ("advmod", "dep", "mark", "cc") for j in words[i].children
-    )
+def _action_of_subject(words: Sequence[Word], i: int, actions: frozenset[int]) -> int | None:
+    """Returns what the subject of a verb does besides: in "a person texting while driving" it texts."""
+    besides = (j for noun in children(words, i, ("nsubj",)) for j in children(words, noun, ("acl",)))
+    return next((j for j in besides if j in actions), None)
 
 
-def _previous(words: Sequence[Word], i: int, actions: frozenset[int]) -> list[int]:
-    """Returns the action before "then": the last one that begins before the word."""
-    mark = min(j for j in words[i].children if words[j].lower in _NEXT)
-    start = min(mark, i)
-    before = [j for j in actions if j < start and words[j].dep not in ("relcl",)]
-    return [max(before)] if before else []
+def _order_around(words: Sequence[Word], mark: int, actions: frozenset[int]) -> Iterator[OrderEdge]:
+    """Yields the order that "then" gives: the last action before it comes before the next one."""
+    head = words[mark].head
+    # The parser may join "then" to the verb before it.
+    after = [j for j in actions if j > mark] if words[mark].lower == "then" else []
+    later = head if head in actions and (head > mark or not after) else min(after, default=None)
+    if later is None:
+        return
+    earlier = [j for j in actions if j < min(mark, later) and words[j].dep != "relcl"]
+    if earlier:
+        yield max(earlier), BEFORE, later
 
 
 def _order_of_joined(words: Sequence[Word], i: int, actions: frozenset[int]) -> Iterator[OrderEdge]:

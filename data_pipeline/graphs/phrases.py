@@ -211,10 +211,18 @@ def _adverb(words: Sequence[Word], preposition: int, noun: int, found: FixedPhra
         return None
     if name in _FAR:
         lemma += " side"
+    _free_verb(words, preposition, noun)
     attach(words, noun, preposition, "pobj")
     found.adverbs.append(AdverbPhrase(kind, lemma, preposition, noun))
     found.parts.update(range(preposition, noun + 1))
     return noun
+
+
+def _free_verb(words: Sequence[Word], preposition: int, place: int) -> None:
+    """Gives a verb after a place its subject: in "the woman on the left smiles" the smiles are not on the left."""
+    verb, owner = words[place].head, words[preposition].head
+    if verb > place and words[verb].pos == "VERB" and words[verb].head == preposition and owner < preposition:
+        attach(words, verb, owner, "acl")
 
 
 def _from_to(words: Sequence[Word], index: int, found: FixedPhrases) -> int | None:

@@ -26,6 +26,8 @@ class ModelConfig:
     """Folder of the image-text encoder that made the frames: its score is the start, and training adds to it."""
     zero_shot_only: StrictBool = False
     """The score of pretrained_video is all there is: no encoder is trained beside it."""
+    spatial: Literal["attention", "strongest"] = "attention"
+    """How entities see a frame's regions: as their weighted mean, or by the strongest responses to a second layer."""
     temporal: Literal["convolution", "bigru", "attention", "none"] = "convolution"
     """Structure of the action level over frames; none leaves each frame alone."""
     frame_pooling: Literal["attention", "mean"] = "attention"

@@ -22,7 +22,7 @@ class VideoEncoder(nn.Module):
     """The video encoder turns standardised frame features into four levels.
 
     * global: attention pooling over projected frames, or their mean;
-    * entity (spatial): each frame by itself, with attention over its regions where there are any;
+    * entity (spatial): each frame by itself, with its regions where there are any;
     * action (temporal): a temporal structure over the frames;
     * relationship (spatial × temporal): action frames attend to entity frames, and both are projected together.
 
@@ -81,8 +81,9 @@ class VideoEncoder(nn.Module):
 class SpatialStructure(nn.Module):
     """The spatial structure says what is in each frame.
 
-    It is a projection of the frame plus attention over its regions, with a query from the frame. A learned
-    embedding tells the regions' places apart (grid cells, or ranks of detections).
+    It is a projection of the frame plus what its regions show: attention over them, with a query from the frame, or
+    the strongest response of any region to each unit of a second layer. A learned embedding tells the regions' places
+    apart (grid cells, or ranks of detections).
     Axes: v videos, f frames, k regions of a frame.
 
     Attributes:
@@ -102,9 +103,13 @@ class SpatialStructure(nn.Module):
         regions = nn.Dropout(self.config.dropout, deterministic=not train)(regions)
         places = self.param("places", nn.initializers.normal(0.02), (regions.shape[2], width))
         values = nn.gelu(Linear(width, dtype, name="region")(regions) + places[None, None])
-        everywhere = jnp.ones((*regions.shape[:2], 1, regions.shape[2]), bool)
-        attended = CrossAttention(width, dtype, name="attention")(projected[:, :, None], values, everywhere)
-        return projected + Linear(width, dtype, name="output")(attended[:, :, 0])
+        if self.config.spatial == "strongest":
+            seen = jnp.max(nn.gelu(Linear(width, dtype, name="look")(values)), axis=2)
+        else:
+            everywhere = jnp.ones((*regions.shape[:2], 1, regions.shape[2]), bool)
+            attention = CrossAttention(width, dtype, name="attention")
+            seen = attention(projected[:, :, None], values, everywhere)[:, :, 0]
+        return projected + Linear(width, dtype, name="output")(seen)
 
 
 class RegionMotion(nn.Module):

@@ -15,6 +15,7 @@ _TITLES = {
     "loss/ranking": "Ranking loss",
     "loss/fbce": "Focal binary cross-entropy",
     "loss/kl": "KL divergence",
+    "loss/foils": "Loss on foils",
 }
 """These losses have a title, in the order of their charts; others follow under the names in the log."""
 _SCORE_COLOURS = {

@@ -229,8 +229,7 @@ class FoilLoss:
         """Returns the logistic loss in nats; ln 2 is that of equal scores."""
         assert inputs.foiled is not None, "the batch has no foils"
         found = inputs.foiled()
-        temperature = self.config.foil_temperature or inputs.temperature
-        losses = foil_losses(found.true[self.level], found.false[self.level], temperature)
+        losses = foil_losses(found.true[self.level], found.false[self.level], inputs.temperature)
         return inputs.mean(losses, inputs.real_texts & found.concerned[self.level])
 
 

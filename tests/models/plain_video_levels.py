@@ -27,7 +27,9 @@ def video_global(weights: Any, frames: np.ndarray, pooling: str, width: int) -> 
     return attention_pooling(weights["global_pooling"], projected, width)
 
 
-def video_entities(weights: Any, frames: np.ndarray, regions: np.ndarray | None) -> list[np.ndarray]:
+def video_entities(
+    weights: Any, frames: np.ndarray, regions: np.ndarray | None, spatial: str
+) -> list[np.ndarray]:
     weights, result = weights["entity"], []
     for f, frame in enumerate(frames):
         vector = affine(weights["frame"], frame)
@@ -36,7 +38,11 @@ def video_entities(weights: Any, frames: np.ndarray, regions: np.ndarray | None)
                 gelu(affine(weights["region"], region) + place)
                 for region, place in zip(regions[f], weights["places"], strict=True)
             ]
-            vector = vector + affine(weights["output"], cross_attention(weights["attention"], vector, values))
+            if spatial == "strongest":
+                seen = np.max([gelu(affine(weights["look"], value)) for value in values], axis=0)
+            else:
+                seen = cross_attention(weights["attention"], vector, values)
+            vector = vector + affine(weights["output"], seen)
         result.append(vector)
     return result
 

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[DataShape, dict[str, Any]]] = {
         SHAPE_WITH_REGIONS,
         {"context": "transformer", "temporal": "attention"},
     ),
+    "strongest regions": (SHAPE_WITH_REGIONS, {"spatial": "strongest"}),
     "sentence node, no temporal structure": (SHAPE, {"sentence_node": True, "temporal": "none"}),
     "bigru and bigru, regions": (SHAPE_WITH_REGIONS, {"context": "bigru", "temporal": "bigru"}),
 }

@@ -17,12 +17,13 @@ from tests.models.plain_video_levels import video_actions, video_entities, video
 from tests.support.tiny_model import SHAPE, SHAPE_WITH_REGIONS, random_variables, tiny_model
 
 WIDTH = 8
-CHOICES: dict[str, tuple[DataShape, str, str]] = {
-    "convolution, regions": (SHAPE_WITH_REGIONS, "convolution", "attention"),
-    "convolution, mean of frames": (SHAPE, "convolution", "mean"),
-    "bigru, regions": (SHAPE_WITH_REGIONS, "bigru", "attention"),
-    "attention": (SHAPE, "attention", "attention"),
-    "none, regions": (SHAPE_WITH_REGIONS, "none", "mean"),
+CHOICES: dict[str, tuple[DataShape, str, str, str]] = {
+    "convolution, regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "attention"),
+    "convolution, strongest regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest"),
+    "convolution, mean of frames": (SHAPE, "convolution", "mean", "strongest"),
+    "bigru, regions": (SHAPE_WITH_REGIONS, "bigru", "attention", "attention"),
+    "attention": (SHAPE, "attention", "attention", "attention"),
+    "none, regions": (SHAPE_WITH_REGIONS, "none", "mean", "attention"),
 }
 
 
@@ -37,8 +38,9 @@ class Encoded:
 
 @pytest.fixture(scope="module", params=CHOICES)
 def encoded(request: pytest.FixtureRequest) -> Encoded:
-    shape, temporal, pooling = CHOICES[request.param]
-    batch, model = encoder_batch(shape), tiny_model(shape, temporal=temporal, frame_pooling=pooling)
+    shape, temporal, pooling, spatial = CHOICES[request.param]
+    batch = encoder_batch(shape)
+    model = tiny_model(shape, temporal=temporal, frame_pooling=pooling, spatial=spatial)
     variables = random_variables(model, batch)
     network: Any = jax.jit(lambda videos: model.apply(variables, videos, method="encode_videos"))(
         batch.videos
@@ -52,7 +54,7 @@ def encoded(request: pytest.FixtureRequest) -> Encoded:
         frames = standardised(exact["statistics"]["frame_statistics"], batch.videos.frames[v][real])
         if batch.videos.regions is not None:
             regions = standardised(exact["statistics"]["region_statistics"], batch.videos.regions[v][real])
-        entities = video_entities(encoder, frames, regions)
+        entities = video_entities(encoder, frames, regions, spatial)
         actions = video_actions(encoder, frames, regions, temporal)
         levels.append(
             {

@@ -1,0 +1,121 @@
+"""Prints how many captions have another graph than their counterfactual, by what was changed, and what stays the same.
+
+`python -m benchmarks.caption_pairs --pairs=raw/vitatecs/*.jsonl.gz` reads the files of VITATECS: JSON lines with a
+caption, its counterfactual, and the aspect in which they differ. Graphs are compared by their nodes, modifiers, denials
+and relationships, as lemmas, whatever their order.
+"""
+
+from data_pipeline.host.command_line import ends_with_a_message
+
+import argparse
+import collections
+import gzip
+import json
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks.figures import write_figures
+from data_pipeline.graphs.graph import Node, SemanticGraph
+from data_pipeline.graphs.parser import CaptionParser
+from data_pipeline.levels import ENTITY
+
+Pair = tuple[str, str, str]
+"""An aspect, a caption and its counterfactual."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=pathlib.Path, nargs="+", required=True)
+    parser.add_argument(
+        "--shown", type=int, default=0, help="pairs with the same graph that are shown of an aspect"
+    )
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+    return parser
+
+
+@ends_with_a_message()
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    given = make_parser().parse_args(words)
+    pairs = [pair for path in given.pairs for pair in read_pairs(path)]
+    texts = list(dict.fromkeys(text for _, *both in pairs for text in both))
+    parser = CaptionParser()
+    start = time.monotonic()
+    graphs = dict(zip(texts, parser.parse(texts), strict=True))
+    seconds = time.monotonic() - start
+    print(
+        f"{len(texts):,} captions in {seconds:.0f} s in one process: {len(texts) / seconds:,.0f} captions/s\n"
+    )
+    print("| aspect | pairs | lemmas and triples | with modifiers, order and denials | with modified ends |")
+    print("|---|---|---|---|---|")
+    figures: dict[str, dict[str, float]] = {}
+    for aspect in sorted({aspect for aspect, *_ in pairs}):
+        of_aspect = [pair for pair in pairs if pair[0] == aspect]
+        shares = {
+            name: sum(signature(graphs[one]) != signature(graphs[other]) for _, one, other in of_aspect)
+            / len(of_aspect)
+            for name, signature in SIGNATURES.items()
+        }
+        figures[aspect] = {"pairs": len(of_aspect), **shares}
+        print(
+            f"| {aspect} | {len(of_aspect):,} | "
+            + " | ".join(f"{100 * x:.1f}" for x in shares.values())
+            + " |"
+        )
+        same = [pair for pair in of_aspect if with_meaning(graphs[pair[1]]) == with_meaning(graphs[pair[2]])]
+        for _, one, other in same[: given.shown]:
+            print(f"    {one}\n    {other}\n        {', '.join(map(str, with_meaning(graphs[one])))}")
+    write_figures(given.json, {"captions_per_second": len(texts) / seconds, "aspects": figures})
+
+
+def read_pairs(path: pathlib.Path) -> list[Pair]:
+    """Returns the pairs of a file, compressed or not."""
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    rows = map(json.loads, text.splitlines())
+    return [(row["aspect"], row["caption"], row["counterfactual"]) for row in rows]
+
+
+Signature = collections.Counter[tuple[object, ...]]
+
+
+def without_meaning(graph: SemanticGraph) -> Signature:
+    """The lemmas and triples between entities and actions, as a graph said them before it had more."""
+    edges = zip(graph.relationships, graph.triples(), strict=True)
+    triples = [triple for edge, triple in edges if graph.nodes[edge.target].level == ENTITY]
+    return collections.Counter(
+        [*((node.level, node.lemma) for node in graph.nodes), *((one,) for one in triples)]
+    )
+
+
+def with_meaning(graph: SemanticGraph) -> Signature:
+    """The same with modifiers, denials, and the order of actions."""
+    return _signature(graph, lambda node: node.lemma)
+
+
+def with_modified_ends(graph: SemanticGraph) -> Signature:
+    """The same with triples whose ends have their modifiers."""
+    return _signature(graph, lambda node: (*(one.lemma for one in node.modifiers), node.lemma))
+
+
+def _signature(graph: SemanticGraph, end: Callable[[Node], object]) -> Signature:
+    found: Signature = collections.Counter()
+    for node in graph.nodes:
+        found[node.level, node.lemma, node.negated] += 1
+        found.update((node.lemma, one.kind, one.lemma) for one in node.modifiers)
+    for edge in graph.relationships:
+        found[end(graph.nodes[edge.source]), edge.role, end(graph.nodes[edge.target]), edge.negated] += 1
+    return found
+
+
+SIGNATURES = {
+    "lemmas": without_meaning,
+    "with_meaning": with_meaning,
+    "with_modified_ends": with_modified_ends,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The comparison of the caption parser with itself without its rules and lists."""
+
+import json
+import pathlib
+
+import pytest
+
+from benchmarks import parser_ablation
+from data_pipeline.graphs import parser as parser_module
+from tests.benchmarks.programs import figures_of
+
+
+def test_every_list_and_many_rules_have_a_switch() -> None:
+    switches = {switch.name: switch for switch in parser_ablation.switches()}
+    assert {"verbs [seen verbs]", "nouns [paths]", "corrections of spelling"} <= switches.keys()
+    assert {"clauses.py: _act_in_picture", "verbs.py: _joins_verb"} <= switches.keys()
+    text = "# A.\n[a]\none two\n\n# B.\n[b]\nthree\n"
+    without = parser_ablation.Switch("", "", switches["nouns [paths]"].edit)
+    assert parser_ablation.without_list(text, "[a]") == "# A.\n[a]\n\n\n[b]\nthree\n"
+    assert "staircase" not in without.edit(
+        (parser_ablation.GRAPHS / "word_lists" / "nouns.txt").read_text("utf-8")
+    )
+
+
+def test_what_a_rule_is_worth_is_printed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "caption": "a video game of anime characters fighting",
+        "entities": ["game", "character"],
+        "actions": ["fight"],
+        "triples": ["game|of|character", "fight|agent|character"],
+    }
+    file = tmp_path / "annotated.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    found = figures_of(parser_ablation, tmp_path, str(file), "--only=_act_in_picture")
+    assert found["whole"] == dict.fromkeys(("entity", "action", "relationship", "subject>verb"), 1.0)
+    assert found["clauses.py: _act_in_picture"] == {
+        "entity": 1.0,
+        "action": 1.0,
+        "relationship": 0.5,
+        "subject>verb": 0.0,
+    }
+    assert "| clauses.py: _act_in_picture | +0.000 | +0.000 | -0.500 | -1.000 |" in capsys.readouterr().out
+    # Other code has the parser as it was.
+    assert parser_module.CaptionParser is parser_ablation.CaptionParser
