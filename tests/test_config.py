@@ -93,7 +93,7 @@ def test_levels_may_be_a_list() -> None:
             r"config\.learning_rate is no known key; did you mean 'optim\.learning_rate'\?",
         ),
         ("colour", "red", r"config\.colour is no known key; expected one of name, data, model, "),
-        ("loss.shape", "red", r"config\.loss\.shape is no known key; expected one of ranking, positives, "),
+        ("loss.xyz", "red", r"config\.loss\.xyz is no known key; expected one of ranking, positives, "),
         ("model.width", "8", r"config\.model\.width is '8'; expected a whole number in \[1, ∞\): Size of"),
         ("model.width", 8.0, r"config\.model\.width is 8\.0; expected a whole number"),
         ("train.epochs", True, r"config\.train\.epochs is True; expected a whole number"),

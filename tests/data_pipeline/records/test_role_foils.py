@@ -30,7 +30,9 @@ def test_foils_to_train_with_are_those_of_training_captions(tmp_path: Path, grap
         made_from = record["foils"]["caption_indices"]
         assert len(set(made_from)) == len(made_from)
         for index, text in zip(made_from, record["foils"]["texts"], strict=True):
-            assert sorted(text.split()) == sorted(record["captions"]["texts"][index].split())
+            assert text not in record["captions"]["texts"]
+            # Words are replaced or change places.
+            assert len(text.split()) == len(record["captions"]["texts"][index].split())
 
 
 def test_a_foil_belongs_to_its_caption_and_has_its_words(made: Corpus) -> None:
