@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+import scipy.sparse
 
 from data_pipeline.foils.polarity import denials, opposites
 from data_pipeline.foils.text_edits import Captioned, Span, head_span, words_of
@@ -19,7 +20,10 @@ _ENOUGH_CAPTIONS = 30
 _ENOUGH_LEMMAS = 4
 _MOST_LEMMAS = 1500
 _TOGETHER = 1.5
-"""Two lemmas go together where they meet in that many times as many videos as chance would have it."""
+"""Two lemmas go together where they meet in that many times as many videos as chance would have it.
+
+Two modifiers do so, too, where they meet that much more often in what a video's captions say of one noun.
+"""
 
 _OF_ANYTHING = word_set(
     "person people human individual someone somebody something anyone everyone one thing object item animal creature "
@@ -158,7 +162,8 @@ class FoilWords:
         counts: dict[tuple[str, str], collections.Counter[tuple[str, str]]] = collections.defaultdict(
             collections.Counter
         )
-        lemmas_of_videos = []
+        lemmas_of_videos: list[set[str]] = []
+        described: list[set[str]] = []
         denying = stating = 0
         for captions in videos:
             for caption in captions:
@@ -172,12 +177,14 @@ class FoilWords:
                 for key in slot.keys:
                     counts[slot.kind, key][slot.written, slot.lemma] += 1
             lemmas_of_videos.append(lemmas)
+            described += _descriptions(captions)
         choices = {
             key: Choices(tuple(found), tuple(itertools.accumulate(found.values())))
             for key, found in counts.items()
             if found.total() >= _ENOUGH_CAPTIONS and len({lemma for _, lemma in found}) >= _ENOUGH_LEMMAS
         }
-        return FoilWords(choices, _pairs_together(lemmas_of_videos), min(1.0, denying / max(stating, 1)))
+        together = _pairs_together(lemmas_of_videos) | _pairs_together(described)
+        return FoilWords(choices, together, min(1.0, denying / max(stating, 1)))
 
     def replacement(self, slot: Slot, at: float) -> tuple[str, str] | None:
         """Returns another word, as written, and its lemma, drawn from those in the closest context that has enough.
@@ -197,14 +204,27 @@ def _pair(first: str, second: str) -> tuple[str, str]:
     return (first, second) if first < second else (second, first)
 
 
-def _pairs_together(lemmas_of_videos: Sequence[set[str]]) -> frozenset[tuple[str, str]]:
-    counts = collections.Counter(lemma for lemmas in lemmas_of_videos for lemma in lemmas)
+def _descriptions(captions: Iterable[Captioned]) -> Iterable[set[str]]:
+    """Returns the modifiers of one kind that the captions of a video say of one noun, as "small" and "tiny" of a ball.
+
+    They may be as frequent as "small" is, which meets "tiny" in most videos, of whatever it is said.
+    """
+    found: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+    for node in itertools.chain.from_iterable(caption.graph.nodes for caption in captions):
+        for modifier in node.modifiers:
+            found[node.lemma, modifier.kind].add(modifier.lemma)
+    return found.values()
+
+
+def _pairs_together(groups: Sequence[set[str]]) -> frozenset[tuple[str, str]]:
+    """Returns the pairs of lemmas that are in the same groups more often than chance would have it."""
+    counts = collections.Counter(lemma for lemmas in groups for lemma in lemmas)
     names = sorted(lemma for lemma, _ in counts.most_common(_MOST_LEMMAS))
     place = {lemma: index for index, lemma in enumerate(names)}
-    has = np.zeros((len(lemmas_of_videos), len(names)), np.float32)
-    for row, lemmas in enumerate(lemmas_of_videos):
-        has[row, [place[lemma] for lemma in lemmas if lemma in place]] = 1
-    both, each = has.T @ has, has.sum(axis=0)
-    expected = np.outer(each, each) / max(len(has), 1)
+    rows = [sorted(place[lemma] for lemma in lemmas if lemma in place) for lemmas in groups]
+    columns, ends = list(itertools.chain.from_iterable(rows)), np.cumsum([0, *map(len, rows)])
+    has = scipy.sparse.csr_matrix((np.ones(len(columns)), columns, ends), (len(rows), len(names)))
+    both, each = (has.T @ has).toarray(), has.sum(axis=0).A1
+    expected = np.outer(each, each) / max(len(rows), 1)
     first, second = np.nonzero(np.triu(both > _TOGETHER * expected + 1, 1))
     return frozenset((names[i], names[j]) for i, j in zip(first, second, strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.text_only_control import Pair, control_accuracies, make_pairs
+from data_pipeline.foils.foil_words import FoilWords, slots_of
 from data_pipeline.foils.make_foils import FoilMaker
 from data_pipeline.foils.plausibility import IMPARTIAL, Plausibility
 from data_pipeline.foils.text_edits import Captioned
@@ -121,3 +122,20 @@ def test_what_another_caption_of_the_video_says_is_no_foil(maker: FoilMaker) -> 
         return {foil.kind for foil in maker.foils("v", captions, 20)[0]}
 
     assert ROLE in kinds([caption]) and ROLE not in kinds([caption, swapped])
+
+
+def test_words_that_describe_one_thing_alike_replace_each_other_in_no_foil() -> None:
+    """Nearly every video has a small thing and a large one, whose sizes its captions say in one word or in another."""
+    draw = np.random.default_rng(1)
+    words = {"small": ("small", "tiny"), "large": ("large", "big")}
+    videos = []
+    for _ in range(400):
+        agent, patient = draw.choice(NOUNS, 2, replace=False)
+        sizes = draw.permutation(list(words))
+        said = [[draw.choice(words[size]) for size in sizes] for _ in range(4)]
+        videos.append([sentence(first, agent, "push", second, patient) for first, second in said])
+    found = FoilWords.of(videos)
+    slot = next(slot for slot in slots_of(videos[0][0]) if slot.kind == MODIFIER)
+    alike = next(pair for pair in words.values() if slot.lemma in pair)
+    drawn = {found.replacement(dataclasses.replace(slot, keys=slot.keys[1:]), at / 100) for at in range(100)}
+    assert {word[0] for word in drawn if word} == {"small", "tiny", "large", "big"} - {*alike}
