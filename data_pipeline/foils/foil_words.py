@@ -12,7 +12,7 @@ import scipy.sparse
 
 from data_pipeline.foils.polarity import denials, opposites
 from data_pipeline.foils.text_edits import Captioned, Span, head_span, words_of
-from data_pipeline.graphs.graph import PREPOSITIONS, Node, SemanticGraph
+from data_pipeline.graphs.graph import AGENT, PATIENT, PREPOSITIONS, Node, SemanticGraph
 from data_pipeline.graphs.words import word_set
 from data_pipeline.levels import ACTION, MODIFIER
 
@@ -22,7 +22,7 @@ _MOST_LEMMAS = 1500
 _TOGETHER = 1.5
 """Two lemmas go together where they meet in that many times as many videos as chance would have it.
 
-Two modifiers do so, too, where they meet that much more often in what a video's captions say of one noun.
+Two modifiers or two verbs do so, too, where they meet that much more often in what a video's captions say of one noun.
 """
 
 _OF_ANYTHING = word_set(
@@ -164,6 +164,7 @@ class FoilWords:
         )
         lemmas_of_videos: list[set[str]] = []
         described: list[set[str]] = []
+        done: list[set[str]] = []
         denying = stating = 0
         for captions in videos:
             for caption in captions:
@@ -178,12 +179,13 @@ class FoilWords:
                     counts[slot.kind, key][slot.written, slot.lemma] += 1
             lemmas_of_videos.append(lemmas)
             described += _descriptions(captions)
+            done += _deeds(captions)
         choices = {
             key: Choices(tuple(found), tuple(itertools.accumulate(found.values())))
             for key, found in counts.items()
             if found.total() >= _ENOUGH_CAPTIONS and len({lemma for _, lemma in found}) >= _ENOUGH_LEMMAS
         }
-        together = _pairs_together(lemmas_of_videos) | _pairs_together(described)
+        together = _pairs_together(lemmas_of_videos) | _pairs_together(described) | _pairs_together(done)
         return FoilWords(choices, together, min(1.0, denying / max(stating, 1)))
 
     def replacement(self, slot: Slot, at: float) -> tuple[str, str] | None:
@@ -213,6 +215,17 @@ def _descriptions(captions: Iterable[Captioned]) -> Iterable[set[str]]:
     for node in itertools.chain.from_iterable(caption.graph.nodes for caption in captions):
         for modifier in node.modifiers:
             found[node.lemma, modifier.kind].add(modifier.lemma)
+    return found.values()
+
+
+def _deeds(captions: Iterable[Captioned]) -> Iterable[set[str]]:
+    """Returns the actions in which the captions of a video give one noun one role, as a ball "grows" and "expands"."""
+    found: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+    for graph in (caption.graph for caption in captions):
+        for edge in graph.relationships:
+            source = graph.nodes[edge.source]
+            if source.level == ACTION and edge.role in (AGENT, PATIENT):
+                found[graph.nodes[edge.target].lemma, edge.role].add(source.lemma)
     return found.values()
 
 
