@@ -184,7 +184,7 @@ def _compiled_shares(config: SimilarityConfig) -> Any:
             of_all, levels = found.pop(ATTRIBUTES), sorted(texts.attributes)
             for one in levels:
                 alone = {level: jnp.full((1, len(of_all)), float(level == one)) for level in levels}
-                mean = fuse_levels(alone, texts.presence(), dict.fromkeys(levels, 1.0))
+                mean = fuse_levels(alone, texts.stated(), dict.fromkeys(levels, 1.0))
                 found[_attributes(one)] = of_all * mean[0]
         return found
 

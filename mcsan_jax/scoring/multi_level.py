@@ -53,8 +53,9 @@ def score_normalised(
     """Returns all similarity matrices of normalised videos and captions.
 
     The fused score is ``(1 − μ) Σ_l w_l S_l / Σ_l w_l + μ A`` with A the cosine of the attribute probabilities,
-    averaged over the node levels that a caption has, and μ ``config.attribute_share``. Where the encodings have vectors
-    of the linear branch, it is ``(1 − ν)`` times that plus ν times their product, with ν ``parameters.linear_share``.
+    averaged over the node levels at which a caption states something, and μ ``config.attribute_share``. Where the
+    encodings have vectors of the linear branch, it is ``(1 − ν)`` times that plus ν times their product, with ν
+    ``parameters.linear_share``.
     """
     components = score_components(videos, texts, config, config.attribute_share > 0, product_dtype)
     fused = fuse_components(components, texts, parameters, Fusion.as_trained(config))
@@ -75,7 +76,7 @@ def score_components(
             level: product("va,ta->vt", videos.attributes[level], texts.attributes[level], None)
             for level in texts.attributes
         }
-        components[ATTRIBUTES] = fuse_levels(agreement, texts.presence(), dict.fromkeys(agreement, 1.0))
+        components[ATTRIBUTES] = fuse_levels(agreement, texts.stated(), dict.fromkeys(agreement, 1.0))
     if videos.linear is not None and texts.linear is not None:
         components[LINEAR] = product("vr,tr->vt", videos.linear, texts.linear, None)
     return components

@@ -54,7 +54,8 @@ class NormalisedVideos:
 class NormalisedTexts:
     """They hold unit vectors of the global level, nodes of the others, and unit vectors of attribute probabilities.
 
-    The vectors of the linear branch are as they were encoded.
+    The attributes of a level are zero for a caption that states nothing there, but denies all or has no node. The
+    vectors of the linear branch are as they were encoded.
     """
 
     pooled: Float[Array, "t d"] | None
@@ -75,6 +76,10 @@ class NormalisedTexts:
             present[GLOBAL] = jnp.ones(self.pooled.shape[0], bool)
         return {level: present[level] for level in self.levels}
 
+    def stated(self) -> dict[str, Bool[Array, " t"]]:
+        """Returns for each level with attributes whether a caption states anything there."""
+        return {level: jnp.any(directions != 0, axis=1) for level, directions in self.attributes.items()}
+
 
 def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -> NormalisedVideos:
     """Computes all of a comparison that does not depend on the captions with which videos are compared."""
@@ -90,10 +95,14 @@ def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -
 def normalise_texts(texts: Encoding) -> NormalisedTexts:
     """Returns captions' unit vectors, with the nodes packed."""
     embeddings = texts.embeddings
+    stated = {level: jnp.any(nodes.affirmed, axis=1) for level, nodes in embeddings.nodes.items()}
     return NormalisedTexts(
         None if embeddings.pooled is None else normalize(embeddings.pooled),
         {level: pack_nodes(nodes) for level, nodes in embeddings.nodes.items()},
-        _attribute_directions(texts),
+        {
+            level: jnp.where(stated[level][:, None], directions, 0.0)
+            for level, directions in _attribute_directions(texts).items()
+        },
         texts.linear,
     )
 

@@ -104,6 +104,19 @@ def test_attribute_agreement_is_averaged_over_present_levels(sides: tuple[Encodi
     np.testing.assert_allclose(result.fused, 0.75 * without.fused + 0.25 * expected, atol=1e-5, rtol=0)
 
 
+def test_what_a_caption_denies_has_no_attribute_agreement(sides: tuple[Encoding, Encoding]) -> None:
+    """The first caption denies one of two entities, the second both: it agrees as the third, which has none."""
+    videos, texts = sides
+    entities = texts.embeddings.nodes[ENTITY]
+    negated = jnp.asarray([[True, False], [True, True], [False, False]])
+    nodes = {**texts.embeddings.nodes, ENTITY: dataclasses.replace(entities, negated=negated)}
+    denying = dataclasses.replace(texts, embeddings=dataclasses.replace(texts.embeddings, nodes=nodes))
+    config = SimilarityConfig(attribute_share=0.25)
+    before, after = (fused((videos, side), config).components[ATTRIBUTES] for side in (texts, denying))
+    np.testing.assert_array_equal(after[:, [0, 2]], before[:, [0, 2]])
+    assert np.all(before[:, 1] > 0) and np.all(after[:, 1] == 0)
+
+
 def test_the_linear_score_has_its_share(sides: tuple[Encoding, Encoding]) -> None:
     """It stands outside of levels and attributes, and a caption that lacks levels has it, too."""
     draw = np.random.default_rng(2)
