@@ -20,7 +20,12 @@ from data_pipeline.graphs.graph import PREPOSITIONS, ROLES
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
 
-FILES = ("gold_graphs.jsonl", "seen_graphs.jsonl", "real_graphs.jsonl", "unseen_graphs.jsonl")
+BARS = {
+    "gold_graphs.jsonl": {ENTITY: 0.99, ACTION: 0.99, RELATIONSHIP: 0.97, WHO_DOES_WHAT: 0.99},
+    "seen_graphs.jsonl": {ENTITY: 0.97, ACTION: 0.98, RELATIONSHIP: 0.92, WHO_DOES_WHAT: 0.95},
+    "real_graphs.jsonl": {ENTITY: 0.95, ACTION: 0.98, RELATIONSHIP: 0.89, WHO_DOES_WHAT: 0.93},
+    "unseen_graphs.jsonl": {ENTITY: 0.95, ACTION: 0.95, RELATIONSHIP: 0.85, WHO_DOES_WHAT: 0.88},
+}
 
 
 def read_gold(name: str) -> list[dict[str, Any]]:
@@ -28,11 +33,8 @@ def read_gold(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-BARS = {ENTITY: 0.94, ACTION: 0.95, RELATIONSHIP: 0.85, WHO_DOES_WHAT: 0.88}
-
-
 def test_gold_graphs_are_in_the_form_of_graphs() -> None:
-    gold, *others = map(read_gold, FILES)
+    gold, *others = map(read_gold, BARS)
     assert len(gold) >= 150
     assert min(collections.Counter(row["case"] for row in gold).values()) >= 10
     rows = [*gold, *(row for other in others for row in other)]
@@ -46,7 +48,7 @@ def test_gold_graphs_are_in_the_form_of_graphs() -> None:
             assert role in (*PREPOSITIONS, "attribute", "other") or source in row["actions"], row["caption"]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", BARS)
 def test_scores_reach_the_bars(
     parser: CaptionParser, name: str, record_property: Callable[[str, object], None]
 ) -> None:
@@ -61,7 +63,7 @@ def test_scores_reach_the_bars(
         table += [f"  {case:17s} {level:8.8s} {total}" for level, total in parts.items()]
     for line in table:
         record_property("summary", line)
-    for level, bar in BARS.items():
+    for level, bar in BARS[name].items():
         assert scores[level].f1 >= bar, "\n".join(table)
 
 
