@@ -50,7 +50,7 @@ LIMITS = st.builds(
     max_actions=st.integers(1, 4),
     max_entities=st.integers(1, 4),
     max_relationships=st.integers(1, 6),
-    max_modifiers=st.integers(1, 4),
+    max_modifiers=st.integers(0, 4),
 )
 
 
