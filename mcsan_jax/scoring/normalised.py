@@ -95,13 +95,14 @@ def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -
 def normalise_texts(texts: Encoding) -> NormalisedTexts:
     """Returns captions' unit vectors, with the nodes packed."""
     embeddings = texts.embeddings
-    stated = {level: jnp.any(nodes.affirmed, axis=1) for level, nodes in embeddings.nodes.items()}
+    directions = _attribute_directions(texts)
     return NormalisedTexts(
         None if embeddings.pooled is None else normalize(embeddings.pooled),
         {level: pack_nodes(nodes) for level, nodes in embeddings.nodes.items()},
         {
-            level: jnp.where(stated[level][:, None], directions, 0.0)
-            for level, directions in _attribute_directions(texts).items()
+            level: jnp.where(jnp.any(nodes.affirmed, axis=1, keepdims=True), directions[level], 0.0)
+            for level, nodes in embeddings.nodes.items()
+            if level in directions
         },
         texts.linear,
     )
