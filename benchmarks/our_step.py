@@ -82,6 +82,7 @@ def three_level_config(batch_size: int, sizes: Sizes) -> Config:
             word_width=sizes.word_width,
             temporal="none",
             sentence_node=True,
+            modifiers=False,
         ),
         similarity=dataclasses.replace(
             config.similarity, learn_level_weights=False, missing_levels="zero", attribute_share=0.0

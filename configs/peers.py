@@ -25,11 +25,14 @@ _DUAL_ENCODER: dict[str, Any] = {
     "loss.ranking": "info_nce",
     "loss.focal_weight": 0.0,
     "loss.divergence_weight": 0.0,
+    "loss.foils": 0.0,
 }
 # HGR (Chen et al., CVPR 2020): three levels. Frames stand alone, the sentence is a node of its graph, levels weigh the
-# same, a level that a caption lacks scores zero, and nothing learns attributes.
+# same, a level that a caption lacks scores zero, nothing learns attributes or from foils, and nodes do not see their
+# modifiers.
 _HGR_NETWORK: dict[str, Any] = {
     "model.levels": ("global", "entity", "action"),
+    "model.modifiers": False,
     "model.context": "bigru",
     "model.pretrained": "",
     "model.temporal": "none",
@@ -41,6 +44,7 @@ _HGR_NETWORK: dict[str, Any] = {
     "similarity.linear_branch": False,
     "loss.focal_weight": 0.0,
     "loss.divergence_weight": 0.0,
+    "loss.foils": 0.0,
 }
 # HGR's recipe: hardest triplets, 50 passes at 1e-4. A pass goes over the videos, with one caption of each; a pass of
 # the original goes over all captions, which are 20 times as many for MSR-VTT.

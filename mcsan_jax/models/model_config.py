@@ -18,6 +18,8 @@ class ModelConfig:
     """The semantic levels that are compared."""
     sentence_node: StrictBool = False
     """The sentence joins its graph as a node: actions attend to it, and it becomes the global vector."""
+    modifiers: StrictBool = True
+    """Nodes see their modifiers, such as the colour of a thing that "is red"."""
     context: Literal["bigru", "transformer", "pretrained"] = "bigru"
     """How tokens see each other."""
     pretrained: str = ""

@@ -42,7 +42,8 @@ class TextEncoder(nn.Module):
       connection and LayerNorm;
     * relationship: a function of both ends of an edge and the embedding of its role.
 
-    What a caption denies has the vector that it would have otherwise, and is marked, so that its score is taken off.
+    Without ``modifiers`` nodes do not see theirs. What a caption denies has the vector that it would have otherwise,
+    and is marked, so that its score is taken off.
 
     With ``sentence_node`` the pooled sentence is one more node of the graph, without a role. Actions attend to it, it
     attends to itself only, and its state after the graph attention is the global level.
@@ -81,15 +82,18 @@ class TextEncoder(nn.Module):
             return LevelEmbeddings(pooled, {}), published
 
         roles = nn.Embed(self.role_count, config.width, embedding_init=_ones_with_noise, name=ROLES)
-        kinds = nn.Embed(
-            self.modifier_kind_count, config.width, embedding_init=_ones_with_noise, name=MODIFIER_KINDS
-        )
         node_mask, negated = jnp.asarray(texts.node_mask), jnp.asarray(texts.node_negated)
         nodes = pool_spans(states, jnp.asarray(texts.node_spans), node_mask) * roles(texts.node_roles)
-        modifiers = pool_spans(states, jnp.asarray(texts.modifier_spans), jnp.asarray(texts.modifier_mask))
-        nodes = _add_to_nodes(
-            nodes, modifiers * kinds(texts.modifier_kinds), jnp.asarray(texts.modifier_nodes)
-        )
+        if config.modifiers:
+            kinds = nn.Embed(
+                self.modifier_kind_count, config.width, embedding_init=_ones_with_noise, name=MODIFIER_KINDS
+            )
+            modifiers = pool_spans(
+                states, jnp.asarray(texts.modifier_spans), jnp.asarray(texts.modifier_mask)
+            )
+            nodes = _add_to_nodes(
+                nodes, modifiers * kinds(texts.modifier_kinds), jnp.asarray(texts.modifier_nodes)
+            )
         real, allowed = node_mask, _adjacency(texts, node_mask.shape[1])
         sentence = pooled if config.sentence_node else None
         if sentence is not None:

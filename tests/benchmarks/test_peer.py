@@ -53,7 +53,7 @@ def make_config(data: DataConfig, missing_levels: str = "zero", **model: Any) ->
 def ragged_batch(size: int, data: DataConfig, shape: DataShape) -> PairBatch:
     """Captions and videos of many lengths; the first caption has no action, the last one no node at all.
 
-    HGR has no modifiers.
+    Captions have modifiers, which neither the peer nor HGR's config sees.
     """
     batch = make_batch(size, data, shape)
     texts = batch.texts
@@ -66,12 +66,7 @@ def ragged_batch(size: int, data: DataConfig, shape: DataShape) -> PairBatch:
         videos=dataclasses.replace(
             batch.videos, frame_mask=np.arange(data.max_frames)[None] < lengths[:, None]
         ),
-        texts=dataclasses.replace(
-            texts,
-            node_mask=node_mask,
-            edge_mask=edge_mask,
-            modifier_mask=np.zeros_like(texts.modifier_mask),
-        ),
+        texts=dataclasses.replace(texts, node_mask=node_mask, edge_mask=edge_mask),
     )
 
 
