@@ -61,7 +61,7 @@ class FoilFiles:
             others = (split for split in manifest.splits if split not in splits)
             fitting = next((split for split in others if match_without_endings(asked, ids(split))), None)
             raise InputError(
-                f"{file.name}: none of the {len(asked):,} videos that it asks about is in split "
+                f"{file.name}: none of the videos that it asks about ({len(asked):,}) is in split "
                 f"{' or '.join(splits)}; it asks about {first_few(sorted(asked))}, and {splits[0]} has "
                 f"{first_few(ids(splits[0]))}; "
                 + (f"give --split={fitting}, which has some" if fitting else "give a file about these videos")

@@ -94,7 +94,7 @@ def test_what_cannot_be_asked_is_said_before_anything_is_encoded(
     elsewhere.write_text(lines([{"video_id": "video7", "caption": "a dog runs", "foil": "a dog sits"}]))
     ended = run_mcsan("eval", finished_run, "--split=test", f"--foils={elsewhere}")
     assert ended.status == 2 and "Rsum" not in ended.stdout
-    assert "none of the 1 videos that it asks about is in split test; it asks about video7" in ended.stderr
+    assert "none of the videos that it asks about (1) is in split test; it asks about video7" in ended.stderr
     assert "give a file about these videos" in ended.stderr
 
     validation = tmp_path / "val.jsonl"

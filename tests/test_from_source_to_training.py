@@ -151,6 +151,6 @@ def test_role_graphs_that_people_have_are_used_as_they_are(tmp_path: Path) -> No
     assert "github.com/cshizhe/hgr_v2t" in str(metadata["location"])
     first = read_records(out, "val")["v4"]["captions"]
     edges = np.split(first["edges"], np.cumsum(first["edge_counts"])[:-1])
-    assert [manifest.roles[role] for _, _, role in edges[0]] == ["agent", "ARGM-LOC"]
+    assert [manifest.roles[role] for _, _, role, _ in edges[0]] == ["agent", "ARGM-LOC"]
     assert read_report(out)["captions_parsed_now"] == 1
     assert run_inspect(str(out)) == 0

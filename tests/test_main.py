@@ -164,6 +164,9 @@ def test_a_run_is_evaluated_from_its_folder_alone(finished_run: pathlib.Path, co
     # Parts of the score that only show what if are judged, too.
     for key in ("directions", "compositional"):
         assert result.pop(key).items() >= before.pop(key).items()
+    [foils], [fewer] = (found.pop("foil_tests") for found in (result, before))
+    for kind, same in zip(foils["kinds"], fewer["kinds"], strict=True):
+        assert kind["scores"].items() >= same["scores"].items() and kind["words"] == same["words"]
     worst, earlier = ([row["query"] for row in found.pop("failure_cases")] for found in (result, before))
     assert worst == earlier and result == before
     name = "eval/test_scores.npy"

@@ -123,6 +123,7 @@ def test_frames_of_another_encoder_are_refused(
     assert not (tmp_path / "one").exists()
 
 
+@pytest.mark.slow
 def test_captions_of_another_tokenizer_are_read_with_the_encoders_own(
     baseline: pathlib.Path, zero_shot_data: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -18,12 +18,31 @@ from data_pipeline.foils.text_edits import (
     with_spans,
     with_words,
 )
-from data_pipeline.graphs.graph import AGENT, BEFORE, PATIENT, PREPOSITIONS, Node, Relationship, SemanticGraph
+from data_pipeline.graphs.graph import (
+    AGENT,
+    BEFORE,
+    COUNT,
+    PATIENT,
+    PREPOSITIONS,
+    Node,
+    Relationship,
+    SemanticGraph,
+)
 from data_pipeline.graphs.words import word_set
 from data_pipeline.levels import ACTION, ENTITY
 
 _DETERMINER = re.compile(r"\b(?:a|an|the|another|some|this|that|these|those)\s+$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"(?:\b(?:my|your|his|her|its|our|their|whose)|'s?)\s+$", re.IGNORECASE)
+_THERE_IS = re.compile(
+    r"\b(?:there|here)(?:['’]s|\s+(?:is|are|was|were))\s+(?:\w+ly\s+|also\s+)?$", re.IGNORECASE
+)
+_TORN_OFF = word_set(
+    "no not any every each all both either neither half such what which whose only just even many more most several "
+    "few enough less two three four five six seven eight nine ten"
+)
+"""Words that belong to the noun after them, but not to its phrase: they would stay behind."""
+
+_ALWAYS_MANY = word_set("people police cattle")
 _PRONOUNS = word_set(
     "i you he she it we they me him us them myself himself herself itself themselves who whom which that what "
     "this these those someone somebody something anyone anything everyone everything one other another each both all "
@@ -40,9 +59,9 @@ def swap_roles(caption: Captioned) -> Captioned | None:
     the same relationships, whose ends have changed places.
 
     Returns:
-        The caption; None where no action has exactly one agent and one patient, where one of them is a pronoun or
-        belongs to somebody ("his dog"), where they are the same, or where the verb would not agree with its new
-        subject.
+        The caption; None where no action has exactly one agent and one patient, where one of them or the action is
+        denied, where one is a pronoun, belongs to somebody ("his dog"), or would leave a word behind ("every dog"),
+        where they are the same, or where the verb would not agree with its new subject.
     """
     for roles, first, second in _exchangeable(caption):
         if roles == {AGENT, PATIENT}:
@@ -51,7 +70,10 @@ def swap_roles(caption: Captioned) -> Captioned | None:
 
 
 def role_exchanges(caption: Captioned) -> list[Captioned]:
-    """Returns the caption with any two entities exchanged that have different roles in an action or to one another."""
+    """Returns the caption with any two entities exchanged that have different roles in an action or to one another.
+
+    Nothing that is denied changes places: where no man wears a hat, no hat wears a man, which is true as well.
+    """
     return [_with_ends_exchanged(caption, first, second) for _, first, second in _exchangeable(caption)]
 
 
@@ -66,19 +88,24 @@ class _Phrase:
 
 def _exchangeable(caption: Captioned) -> Iterator[tuple[set[str], _Phrase, _Phrase]]:
     graph = caption.graph
+    has_parts = {edge.source for edge in graph.relationships if edge.role == "of"}
     for source, node in enumerate(graph.nodes):
         edges = [edge for edge in graph.relationships if edge.source == source]
+        if node.negated:
+            continue
         ends = {
             role: places[0]
             for role in dict.fromkeys(edge.role for edge in edges)
             if len(places := [edge.target for edge in edges if edge.role == role]) == 1
             and role not in _BOTH_WAYS
             and graph.nodes[places[0]].level == ENTITY
+            and not any(edge.negated for edge in edges if edge.role == role)
         }
         if node.level == ENTITY:
             ends = {AGENT: source, **{role: end for role, end in ends.items() if role in PREPOSITIONS}}
         for (role, one), (other_role, other) in itertools.combinations(ends.items(), 2):
-            if node.level == ENTITY and role != AGENT:
+            # A group of people is not a group without them.
+            if (node.level == ENTITY and role != AGENT) or {one, other} & has_parts:
                 continue
             phrases = sorted((_phrase(caption, one), _phrase(caption, other)), key=lambda one: one.span)
             if _may_change_places(caption.text, *phrases):
@@ -91,9 +118,16 @@ def _may_change_places(text: str, first: _Phrase, second: _Phrase) -> bool:
         first.span[1] <= second.span[0]
         and nodes[0].lemma != nodes[1].lemma
         and not any(node.lemma in _PRONOUNS or node.head in _PRONOUNS for node in nodes)
-        and not any(_POSSESSIVE.search(text[: phrase.span[0]]) for phrase in (first, second))
+        and not any(_is_tied(text[: phrase.span[0]]) for phrase in (first, second))
         and _is_plural(nodes[0]) == _is_plural(nodes[1])
     )
+
+
+def _is_tied(before: str) -> bool:
+    """Returns whether a phrase cannot leave the words before it, as "there is", "every" or "his"."""
+    word = before.rsplit(maxsplit=1)[-1].lower() if before.strip() else ""
+    tied = word in _TORN_OFF or word.isdigit()
+    return tied or bool(_POSSESSIVE.search(before) or _THERE_IS.search(before))
 
 
 def _phrase(caption: Captioned, place: int) -> _Phrase:
@@ -103,7 +137,8 @@ def _phrase(caption: Captioned, place: int) -> _Phrase:
 
 
 def _is_plural(node: Node) -> bool:
-    return node.head != node.lemma
+    counts = [one.lemma for one in node.modifiers if one.kind == COUNT]
+    return node.head != node.lemma or node.lemma in _ALWAYS_MANY or bool(set(counts) - {"one", "1", "single"})
 
 
 def _with_ends_exchanged(caption: Captioned, first: _Phrase, second: _Phrase) -> Captioned:
@@ -154,6 +189,9 @@ def modifier_exchanges(caption: Captioned) -> list[Captioned]:
             continue
         if _is_plural(nodes[place]) != _is_plural(nodes[other_place]):
             continue
+        # What is denied of two things is as true of the other one.
+        if nodes[place].negated and nodes[other_place].negated:
+            continue
         changed = caption
         # The later one first, so that the span of the earlier one stays what it is.
         for at, index, modifier, source in sorted(
@@ -184,13 +222,13 @@ def with_order_exchanged(caption: Captioned) -> Captioned | None:
     """Returns the caption with its two actions in the other order.
 
     "Before" and "after" replace one another; around "then" and "and" the clauses, or what the verbs begin, change
-    places. None where the caption does not say the order of exactly two actions, or says it in another way.
+    places. None where the caption does not say the order of exactly two actions, denies one, or says it in another way.
     """
     text, graph = caption
     order = [
         edge
         for edge in graph.relationships
-        if edge.role == BEFORE and graph.nodes[edge.target].level == ACTION
+        if edge.role == BEFORE and graph.nodes[edge.target].level == ACTION and not edge.negated
     ]
     if len(order) != 1 or sum(node.level == ACTION for node in graph.nodes) != 2:
         return None

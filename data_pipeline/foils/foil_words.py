@@ -58,8 +58,13 @@ class Slot:
 
 
 def slots_of(caption: Captioned) -> list[Slot]:
-    """Returns the words of a caption that other words may replace, in the order of its nodes."""
-    return [slot for place in range(len(caption.graph.nodes)) for slot in _slots_of_node(caption, place)]
+    """Returns the words of a caption that other words may replace, in the order of its nodes.
+
+    What is denied stays: a man without a hat is often one without a scarf, too.
+    """
+    nodes = caption.graph.nodes
+    places = (place for place, node in enumerate(nodes) if not node.negated)
+    return [slot for place in places for slot in _slots_of_node(caption, place)]
 
 
 def _slots_of_node(caption: Captioned, place: int) -> Iterator[Slot]:

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from data_pipeline.annotations.caption import TRAIN
 from data_pipeline.graphs.attributes import AttributeVocabulary
 from data_pipeline.inspection.split_statistics import MODIFIERS, TOKENS, SplitStatistics, effective_number
-from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
+from data_pipeline.levels import ACTION, ENTITY, FOIL_KINDS, RELATIONSHIP
 from data_pipeline.manifest import Manifest
 
 MOST_FREQUENT = 20
@@ -100,8 +101,9 @@ def size_table(splits: Splits) -> CountTable:
 
 
 def foil_table(splits: Splits) -> CountTable:
-    """Shows the number of foils of each kind."""
-    kinds = sorted({kind for split in splits.values() for kind in split.foil_kinds})
+    """Shows the number of foils of each kind; where training has foils, kinds without any are shown, too."""
+    made = FOIL_KINDS if any(split.foil_kinds for name, split in splits.items() if name == TRAIN) else ()
+    kinds = sorted({*made, *(kind for split in splits.values() for kind in split.foil_kinds)})
     rows = ((kind, *(f"{split.foil_kinds[kind]:,}" for split in splits.values())) for kind in kinds)
     return CountTable("Foils by kind", ("kind", *splits), tuple(rows))
 

@@ -42,7 +42,7 @@ from data_pipeline.preparation.selection import (
     videos_by_split,
 )
 from data_pipeline.records.make import CaptionEncoder, RecordMaker, learn_foils
-from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_splits, sizes_of_captions
+from data_pipeline.records.shards import SHARD_BYTES, ShardPlan, count_foils, count_splits, sizes_of_captions
 from data_pipeline.text.vocabulary import TokenizerOptions, make_vocabulary
 
 REPORT_NAME = "prepare_report.json"
@@ -219,6 +219,7 @@ def _write(
     manifest.save(folder)
     return {
         "splits": {name: dataclasses.asdict(summary) for name, summary in manifest.splits.items()},
+        "foils": count_foils(shards, [TRAIN] if options.foils else []),
         "captions_parsed_now": survey.parsed,
         "captions_from_cache": survey.cached,
         "captions_without_entity": survey.counts.get((CAPTIONS, WITHOUT_ENTITY), 0),

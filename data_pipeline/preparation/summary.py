@@ -1,5 +1,6 @@
 """This module says in a few lines what a preparation reports."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from data_pipeline.errors import first_few
@@ -24,6 +25,7 @@ def summarize(report: dict[str, Any]) -> str:
         f"a caption has at most {longest}; training cuts longer ones than --config.data.max_tokens and so on",
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
     ]
+    lines += [_foil_line(split, report["splits"][split], foils) for split, foils in report["foils"].items()]
     if choice := report["tokenizer"]["choice"]:
         lines.append(choice)
     if missing := report["words_without_vector"]:
@@ -31,3 +33,11 @@ def summarize(report: dict[str, Any]) -> str:
     lines.append(f"{omitted} (ids in {REPORT_NAME})")
     lines += omission_lines(report).values()
     return "\n".join(lines + [f"advice: {advice}" for advice in report["advice"]])
+
+
+def _foil_line(split: str, size: Mapping[str, int], foils: Mapping[str, Any]) -> str:
+    kinds = ", ".join(f"{kind} {number:,}" for kind, number in foils["kinds"].items())
+    return (
+        f"foils of {split} {size['foils']:,} ({kinds}); "
+        f"{foils['captions_without_foil']:,} of {size['captions']:,} captions have none"
+    )

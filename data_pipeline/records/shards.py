@@ -17,6 +17,7 @@ from data_pipeline.errors import InputError
 from data_pipeline.features.statistics import RunningStatistics
 from data_pipeline.host.files import replacing, sha256_of
 from data_pipeline.host.tensorflow import load_tensorflow
+from data_pipeline.levels import FOIL_KINDS
 from data_pipeline.manifest import CaptionSizes, FeatureStream, SplitSummary
 from data_pipeline.records.schema import VideoRecord, flatten_record
 
@@ -88,7 +89,9 @@ class ShardSummary:
     Attributes:
         split, index: the split, and the number of the shard in it.
         file: the name of the file.
-        videos, captions, foils: the numbers of those that it holds.
+        videos, captions: the numbers of those that it holds.
+        captions_without_foil: the number of captions of which it has no foil.
+        foil_kinds: the number of foils of each kind.
         content_bytes: the size of its records in bytes.
         sha256: the SHA-256 of the file, hexadecimal.
         caption_sizes: the lengths of the captions.
@@ -100,7 +103,8 @@ class ShardSummary:
     file: str
     videos: int
     captions: int
-    foils: int
+    captions_without_foil: int
+    foil_kinds: Mapping[str, int]
     content_bytes: int
     sha256: str
     caption_sizes: CaptionSizes
@@ -150,7 +154,8 @@ class ShardWriter:
             InputError: a record does not fit the streams.
         """
         tf = load_tensorflow()
-        counts = {"videos": 0, "captions": 0, "foils": 0, "content_bytes": 0}
+        counts = {"videos": 0, "captions": 0, "captions_without_foil": 0, "content_bytes": 0}
+        foil_kinds: collections.Counter[str] = collections.Counter()
         sizes: dict[str, collections.Counter[int]] = collections.defaultdict(collections.Counter)
         statistics = {stream.name: RunningStatistics() for stream in self.streams} if split == TRAIN else {}
         path = self.path(split, index)
@@ -159,7 +164,9 @@ class ShardWriter:
                 file.write(content)
                 counts["videos"] += 1
                 counts["captions"] += len(record.captions)
-                counts["foils"] += len(record.foils)
+                have_foils = {foil.caption_index for foil in record.foils}
+                counts["captions_without_foil"] += len(record.captions) - len(have_foils)
+                foil_kinds.update(foil.kind for foil in record.foils)
                 counts["content_bytes"] += len(content)
                 for caption in record.captions:
                     for part, size in caption.sizes().items():
@@ -171,6 +178,7 @@ class ShardWriter:
             split,
             index,
             path.name,
+            foil_kinds=dict(foil_kinds),
             sha256=sha256_of(path),
             caption_sizes=CaptionSizes(**histograms),
             statistics=statistics,
@@ -203,10 +211,29 @@ def count_splits(shards: Sequence[ShardSummary]) -> dict[str, SplitSummary]:
         split: SplitSummary(
             videos=sum(shard.videos for shard in shards if shard.split == split),
             captions=sum(shard.captions for shard in shards if shard.split == split),
-            foils=sum(shard.foils for shard in shards if shard.split == split),
+            foils=sum(sum(shard.foil_kinds.values()) for shard in shards if shard.split == split),
         )
         for split in dict.fromkeys(shard.split for shard in shards)
     }
+
+
+def count_foils(shards: Sequence[ShardSummary], made_for: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Counts the foils of each kind, and the captions without any, of each split that has foils.
+
+    Args:
+        shards: all files.
+        made_for: the splits that were to have foils of all kinds, so that a kind without any is counted as well.
+    """
+    counts = {}
+    for split in dict.fromkeys(shard.split for shard in shards):
+        own = [shard for shard in shards if shard.split == split]
+        kinds = collections.Counter(dict.fromkeys(FOIL_KINDS if split in made_for else (), 0))
+        for shard in own:
+            kinds.update(shard.foil_kinds)
+        if kinds:
+            without = sum(shard.captions_without_foil for shard in own)
+            counts[split] = {"kinds": dict(kinds), "captions_without_foil": without}
+    return counts
 
 
 def sizes_of_captions(shards: Sequence[ShardSummary]) -> dict[str, CaptionSizes]:

@@ -65,9 +65,9 @@ def render_foils(tests: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _foil_lines(test: Mapping[str, Any]) -> Iterator[str]:
-    asked = _asked(test["questions"], test["videos"])
-    yield f"True captions against foils of {test['source']} ({asked}), right in %:"
     if test["kinds"]:
+        asked = _asked(test["questions"], test["videos"])
+        yield f"True captions against foils of {test['source']} ({asked}), right in %:"
         found = test["kinds"][0]["scores"]
         components = [name for name in (*LEVELS, ATTRIBUTES, LINEAR) if name in found]
         head = ["kind", "questions", "chance", "words alone", *components, FUSED, "95 %"]
@@ -75,8 +75,9 @@ def _foil_lines(test: Mapping[str, Any]) -> Iterator[str]:
     absent = test["absent"]
     if absent["questions"]:
         more = ", …" if absent["videos"] > len(absent["examples"]) else ""
+        of_source = "" if test["kinds"] else f" of {test['source']}"
         yield (
-            f"not asked: {_asked(absent['questions'], absent['videos'])} that the split lacks "
+            f"not asked{of_source}: {_asked(absent['questions'], absent['videos'])} that the split lacks "
             f"({', '.join(absent['examples'])}{more})"
         )
 

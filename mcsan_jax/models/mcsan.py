@@ -183,11 +183,12 @@ class MCSAN(nn.Module):
 
         # Captions and foils take turns, so that rows that are split over devices stay where they are.
         def in_turn(text: AnyArray, foil: AnyArray) -> Array:
-            return jnp.stack([text, foil], axis=1).reshape(-1, *text.shape[1:])
+            # No size is left to be inferred, because labels of a level without attributes are empty.
+            return jnp.stack([text, foil], axis=1).reshape(2 * len(text), *text.shape[1:])
 
         both = self.encode_texts(jax.tree.map(in_turn, batch.texts, batch.foils), train)
         texts, foils = (
-            jax.tree.map(lambda rows, one=one: rows.reshape(-1, 2, *rows.shape[1:])[:, one], both)
+            jax.tree.map(lambda rows, one=one: rows.reshape(len(rows) // 2, 2, *rows.shape[1:])[:, one], both)
             for one in (0, 1)
         )
         return videos, texts, foils

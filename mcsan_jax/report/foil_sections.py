@@ -38,7 +38,8 @@ def foil_section(runs: Sequence[EvaluatedRun]) -> Section:
         found = [
             next((test for test in run.record.foil_tests if test.source == source), None) for run in runs
         ]
-        tables.append(foil_table(runs, source, found))
+        if any(test and test.kinds for test in found):
+            tables.append(foil_table(runs, source, found))
         charts += _charts(runs, number_of_source, source if len(sources) > 1 else "", found)
         notes += _absent_notes(runs, source, found)
     return Section("Compositional test", (*notes, *missing), tuple(tables), tuple(charts))

@@ -58,7 +58,8 @@ def encode_in_micro_batches(model: MCSAN, mesh: Mesh, count: int) -> Encode:
             encoded: Any = model.apply(variables, rows, train=True, rngs=rngs, method=model.encode_pairs)
             return encoded
 
-        split = jax.tree.map(lambda rows: rows.reshape(count, -1, *rows.shape[1:]), batch)
+        # No size is left to be inferred, because labels of a level without attributes are empty.
+        split = jax.tree.map(lambda rows: rows.reshape(count, len(rows) // count, *rows.shape[1:]), batch)
         numbers = jnp.arange(count, dtype=jnp.int32)
         encoded = jax.lax.map(lambda numbered: encode(*numbered), (split, numbers))
         return jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), encoded)

@@ -51,8 +51,7 @@ True captions against foils of x.jsonl (1 question about 1 video), right in %:
 | order | 1         | 20.0   | –           | 50.0   | 62.5  | 60.0 to 65.0 |
 not asked: 2 questions about 2 videos that the split lacks (a, …)
 
-True captions against foils of y.tsv (0 questions about 0 videos), right in %:
-not asked: 3 questions about 1 video that the split lacks (b)"""
+not asked of y.tsv: 3 questions about 1 video that the split lacks (b)"""
 
 
 def test_golden_table_of_foils() -> None:

@@ -57,7 +57,7 @@ def kept_numbers(model: MCSAN, variables: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in kept if leaf.shape not in parameters)
 
 
-@pytest.mark.parametrize("context", ["pretrained", "transformer"])
+@pytest.mark.parametrize("context", ["pretrained", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_the_gradient_is_the_same_and_less_is_kept(context: str) -> None:
     plain, again = network(context, False), network(context, True)
     variables = random_variables(plain, BATCH)

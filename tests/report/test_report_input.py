@@ -72,6 +72,14 @@ def test_empty_parts_are_as_good_as_absent(run: Path) -> None:
         assert sentence in page.text[section]
 
 
+def test_questions_that_were_not_asked_have_no_table(run: Path) -> None:
+    absent = {"questions": 3, "videos": 1, "examples": ["v9"]}
+    test = {"source": "y.tsv", "form": "", "questions": 0, "videos": 0, "absent": absent, "kinds": []}
+    change_evaluation(run, foil_tests=[test])
+    page = read_page(write_report([run]))
+    assert not page.tables["compositional-test"] and "v9" in page.text["compositional-test"]
+
+
 def test_a_run_that_lacks_a_part_is_named_beside_one_that_has_it(run: Path, runs: tuple[Path, Path]) -> None:
     change_evaluation(
         run, **dict.fromkeys(["ablation", "hubness", "attributes", "hubs", "densities", "failure_cases"])

@@ -87,7 +87,7 @@ def test_the_levels_add_up_to_the_score(searcher: Searcher) -> None:
 
 def test_what_a_text_denies_is_taken_off(searcher: Searcher) -> None:
     """Were it not denied, the same vector would be added: from both scores follow those of the two nodes."""
-    model, text = searcher.model, "a red ball without a blue box"
+    model, text = searcher.model, "a ball with no box"
     texts = model.encode_query(text)
     assert texts.node_negated["entity"].tolist() == [False, True]
     assert texts.node_negated["relationship"].tolist() == [True]
@@ -99,8 +99,8 @@ def test_what_a_text_denies_is_taken_off(searcher: Searcher) -> None:
     for row in range(2):
         explanation = searcher.explain(text, searcher.videos.ids[row])
         entity = explanation.levels["entity"]
-        assert entity.phrases == ["red ball", "not blue box"]
-        assert explanation.levels["relationship"].phrases == ["red ball –with→ not blue box"]
+        assert entity.phrases == ["ball", "not box"]
+        assert explanation.levels["relationship"].phrases == ["ball –with→ not box"]
         both = found["entity"][0, row], otherwise["entity"][0, row]
         np.testing.assert_allclose(entity.scores, [both[0] + both[1], both[0] - both[1]], atol=1e-4)
         assert entity.scores.mean() == pytest.approx(explanation.scores["entity"], abs=1e-5)
@@ -110,12 +110,11 @@ def test_what_a_text_denies_is_taken_off(searcher: Searcher) -> None:
 def test_words_of_what_a_text_denies_are_taken_off_the_linear_score(searcher: Searcher) -> None:
     for video in searcher.videos.ids[:2]:
         denied, affirmed = (
-            searcher.explain(f"a red ball {joined} a blue box", video).linear
-            for joined in ("without", "beside")
+            searcher.explain(f"a ball with {number} box", video).linear for number in ("no", "one")
         )
         assert denied is not None and affirmed is not None
-        assert np.all(denied.of_words[1:3] * affirmed.of_words[1:3] > 0)
-        assert np.all(denied.of_words[5:] * affirmed.of_words[5:] < 0)
+        assert denied.of_words[1] * affirmed.of_words[1] > 0
+        assert denied.of_words[4] * affirmed.of_words[4] < 0
 
 
 @pytest.mark.parametrize("text", [TEXT, "something red", "and", "no red ball"])

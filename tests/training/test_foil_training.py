@@ -1,5 +1,6 @@
 """Training with a loss on foils: what is read, encoded, kept and resumed."""
 
+import dataclasses
 import itertools
 import pathlib
 from typing import Any
@@ -11,14 +12,15 @@ import pytest
 
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.batches.pipeline import SplitReader, TrainBatches
-from data_pipeline.levels import ACTION, GLOBAL
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.models.bert import Bert, BertShape
 from mcsan_jax.sharding import make_mesh, put_batch, split_rows
+from mcsan_jax.training.micro_batches import encode_in_micro_batches, encode_whole
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from tests.support.prepared_data import Prepared
-from tests.support.tiny_model import random_variables, tiny_model
+from tests.support.tiny_model import SHAPE, random_variables, tiny_model
 from tests.training.runs import Interrupted, MakeExperiment, StopsBefore, run
 from tests.training.test_micro_batches import whole_batch
 from tests.training.test_objective import collectives
@@ -78,6 +80,22 @@ def test_foils_are_encoded_as_captions_are(encoded: tuple[PairBatch, Any]) -> No
         jax.tree.map(
             lambda own, expected: np.testing.assert_allclose(own, expected, atol=2e-6), one, alone(texts)
         )
+
+
+def test_a_level_without_attributes_is_trained_on_foils_too() -> None:
+    sizes = ((ENTITY, 5), (ACTION, 4), (RELATIONSHIP, 0))
+    model = tiny_model(dataclasses.replace(SHAPE, attributes=sizes))
+    batch = whole_batch()
+    for items in (batch.videos, batch.texts, batch.foils):
+        assert items is not None
+        items.labels[RELATIONSHIP] = items.labels[RELATIONSHIP][:, :0]
+    variables = jax.eval_shape(lambda: random_variables(tiny_model(), whole_batch()))
+    del variables["params"]["attribute_projector"][RELATIONSHIP]
+    mesh = make_mesh(jax.devices()[:1])
+    for encode in (encode_whole(model), encode_in_micro_batches(model, mesh, 4)):
+        videos, texts, foils = jax.eval_shape(encode, variables, batch, jax.random.key(0))
+        assert set(videos.attribute_logits) == {ENTITY, ACTION}
+        assert foils is not None and jax.tree.map(jnp.shape, foils) == jax.tree.map(jnp.shape, texts)
 
 
 def test_states_of_foils_are_kept_too(foiled: TrainBatches) -> None:

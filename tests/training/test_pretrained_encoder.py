@@ -116,6 +116,7 @@ def test_frozen_parameters_are_not_said_to_be_trained(
     assert describe_trained(learning.config, state) == f"trained {every:,} parameters"
 
 
+@pytest.mark.slow
 def test_the_average_leaves_a_frozen_encoder_out(
     prepared: Prepared, config: Config, encoder: pathlib.Path, batches: TrainBatches, tmp_path: pathlib.Path
 ) -> None:

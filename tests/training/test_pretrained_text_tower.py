@@ -51,6 +51,7 @@ def trained(experiment: Experiment, batches: TrainBatches, steps: int) -> TrainS
     return state
 
 
+@pytest.mark.slow
 def test_a_frozen_tower_gives_the_states_that_are_kept(
     prepared: Prepared, config: Config, encoders: dict[str, pathlib.Path], batches: TrainBatches
 ) -> None:

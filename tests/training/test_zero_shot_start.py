@@ -121,6 +121,7 @@ def test_what_is_kept_is_what_the_network_reads(experiment: Experiment, reader: 
     assert lengths.max() > 16 > lengths.min()
 
 
+@pytest.mark.slow
 def test_the_model_before_the_first_step_may_be_the_best(
     experiment: Experiment, batches: TrainBatches, reader: SplitReader, tmp_path: pathlib.Path
 ) -> None:

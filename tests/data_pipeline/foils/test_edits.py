@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from data_pipeline.foils.exchanges import modifier_exchanges, role_exchanges, with_order_exchanged
+from data_pipeline.foils.foil_words import slots_of
 from data_pipeline.foils.polarity import opposites
 from data_pipeline.foils.text_edits import Captioned, with_article, with_words
 from data_pipeline.graphs.graph import Modifier, Node, SemanticGraph
@@ -48,6 +49,15 @@ def said(caption: Captioned) -> tuple[list[tuple[object, ...]], set[tuple[object
         ("a dog is running away from a cat", ["a cat is running away from a dog"]),
         ("A man behind a car is singing", ["A car behind a man is singing"]),
         ("the cup is on the table", ["the table is on the cup"]),
+        ("two people watch three dogs", ["three dogs watch two people"]),
+        pytest.param("a man is not wearing a hat", [], id="a denied action"),
+        pytest.param("no dog is on the table", [], id="a denied thing"),
+        pytest.param("a cup that is not on the table", [], id="a denied place"),
+        pytest.param("there is a cat on the table", [], id="there is"),
+        pytest.param("there are no people in the room", [], id="there are no"),
+        pytest.param("every child holds a ball", [], id="a word would stay behind"),
+        pytest.param("two people are in the room", [], id="people are many"),
+        pytest.param("a group of boys watches a dog", [], id="a group without its boys"),
     ],
 )
 def test_roles_are_exchanged(parser: CaptionParser, text: str, foils: list[str]) -> None:
@@ -68,6 +78,12 @@ def test_modifiers_are_exchanged(parser: CaptionParser, text: str, foil: str) ->
     (found,) = modifier_exchanges(parsed(parser, text))
     assert found.text == foil
     assert_as_parsed(parser, found)
+
+
+def test_what_is_denied_keeps_its_words(parser: CaptionParser) -> None:
+    denied = parsed(parser, "a tall man without a red hat is not wearing a blue scarf")
+    assert [slot.lemma for slot in slots_of(denied)] == ["man", "tall"]
+    assert modifier_exchanges(denied) == []
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ import collections
 import dataclasses
 import pickle
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.text_only_control import Pair, control_accuracies, make_pairs
+from benchmarks.text_only_control import Pair, control_accuracies, main, make_pairs
 from data_pipeline.foils.foil_words import FoilWords, slots_of
 from data_pipeline.foils.make_foils import FoilMaker
 from data_pipeline.foils.plausibility import IMPARTIAL, Plausibility
@@ -149,3 +150,10 @@ def test_words_that_say_the_same_of_one_thing_replace_each_other_in_no_foil() ->
         drawn = {found.replacement(wide, at / 100) for at in range(100)}
         kind = slot.lemma[:-1]
         assert {word[1] for word in drawn if word} & {f"{kind}{n}" for n in range(1, 5)} == {*words[kind][1]}
+
+
+@pytest.mark.slow
+def test_the_control_reads_each_embedded_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--dataset=crowded_shapes", "--videos=6", "--processes=1", f"--graph_cache={tmp_path}"])
+    printed = capsys.readouterr().out
+    assert "captions of 6 videos" in printed and "| all | " in printed

@@ -1,12 +1,13 @@
 """False captions with exchanged roles, from `--role_foils` to the records."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from data_pipeline.manifest import Manifest
 from data_pipeline.text.vocabulary import load_tokenizer
-from tests.support.command_line import run_prepare
+from tests.support.command_line import run_inspect, run_prepare
 from tests.support.corpus import Corpus, read_records, write_corpus
 
 
@@ -22,10 +23,20 @@ def test_only_videos_that_are_not_trained_on_have_them(made: Corpus) -> None:
     assert {name: split.foils for name, split in splits.items()} == {"train": 0, "val": 3, "test": 3}
 
 
-def test_foils_to_train_with_are_those_of_training_captions(tmp_path: Path, graph_cache: Path) -> None:
+def test_foils_to_train_with_are_those_of_training_captions(
+    tmp_path: Path, graph_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     corpus = write_corpus(tmp_path, graph_cache)
     assert run_prepare(corpus.arguments("--protocol=full", "--foils=1")) == 0
-    assert [split.foils > 0 for split in Manifest.load(corpus.out).splits.values()] == [True, False, False]
+    splits = Manifest.load(corpus.out).splits
+    assert [split.foils > 0 for split in splits.values()] == [True, False, False]
+    foils, captions = splits["train"].foils, splits["train"].captions
+    # A kind without any foil is told as well; each caption has one foil at most.
+    printed = capsys.readouterr().out
+    assert f"foils of train {foils} (role " in printed and ", order 0);" in printed
+    assert f"{captions - foils} of {captions} captions have none" in printed
+    assert run_inspect(str(corpus.out)) == 0
+    assert re.search(r"order +0 +0 +0\b", capsys.readouterr().out)
     for record in read_records(corpus.out, "train").values():
         made_from = record["foils"]["caption_indices"]
         assert len(set(made_from)) == len(made_from)
