@@ -1,21 +1,20 @@
 """Prints how many captions have another graph than their counterfactual, by what was changed, and what stays the same.
 
-`python -m benchmarks.caption_pairs --pairs=raw/vitatecs/*.jsonl.gz` reads the files of VITATECS: JSON lines with a
-caption, its counterfactual, and the aspect in which they differ. Graphs are compared by their nodes, modifiers, denials
-and relationships, as lemmas, whatever their order.
+`python -m benchmarks.caption_pairs raw/vitatecs/*.jsonl.gz` reads files of true captions and foils, in any form that
+`mcsan eval RUN --foils=FILE` takes: those of VITATECS, or one's own. Graphs are compared by their nodes, modifiers,
+denials and relationships, as lemmas, whatever their order.
 """
 
 from data_pipeline.host.command_line import ends_with_a_message
 
 import argparse
 import collections
-import gzip
-import json
 import pathlib
 import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.figures import write_figures
+from data_pipeline.annotations.foil_files import read_foil_files
 from data_pipeline.graphs.graph import Node, SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ENTITY
@@ -27,7 +26,7 @@ Pair = tuple[str, str, str]
 def make_parser() -> argparse.ArgumentParser:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=pathlib.Path, nargs="+", required=True)
+    parser.add_argument("files", type=pathlib.Path, nargs="+", help="pairs of captions")
     parser.add_argument(
         "--shown", type=int, default=0, help="pairs with the same graph that are shown of an aspect"
     )
@@ -39,7 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     given = make_parser().parse_args(words)
-    pairs = [pair for path in given.pairs for pair in read_pairs(path)]
+    pairs = read_pairs(given.files)
     texts = list(dict.fromkeys(text for _, *both in pairs for text in both))
     parser = CaptionParser()
     start = time.monotonic()
@@ -70,12 +69,18 @@ def main(words: Sequence[str] | None = None) -> None:
     write_figures(given.json, {"captions_per_second": len(texts) / seconds, "aspects": figures})
 
 
-def read_pairs(path: pathlib.Path) -> list[Pair]:
-    """Returns the pairs of a file, compressed or not."""
-    data = path.read_bytes()
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-    rows = map(json.loads, text.splitlines())
-    return [(row["aspect"], row["caption"], row["counterfactual"]) for row in rows]
+def read_pairs(paths: Sequence[pathlib.Path]) -> list[Pair]:
+    """Returns the pairs of files, compressed or not: the true caption with each false one.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    return [
+        (question.kind, question.texts[0], false)
+        for file in read_foil_files(paths)
+        for question in file.questions
+        for false in question.texts[1:]
+    ]
 
 
 Signature = collections.Counter[tuple[object, ...]]

@@ -13,7 +13,6 @@ import collections
 import contextlib
 import dataclasses
 import importlib
-import json
 import pathlib
 import shutil
 import sys
@@ -23,6 +22,9 @@ from typing import Any
 
 import data_pipeline
 from benchmarks.figures import write_figures
+from data_pipeline.annotations.reading import field, texts_field
+from data_pipeline.annotations.text_tables import json_rows
+from data_pipeline.errors import Faults, InputError
 from data_pipeline.graphs.graph import AGENT, PATIENT, SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.host.progress_bar import track
@@ -197,11 +199,30 @@ def score_without(switch: Switch | None, rows: Sequence[Mapping[str, Any]]) -> d
     return {level: total.f1 for level, total in score(rows, graphs).items()}
 
 
+def read_annotated(paths: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
+    """Returns the annotated captions of files.
+
+    Raises:
+        InputError: a file cannot be read, or a caption lacks its annotation; all faults are told at once.
+    """
+    faults, rows = Faults(), []
+    for path in paths:
+        with faults.gathered():
+            for where, row in json_rows(path, faults):
+                with faults.gathered():
+                    field(row, "caption", str, where, "")
+                    for key in ("entities", "actions", "triples"):
+                        texts_field(row, key, where)
+                    rows.append(row)
+    faults.check()
+    return rows
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=pathlib.Path, nargs="+", help="annotated captions, JSON lines")
-    parser.add_argument("--only", default="", help="leaves out only what has this in its name")
+    parser.add_argument("--only", default="", help="tries only rules and lists with this in their names")
     parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     return parser
 
@@ -210,8 +231,12 @@ def make_parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     given = make_parser().parse_args(words)
-    rows = [json.loads(line) for file in given.files for line in file.read_text("utf-8").splitlines()]
+    rows = read_annotated(given.files)
     chosen = [switch for switch in switches() if given.only in switch.name]
+    if not chosen:
+        raise InputError(
+            f"--only={given.only}: no rule or list has this in its name; give a shorter part of one"
+        )
     figures = {_WHOLE: score_without(None, rows)}
     for switch in track(chosen, len(chosen), "scoring", "parsers"):
         figures[switch.name] = score_without(switch, rows)

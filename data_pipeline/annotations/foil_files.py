@@ -22,6 +22,9 @@ CONTRAST = "contrast"
 """The kind of the question of a contrast set between the true caption and its contrast alone."""
 
 _UNNAMED = "foil"
+_VITATECS_ALONE = {"src_dataset", "counterfactual", "aspect"}
+"""Keys that no other form has."""
+
 _VIDEO_COLUMNS = ("clip", "video", "video_id", "video_name", "videoid", "vid_key", "id")
 _LABEL, _CONTRAST_LABEL, _KIND = "label", "c_label", "kind"
 _FORMS = (
@@ -65,7 +68,7 @@ def read_foil_files(paths: Sequence[pathlib.Path]) -> list[FoilFile]:
 
     Raises:
         InputError: a file cannot be read, has none of the known forms, or holds rows that cannot be used; all are
-            named. Two paths name one file.
+            told at once, as `Faults` tells them. Two paths name one file.
     """
     faults, files = Faults(), []
     for number, path in enumerate(paths):
@@ -99,7 +102,7 @@ def _from_objects(path: pathlib.Path, faults: Faults) -> tuple[str, list[FoilQue
                 raise InputError(
                     f"{where}: expected an object, found {type(row).__name__}; expected {_FORMS}"
                 )
-            form = form or (VITATECS if "counterfactual" in row else OWN)
+            form = form or (VITATECS if _VITATECS_ALONE & row.keys() else OWN)
             questions.append(_of_vitatecs(row, where) if form == VITATECS else _of_own(row, where))
     return form, questions
 
@@ -132,7 +135,8 @@ def _from_rows(path: pathlib.Path, faults: Faults) -> Iterator[FoilQuestion]:
     has_header = names[0] in _VIDEO_COLUMNS
     if len(first) < 3:
         raise InputError(
-            f"{path}, line {lines[0][0]}: expected {_FORMS}, found {shown(lines[0][1])}; rewrite it"
+            f"{path}, line {lines[0][0]}: expected {_FORMS}, found {shown(lines[0][1])}; separate the values of a "
+            "table with tabs"
         )
     for number, line in lines[1:] if has_header else lines:
         where = f"{path}, line {number}"

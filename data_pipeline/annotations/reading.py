@@ -117,11 +117,15 @@ JSON = json.JSONDecoder(object_pairs_hook=_unique)
 """Decodes JSON; refuses an object that has a key twice."""
 
 
-def not_json(error: Exception, where: str) -> InputError:
-    """The error for text at ``where`` that `JSON` cannot decode."""
+def not_json(error: Exception, where: str, line: int | None = None) -> InputError:
+    """The error for text at ``where`` that `JSON` cannot decode; ``where`` may end with the number of a line."""
     if isinstance(error, _RepeatedKey):
         return InputError(f"{where}: {error}")
-    return InputError(f"{where}: not JSON ({error}); download or write the file again")
+    said = str(error)
+    if line is not None and isinstance(error, json.JSONDecodeError):
+        end = f"at column {error.colno}" if error.lineno == line else f"reading on to line {error.lineno}"
+        said = f"{error.msg}, {end}"
+    return InputError(f"{where}: not JSON ({said}); download or write the file again")
 
 
 def split_lines(text: str) -> list[str]:

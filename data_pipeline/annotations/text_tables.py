@@ -174,7 +174,7 @@ def json_rows(path: pathlib.Path, faults: Faults) -> Iterator[tuple[str, object]
         try:
             value, end = JSON.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
-            faults.add(str(not_json(error, where)))
+            faults.add(str(not_json(error, where, line)))
             # The rest of a broken array is as broken.
             end = len(text) if text[place] == "[" else _next_line(text, place)
         else:

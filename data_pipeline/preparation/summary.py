@@ -19,8 +19,9 @@ def summarize(report: dict[str, Any]) -> str:
     longest = ", ".join(f"{most} {part}" for part, most in report["longest_caption"].items())
     lines = [
         f"{report['dataset']} ({report['protocol']}): {splits}",
-        f"captions parsed now {report['captions_parsed_now']}, from the cache {report['captions_from_cache']}; "
-        f"without entity {report['captions_without_entity']}, without action {report['captions_without_action']}",
+        f"different texts: parsed now {report['captions_parsed_now']}, from the cache {report['captions_from_cache']}",
+        f"captions without entity {report['captions_without_entity']}, without action "
+        f"{report['captions_without_action']}",
         f"a caption has at most {longest}; training cuts longer ones than --config.data.max_tokens and so on",
         f"tokens {report['tokenizer']['size']} ({report['tokenizer']['kind']}); attributes: {attributes}",
     ]

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from data_pipeline.graphs.negation import NOBODY
 from data_pipeline.levels import ACTION, ENTITY
 from data_pipeline.records.schema import ACTION_NODE, EncodedCaption
 from data_pipeline.text.tokenizer import Tokenizer
@@ -16,7 +17,7 @@ class PhraseGraph:
 
     Attributes:
         phrases: the words of each node; behind them in brackets its modifiers that stand elsewhere ("car (red)"), and
-            before them "not" where the caption denies it.
+            before them "not" where the caption denies it, unless they say so themselves ("nobody").
         levels: the level of each node.
         relationships: source node, name of the role and target node of each relationship, once; the name begins with
             "not" where the caption denies the relationship alone, and neither of its ends.
@@ -56,7 +57,8 @@ def phrase_graph(
             elsewhere[node].append(said)
     return PhraseGraph(
         phrases=tuple(
-            ("not " if negated else "") + words.of(span) + (f" ({', '.join(more)})" if more else "")
+            (denied(words.of(span)) if negated else words.of(span))
+            + (f" ({', '.join(more)})" if more else "")
             for span, negated, more in zip(caption.node_spans, caption.node_negations, elsewhere, strict=True)
         ),
         levels=tuple(ACTION if level == ACTION_NODE else ENTITY for level in caption.node_levels),
@@ -68,6 +70,11 @@ def phrase_graph(
         ),
         modifiers=tuple(map(tuple, modifiers)),
     )
+
+
+def denied(words: str) -> str:
+    """Returns what is shown for the words of a node that the caption denies."""
+    return words if NOBODY.keys() & set(words.lower().split()) else f"not {words}"
 
 
 def shown_role(caption: EncodedCaption, number: int, roles: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ class LevelExplanation:
     """A level's explanation says how its nodes of a text met the frames of a video.
 
     Attributes:
-        phrases: the words of the text's nodes [n]; those of denied ones begin with "not".
+        phrases: the words of the text's nodes [n]; those of denied ones begin with "not" or say so ("nobody").
         scores: the score of each node with the video, with a minus where the text denies it [n]; their mean is the
             level's score.
         cosines: the cosine of each node and each frame [n, f].

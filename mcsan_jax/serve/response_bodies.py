@@ -104,7 +104,7 @@ class ExplainedLevel:
     """How the nodes of a text met the frames of a video at one level.
 
     Attributes:
-        phrases: the words of the nodes [n]; those of denied ones begin with "not".
+        phrases: the words of the nodes [n]; those of denied ones begin with "not" or say so ("nobody").
         scores: of each node with the video, with a minus where the text denies it [n].
         cosines: of each node and each frame [n, f].
         attention: share of each frame in a node's attention [n, f].

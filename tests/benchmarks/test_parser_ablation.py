@@ -5,9 +5,9 @@ import pathlib
 
 import pytest
 
-from benchmarks import parser_ablation
+from benchmarks import caption_pairs, parser_ablation
 from data_pipeline.graphs import parser as parser_module
-from tests.benchmarks.programs import figures_of
+from tests.benchmarks.programs import figures_of, refusal_of
 
 
 def test_every_list_and_many_rules_have_a_switch() -> None:
@@ -42,3 +42,35 @@ def test_what_a_rule_is_worth_is_printed(tmp_path: pathlib.Path, capsys: pytest.
     assert "| clauses.py: _act_in_picture | +0.000 | +0.000 | -0.500 | -1.000 |" in capsys.readouterr().out
     # Other code has the parser as it was.
     assert parser_module.CaptionParser is parser_ablation.CaptionParser
+
+
+def test_captions_without_annotation_are_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"caption": "a dog runs", "foil": "a cat runs"}\nno JSON\n')
+    said = refusal_of(parser_ablation, [str(file), str(tmp_path / "absent")], capsys)
+    assert "line 1: key 'entities' is missing" in said and "line 2: not JSON" in said and "absent" in said
+    file.write_text('{"caption": "runs", "entities": [], "actions": ["run"], "triples": []}\n')
+    assert "--only=nothing: no rule or list" in refusal_of(
+        parser_ablation, [str(file), "--only=nothing"], capsys
+    )
+
+
+def test_pairs_with_different_graphs_are_counted(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    foils = {"entity": "a red bus stops", "modifier": "a blue car stops", "none": "the red car stops"}
+    rows = [
+        {"video_id": "v", "caption": "a red car stops", "foil": foil, "kind": kind}
+        for kind, foil in foils.items()
+    ]
+    file.write_text(json.dumps(rows))
+    aspects = figures_of(caption_pairs, tmp_path, str(file))["aspects"]
+    assert aspects["entity"] == {"pairs": 1, "lemmas": 1.0, "with_meaning": 1.0, "with_modified_ends": 1.0}
+    assert aspects["modifier"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 1.0, "with_modified_ends": 1.0}
+    assert aspects["none"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 0.0, "with_modified_ends": 0.0}
+    capsys.readouterr()
+    file.write_text("")
+    assert "the file is empty" in refusal_of(caption_pairs, [str(file)], capsys)

@@ -99,6 +99,13 @@ def test_a_gzip_archive_is_unpacked(tmp_path: pathlib.Path) -> None:
         ("just some words\n", "line 1: expected objects with"),
         (objects({"caption": TRUE}), "key 'video_id' is missing"),
         (objects(VITATECS_ROW, pair()), "line 2: key 'aspect' is missing"),
+        (
+            objects({key: VITATECS_ROW[key] for key in ("src_dataset", "video_name", "caption", "aspect")}),
+            "line 1: key 'counterfactual' is missing",
+        ),
+        (objects(pair()) + '{"video_id": "v",\n', "line 2: not JSON (Expecting property name enclosed in"),
+        (objects(pair()) + '{"video_id": v}\n', "line 2: not JSON (Expecting value, at column 14)"),
+        (f"v,{TRUE},{FALSE}\n", "separate the values of a table with tabs"),
         (objects(pair(foils=[FALSE])), "keys 'foil' and 'foils' are both there"),
         (objects(pair(foil=[])), "must be a list of texts, found []"),
         (objects(pair(foil=3)), "key 'foil' must be str or list, found int (3)"),

@@ -101,7 +101,13 @@ def test_features_are_described_and_ids_that_look_alike_match(
     (match,) = [warning for warning in report["warnings"] if "ids of features" in warning]
     assert match.startswith("stream 'features': 12 ids of features match those of the annotations")
     assert match.endswith("such as 'v_test0.mp4' and 'test0'")
-    assert printed.index(f"note: {match}") < printed.index("captions parsed now")
+    lines = printed.splitlines()
+    parsed, without = (
+        lines.index(line) for line in lines if line.startswith(("different texts:", "captions w"))
+    )
+    assert lines.index(f"note: {match}") < parsed == without - 1
+    assert lines[parsed].endswith(f" parsed now {report['captions_parsed_now']}, from the cache 0")
+    assert lines[without].endswith(f" without action {report['captions_without_action']}")
     assert [printed.count(warning) for warning in report["warnings"]] == [1] * len(report["warnings"])
     assert report["streams"][0]["frames"][::2] == [lengths[0], lengths[-1]]
     assert set(read_records(corpus.out, "val")) == {"val0", "val1", "val2"}

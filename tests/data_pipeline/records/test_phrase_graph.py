@@ -19,7 +19,7 @@ from data_pipeline.graphs.graph import (
 )
 from data_pipeline.levels import ACTION, ENTITY, NODE_LEVELS
 from data_pipeline.records.make import CaptionEncoder
-from data_pipeline.records.phrase_graph import phrase_graph
+from data_pipeline.records.phrase_graph import denied, phrase_graph
 from data_pipeline.text.sentencepiece_model import train_tokenizer
 from data_pipeline.text.tokenizer import Tokenizer
 
@@ -72,3 +72,11 @@ def test_modifiers_and_denials_are_in_the_words(tokenizer: Tokenizer) -> None:
     assert shown.modifiers == (((SIZE, "big"), (COLOUR, "brown")), ((MANNER, "slowly"),), (), ())
     unnamed = phrase_graph(caption, None, ROLES, MODIFIER_KINDS)
     assert unnamed.phrases[:2] == ("tokens 1–2 (tokens 5–5)", "tokens 7–7 (tokens 6–6)")
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [("cat", "not cat"), ("Nobody", "Nobody"), ("nothing", "nothing"), ("none", "none"), ("one", "not one")],
+)
+def test_what_denies_itself_is_not_denied_twice(words: str, shown: str) -> None:
+    assert denied(words) == shown
