@@ -27,9 +27,9 @@ from data_pipeline.foils.proposals import Original
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.cache import GraphCache
 from data_pipeline.graphs.parser import ParallelParser, parser_identity
-from data_pipeline.moving_shapes.dataset import OPTIONS as EMBEDDED
-from data_pipeline.moving_shapes.dataset import moving_shapes_source
+from data_pipeline.moving_shapes.dataset import CROWDED_SHAPES, MOVING_SHAPES, moving_shapes_source
 
+EMBEDDED = (MOVING_SHAPES, CROWDED_SHAPES)
 FOLDS = 5
 ALL = "all"
 
@@ -46,30 +46,17 @@ class Pair(NamedTuple):
 def make_parser() -> argparse.ArgumentParser:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", choices=[*READERS, *EMBEDDED], required=True)
     parser.add_argument(
-        "--dataset",
-        choices=[*READERS, *EMBEDDED],
-        required=True,
-        help="the source of the captions; the embedded data sets need no --annotations",
+        "--annotations", type=pathlib.Path, help="file or folder of captions; embedded data sets have none"
     )
+    parser.add_argument("--protocol", help="split protocol of the data set, its first one unless given")
+    parser.add_argument("--videos", type=int, help="takes so many training videos alone")
+    parser.add_argument("--foils", type=int, default=2, help="most foils of a caption")
     parser.add_argument(
-        "--annotations", type=pathlib.Path, help="the annotation file, or the folder that holds several"
+        "--graph_cache", type=pathlib.Path, default=pathlib.Path("data/graph_cache"), help="parsed captions"
     )
-    parser.add_argument("--protocol", help="the split protocol of the source, such as full or 1k-A")
-    parser.add_argument("--videos", type=int, help="takes the first so many training videos; all by default")
-    parser.add_argument("--foils", type=int, default=2, help="makes so many foils of a caption at most (2)")
-    parser.add_argument(
-        "--graph_cache",
-        type=pathlib.Path,
-        default=pathlib.Path("data/graph_cache"),
-        help="the folder of parsed captions (data/graph_cache)",
-    )
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=os.cpu_count(),
-        help="parses captions in so many processes (one per core)",
-    )
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that parse")
     parser.add_argument("--shown", type=int, default=0, help="prints so many pairs")
     parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     return parser
