@@ -149,6 +149,13 @@ def test_a_slip_is_answered(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_video_of_another_split_is_found(finished_run: pathlib.Path) -> None:
+    with pytest.raises(
+        InputError, match="'train_00001' is not in split test, but in train; give --split=train"
+    ):
+        explain_video(str(finished_run), TEXT, "train_00001")
+
+
 def test_some_of_the_videos_are_encoded_and_no_others_are_read(folder: pathlib.Path) -> None:
     model, features = Mcsan.from_pretrained(folder), embedded_clips(3).features
     features["pixels"]["test_00001"] = np.full((12, 192), np.nan, np.float16)
