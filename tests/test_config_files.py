@@ -79,7 +79,7 @@ def test_an_unknown_config_is_answered_with_the_nearest_name(value: str, nearest
 def test_what_get_config_refuses_is_said_without_a_traceback() -> None:
     ended = run_main("--config=demo:huge")
     assert ended.status == 2
-    assert "size 'huge' of config 'demo' is unknown; expected one of full, small, tiny" in ended.stderr
+    assert "size 'huge' of config 'demo' is unknown; expected one of hard, full, small, tiny" in ended.stderr
     assert "Traceback" not in ended.stderr and len(ended.stderr.splitlines()) == 1
 
 

@@ -99,7 +99,7 @@ def _entity_keys(text: str, graph: SemanticGraph, place: int) -> tuple[str, ...]
     return (f"{form}/{edge.role}/{graph.nodes[edge.source].lemma}", f"{form}/{edge.role}", form)
 
 
-_AUXILIARIES = frozenset("is are was were be been being am".split())
+_AUXILIARIES = word_set("is are was were be been being am")
 
 
 def _action_keys(text: str, graph: SemanticGraph, place: int, span: Span) -> tuple[str, ...]:

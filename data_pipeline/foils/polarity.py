@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from data_pipeline.foils.text_edits import Captioned, Span, with_node, with_words, words_of
 from data_pipeline.graphs.graph import PATIENT, Relationship, SemanticGraph
-from data_pipeline.graphs.words import third_person
+from data_pipeline.graphs.words import third_person, word_set
 from data_pipeline.levels import ACTION, ENTITY
 
 _WITH = re.compile(r"\b(with|without)(\s+(?:an?\s+|any\s+)?)$", re.IGNORECASE)
@@ -15,6 +15,7 @@ _DOES_NOT = re.compile(r"\b(?:does\s+not|doesn't)\s+$", re.IGNORECASE)
 _AUXILIARY = re.compile(
     r"\b(?:to|can|will|could|would|must|may|do|does|did|be|been|has|have|had|and|or)\s+$", re.IGNORECASE
 )
+_KNOWN = word_set("the this that these those his her its their my your our some")
 _OTHER = {"with": "without", "without": "with"}
 
 
@@ -81,22 +82,7 @@ def _with_verb(caption: Captioned, place: int, span: Span, words: str, head: str
 def _is_unknown(text: str, graph: SemanticGraph, place: int) -> bool:
     """Returns whether nothing but a denied action speaks of a thing: "helmets" or "a helmet", but not "the helmet"."""
     before = words_of(text[: graph.nodes[place].span[0]])
-    known = {
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "his",
-        "her",
-        "its",
-        "their",
-        "my",
-        "your",
-        "our",
-        "some",
-    }
-    return not before or before[-1] not in known
+    return not before or before[-1] not in _KNOWN
 
 
 def _with_denied_edges(graph: SemanticGraph, before: SemanticGraph) -> SemanticGraph:

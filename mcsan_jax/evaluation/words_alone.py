@@ -14,12 +14,6 @@ from scipy import optimize, sparse
 
 from mcsan_jax.ranking.foil_answers import share_of_true
 
-CONTROL = (
-    "a linear model of words and pairs of neighbouring words, cross-fitted in five parts of the questions, which sees "
-    "no video"
-)
-"""What the control is, for those who read its figures."""
-
 _FOLDS = 5
 _PENALTY = 1.0
 _STEPS = 50
