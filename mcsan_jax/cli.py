@@ -190,7 +190,7 @@ def explain(
         str,
         typer.Argument(help="A run, the folder of a model, demo, or a name in the local cache of the hub."),
     ],
-    text: Annotated[str, typer.Option(help="A sentence.")],
+    text: Annotated[str, typer.Option(help="A sentence; it is read as it stands, and not as a query.")],
     video: Annotated[str, typer.Option(help="Id of the video.")],
     out: Annotated[pathlib.Path, typer.Option(help="Picture: .svg, .png or .pdf.")],
     features: Annotated[
@@ -216,11 +216,14 @@ def explain(
     from mcsan_jax.report.explanation_figure import check_picture_format, read_images, write_explanation
     from mcsan_jax.retrieval.given_features import by_stream
     from mcsan_jax.retrieval.searcher import explain_video
+    from mcsan_jax.search.query_language import otherwise_read
 
     check_picture_format(out)
     _check_out([out], overwrite)
     images = read_images(frames) if frames else None
     explanation, embedded = explain_video(model, text, video, by_stream(features or []), split, data)
+    for note in (*explanation.notes, *otherwise_read(text)):
+        typer.echo(f"note: {note}")
     typer.echo(f"written to {write_explanation(out, explanation, embedded if images is None else images)}")
 
 

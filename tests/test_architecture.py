@@ -368,6 +368,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "mcsan_jax.main",
         "mcsan_jax.export_run",
         "mcsan_jax.retrieval",
+        "mcsan_jax.search",
         "mcsan_jax.verbs",
     ),
     "launch": (),

@@ -22,16 +22,15 @@ from mcsan_jax.report.charts import GREY
 from mcsan_jax.retrieval.explain import Explanation, LevelExplanation
 
 _DARK = "#24292f"
-_TINY, _SMALL, _TEXT, _TITLE = 6.5, 8.0, 9.0, 11.0
-_POINTS = 72
+_TINY, _SMALL, _TEXT, _TITLE, _POINTS = 6.5, 8.0, 9.0, 11.0, 72
 # All lengths are in inches.
 _WIDTH, _MARGIN, _GAP = 10.4, 0.15, 0.08
 _RIGHT_HALF = 7.3
 _ROW, _HEADING, _CAPTION, _BETWEEN, _AXIS = 0.24, 0.2, 0.2, 0.16, 0.42
 _COLOUR_BAR, _COLOUR_TICKS = 0.1, 0.4
-_VALUE = 0.42
+_VALUE, _NOTE = 0.42, 0.16
 _MOST_IMAGES, _TALLEST_IMAGE = 12, 0.9
-_LONGEST_LABEL, _LONGEST_LINE = 34, 100
+_LONGEST_PHRASE, _LONGEST_WORD, _LONGEST_LINE, _LONGEST_NOTE = 44, 34, 100, 140
 
 
 def draw_explanation(explanation: Explanation, frames: Sequence[np.ndarray] | None = None) -> Figure:
@@ -136,6 +135,7 @@ class _Drawing:
     def __init__(self, explanation: Explanation, images: Sequence[np.ndarray] | None) -> None:
         self._explanation = explanation
         title = textwrap.wrap(f"“{explanation.text}”", _LONGEST_LINE)
+        notes = [line for note in explanation.notes for line in textwrap.wrap(note, _LONGEST_NOTE)]
         maps = (_cosines(explanation), _attention(explanation)) if explanation.levels else ()
         labels = [label for one in maps for _, of_level, _ in one.levels for label in of_level]
         self._heat_left = _MARGIN + _room_of(labels)
@@ -144,13 +144,13 @@ class _Drawing:
         left = strip + sum(_CAPTION + one.height + _BETWEEN for one in maps) + _AXIS
         words = [] if explanation.linear is None else explanation.linear.words
         right = 2 * (_CAPTION + _BETWEEN) + _ROW * (len(explanation.scores) + len(words) + 1)
-        head = 0.2 * len(title) + 0.4
+        head = 0.2 * len(title) + 0.4 + _NOTE * len(notes)
         self._height = head + max(left, right) + _MARGIN
         self.figure = Figure(figsize=(_WIDTH, self._height), facecolor="white")
         FigureCanvasAgg(self.figure)
         self._say(_MARGIN, 0.12, "\n".join(title), size=_TITLE, weight="bold")
         said = f"video {explanation.video}: fused score {explanation.scores['fused']:.3f}"
-        self._say(_MARGIN, 0.15 + 0.2 * len(title), said)
+        self._say(_MARGIN, 0.15 + 0.2 * len(title), "\n".join([said, *notes]))
         if images is not None:
             self._say(self._heat_left, head, "frames", weight="bold")
             self._draw_strip(head + _CAPTION, images)
@@ -238,7 +238,7 @@ class _Drawing:
         parts = {"as a word": found.linear.of_words}
         if found.linear.of_sentence.any():
             parts["to the sentence"] = found.linear.of_sentence
-        words = [_shortened(word) for word in found.linear.words]
+        words = [_shortened(word, _LONGEST_WORD) for word in found.linear.words]
         self._draw_bars(top + _CAPTION, words, parts, [COLOURS[0]] * len(words), "+.3f")
 
     def _draw_bars(
@@ -290,8 +290,8 @@ def _attention(found: Explanation) -> _HeatMap:
     return _HeatMap("attention of each phrase over the frames, %", levels)
 
 
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
+def _shortened(label: str, longest: int = _LONGEST_PHRASE) -> str:
+    return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
 
 def _room_of(labels: Sequence[str]) -> float:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from data_pipeline.errors import shown
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from data_pipeline.prepared_data import Query
 from mcsan_jax.config import Config, SimilarityConfig
@@ -67,6 +68,7 @@ class Explanation:
         seconds: time of each frame [f]; empty where unknown.
         levels: the levels at which the text has nodes.
         linear: of the linear score; None without a linear branch.
+        notes: what a user should know about how the text was read.
     """
 
     text: str
@@ -77,6 +79,7 @@ class Explanation:
     seconds: Float[np.ndarray, " f"]
     levels: dict[str, LevelExplanation]
     linear: LinearExplanation | None
+    notes: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +137,24 @@ def explain_text(
         videos.times_of(row),
         _explain_levels(video.frames, text, similarity.smoothing, frames),
         linear,
+        (*unread_notes(query), *_denial_notes(texts)),
     )
+
+
+def unread_notes(query: Query) -> tuple[str, ...]:
+    """Returns a note of where the model stops reading a text; none where it reads all of it."""
+    read = int(query.word_of_token[-1]) + 1
+    if read == len(query.words):
+        return ()
+    return (
+        f"{shown(query.caption.text)} has {len(query.words):,} words; the model reads no further than word {read:,}, "
+        f"{shown(query.words[read - 1])}",
+    )
+
+
+def _denial_notes(texts: TextCollection) -> tuple[str, ...]:
+    denies = any(nodes.negated.any() for nodes in texts.nodes.values())
+    return ('the text denies what begins with "not": its scores are taken off',) if denies else ()
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from mcsan_jax.retrieval.embeddings import VideoEmbeddings
 from mcsan_jax.retrieval.explain import Explanation
 from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.open import check_split, open_run
+from mcsan_jax.runs.open import check_split, find_prepared_data, open_run
 
 EMBEDDED, CROWDED = "moving_shapes", "crowded_shapes"
 
@@ -149,6 +149,8 @@ def explain_video(
         )
     if features is None and is_run:
         searcher = Searcher.open(pathlib.Path(name), split or "test", data)
+        if video not in searcher.videos.ids:
+            _check_other_splits(video, split or "test", searcher.model, data)
         dataset = searcher.model.manifest.dataset
         images = _embedded_clip(video, dataset)[1] if dataset in (EMBEDDED, CROWDED) else None
         return searcher.explain(text, video), images
@@ -160,6 +162,15 @@ def explain_video(
             )
         features, images = _embedded_clip(video, model.manifest.dataset)
     return model.explain(text, model.encode_document(features, only=[video]), 0), images
+
+
+def _check_other_splits(video: str, split: str, model: Mcsan, data: pathlib.Path | None) -> None:
+    """Raises `InputError` where a video that a split lacks is in another one."""
+    manifest, limits = model.manifest, batch_limits(model.config.data)
+    folder = data or find_prepared_data(model.config.data)
+    for other in sorted(set(manifest.splits) - {split}):
+        if video in SplitReader(folder, manifest, other, limits).frame_times():
+            raise InputError(f"video {video!r} is not in split {split}, but in {other}; give --split={other}")
 
 
 def _embedded_clip(video: str, dataset: str) -> tuple[dict[str, dict[str, np.ndarray]], list[np.ndarray]]:

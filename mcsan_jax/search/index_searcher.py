@@ -194,7 +194,7 @@ class IndexSearcher:
             row = self.collection.row_of(video)
         return [
             caption._replace(probability=float(calibration.probabilities({FUSED: of_text})[row]))
-            if calibration.knows(text.levels)
+            if text.is_known_to(calibration)
             else caption
             for caption, text, of_text in zip(found, texts_found, scores[FUSED], strict=True)
         ]

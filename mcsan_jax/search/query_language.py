@@ -91,6 +91,17 @@ def parse_query(text: str) -> ParsedQuery:
     return ParsedQuery(tuple(steps), tuple(negatives), notes, quoted)
 
 
+def otherwise_read(text: str) -> tuple[str, ...]:
+    """Returns a note of how a search reads a text that is no plain sentence; none for one that is, or is refused."""
+    try:
+        notes = parse_query(text).notes
+    except InputError:
+        return ()
+    if not notes:
+        return ()
+    return (f"it is explained as it stands, and a search scores something else: {'; '.join(notes)}",)
+
+
 def _check(text: str, steps: Sequence[str], negatives: Sequence[str]) -> None:
     """Refuses a query of which a part is missing, or that has too many."""
     if not any(steps):

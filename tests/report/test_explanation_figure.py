@@ -52,6 +52,7 @@ def explanation(frames: int = 12, timed: bool = False) -> Explanation:
             "action": level(["pushes"], frames, 2),
         },
         LinearExplanation(words, steps, np.zeros(len(words))),
+        ("the model stops", "what is denied is taken off"),
     )
 
 
@@ -94,7 +95,8 @@ def test_the_picture_has_all_of_the_explanation() -> None:
     found = explanation()
     figure = draw_explanation(found, images(12))
     texts = shown(figure)
-    assert {"“a red ball pushes no blue box”", "video clip 7: fused score 0.510"} <= set(texts)
+    head = "\n".join(["video clip 7: fused score 0.510", *found.notes])
+    assert {"“a red ball pushes no blue box”", head} <= set(texts)
     for name, share in found.shares.items():
         assert f"{name} ({100 * share:.0f} %)" in texts
     assert [text for text in texts if text in ("0.51", "0.40", "-0.10", "0.62", "0.90", "0.20")]
@@ -132,6 +134,7 @@ LONG = dataclasses.replace(
         "entity": level([f"the remarkably long phrase of number {number}" for number in range(6)], 12, 3),
         "relationship": level(["pushing –in_front_of→ the other remarkably long phrase"], 12, 4),
     },
+    notes=(" ".join(["a note that is long"] * 12), "and a short one"),
     scores={"fused": 0.1, "entity": 0.2, "relationship": -0.3},
     shares={"entity": 0.5, "relationship": 0.5},
     linear=LinearExplanation(

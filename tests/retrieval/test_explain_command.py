@@ -36,8 +36,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     return {"pixels": made / "pixels.npz", "grid": made / "grid.npz", "frames": made / "frames"}
 
 
-def explain(model: object, out: pathlib.Path, *more: str, video: str = VIDEO) -> Ended:
-    return run_mcsan("explain", model, f"--text={TEXT}", f"--video={video}", f"--out={out}", *more)
+def explain(model: object, out: pathlib.Path, *more: str, video: str = VIDEO, text: str = TEXT) -> Ended:
+    return run_mcsan("explain", model, f"--text={text}", f"--video={video}", f"--out={out}", *more)
 
 
 @pytest.mark.parametrize("way", ["run", "model", "given", "given without frames"])
@@ -62,6 +62,28 @@ def test_a_picture_is_drawn_by_every_way_to_a_video(
     assert ended.stdout.splitlines()[-1] == f"written to {out}"
     # The colours beside the two heat maps, and the film strip.
     assert out.read_text().count("<image") == (2 if way.endswith("without frames") else 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TEXT, []),
+        (" ".join(["a red ball pushes the blue box and"] * 5), ["reads no further than word"]),
+        ("a star does not push the box", ['denies what begins with "not"']),
+        ("show me a red ball", ["a search scores something else: read as 'a red ball'; left out 'show me'"]),
+        (
+            "a ball moves without a red box",
+            ["denies what", "read as 'a ball moves', without 'a red box'"],
+        ),
+    ],
+)
+def test_notes_say_how_the_text_was_read(text: str, said: list[str], tmp_path: pathlib.Path) -> None:
+    ended = explain("demo", tmp_path / "out.svg", text=text)
+    assert ended.status == 0, ended.stderr
+    *notes, written = ended.stdout.splitlines()
+    assert written.startswith("written to")
+    for note, part in zip(notes, said, strict=True):
+        assert note.startswith("note: ") and part in note
 
 
 def test_by_every_way_to_a_video_the_scores_are_the_same(
@@ -125,6 +147,13 @@ def test_a_slip_is_answered(
     assert ended.status == 2
     assert said in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_video_of_another_split_is_found(finished_run: pathlib.Path) -> None:
+    with pytest.raises(
+        InputError, match="'train_00001' is not in split test, but in train; give --split=train"
+    ):
+        explain_video(str(finished_run), TEXT, "train_00001")
 
 
 def test_some_of_the_videos_are_encoded_and_no_others_are_read(folder: pathlib.Path) -> None:

@@ -153,9 +153,10 @@ def test_similar_videos_and_captions(demo_searcher: IndexSearcher) -> None:
     assert len(captions) == 3 and captions[0].score >= captions[1].score >= captions[2].score
     [best, _] = demo_searcher.captions_for(last, texts=["something red", "the yellow ball"])
     assert best.text in ("something red", "the yellow ball")
-    # The calibration knows sentences alone.
-    kinds = {one.text: one.probability for one in demo_searcher.captions_for(last, texts=[PUSH, "a dog"])}
-    assert kinds["a dog"] is None and kinds[PUSH] is not None
+    # The calibration knows sentences without denials alone.
+    texts = [PUSH, "a dog", "a red ball does not push the blue box"]
+    kinds = {one.text: one.probability for one in demo_searcher.captions_for(last, texts=texts)}
+    assert kinds[PUSH] is not None and [kinds[text] for text in texts[1:]] == [None, None]
 
 
 def test_an_explanation_has_the_score_of_the_answer(demo_searcher: IndexSearcher) -> None:
@@ -186,8 +187,13 @@ def test_without_a_calibration_no_answer_is_left_out(demo_searcher: IndexSearche
 
 
 def test_texts_that_the_calibration_does_not_know_are_answered(demo_searcher: IndexSearcher) -> None:
-    """A noun alone scores on another scale than the sentences of the calibration."""
-    for text in ("a red star", "a star pushes a ball then a blue box"):
+    """A noun alone and a denial score on other scales than the sentences of the calibration."""
+    for text in (
+        "a red star",
+        "a star pushes a ball then a blue box",
+        "a star that does not push a ball",
+        f"{PUSH} then a star is not pushing a ball",
+    ):
         result = demo_searcher.search(SearchRequest(text))
         assert result.answers and not result.no_good_match
         assert result.presence is None and result.answers[0].probability is None

@@ -67,6 +67,7 @@ def test_then_orders_steps(text: str, steps: list[str]) -> None:
         ("a street without cars or people", ["a street"], ["cars", "people"]),
         ("a room without a cat and with a dog", ["a room and with a dog"], ["a cat"]),
         ("a man without shoes without a hat", ["a man"], ["shoes", "a hat"]),
+        ("a star without a box, slowly turns", ["a star, slowly turns"], ["a box"]),
         # A negative part belongs to the query, in whichever step it stands.
         ("a man without a hat walks then sits", ["a man walks", "sits"], ["a hat"]),
         ("a man walks then sits -dog", ["a man walks", "sits"], ["dog"]),

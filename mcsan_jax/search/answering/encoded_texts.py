@@ -9,6 +9,7 @@ import numpy as np
 
 from data_pipeline.levels import GLOBAL, NODE_LEVELS
 from data_pipeline.prepared_data import Query
+from mcsan_jax.calibration.calibration import Calibration
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
 from mcsan_jax.retrieval.explain import ReadText
 from mcsan_jax.retrieval.model import Mcsan
@@ -45,6 +46,14 @@ class EncodedText:
     def levels(self) -> list[str]:
         """Returns the levels at which the text has nodes."""
         return [level for level, phrases in self.query.phrases.items() if phrases]
+
+    def is_known_to(self, calibration: Calibration) -> bool:
+        """Returns whether the probabilities of a calibration hold for the text.
+
+        What a text denies is taken off the scores of all videos, so that they are lower than those of the fit.
+        """
+        denies = any(nodes.negated.any() for nodes in self.collection.nodes.values())
+        return calibration.knows(self.levels) and not denies
 
     @property
     def nodes(self) -> dict[str, np.ndarray]:

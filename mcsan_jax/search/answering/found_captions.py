@@ -41,7 +41,7 @@ def caption_notes(captions: Iterable[FoundCaption], has_calibration: bool) -> tu
         return ()
     return (
         f"{missing:,} of these texts have no probability, because the calibration of the model knows no texts of their "
-        "kind, such as a noun without an action",
+        "kind, such as a noun without an action or a sentence with a denial",
     )
 
 

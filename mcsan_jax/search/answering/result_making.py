@@ -26,8 +26,8 @@ NO_CALIBRATION = (
 )
 
 UNKNOWN_KIND = (
-    "the calibration of the model knows no texts of this kind, such as a noun without an action: no probability is "
-    "known, and no answer is left out for it"
+    "the calibration of the model knows no texts of this kind, such as a noun without an action or a sentence with a "
+    "denial: no probability is known, and no answer is left out for it"
 )
 
 
@@ -59,7 +59,7 @@ def make_result(
         collection.embeddings,
     )
     notes = _notes(collection, searched, calibration)
-    if calibration is not None and not all(calibration.knows(step.levels) for step in query.steps):
+    if calibration is not None and not all(step.is_known_to(calibration) for step in query.steps):
         calibration = None
         notes.append(UNKNOWN_KIND)
     sure = None

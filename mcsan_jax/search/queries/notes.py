@@ -6,6 +6,7 @@ from collections.abc import Collection
 from data_pipeline.errors import shown
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, LEVELS
 from data_pipeline.prepared_data import Query, QueryParser
+from mcsan_jax.retrieval.explain import unread_notes
 from mcsan_jax.search.query_language import ParsedQuery
 
 
@@ -49,16 +50,12 @@ def query_notes(query: Query, levels: Collection[str] = LEVELS) -> tuple[str, ..
         how = "the model has no level that could score it"
     placed = len(query.phrases[ENTITY]) + len(query.phrases[ACTION])
     found = len(query.caption.node_levels)
-    read = int(query.word_of_token[-1]) + 1
     if query.is_foreign:
         notes.append(f"{text} does not look like English, which graphs are made of: {how}")
     elif not placed:
         notes.append(f"no thing and no action was found in {text}: {how}")
-    if read < len(query.words):
-        notes.append(
-            f"{text} has {len(query.words):,} words; the model reads no further than word {read:,}, "
-            f"{shown(query.words[read - 1])}"
-        )
+    if unread := unread_notes(query):
+        notes += unread
     elif 0 < placed < found:
         notes.append(
             f"of the {found} things and actions in {text} the model has room for {placed}; the others count in the "
