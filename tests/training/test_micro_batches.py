@@ -72,7 +72,9 @@ def at_once() -> tuple[MCSAN, Any, Any]:
     return model, variables, gradient(model, variables, encode_whole(model), 1, whole_batch())
 
 
-@pytest.mark.parametrize(("devices", "parts"), [(4, 2), *(pytest.param(1, parts, marks=pytest.mark.slow) for parts in (2, 16))])
+@pytest.mark.parametrize(
+    ("devices", "parts"), [(4, 2), *(pytest.param(1, parts, marks=pytest.mark.slow) for parts in (2, 16))]
+)
 def test_parts_have_the_loss_and_gradient_of_the_whole(
     at_once: tuple[MCSAN, Any, Any], devices: int, parts: int
 ) -> None:
