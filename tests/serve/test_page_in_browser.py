@@ -414,6 +414,8 @@ def test_similar_videos(visit: Visit) -> None:
     expect(page.get_by_role("searchbox")).to_have_value("")
     assert page.get_by_role("link", name="JSON").count() == 0
     assert page.get_by_role("button", name="Why?").count() == 0
+    visit.answer().locator(".cover").click()
+    wait_for_time(visit, told[0]["moments"][0]["start"] + 0.3, 0.3)
     page.go_back()
     expect(visit.answer()).to_have_attribute("data-video", video)
 
