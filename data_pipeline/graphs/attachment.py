@@ -8,11 +8,14 @@ from data_pipeline.graphs.words import (
     GIVING,
     INTRANSITIVES,
     MOTIONS,
+    NOUN_LIKE,
     PATHS,
     PERSONS,
+    PHRASE_DEPS,
     PLACES,
     POSTURES,
     PUTTING,
+    SUBJECT_DEPS,
     TAKING,
     VEHICLES,
     WORN,
@@ -90,8 +93,6 @@ _TARGETS = word_set("in on into onto over under inside between around to")
 _SOURCES = word_set("from off out")
 _AT_A_PLACE = word_set("in on at behind near by against under outside inside")
 _OF_A_PERSON = word_set("in with on at")
-_PHRASE_DEPS = frozenset({"det", "amod", "compound", "nummod", "poss", "nmod"})
-_NOUNS = frozenset({"NOUN", "PROPN", "PRON"})
 _ACTORS = PERSONS | ANIMALS | VEHICLES
 
 
@@ -110,7 +111,7 @@ def make_preposition(words: Sequence[Word], index: int) -> None:
     if not objects or verb > index:
         return
     between = words[index + 1 : objects[0]]
-    if all(other.dep in _PHRASE_DEPS or other.dep == "advmod" for other in between):
+    if all(other.dep in PHRASE_DEPS or other.dep == "advmod" for other in between):
         word.dep, word.pos = "prep", "ADP"
         attach(words, objects[0], index, "pobj")
 
@@ -124,7 +125,7 @@ def attach_preposition(words: Sequence[Word], preposition: int) -> None:
     if word.dep == "conj" and words[word.head].dep == "prep":
         attach(words, preposition, words[word.head].head, "prep")
     noun = word.head
-    if word.dep != "prep" or words[noun].pos not in _NOUNS:
+    if word.dep != "prep" or words[noun].pos not in NOUN_LIKE:
         return
     worn = any(words[i].lemma in WORN for i in children(words, preposition, ("pobj",)))
     if word.lower in ("in", "with") and worn and words[noun].lemma not in PERSONS | ANIMALS | WORN:
@@ -178,7 +179,7 @@ def attach_participle(words: Sequence[Word], verb: int) -> None:
     preposition = words[words[noun].head].lower
     holder = words[words[noun].head].head
     lemma = words[noun].lemma
-    if words[holder].pos in _NOUNS:
+    if words[holder].pos in NOUN_LIKE:
         holder_acts = words[holder].lemma in PERSONS or (
             words[holder].lemma in _ACTORS and preposition == "with" and lemma not in VEHICLES
         )
@@ -203,7 +204,6 @@ def _attach_purpose(words: Sequence[Word], verb: int) -> None:
 
 
 RELATIVE_TAGS = frozenset({"WP", "WDT", "WP$", "WRB"})
-_SUBJECT_DEPS = ("nsubj", "nsubjpass")
 _SHARED_DEPS = frozenset({"conj", "xcomp", "ccomp", "advcl", "dep", "parataxis", "prep", "acomp", "advmod"})
 # "After eating": the subject of the sentence eats. "A video about cooking": the video does not cook.
 _SHARING_PREPOSITIONS = word_set("by after before while without when since until from")
@@ -222,7 +222,7 @@ def subjects(words: Sequence[Word], verb: int) -> list[int]:
         The indices of nouns, in order; empty where the caption does not say.
     """
     while True:
-        own = children(words, verb, _SUBJECT_DEPS)
+        own = children(words, verb, SUBJECT_DEPS)
         if any(words[i].tag in RELATIVE_TAGS for i in own):
             return [antecedent(words, verb)]
         if not own and children(words, verb, ("expl",)):
@@ -270,7 +270,7 @@ def is_passive(words: Sequence[Word], verb: int) -> bool:
 def _subject_of_list(words: Sequence[Word], verb: int) -> list[int]:
     """Returns who does the last of "he takes a cup, fills it": parsers take what comes first for a complement."""
     for clause in children(words, verb, ("ccomp",)):
-        if clause < verb and children(words, clause, _SUBJECT_DEPS):
+        if clause < verb and children(words, clause, SUBJECT_DEPS):
             return subjects(words, clause)
     return []
 

@@ -6,22 +6,21 @@ from data_pipeline.graphs.words import (
     ANIMALS,
     GIVING,
     MOTIONS,
+    NOUN_LIKE,
     PATHS,
     PERSONS,
     PICTURES,
+    SUBJECT_DEPS,
     Word,
     attach,
     children,
     conjuncts,
     is_copula,
+    phrase_start,
     word_set,
 )
 
-_SUBJECT_DEPS = ("nsubj", "nsubjpass")
 _HELPERS = ("aux", "auxpass")
-_OF_CLAUSE = frozenset({"nsubj", "prep", "advmod", "conj", "cc", "punct", "npadvmod"})
-_OF_PHRASE = frozenset({"det", "amod", "compound", "nummod", "poss", "nmod"})
-_NOUNS = frozenset({"NOUN", "PROPN", "PRON"})
 _WHOLE_GROUPS = word_set("both each all")
 _PERCEIVING = word_set("watch see film hear observe record let help make show")
 _GROUPS = word_set("group bunch couple crowd pair team lot number")
@@ -40,7 +39,7 @@ def repair_clause(words: Sequence[Word], index: int) -> None:
         _find_agent(words, index)
     if word.tag in ("VB", "VBP"):
         _do_what_is_watched(words, index)
-    if word.dep not in _HELPERS and not children(words, index, (*_SUBJECT_DEPS, "expl")):
+    if word.dep not in _HELPERS and not children(words, index, (*SUBJECT_DEPS, "expl")):
         _split_two_phrases(words, index)
         _act_after_as(words, index)
     if word.tag == "VBG":
@@ -68,10 +67,10 @@ def _go_on_after_participle(words: Sequence[Word], verb: int) -> None:
     for later in children(words, verb, ("dep", "ccomp", "conj", "advcl")):
         finite = words[later].tag in ("VBZ", "VBP") or children(words, later, _HELPERS)
         joined = any(words[i].dep in ("cc", "mark") for i in (*words[verb].children, *words[later].children))
-        if later > verb and finite and not joined and not children(words, later, _SUBJECT_DEPS):
+        if later > verb and finite and not joined and not children(words, later, SUBJECT_DEPS):
             attach(words, later, later, "ROOT")
             attach(words, subjects[-1], later, "nsubj")
-            described = verb - 1 if words[verb - 1].pos in _NOUNS else subjects[-1]
+            described = verb - 1 if words[verb - 1].pos in NOUN_LIKE else subjects[-1]
             attach(words, verb, described, "acl")
             return
 
@@ -145,9 +144,7 @@ def _act_in_picture(words: Sequence[Word], verb: int) -> None:
 def _act_beside(words: Sequence[Word], verb: int) -> None:
     """Gives a participle the person right before it: "two men" of "people dance around two men fighting"."""
     noun, above = verb - 1, words[verb].head
-    if words[verb].dep not in ("advcl", "xcomp") or children(
-        words, verb, (*_SUBJECT_DEPS, *_HELPERS, "mark")
-    ):
+    if words[verb].dep not in ("advcl", "xcomp") or children(words, verb, (*SUBJECT_DEPS, *_HELPERS, "mark")):
         return
     watched = words[noun].dep == "dobj" and words[above].lemma in _PERCEIVING and words[noun].head == above
     near = words[noun].dep == "pobj" and words[words[noun].head].head == above
@@ -158,10 +155,7 @@ def _act_beside(words: Sequence[Word], verb: int) -> None:
 def _agree(words: Sequence[Word], verb: int) -> None:
     """Gives a singular verb a singular subject: in "a truck hauling logs drives" the truck drives."""
     for plural in children(words, verb, ("nsubj",)):
-        start = plural
-        while start > 0 and words[start - 1].head == plural and words[start - 1].dep in _OF_PHRASE:
-            start -= 1
-        acting = start - 1
+        acting = phrase_start(words, plural) - 1
         noun = words[acting].head
         described = (
             words[acting].tag == "VBG" and words[acting].dep == "acl" and words[noun].tag in ("NN", "NNP")

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from data_pipeline.graphs.attachment import subjects
-from data_pipeline.graphs.words import Word, children, conjuncts, is_copula, word_set
+from data_pipeline.graphs.words import SUBJECT_DEPS, Word, children, conjuncts, is_copula, word_set
 
 NOBODY = {"nobody": "person", "noone": "person", "none": "one", "nothing": "thing"}
 """What these pronouns deny."""
@@ -13,7 +13,6 @@ _FAILING = word_set("fail refuse avoid forget decline")
 _STANDING = word_set("a an any no one single")
 """A thing with one of these before it, or with nothing, does not exist outside of what is denied."""
 _IN_PHRASE = frozenset({"det", "poss", "amod", "compound", "nummod"})
-_SUBJECT_DEPS = ("nsubj", "nsubjpass")
 _DETERMINERS = ("det", "poss", "predet")
 
 
@@ -73,7 +72,7 @@ def _is_absent(words: Sequence[Word], i: int) -> bool:
     verb = words[first].head
     if words[first].dep == "pobj" and words[verb].lower == "without":
         return True
-    if _is_neither(words, first) and words[first].dep not in _SUBJECT_DEPS:
+    if _is_neither(words, first) and words[first].dep not in SUBJECT_DEPS:
         return True
     existential = word.dep == "attr" and is_copula(words[verb]) and children(words, verb, ("expl",))
     return bool(existential) and has_not(words, verb)

@@ -7,13 +7,17 @@ from data_pipeline.graphs.clauses import repair_clause
 from data_pipeline.graphs.word_kinds import repair_kind
 from data_pipeline.graphs.words import (
     BASE_FORMS,
+    FINITE_TAGS,
     OFTEN_NOUNS,
     PERSONS,
+    PHRASE_DEPS,
     PLURALS_ONLY,
+    SUBJECT_DEPS,
     WORN,
     Word,
     attach,
     children,
+    phrase_start,
     third_person,
 )
 
@@ -28,9 +32,6 @@ _IRREGULAR_PLURALS = {
     "wolves": "wolf",
     "knives": "knife",
 }
-_PHRASE_DEPS = frozenset({"det", "amod", "compound", "nummod", "poss", "nmod"})
-_SUBJECT_DEPS = ("nsubj", "nsubjpass")
-_FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
 
 
 def repair(words: Sequence[Word]) -> None:
@@ -91,7 +92,7 @@ def _repair_word(words: Sequence[Word], index: int, word: Word) -> None:
         _join_object(words, index)
     elif word.dep == "conj" and word.lemma in WORN and head.lemma in PERSONS:
         _join_worn(words, index)
-    elif word.dep in _SUBJECT_DEPS and head.dep in ("aux", "auxpass"):
+    elif word.dep in SUBJECT_DEPS and head.dep in ("aux", "auxpass"):
         attach(words, index, head.head, word.dep)
     elif word.dep == "attr":
         _share_existential(words, index)
@@ -149,13 +150,13 @@ def _free_noun_before_verb(words: Sequence[Word], noun: int, verb: int) -> None:
     if after.pos == "NOUN" and after.head == owner and after.dep == words[noun].dep:
         return
     start = noun
-    while start > 0 and words[start - 1].head in (noun, owner) and words[start - 1].dep in _PHRASE_DEPS:
+    while start > 0 and words[start - 1].head in (noun, owner) and words[start - 1].dep in PHRASE_DEPS:
         start -= 1
     preposition = words[verb].head
     if start > 0 and start - 1 == preposition and words[verb].dep in ("pobj", "pcomp"):
         attach(words, verb, words[preposition].head, "acl")
         attach(words, noun, preposition, "pobj")
-    elif not children(words, verb, _SUBJECT_DEPS):
+    elif not children(words, verb, SUBJECT_DEPS):
         passive = any(words[i].dep == "auxpass" for i in words[verb].children)
         attach(words, noun, verb, "nsubjpass" if passive else "nsubj")
     else:
@@ -192,7 +193,7 @@ def _share_existential(words: Sequence[Word], noun: int) -> None:
         verb > noun
         and words[verb].pos == "VERB"
         and children(words, copula, ("expl",))
-        and not children(words, verb, _SUBJECT_DEPS)
+        and not children(words, verb, SUBJECT_DEPS)
     ):
         attach(words, noun, verb, "nsubj")
 
@@ -201,7 +202,7 @@ def _give_object_back(words: Sequence[Word], noun: int) -> None:
     """Gives a verb its object: in "a kitchen where a woman cooks soup" the soup is cooked, and is not the kitchen."""
     for subject in children(words, noun, ("nsubj",)):
         verb = noun - 1
-        while verb > subject and words[verb].head == noun and words[verb].dep in _PHRASE_DEPS:
+        while verb > subject and words[verb].head == noun and words[verb].dep in PHRASE_DEPS:
             verb -= 1
         if words[verb].dep == "relcl" and words[verb].pos == "VERB" and words[verb].head == subject:
             attach(words, subject, subject, "ROOT")
@@ -218,9 +219,9 @@ def _claim_subject(words: Sequence[Word], verb: int) -> None:
     word = words[verb]
     helpers = children(words, verb, ("aux", "auxpass"))
     tags = {words[i].tag for i in (verb, *helpers)}
-    if word.dep not in ("conj", "ROOT", "ccomp", "advcl") or not tags & _FINITE_TAGS:
+    if word.dep not in ("conj", "ROOT", "ccomp", "advcl") or not tags & FINITE_TAGS:
         return
-    if children(words, verb, (*_SUBJECT_DEPS, "expl")):
+    if children(words, verb, (*SUBJECT_DEPS, "expl")):
         return
     noun = min((verb, *helpers)) - 1
     while noun > 0 and words[noun].pos == "ADV":
@@ -239,7 +240,7 @@ def _claim_subject(words: Sequence[Word], verb: int) -> None:
 
 def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
     """Separates two clauses, such as "two men fighting and a woman is singing", which are not one with two subjects."""
-    subjects = [i for i in children(words, verb, _SUBJECT_DEPS) if i < verb]
+    subjects = [i for i in children(words, verb, SUBJECT_DEPS) if i < verb]
     if len(subjects) > 1 and _joins_object_of_preposition(words, subjects):
         subjects = subjects[:-1]
     while len(subjects) > 1:
@@ -260,7 +261,7 @@ def _separate_joined_clauses(words: Sequence[Word], verb: int) -> None:
 def _joins_object_of_preposition(words: Sequence[Word], subjects: Sequence[int]) -> bool:
     """Joins a noun to a preposition's object ("people in blue jeans and yellow shirts are"), and says if it did."""
     earlier, later = subjects[-2:]
-    start = _phrase_start(words, later)
+    start = phrase_start(words, later)
     if (
         any(words[i].pos == "VERB" for i in words[earlier].children)
         or start < 2
@@ -280,11 +281,4 @@ def _act_together(words: Sequence[Word], earlier: int, later: int, verb: int) ->
     """Returns whether "and" joins two subjects of a plural verb: "a man in a suit and a girl in a dress dance"."""
     tags = {words[i].tag for i in (verb, *children(words, verb, ("aux", "auxpass")))}
     acting = any(words[i].pos == "VERB" for i in words[earlier].children)
-    return "VBP" in tags and not acting and words[_phrase_start(words, later) - 1].lower == "and"
-
-
-def _phrase_start(words: Sequence[Word], noun: int) -> int:
-    start = noun
-    while start > 0 and words[start - 1].head == noun and words[start - 1].dep in _PHRASE_DEPS:
-        start -= 1
-    return start
+    return "VBP" in tags and not acting and words[phrase_start(words, later) - 1].lower == "and"

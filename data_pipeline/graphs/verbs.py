@@ -11,10 +11,12 @@ from collections.abc import Collection, Sequence
 from data_pipeline.graphs.graph import PREPOSITIONS
 from data_pipeline.graphs.words import (
     BASE_FORMS,
+    FINITE_TAGS,
     GERUND_NOUNS,
     GERUND_OF_BASE,
     GERUND_OF_THIRD_PERSON,
     MOTIONS,
+    NOUN_LIKE,
     NOUN_PAIRS,
     OFTEN_NOUNS,
     PERSONS,
@@ -31,7 +33,6 @@ _SINGULAR_STARTS = word_set("a an another each every this that one")
 _ARTICLES = word_set("a an the")
 _QUANTITIES = word_set("few couple lot bunch number dozen")
 _GROUPS = word_set("people couple crowd")
-_NOUN_LIKE = frozenset({"NOUN", "PROPN", "PRON"})
 _PHRASE_STARTS = frozenset({"DT", "PRP", "PRP$"})
 _AFTER_VERB = frozenset({"ADP", "DET", "ADV", "PRON", "PART"})
 _JOINING = frozenset({"CCONJ", "PUNCT", "ADV"})
@@ -39,7 +40,6 @@ _FIRST_AFTER_PHRASE = (frozenset(PREPOSITIONS) - {"of"}) | word_set(
     "who whom whose which that while when where because as is are was were be has have had does do did can could will "
     "would must should may might to without"
 )
-_FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
 _RELATIVE_TAGS = frozenset({"WP", "WDT"})
 _COLORS = word_set("black white red blue green yellow pink purple orange brown gray grey")
 
@@ -97,7 +97,7 @@ def ends_noun_phrase(word: str, before: Sequence[str]) -> bool:
 def _is_seen_as_verb(word: Word) -> bool:
     misplaced = word.dep == "pobj" and word.lower in GERUND_OF_THIRD_PERSON
     return (word.pos == "VERB" and word.dep not in ("amod", "compound") and not misplaced) or (
-        word.pos == "AUX" and word.tag in _FINITE_TAGS
+        word.pos == "AUX" and word.tag in FINITE_TAGS
     )
 
 
@@ -137,11 +137,11 @@ def _is_plural_verb(words: Sequence[Word], index: int, verbs: Sequence[int]) -> 
         return words[verbs[-1]].tag in ("VBP", "VBD")
     if verbs or _governs_finite_verb(words, index) or word.lower in _NOUN_LIKE_BASES:
         return False
-    if word.pos not in _NOUN_LIKE and previous.tag != "NNS":
+    if word.pos not in NOUN_LIKE and previous.tag != "NNS":
         return False
     if following is None and previous.lemma in WORN and _is_joined_before(words, index):
         return True
-    in_phrase = previous.pos in _NOUN_LIKE and word.lower in VERBS_ONLY
+    in_phrase = previous.pos in NOUN_LIKE and word.lower in VERBS_ONLY
     return (in_phrase and following is not None) or _follows_plural(words, index)
 
 
@@ -160,7 +160,7 @@ def _gerund_replacement(words: Sequence[Word], index: int, verbs: Sequence[int])
         return (
             ["is", word.lower] if verb.tag == "VBG" and verb.dep != "pcomp" and word.lower in _GERUNDS else []
         )
-    if previous.pos not in _NOUN_LIKE or any(not _is_existential(words, verb) for verb in verbs):
+    if previous.pos not in NOUN_LIKE or any(not _is_existential(words, verb) for verb in verbs):
         return []
     if _governs_finite_verb(words, index) or not (
         word.lower in _GERUNDS or _is_rare_participle(words, index)
@@ -182,7 +182,7 @@ def _governs_finite_verb(words: Sequence[Word], index: int) -> bool:
     for word in words[index + 1 :]:
         if word.pos in ("CCONJ", "PUNCT", "SCONJ"):
             return False
-        if _is_seen_as_verb(word) and word.tag in _FINITE_TAGS:
+        if _is_seen_as_verb(word) and word.tag in FINITE_TAGS:
             return True
     return False
 
@@ -209,12 +209,12 @@ def _follows_singular_phrase(words: Sequence[Word], index: int, verbs: Sequence[
         return True
     if any(word.lower in _QUANTITIES for word in words[start:index]) or (following and is_copula(following)):
         return False
-    ends_phrase = previous.pos in _NOUN_LIKE or lower not in OFTEN_NOUNS
+    ends_phrase = previous.pos in NOUN_LIKE or lower not in OFTEN_NOUNS
     if opener is not None and opener.lower in _SINGULAR_STARTS and start < index and ends_phrase:
         return True
     if _lacks_main_verb(words, index, verbs):
         return True
-    if previous.pos not in _NOUN_LIKE or previous.lower in _SIDES:
+    if previous.pos not in NOUN_LIKE or previous.lower in _SIDES:
         return _stands_for_noun(words, index, opener, start)
     missing = not verbs and lower not in OFTEN_NOUNS
     return missing or (following is not None and following.pos == "DET")
@@ -297,4 +297,4 @@ def _is_coordinated(words: Sequence[Word], index: int) -> bool:
     position = index
     while position > 0 and (_is_inside_phrase(words[position]) or words[position].pos == "DET"):
         position -= 1
-    return words[position].pos == "CCONJ" and position > 0 and words[position - 1].pos in _NOUN_LIKE
+    return words[position].pos == "CCONJ" and position > 0 and words[position - 1].pos in NOUN_LIKE

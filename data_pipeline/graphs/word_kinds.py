@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from data_pipeline.graphs.words import (
     BASE_FORMS,
     LEMMAS,
+    NOUN_LIKE,
     Word,
     attach,
     base_form,
@@ -13,7 +14,6 @@ from data_pipeline.graphs.words import (
     word_set,
 )
 
-_NOUNS = frozenset({"NOUN", "PROPN", "PRON"})
 _OF_CLAUSE = frozenset({"nsubj", "prep", "advmod", "conj", "cc", "punct", "npadvmod"})
 _BEFORE_VERB = word_set("help make let go come watch see hear have dare need")
 
@@ -32,7 +32,7 @@ def repair_kind(words: Sequence[Word], index: int) -> None:
         _free_participle_on_stage(words, index)
     elif word.pos == "NOUN" and word.dep == "xcomp" and word.lower.endswith("ing"):
         _make_verb(word, "VBG")
-    elif word.pos == "AUX" and word.lemma == "do" and word.dep == "aux" and words[word.head].pos in _NOUNS:
+    elif word.pos == "AUX" and word.lemma == "do" and word.dep == "aux" and words[word.head].pos in NOUN_LIKE:
         _free_do(words, index)
 
 

@@ -73,6 +73,21 @@ def conjuncts(words: Sequence[Word], index: int) -> list[int]:
     return sorted(found)
 
 
+SUBJECT_DEPS = ("nsubj", "nsubjpass")
+PHRASE_DEPS = frozenset({"det", "amod", "compound", "nummod", "poss", "nmod"})
+"""These join a noun to what stands before it in its phrase."""
+NOUN_LIKE = frozenset({"NOUN", "PROPN", "PRON"})
+FINITE_TAGS = frozenset({"VBZ", "VBP", "VBD"})
+
+
+def phrase_start(words: Sequence[Word], noun: int) -> int:
+    """Returns the index of the first word of a noun's phrase."""
+    start = noun
+    while start > 0 and words[start - 1].head == noun and words[start - 1].dep in PHRASE_DEPS:
+        start -= 1
+    return start
+
+
 def is_copula(word: Word) -> bool:
     """Returns whether the word is a form of "be"."""
     return word.lemma == "be"
