@@ -14,7 +14,7 @@ from data_pipeline.foils.text_edits import (
     exchanged,
     in_order,
     with_article,
-    with_node,
+    with_modifier,
     with_spans,
     with_words,
 )
@@ -200,9 +200,7 @@ def modifier_exchanges(caption: Captioned) -> list[Captioned]:
             reverse=True,
         ):
             changed = with_words(changed, modifier.span, caption.text[slice(*source.span)].lower())
-            kept = list(changed.graph.nodes[at].modifiers)
-            kept[index] = dataclasses.replace(kept[index], lemma=source.lemma)
-            changed = Captioned(changed.text, with_node(changed.graph, at, modifiers=tuple(kept)))
+            changed = Captioned(changed.text, with_modifier(changed.graph, at, index, source.lemma))
             changed = with_article(changed, modifier.span[0])
         found.append(changed)
     return found

@@ -9,7 +9,7 @@ from data_pipeline.foils.exchanges import modifier_exchanges, role_exchanges, wi
 from data_pipeline.foils.foil_words import FoilWords, Slot, chance, slots_of
 from data_pipeline.foils.plausibility import Difference, features_of
 from data_pipeline.foils.polarity import opposites
-from data_pipeline.foils.text_edits import Captioned, with_article, with_node, with_words
+from data_pipeline.foils.text_edits import Captioned, with_article, with_modifier, with_node, with_words
 from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.levels import ACTION, ENTITY, FOIL_KINDS, MODIFIER, ORDER, POLARITY, ROLE
 
@@ -119,9 +119,7 @@ def _with_replacement(caption: Captioned, slot: Slot, word: str, lemma: str) -> 
     if slot.modifier < 0:
         graph = with_node(graph, slot.node, head=word, lemma=lemma)
     else:
-        modifiers = list(graph.nodes[slot.node].modifiers)
-        modifiers[slot.modifier] = dataclasses.replace(modifiers[slot.modifier], lemma=lemma)
-        graph = with_node(graph, slot.node, modifiers=tuple(modifiers))
+        graph = with_modifier(graph, slot.node, slot.modifier, lemma)
     return with_article(Captioned(text, graph), slot.span[0])
 
 

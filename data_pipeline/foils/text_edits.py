@@ -78,6 +78,13 @@ def with_node(graph: SemanticGraph, place: int, **changes: Any) -> SemanticGraph
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
+def with_modifier(graph: SemanticGraph, place: int, number: int, lemma: str) -> SemanticGraph:
+    """Returns the graph with another lemma in a modifier, given by its place in its node."""
+    modifiers = list(graph.nodes[place].modifiers)
+    modifiers[number] = dataclasses.replace(modifiers[number], lemma=lemma)
+    return with_node(graph, place, modifiers=tuple(modifiers))
+
+
 def in_order(graph: SemanticGraph) -> SemanticGraph:
     """Returns the graph with its nodes in the order of their head words.
 
