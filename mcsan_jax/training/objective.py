@@ -4,7 +4,7 @@ captions (`exchange`), columns of the similarity matrix (all-to-all), and sums o
 """
 
 import functools
-from typing import Protocol
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -25,21 +25,10 @@ from mcsan_jax.sharding import DATA_AXIS
 from mcsan_jax.training.exchange import gathered_scores, ring_scores
 
 Terms = dict[str, Float[Array, ""]]
-
-
-class Objective(Protocol):
-    """An objective computes the loss of a batch and its terms from encodings and scoring parameters."""
-
-    def __call__(
-        self,
-        videos: Encoding,
-        texts: Encoding,
-        parameters: ScoringParameters,
-        batch: PairBatch,
-        foils: Encoding | None = None,
-    ) -> tuple[Float[Array, ""], Terms]:
-        """Returns the loss and its terms; those of foils are left out where none are given."""
-        ...
+Objective = Callable[
+    [Encoding, Encoding, ScoringParameters, PairBatch, Encoding | None], tuple[Float[Array, ""], Terms]
+]
+"""It makes the loss of a batch and its terms of encoded videos and captions, and of encoded foils if there are any."""
 
 
 def make_objective(config: Config, mesh: Mesh) -> Objective:
@@ -56,11 +45,14 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
         batch: PairBatch,
         foils: Encoding | None,
     ) -> tuple[Float[Array, ""], Terms]:
-        ranked = functools.cache(lambda: _rank(videos, texts, parameters, batch, config))
+        normalised = functools.cache(
+            lambda: normalise_videos(videos, product_dtype(config.model.compute_dtype))
+        )
+        ranked = functools.cache(lambda: _rank(normalised(), texts, parameters, batch, config))
         foiled = None
         foil_levels: tuple[str, ...] = ()
         if foils is not None:
-            foiled = functools.cache(lambda: _score_foils(videos, texts, foils, batch, config))
+            foiled = functools.cache(lambda: _score_foils(normalised(), texts, foils, batch, config))
             foil_levels = tuple(level for level in NODE_LEVELS if level in texts.embeddings.nodes)
         inputs = LossInputs(videos, texts, batch, parameters.temperature, ranked, DATA_AXIS, foiled)
         terms: Terms = {}
@@ -71,23 +63,12 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
         return total, terms
 
     split, everywhere = PartitionSpec(DATA_AXIS), PartitionSpec()
-    over_devices = jax.shard_map(
+    return jax.shard_map(
         objective,
         mesh=mesh,
         in_specs=(split, split, everywhere, split, split),
         out_specs=(everywhere, everywhere),
     )
-
-    def of_batch(
-        videos: Encoding,
-        texts: Encoding,
-        parameters: ScoringParameters,
-        batch: PairBatch,
-        foils: Encoding | None = None,
-    ) -> tuple[Float[Array, ""], Terms]:
-        return over_devices(videos, texts, parameters, batch, foils)
-
-    return of_batch
 
 
 def logged_losses(total: Float[Array, ""], terms: Terms) -> Terms:
@@ -96,17 +77,20 @@ def logged_losses(total: Float[Array, ""], terms: Terms) -> Terms:
 
 
 def _score_foils(
-    videos: Encoding, texts: Encoding, foils: Encoding, batch: PairBatch, config: Config
+    videos: NormalisedVideos, texts: Encoding, foils: Encoding, batch: PairBatch, config: Config
 ) -> FoiledCaptions:
     """Returns this device's captions and their foils, scored with their own videos; nothing passes between devices."""
     dtype = product_dtype(config.model.compute_dtype)
-    normalised = normalise_videos(videos, dtype)
-    true, false = (paired_level_scores(normalised, one, config.similarity, dtype) for one in (texts, foils))
+    true, false = (paired_level_scores(videos, one, config.similarity, dtype) for one in (texts, foils))
     return FoiledCaptions(true, false, concerned_captions(texts, foils, batch))
 
 
 def _rank(
-    videos: Encoding, texts: Encoding, parameters: ScoringParameters, batch: PairBatch, config: Config
+    videos: NormalisedVideos,
+    texts: Encoding,
+    parameters: ScoringParameters,
+    batch: PairBatch,
+    config: Config,
 ) -> tuple[RankedQueries, RankedQueries]:
     """Returns this device's videos, and its captions, as queries with all candidates of the global batch.
 
@@ -120,7 +104,7 @@ def _rank(
         return score_normalised(videos, texts, parameters, config.similarity, dtype).fused
 
     exchange = ring_scores if config.train.exchange == "ring" else gathered_scores
-    of_videos = exchange(fused, DATA_AXIS, normalise_videos(videos, dtype), texts, parameters)
+    of_videos = exchange(fused, DATA_AXIS, videos, texts, parameters)
     of_texts = jax.lax.all_to_all(of_videos, DATA_AXIS, split_axis=1, concat_axis=0, tiled=True).T
 
     mask, groups = jnp.asarray(batch.example_mask), jnp.asarray(batch.texts.caption_group)

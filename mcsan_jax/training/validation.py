@@ -133,7 +133,7 @@ def _compiled_losses(experiment: Experiment) -> Any:
     def losses_of(
         videos: Encoding, texts: Encoding, batch: PairBatch, parameters: ScoringParameters
     ) -> tuple[jax.Array, Metrics]:
-        total, terms = objective(videos, texts, parameters, batch)
+        total, terms = objective(videos, texts, parameters, batch, None)
         real = jnp.sum(batch.example_mask, dtype=jnp.float32)
         return real, logged_losses(total, terms)
 

@@ -52,7 +52,7 @@ def _traced(config: Config) -> tuple[Any, tuple[Encoding, Encoding], set[str]]:
 
     def encode_and_compare(variables: Any) -> tuple[Any, Any]:
         videos, texts, parameters = model.apply(variables, batch)
-        return (videos, texts), objective(videos, texts, parameters, batch)[1]
+        return (videos, texts), objective(videos, texts, parameters, batch, None)[1]
 
     variables = jax.eval_shape(model.init, jax.random.key(0), batch)
     sides, terms = jax.eval_shape(encode_and_compare, variables)

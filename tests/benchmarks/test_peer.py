@@ -91,7 +91,7 @@ class Setting:
 
     def loss(self, params: Any) -> jax.Array:
         objective = make_objective(self.config, make_mesh(jax.devices()[:1]))
-        return objective(*self.encode(params), self.batch)[0]
+        return objective(*self.encode(params), self.batch, None)[0]
 
 
 def draw_variables(config: Config, shape: DataShape, batch: PairBatch) -> Any:

@@ -48,7 +48,7 @@ def losses_of_training(experiment: Experiment, batches: TrainBatches) -> dict[st
     @jax.jit
     def losses_of(state: TrainState, batch: PairBatch) -> dict[str, jax.Array]:
         encoded = experiment.model.apply(variables_of(state), batch, train=False)
-        total, terms = objective(*encoded, batch)
+        total, terms = objective(*encoded, batch, None)
         return {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
 
     state = experiment.initial_state()
