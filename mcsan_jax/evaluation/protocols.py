@@ -66,8 +66,8 @@ def _vatex(name: str, captions_each: int, captions_in_words: str, remark: str) -
     )
 
 
-_CARVED = "validation videos carved from training choose the checkpoint, not the file of the results"
-_SELECTION_REMARK = "Much of the literature chooses its best epoch on the test file: a flattering choice."
+_CARVED = "validation videos carved from training choose the checkpoint, not those that are reported"
+_SELECTION_REMARK = "Much of the literature chooses its best epoch on the test file, which flatters it."
 
 
 def _moments(
