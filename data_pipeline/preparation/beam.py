@@ -117,12 +117,9 @@ class BeamRunner:
             )
 
     def training_videos(self) -> Iterator[Video]:
-        """Yields the training split, in the order of the ids; see `Runner.training_videos`."""
-        lines = (
-            line for path in sorted(self._parsed.glob("videos*")) for line in path.open(encoding="utf-8")
-        )
-        videos = [video for video in map(Video.from_line, lines) if video.split == TRAIN]
-        yield from sorted(videos, key=lambda video: video.video_id)
+        """Yields the training split; see `Runner.training_videos`."""
+        lines = (line for path in self._parsed.glob("videos*") for line in path.open(encoding="utf-8"))
+        return (video for video in map(Video.from_line, lines) if video.split == TRAIN)
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
         """Writes each shard in one piece; see `Runner.write`."""
