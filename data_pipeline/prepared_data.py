@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_NAME",
+    "EMBEDDED_DATA",
     "FEATURE_FILES_NAME",
     "FEWEST_VALIDATION_VIDEOS",
     "FIRST_ID",
@@ -117,6 +118,10 @@ def manifest_without_data(folder: pathlib.Path, tokenizer: Tokenizer, stream: Fe
         versions={},
         streams=(stream,),
     )
+
+
+EMBEDDED_DATA = ("moving_shapes", "crowded_shapes")
+"""The names of the data sets that are made on the spot."""
 
 
 def make_embedded_data(folder: pathlib.Path, flag: str, name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_pipeline.annotations.caption import Foil
-from data_pipeline.levels import ROLE
+from data_pipeline.levels import MODIFIER, ORDER, POLARITY, ROLE
 from data_pipeline.moving_shapes import motion
 from data_pipeline.moving_shapes.captions import (
     ACTION,
@@ -36,8 +36,8 @@ from data_pipeline.moving_shapes.crowded_scene import (
 )
 from data_pipeline.moving_shapes.scene import COLOURS, SHAPES
 
-MODIFIER, MANNER, ORDER, POLARITY, PLACE = "modifier", "manner", "order", "polarity", "place"
-CROWDED_KINDS = (ENTITY, ACTION, ROLE, MODIFIER, MANNER, ORDER, POLARITY, PLACE)
+MANNER, PLACE = "manner", "place"
+"""These are the kinds of foils that only crowded shapes have."""
 
 _JOINED = {
     BEFORE: ("{event} before {other}", "{other} after {event}", "{event} and then {other}"),

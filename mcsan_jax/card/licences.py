@@ -1,8 +1,7 @@
 """This module says under whose terms the inputs of a run are, as far as the run knows."""
 
+from data_pipeline.prepared_data import EMBEDDED_DATA
 from mcsan_jax.card.facts import Facts
-
-EMBEDDED = ("moving_shapes", "crowded_shapes")
 
 FILL_IN = "UNKNOWN to the run, fill in"
 
@@ -23,7 +22,7 @@ _ENCODERS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, as i
 
 def licence_facts(facts: Facts) -> dict[str, str]:
     """Returns the licence of each kind of input; one that the run cannot know is marked as to be filled in."""
-    if facts.prepared and facts.prepared.manifest.dataset in EMBEDDED:
+    if facts.prepared and facts.prepared.manifest.dataset in EMBEDDED_DATA:
         found = {"captions and features": "none needed: made on the spot by this package (Apache-2.0)"}
     else:
         found = {"captions": _captions(facts), "features": _features(facts)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.errors import InputError
-from data_pipeline.prepared_data import SplitReader, embedded_clips
+from data_pipeline.prepared_data import EMBEDDED_DATA, SplitReader, embedded_clips
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.ranking.encode_split import encode_videos
 from mcsan_jax.retrieval.embeddings import VideoEmbeddings
@@ -16,7 +16,7 @@ from mcsan_jax.retrieval.model import Mcsan
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.open import check_split, find_prepared_data, open_run
 
-EMBEDDED, CROWDED = "moving_shapes", "crowded_shapes"
+EMBEDDED = "moving_shapes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,11 +152,11 @@ def explain_video(
         if video not in searcher.videos.ids:
             _check_other_splits(video, split or "test", searcher.model, data)
         dataset = searcher.model.manifest.dataset
-        images = _embedded_clip(video, dataset)[1] if dataset in (EMBEDDED, CROWDED) else None
+        images = _embedded_clip(video, dataset)[1] if dataset in EMBEDDED_DATA else None
         return searcher.explain(text, video), images
     model, images = Mcsan.from_pretrained(name), None
     if features is None:
-        if model.manifest.dataset not in (EMBEDDED, CROWDED):
+        if model.manifest.dataset not in EMBEDDED_DATA:
             raise InputError(
                 f"{name} is a model without data; name the features of video {video!r} with --features=PATH"
             )

@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 
 from data_pipeline.annotations.caption import Foil
-from data_pipeline.levels import ROLE
+from data_pipeline.levels import MODIFIER, ORDER, POLARITY, ROLE
 from data_pipeline.moving_shapes.captions import ACTION, ENTITY
-from data_pipeline.moving_shapes.crowded_captions import (
-    CROWDED_KINDS,
-    MANNER,
-    MODIFIER,
-    ORDER,
-    PLACE,
-    POLARITY,
-)
+from data_pipeline.moving_shapes.crowded_captions import MANNER, PLACE
 from data_pipeline.moving_shapes.crowded_scene import (
     AFTER,
     AGENT,
@@ -39,6 +32,7 @@ from tests.data_pipeline.moving_shapes.sentence_reading import (
     fits,
 )
 
+CROWDED_KINDS = (ENTITY, ACTION, ROLE, MODIFIER, MANNER, ORDER, POLARITY, PLACE)
 _CLAUSES = re.compile(r" (before|after|and then|while|and(?! down)) ")
 
 
