@@ -58,7 +58,7 @@ def objective_of(loss: LossConfig, similarity: SimilarityConfig) -> tuple[float,
     """The loss of drawn videos and captions, and the names of its terms."""
     objective = make_objective(Config(loss=loss, similarity=similarity), make_mesh(jax.devices()[:1]))
     parameters = ScoringParameters({GLOBAL: jnp.float32(1)}, jnp.float32(TEMPERATURE))
-    total, terms = jax.jit(objective)(draw_side(0), draw_side(1), parameters, random_batch(PAIRS))
+    total, terms = jax.jit(objective)(draw_side(0), draw_side(1), parameters, random_batch(PAIRS), None)
     return float(total), set(terms)
 
 
