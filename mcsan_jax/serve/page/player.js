@@ -161,7 +161,9 @@ export class Player {
     }
   }
 
+  /** Seeks; no earlier wish comes after it. */
   seekTo(seconds) {
+    this.wanted = null;
     this.clip.currentTime = seconds - (this.piece?.start ?? 0);
     this.box.dataset.time = seconds.toFixed(3);
   }
@@ -201,7 +203,6 @@ export class Player {
     }
     this.stopAt = until ?? (Number.isFinite(this.part[1]) ? this.part[1] : null);
     this.playing = true;
-    this.wanted = null;
     this.box.classList.add("moving", "playing");
     this.clip.controls = true;
     this.clip.tabIndex = 0;
