@@ -8,7 +8,8 @@ import numpy as np
 from data_pipeline.moving_shapes.captions import SIZE_WORDS, Phrase, Sentence, draw_sentences
 from data_pipeline.moving_shapes.dataset import CAPTIONS_PER_CLIP, SPLITS
 from data_pipeline.moving_shapes.motion import RELATIONSHIPS, exclude_each_other
-from data_pipeline.moving_shapes.scene import Look, Scene, draw_scene, frame_features, region_features, render
+from data_pipeline.moving_shapes.objects import object_features
+from data_pipeline.moving_shapes.scene import BACKGROUND, Look, Scene, draw_scene, frame_features, render
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +49,12 @@ class MadeClips:
 
 def make_clips(split: str, count: int, seed: int) -> MadeClips:
     """The first clips of a split of the embedded data set; with a seed other than 0 they are other clips."""
-    features: dict[str, dict[str, np.ndarray]] = {"pixels": {}, "grid": {}}
+    features: dict[str, dict[str, np.ndarray]] = {"pixels": {}, "objects": {}}
     scenes, queries = [], []
     for index, (scene, sentences) in enumerate(_drawn(split, count, seed)):
         images = render(scene)
         features["pixels"][f"{split}_{index:05d}"] = frame_features(images)
-        features["grid"][f"{split}_{index:05d}"] = region_features(images)
+        features["objects"][f"{split}_{index:05d}"] = object_features(images, BACKGROUND, 2)
         shapes = tuple(look.shape for look in scene.looks)
         scenes.append(scene)
         queries.append([ShapeQuery(sentence, scene.action, shapes) for sentence in sentences])

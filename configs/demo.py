@@ -29,6 +29,9 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
     config.train.batch_size = 128
     config.train.evaluate_every_epochs = 8
     config.optim.learning_rate = 5e-3
+    config.loss.foils = 1.0
+    config.model.spatial = "strongest"
+    config.model.region_pairs = True
     config.similarity.learn_level_weights = True
     set_size(config, "small" if hard else size, (HARD,))
     if size == "full":

@@ -112,8 +112,9 @@ _ROLE_FOILS = flags.DEFINE_bool(
 )
 _FOILS = flags.DEFINE_integer(
     "foils",
-    0,
-    "Foils of each training caption, that is false captions made from it, to train with.",
+    None,
+    "Foils of each training caption, that is false captions made from it, to train with; by default none, and one of "
+    "the embedded data sets.",
     lower_bound=0,
 )
 _PROCESSES = flags.DEFINE_integer(
@@ -235,7 +236,7 @@ def _options(defaults: Options) -> Options:
         max_words=_MAX_WORDS.value,
         shard_bytes=_SHARD_MEGABYTES.value << 20,
         role_foils=_ROLE_FOILS.value,
-        foils=_FOILS.value,
+        foils=defaults.foils if _FOILS.value is None else _FOILS.value,
         strict=_STRICT.value,
         allow_missing=_ALLOW_MISSING.value,
         overwrite=_OVERWRITE.value,

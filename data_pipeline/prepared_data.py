@@ -159,7 +159,7 @@ def embedded_clips(
         name: of the data set, ``moving_shapes`` or ``crowded_shapes``.
 
     Returns:
-        ``features`` by stream (``pixels`` [frames, dim] and ``grid`` [frames, regions, dim]), ``captions`` and
+        ``features`` by stream (``pixels`` [frames, dim] and ``objects`` [frames, regions, dim]), ``captions`` and
         ``images`` ([frames, rows, columns, red-green-blue], uint8), each by the id of the clip, and
         ``frames_per_second``.
 

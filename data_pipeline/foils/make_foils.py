@@ -90,6 +90,8 @@ class FoilMaker:
     def foils(self, video_id: str, captions: Sequence[Captioned], most: int) -> list[list[GraphFoil]]:
         """Returns the foils of each caption of a video, of different kinds where it allows several.
 
+        Those with the same words in another structure, or with a denial, come first.
+
         Args:
             video_id: the video's id, on which the choices depend.
             captions: all its captions.
@@ -129,7 +131,8 @@ class FoilMaker:
     def _foils_of(
         self, source: Original, said: frozenset[str], judges: Judges, key: str, most: int
     ) -> Iterator[tuple[GraphFoil, Difference]]:
-        kinds = sorted(PROPOSALS, key=lambda kind: chance(key, kind))
+        # Captions of other videos have other words, but only foils have the same words in another structure.
+        kinds = sorted(PROPOSALS, key=lambda kind: (kind in DRAWN, chance(key, kind)))
         found: set[str] = set()
         for turn in range(_TRIES):
             for kind in kinds if turn == 0 else [kind for kind in kinds if kind in DRAWN]:

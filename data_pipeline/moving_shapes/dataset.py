@@ -16,7 +16,8 @@ from data_pipeline.host.progress_bar import track_if
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
 from data_pipeline.moving_shapes.crowded_captions import draw_crowded_foils, draw_crowded_sentences
 from data_pipeline.moving_shapes.crowded_scene import CrowdedScene, draw_crowded_scene, render_crowded
-from data_pipeline.moving_shapes.scene import Scene, draw_scene, frame_features, region_features, render
+from data_pipeline.moving_shapes.objects import object_features
+from data_pipeline.moving_shapes.scene import BACKGROUND, Scene, draw_scene, frame_features, render
 from data_pipeline.preparation.prepare_folder import Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.text.vocabulary import TokenizerOptions
@@ -46,7 +47,7 @@ class Clip(Generic[AnyScene]):
         scene: the facts.
         images: the frames as pictures, red-green-blue.
         frames: the features of each frame; see `scene.frame_features`.
-        regions: the features of a grid of regions of each frame; see `scene.region_features`.
+        regions: the features of the shapes that are seen in each frame; see `objects.object_features`.
         captions: the true captions, which differ pairwise.
         foils: the false captions.
     """
@@ -55,7 +56,7 @@ class Clip(Generic[AnyScene]):
     scene: AnyScene
     images: UInt8[np.ndarray, "f row column 3"]
     frames: Float16[np.ndarray, "f 192"]
-    regions: Float16[np.ndarray, "f k 50"]
+    regions: Float16[np.ndarray, "f k 90"]
     captions: tuple[str, ...]
     foils: tuple[Foil, ...]
 
@@ -65,7 +66,7 @@ class EmbeddedClips:
     """Clips of the embedded data set, as a user gives videos to a model; every mapping is by the id of the clip.
 
     Attributes:
-        features: of the stream "pixels" [f, 192] and of the stream "grid" [f, k, 50], by the name of the stream.
+        features: of the stream "pixels" [f, 192] and of the stream "objects" [f, k, 90], by the name of the stream.
         captions: the true captions.
         images: the frames as pictures, red-green-blue, [f, row, column, 3].
         frames_per_second: frame i is on the screen from second i / frames_per_second on.
@@ -106,7 +107,7 @@ def embedded_clips(
     return EmbeddedClips(
         {
             "pixels": {one.video_id: one.frames for one in made},
-            "grid": {one.video_id: one.regions for one in made},
+            "objects": {one.video_id: one.regions for one in made},
         },
         {one.video_id: one.captions for one in made},
         {one.video_id: one.images for one in made},
@@ -135,7 +136,8 @@ def clip(split: str, index: int, seed: int) -> Clip[Scene]:
     scene = draw_scene(rng)
     sentences = draw_sentences(scene, CAPTIONS_PER_CLIP, rng)
     texts = tuple(map(str, sentences))
-    return _clip(f"{split}_{index:05d}", scene, render(scene), texts, draw_foils(scene, sentences, rng))
+    foils = draw_foils(scene, sentences, rng)
+    return _clip(f"{split}_{index:05d}", scene, render(scene), 2, texts, foils)
 
 
 def crowded_clip(split: str, index: int, seed: int) -> Clip[CrowdedScene]:
@@ -149,13 +151,18 @@ def crowded_clip(split: str, index: int, seed: int) -> Clip[CrowdedScene]:
     sentences = draw_crowded_sentences(scene, rng)
     texts = tuple(map(str, sentences))
     foils = draw_crowded_foils(scene, sentences, rng)
-    return _clip(f"{split}_{index:05d}", scene, render_crowded(scene), texts, foils)
+    return _clip(f"{split}_{index:05d}", scene, render_crowded(scene), 4, texts, foils)
 
 
 def _clip(
-    video_id: str, scene: AnyScene, images: np.ndarray, captions: tuple[str, ...], foils: tuple[Foil, ...]
+    video_id: str,
+    scene: AnyScene,
+    images: np.ndarray,
+    most_objects: int,
+    captions: tuple[str, ...],
+    foils: tuple[Foil, ...],
 ) -> Clip[AnyScene]:
-    features = frame_features(images), region_features(images)
+    features = frame_features(images), object_features(images, BACKGROUND, most_objects)
     return Clip(video_id, scene, images, *features, captions=captions, foils=foils)
 
 
@@ -206,13 +213,16 @@ def moving_shapes_source(seed: int = 0, share: float = 1.0, name: str = MOVING_S
         citation="",
     )
     known = frozenset(ids)
-    return Source(annotations, {"pixels": _Frames(clips, known), "grid": _Regions(clips, known)}, foils)
+    return Source(annotations, {"pixels": _Frames(clips, known), "objects": _Objects(clips, known)}, foils)
 
 
 MOVING_SHAPES_OPTIONS = Options(
-    read_first=False, tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10
+    read_first=False, tokenizer=TokenizerOptions(vocabulary_size=200), attribute_minimum_videos=10, foils=1
 )
-"""Nothing can be wrong with features that are made here, the grammar has few words, and the clips are many."""
+"""Nothing can be wrong with features that are made here, the grammar has few words, and the clips are many.
+
+Each training caption has one foil, because the demo learns from foils.
+"""
 
 OPTIONS = {
     MOVING_SHAPES: MOVING_SHAPES_OPTIONS,
@@ -275,10 +285,10 @@ class _Frames(FeatureSource):
         """Returns None: the frames of a clip are in order, but no clock says how far apart they are."""
 
 
-class _Regions(_Frames):
-    """These features are a 4x4 grid of regions of each frame."""
+class _Objects(_Frames):
+    """These features are the shapes that are seen in each frame."""
 
-    description = "moving shapes, 4x4 regions of each frame"
+    description = "moving shapes, the shapes seen in each frame"
 
     def read(self, video_id: str) -> np.ndarray:
         return self._clips.by_id(video_id).regions

@@ -96,11 +96,10 @@ def _draw_brightness(count: int, rng: np.random.Generator) -> tuple[float, ...]:
 
 SIDE = int(2 * HALF)
 FRAME_CELLS = 8
-REGION_GRID = 4
-REGION_CELLS = 4
 FRAME_DIM = FRAME_CELLS**2 * 3
 
-BACKGROUND = 0.04
+BACKGROUND = 10
+"""All three colours have this value where no shape is."""
 RGB = {
     "red": (1.0, 0.08, 0.08),
     "green": (0.08, 0.9, 0.15),
@@ -129,7 +128,7 @@ def draw_pictures(
         order: the indices of the shapes; what comes later covers what comes before.
         side: the width and height of the pictures in pixels.
     """
-    pixels = np.full((tracks.centre.shape[1], side, side, 3), round(255 * BACKGROUND), np.uint8)
+    pixels = np.full((tracks.centre.shape[1], side, side, 3), BACKGROUND, np.uint8)
     for index in order:
         colour = np.multiply(RGB[looks[index].colour], 255 * brightness[index])
         pixels[_covered(looks[index], tracks, index, side)] = np.round(colour).astype(np.uint8)
@@ -166,19 +165,6 @@ def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def frame_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.ndarray, "f 192"]:
     """Returns means over 8 by 8 cells, in [0, 1], in the order (row, column, colour)."""
     return _pool(pixels, FRAME_CELLS).reshape(len(pixels), FRAME_DIM).astype(np.float16)
-
-
-def region_features(pixels: UInt8[np.ndarray, "f row column 3"]) -> Float16[np.ndarray, "f k 50"]:
-    """Returns the features of a 4 by 4 grid of regions, row by row.
-
-    Each region is pooled to 4 by 4 cells (48 numbers) and followed by its row and column, all in [0, 1].
-    """
-    frames, grid, cells = len(pixels), REGION_GRID, REGION_CELLS
-    pooled = _pool(pixels, grid * cells).reshape(frames, grid, cells, grid, cells, 3)
-    looks = pooled.transpose(0, 1, 3, 2, 4, 5).reshape(frames, grid**2, cells**2 * 3)
-    places = np.stack(np.divmod(np.arange(grid**2), grid), axis=1) / (grid - 1)
-    places = np.broadcast_to(places, (frames, grid**2, 2))
-    return np.concatenate([looks, places], axis=2).astype(np.float16)
 
 
 def _pool(pixels: np.ndarray, cells: int) -> np.ndarray:

@@ -30,6 +30,8 @@ class ModelConfig:
     """The score of pretrained_video is all there is: no encoder is trained beside it."""
     spatial: Literal["attention", "strongest"] = "attention"
     """How entities see a frame's regions: as their weighted mean, or by the strongest responses to a second layer."""
+    region_pairs: StrictBool = False
+    """Relationships see how the regions of each ordered pair change together, where a frame has several."""
     temporal: Literal["convolution", "bigru", "attention", "none"] = "convolution"
     """Structure of the action level over frames; none leaves each frame alone."""
     frame_pooling: Literal["attention", "mean"] = "attention"

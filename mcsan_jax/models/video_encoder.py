@@ -1,5 +1,7 @@
 """This module is the video encoder, with one spatial or temporal structure for each level."""
 
+import functools
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -24,7 +26,8 @@ class VideoEncoder(nn.Module):
     * global: attention pooling over projected frames, or their mean;
     * entity (spatial): each frame by itself, with its regions where there are any;
     * action (temporal): a temporal structure over the frames;
-    * relationship (spatial × temporal): action frames attend to entity frames, and both are projected together.
+    * relationship (spatial × temporal): action frames attend to entity frames, and both are projected together,
+      with what pairs of regions do if ``region_pairs`` is set and there are two or more.
 
     Axes: v videos, f frames, k regions of a frame. The global level is [v, width], every other level [v, f, width].
 
@@ -67,7 +70,11 @@ class VideoEncoder(nn.Module):
             pairs = jnp.broadcast_to(frame_mask[:, None, :], (*frame_mask.shape, frame_mask.shape[1]))
             attention = CrossAttention(config.width, config.compute_dtype, name="relationship_attention")
             context = attention(vectors[ACTION], vectors[ENTITY], pairs)
-            joined = jnp.concatenate([vectors[ACTION], context], axis=-1)
+            parts = [vectors[ACTION], context]
+            if config.region_pairs and regions is not None and regions.shape[2] > 1:
+                pairs_of = rematerialized(RegionPairs, config.remat)
+                parts.append(pairs_of(config, name="region_pairs")(regions, frame_mask, train))
+            joined = jnp.concatenate(parts, axis=-1)
             vectors[RELATIONSHIP] = Linear(config.width, config.compute_dtype, name="relationship")(joined)
 
         nodes = {
@@ -129,15 +136,50 @@ class RegionMotion(nn.Module):
         self, regions: Float[Array, "v f k region_d"], mask: Bool[Array, "v f"], train: bool
     ) -> Float[Array, "v f width"]:
         width, dtype = self.config.width, self.config.compute_dtype
-        regions = nn.Dropout(self.config.dropout, deterministic=not train)(regions)
-        values = nn.gelu(Linear(width // 2, dtype, name="region")(regions))
-        values = jnp.where(mask[..., None, None], values, 0.0)
-        videos, length, count, _ = values.shape
-        tracks = values.transpose(0, 2, 1, 3).reshape(videos * count, length, -1)
-        moved = Linear(width, dtype, name="width_5")(_neighbours(tracks, 2))
-        moved = moved.reshape(videos, count, length, width)
-        places = self.param("places", nn.initializers.normal(0.02), (count, width))
+        moved = Linear(width, dtype, name="width_5")(_changes(self.config, regions, mask, train))
+        places = self.param("places", nn.initializers.normal(0.02), (regions.shape[2], width))
         return jnp.max(nn.gelu(moved + places[None, :, None]), axis=1)
+
+
+class RegionPairs(nn.Module):
+    """Region pairs say how two regions change together; the strongest response of any ordered pair counts.
+
+    Each region has one convolution of width 5 over time as the first of a pair and another one as the second; a pair's
+    response is gelu of their sum, and the result is the maximum over the pairs of different regions.
+    Axes: v videos, f frames, k regions of a frame, two or more.
+
+    Attributes:
+        config: the group ``model`` of the experiment.
+    """
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self, regions: Float[Array, "v f k region_d"], mask: Bool[Array, "v f"], train: bool
+    ) -> Float[Array, "v f width"]:
+        width, dtype = self.config.width, self.config.compute_dtype
+        changes = _changes(self.config, regions, mask, train)
+        first = Linear(width, dtype, name="first")(changes)
+        second = Linear(width, dtype, name="second")(changes)
+        # Regions beside those that come one, two, … places later, in a circle, are all ordered pairs.
+        responses = (
+            jnp.max(nn.gelu(first + jnp.roll(second, shift, axis=1)), axis=1)
+            for shift in range(1, regions.shape[2])
+        )
+        return functools.reduce(jnp.maximum, responses)
+
+
+def _changes(
+    config: ModelConfig, regions: Float[Array, "v f k region_d"], mask: Bool[Array, "v f"], train: bool
+) -> Float[Array, "v k f many_d"]:
+    """Returns each region, through a layer of the module that calls, beside itself in the frames around."""
+    regions = nn.Dropout(config.dropout, deterministic=not train)(regions)
+    values = nn.gelu(Linear(config.width // 2, config.compute_dtype, name="region")(regions))
+    values = jnp.where(mask[..., None, None], values, 0.0)
+    videos, length, count, _ = values.shape
+    tracks = values.transpose(0, 2, 1, 3).reshape(videos * count, length, -1)
+    return _neighbours(tracks, 2).reshape(videos, count, length, -1)
 
 
 class TemporalStructure(nn.Module):

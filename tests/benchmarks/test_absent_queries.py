@@ -18,7 +18,7 @@ def test_clips_are_those_of_the_data_set() -> None:
     made = make_clips("test", 3, seed=0)
     for clip, queries in zip(dataset.clips("test", 3, seed=0), made.queries, strict=True):
         assert tuple(query.text for query in queries) == clip.captions
-        np.testing.assert_array_equal(made.features["grid"][clip.video_id], clip.regions)
+        np.testing.assert_array_equal(made.features["objects"][clip.video_id], clip.regions)
 
 
 def test_what_might_be_said_is_what_a_reader_of_the_sentences_would_grant() -> None:

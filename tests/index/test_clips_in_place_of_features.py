@@ -74,7 +74,7 @@ def test_what_cannot_be_extracted_is_refused_before_anything_is(
 ) -> None:
     to, encoder = f"--out={tmp_path / 'index'}", zero_shot_data / ENCODER
     said = refused("demo", clips, to)
-    for stream in ("pixels", "grid"):
+    for stream in ("pixels", "objects"):
         assert f"does not say which encoder made the features of its stream {stream!r}" in said
     assert "has other weights" in refused(encoder, clips, to, "--encoder=efficientnet_lite0")
     np.save(tmp_path / "a.npy", np.zeros((2, 3), np.float32))

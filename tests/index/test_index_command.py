@@ -23,10 +23,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         file.attrs["fps"] = 2.0
         for video, array in clips.features["pixels"].items():
             file[video] = array
-    (folder / "grid").mkdir()
+    (folder / "objects").mkdir()
     (folder / "clips").mkdir()
-    for video, array in clips.features["grid"].items():
-        np.save(folder / "grid" / f"{video}.npy", array)
+    for video, array in clips.features["objects"].items():
+        np.save(folder / "objects" / f"{video}.npy", array)
     (folder / "clips" / "test_00001.mp4").touch()
     rows = [f"test_{number:05d},{'north' if number % 2 else 'south'},{2018 + number}" for number in range(5)]
     (folder / "videos.csv").write_text("\n".join(["id,camera,year", *rows, ""]))

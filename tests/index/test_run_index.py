@@ -61,7 +61,7 @@ def test_an_index_that_is_as_it_should_be_stays(
     assert index_to_serve(model, moved) == (folder, [])
     # What a person changed by hand stays, too.
     assert (folder / "index.json").read_bytes() == before
-    files["grid"].touch()
+    files["objects"].touch()
     _, lines = index_to_serve(model, moved)
     assert lines[0].endswith("its features, clips or captions have changed, so that it is made anew")
     assert CLIPS[0] in VideoIndex.open(folder).ids
@@ -129,7 +129,7 @@ def test_what_is_not_where_it_was_is_named(
 ) -> None:
     run, data = shutil.copytree(finished_run, tmp_path / "run"), shutil.copytree(shapes, tmp_path / "data")
     write_feature_files(data, {name: FeatureFile(str(path)) for name, path in files.items()})
-    gone = files["grid"].rename(tmp_path / "elsewhere.hdf5")
+    gone = files["objects"].rename(tmp_path / "elsewhere.hdf5")
     with pytest.raises(InputError, match=r"grid.hdf5: the features of stream 'grid' .* --features=grid=PATH"):
         index_to_serve(run, Moved(data=data))
     folder, _ = index_to_serve(run, Moved([f"grid={gone}"], data=data))

@@ -68,12 +68,39 @@ def video_actions(
     return [vector + one for vector, one in zip(p, change, strict=True)]
 
 
-def video_relationships(weights: Any, actions: Vectors, entities: Vectors) -> list[np.ndarray]:
+def video_relationships(
+    weights: Any, actions: Vectors, entities: Vectors, regions: np.ndarray | None
+) -> list[np.ndarray]:
+    """With the pairs of regions, unless regions are None."""
     result = []
-    for action in actions:
+    pairs = None if regions is None else region_pairs(weights["region_pairs"], regions)
+    for f, action in enumerate(actions):
         context = cross_attention(weights["relationship_attention"], action, entities)
-        result.append(affine(weights["relationship"], np.concatenate([action, context])))
+        parts = [action, context] if pairs is None else [action, context, pairs[f]]
+        result.append(affine(weights["relationship"], np.concatenate(parts)))
     return result
+
+
+def region_pairs(weights: Any, regions: np.ndarray) -> list[np.ndarray]:
+    tracks = [
+        [gelu(affine(weights["region"], of_frame[k])) for of_frame in regions]
+        for k in range(regions.shape[1])
+    ]
+    first, second = (
+        [convolution(weights[name], track, 2) for track in tracks] for name in ("first", "second")
+    )
+    return [
+        np.max(
+            [
+                gelu(first[i][f] + second[j][f])
+                for i in range(len(tracks))
+                for j in range(len(tracks))
+                if i != j
+            ],
+            axis=0,
+        )
+        for f in range(len(regions))
+    ]
 
 
 def convolution(weights: Any, vectors: Vectors, reach: int) -> list[np.ndarray]:

@@ -17,13 +17,14 @@ from tests.models.plain_video_levels import video_actions, video_entities, video
 from tests.support.tiny_model import SHAPE, SHAPE_WITH_REGIONS, random_variables, tiny_model
 
 WIDTH = 8
-CHOICES: dict[str, tuple[DataShape, str, str, str]] = {
-    "convolution, regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "attention"),
-    "convolution, strongest regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest"),
-    "convolution, mean of frames": (SHAPE, "convolution", "mean", "strongest"),
-    "bigru, regions": (SHAPE_WITH_REGIONS, "bigru", "attention", "attention"),
-    "attention": (SHAPE, "attention", "attention", "attention"),
-    "none, regions": (SHAPE_WITH_REGIONS, "none", "mean", "attention"),
+CHOICES: dict[str, tuple[DataShape, str, str, str, bool]] = {
+    "convolution, regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "attention", False),
+    "convolution, strongest regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest", False),
+    "convolution, pairs of regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest", True),
+    "convolution, mean of frames": (SHAPE, "convolution", "mean", "strongest", True),
+    "bigru, regions": (SHAPE_WITH_REGIONS, "bigru", "attention", "attention", False),
+    "attention": (SHAPE, "attention", "attention", "attention", False),
+    "none, regions": (SHAPE_WITH_REGIONS, "none", "mean", "attention", False),
 }
 
 
@@ -38,9 +39,9 @@ class Encoded:
 
 @pytest.fixture(scope="module", params=CHOICES)
 def encoded(request: pytest.FixtureRequest) -> Encoded:
-    shape, temporal, pooling, spatial = CHOICES[request.param]
+    shape, temporal, pooling, spatial, pairs = CHOICES[request.param]
     batch = encoder_batch(shape)
-    model = tiny_model(shape, temporal=temporal, frame_pooling=pooling, spatial=spatial)
+    model = tiny_model(shape, temporal=temporal, frame_pooling=pooling, spatial=spatial, region_pairs=pairs)
     variables = random_variables(model, batch)
     network: Any = jax.jit(lambda videos: model.apply(variables, videos, method="encode_videos"))(
         batch.videos
@@ -61,7 +62,7 @@ def encoded(request: pytest.FixtureRequest) -> Encoded:
                 GLOBAL: video_global(encoder, frames, pooling, WIDTH),
                 ENTITY: entities,
                 ACTION: actions,
-                RELATIONSHIP: video_relationships(encoder, actions, entities),
+                RELATIONSHIP: video_relationships(encoder, actions, entities, regions if pairs else None),
             }
         )
     logits = [

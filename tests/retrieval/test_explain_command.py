@@ -33,7 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     (made / "frames").mkdir()
     for number, image in enumerate(clips.images[VIDEO]):
         imsave(made / "frames" / f"{number:03d}.png", image)
-    return {"pixels": made / "pixels.npz", "grid": made / "grid.npz", "frames": made / "frames"}
+    return {"pixels": made / "pixels.npz", "objects": made / "objects.npz", "frames": made / "frames"}
 
 
 def explain(model: object, out: pathlib.Path, *more: str, video: str = VIDEO, text: str = TEXT) -> Ended:
@@ -49,7 +49,7 @@ def test_a_picture_is_drawn_by_every_way_to_a_video(
     tmp_path: pathlib.Path,
 ) -> None:
     """A model has no data: its video is an embedded clip, whose frames are known, or given, with frames or without."""
-    streams = [f"--features={name}={files[name]}" for name in ("pixels", "grid")]
+    streams = [f"--features={name}={files[name]}" for name in ("pixels", "objects")]
     model, more = {
         "run": (finished_run, []),
         "model": (folder, []),
@@ -118,16 +118,16 @@ def test_what_cannot_be_written_is_said_before_a_model_is_opened(tmp_path: pathl
         (VIDEO, ("--data=somewhere",), "is no run"),
         (VIDEO, ("--features=pixels=PIXELS", "--data=somewhere"), "leave out one of the two"),
         (VIDEO, ("--features=pixels=PIXELS",), "there are no features of stream 'grid'"),
-        (VIDEO, ("--features=pixels=PIXELS", "--features=GRID"), "each is given as STREAM=PATH"),
-        (VIDEO, ("--features=pixels=PIXELS", "--features=pixels=GRID"), "stream 'pixels' is given twice"),
+        (VIDEO, ("--features=pixels=PIXELS", "--features=OBJECTS"), "each is given as STREAM=PATH"),
+        (VIDEO, ("--features=pixels=PIXELS", "--features=pixels=OBJECTS"), "stream 'pixels' is given twice"),
         (
             VIDEO,
-            ("--features=pixel=PIXELS", "--features=grid=GRID"),
+            ("--features=pixel=PIXELS", "--features=objects=OBJECTS"),
             "no stream 'pixel'; did you mean 'pixels'?",
         ),
         (
             "test_00012",
-            ("--features=pixels=PIXELS", "--features=grid=GRID"),
+            ("--features=pixels=PIXELS", "--features=objects=OBJECTS"),
             "there are no features of test_00012; did you mean 'test_0000",
         ),
     ],
@@ -141,7 +141,8 @@ def test_a_slip_is_answered(
     said: str,
 ) -> None:
     given = [
-        word.replace("PIXELS", str(files["pixels"])).replace("GRID", str(files["grid"])) for word in more
+        word.replace("PIXELS", str(files["pixels"])).replace("OBJECTS", str(files["objects"]))
+        for word in more
     ]
     ended = explain(folder, tmp_path / "new.svg", *given, video=video)
     assert ended.status == 2

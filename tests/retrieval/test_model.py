@@ -33,13 +33,13 @@ def features(finished_run: pathlib.Path) -> Features:
     """The features of the test split by stream, as the records hold them: one vector a frame, and regions."""
     run = open_run(finished_run)
     reader = SplitReader(run.data, run.experiment.manifest, "test", batch_limits(run.experiment.config.data))
-    found: Features = {"pixels": {}, "grid": {}}
+    found: Features = {"pixels": {}, "objects": {}}
     for ids, batch in reader.video_batches(4):
         assert batch.regions is not None
         for row, video_id in enumerate(ids):
             real = np.asarray(batch.frame_mask[row])
             found["pixels"][video_id] = np.asarray(batch.frames[row])[real]
-            found["grid"][video_id] = np.asarray(batch.regions[row])[real]
+            found["objects"][video_id] = np.asarray(batch.regions[row])[real]
     return found
 
 
@@ -173,12 +173,15 @@ def test_features_come_from_files_too(model: Mcsan, features: Features, tmp_path
     for video_id, array in features["pixels"].items():
         np.save(tmp_path / "folder" / f"{video_id}.npy", array)
     for given in (tmp_path / "f.h5", str(tmp_path / "f.npz"), tmp_path / "folder"):
-        found = model.encode_document({"pixels": given, "grid": features["grid"]})
+        found = model.encode_document({"pixels": given, "objects": features["objects"]})
         assert found.ids == expected.ids
         for one, other in zip(leaves(found), leaves(expected), strict=True):
             np.testing.assert_array_equal(one, other)
     first = expected.ids[0]
-    of_first = {"pixels": tmp_path / "folder" / f"{first}.npy", "grid": {first: features["grid"][first]}}
+    of_first = {
+        "pixels": tmp_path / "folder" / f"{first}.npy",
+        "objects": {first: features["objects"][first]},
+    }
     assert model.encode_document(of_first).ids == (first,)
 
 
@@ -203,7 +206,7 @@ def test_features_that_cannot_be_used_are_named(model: Mcsan, features: Features
         "fine": good,
     }
     with pytest.raises(InputError) as caught:
-        model.encode_document({"pixels": bad, "grid": dict.fromkeys(bad, grid)})
+        model.encode_document({"pixels": bad, "objects": dict.fromkeys(bad, grid)})
     message = str(caught.value)
     assert message.startswith("5 faults")
     for name in ("wide", "empty", "nan", "vector", "whole"):
@@ -211,18 +214,18 @@ def test_features_that_cannot_be_used_are_named(model: Mcsan, features: Features
     assert f"the model was trained on pixels [frames, {good.shape[1]}]" in message
     one = {"a": good}
     for given, told in (
-        ({"pixels": {}, "grid": {"a": grid}}, "an empty mapping"),
+        ({"pixels": {}, "objects": {"a": grid}}, "an empty mapping"),
         (
-            {"pixels": {3: good}, "grid": {"a": grid}},
+            {"pixels": {3: good}, "objects": {"a": grid}},
             "have the id 3 of type int; expected ids that are texts",
         ),
         (good, "expected a mapping of features by stream"),
-        ({"pixels": good, "grid": {"a": grid}}, "found ndarray"),
-        ({"pixels": one, "grid": {"a": grid}, "sound": one}, "the model reads no stream 'sound'"),
+        ({"pixels": good, "objects": {"a": grid}}, "found ndarray"),
+        ({"pixels": one, "objects": {"a": grid}, "sound": one}, "the model reads no stream 'sound'"),
         ({"pixels": one}, "there are no features of stream 'grid'"),
-        ({"pixels": one, "grid": {"b": grid}}, "have different videos: a, b"),
-        ({"pixels": one, "grid": one}, r"the model was trained on grid \[frames, \d+, \d+\]"),
-        ({"pixels": "nowhere.h5", "grid": one}, "nowhere.h5: no such file or folder"),
+        ({"pixels": one, "objects": {"b": grid}}, "have different videos: a, b"),
+        ({"pixels": one, "objects": one}, r"the model was trained on objects \[frames, \d+, \d+\]"),
+        ({"pixels": "nowhere.h5", "objects": one}, "nowhere.h5: no such file or folder"),
     ):
         with pytest.raises(InputError, match=told):
             model.encode_document(given)

@@ -51,7 +51,7 @@ def exported(folder: pathlib.Path) -> ExportedModel:
 def features(model: Mcsan) -> dict[str, dict[str, np.ndarray]]:
     draw = np.random.default_rng(5)
     shapes = {"pixels": (model.manifest.frame_dim,)}
-    shapes["grid"] = (model.manifest.regions_per_frame, model.manifest.region_dim)
+    shapes["objects"] = (model.manifest.regions_per_frame, model.manifest.region_dim)
     return {
         name: {f"v{n}": draw.random((3 + n, *shape), np.float32) for n in range(5)}
         for name, shape in shapes.items()

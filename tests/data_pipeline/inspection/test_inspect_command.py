@@ -54,7 +54,7 @@ def test_a_sound_data_set_passes_and_is_counted(shapes: Path, capsys: pytest.Cap
     assert len(colours) > 10 and row(printed, "colour ")[-1] == str(len(colours))
     assert row(printed, "frames per video, grid")[-5:] == ["12", "/", "12", "/", "12"]
     assert row(printed, "pixels")[:2] == ["frames", "192"]
-    assert row(printed, "grid")[:4] == ["regions", "16", "×", "50"]
+    assert row(printed, "objects")[:4] == ["regions", "2", "×", "90"]
     vocabulary = json.loads((shapes / "attributes.json").read_text())
     for level, pairs in vocabulary.items():
         name, count = pairs[0]

@@ -148,6 +148,6 @@ def test_charts_are_sound_pictures_of_strange_names(shapes: Path) -> None:
     data, _ = open_data(shapes)
     surveyor = Surveyor(data)
     surveyor.read_split("val")
-    norms = norm_chart("grid", surveyor.survey.statistics)
+    norms = norm_chart("objects", surveyor.survey.statistics)
     assert ElementTree.fromstring(norms) is not None
-    assert norms == norm_chart("grid", surveyor.survey.statistics)
+    assert norms == norm_chart("objects", surveyor.survey.statistics)

@@ -5,7 +5,8 @@ import pytest
 
 from data_pipeline.errors import InputError
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, embedded_clips
-from data_pipeline.moving_shapes.scene import Scene
+from data_pipeline.moving_shapes.objects import object_features
+from data_pipeline.moving_shapes.scene import BACKGROUND, Scene
 
 
 def assert_same(one: Clip[Scene], other: Clip[Scene]) -> None:
@@ -44,15 +45,11 @@ def test_features_are_pooled_pixels(made: list[Clip[Scene]]) -> None:
         assert images.shape == (12, 32, 32, 3)
         assert images.dtype == np.uint8
         assert one.frames.shape == (12, 192)
-        assert one.regions.shape == (12, 16, 50)
+        assert one.regions.shape == (12, 2, 90)
         assert one.frames.dtype == one.regions.dtype == np.float16
-        assert one.regions.min() >= 0
-        assert one.regions.max() <= 1
         cell = images[5, 4 * 2 : 4 * 3, 4 * 6 : 4 * 7].mean(axis=(0, 1)) / 255
         np.testing.assert_allclose(one.frames[5].reshape(8, 8, 3)[2, 6], cell, atol=1e-3)
-        region = images[5, 8:16, 16:24].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3)) / 255
-        np.testing.assert_allclose(one.regions[5, 6, :48].reshape(4, 4, 3), region, atol=1e-3)
-        np.testing.assert_allclose(one.regions[5, 6, 48:], [1 / 3, 2 / 3], atol=1e-3)
+        np.testing.assert_array_equal(one.regions, object_features(images, BACKGROUND, 2))
 
 
 def test_embedded_clips_are_those_of_the_data_set() -> None:
@@ -60,7 +57,7 @@ def test_embedded_clips_are_those_of_the_data_set() -> None:
     ids = ["test_00000", "test_00001", "test_00002"]
     for index, one in enumerate(clips("test", 3, seed=0)):
         np.testing.assert_array_equal(found.features["pixels"][one.video_id], one.frames)
-        np.testing.assert_array_equal(found.features["grid"][one.video_id], one.regions)
+        np.testing.assert_array_equal(found.features["objects"][one.video_id], one.regions)
         np.testing.assert_array_equal(found.images[one.video_id], clip("test", index, seed=0).images)
         assert found.captions[one.video_id] == one.captions
     for by_id in (*found.features.values(), found.captions, found.images):
