@@ -72,7 +72,7 @@ def _prepare_shapes(folder: pathlib.Path, **options: int) -> None:
     prepare_moving_shapes(
         folder,
         share=0.02,
-        options=Options(tokenizer=tokenizer, attribute_minimum_videos=2, **options),
+        options=Options(tokenizer=tokenizer, attribute_minimum_videos=2, foils=1, **options),
     )
 
 
@@ -86,7 +86,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def shapes_in_four_files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The same, with the 60 clips to train on in four files."""
     return made_once(
-        tmp_path_factory, "shapes_in_four_files", lambda folder: _prepare_shapes(folder, shard_bytes=370_000)
+        tmp_path_factory, "shapes_in_four_files", lambda folder: _prepare_shapes(folder, shard_bytes=150_000)
     )
 
 

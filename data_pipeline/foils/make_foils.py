@@ -82,7 +82,7 @@ class FoilMaker:
         for number in range(_ROUNDS):
             # The captions of the other half are in none of the pairs.
             first, second = (
-                maker._learned(number, half, counts[1 - index]) for index, half in enumerate(halves)
+                maker._learned(number, index, half, counts[1 - index]) for index, half in enumerate(halves)
             )
             maker = dataclasses.replace(maker, judges=(first, second))
         return maker
@@ -101,7 +101,11 @@ class FoilMaker:
         return [[foil for foil, _ in of_caption] for of_caption in judged]
 
     def _learned(
-        self, number: int, videos: Sequence[tuple[str, Sequence[Captioned]]], counts: Mapping[int, int]
+        self,
+        number: int,
+        index: int,
+        videos: Sequence[tuple[str, Sequence[Captioned]]],
+        counts: Mapping[int, int],
     ) -> Judges:
         """Returns the judges of a half of the videos after a round more."""
         rows: dict[str, list[Difference]] = collections.defaultdict(list)
@@ -113,8 +117,7 @@ class FoilMaker:
                     pairs += 1
             if pairs >= _FITTED_PAIRS:
                 break
-        judges = self.judges[_half_of(videos[0][0])] if videos else {}
-        return {kind: judge.fitted_to(rows[kind], counts) for kind, judge in judges.items()}
+        return {kind: judge.fitted_to(rows[kind], counts) for kind, judge in self.judges[index].items()}
 
     def _judged(
         self, video_id: str, captions: Sequence[Captioned], draw: str, most: int

@@ -31,5 +31,5 @@ def check_foils(config: Config, manifest: Manifest) -> None:
     if config.loss.foils > 0 and not manifest.splits[split].foils:
         raise InputError(
             f"config.loss.foils is {config.loss.foils:g}, but split {split!r} of the prepared data, which is trained "
-            "on, has no foils, captions made false; prepare it again with --foils=2, or use --config.loss.foils=0"
+            "on, has no foils, captions made false; prepare it again with --foils=1, or use --config.loss.foils=0"
         )

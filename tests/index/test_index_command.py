@@ -34,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def streams(files: pathlib.Path) -> list[str]:
-    return [f"pixels={files / 'pixels.h5'}", f"grid={files / 'grid'}"]
+    return [f"pixels={files / 'pixels.h5'}", f"objects={files / 'objects'}"]
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         (["demo", "moving_shapes"], "give --out with its folder"),
         (["lst", str(index)], "did you mean 'list'?"),
         (["demo", "none.h5", to], "(on a command line, pixels=PATH for each)"),
-        (["demo", streams(files)[0], to], "there are no features of stream 'grid'"),
+        (["demo", streams(files)[0], to], "there are no features of stream 'objects'"),
         (["demo", *streams(files), f"pixels={files}", to], "stream 'pixels' is given twice"),
         (["none", "moving_shapes", to], "there is no model 'none'"),
         (["demo", "moving_shapes", "--count=0", to], "expected a count from 1 to 500, found 0"),
@@ -183,7 +183,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         (["demo", *streams(files), "--count=3", to], "--count and --split choose clips of moving_shapes"),
         (["demo", "moving_shapes", "--batch_size=0", to], "batch_size must be at least 1, found 0"),
         (["demo", "moving_shapes", f"--metadata={tmp_path / 'none.csv'}", to], "no such file"),
-        (["demo", "moving_shapes", f"--clips={files / 'grid'}", to], "no file of 500 videos"),
+        (["demo", "moving_shapes", f"--clips={files / 'objects'}", to], "no file of 500 videos"),
         (["demo", "moving_shapes", f"--out={foreign}"], "is not empty and holds no index (letter.txt)"),
         (
             ["add", index, "moving_shapes", "--count=2"],

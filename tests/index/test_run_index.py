@@ -130,16 +130,18 @@ def test_what_is_not_where_it_was_is_named(
     run, data = shutil.copytree(finished_run, tmp_path / "run"), shutil.copytree(shapes, tmp_path / "data")
     write_feature_files(data, {name: FeatureFile(str(path)) for name, path in files.items()})
     gone = files["objects"].rename(tmp_path / "elsewhere.hdf5")
-    with pytest.raises(InputError, match=r"grid.hdf5: the features of stream 'grid' .* --features=grid=PATH"):
+    with pytest.raises(
+        InputError, match=r"objects.hdf5: the features of stream 'objects' .* --features=objects=PATH"
+    ):
         index_to_serve(run, Moved(data=data))
-    folder, _ = index_to_serve(run, Moved([f"grid={gone}"], data=data))
+    folder, _ = index_to_serve(run, Moved([f"objects={gone}"], data=data))
     assert len(VideoIndex.open(folder)) == 8
     (tmp_path / "extracted" / "clips" / f"{FILM}.mp4").unlink()
-    _, lines = index_to_serve(model, Moved([f"grid={gone}", f"pixels={files['pixels']}"]))
+    _, lines = index_to_serve(model, Moved([f"objects={gone}", f"pixels={files['pixels']}"]))
     assert "1 of the clips that the features name are gone" in lines[0] and "--clips=FOLDER" in lines[0]
     with pytest.raises(InputError, match="is an index already; --features, --clips and --data are for"):
         index_to_serve(folder, Moved(["a.hdf5"]))
-    with pytest.raises(InputError, match="the model reads pixels, grid; give --features=pixels=PATH"):
+    with pytest.raises(InputError, match="the model reads pixels, objects; give --features=pixels=PATH"):
         index_to_serve(model, Moved(["a.hdf5"]))
     with pytest.raises(InputError, match="there is no such folder"):
         index_to_serve(tmp_path / "none")

@@ -117,7 +117,7 @@ def test_what_cannot_be_written_is_said_before_a_model_is_opened(tmp_path: pathl
         ("tset_00001", (), "no split 'tset'"),
         (VIDEO, ("--data=somewhere",), "is no run"),
         (VIDEO, ("--features=pixels=PIXELS", "--data=somewhere"), "leave out one of the two"),
-        (VIDEO, ("--features=pixels=PIXELS",), "there are no features of stream 'grid'"),
+        (VIDEO, ("--features=pixels=PIXELS",), "there are no features of stream 'objects'"),
         (VIDEO, ("--features=pixels=PIXELS", "--features=OBJECTS"), "each is given as STREAM=PATH"),
         (VIDEO, ("--features=pixels=PIXELS", "--features=pixels=OBJECTS"), "stream 'pixels' is given twice"),
         (

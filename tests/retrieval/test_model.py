@@ -222,7 +222,7 @@ def test_features_that_cannot_be_used_are_named(model: Mcsan, features: Features
         (good, "expected a mapping of features by stream"),
         ({"pixels": good, "objects": {"a": grid}}, "found ndarray"),
         ({"pixels": one, "objects": {"a": grid}, "sound": one}, "the model reads no stream 'sound'"),
-        ({"pixels": one}, "there are no features of stream 'grid'"),
+        ({"pixels": one}, "there are no features of stream 'objects'"),
         ({"pixels": one, "objects": {"b": grid}}, "have different videos: a, b"),
         ({"pixels": one, "objects": one}, r"the model was trained on objects \[frames, \d+, \d+\]"),
         ({"pixels": "nowhere.h5", "objects": one}, "nowhere.h5: no such file or folder"),

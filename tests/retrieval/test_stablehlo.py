@@ -171,7 +171,7 @@ def test_what_cannot_be_encoded_is_named(exported: ExportedModel) -> None:
         exported.encode_query(["a ball", 7])  # type: ignore[list-item]
     with pytest.raises(InputError, match="batch_size must be at least 1"):
         exported.encode_query("a ball", batch_size=0)
-    with pytest.raises(InputError, match="there are no features of stream 'grid'"):
+    with pytest.raises(InputError, match="there are no features of stream 'objects'"):
         exported.encode_document({"pixels": {"v": np.ones((2, 3), np.float32)}})
 
 

@@ -52,7 +52,7 @@ def test_a_sound_data_set_passes_and_is_counted(shapes: Path, capsys: pytest.Cap
         if kind == MODIFIER_KINDS.index(COLOUR)
     ]
     assert len(colours) > 10 and row(printed, "colour ")[-1] == str(len(colours))
-    assert row(printed, "frames per video, grid")[-5:] == ["12", "/", "12", "/", "12"]
+    assert row(printed, "frames per video, objects")[-5:] == ["12", "/", "12", "/", "12"]
     assert row(printed, "pixels")[:2] == ["frames", "192"]
     assert row(printed, "objects")[:4] == ["regions", "2", "×", "90"]
     vocabulary = json.loads((shapes / "attributes.json").read_text())
@@ -235,7 +235,7 @@ def test_a_record_is_shown_by_its_id_and_by_its_number(
     assert run_inspect(str(shapes), "--split=test", f"--record={number}") == 0
     by_number = capsys.readouterr().out
     assert by_id.splitlines()[:-1] == by_number.splitlines()[:-1]
-    assert f"Video {video_id}" in by_id and "12 × 192" in by_id and "12 × 16 × 50" in by_id
+    assert f"Video {video_id}" in by_id and "12 × 192" in by_id and "12 × 2 × 90" in by_id
     assert "frame times: unknown" in by_id
     for key in ("captions/texts", "foils/texts"):
         assert all(text.decode() in by_id for text in values[key].bytes_list.value)

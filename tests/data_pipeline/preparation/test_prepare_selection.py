@@ -106,7 +106,8 @@ def test_features_are_described_and_ids_that_look_alike_match(
         lines.index(line) for line in lines if line.startswith(("different texts:", "captions w"))
     )
     assert lines.index(f"note: {match}") < parsed == without - 1
-    assert lines[parsed].endswith(f" parsed now {report['captions_parsed_now']}, from the cache 0")
+    # Other tests may have parsed the same texts.
+    assert f" parsed now {report['captions_parsed_now']}, from the cache " in lines[parsed]
     assert lines[without].endswith(f" without action {report['captions_without_action']}")
     assert [printed.count(warning) for warning in report["warnings"]] == [1] * len(report["warnings"])
     assert report["streams"][0]["frames"][::2] == [lengths[0], lengths[-1]]
