@@ -14,7 +14,7 @@ from data_pipeline.levels import NODE_LEVELS
 from data_pipeline.manifest import Manifest
 from data_pipeline.records.read import parse_example, unflatten_record
 from data_pipeline.records.record_files import RecordFile, find_record_files, numpy_elements
-from data_pipeline.records.schema import EncodedCaption, VideoRecord
+from data_pipeline.records.schema import EncodedCaption, EncodedFoil, VideoRecord
 from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter, count_splits, record_key
 
 SPLITS = (TRAIN, VALIDATION)
@@ -31,20 +31,21 @@ def read_records(manifest: Manifest, file: RecordFile) -> Iterator[VideoRecord]:
 
 
 def shuffled_pairs(folder: pathlib.Path, manifest: Manifest, seed: int) -> Change:
-    """Gives each training caption to another video; videos keep their numbers of captions.
+    """Gives each training caption, with its foils, to another video; videos keep their numbers of captions.
 
     A video's attributes become those of its new captions, or they would tell of the old ones.
 
     Raises:
         InputError: one video has half of the captions or more, so that they cannot all go elsewhere.
     """
-    captions: list[EncodedCaption] = []
+    captions: list[tuple[EncodedCaption, list[EncodedFoil]]] = []
     owners: list[str] = []
     for file in find_record_files(folder, manifest, TRAIN):
         for record in read_records(manifest, file):
-            captions += record.captions
+            for index, caption in enumerate(record.captions):
+                captions.append((caption, [foil for foil in record.foils if foil.caption_index == index]))
             owners += [record.video_id] * len(record.captions)
-    given: dict[str, list[EncodedCaption]] = {}
+    given: dict[str, list[tuple[EncodedCaption, list[EncodedFoil]]]] = {}
     for owner, taken in zip(owners, places_elsewhere(np.array(owners), seed), strict=True):
         given.setdefault(owner, []).append(captions[taken])
 
@@ -53,10 +54,17 @@ def shuffled_pairs(folder: pathlib.Path, manifest: Manifest, seed: int) -> Chang
             return record
         own = given.get(record.video_id, [])
         attributes = {
-            level: sorted({value for caption in own for value in caption.attributes[level]})
+            level: sorted({value for caption, _ in own for value in caption.attributes[level]})
             for level in NODE_LEVELS
         }
-        return dataclasses.replace(record, captions=own, foils=[], attributes=attributes)
+        foils = [
+            dataclasses.replace(foil, caption_index=index)
+            for index, (_, of_caption) in enumerate(own)
+            for foil in of_caption
+        ]
+        return dataclasses.replace(
+            record, captions=[caption for caption, _ in own], foils=foils, attributes=attributes
+        )
 
     return change
 

@@ -159,6 +159,15 @@ def test_shuffled_captions_are_all_elsewhere(data: pathlib.Path, tmp_path: pathl
         for level, ids in record.attributes.items():
             assert ids == sorted({one for caption in record.captions for one in caption.attributes[level]})
         assert all(map(np.array_equal, features(record), features(before[name])))
+    foils = [
+        {
+            foil.caption.caption_id: (foil.kind, record.captions[foil.caption_index].caption_id)
+            for record in found.values()
+            for foil in record.foils
+        }
+        for found in (before, after)
+    ]
+    assert foils[0] == foils[1] and foils[0]
     validation = records(data, VALIDATION), records(tmp_path, VALIDATION)
     assert [caption_ids(record) for record in validation[0].values()] == [
         caption_ids(record) for record in validation[1].values()
