@@ -24,7 +24,7 @@ from tests.support.written_clip import decoded
 pytestmark = pytest.mark.slow
 
 QUERY = "a yellow star pushes a red box"
-ABSENT = "a cat sits on a chair"
+ABSENT = "two people dance on a stage"
 FRAME = 0.25
 """Seconds between the frames of a clip."""
 
@@ -110,7 +110,7 @@ def test_a_person_types_reads_hovers_and_plays(visit: Visit) -> None:
     assert page.title() == QUERY
 
     # Reading: how sure, the score and what adds up to it, the metadata, the stages, the graph.
-    words = "very likely" if round(first["probability"], 2) >= 0.9 else "likely"
+    words = in_words(first["probability"]).partition(" (")[0]
     expect(card.locator(".sure")).to_have_text(f"{words} {round(100 * first['probability'])} %")
     expect(card.locator(".score")).to_have_text(f"score {first['score']:.3f}")
     names = card.locator(".bars .name").all_text_contents()
