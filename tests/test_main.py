@@ -155,6 +155,7 @@ def test_a_missing_test_split_ends_no_run(
     assert result_of(copied, "val")["rsum"] == before["rsum"]
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_from_its_folder_alone(finished_run: pathlib.Path, copied: pathlib.Path) -> None:
     before = result_of(copied, "test")
     mcsan("eval", copied, "--split", "test", "--ablate", "--save-scores")

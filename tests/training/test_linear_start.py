@@ -169,6 +169,7 @@ class Validates:
         return state, evaluation, losses, f"step {step}"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_its_branch_and_its_share(
     experiment: Experiment,
     prepared: Prepared,

@@ -45,6 +45,7 @@ def made(shared_data: Path, lists: dict[str, list[str]], tmp_path_factory: pytes
     return folder / "data"
 
 
+@pytest.mark.slow
 def test_report(made: Path, lists: dict[str, list[str]]) -> None:
     report = read_report(made)
     assert report["splits"] == {
