@@ -9,7 +9,7 @@ from data_pipeline.moving_shapes.captions import SIZE_WORDS, Phrase, Sentence, d
 from data_pipeline.moving_shapes.dataset import CAPTIONS_PER_CLIP, SPLITS
 from data_pipeline.moving_shapes.motion import RELATIONSHIPS, exclude_each_other
 from data_pipeline.moving_shapes.objects import object_features
-from data_pipeline.moving_shapes.scene import BACKGROUND, Look, Scene, draw_scene, frame_features, render
+from data_pipeline.moving_shapes.scene import Look, Scene, draw_scene, frame_features, render
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ def make_clips(split: str, count: int, seed: int) -> MadeClips:
     for index, (scene, sentences) in enumerate(_drawn(split, count, seed)):
         images = render(scene)
         features["pixels"][f"{split}_{index:05d}"] = frame_features(images)
-        features["objects"][f"{split}_{index:05d}"] = object_features(images, BACKGROUND, 2)
+        features["objects"][f"{split}_{index:05d}"] = object_features(images)
         shapes = tuple(look.shape for look in scene.looks)
         scenes.append(scene)
         queries.append([ShapeQuery(sentence, scene.action, shapes) for sentence in sentences])

@@ -21,7 +21,8 @@ SPEEDS = (SLOWLY, QUICKLY)
 SIDE = 48
 CLIP_FRAMES = 2 * FRAMES
 
-AGENT, PATIENT, THIRD, STILL = range(4)
+SHAPE_COUNT = 4
+AGENT, PATIENT, THIRD, STILL = range(SHAPE_COUNT)
 """These are the indices of the shapes: who acts, on whom, who does something alone, and who keeps still."""
 
 _CELL = SIDE / 3

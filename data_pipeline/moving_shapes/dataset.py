@@ -15,9 +15,14 @@ from data_pipeline.features.source import FeatureSource
 from data_pipeline.host.progress_bar import track_if
 from data_pipeline.moving_shapes.captions import draw_foils, draw_sentences
 from data_pipeline.moving_shapes.crowded_captions import draw_crowded_foils, draw_crowded_sentences
-from data_pipeline.moving_shapes.crowded_scene import CrowdedScene, draw_crowded_scene, render_crowded
+from data_pipeline.moving_shapes.crowded_scene import (
+    SHAPE_COUNT,
+    CrowdedScene,
+    draw_crowded_scene,
+    render_crowded,
+)
 from data_pipeline.moving_shapes.objects import object_features
-from data_pipeline.moving_shapes.scene import BACKGROUND, Scene, draw_scene, frame_features, render
+from data_pipeline.moving_shapes.scene import MOST_SHAPES, Scene, draw_scene, frame_features, render
 from data_pipeline.preparation.prepare_folder import Options, Source, check_out, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner
 from data_pipeline.text.vocabulary import TokenizerOptions
@@ -137,7 +142,7 @@ def clip(split: str, index: int, seed: int) -> Clip[Scene]:
     sentences = draw_sentences(scene, CAPTIONS_PER_CLIP, rng)
     texts = tuple(map(str, sentences))
     foils = draw_foils(scene, sentences, rng)
-    return _clip(f"{split}_{index:05d}", scene, render(scene), 2, texts, foils)
+    return _clip(f"{split}_{index:05d}", scene, render(scene), MOST_SHAPES, texts, foils)
 
 
 def crowded_clip(split: str, index: int, seed: int) -> Clip[CrowdedScene]:
@@ -151,7 +156,7 @@ def crowded_clip(split: str, index: int, seed: int) -> Clip[CrowdedScene]:
     sentences = draw_crowded_sentences(scene, rng)
     texts = tuple(map(str, sentences))
     foils = draw_crowded_foils(scene, sentences, rng)
-    return _clip(f"{split}_{index:05d}", scene, render_crowded(scene), 4, texts, foils)
+    return _clip(f"{split}_{index:05d}", scene, render_crowded(scene), SHAPE_COUNT, texts, foils)
 
 
 def _clip(
@@ -162,7 +167,7 @@ def _clip(
     captions: tuple[str, ...],
     foils: tuple[Foil, ...],
 ) -> Clip[AnyScene]:
-    features = frame_features(images), object_features(images, BACKGROUND, most_objects)
+    features = frame_features(images), object_features(images, most_objects)
     return Clip(video_id, scene, images, *features, captions=captions, foils=foils)
 
 

@@ -8,15 +8,17 @@ that have the very same colour, as in one clip of forty, are one object.
 import numpy as np
 from jaxtyping import Bool, Float, Float16, UInt8
 
+from data_pipeline.moving_shapes.scene import BACKGROUND, MOST_SHAPES
+
 LOOK_CELLS = 8
 PLACE_BINS = 8
 OBJECT_DIM = LOOK_CELLS**2 + 3 + 4 + 1 + 2 * PLACE_BINS + 2
-_LARGEST_STEP = 2.0
-"""Steps are measured in pixels, and divided by this."""
+_STEP_UNIT = 2.0
+"""Steps are given in so many pixels."""
 
 
 def object_features(
-    pixels: UInt8[np.ndarray, "f row column 3"], background: int, most: int
+    pixels: UInt8[np.ndarray, "f row column 3"], most: int = MOST_SHAPES
 ) -> Float16[np.ndarray, "f k 90"]:
     """Returns the features of the objects of each frame; those of an object that is not there are zero.
 
@@ -26,12 +28,11 @@ def object_features(
 
     Args:
         pixels: the pictures, red-green-blue.
-        background: the value of all three colours where no shape is.
         most: the number of objects that have a place; those of a clip that has more are left out.
     """
     side = pixels.shape[1]
     shown = pixels.reshape(-1, 3)
-    colours = np.unique(shown[(shown != background).any(axis=1)], axis=0)[:most]
+    colours = np.unique(shown[(shown != BACKGROUND).any(axis=1)], axis=0)[:most]
     features = np.zeros((len(pixels), most, OBJECT_DIM), np.float32)
     for place, colour in enumerate(colours):
         centres = np.full((len(pixels), 2), np.nan)
@@ -43,7 +44,7 @@ def object_features(
             at = box / side
             bins = np.concatenate([_shares_of_bins(at[0]), _shares_of_bins(at[1])])
             features[frame, place, :-2] = np.concatenate([look, colour / 255, at, [1.0], bins])
-        steps = np.diff(centres, axis=0, prepend=centres[:1]) / _LARGEST_STEP
+        steps = np.diff(centres, axis=0, prepend=centres[:1]) / _STEP_UNIT
         features[:, place, -2:] = np.nan_to_num(steps)
     return features.astype(np.float16)
 

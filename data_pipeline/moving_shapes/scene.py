@@ -100,6 +100,8 @@ FRAME_DIM = FRAME_CELLS**2 * 3
 
 BACKGROUND = 10
 """All three colours have this value where no shape is."""
+MOST_SHAPES = 2
+"""A scene has one shape or two."""
 RGB = {
     "red": (1.0, 0.08, 0.08),
     "green": (0.08, 0.9, 0.15),

@@ -147,7 +147,7 @@ def test_steps_and_negative_parts_enter_the_score(demo_searcher: IndexSearcher) 
 def test_similar_videos_and_captions(demo_searcher: IndexSearcher) -> None:
     last = demo_searcher.ids[59]
     like = demo_searcher.similar(last, k=4)
-    assert like.answers[0].video == "again" and like.answers[0].score == pytest.approx(1, abs=1e-4)
+    assert like.answers[0].video == "again" and like.answers[0].score == pytest.approx(1, abs=1e-5)
     assert len(like.answers) == 4 and last not in {answer.video for answer in like.answers}
     captions = demo_searcher.captions_for(last, k=3)
     assert len(captions) == 3 and captions[0].score >= captions[1].score >= captions[2].score

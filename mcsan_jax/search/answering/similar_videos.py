@@ -110,13 +110,15 @@ def relevances_to(
 
 def level_vectors(videos: VideoEmbeddings) -> dict[str, Float[np.ndarray, "v d"]]:
     """Returns by level a unit vector of each video, zero for one without frames."""
-    found = {} if videos.pooled is None else {GLOBAL: np.asarray(videos.pooled, np.float32)}
+    # An index keeps half precision, in which a unit vector is not quite one.
+    totals = {} if videos.pooled is None else {GLOBAL: np.asarray(videos.pooled, np.float32)}
     for level in (level for level in NODE_LEVELS if level in videos.frames):
         frames = videos.frames[level]
-        total = np.einsum("vfd,vf->vd", frames.directions, frames.lengths)
-        length = np.linalg.norm(total, axis=1, keepdims=True)
-        found[level] = total / np.maximum(length, np.finfo(np.float32).tiny)
-    return found
+        totals[level] = np.einsum("vfd,vf->vd", frames.directions, frames.lengths)
+    return {
+        level: total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        for level, total in totals.items()
+    }
 
 
 def level_shares(levels: Iterable[str], parameters: ScoringParameters) -> dict[str, float]:

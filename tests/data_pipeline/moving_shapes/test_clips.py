@@ -6,7 +6,7 @@ import pytest
 from data_pipeline.errors import InputError
 from data_pipeline.moving_shapes.dataset import SPLITS, Clip, clip, clips, embedded_clips
 from data_pipeline.moving_shapes.objects import object_features
-from data_pipeline.moving_shapes.scene import BACKGROUND, Scene
+from data_pipeline.moving_shapes.scene import Scene
 
 
 def assert_same(one: Clip[Scene], other: Clip[Scene]) -> None:
@@ -47,9 +47,12 @@ def test_features_are_pooled_pixels(made: list[Clip[Scene]]) -> None:
         assert one.frames.shape == (12, 192)
         assert one.regions.shape == (12, 2, 90)
         assert one.frames.dtype == one.regions.dtype == np.float16
+        # The last two numbers are a step, which has a sign.
+        assert one.regions[..., :-2].min() >= 0
+        assert one.regions[..., :-2].max() <= 1
         cell = images[5, 4 * 2 : 4 * 3, 4 * 6 : 4 * 7].mean(axis=(0, 1)) / 255
         np.testing.assert_allclose(one.frames[5].reshape(8, 8, 3)[2, 6], cell, atol=1e-3)
-        np.testing.assert_array_equal(one.regions, object_features(images, BACKGROUND, 2))
+        np.testing.assert_array_equal(one.regions, object_features(images))
 
 
 def test_embedded_clips_are_those_of_the_data_set() -> None:

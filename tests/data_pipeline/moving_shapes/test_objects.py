@@ -24,7 +24,7 @@ def pictures(*rectangles: tuple[tuple[int, int, int], list[tuple[int, int, int, 
 
 def test_an_object_is_its_box_its_colour_and_its_step() -> None:
     red = ((255, 0, 0), [(2, 4, 4, 2), (3, 6, 4, 2), None, (5, 6, 4, 2)])
-    found = object_features(pictures(red), BACKGROUND, 2).astype(float)
+    found = object_features(pictures(red), 2).astype(float)
     assert found.shape == (4, 2, OBJECT_DIM)
     first = found[0, 0]
     assert first[LOOK].all()
@@ -41,7 +41,7 @@ def test_an_object_is_its_box_its_colour_and_its_step() -> None:
 
 
 def test_bins_are_shares_of_the_two_nearest() -> None:
-    found = object_features(pictures(((0, 255, 0), [(0, 7, 3, 2)])), BACKGROUND, 1)[0, 0].astype(float)
+    found = object_features(pictures(((0, 255, 0), [(0, 7, 3, 2)])), 1)[0, 0].astype(float)
     across, down = found[BINS].reshape(2, PLACE_BINS)
     # 1.5 of 16 pixels are 0.75 bins: a quarter of the way from the centre of the first to that of the second one.
     np.testing.assert_allclose(across, [0.75, 0.25, 0, 0, 0, 0, 0, 0], atol=1e-3)
@@ -50,14 +50,14 @@ def test_bins_are_shares_of_the_two_nearest() -> None:
 
 def test_objects_beyond_the_places_are_left_out_by_colour() -> None:
     shapes = [((value, 0, 0), [(4 * value % 12, 0, 2, 2)]) for value in (200, 100, 150)]
-    found = object_features(pictures(*shapes), BACKGROUND, 2)[0].astype(float)
+    found = object_features(pictures(*shapes), 2)[0].astype(float)
     np.testing.assert_allclose(found[:, COLOUR][:, 0] * 255, [100, 150], atol=0.1)
 
 
 def test_a_look_is_what_is_seen_of_the_shape(scenes: list[Scene]) -> None:
     for scene in scenes[:40]:
         pixels = render(scene)
-        found = object_features(pixels, BACKGROUND, 2).astype(float)
+        found = object_features(pixels, 2).astype(float)
         assert (found[..., THERE].max(axis=0).sum()) == len(scene.looks)
         top = coverage(scene, scene.top)
         for frame, mask in enumerate(top):

@@ -8,7 +8,7 @@ import pytest
 
 from data_pipeline.moving_shapes.motion import ACTIONS, RELATIONSHIPS
 from data_pipeline.moving_shapes.objects import object_features
-from data_pipeline.moving_shapes.scene import BACKGROUND, RGB, Scene, coverage, frame_features, render
+from data_pipeline.moving_shapes.scene import RGB, Scene, coverage, frame_features, render
 
 
 def by_action(scenes: list[Scene], action: str, count: int = 40) -> list[Scene]:
@@ -123,14 +123,10 @@ def test_single_shapes_do_what_is_said(scenes: list[Scene]) -> None:
         assert np.count_nonzero(turns) >= 3
 
 
-def objects_of(pixels: np.ndarray) -> np.ndarray:
-    return object_features(pixels, BACKGROUND, 2)
-
-
 def test_exchanged_looks_can_be_seen_in_the_features(scenes: list[Scene]) -> None:
     for action in RELATIONSHIPS:
         for scene in by_action(scenes, action, 5):
             swapped = dataclasses.replace(scene, looks=scene.looks[::-1])
-            for features in (frame_features, objects_of):
+            for features in (frame_features, object_features):
                 difference = np.abs(features(render(scene)) - features(render(swapped)))
                 assert difference.max(axis=-1).mean() > 0.02
