@@ -33,6 +33,8 @@ def ablations_of(config: ml_collections.ConfigDict) -> Changes:
         "zero_missing_levels": {"similarity.missing_levels": "zero"},
         # No linear map joins the fused score.
         "no_linear_branch": {"similarity.linear_branch": False},
+        # One vector for each clip and caption, trained alone.
+        "only_global": {"model.levels": ("global",)},
     }
 
 

@@ -21,7 +21,7 @@ for argument in "$@"; do
 done
 
 ablations=(full no_relationships no_divergence plain_bce no_attribute_loss separate_projections
-    zero_missing_levels no_linear_branch)
+    zero_missing_levels no_linear_branch only_global)
 for i in "${!ablations[@]}"; do
     ablation=${ablations[i]}
     echo "ablation $((i + 1)) of ${#ablations[@]}: $ablation of $base"
