@@ -17,7 +17,7 @@ import pathlib
 from collections.abc import Sequence
 
 from benchmarks.attribute_table import attribute_table, precisions
-from benchmarks.foil_tables import accuracies, foil_tables
+from benchmarks.foil_tables import accuracies, foil_tables, foil_tests
 from benchmarks.machine import describe_machine
 from benchmarks.options import comparison_parser, positive_numbers, run_comparison
 from benchmarks.run_tables import (
@@ -129,6 +129,7 @@ def _write(
 ) -> None:
     summaries = [summarize(model) for model in trained]
     tests = paired_tests([(model, trained[0]) for model in trained[1:]])
+    of_foils = foil_tests(trained[1:], trained[0])
     record = trained[0].runs[0].record
     content = {
         "base": arguments.base,
@@ -139,6 +140,9 @@ def _write(
         "tests": [dataclasses.asdict(test) for test in tests],
         "attributes": {model.name: precisions(model) for model in trained},
         "foils": {model.name: accuracies(model) for model in trained},
+        "foil_tests": {
+            kind: [dataclasses.asdict(test) for test in tests_of] for kind, tests_of in of_foils.items()
+        },
         "data_fingerprint": record.data_fingerprint,
         "machine": describe_machine(),
         "versions": record.versions,
@@ -146,7 +150,7 @@ def _write(
     weights = sorted({one.weight for one in tried})
     by_weight = {(one.loss, one.weight): f"{one.rsum:.1f}" for one in tried}
     rows = [[loss, *(by_weight[loss, weight] for weight in weights)] for loss in (FOCAL, PLAIN)]
-    foils = foil_tables(trained)
+    foils = foil_tables(trained, of_foils)
     lines = [
         *manifest_lines,
         "",

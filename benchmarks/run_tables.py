@@ -74,8 +74,8 @@ def summary_table(
     return aligned([head, *rows])
 
 
-def difference_table(tests: Sequence[PairedTest]) -> list[str]:
-    """A row per test."""
+def difference_table(tests: Sequence[PairedTest], figure: str = "Rsum") -> list[str]:
+    """A row per test; `figure` is what was compared."""
     rows = [
         [
             f"{test.model} − {test.other}",
@@ -86,7 +86,7 @@ def difference_table(tests: Sequence[PairedTest]) -> list[str]:
         ]
         for test in tests
     ]
-    return aligned([["difference of Rsum", "mean", "95 % interval", "p", "p (Holm)"], *rows])
+    return aligned([[f"difference of {figure}", "mean", "95 % interval", "p", "p (Holm)"], *rows])
 
 
 def mean_and_deviation(values: Sequence[float], sign: str = "") -> str:

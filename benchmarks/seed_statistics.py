@@ -56,7 +56,7 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True)
 class PairedTest:
-    """How far a model's Rsum is from that of another, both the mean over their seeds.
+    """How far a figure of a model, such as Rsum, is from that of another, both the mean over their seeds.
 
     Attributes:
         model, other: their names.
@@ -106,8 +106,13 @@ def paired_tests(pairs: Sequence[tuple[ModelRuns, ModelRuns]]) -> list[PairedTes
         difference = metrics_of(values)[RSUM] - metrics_of(of_other)[RSUM]
         p = randomisation_test(of_other, values, PERMUTATIONS)[RSUM]
         found.append(PairedTest(model.name, other.name, difference, low, high, p, p))
-    corrected = holm({(test.model, test.other): test.p for test in found})
-    return [dataclasses.replace(test, p_holm=corrected[test.model, test.other]) for test in found]
+    return corrected(found)
+
+
+def corrected(tests: Sequence[PairedTest]) -> list[PairedTest]:
+    """The tests with Holm's correction over all of them."""
+    p_holm = holm({(test.model, test.other): test.p for test in tests})
+    return [dataclasses.replace(test, p_holm=p_holm[test.model, test.other]) for test in tests]
 
 
 def pooled_queries(runs: Sequence[EvaluatedRun]) -> Directions:

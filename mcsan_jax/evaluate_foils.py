@@ -16,7 +16,7 @@ from data_pipeline.prepared_data import (
     stored_video_ids,
 )
 from mcsan_jax.data_sizes import batch_limits
-from mcsan_jax.evaluation.foil_figures import AbsentQuestions, foil_test, words_by_kind
+from mcsan_jax.evaluation.foil_figures import AbsentQuestions, AskedFoils, words_by_kind
 from mcsan_jax.processes import is_first
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.ranking.foil_answers import FoilAnswers, answer_questions
@@ -47,8 +47,8 @@ class FoilFiles:
             limits = batch_limits(run.experiment.config.data)
             self._parser = QueryParser(run.data, run.experiment.manifest, limits, run.other_tokens)
 
-    def ask(self, scored: ScoredSplit) -> list[dict[str, Any]]:
-        """Asks about the videos of a split; returns the figures of each file, as `foil_test` makes them."""
+    def ask(self, scored: ScoredSplit) -> list[AskedFoils]:
+        """Asks about the videos of a split; returns the answers by file."""
         return [self._ask(file, scored) for file in self._files]
 
     def _check_videos(self, splits: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ class FoilFiles:
                 + (f"give --split={fitting}, which has some" if fitting else "give a file about these videos")
             )
 
-    def _ask(self, file: FoilFile, scored: ScoredSplit) -> dict[str, Any]:
+    def _ask(self, file: FoilFile, scored: ScoredSplit) -> AskedFoils:
         names = [question.video for question in file.questions]
         row_of_id = {video: row for row, video in enumerate(scored.videos.ids)}
         known = match_without_endings(names, row_of_id)
@@ -81,7 +81,7 @@ class FoilFiles:
         # Words learn from all questions of the file, so that the control is as strong as the file allows.
         all_kinds, all_texts = [each.kind for each in file.questions], [each.texts for each in file.questions]
         words = words_by_kind(all_kinds, all_texts, np.unique(names, return_inverse=True)[1])
-        return foil_test(file.name, file.form, answers, words[kept], absent)
+        return AskedFoils(file.name, file.form, answers, words[kept], absent)
 
     def _answers(
         self, name: str, questions: Sequence[Sequence[str]], videos: np.ndarray, scored: ScoredSplit

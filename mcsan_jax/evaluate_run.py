@@ -14,6 +14,7 @@ from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.evaluate_foils import FoilFiles
 from mcsan_jax.evaluation.evaluate_split import EvaluatedSplit, evaluate_split
+from mcsan_jax.evaluation.foil_table import write_foil_table
 from mcsan_jax.evaluation.hub_study import Bank, study_hubs
 from mcsan_jax.evaluation.protocols import describe_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
@@ -122,7 +123,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
                 scores_file = own if is_first() else pathlib.Path(scratch) / own.name
             queries = QueryScores(of_split)
             evaluated = evaluate_split(of_split, config, counts, scores_file, options.ablate, [queries])
-            evaluated.details["foil_tests"] += foil_files.ask(of_split)
+            evaluated.foils.extend(foil_files.ask(of_split))
             judged = queries.judged()
             if split == config.data.validation_split and _as_trained(run):
                 same_text = config.evaluation.same_text
@@ -134,7 +135,7 @@ def evaluate_run(run: TrainedRun, options: EvaluationOptions = EvaluationOptions
                 rows = study_hubs(of_split, validation(), bank(), config, pathlib.Path(scratch))
                 evaluated.details["hubness"] = rows
         if is_first():
-            print(f"\n{_write(evaluated, run, split)}", flush=True)
+            print(f"\n{_write(evaluated, of_split.videos.ids, run, split)}", flush=True)
         evaluations[split] = evaluated.evaluation
     return evaluations
 
@@ -161,8 +162,8 @@ def _keep(calibration: Calibration | None, run: TrainedRun) -> None:
             keep_calibration(calibration, folder)
 
 
-def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
-    """Writes the results of a split; returns what is printed of them."""
+def _write(evaluated: EvaluatedSplit, videos: Sequence[str], run: TrainedRun, split: str) -> str:
+    """Writes the results of a split with these videos; returns what is printed of them."""
     config, manifest = run.experiment.config, run.experiment.manifest
     evaluation, merged = evaluated.evaluation, config.evaluation.merge_duplicates
     protocol = describe_protocol(
@@ -180,18 +181,20 @@ def _write(evaluated: EvaluatedSplit, run: TrainedRun, split: str) -> str:
         run.stopped,
     )
     write_query_table(run.folder.queries_file(split, merged), evaluated.queries)
+    write_foil_table(run.folder.foils_file(split, merged), evaluated.foils, videos)
+    foils = [asked.figures() for asked in evaluated.foils]
     record = EvaluationRecord.make(
         dataclasses.asdict(evaluation),
         split,
         run.step,
         config,
         manifest.fingerprint,
-        {"protocol": protocol, "early_stop": run.stopped, **evaluated.details},
+        {"protocol": protocol, "early_stop": run.stopped, "foil_tests": foils, **evaluated.details},
     )
     path = run.folder.write_record(record)
     report = write_report([run.folder.folder], split, None, merged)
     lines = [render_table(evaluation, protocol["lines"], evaluated.details)]
-    if foils := evaluated.details["foil_tests"]:
+    if foils:
         lines += ["", render_foils(foils)]
     if "ablation" in evaluated.details:
         lines += ["", render_variants("ablation", evaluated.details["ablation"])]

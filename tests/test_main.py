@@ -188,6 +188,7 @@ def test_merging_duplicates_leaves_the_standard_results_alone(
     assert {name: after[name] for name in before} == before
     added = (
         "test.merged.json",
+        "test.merged_foils.parquet",
         "test.merged_queries.parquet",
         "test.merged_report.html",
         "test.merged_scores.npy",

@@ -14,7 +14,7 @@ from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config, EvaluationConfig
 from mcsan_jax.evaluation.attribute_precision import average_precisions, by_frequency
 from mcsan_jax.evaluation.failure_cases import failure_cases
-from mcsan_jax.evaluation.foil_figures import PREPARED, foil_test, words_by_kind
+from mcsan_jax.evaluation.foil_figures import PREPARED, AskedFoils, words_by_kind
 from mcsan_jax.evaluation.significance import bootstrap_intervals, paired_rsum, query_values
 from mcsan_jax.ranking.counting import BlockCounter, ScoreDensities, count_ranks, score_file
 from mcsan_jax.ranking.duplicates import relevant_pairs, shared_captions
@@ -52,12 +52,14 @@ class EvaluatedSplit:
         captions: how many captions the records have; with `evaluation.merge_duplicates` there may be fewer queries.
         details: what explains the figures, by section, ready for JSON.
         queries: the columns of `query_table`.
+        foils: the foils that the records hold, with the answers; empty where they hold none.
     """
 
     evaluation: Evaluation
     captions: int
     details: dict[str, Any]
     queries: dict[str, Any]
+    foils: list[AskedFoils]
 
 
 def evaluate_split(
@@ -101,7 +103,6 @@ def evaluate_split(
         evaluation.directions[FUSED][direction].update(whole_list_metrics(of_direction))
     details = {
         "intervals": _intervals(scored, ranks),
-        "foil_tests": _foil_tests(foils),
         "over_linear": _over_linear(scored, counters),
         "attributes": _attribute_precision(scored.videos, attribute_counts),
         "densities": densities.summary(),
@@ -111,15 +112,14 @@ def evaluate_split(
     if ablate:
         details["ablation"] = _ablation_rows(evaluation, of_fusions)
     queries = query_columns(scored, counters, ranks, answers)
-    return EvaluatedSplit(evaluation, len(scored.caption_of), details, queries)
+    return EvaluatedSplit(evaluation, len(scored.caption_of), details, queries, _of_records(foils))
 
 
-def _foil_tests(answers: FoilAnswers) -> list[dict[str, Any]]:
-    """Returns the figures of the foils that the records hold; none where they hold none."""
+def _of_records(answers: FoilAnswers) -> list[AskedFoils]:
     if not answers.kinds:
         return []
     words = words_by_kind(answers.kinds, answers.texts, answers.videos)
-    return [foil_test(PREPARED, PREPARED, answers, words)]
+    return [AskedFoils(PREPARED, PREPARED, answers, words)]
 
 
 def _intervals(scored: ScoredSplit, ranks: BothWays) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from mcsan_jax.evaluation.significance import mean_intervals
+from mcsan_jax.evaluation.mean_significance import mean_intervals
 from mcsan_jax.evaluation.words_alone import answer_by_words
 from mcsan_jax.ranking.foil_answers import FoilAnswers
 
@@ -41,31 +41,37 @@ def words_by_kind(
     return right
 
 
-def foil_test(
-    source: str,
-    form: str,
-    answers: FoilAnswers,
-    words: Float[np.ndarray, " q"],
-    absent: AbsentQuestions = AbsentQuestions(),
-) -> dict[str, Any]:
-    """Returns the figures of one source of foils, as `runs.foil_fields.FoilTest` keeps them.
+@dataclasses.dataclass(frozen=True)
+class AskedFoils:
+    """They are the questions of one source, with what was answered.
 
-    Args:
+    Attributes:
         source: the name of the file, or `PREPARED`.
         form: in what form the file was written.
         answers: to the questions about videos of the split.
         words: the answers of words alone to the same questions; not a number where there are none.
         absent: the questions about other videos.
     """
-    kinds = np.asarray(answers.kinds)
-    return {
-        "source": source,
-        "form": form,
-        "questions": len(kinds),
-        "videos": len(set(answers.videos.tolist())),
-        "absent": {**dataclasses.asdict(absent), "examples": list(absent.examples)},
-        "kinds": [_of_kind(kind, kinds == kind, answers, words) for kind in dict.fromkeys(answers.kinds)],
-    }
+
+    source: str
+    form: str
+    answers: FoilAnswers
+    words: Float[np.ndarray, " q"]
+    absent: AbsentQuestions = AbsentQuestions()
+
+    def figures(self) -> dict[str, Any]:
+        """Returns the figures, as `runs.foil_fields.FoilTest` keeps them."""
+        answers, kinds = self.answers, np.asarray(self.answers.kinds)
+        return {
+            "source": self.source,
+            "form": self.form,
+            "questions": len(kinds),
+            "videos": len(set(answers.videos.tolist())),
+            "absent": {**dataclasses.asdict(self.absent), "examples": list(self.absent.examples)},
+            "kinds": [
+                _of_kind(kind, kinds == kind, answers, self.words) for kind in dict.fromkeys(answers.kinds)
+            ],
+        }
 
 
 def _of_kind(kind: str, rows: np.ndarray, answers: FoilAnswers, words: np.ndarray) -> dict[str, Any]:

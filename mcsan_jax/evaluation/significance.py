@@ -93,36 +93,12 @@ def bootstrap_intervals(
     drawn = _bootstrap(directions, resamples, seed)
     intervals: dict[str, Any] = {direction: {} for direction in directions}
     for key, values in drawn.items():
-        interval = list(_interval(values, confidence))
+        interval = list(percentile_interval(values, confidence))
         if key == RSUM:
             intervals["rsum"] = interval
         else:
             intervals[key[0]][key[1]] = interval
     return intervals
-
-
-def mean_intervals(
-    videos: Int[np.ndarray, " q"],
-    values: Mapping[str, Float[np.ndarray, " q"]],
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """Returns percentile intervals of the means of values, by a bootstrap over videos.
-
-    Args:
-        videos: the video of each value.
-        values: columns of values by name; a resample takes the same videos for all of them.
-        resamples, confidence, seed: as in `bootstrap_intervals`.
-    """
-    names, of_value = np.unique(videos, return_inverse=True)
-    totals = np.zeros((len(names), 1 + len(values)))
-    np.add.at(totals, of_value, np.stack([np.ones(len(videos)), *values.values()], axis=1))
-    rng = np.random.default_rng(seed)
-    chance = np.full(len(names), 1 / len(names))
-    sums = np.concatenate([rng.multinomial(len(names), chance, size) @ totals for size in _chunks(resamples)])
-    means = sums[:, 1:] / sums[:, :1]
-    return {name: _interval(column, confidence) for name, column in zip(values, means.T, strict=True)}
 
 
 def paired_intervals(
@@ -135,7 +111,7 @@ def paired_intervals(
     """
     _check_paired(first, second)
     one, other = (_bootstrap(directions, resamples, seed) for directions in (first, second))
-    return {key: _interval(other[key] - one[key], confidence) for key in one}
+    return {key: percentile_interval(other[key] - one[key], confidence) for key in one}
 
 
 def paired_rsum(first: Directions, second: Directions) -> tuple[float, tuple[float, float]]:
@@ -162,7 +138,7 @@ def randomisation_test(
     observed = _differences(both, np.zeros((1, videos)))
     reached = dict.fromkeys(observed, 0)
     rng = np.random.default_rng(seed)
-    for size in _chunks(permutations):
+    for size in chunks_of(permutations):
         for key, values in _differences(both, rng.integers(0, 2, (size, videos)).astype(float)).items():
             reached[key] += int(np.sum(np.abs(values) >= np.abs(observed[key]) - _ROUNDING))
     return {key: (1 + times) / (1 + permutations) for key, times in reached.items()}
@@ -231,7 +207,8 @@ def _numbered(directions: Directions) -> tuple[Directions, int]:
     return numbered, len(videos)
 
 
-def _chunks(total: int) -> Iterator[int]:
+def chunks_of(total: int) -> Iterator[int]:
+    """Yields sizes that sum to `total`, each so small that its draws fit into the memory."""
     for start in range(0, total, _CHUNK):
         yield min(_CHUNK, total - start)
 
@@ -260,12 +237,13 @@ def _bootstrap(directions: Directions, resamples: int, seed: int) -> dict[Key, n
     rng = np.random.default_rng(seed)
     drawn = [
         _estimates(directions, rng.multinomial(videos, np.full(videos, 1 / videos), size).astype(float))
-        for size in _chunks(resamples)
+        for size in chunks_of(resamples)
     ]
     return {key: np.concatenate([chunk[key] for chunk in drawn]) for key in drawn[0]}
 
 
-def _interval(drawn: np.ndarray, confidence: float) -> tuple[float, float]:
+def percentile_interval(drawn: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Returns the ends of the interval that holds the middle share `confidence` of what was drawn."""
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 

@@ -140,6 +140,10 @@ class RunFolder:
         """Returns the path of the ranks and best answers of the queries; see `evaluation.query_table`."""
         return self._evaluation_file(split, merged, "_queries.parquet")
 
+    def foils_file(self, split: str, merged: bool = False) -> pathlib.Path:
+        """Returns the path of the answers to questions about foils; see `evaluation.foil_table`."""
+        return self._evaluation_file(split, merged, "_foils.parquet")
+
     def scores_file(self, split: str, merged: bool = False) -> pathlib.Path:
         """Returns the path of the fused scores: float32 [video, caption], in the order of the records."""
         return self._evaluation_file(split, merged, "_scores.npy")

@@ -96,6 +96,9 @@ def test_all_claims_are_tested_against_the_whole_model(claimed: Claimed) -> None
             assert test["difference"] == pytest.approx(models[name]["rsum"] - models["full"]["rsum"])
     assert content["foils"]["full"] == {"role": {"fused": [60.0, 62.0], "relationship": [60.0, 62.0]}}
     assert content["foils"]["no_relationships"] == {"role": {"fused": [61.0, 63.0]}}
+    [of_role] = content["foil_tests"].values()
+    assert {test["model"] for test in of_role} == {*claimed.rsums} - {"full"}
+    assert all(test["other"] == "full" for test in of_role)
     assert content["attributes"]["full"] == {
         level: {third: [50.0, 52.0] for third in ("frequent", "rare")} for level in ("entity", "action")
     }
@@ -127,6 +130,10 @@ def test_the_tables_show_the_figures(claimed: Claimed) -> None:
     assert foils["role foils (1,200), accuracy in %"] == ["fused", "relationship"]
     assert foils["full"] == ["61.0 ± 1.4"] * 2
     assert foils["no_relationships"] == ["62.0 ± 1.4", "–"]
+    of_role = rows_of(said, "difference of accuracy on role foils")
+    better, lower, p, _ = of_role["no_relationships − full"]
+    # Split val has six videos, and two of the 64 ways to swap them are as far from zero.
+    assert float(better) > 0 and not lower.startswith("-") and float(p) == pytest.approx(2 / 64, abs=0.01)
     assert rows_of(said, "score")["zero"] == ["7.5 ± 0.0", "-1.5 ± 0.0"]
     assert "full has γ 2 and α 0.5." in said
 

@@ -19,7 +19,8 @@ from tests.support.fake_run import write_run
 def written(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The text of an evaluation record with all that it may hold."""
     run = write_run(tmp_path_factory.mktemp("record") / "run")
-    assert [path.name for path in sorted((run / "eval").iterdir())] == ["test.json", "test_queries.parquet"]
+    found = sorted(path.name for path in (run / "eval").iterdir())
+    assert found == ["test.json", "test_foils.parquet", "test_queries.parquet"]
     return (run / "eval" / "test.json").read_text(encoding="utf-8")
 
 

@@ -1,6 +1,9 @@
 """What an evaluation finds, from random scores that are ranked and summed up as real ones are."""
 
+import copy
 import dataclasses
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,8 +11,10 @@ import numpy as np
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.calibration.fit import fit_calibration, judge_calibration
 from mcsan_jax.calibration.judged_queries import JudgedQueries
+from mcsan_jax.evaluation.foil_figures import PREPARED, AskedFoils
 from mcsan_jax.evaluation.significance import bootstrap_intervals, query_values
 from mcsan_jax.ranking.counting import ScoreDensities
+from mcsan_jax.ranking.foil_answers import FoilAnswers
 from mcsan_jax.ranking.metrics import whole_list_metrics
 from mcsan_jax.ranking.occurrences import TopAnswers, hub_summary
 from mcsan_jax.ranking.pair_ranks import PairCounter
@@ -21,7 +26,7 @@ from mcsan_jax.scoring.multi_level import FUSED
 ANSWERS = 10
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Clips:
     """Ids of videos and captions, what the captions say, and the index of each caption's video."""
 
@@ -73,9 +78,14 @@ class Ranked:
             fused_counter.count(self.scores[FUSED], *whole)
 
 
+@functools.cache
+def _ranked(clips: Clips, seed: int, better: int) -> Ranked:
+    return Ranked(clips, seed, better)
+
+
 def query_columns(clips: Clips = SMALL, seed: int = 0, better: int = 0) -> dict[str, Any]:
     """The columns of ``eval/<split>_queries.parquet``: first all captions, then all videos."""
-    ranked = Ranked(clips, seed, better)
+    ranked = _ranked(clips, seed, better)
     fused = ranked.counters[FUSED]
     pairs = (ranked.pairs.text_to_video(), ranked.pairs.video_to_text())
     best = [of_direction.best() for of_direction in pairs]
@@ -123,7 +133,7 @@ def query_columns(clips: Clips = SMALL, seed: int = 0, better: int = 0) -> dict[
 
 def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation, dict[str, Any]]:
     """The figures of ``eval/<split>.json``, and all that explains them."""
-    ranked = Ranked(clips, seed, better)
+    ranked = _ranked(clips, seed, better)
     directions = {component: figures_of(counter) for component, counter in ranked.counters.items()}
     pairs = {"t2v": ranked.pairs.text_to_video(), "v2t": ranked.pairs.video_to_text()}
     for direction, of_direction in pairs.items():
@@ -152,7 +162,7 @@ def evaluation_of(clips: Clips, seed: int, better: int = 0) -> tuple[Evaluation,
         "level_weights": dict.fromkeys(LEVELS, 1 / len(LEVELS)),
         "attributes": attributes(seed),
         "densities": ranked.densities.summary(),
-        "calibration": calibration_of(ranked),
+        "calibration": copy.deepcopy(calibration_of(ranked)),
         "hubs": hubs,
         "failure_cases": failure_cases(ranked),
         "false_negatives": {
@@ -218,6 +228,17 @@ def foil_test(components: list[str]) -> dict[str, Any]:
     }
 
 
+def answers_to_foils(clips: Clips, counts: Mapping[str, int], seed: int = 0, better: int = 0) -> AskedFoils:
+    """Answers to as many questions of each kind, more of them right the better the run is."""
+    kinds = [kind for kind, count in counts.items() for _ in range(count)]
+    videos = np.arange(len(kinds)) % len(clips.videos)
+    texts = [(f"true {number}", f"false {number}") for number in range(len(kinds))]
+    right = np.random.default_rng(seed).random(len(kinds)) < 0.5 + 0.1 * better
+    answers = FoilAnswers(kinds, videos, texts, {FUSED: right.astype(float)})
+    return AskedFoils(PREPARED, PREPARED, answers, np.full(len(kinds), 0.5))
+
+
+@functools.cache
 def calibration_of(ranked: Ranked) -> dict[str, Any]:
     """What a calibration that is fitted to the captions says of these same captions."""
     owners = ranked.clips.owners

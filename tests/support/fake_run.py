@@ -7,11 +7,12 @@ from typing import Any
 
 from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.config import Config
+from mcsan_jax.evaluation.foil_table import write_foil_table
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.ranking.rank_split import Evaluation
 from mcsan_jax.runs.folder import RunFolder
 from mcsan_jax.runs.record import EvaluationRecord
-from tests.support.fake_evaluation import SMALL, Clips, evaluation_of, query_columns
+from tests.support.fake_evaluation import SMALL, Clips, answers_to_foils, evaluation_of, query_columns
 
 SECONDS = 90.0
 """Time that each run is to have spent in training steps."""
@@ -48,6 +49,8 @@ def write_run(
     run.write_record(record)
     merged = config.evaluation.merge_duplicates
     write_query_table(run.queries_file(split, merged), query_columns(clips, config.train.seed, better))
+    asked = answers_to_foils(clips, record.foils, config.train.seed, better)
+    write_foil_table(run.foils_file(split, merged), [asked], clips.videos)
     _write_history(run.history_file, evaluation, steps, steps * config.train.batch_size / SECONDS)
     return folder
 
