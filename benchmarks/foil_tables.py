@@ -1,5 +1,6 @@
 """How often models prefer a true caption to one made false, by kind of the false one, over their seeds."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,20 +41,22 @@ def foil_tests(models: Sequence[ModelRuns], other: ModelRuns) -> dict[str, list[
     kinds = sorted(other.runs[0].record.foils)
     if not kinds or not models:
         return {}
-    known = {model.name: _answers(model) for model in (other, *models)}
+    known = {model.name: _mean_answers(model) for model in (other, *models)}
+    of_other = known[other.name]
+    _, videos = np.unique(of_other.video.astype(str), return_inverse=True)
+    for model in models:
+        if not known[model.name].same_questions(of_other) or len(model.runs) != len(other.runs):
+            raise InputError(
+                f"{model.name} and {other.name} were asked different questions about foils, or have different numbers "
+                "of seeds; evaluate both on the same data with the same seeds"
+            )
     tests: dict[str, list[PairedTest]] = {}
     for kind in kinds:
-        asked, of_other = known[other.name][kind]
-        _, videos = np.unique([video for video, _ in asked], return_inverse=True)
+        rows = of_other.kind == kind
         found = []
         for model in models:
-            same, of_model = known[model.name][kind]
-            if same != asked or of_model.shape != of_other.shape:
-                raise InputError(
-                    f"{model.name} and {other.name} were asked different questions about {kind} foils; evaluate both "
-                    "on the same data with as many seeds"
-                )
-            test = paired_means(videos, of_other, of_model, RESAMPLES, PERMUTATIONS)
+            answers = of_other.fused[rows], known[model.name].fused[rows]
+            test = paired_means(videos[rows], *answers, RESAMPLES, PERMUTATIONS)
             found.append(
                 PairedTest(model.name, other.name, test.difference, test.low, test.high, test.p, test.p)
             )
@@ -78,28 +81,15 @@ def foil_tables(models: Sequence[ModelRuns], tests: dict[str, list[PairedTest]])
     return lines
 
 
-def _answers(model: ModelRuns) -> dict[str, tuple[list[tuple[str, str]], np.ndarray]]:
-    """For each kind the questions (video, true caption), and the percentage of right answers over the seeds."""
-    tables = [_read(model, number) for number in range(len(model.runs))]
-    found = {}
-    for kind in dict.fromkeys(tables[0].kind):
-        of_seeds = []
-        for table in tables:
-            (rows,) = np.nonzero(table.kind == kind)
-            order = rows[np.lexsort((table.true[rows].astype(str), table.video[rows].astype(str)))]
-            of_seeds.append(
-                (list(zip(table.video[order], table.true[order], strict=True)), table.fused[order])
-            )
-        if any(asked != of_seeds[0][0] for asked, _ in of_seeds):
-            raise InputError(
-                f"the seeds of {model.name} were asked different questions; evaluate all on the same data"
-            )
-        found[kind] = of_seeds[0][0], 100.0 * np.mean([right for _, right in of_seeds], axis=0)
-    return found
-
-
-def _read(model: ModelRuns, number: int) -> FoilTable:
-    run = model.runs[number]
-    folder, key = RunFolder(run.folder), (run.record.split, run.record.merged_duplicates)
-    table = read_foil_table(folder.foils_file(*key), folder.evaluate_command(*key))
-    return table.take(table.source == PREPARED)
+def _mean_answers(model: ModelRuns) -> FoilTable:
+    """The questions of the prepared data in order, with the percentage of right answers over the seeds."""
+    tables = []
+    for run in model.runs:
+        folder, key = RunFolder(run.folder), (run.record.split, run.record.merged_duplicates)
+        table = read_foil_table(folder.foils_file(*key), folder.evaluate_command(*key))
+        tables.append(table.take(table.source == PREPARED).in_order())
+    if not all(table.same_questions(tables[0]) for table in tables):
+        raise InputError(
+            f"the seeds of {model.name} were asked different questions; evaluate all on the same data"
+        )
+    return dataclasses.replace(tables[0], fused=100.0 * np.mean([table.fused for table in tables], axis=0))

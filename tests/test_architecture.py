@@ -394,6 +394,7 @@ HOMES = {
     "matplotlib": ("data_pipeline/inspection/", "mcsan_jax/report/"),
     "jinja2": ("data_pipeline/inspection/", "mcsan_jax/report/"),
     "pyarrow": (
+        "mcsan_jax/evaluation/foil_table.py",
         "mcsan_jax/evaluation/query_table.py",
         "mcsan_jax/index/",
     ),
@@ -614,7 +615,7 @@ def test_the_model_is_a_map() -> None:
     """No file is long, and no folder has more than fourteen."""
     modules = [path for path in FILES if path.name != "__init__.py"]
     files = [path for path in modules if place(path).startswith("mcsan_jax/")]
-    assert len(files) <= 229
+    assert len(files) <= 232
     assert not [place(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300]
     folders = collections.Counter(path.parent for path in files)
     assert len(folders) > 8 and max(folders.values()) <= 14

@@ -66,6 +66,16 @@ class FoilTable:
         """Returns some questions, named by their indices or by a truth value for each."""
         return FoilTable(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
+    def in_order(self) -> "FoilTable":
+        """Returns the questions in the order of their source, kind, video and true caption."""
+        keys = (self.true, self.video, self.kind, self.source)
+        return self.take(np.lexsort([key.astype(str) for key in keys]))
+
+    def same_questions(self, other: "FoilTable") -> bool:
+        """Returns whether the questions of another table, both in order, are the same."""
+        names = ("source", "kind", "video", "true")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+
 
 def read_foil_table(path: pathlib.Path, command: str) -> FoilTable:
     """Reads what `write_foil_table` wrote.

@@ -1,16 +1,18 @@
-"""This module tells whether two runs differ, from the ranks that their evaluations saved, without model or data."""
+"""This module tells whether two runs differ, without model or data.
+
+It reads what their evaluations saved: the ranks of all queries, and the answers to questions about foils.
+"""
 
 import dataclasses
-import operator
 import pathlib
-import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from data_pipeline.errors import InputError
-from mcsan_jax.evaluation.query_table import DIRECTIONS, QueryTable, read_query_table
+from mcsan_jax.evaluation.foil_figures import PREPARED
+from mcsan_jax.evaluation.mean_significance import paired_means
+from mcsan_jax.evaluation.query_table import DIRECTIONS
 from mcsan_jax.evaluation.significance import (
     RSUM,
     Directions,
@@ -22,13 +24,15 @@ from mcsan_jax.evaluation.significance import (
     randomisation_test,
 )
 from mcsan_jax.evaluation.tables import aligned
-from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.runs.record import EvaluationRecord
+from mcsan_jax.runs.same_evaluation import (
+    Side,
+    read_sides,
+    require_same_rsum,
+    same_foils,
+    warnings_of,
+)
 
 COMPARED = ("R@1", "R@5", "R@10", "MedR", "MnR", "mAP", "nDCG@10")
-_SAME_IN_BOTH = ("duplicate_captions",)
-"""Two runs answer the same queries only if these fields of their protocols are the same, whatever its name is."""
-_EXAMPLES = 3
 _ALPHA = 0.05
 
 
@@ -83,13 +87,6 @@ class Comparison:
     permutations: int
 
 
-@dataclasses.dataclass(frozen=True)
-class _Side:
-    run: pathlib.Path
-    record: EvaluationRecord
-    queries: QueryTable
-
-
 def compare_runs(
     run_a: pathlib.Path,
     run_b: pathlib.Path,
@@ -105,7 +102,8 @@ def compare_runs(
     Args:
         run_a, run_b: folders of the runs.
         split: the split whose evaluation records and tables of queries are compared.
-        metrics: to compare in both directions; Rsum is always compared. Holm's correction is for all of them.
+        metrics: to compare in both directions; Rsum and the accuracy on foils are always compared. Holm's
+            correction is for all of them.
         resamples, permutations, seed: the draws of the paired bootstrap and of the randomisation test, and their seed.
         merged: whether it compares evaluations with captions of the same text as one query.
 
@@ -113,22 +111,16 @@ def compare_runs(
         InputError: a run was not evaluated on the split, its files are damaged or belong to different evaluations, or
             the runs answered different queries.
     """
-    a, b = _read_side(run_a, split, merged), _read_side(run_b, split, merged)
-    _require_same_records(a, b)
-    a, b = (dataclasses.replace(side, queries=_in_order(side.queries)) for side in (a, b))
-    for direction in DIRECTIONS:
-        _require_same_queries(a, b, direction)
+    a, b = read_sides(run_a, run_b, split, merged)
     values = _values(a), _values(b)
     found = [metrics_of(directions) for directions in values]
     for side, of_side in zip((a, b), found, strict=True):
-        _require_same_rsum(side, of_side[RSUM])
+        require_same_rsum(side, of_side[RSUM])
     keys = _compared_keys(metrics, found[0])
     intervals = paired_intervals(*values, resamples=resamples, seed=seed)
     p = randomisation_test(*values, permutations=permutations, seed=seed)
-    p_holm = holm({key: p[key] for key in keys})
-    rows = [
-        Row(_name(key), found[0][key], found[1][key], *intervals[key], p[key], p_holm[key]) for key in keys
-    ]
+    rows = [Row(_name(key), found[0][key], found[1][key], *intervals[key], p[key], p[key]) for key in keys]
+    rows = _corrected([*rows, *_foil_rows(a, b, resamples, permutations, seed)])
     protocol = list(a.record.protocol.lines)
     protocol += [f"B: {line}" for line in b.record.protocol.lines if line not in protocol]
     return Comparison(
@@ -138,7 +130,7 @@ def compare_runs(
         captions=int(np.sum(a.queries["direction"] == "t2v")),
         videos=int(np.sum(a.queries["direction"] == "v2t")),
         protocol=protocol,
-        warnings=_warnings(a.record, b.record),
+        warnings=warnings_of(a, b),
         rows=rows,
         resamples=resamples,
         permutations=permutations,
@@ -185,68 +177,27 @@ def render_comparison(comparison: Comparison) -> str:
     )
 
 
-def _read_side(folder: pathlib.Path, split: str, merged: bool) -> _Side:
-    run = RunFolder(folder)
-    record = run.read_record(split, merged)
-    return _Side(folder, record, read_query_table(run.queries_file(split, merged), answers=False))
+def _foil_rows(a: Side, b: Side, resamples: int, permutations: int, seed: int) -> list[Row]:
+    """Returns a row for each source and kind of foils about which both runs were asked the same questions."""
+    if a.foils is None or b.foils is None or not same_foils(a, b):
+        return []
+    _, videos = np.unique(a.foils.video.astype(str), return_inverse=True)
+    rows = []
+    for source, kind in dict.fromkeys(zip(a.foils.source, a.foils.kind, strict=True)):
+        own = (a.foils.source == source) & (a.foils.kind == kind)
+        of_a, of_b = (100.0 * side.fused[own] for side in (a.foils, b.foils))
+        test = paired_means(videos[own], of_a, of_b, resamples, permutations, seed=seed)
+        name = f"{kind} foils" if source == PREPARED else f"{kind} foils of {source}"
+        rows.append(Row(name, float(of_a.mean()), float(of_b.mean()), test.low, test.high, test.p, test.p))
+    return rows
 
 
-def _require_same_records(a: _Side, b: _Side) -> None:
-    keys = ("videos", "captions", *(f"protocol.{key}" for key in _SAME_IN_BOTH))
-    pairs = [(key, *(operator.attrgetter(key)(side.record) for side in (a, b))) for key in keys]
-    if differing := [f"{key}: {of_a!r} in A, {of_b!r} in B" for key, of_a, of_b in pairs if of_a != of_b]:
-        raise InputError(
-            f"{a.run} (A) and {b.run} (B) cannot be compared, because they were evaluated on other data or by "
-            f"other rules: {'; '.join(differing)}"
-        )
+def _corrected(rows: list[Row]) -> list[Row]:
+    p_holm = holm({("", row.metric): row.p for row in rows})
+    return [dataclasses.replace(row, p_holm=p_holm["", row.metric]) for row in rows]
 
 
-def _in_order(queries: QueryTable) -> QueryTable:
-    return queries.take(np.lexsort((queries["query"].astype(str), queries["direction"].astype(str))))
-
-
-def _require_same_queries(a: _Side, b: _Side, direction: str) -> None:
-    of_a, of_b = (side.queries.of_direction(direction) for side in (a, b))
-    runs = f"{a.run} (A) and {b.run} (B)"
-    if not len(of_a) and not len(of_b):
-        raise InputError(f"{runs} hold no query of direction {direction}; evaluate both on this split again")
-    ids_a, ids_b = set(of_a["query"]), set(of_b["query"])
-    if ids_a != ids_b:
-        only = "; ".join(
-            f"{len(ids)} only in {name}{_examples(ids)}"
-            for name, ids in (("A", ids_a - ids_b), ("B", ids_b - ids_a))
-        )
-        raise InputError(
-            f"{runs} answered different queries of {direction}: {only}; compare runs that were evaluated on the same "
-            "videos and captions"
-        )
-    for column in ("video", "text", "relevant_items"):
-        pairs = zip(of_a[column], of_b[column], strict=True)
-        differing = [i for i, (x, y) in enumerate(pairs) if _unordered(x) != _unordered(y)]
-        if differing:
-            first = differing[0]
-            raise InputError(
-                f"{runs} were evaluated on other data: {column!r} differs in {len(differing)} queries of {direction} "
-                f"with the same id, first {of_a['query'][first]!r}: {_shown(of_a[column][first])} in A, "
-                f"{_shown(of_b[column][first])} in B"
-            )
-
-
-def _unordered(value: Any) -> Any:
-    return sorted(value) if isinstance(value, list) else value
-
-
-def _examples(ids: set[str]) -> str:
-    if not ids:
-        return ""
-    return f" ({', '.join(sorted(ids)[:_EXAMPLES])}{', …' if len(ids) > _EXAMPLES else ''})"
-
-
-def _shown(value: Any) -> str:
-    return text if len(text := repr(value)) <= 100 else f"{text[:99]}…"
-
-
-def _values(side: _Side) -> Directions:
+def _values(side: Side) -> Directions:
     _, videos = np.unique(side.queries["video"].astype(str), return_inverse=True)
     values = {}
     for direction in DIRECTIONS:
@@ -254,17 +205,6 @@ def _values(side: _Side) -> Directions:
         table = side.queries.take(rows)
         values[direction] = query_values(table.ranks(), videos[rows], table["ap"], table["ndcg10"])
     return values
-
-
-def _require_same_rsum(side: _Side, rsum: float) -> None:
-    record, run = side.record, RunFolder(side.run)
-    if abs(record.rsum - rsum) > 0.01:
-        split, merged = record.split, record.merged_duplicates
-        raise InputError(
-            f"{run.record_file(split, merged)} states an Rsum of {record.rsum}, the ranks in "
-            f"{side.queries.path.name} give {rsum:.3f}; they are of different evaluations, write both again with: "
-            f"{run.evaluate_command(split, merged)}"
-        )
 
 
 def _compared_keys(metrics: tuple[str, ...], known: Mapping[Key, float]) -> list[Key]:
@@ -277,24 +217,3 @@ def _compared_keys(metrics: tuple[str, ...], known: Mapping[Key, float]) -> list
 
 def _name(key: Key) -> str:
     return "Rsum" if key == RSUM else f"{key[0].upper()} {key[1]}"
-
-
-def _warnings(a: EvaluationRecord, b: EvaluationRecord) -> list[str]:
-    of_a, of_b = a.protocol.model_dump(), b.protocol.model_dump()
-    # Sentences are printed as they are, and two runs rarely stop at the same step.
-    keys = sorted(set(of_a) - {"lines", *_SAME_IN_BOTH})
-    warnings = [
-        f"protocol.{key} differs: {of_a[key]!r} in A, {of_b[key]!r} in B"
-        for key in keys
-        if _without_step(of_a[key]) != _without_step(of_b[key])
-    ]
-    if a.data_fingerprint != b.data_fingerprint:
-        warnings.append(
-            "data_fingerprint differs: the runs were evaluated on data that were prepared differently (from other "
-            f"features or files, for example), {a.data_fingerprint!r} in A, {b.data_fingerprint!r} in B"
-        )
-    return warnings
-
-
-def _without_step(value: Any) -> Any:
-    return re.sub(r"step [\d,]+", "step", value) if isinstance(value, str) else value

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from data_pipeline.annotations.sources import read_annotations
 from data_pipeline.errors import InputError
 from mcsan_jax.config import Config, EvaluationConfig
+from mcsan_jax.evaluation.foil_table import write_foil_table
 from mcsan_jax.evaluation.protocols import find_protocol
 from mcsan_jax.evaluation.query_table import write_query_table
 from mcsan_jax.evaluation.significance import holm
@@ -18,7 +20,7 @@ from mcsan_jax.runs.comparison import (
     compare_runs,
     render_comparison,
 )
-from tests.support.fake_evaluation import query_columns
+from tests.support.fake_evaluation import SMALL, answers_to_foils, query_columns
 from tests.support.fake_run import write_run
 
 
@@ -50,7 +52,7 @@ def changed_record(run: pathlib.Path, **changes: Any) -> None:
 def test_a_better_run(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
     comparison = quick(*runs)
     names = [f"{direction} {metric}" for direction in ("T2V", "V2T") for metric in COMPARED]
-    assert [row.metric for row in comparison.rows] == [*names, "Rsum"]
+    assert [row.metric for row in comparison.rows] == [*names, "Rsum", "action foils", "entity foils"]
     rows = {row.metric: row for row in comparison.rows}
     of_both = np.asarray(query_columns()["greater"])
     greater, better = of_both[:36], np.asarray(query_columns(better=2)["greater"][:36])
@@ -67,6 +69,12 @@ def test_a_better_run(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
     corrected = holm({("", row.metric): row.p for row in comparison.rows})
     assert [row.p_holm for row in comparison.rows] == list(corrected.values())
     assert rows["Rsum"].low > 0
+    worse, right = (
+        answers_to_foils(SMALL, {"action": 200}, better=better).answers.right for better in (0, 2)
+    )
+    assert rows["action foils"].a == 100 * worse["fused"].mean()
+    assert rows["action foils"].difference == 100 * (right["fused"] - worse["fused"]).mean() > 10
+    assert rows["action foils"].p < 0.02 and rows["action foils"].low > 0
     assert rows["Rsum"].a == pytest.approx(
         sum(100 * np.mean(side < k) for side in (greater, of_both[36:]) for k in (1, 5, 10))
     )
@@ -102,10 +110,34 @@ def test_fewer_metrics_are_corrected_for_fewer(runs: tuple[pathlib.Path, pathlib
         "V2T R@50",
         "V2T gmean",
         "Rsum",
+        "action foils",
+        "entity foils",
     ]
-    assert comparison.rows[-1].p_holm == pytest.approx(5 * comparison.rows[-1].p)
+    smallest = min(comparison.rows, key=lambda row: row.p)
+    assert smallest.p_holm == pytest.approx(7 * smallest.p)
     with pytest.raises(InputError, match=r"unknown metrics R@2; choose from R@1, R@5, .*MedR, gmean"):
         quick(*runs, metrics=("R@1", "R@2"))
+
+
+def test_foils_of_other_questions_are_not_compared(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
+    other = answers_to_foils(SMALL, {"role": 9})
+    write_foil_table(runs[1] / "eval" / "test_foils.parquet", [other], SMALL.videos)
+    for _ in range(2):
+        comparison = quick(*runs)
+        assert comparison.rows[-1].metric == "Rsum"
+        [warning] = comparison.warnings
+        assert warning.startswith(
+            "foils are not compared: the runs were asked different questions, or an earlier"
+        )
+        (runs[1] / "eval" / "test_foils.parquet").unlink(missing_ok=True)
+
+
+def test_foils_of_files_bring_their_name(runs: tuple[pathlib.Path, pathlib.Path]) -> None:
+    for run in runs:
+        asked = answers_to_foils(SMALL, {"role": 9})
+        table = [asked, dataclasses.replace(asked, source="own.jsonl")]
+        write_foil_table(run / "eval" / "test_foils.parquet", table, SMALL.videos)
+    assert [row.metric for row in quick(*runs).rows[-2:]] == ["role foils of own.jsonl", "role foils"]
 
 
 GOLDEN = """\
