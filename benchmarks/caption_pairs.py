@@ -1,8 +1,8 @@
 """Prints how many captions have another graph than their counterfactual, by what was changed, and what stays the same.
 
 `python -m benchmarks.caption_pairs raw/vitatecs/*.jsonl.gz` reads files of true captions and foils, in any form that
-`mcsan eval RUN --foils=FILE` takes: those of VITATECS, or one's own. Graphs are compared by their nodes, modifiers,
-denials and relationships, as lemmas, whatever their order.
+`mcsan eval RUN --foils=FILE` takes: those of VITATECS, or one's own. Graphs are compared as bags of lemmas and
+triples, the same with modifiers, denials and the order of actions, and as graphs: which node is joined to which.
 """
 
 from data_pipeline.host.command_line import ends_with_a_message
@@ -11,11 +11,12 @@ import argparse
 import collections
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.figures import write_figures
 from data_pipeline.annotations.foil_files import read_foil_files
-from data_pipeline.graphs.graph import Node, SemanticGraph
+from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ENTITY
 
@@ -47,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(
         f"{len(texts):,} captions in {seconds:.0f} s in one process: {len(texts) / seconds:,.0f} captions/s\n"
     )
-    print("| aspect | pairs | lemmas and triples | with modifiers, order and denials | with modified ends |")
+    print("| aspect | pairs | lemmas and triples | with modifiers, order and denials | as graphs |")
     print("|---|---|---|---|---|")
     figures: dict[str, dict[str, float]] = {}
     for aspect in sorted({aspect for aspect, *_ in pairs}):
@@ -63,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
             + " | ".join(f"{100 * x:.1f}" for x in shares.values())
             + " |"
         )
-        same = [pair for pair in of_aspect if with_meaning(graphs[pair[1]]) == with_meaning(graphs[pair[2]])]
+        same = [pair for pair in of_aspect if as_graphs(graphs[pair[1]]) == as_graphs(graphs[pair[2]])]
         for _, one, other in same[: given.shown]:
             print(f"    {one}\n    {other}\n        {', '.join(map(str, with_meaning(graphs[one])))}")
     write_figures(given.json, {"captions_per_second": len(texts) / seconds, "aspects": figures})
@@ -97,28 +98,41 @@ def without_meaning(graph: SemanticGraph) -> Signature:
 
 def with_meaning(graph: SemanticGraph) -> Signature:
     """The same with modifiers, denials, and the order of actions."""
-    return _signature(graph, lambda node: node.lemma)
-
-
-def with_modified_ends(graph: SemanticGraph) -> Signature:
-    """The same with triples whose ends have their modifiers."""
-    return _signature(graph, lambda node: (*(one.lemma for one in node.modifiers), node.lemma))
-
-
-def _signature(graph: SemanticGraph, end: Callable[[Node], object]) -> Signature:
     found: Signature = collections.Counter()
     for node in graph.nodes:
         found[node.level, node.lemma, node.negated] += 1
         found.update((node.lemma, one.kind, one.lemma) for one in node.modifiers)
-    for edge in graph.relationships:
-        found[end(graph.nodes[edge.source]), edge.role, end(graph.nodes[edge.target]), edge.negated] += 1
+    ends = [node.lemma for node in graph.nodes]
+    found.update(
+        (ends[edge.source], edge.role, ends[edge.target], edge.negated) for edge in graph.relationships
+    )
     return found
+
+
+def as_graphs(graph: SemanticGraph) -> Signature:
+    """What every node is together with what it is joined to: a bag of lemmas cannot say who of two plays the piano.
+
+    These are the labels of nodes after two rounds of Weisfeiler and Leman (1968).
+    """
+    labels: list[Any] = [
+        (node.level, node.lemma, node.negated, tuple(sorted((one.kind, one.lemma) for one in node.modifiers)))
+        for node in graph.nodes
+    ]
+    for _ in range(2):
+        around: list[list[Any]] = [[] for _ in labels]
+        for edge in graph.relationships:
+            around[edge.source].append((edge.role, edge.negated, "to", labels[edge.target]))
+            around[edge.target].append((edge.role, edge.negated, "from", labels[edge.source]))
+        labels = [
+            (label, tuple(sorted(of_node, key=repr))) for label, of_node in zip(labels, around, strict=True)
+        ]
+    return collections.Counter(labels)
 
 
 SIGNATURES = {
     "lemmas": without_meaning,
     "with_meaning": with_meaning,
-    "with_modified_ends": with_modified_ends,
+    "as_graphs": as_graphs,
 }
 
 

@@ -80,8 +80,6 @@ class SimilarityConfig:
     """Share of the attribute agreement in the fused score."""
     linear_branch: StrictBool = False
     """A closed-form map is fitted before training and joins the fused score, with a share that validation chooses."""
-    kernel: Literal["xla", "pallas"] = "xla"
-    """Form of the score of frames and nodes: xla (any device), or pallas (one fused kernel; NVIDIA GPUs)."""
     cosine_bytes: Size = 0
     """Bytes of the cosines that are held at a time; 0 takes what suits the device."""
 

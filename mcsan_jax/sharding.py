@@ -5,7 +5,7 @@ One device is a mesh of one.
 
 import collections
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -15,7 +15,6 @@ from data_pipeline.errors import InputError
 DATA_AXIS = "data"
 
 Tree = TypeVar("Tree")
-Kernel = Literal["xla", "pallas"]
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -52,33 +51,6 @@ def check_batch_size(batch_size: int, mesh: Mesh, key: str) -> None:
 def whole_rows(rows: int, mesh: Mesh) -> int:
     """Returns the least batch size that the devices divide and that holds so many rows."""
     return -(-rows // mesh.size) * mesh.size
-
-
-def runs_kernel(kernel: str, mesh: Mesh) -> bool:
-    """Returns whether the devices can run a form of the similarity."""
-    return kernel != "pallas" or mesh.devices.flat[0].platform == "gpu"
-
-
-def usable_kernel(kernel: Kernel, mesh: Mesh) -> Kernel:
-    """Returns a form of the similarity if the devices can run it, and otherwise the one that runs everywhere.
-
-    A model may have been trained on devices that have a faster form.
-    """
-    return kernel if runs_kernel(kernel, mesh) else "xla"
-
-
-def check_kernel(kernel: str, mesh: Mesh) -> None:
-    """Refuses a form of the similarity that the devices cannot run.
-
-    Raises:
-        InputError: names the config key and the devices.
-    """
-    if not runs_kernel(kernel, mesh):
-        platform = mesh.devices.flat[0].platform
-        raise InputError(
-            f"config.similarity.kernel is 'pallas', which needs an NVIDIA GPU, but the devices are {platform}; "
-            "use 'xla'"
-        )
 
 
 def put_batch(batch: Tree, mesh: Mesh) -> Tree:

@@ -380,7 +380,6 @@ HOMES = {
     "flax": ("mcsan_jax/models/", "mcsan_jax/frame_encoders/", "mcsan_jax/image_text/"),
     "orbax": ("mcsan_jax/training/checkpointing.py",),
     "optax": ("mcsan_jax/training/",),
-    "jax.experimental.pallas": ("mcsan_jax/scoring/fused_kernel.py",),
     "tensorflow": ("data_pipeline/",),
     "tensorflow_datasets": ("data_pipeline/records/",),
     "spacy": ("data_pipeline/graphs/",),

@@ -344,7 +344,6 @@ def test_an_accelerator_is_measured_by_one_command(stubs: Stubs, tmp_path: pathl
     assert [call[2] for call in calls] == [
         "benchmarks.epoch_time",
         "benchmarks.epoch_time",
-        "benchmarks.gpu_similarity",
         "benchmarks.full_test_set",
         "benchmarks.extraction",
     ]

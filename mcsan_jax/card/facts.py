@@ -104,10 +104,9 @@ def _find_prepared(config: Config, fingerprint: str, data: pathlib.Path | None) 
 
 
 def _parameters(config: Config, manifest: Manifest) -> str:
-    """Counts the parameters without computing any, on any machine: kernel and devices do not change their number."""
-    plain = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel="xla"))
+    """Counts the parameters without computing any, on any machine: devices do not change their number."""
     try:
-        experiment = build_experiment(plain, manifest, make_mesh(jax.devices()[:1]))
+        experiment = build_experiment(config, manifest, make_mesh(jax.devices()[:1]))
     except InputError as error:
         # A pretrained encoder that is not on this machine is no reason to have no card.
         return f"not counted: {error}"

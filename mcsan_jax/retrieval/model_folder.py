@@ -39,7 +39,7 @@ from mcsan_jax.retrieval.hub import short_card
 from mcsan_jax.retrieval.model_tensors import ADVICE, DTYPES, flattened, in_dtype, of_encoder, read_variables
 from mcsan_jax.runs.record import package_versions, plain
 from mcsan_jax.runs.stored_config import flatten, from_flat
-from mcsan_jax.sharding import make_mesh, usable_kernel
+from mcsan_jax.sharding import make_mesh
 
 SCHEMA_VERSION = 2
 _OLD_MODEL = "its captions have no modifiers and denials: train the model again, or use that version"
@@ -278,8 +278,6 @@ def open_model_folder(folder: pathlib.Path, devices: Sequence[jax.Device] | None
     """
     description = read_description(folder)
     mesh, config = make_mesh(devices), from_flat(description.config)
-    kernel = usable_kernel(config.similarity.kernel, mesh)
-    config = dataclasses.replace(config, similarity=dataclasses.replace(config.similarity, kernel=kernel))
     manifest = Manifest.load(folder)
     published = description.encoder
     shape = None if published is None else published.shape

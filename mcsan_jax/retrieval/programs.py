@@ -4,7 +4,6 @@ Their parameters are in them, and the numbers of videos and of texts are symboli
 nested dictionaries; to other languages they are a list, in the order of the sorted names.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def make_programs(network: "MCSAN", variables: Any, example: PairBatch) -> dict[
         example: a batch of the sizes to which batches are padded.
     """
     constants = jax.tree.map(jnp.asarray, jax.device_get(variables))
-    similarity = dataclasses.replace(network.config.similarity, kernel="xla")
+    similarity = network.config.similarity
     dtype = product_dtype(network.config.model.compute_dtype)
 
     def videos(batch: Arrays) -> Arrays:

@@ -19,7 +19,6 @@ _FREE_TO_CHANGE = (
     "train.exchange",
     "train.compile_cache",
     "model.remat",
-    "similarity.kernel",
     "similarity.cosine_bytes",
     "data.dir",
     "data.prepare_hint",

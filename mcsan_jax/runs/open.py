@@ -14,7 +14,7 @@ from data_pipeline.host.files import nearest_folder
 from data_pipeline.prepared_data import MANIFEST_NAME, Manifest, OtherTokens, make_embedded_data
 from mcsan_jax.config import DataConfig
 from mcsan_jax.runs.folder import RunFolder
-from mcsan_jax.sharding import make_mesh, usable_kernel
+from mcsan_jax.sharding import make_mesh
 from mcsan_jax.training.checkpointing import CheckpointStore
 from mcsan_jax.training.experiment import Experiment, build_experiment, for_use, variables_of
 
@@ -90,11 +90,9 @@ def open_experiment(
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
     config, mesh = run.stored_config(), make_mesh(devices)
-    kernel = usable_kernel(config.similarity.kernel, mesh)
     config = dataclasses.replace(
         config,
         data=config.data if data is None else dataclasses.replace(config.data, dir=str(data)),
-        similarity=dataclasses.replace(config.similarity, kernel=kernel),
         evaluation=dataclasses.replace(config.evaluation, merge_duplicates=merge_duplicates),
     )
     folder = find_prepared_data(config.data, "--data") if data is None else data

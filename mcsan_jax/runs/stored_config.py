@@ -15,6 +15,8 @@ _RENAMED = {
     "evaluation.block_bytes": "evaluation.encoded_bytes",
 }
 """Older runs stored these fields under another name."""
+_GONE = ("similarity.kernel",)
+"""Older runs stored these fields, which chose between forms of the same computation."""
 
 
 def from_flat(flat: Mapping[str, Any]) -> Config:
@@ -25,6 +27,8 @@ def from_flat(flat: Mapping[str, Any]) -> Config:
     """
     values: dict[str, Any] = {}
     for key, value in flat.items():
+        if key in _GONE:
+            continue
         group, dot, name = _RENAMED.get(key, key).partition(".")
         if dot:
             values.setdefault(group, {})[name] = value

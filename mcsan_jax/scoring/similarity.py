@@ -51,14 +51,7 @@ def level_similarities(
 def node_scorer(
     config: SimilarityConfig, product_dtype: jnp.dtype | None
 ) -> functools.partial[Float[Array, "v block"]]:
-    """Returns the configured form of the score of videos and nodes."""
-    if config.kernel == "pallas":
-        # Pallas takes a second to load, and most machines have no use for it.
-        from mcsan_jax.scoring.fused_kernel import fused_attended_similarity
-
-        return functools.partial(
-            fused_attended_similarity, smoothing=config.smoothing, product_dtype=product_dtype
-        )
+    """Returns the score of videos and nodes as configured."""
     return functools.partial(attended_similarity, smoothing=config.smoothing, product_dtype=product_dtype)
 
 

@@ -16,7 +16,7 @@ from mcsan_jax.pretrained.initial_parameters import find_encoder, is_held, is_pr
 from mcsan_jax.pretrained.zero_shot_files import find_zero_shot_encoder
 from mcsan_jax.ranking.encode_split import Encoders, make_encoders
 from mcsan_jax.recipes.caption_limits import with_derived_limits
-from mcsan_jax.sharding import check_batch_size, check_kernel, make_mesh, whole_rows
+from mcsan_jax.sharding import check_batch_size, make_mesh, whole_rows
 from mcsan_jax.training.checkpointing import NOT_READ, CheckpointStore
 from mcsan_jax.training.micro_batches import check_micro_batches
 from mcsan_jax.training.optimizers import learning_rate_schedule, make_optimizer
@@ -104,11 +104,10 @@ def build_experiment(
         trains: whether it trains; an evaluation runs on any number of devices, whatever the training batch is.
 
     Raises:
-        InputError: the batch size or the kernel does not fit the devices, or the word vectors or the pretrained text
+        InputError: the batch size does not fit the devices, or the word vectors or the pretrained text
             encoder do not fit the data.
     """
     mesh = make_mesh() if mesh is None else mesh
-    check_kernel(config.similarity.kernel, mesh)
     if trains:
         check_batch_size(config.train.batch_size, mesh, "train.batch_size")
         check_micro_batches(config.train.batch_size, config.train.micro_batches, mesh)

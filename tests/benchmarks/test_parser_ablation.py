@@ -66,11 +66,15 @@ def test_pairs_with_different_graphs_are_counted(
         {"video_id": "v", "caption": "a red car stops", "foil": foil, "kind": kind}
         for kind, foil in foils.items()
     ]
+    both = ("a man plays a cello and a woman plays a piano", "a woman plays a cello and a man plays a piano")
+    rows.append({"video_id": "v", "caption": both[0], "foil": both[1], "kind": "role"})
     file.write_text(json.dumps(rows))
     aspects = figures_of(caption_pairs, tmp_path, str(file))["aspects"]
-    assert aspects["entity"] == {"pairs": 1, "lemmas": 1.0, "with_meaning": 1.0, "with_modified_ends": 1.0}
-    assert aspects["modifier"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 1.0, "with_modified_ends": 1.0}
-    assert aspects["none"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 0.0, "with_modified_ends": 0.0}
+    assert aspects["entity"] == {"pairs": 1, "lemmas": 1.0, "with_meaning": 1.0, "as_graphs": 1.0}
+    assert aspects["modifier"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 1.0, "as_graphs": 1.0}
+    assert aspects["none"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 0.0, "as_graphs": 0.0}
+    # Both graphs have the same lemmas and triples, of nodes that are joined in another way.
+    assert aspects["role"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 0.0, "as_graphs": 1.0}
     capsys.readouterr()
     file.write_text("")
     assert "the file is empty" in refusal_of(caption_pairs, [str(file)], capsys)

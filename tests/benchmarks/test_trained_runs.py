@@ -119,14 +119,14 @@ def test_a_failing_training_is_named(
     finish(tmp_path / "good" / "seed0", flags, shapes, 0)
     # With two at a time the second begins beside the one that fails, so that it is a finished one.
     second = "next" if jobs == 1 else "good"
-    models = [Model("mcsan", (*flags, "--config.similarity.kernel=pallas")), Model(second, tuple(flags))]
+    models = [Model("mcsan", (*flags, "--config.train.micro_batches=3")), Model(second, tuple(flags))]
     with pytest.raises(InputError) as failed:
         train_all(models, (0,), "val", tmp_path, jobs)
     command, ended = str(failed.value).split(" ended with status 2; its message stands ")
     assert "mcsan_jax.main --config=configs/demo.py:tiny " in command and ended.startswith(place)
     log = tmp_path / "mcsan" / "seed0.log"
     message = log.read_text() if jobs > 1 else capfd.readouterr().err
-    assert "error: config.similarity.kernel is 'pallas'" in message
+    assert "error: config.train.micro_batches" in message
     assert log.exists() == (str(log) in ended) == (jobs > 1)
     assert not (tmp_path / "next").exists()
 

@@ -100,11 +100,3 @@ def test_other_data_is_refused_with_the_flag_that_helps(
 ) -> None:
     with pytest.raises(InputError, match=r"is not the data that .* was trained on: .* with --data=DIR$"):
         open_experiment(RunFolder(finished_run), shapes_in_four_files)
-
-
-def test_a_run_opens_where_its_kernel_does_not_run(
-    finished_run: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    run = copy_with(finished_run, tmp_path, similarity__kernel="pallas")
-    experiment, _ = open_experiment(run)
-    assert experiment.config.similarity.kernel == "xla"

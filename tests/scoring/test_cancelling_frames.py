@@ -10,7 +10,6 @@ import pytest
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import mean_node_similarity
 from mcsan_jax.scoring.frame_attention import CANCELLATION, FLOOR, attended_similarity, normalise_frames
-from mcsan_jax.scoring.fused_kernel import fused_attended_similarity
 from mcsan_jax.scoring.normalised import pack_nodes
 from mcsan_jax.scoring.vectors import normalize
 from tests.scoring import plain_formulas as plain
@@ -144,22 +143,6 @@ def test_frames_that_cancel_in_blocks(budget: int) -> None:
     np.testing.assert_allclose(
         found, score(frames, nodes, 0.0), rtol=1e-6, atol=0.1 * ROUNDOFF / DISTANCES[-1]
     )
-
-
-def test_the_fused_kernel_takes_the_same_way() -> None:
-    frames, nodes = map(jnp.float32, cancelling(1.0))
-    videos = normalise_frames(NodeSet(frames, jnp.ones(frames.shape[:2], bool)))
-    kernel = functools.partial(fused_attended_similarity, smoothing=0.0, product_dtype=None, interpret=True)
-    found = jax.jit(kernel)(videos, normalize(nodes))
-    expected = np.asarray(score(frames, nodes, 0.0))
-    lengths = attended_lengths(*cancelling(1.0), 0.0)
-    direct = lengths**2 < CANCELLATION
-    assert direct.any()
-    np.testing.assert_allclose(
-        found[direct], expected[direct], rtol=1e-6, atol=0.1 * ROUNDOFF / DISTANCES[-1]
-    )
-    np.testing.assert_allclose(found[~direct], expected[~direct], rtol=1e-6, atol=1e-6)
-    assert np.abs(found).max() <= 1 + 4 * ROUNDOFF
 
 
 def test_attended_vectors_are_built_for_one_video_at_a_time() -> None:

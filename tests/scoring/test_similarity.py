@@ -42,11 +42,9 @@ def test_global_level_needs_both_sides() -> None:
         )
 
 
-def test_the_config_chooses_the_form_of_the_score() -> None:
-    for kernel, name in (("xla", "attended_similarity"), ("pallas", "fused_attended_similarity")):
-        chosen = node_scorer(SimilarityConfig(kernel=kernel, smoothing=9.0), jnp.dtype("bfloat16"))
-        assert chosen.func.__name__ == name
-        assert chosen.keywords == {"smoothing": 9.0, "product_dtype": jnp.dtype("bfloat16")}
+def test_the_config_chooses_the_smoothing_of_the_score() -> None:
+    chosen = node_scorer(SimilarityConfig(smoothing=9.0), jnp.dtype("bfloat16"))
+    assert chosen.keywords == {"smoothing": 9.0, "product_dtype": jnp.dtype("bfloat16")}
 
 
 def test_the_budget_of_a_block_is_as_configured_or_suits_the_device() -> None:

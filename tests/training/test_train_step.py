@@ -135,10 +135,3 @@ def test_a_batch_size_that_the_devices_do_not_divide_is_refused() -> None:
         InputError, match=r"config\.train\.batch_size is 20, which 8 devices do not divide; use 16 or 24"
     ):
         check_batch_size(20, mesh, "train.batch_size")
-
-
-def test_the_gpu_kernel_is_refused_on_a_processor(make_experiment: MakeExperiment) -> None:
-    with pytest.raises(
-        InputError, match=r"config\.similarity\.kernel is 'pallas', which needs an NVIDIA GPU"
-    ):
-        make_experiment(1, similarity={"kernel": "pallas"})
