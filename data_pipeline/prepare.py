@@ -118,7 +118,10 @@ _FOILS = flags.DEFINE_integer(
     lower_bound=0,
 )
 _PROCESSES = flags.DEFINE_integer(
-    "processes", os.cpu_count(), "Processes that parse captions; by default one per core.", lower_bound=1
+    "processes",
+    os.cpu_count(),
+    "Processes that parse and make records; by default one per core.",
+    lower_bound=1,
 )
 _BEAM_RUNNER = flags.DEFINE_string(
     "beam_runner",

@@ -6,9 +6,10 @@ foil is kept by Metropolis's rule, that is with the chance with which its captio
 """
 
 import collections
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from data_pipeline.foils.foil_words import FoilWords, chance
 from data_pipeline.foils.plausibility import (
@@ -23,6 +24,7 @@ from data_pipeline.foils.polarity import denials
 from data_pipeline.foils.proposals import DRAWN, PROPOSALS, Original
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.graph import SemanticGraph
+from data_pipeline.host.worker_processes import results_in_order, worker_processes
 from data_pipeline.levels import POLARITY
 
 _TRIES = 2
@@ -32,6 +34,9 @@ _ROUNDS = 3
 _FITTED_FOILS = 2
 _FITTED_PAIRS = 20_000
 """A round learns from so many foils of a caption, and from at most so many pairs of each half of the videos."""
+
+_WORTH_A_PROCESS = 400
+"""Of fewer videos, another process would start longer than it learns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +57,9 @@ class GraphFoil:
 Judges = Mapping[str, Plausibility]
 """Judges tell true captions from foils by their texts, each the foils of one kind."""
 
+VideoCaptions = tuple[str, Sequence[Captioned]]
+"""These are the id of a video and its captions."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FoilMaker:
@@ -68,10 +76,14 @@ class FoilMaker:
     judges: tuple[Judges, Judges]
 
     @staticmethod
-    def learn(videos: Sequence[tuple[str, Sequence[Captioned]]]) -> "FoilMaker":
-        """Learns words and judges from the captions of training videos, given with the videos' ids.
+    def learn(videos: Sequence[VideoCaptions], processes: int = 1) -> "FoilMaker":
+        """Learns words and judges from the captions of training videos.
 
         The judges learn in rounds, each from the foils that they let pass before it.
+
+        Args:
+            videos: the training videos.
+            processes: the number of processes that may learn; with two or more, one learns for each half.
         """
         # In an order of their own, whoever gives them.
         videos = sorted(videos, key=lambda video: chance("fit", video[0]))
@@ -79,12 +91,11 @@ class FoilMaker:
         counts = [_count_features(half) for half in halves]
         untaught = [_untaught(of_half) for of_half in counts]
         maker = FoilMaker(FoilWords.of(captions for _, captions in videos), (untaught[0], untaught[1]))
-        for number in range(_ROUNDS):
-            # The captions of the other half are in none of the pairs.
-            first, second = (
-                maker._learned(number, index, half, counts[1 - index]) for index, half in enumerate(halves)
-            )
-            maker = dataclasses.replace(maker, judges=(first, second))
+        # The captions of the other half are in none of the pairs.
+        lessons = [_Lesson(maker.words, index, half, counts[1 - index]) for index, half in enumerate(halves)]
+        with _learning(lessons, processes if len(videos) >= _WORTH_A_PROCESS else 1) as learned:
+            for number in range(_ROUNDS):
+                maker = dataclasses.replace(maker, judges=learned(number, maker.judges))
         return maker
 
     def foils(self, video_id: str, captions: Sequence[Captioned], most: int) -> list[list[GraphFoil]]:
@@ -97,32 +108,16 @@ class FoilMaker:
             captions: all its captions.
             most: the largest number of foils of a caption; many have fewer.
         """
-        judged = self._judged(video_id, captions, "", most)
+        judged = self.judged(video_id, captions, "", most)
         return [[foil for foil, _ in of_caption] for of_caption in judged]
 
-    def _learned(
-        self,
-        number: int,
-        index: int,
-        videos: Sequence[tuple[str, Sequence[Captioned]]],
-        counts: Mapping[int, int],
-    ) -> Judges:
-        """Returns the judges of a half of the videos after a round more."""
-        rows: dict[str, list[Difference]] = collections.defaultdict(list)
-        pairs = 0
-        for video_id, captions in videos:
-            for of_caption in self._judged(video_id, captions, f"round {number}", _FITTED_FOILS):
-                for foil, row in of_caption:
-                    rows[foil.kind].append(row)
-                    pairs += 1
-            if pairs >= _FITTED_PAIRS:
-                break
-        return {kind: judge.fitted_to(rows[kind], counts) for kind, judge in self.judges[index].items()}
-
-    def _judged(
+    def judged(
         self, video_id: str, captions: Sequence[Captioned], draw: str, most: int
     ) -> list[list[tuple[GraphFoil, Difference]]]:
-        """Returns the foils of each caption, and the features in which caption and foil differ."""
+        """Returns the foils of each caption, and the features in which caption and foil differ; see `foils`.
+
+        Other foils are drawn with another `draw`.
+        """
         sources = [Original(caption) for caption in captions]
         said = frozenset[str]().union(*(source.statements for source in sources))
         judges = self.judges[1 - _half_of(video_id)]
@@ -154,7 +149,69 @@ class FoilMaker:
                         return
 
 
-def _count_features(videos: Sequence[tuple[str, Sequence[Captioned]]]) -> Mapping[int, int]:
+@dataclasses.dataclass(frozen=True)
+class _Lesson:
+    """A lesson is what the judges of one half of the training videos learn from.
+
+    Attributes:
+        words: as of `FoilMaker`.
+        index: which half it is.
+        videos: the videos of this half.
+        counts: how often the captions of the other half have each feature.
+    """
+
+    words: FoilWords
+    index: int
+    videos: Sequence[VideoCaptions]
+    counts: Mapping[int, int]
+
+    def learned(self, number: int, judges: tuple[Judges, Judges]) -> Judges:
+        """Returns the judges of this half after a round more."""
+        maker = FoilMaker(self.words, judges)
+        rows: dict[str, list[Difference]] = collections.defaultdict(list)
+        pairs = 0
+        for video_id, captions in self.videos:
+            for of_caption in maker.judged(video_id, captions, f"round {number}", _FITTED_FOILS):
+                for foil, row in of_caption:
+                    rows[foil.kind].append(row)
+                    pairs += 1
+            if pairs >= _FITTED_PAIRS:
+                break
+        return {kind: judge.fitted_to(rows[kind], self.counts) for kind, judge in judges[self.index].items()}
+
+
+@contextlib.contextmanager
+def _learning(
+    lessons: Sequence[_Lesson], processes: int
+) -> Iterator[Callable[[int, tuple[Judges, Judges]], tuple[Judges, Judges]]]:
+    """Yields what returns the judges of both halves after a round more, from this process or from one for each."""
+    if processes < 2:
+        yield lambda number, judges: (lessons[0].learned(number, judges), lessons[1].learned(number, judges))
+        return
+    with worker_processes(2, _take_lessons, (lessons,)) as executor:
+
+        def learned(number: int, judges: tuple[Judges, Judges]) -> tuple[Judges, Judges]:
+            rounds = ((index, number, judges) for index in range(2))
+            first, second = results_in_order(executor, _learn, rounds, ahead=3)
+            return first, second
+
+        yield learned
+
+
+_lessons: list[_Lesson] = []
+"""A worker process keeps its lessons here."""
+
+
+def _take_lessons(lessons: Sequence[_Lesson]) -> None:
+    _lessons.extend(lessons)
+
+
+def _learn(of_round: tuple[int, int, tuple[Judges, Judges]]) -> Judges:
+    index, number, judges = of_round
+    return _lessons[index].learned(number, judges)
+
+
+def _count_features(videos: Sequence[VideoCaptions]) -> Mapping[int, int]:
     captions = itertools.chain.from_iterable(captions for _, captions in videos)
     return collections.Counter(itertools.chain.from_iterable(map(features_of, captions)))
 

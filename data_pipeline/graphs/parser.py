@@ -5,8 +5,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import itertools
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,7 +16,7 @@ from data_pipeline.graphs.rules import graph_of_words
 from data_pipeline.graphs.spelling import Spelling, Token, lower_case, normalize
 from data_pipeline.graphs.verbs import misread_verbs
 from data_pipeline.graphs.words import LEMMAS, Word, base_form, link_children
-from data_pipeline.host.worker_processes import settings_of_workers
+from data_pipeline.host.worker_processes import results_in_order, worker_processes
 
 RULES = "caption-rules"
 RULES_VERSION = "4"
@@ -230,6 +228,7 @@ def _rephrase(words: list[Word], verbs: dict[int, list[str]]) -> list[Token]:
 
 
 _PORTION = 500
+_AHEAD = 3
 _WORTH_A_PROCESS = 4000
 """One process parses these in about the time that another needs to start and load the model."""
 
@@ -259,14 +258,8 @@ class ParallelParser:
             return
         texts = itertools.chain(first, remaining)
         portions = iter(lambda: list(itertools.islice(texts, _PORTION)), [])
-        # Processes are not forked: threads of other libraries may hold locks, which a fork would copy.
-        processes = multiprocessing.get_context("spawn")
-        with settings_of_workers() as interruptions:
-            pool = processes.Pool(self._processes, _load, [self._model])
-        with pool:
-            if interruptions:
-                signal.raise_signal(signal.SIGINT)
-            for graphs in pool.imap(_parse, portions):
+        with worker_processes(self._processes, _load, (self._model,)) as executor:
+            for graphs in results_in_order(executor, _parse, portions, _AHEAD * self._processes):
                 yield from graphs
 
 

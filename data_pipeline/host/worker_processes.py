@@ -1,11 +1,21 @@
-"""This module says how processes are started that work for this one."""
+"""This module starts processes that work for this one, and hands them work."""
 
+import collections
 import contextlib
+import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
+from typing import Any, TypeVar
+
+from data_pipeline.errors import InputError
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -34,3 +44,58 @@ def settings_of_workers() -> Iterator[list[int]]:
             signal.signal(signal.SIGINT, handler)
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def worker_processes(
+    count: int, begin: Callable[..., None], arguments: tuple[Any, ...]
+) -> Iterator[ProcessPoolExecutor]:
+    """Starts processes, and ends them with the block.
+
+    They are not forked: threads of other libraries may hold locks, which a fork would copy.
+
+    Args:
+        count: the number of processes.
+        begin: is called once in each of them, with the arguments.
+        arguments: are sent to each of them.
+    """
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(count, context, begin, arguments)
+    try:
+        with settings_of_workers() as interruptions:
+            # All of them start with the first work.
+            executor.submit(os.getpid)
+        if interruptions:
+            signal.raise_signal(signal.SIGINT)
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def results_in_order(
+    executor: ProcessPoolExecutor, function: Callable[[Work], Result], works: Iterable[Work], ahead: int
+) -> Iterator[Result]:
+    """Yields what processes make of each piece of work, in order.
+
+    Args:
+        executor: the processes.
+        function: what they do.
+        works: the pieces; each is sent to a process.
+        ahead: at most so many pieces are taken before the results of those before them are.
+
+    Raises:
+        InputError: a process was ended from outside.
+    """
+    waiting: collections.deque[Future[Result]] = collections.deque()
+    try:
+        for work in works:
+            waiting.append(executor.submit(function, work))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that worked for this one was ended from outside, most often because the memory was full; "
+            "give it fewer helpers (--processes=1 where the program has this flag) or more memory"
+        ) from error

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
@@ -249,7 +250,7 @@ def prepare_moving_shapes(
     """Makes and prepares an embedded data set; see `data_pipeline.preparation.prepare_folder.prepare`."""
     # Before the clips are drawn, which takes a while.
     check_out(out.absolute(), options.overwrite, options.out_flag)
-    run = run or LocalRunner(out.absolute().parent / "graph_cache", processes=1)
+    run = run or LocalRunner(out.absolute().parent / "graph_cache", os.cpu_count() or 1)
     return prepare(moving_shapes_source(share=share, name=name), out, run, options)
 
 

@@ -60,6 +60,7 @@ class BeamRunner:
             InputError: the model is not installed.
         """
         self.parser, self._model = parser_identity(model), model
+        self.processes = processes
         # Beam describes at length how it builds the pipeline.
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         self._graph_cache = graph_cache

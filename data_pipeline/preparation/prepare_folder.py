@@ -179,7 +179,7 @@ def _write(
         features,
         encoder,
         swapped,
-        learn_foils(run.training_videos()) if options.foils else None,
+        learn_foils(run.training_videos(), run.processes) if options.foils else None,
         options.foils,
     )
     streams = features.describe(features.new_statistics())

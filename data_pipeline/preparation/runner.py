@@ -1,10 +1,11 @@
 """This module says what executes the two passes of the preparation, and executes them on this machine."""
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from data_pipeline.annotations.caption import TRAIN, Video
@@ -12,8 +13,10 @@ from data_pipeline.graphs.attributes import attributes_of
 from data_pipeline.graphs.cache import GraphCache
 from data_pipeline.graphs.parser import DEFAULT_MODEL, ParallelParser, parser_identity
 from data_pipeline.host.progress_bar import track
+from data_pipeline.host.worker_processes import results_in_order, worker_processes
 from data_pipeline.levels import ACTION, ENTITY
 from data_pipeline.records.make import RecordMaker
+from data_pipeline.records.schema import VideoRecord
 from data_pipeline.records.shards import ShardSummary, ShardWriter, record_key
 
 CAPTIONS = "captions"
@@ -57,9 +60,11 @@ class Runner(Protocol):
 
     Attributes:
         parser: the names and versions of the parser; see `data_pipeline.graphs.parser.parser_identity`.
+        processes: the number of processes of this machine that may share the work of the process that calls.
     """
 
     parser: dict[str, str]
+    processes: int
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
         """Parses texts without a graph and counts; attributes of fewer videos than the minimum may be left out."""
@@ -79,21 +84,21 @@ class Runner(Protocol):
 
 
 class LocalRunner:
-    """This runner parses in several processes and writes in this one; see `Runner`."""
+    """This runner parses and makes records in several processes, and writes in this one; see `Runner`."""
 
     def __init__(self, graph_cache: pathlib.Path, processes: int, model: str = DEFAULT_MODEL) -> None:
         """Takes the settings of the parser.
 
         Args:
             graph_cache: the folder of parsed captions, in which nothing is parsed again.
-            processes: the number of processes that parse.
+            processes: the number of processes that parse and make records.
             model: one of `data_pipeline.graphs.parser.MODELS`.
 
         Raises:
             InputError: the model is not installed.
         """
         self.parser = parser_identity(model)
-        self._graph_cache, self._processes, self._model = graph_cache, processes, model
+        self.processes, self._graph_cache, self._model = processes, graph_cache, model
         self._videos: Sequence[Video] = ()
 
     def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
@@ -101,7 +106,7 @@ class LocalRunner:
         del minimum_videos
         texts = [text for video in videos for text in video.unparsed()]
         cache = GraphCache(self._graph_cache, self.parser)
-        found = cache.graphs_of(texts, lambda: ParallelParser(self._processes, self._model))
+        found = cache.graphs_of(texts, lambda: ParallelParser(self.processes, self._model))
         self._videos = [video.with_graphs(found.graphs) for video in videos]
         counts: collections.Counter[Count] = collections.Counter()
         for video in self._videos:
@@ -114,15 +119,57 @@ class LocalRunner:
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
         """Writes one shard after another; see `Runner.write`."""
-        summaries: list[ShardSummary] = []
-        for split in writer.plan.starts:
-            videos = sorted(
-                (video for video in self._videos if video.split == split),
-                key=lambda video: record_key(video.split, video.video_id),
-            )
-            tracked = track(videos, len(videos), f"writing {split}", "videos")
-            shards = itertools.groupby(
-                tracked, lambda video: writer.plan.shard_of(video.split, video.video_id)
-            )
-            summaries += [writer.write(split, index, map(maker.record, shard)) for index, shard in shards]
-        return summaries
+        with _making(maker, self.processes, len(self._videos)) as records_of:
+            return [
+                summary
+                for split in writer.plan.starts
+                for summary in self._write_split(split, records_of, writer)
+            ]
+
+    def _write_split(
+        self, split: str, records_of: "MakeRecords", writer: ShardWriter
+    ) -> Iterator[ShardSummary]:
+        videos = sorted(
+            (video for video in self._videos if video.split == split),
+            key=lambda video: record_key(split, video.video_id),
+        )
+        tracked = track(records_of(videos), len(videos), f"writing {split}", "videos")
+        shards = itertools.groupby(tracked, lambda record: writer.plan.shard_of(split, record.video_id))
+        return (writer.write(split, index, shard) for index, shard in shards)
+
+
+MakeRecords = Callable[[Sequence[Video]], Iterator[VideoRecord]]
+"""It makes the records of videos, in their order."""
+
+_PORTION = 16
+_AHEAD = 3
+_WORTH_A_PROCESS = 400
+"""One process makes the records of so many videos in about the time that others need to start."""
+
+
+@contextlib.contextmanager
+def _making(maker: RecordMaker, processes: int, videos: int) -> Iterator[MakeRecords]:
+    """Yields what makes records in this process, or in several others."""
+    if processes < 2 or videos < _WORTH_A_PROCESS:
+        yield lambda chosen: map(maker.record, chosen)
+        return
+    with worker_processes(processes, _take_maker, (maker,)) as executor:
+
+        def records_of(chosen: Sequence[Video]) -> Iterator[VideoRecord]:
+            portions = (chosen[start : start + _PORTION] for start in range(0, len(chosen), _PORTION))
+            made = results_in_order(executor, _make_records, portions, _AHEAD * processes)
+            return itertools.chain.from_iterable(made)
+
+        yield records_of
+
+
+_makers: list[RecordMaker] = []
+"""A worker process keeps its maker of records here."""
+
+
+def _take_maker(maker: RecordMaker) -> None:
+    _makers.append(maker)
+
+
+def _make_records(videos: Sequence[Video]) -> list[VideoRecord]:
+    return [_makers[0].record(video) for video in videos]

@@ -129,9 +129,12 @@ class RecordMaker:
         return self.encoder.encode(caption_id, text, video.graphs[text])
 
 
-def learn_foils(videos: Iterable[Video]) -> FoilMaker:
-    """Returns the maker of foils that has learned from the captions of training videos, whose texts all have graphs."""
-    return FoilMaker.learn([(video.video_id, _captioned(video)) for video in videos])
+def learn_foils(videos: Iterable[Video], processes: int) -> FoilMaker:
+    """Returns the maker of foils that has learned from the captions of training videos, whose texts all have graphs.
+
+    With two processes or more, one learns from each half of the videos; the maker is the same.
+    """
+    return FoilMaker.learn([(video.video_id, _captioned(video)) for video in videos], processes)
 
 
 def _captioned(video: Video) -> list[Captioned]:

@@ -19,6 +19,7 @@ from data_pipeline.manifest import FRAMES, REGIONS, Manifest, SplitSummary
 from data_pipeline.moving_shapes import dataset
 from data_pipeline.moving_shapes.dataset import prepare_moving_shapes
 from data_pipeline.preparation.prepare_folder import Options
+from data_pipeline.preparation.runner import LocalRunner
 from data_pipeline.text.sentencepiece_model import UNKNOWN_ID
 from data_pipeline.text.tokenizer import PAD_ID
 from data_pipeline.text.vocabulary import load_tokenizer
@@ -258,3 +259,21 @@ def test_moving_shapes_heeds_the_flags(
     report = prepare_moving_shapes(tmp_path / "shapes", 0.5, options=options)
     assert report["splits"]["train"]["videos"] == 6
     assert report["attributes"] == {"entity": 0, "action": 0, "relationship": 0}
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_does(
+    tmp_path: Path, graph_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_pipeline.moving_shapes.dataset.SPLITS", {"train": 40, "val": 3, "test": 4})
+    for module in ("preparation.runner", "foils.make_foils"):
+        monkeypatch.setattr(f"data_pipeline.{module}._WORTH_A_PROCESS", 1)
+    files = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        prepare_moving_shapes(out, run=LocalRunner(graph_cache, processes))
+        files.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    one, two = files
+    report = Path("prepare_report.json")
+    assert one.pop(report) and two.pop(report), "it counts what an earlier preparation had parsed"
+    assert len(one) >= 6 and one == two

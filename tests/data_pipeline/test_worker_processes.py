@@ -1,0 +1,61 @@
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from data_pipeline.errors import InputError
+from data_pipeline.host.worker_processes import results_in_order, worker_processes
+
+_given: list[int] = []
+
+
+def begin(number: int) -> None:
+    _given.append(number)
+
+
+def added(number: int) -> tuple[int, int]:
+    return _given[0] + number, os.getpid()
+
+
+def refuse(number: int) -> int:
+    raise InputError(f"clip {number} is damaged")
+
+
+def end(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_results_come_in_order_from_other_processes() -> None:
+    taken: list[int] = []
+
+    def works() -> Iterator[int]:
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    with worker_processes(2, begin, (100,)) as executor:
+        results = results_in_order(executor, added, works(), ahead=4)
+        first = next(results)
+        # What is not asked for is not made.
+        assert first[0] == 100 and len(taken) <= 4
+        rest = list(results)
+    assert [number for number, _ in rest] == list(range(101, 140))
+    assert os.getpid() not in {process for _, process in [first, *rest]}
+
+
+def test_errors_reach_the_process_that_asked() -> None:
+    with (
+        worker_processes(1, begin, (0,)) as executor,
+        pytest.raises(InputError, match="clip 3 is damaged"),
+    ):
+        list(results_in_order(executor, refuse, [3], ahead=1))
+
+
+def test_a_process_that_is_ended_from_outside_is_an_error() -> None:
+    with (
+        worker_processes(1, begin, (0,)) as executor,
+        pytest.raises(InputError, match=r"was ended from outside, most often because the memory was full"),
+    ):
+        list(results_in_order(executor, end, [1], ahead=1))
