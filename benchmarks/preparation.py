@@ -117,7 +117,7 @@ def main(words: Sequence[str] | None = None) -> None:
         source = Source(annotations, {"made": open_features(folder)})
         runs = {
             "this process": LocalRunner(folder / "plain", 1),
-            f"{given.workers} parsing processes": LocalRunner(folder / "processes", given.workers),
+            f"{given.workers} processes": LocalRunner(folder / "processes", given.workers),
             "Beam, 1 worker": BeamRunner(folder / "beam1", "DirectRunner", (), 1),
             f"Beam, {given.workers} workers": BeamRunner(folder / "beam", "DirectRunner", (), given.workers),
         }

@@ -5,7 +5,8 @@ import contextlib
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Protocol
 
 from data_pipeline.annotations.caption import TRAIN, Video
@@ -84,14 +85,14 @@ class Runner(Protocol):
 
 
 class LocalRunner:
-    """This runner parses and makes records in several processes, and writes in this one; see `Runner`."""
+    """This runner works in several processes of this machine; see `Runner`."""
 
     def __init__(self, graph_cache: pathlib.Path, processes: int, model: str = DEFAULT_MODEL) -> None:
         """Takes the settings of the parser.
 
         Args:
             graph_cache: the folder of parsed captions, in which nothing is parsed again.
-            processes: the number of processes that parse and make records.
+            processes: the number of processes that parse, make records and write shards.
             model: one of `data_pipeline.graphs.parser.MODELS`.
 
         Raises:
@@ -118,58 +119,74 @@ class LocalRunner:
         return (video for video in self._videos if video.split == TRAIN)
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
-        """Writes one shard after another; see `Runner.write`."""
-        with _making(maker, self.processes, len(self._videos)) as records_of:
+        """Writes; see `Runner.write`.
+
+        Other processes write whole shards or, of a split with few of them, make the records that this one writes.
+        """
+        writing = _Writing(maker, writer)
+        alone = self.processes < 2 or len(self._videos) < _WORTH_A_PROCESS
+        others = worker_processes(self.processes, _take, (writing,))
+        with contextlib.nullcontext() if alone else others as executor:
             return [
                 summary
                 for split in writer.plan.starts
-                for summary in self._write_split(split, records_of, writer)
+                for summary in self._write_split(split, writing, executor)
             ]
 
     def _write_split(
-        self, split: str, records_of: "MakeRecords", writer: ShardWriter
+        self, split: str, writing: "_Writing", executor: ProcessPoolExecutor | None
     ) -> Iterator[ShardSummary]:
+        plan, what = writing.writer.plan, f"writing {split}"
         videos = sorted(
             (video for video in self._videos if video.split == split),
             key=lambda video: record_key(split, video.video_id),
         )
-        tracked = track(records_of(videos), len(videos), f"writing {split}", "videos")
-        shards = itertools.groupby(tracked, lambda record: writer.plan.shard_of(split, record.video_id))
-        return (writer.write(split, index, shard) for index, shard in shards)
+        count, ahead = len(videos), _AHEAD * self.processes
+        if executor is not None and plan.count(split) >= _SHARDS_OF_A_PROCESS * self.processes:
+            groups = itertools.groupby(videos, lambda video: plan.shard_of(split, video.video_id))
+            shards = ((split, index, list(group)) for index, group in groups)
+            summaries = results_in_order(executor, _write_shard, shards, ahead)
+            return track(summaries, count, what, "videos", weight=lambda summary: summary.videos)
+        if executor is None:
+            records: Iterator[VideoRecord] = map(writing.maker.record, videos)
+        else:
+            portions = (videos[start : start + _PORTION] for start in range(0, count, _PORTION))
+            made = results_in_order(executor, _make_records, portions, ahead)
+            records = itertools.chain.from_iterable(made)
+        tracked = track(records, count, what, "videos")
+        by_shard = itertools.groupby(tracked, lambda record: plan.shard_of(split, record.video_id))
+        return (writing.writer.write(split, index, shard) for index, shard in by_shard)
 
-
-MakeRecords = Callable[[Sequence[Video]], Iterator[VideoRecord]]
-"""It makes the records of videos, in their order."""
 
 _PORTION = 16
 _AHEAD = 3
+_SHARDS_OF_A_PROCESS = 2
+"""With so many shards for each of them, processes are busy to the end."""
+
 _WORTH_A_PROCESS = 400
 """One process makes the records of so many videos in about the time that others need to start."""
 
 
-@contextlib.contextmanager
-def _making(maker: RecordMaker, processes: int, videos: int) -> Iterator[MakeRecords]:
-    """Yields what makes records in this process, or in several others."""
-    if processes < 2 or videos < _WORTH_A_PROCESS:
-        yield lambda chosen: map(maker.record, chosen)
-        return
-    with worker_processes(processes, _take_maker, (maker,)) as executor:
+@dataclasses.dataclass(frozen=True)
+class _Writing:
+    """What a process needs to write records, or to make them."""
 
-        def records_of(chosen: Sequence[Video]) -> Iterator[VideoRecord]:
-            portions = (chosen[start : start + _PORTION] for start in range(0, len(chosen), _PORTION))
-            made = results_in_order(executor, _make_records, portions, _AHEAD * processes)
-            return itertools.chain.from_iterable(made)
-
-        yield records_of
+    maker: RecordMaker
+    writer: ShardWriter
 
 
-_makers: list[RecordMaker] = []
-"""A worker process keeps its maker of records here."""
+_writings: list[_Writing] = []
+"""A worker process keeps its own here."""
 
 
-def _take_maker(maker: RecordMaker) -> None:
-    _makers.append(maker)
+def _take(writing: _Writing) -> None:
+    _writings.append(writing)
 
 
 def _make_records(videos: Sequence[Video]) -> list[VideoRecord]:
-    return [_makers[0].record(video) for video in videos]
+    return [_writings[0].maker.record(video) for video in videos]
+
+
+def _write_shard(shard: tuple[str, int, Sequence[Video]]) -> ShardSummary:
+    split, index, videos = shard
+    return _writings[0].writer.write(split, index, map(_writings[0].maker.record, videos))
