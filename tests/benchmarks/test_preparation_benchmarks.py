@@ -71,7 +71,7 @@ def test_all_runs_write_the_same_records(tmp_path: pathlib.Path) -> None:
     assert (found["videos"], found["captions"], found["bytes"]) == (8, 24, 8 * 4 * 6 * 2)
     assert [run["run"] for run in found["runs"]] == [
         "this process",
-        "2 parsing processes",
+        "2 processes",
         "Beam, 1 worker",
         "Beam, 2 workers",
     ]
