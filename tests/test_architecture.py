@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "data_pipeline.annotations",
     ),
     "data_pipeline.text": (*WORDS, "data_pipeline.host", "data_pipeline.manifest"),
-    "data_pipeline.foils": (*WORDS, "data_pipeline.graphs"),
+    "data_pipeline.foils": (*WORDS, "data_pipeline.host.worker_processes", "data_pipeline.graphs"),
     "data_pipeline.records": (
         *WORDS,
         "data_pipeline.host",
