@@ -6,10 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_pipeline.moving_shapes.captions import SIZE_WORDS, Phrase, Sentence, draw_sentences
-from data_pipeline.moving_shapes.dataset import CAPTIONS_PER_CLIP, SPLITS
+from data_pipeline.moving_shapes.dataset import CAPTIONS_PER_CLIP, SPLITS, Clip
 from data_pipeline.moving_shapes.motion import RELATIONSHIPS, exclude_each_other
-from data_pipeline.moving_shapes.objects import object_features
-from data_pipeline.moving_shapes.scene import Look, Scene, draw_scene, frame_features, render
+from data_pipeline.moving_shapes.scene import Look, Scene, draw_scene
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +51,9 @@ def make_clips(split: str, count: int, seed: int) -> MadeClips:
     features: dict[str, dict[str, np.ndarray]] = {"pixels": {}, "objects": {}}
     scenes, queries = [], []
     for index, (scene, sentences) in enumerate(_drawn(split, count, seed)):
-        images = render(scene)
-        features["pixels"][f"{split}_{index:05d}"] = frame_features(images)
-        features["objects"][f"{split}_{index:05d}"] = object_features(images)
+        clip = Clip(f"{split}_{index:05d}", scene, (), ())
+        features["pixels"][clip.video_id] = clip.frames
+        features["objects"][clip.video_id] = clip.regions
         shapes = tuple(look.shape for look in scene.looks)
         scenes.append(scene)
         queries.append([ShapeQuery(sentence, scene.action, shapes) for sentence in sentences])

@@ -46,25 +46,34 @@ AnyScene = TypeVar("AnyScene", Scene, CrowdedScene)
 
 @dataclasses.dataclass(frozen=True)
 class Clip(Generic[AnyScene]):
-    """A clip is ready for the model.
+    """A clip has what is said of a scene, and what is seen of it, which is drawn when it is first asked for.
 
     Attributes:
         video_id: its split and index, as in "train_00012".
         scene: the facts.
-        images: the frames as pictures, red-green-blue.
-        frames: the features of each frame; see `scene.frame_features`.
-        regions: the features of the shapes that are seen in each frame; see `objects.object_features`.
         captions: the true captions, which differ pairwise.
         foils: the false captions.
     """
 
     video_id: str
     scene: AnyScene
-    images: UInt8[np.ndarray, "f row column 3"]
-    frames: Float16[np.ndarray, "f 192"]
-    regions: Float16[np.ndarray, "f k 90"]
     captions: tuple[str, ...]
     foils: tuple[Foil, ...]
+
+    @functools.cached_property
+    def images(self) -> UInt8[np.ndarray, "f row column 3"]:
+        """Returns the frames as pictures, red-green-blue."""
+        return render(self.scene) if isinstance(self.scene, Scene) else render_crowded(self.scene)
+
+    @functools.cached_property
+    def frames(self) -> Float16[np.ndarray, "f 192"]:
+        """Returns the features of each frame; see `scene.frame_features`."""
+        return frame_features(self.images)
+
+    @functools.cached_property
+    def regions(self) -> Float16[np.ndarray, "f k 90"]:
+        """Returns the features of the shapes that are seen in each frame; see `objects.object_features`."""
+        return object_features(self.images, MOST_SHAPES if isinstance(self.scene, Scene) else SHAPE_COUNT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,8 +151,7 @@ def clip(split: str, index: int, seed: int) -> Clip[Scene]:
     scene = draw_scene(rng)
     sentences = draw_sentences(scene, CAPTIONS_PER_CLIP, rng)
     texts = tuple(map(str, sentences))
-    foils = draw_foils(scene, sentences, rng)
-    return _clip(f"{split}_{index:05d}", scene, render(scene), MOST_SHAPES, texts, foils)
+    return Clip(f"{split}_{index:05d}", scene, texts, draw_foils(scene, sentences, rng))
 
 
 def crowded_clip(split: str, index: int, seed: int) -> Clip[CrowdedScene]:
@@ -156,20 +164,7 @@ def crowded_clip(split: str, index: int, seed: int) -> Clip[CrowdedScene]:
     scene = draw_crowded_scene(rng)
     sentences = draw_crowded_sentences(scene, rng)
     texts = tuple(map(str, sentences))
-    foils = draw_crowded_foils(scene, sentences, rng)
-    return _clip(f"{split}_{index:05d}", scene, render_crowded(scene), SHAPE_COUNT, texts, foils)
-
-
-def _clip(
-    video_id: str,
-    scene: AnyScene,
-    images: np.ndarray,
-    most_objects: int,
-    captions: tuple[str, ...],
-    foils: tuple[Foil, ...],
-) -> Clip[AnyScene]:
-    features = frame_features(images), object_features(images, most_objects)
-    return Clip(video_id, scene, images, *features, captions=captions, foils=foils)
+    return Clip(f"{split}_{index:05d}", scene, texts, draw_crowded_foils(scene, sentences, rng))
 
 
 _MAKERS: dict[str, Callable[[str, int, int], Clip[Any]]] = {MOVING_SHAPES: clip, CROWDED_SHAPES: crowded_clip}
