@@ -24,7 +24,7 @@ from data_pipeline.foils.polarity import denials
 from data_pipeline.foils.proposals import DRAWN, PROPOSALS, Original
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.graph import SemanticGraph
-from data_pipeline.host.worker_processes import results_in_order, worker_processes
+from data_pipeline.host.worker_processes import result_of, submitted, worker_processes
 from data_pipeline.levels import POLARITY
 
 _TRIES = 2
@@ -83,7 +83,7 @@ class FoilMaker:
 
         Args:
             videos: the training videos.
-            processes: the number of processes that may learn; with two or more, one learns for each half.
+            processes: the number of processes that may learn; with two or more, another one learns for one half.
         """
         # In an order of their own, whoever gives them.
         videos = sorted(videos, key=lambda video: chance("fit", video[0]))
@@ -184,31 +184,30 @@ class _Lesson:
 def _learning(
     lessons: Sequence[_Lesson], processes: int
 ) -> Iterator[Callable[[int, tuple[Judges, Judges]], tuple[Judges, Judges]]]:
-    """Yields what returns the judges of both halves after a round more, from this process or from one for each."""
+    """Yields what returns the judges of both halves after a round more; another process may learn the second."""
+    ours, others = lessons
     if processes < 2:
-        yield lambda number, judges: (lessons[0].learned(number, judges), lessons[1].learned(number, judges))
+        yield lambda number, judges: (ours.learned(number, judges), others.learned(number, judges))
         return
-    with worker_processes(2, _take_lessons, (lessons,)) as executor:
+    with worker_processes(1, _take_lesson, (others,)) as executor:
 
         def learned(number: int, judges: tuple[Judges, Judges]) -> tuple[Judges, Judges]:
-            rounds = ((index, number, judges) for index in range(2))
-            first, second = results_in_order(executor, _learn, rounds, ahead=3)
-            return first, second
+            second = submitted(executor, _learn, (number, judges))
+            return ours.learned(number, judges), result_of(second)
 
         yield learned
 
 
 _lessons: list[_Lesson] = []
-"""A worker process keeps its lessons here."""
+"""A worker process keeps its lesson here."""
 
 
-def _take_lessons(lessons: Sequence[_Lesson]) -> None:
-    _lessons.extend(lessons)
+def _take_lesson(lesson: _Lesson) -> None:
+    _lessons.append(lesson)
 
 
-def _learn(of_round: tuple[int, int, tuple[Judges, Judges]]) -> Judges:
-    index, number, judges = of_round
-    return _lessons[index].learned(number, judges)
+def _learn(of_round: tuple[int, tuple[Judges, Judges]]) -> Judges:
+    return _lessons[0].learned(*of_round)
 
 
 def _count_features(videos: Sequence[VideoCaptions]) -> Mapping[int, int]:

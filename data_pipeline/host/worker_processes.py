@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import resource_tracker
+from multiprocessing import connection, resource_tracker
 from typing import Any, TypeVar
 
 from data_pipeline.errors import InputError
@@ -50,7 +50,7 @@ def settings_of_workers() -> Iterator[list[int]]:
 def worker_processes(
     count: int, begin: Callable[..., None], arguments: tuple[Any, ...]
 ) -> Iterator[ProcessPoolExecutor]:
-    """Starts processes, and ends them with the block.
+    """Starts processes, and ends them with the block, or when this process dies.
 
     They are not forked: threads of other libraries may hold locks, which a fork would copy.
 
@@ -60,7 +60,7 @@ def worker_processes(
         arguments: are sent to each of them.
     """
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, context, begin, arguments)
+    executor = ProcessPoolExecutor(count, context, _begin, (begin, arguments))
     try:
         with settings_of_workers() as interruptions:
             # All of them start with the first work.
@@ -70,6 +70,19 @@ def worker_processes(
         yield executor
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _begin(begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    # Nobody tells a process of an executor that the one that started it was killed.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def results_in_order(
@@ -87,13 +100,40 @@ def results_in_order(
         InputError: a process was ended from outside.
     """
     waiting: collections.deque[Future[Result]] = collections.deque()
+    for work in works:
+        waiting.append(submitted(executor, function, work))
+        if len(waiting) >= ahead:
+            yield result_of(waiting.popleft())
+    while waiting:
+        yield result_of(waiting.popleft())
+
+
+def submitted(
+    executor: ProcessPoolExecutor, function: Callable[[Work], Result], work: Work
+) -> "Future[Result]":
+    """Sends a piece of work to a process; `result_of` waits for what it makes of it.
+
+    Raises:
+        InputError: a process was ended from outside.
+    """
+    with _not_ended():
+        return executor.submit(function, work)
+
+
+def result_of(future: "Future[Result]") -> Result:
+    """Waits for a process and returns its result.
+
+    Raises:
+        InputError: a process was ended from outside.
+    """
+    with _not_ended():
+        return future.result()
+
+
+@contextlib.contextmanager
+def _not_ended() -> Iterator[None]:
     try:
-        for work in works:
-            waiting.append(executor.submit(function, work))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield
     except BrokenProcessPool as error:
         raise InputError(
             "a process that worked for this one was ended from outside, most often because the memory was full; "

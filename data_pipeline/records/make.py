@@ -132,7 +132,7 @@ class RecordMaker:
 def learn_foils(videos: Iterable[Video], processes: int) -> FoilMaker:
     """Returns the maker of foils that has learned from the captions of training videos, whose texts all have graphs.
 
-    With two processes or more, one learns from each half of the videos; the maker is the same.
+    With two processes or more, another one learns from half of the videos; the maker is the same.
     """
     return FoilMaker.learn([(video.video_id, _captioned(video)) for video in videos], processes)
 

@@ -1,5 +1,9 @@
 import os
+import pathlib
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -59,3 +63,29 @@ def test_a_process_that_is_ended_from_outside_is_an_error() -> None:
         pytest.raises(InputError, match=r"was ended from outside, most often because the memory was full"),
     ):
         list(results_in_order(executor, end, [1], ahead=1))
+
+
+KILLED = """
+import os, signal
+from data_pipeline.host.worker_processes import worker_processes
+
+if __name__ == "__main__":
+    with worker_processes(1, print, ()) as executor:
+        print(executor.submit(os.getpid).result(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_end_with_one_that_is_killed(tmp_path: pathlib.Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    # Its output ends when nobody can write there any more: neither the process nor the one that works for it.
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    worker = int(done.stdout)
+    deadline = time.monotonic() + 10
+    while pathlib.Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not pathlib.Path(f"/proc/{worker}").exists()
