@@ -2,7 +2,7 @@
 
 import math
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from mcsan_jax.encodings import NodeSet
@@ -22,9 +22,18 @@ def bound(frames: np.ndarray, node: np.ndarray) -> float:
     )
 
 
+MOST_FRAMES = 7
+
+
+@jax.jit
+def scored(frames: jax.Array, mask: jax.Array, node: jax.Array) -> jax.Array:
+    return attended_similarity(normalise_frames(NodeSet(frames[None], mask[None])), node[None])[0, 0]
+
+
 def score(frames: np.ndarray, node: np.ndarray) -> float:
-    given = NodeSet(jnp.asarray(frames[None], jnp.float32), jnp.ones((1, len(frames)), bool))
-    return float(attended_similarity(normalise_frames(given), jnp.asarray(node[None], jnp.float32))[0, 0])
+    padded = np.zeros((MOST_FRAMES, frames.shape[1]), np.float32)
+    padded[: len(frames)] = frames
+    return float(scored(padded, np.arange(MOST_FRAMES) < len(frames), np.float32(node)))
 
 
 def test_a_score_exceeds_the_best_frame_but_not_the_bound() -> None:
