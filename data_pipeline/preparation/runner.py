@@ -142,7 +142,8 @@ class LocalRunner:
             key=lambda video: record_key(split, video.video_id),
         )
         count, ahead = len(videos), _AHEAD * self.processes
-        if executor is not None and plan.count(split) >= _SHARDS_OF_A_PROCESS * self.processes:
+        many = plan.count(split) >= _SHARDS_OF_A_PROCESS * self.processes and count >= _WORTH_WRITING
+        if executor is not None and many:
             groups = itertools.groupby(videos, lambda video: plan.shard_of(split, video.video_id))
             shards = ((split, index, list(group)) for index, group in groups)
             summaries = results_in_order(executor, _write_shard, shards, ahead)
@@ -165,6 +166,9 @@ _SHARDS_OF_A_PROCESS = 2
 
 _WORTH_A_PROCESS = 400
 """One process makes the records of so many videos in about the time that others need to start."""
+
+_WORTH_WRITING = 4000
+"""One process writes the records of so many videos in several times what others need to load TensorFlow."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -270,6 +270,7 @@ def test_two_processes_write_what_one_does(
     monkeypatch.setattr("data_pipeline.moving_shapes.dataset.SPLITS", {"train": 40, "val": 3, "test": 4})
     for module in ("preparation.runner", "foils.make_foils"):
         monkeypatch.setattr(f"data_pipeline.{module}._WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("data_pipeline.preparation.runner._WORTH_WRITING", 1)
     options = dataclasses.replace(dataset.MOVING_SHAPES_OPTIONS, shard_bytes=shard_bytes)
     files = []
     for processes in (1, 2):
