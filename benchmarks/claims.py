@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.attribute_table import attribute_table, precisions
-from benchmarks.foil_tables import accuracies, foil_tables, foil_tests
+from benchmarks.foil_tables import accuracies, foil_tables, foil_tests, plain_tests
 from benchmarks.machine import describe_machine
 from benchmarks.options import comparison_parser, run_comparison
 from benchmarks.run_tables import (
@@ -149,9 +149,7 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     lines += [f"{FULL} has γ {loss.focal_gamma:g} and α {loss.focal_alpha:g}.", ""]
     lines += ["## Attributes of videos", "", *attribute_table(trained), ""]
     of_foils = foil_tests([model for model in trained if model is not full], full)
-    content["foil_tests"] = {
-        kind: [dataclasses.asdict(test) for test in tests] for kind, tests in of_foils.items()
-    }
+    content["foil_tests"] = plain_tests(of_foils)
     foils = foil_tables(trained, of_foils)
     if foils:
         lines += ["## Captions made false", "", *foils]

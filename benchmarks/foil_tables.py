@@ -1,7 +1,8 @@
 """How often models prefer a true caption to one made false, by kind of the false one, over their seeds."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,11 @@ def foil_tests(models: Sequence[ModelRuns], other: ModelRuns) -> dict[str, list[
             )
         tests[kind] = corrected(found)
     return tests
+
+
+def plain_tests(tests: Mapping[str, Sequence[PairedTest]]) -> dict[str, list[dict[str, Any]]]:
+    """The tests of `foil_tests`, for the JSON file."""
+    return {kind: [dataclasses.asdict(test) for test in of_kind] for kind, of_kind in tests.items()}
 
 
 def foil_tables(models: Sequence[ModelRuns], tests: dict[str, list[PairedTest]]) -> list[str]:

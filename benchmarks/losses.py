@@ -17,7 +17,7 @@ import pathlib
 from collections.abc import Sequence
 
 from benchmarks.attribute_table import attribute_table, precisions
-from benchmarks.foil_tables import accuracies, foil_tables, foil_tests
+from benchmarks.foil_tables import accuracies, foil_tables, foil_tests, plain_tests
 from benchmarks.machine import describe_machine
 from benchmarks.options import comparison_parser, positive_numbers, run_comparison
 from benchmarks.run_tables import (
@@ -140,9 +140,7 @@ def _write(
         "tests": [dataclasses.asdict(test) for test in tests],
         "attributes": {model.name: precisions(model) for model in trained},
         "foils": {model.name: accuracies(model) for model in trained},
-        "foil_tests": {
-            kind: [dataclasses.asdict(test) for test in tests_of] for kind, tests_of in of_foils.items()
-        },
+        "foil_tests": plain_tests(of_foils),
         "data_fingerprint": record.data_fingerprint,
         "machine": describe_machine(),
         "versions": record.versions,

@@ -189,25 +189,18 @@ def _learning(
     if processes < 2:
         yield lambda number, judges: (ours.learned(number, judges), others.learned(number, judges))
         return
-    with worker_processes(1, _take_lesson, (others,)) as executor:
+    fields = others.words, others.index, others.videos, others.counts
+    with worker_processes(1, _Lesson, fields) as executor:
 
         def learned(number: int, judges: tuple[Judges, Judges]) -> tuple[Judges, Judges]:
-            second = submitted(executor, _learn, (number, judges))
+            second = submitted(executor, _learned, (number, judges))
             return ours.learned(number, judges), result_of(second)
 
         yield learned
 
 
-_lessons: list[_Lesson] = []
-"""A worker process keeps its lesson here."""
-
-
-def _take_lesson(lesson: _Lesson) -> None:
-    _lessons.append(lesson)
-
-
-def _learn(of_round: tuple[int, tuple[Judges, Judges]]) -> Judges:
-    return _lessons[0].learned(*of_round)
+def _learned(lesson: _Lesson, of_round: tuple[int, tuple[Judges, Judges]]) -> Judges:
+    return lesson.learned(*of_round)
 
 
 def _count_features(videos: Sequence[VideoCaptions]) -> Mapping[int, int]:

@@ -258,18 +258,10 @@ class ParallelParser:
             return
         texts = itertools.chain(first, remaining)
         portions = iter(lambda: list(itertools.islice(texts, _PORTION)), [])
-        with worker_processes(self._processes, _load, (self._model,)) as executor:
+        with worker_processes(self._processes, CaptionParser, (self._model,)) as executor:
             for graphs in results_in_order(executor, _parse, portions, _AHEAD * self._processes):
                 yield from graphs
 
 
-_loaded: list[CaptionParser] = []
-"""A worker process keeps its parser here."""
-
-
-def _load(model: str) -> None:
-    _loaded.append(CaptionParser(model))
-
-
-def _parse(texts: list[str]) -> list[SemanticGraph]:
-    return list(_loaded[0].parse(texts))
+def _parse(parser: CaptionParser, texts: list[str]) -> list[SemanticGraph]:
+    return list(parser.parse(texts))

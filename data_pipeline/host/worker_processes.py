@@ -48,7 +48,7 @@ def settings_of_workers() -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def worker_processes(
-    count: int, begin: Callable[..., None], arguments: tuple[Any, ...]
+    count: int, make: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> Iterator[ProcessPoolExecutor]:
     """Starts processes, and ends them with the block, or when this process dies.
 
@@ -56,11 +56,11 @@ def worker_processes(
 
     Args:
         count: the number of processes.
-        begin: is called once in each of them, with the arguments.
+        make: makes of the arguments, once in each of them, what it needs for its work.
         arguments: are sent to each of them.
     """
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, context, _begin, (begin, arguments))
+    executor = ProcessPoolExecutor(count, context, _begin, (make, arguments))
     try:
         with settings_of_workers() as interruptions:
             # All of them start with the first work.
@@ -72,10 +72,18 @@ def worker_processes(
         executor.shutdown(cancel_futures=True)
 
 
-def _begin(begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+_made: list[Any] = []
+"""A worker process keeps here what it needs for its work."""
+
+
+def _begin(make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     # Nobody tells a process of an executor that the one that started it was killed.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    begin(*arguments)
+    _made.append(make(*arguments))
+
+
+def _done(function: Callable[[Any, Work], Result], work: Work) -> Result:
+    return function(_made[0], work)
 
 
 def _end_with_parent() -> None:
@@ -86,13 +94,13 @@ def _end_with_parent() -> None:
 
 
 def results_in_order(
-    executor: ProcessPoolExecutor, function: Callable[[Work], Result], works: Iterable[Work], ahead: int
+    executor: ProcessPoolExecutor, function: Callable[[Any, Work], Result], works: Iterable[Work], ahead: int
 ) -> Iterator[Result]:
     """Yields what processes make of each piece of work, in order.
 
     Args:
         executor: the processes.
-        function: what they do.
+        function: what they do, given what `worker_processes` made in them, and a piece.
         works: the pieces; each is sent to a process.
         ahead: at most so many pieces are taken before the results of those before them are.
 
@@ -109,15 +117,15 @@ def results_in_order(
 
 
 def submitted(
-    executor: ProcessPoolExecutor, function: Callable[[Work], Result], work: Work
+    executor: ProcessPoolExecutor, function: Callable[[Any, Work], Result], work: Work
 ) -> "Future[Result]":
-    """Sends a piece of work to a process; `result_of` waits for what it makes of it.
+    """Sends a piece of work to a process, as `results_in_order` does; `result_of` waits for what it makes of it.
 
     Raises:
         InputError: a process was ended from outside.
     """
     with _not_ended():
-        return executor.submit(function, work)
+        return executor.submit(_done, function, work)
 
 
 def result_of(future: "Future[Result]") -> Result:

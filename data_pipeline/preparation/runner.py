@@ -125,7 +125,7 @@ class LocalRunner:
         """
         writing = _Writing(maker, writer)
         alone = self.processes < 2 or len(self._videos) < _WORTH_A_PROCESS
-        others = worker_processes(self.processes, _take, (writing,))
+        others = worker_processes(self.processes, _Writing, (maker, writer))
         with contextlib.nullcontext() if alone else others as executor:
             return [
                 summary
@@ -179,18 +179,10 @@ class _Writing:
     writer: ShardWriter
 
 
-_writings: list[_Writing] = []
-"""A worker process keeps its own here."""
+def _make_records(writing: _Writing, videos: Sequence[Video]) -> list[VideoRecord]:
+    return [writing.maker.record(video) for video in videos]
 
 
-def _take(writing: _Writing) -> None:
-    _writings.append(writing)
-
-
-def _make_records(videos: Sequence[Video]) -> list[VideoRecord]:
-    return [_writings[0].maker.record(video) for video in videos]
-
-
-def _write_shard(shard: tuple[str, int, Sequence[Video]]) -> ShardSummary:
+def _write_shard(writing: _Writing, shard: tuple[str, int, Sequence[Video]]) -> ShardSummary:
     split, index, videos = shard
-    return _writings[0].writer.write(split, index, map(_writings[0].maker.record, videos))
+    return writing.writer.write(split, index, map(writing.maker.record, videos))

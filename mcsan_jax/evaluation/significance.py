@@ -13,8 +13,8 @@ are one product of matrices, and all metrics of both directions are of the same 
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int, Num
@@ -23,6 +23,9 @@ from mcsan_jax.ranking.ranks import Ranks
 
 Key = tuple[str, str]
 """A direction and a metric, such as ("t2v", "R@1"); Rsum is ``("", "rsum")``."""
+
+Name = TypeVar("Name", bound=Hashable)
+"""What a p-value is of."""
 
 RSUM: Key = ("", "rsum")
 RECALLS = (1, 5, 10, 50)
@@ -144,9 +147,9 @@ def randomisation_test(
     return {key: (1 + times) / (1 + permutations) for key, times in reached.items()}
 
 
-def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     """Corrects p-values for their number, step down: to reject those below α errs anywhere with probability ≤ α."""
-    adjusted: dict[Key, float] = {}
+    adjusted: dict[Name, float] = {}
     largest = 0.0
     for i, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
         largest = max(largest, min(1.0, (len(p_values) - i) * p))

@@ -193,8 +193,8 @@ def _foil_rows(a: Side, b: Side, resamples: int, permutations: int, seed: int) -
 
 
 def _corrected(rows: list[Row]) -> list[Row]:
-    p_holm = holm({("", row.metric): row.p for row in rows})
-    return [dataclasses.replace(row, p_holm=p_holm["", row.metric]) for row in rows]
+    p_holm = holm({row.metric: row.p for row in rows})
+    return [dataclasses.replace(row, p_holm=p_holm[row.metric]) for row in rows]
 
 
 def _values(side: Side) -> Directions:

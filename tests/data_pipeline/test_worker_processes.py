@@ -11,22 +11,18 @@ import pytest
 from data_pipeline.errors import InputError
 from data_pipeline.host.worker_processes import results_in_order, worker_processes
 
-_given: list[int] = []
+
+def added(given: int, number: int) -> tuple[int, int]:
+    return given + number, os.getpid()
 
 
-def begin(number: int) -> None:
-    _given.append(number)
-
-
-def added(number: int) -> tuple[int, int]:
-    return _given[0] + number, os.getpid()
-
-
-def refuse(number: int) -> int:
+def refuse(given: int, number: int) -> int:
+    del given
     raise InputError(f"clip {number} is damaged")
 
 
-def end(number: int) -> int:
+def end(given: int, number: int) -> int:
+    del given
     os.kill(os.getpid(), signal.SIGKILL)
     return number
 
@@ -39,7 +35,7 @@ def test_results_come_in_order_from_other_processes() -> None:
             taken.append(number)
             yield number
 
-    with worker_processes(2, begin, (100,)) as executor:
+    with worker_processes(2, int, (100,)) as executor:
         results = results_in_order(executor, added, works(), ahead=4)
         first = next(results)
         # What is not asked for is not made.
@@ -51,7 +47,7 @@ def test_results_come_in_order_from_other_processes() -> None:
 
 def test_errors_reach_the_process_that_asked() -> None:
     with (
-        worker_processes(1, begin, (0,)) as executor,
+        worker_processes(1, int, (0,)) as executor,
         pytest.raises(InputError, match="clip 3 is damaged"),
     ):
         list(results_in_order(executor, refuse, [3], ahead=1))
@@ -59,7 +55,7 @@ def test_errors_reach_the_process_that_asked() -> None:
 
 def test_a_process_that_is_ended_from_outside_is_an_error() -> None:
     with (
-        worker_processes(1, begin, (0,)) as executor,
+        worker_processes(1, int, (0,)) as executor,
         pytest.raises(InputError, match=r"was ended from outside, most often because the memory was full"),
     ):
         list(results_in_order(executor, end, [1], ahead=1))
