@@ -31,21 +31,27 @@ def for_one():
 def test_cheap(): pass
 def test_of_the_session(for_all): pass
 def test_dear(): spend(0.6)
+def test_far_too_dear(): spend(2.1)
 def test_dear_fixture(for_one): pass
 @pytest.mark.slow
 def test_marked(): spend(0.6)
 """
 
 
-def test_a_dear_test_without_the_mark_fails_and_is_named(pytester: pytest.Pytester) -> None:
+def test_a_dear_test_without_the_mark_is_named_and_fails_if_it_is_far_too_dear(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(BUSY)
     pytester.makeini("[pytest]\nmarkers = slow: dear\nprocessor_seconds = 0.5")
     done = pytester.runpytest_inprocess("-p", "tests.support.processor_time", "-p", "no:xdist", "-q")
-    done.assert_outcomes(passed=3, failed=2)
-    for name in ("test_dear", "test_dear_fixture"):
+    done.assert_outcomes(passed=5, failed=1)
+    for name in ("test_dear", "test_dear_fixture", "test_far_too_dear"):
         done.stdout.fnmatch_lines(
-            f"*::{name} took 0.[67]* processor seconds; without the mark 'slow', 0.5 are*"
+            f"*::{name} took [0-9.]* processor seconds; without the mark 'slow', 0.5 are*"
         )
+    done.stdout.no_fnmatch_line("*::test_cheap took*")
+    done.stdout.no_fnmatch_line("*::test_marked took*")
+    done.stdout.fnmatch_lines("FAILED *::test_far_too_dear*")
 
 
 def _doubled(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A pytest plugin: a test that takes long and is not marked as slow fails, and is named.
+"""A pytest plugin: a test that takes long and is not marked as slow is named, and one that takes far too long fails.
 
 Counted is the time of processors, not of the clock, of this process and of those that it started and waited for, from
 the test's first fixture to its end. What fixtures of the whole session take belongs to no single test.
@@ -13,6 +13,9 @@ import pytest
 SLOW = "slow"
 """The mark of tests that the default selection leaves out."""
 _LIMIT = "processor_seconds"
+_TIMES = 4
+"""A test fails from this many times the limit on, which no busy machine makes of one below the limit."""
+_SPENT = "processor seconds"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +24,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_ProcessorTime(float(config.getini(_LIMIT))))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    limit = float(config.getini(_LIMIT))
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            spent = dict(report.user_properties).get(_SPENT)
+            if (
+                isinstance(spent, float)
+                and spent > limit
+                and report.when == "call"
+                and SLOW not in report.keywords
+            ):
+                terminalreporter.write_line(_message(report.nodeid, spent, limit))
+
+
+def _message(test: str, spent: float, limit: float) -> str:
+    return (
+        f"{test} took {spent:.1f} processor seconds; without the mark {SLOW!r}, {limit:g} are allowed. "
+        "Make it cheaper, or mark it (tests/README.md)."
+    )
 
 
 def _now() -> float:
@@ -52,10 +76,7 @@ class _ProcessorTime:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         result = yield
         spent = _now() - self._start - self._of_the_session
-        if spent > self._limit and item.get_closest_marker(SLOW) is None:
-            pytest.fail(
-                f"{item.nodeid} took {spent:.1f} processor seconds; without the mark {SLOW!r}, "
-                f"{self._limit:g} are allowed. Make it cheaper, or mark it (tests/README.md).",
-                pytrace=False,
-            )
+        item.user_properties.append((_SPENT, spent))
+        if spent > _TIMES * self._limit and item.get_closest_marker(SLOW) is None:
+            pytest.fail(_message(item.nodeid, spent, self._limit), pytrace=False)
         return result
