@@ -1,4 +1,8 @@
-"""This module says at which levels a foil is to be told from its caption: those that say what was made false."""
+"""This module says which levels are to tell a foil from its caption, those that say what was made false, and whether
+attributes are.
+"""
+
+import functools
 
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +47,7 @@ def concerned_captions(texts: Encoding, foils: Encoding, batch: PairBatch) -> di
         foils: encoded foils, one for each caption.
         batch: the captions and the foils as they were read, and the foils' kinds.
     """
-    assert batch.foils is not None
+    assert batch.foils is not None, "the batch has no foils"
     kinds = jnp.asarray(batch.foil_kinds)
     concerned = {}
     for level in (level for level in NODE_LEVELS if level in texts.embeddings.nodes):
@@ -58,6 +62,31 @@ def concerned_captions(texts: Encoding, foils: Encoding, batch: PairBatch) -> di
         has_nodes = [jnp.any(one.embeddings.nodes[level].mask, axis=1) for one in (texts, foils)]
         concerned[level] = asked & has_nodes[0] & has_nodes[1]
     return concerned
+
+
+def concerned_attributes(
+    concerned: dict[str, Bool[Array, " t"]], texts: Encoding, foils: Encoding, batch: PairBatch
+) -> Bool[Array, " t"]:
+    """Returns which captions have a foil that their attributes are to tell from them.
+
+    The foil concerns a level, both the caption and the foil state something at a level with attributes, and the kind
+    of the foil is not the order of actions, which no attribute names.
+
+    Args:
+        concerned: which captions are concerned, by level.
+        texts: encoded captions.
+        foils: encoded foils, one for each caption.
+        batch: has the foils' kinds.
+    """
+    asked = functools.reduce(jnp.logical_or, concerned.values()) & ~_is_in(
+        jnp.asarray(batch.foil_kinds), [ORDER]
+    )
+    for one in (texts, foils):
+        nodes = one.embeddings.nodes
+        asked &= functools.reduce(
+            jnp.logical_or, [jnp.any(nodes[level].affirmed, axis=1) for level in one.attribute_logits]
+        )
+    return asked
 
 
 def _is_in(kinds: Int[Array, " t"], wanted: list[str]) -> Bool[Array, " t"]:

@@ -45,12 +45,14 @@ class RankedQueries:
 
 @dataclasses.dataclass(frozen=True)
 class FoiledCaptions:
-    """They are the captions of one device and their foils, each scored with the video of the caption, by level.
+    """They are the captions of one device and their foils, each scored with the video of the caption, by component.
+
+    Components are levels, and attributes where they are a part of the fused score.
 
     Attributes:
         true: scores of the captions.
         false: scores of their foils.
-        concerned: which captions have a foil that the level is to tell from them; padding has none.
+        concerned: which captions have a foil that the component is to tell from them; padding has none.
     """
 
     true: dict[str, Float[Array, " t"]]
@@ -210,15 +212,15 @@ class DivergenceLoss:
 
 @dataclasses.dataclass(frozen=True)
 class FoilLoss:
-    """It asks a level to score a caption above its foil: the mean over the captions whose foil concerns the level."""
+    """It asks a component to score a caption above its foil: the mean over the captions whose foil concerns it."""
 
     config: LossConfig
-    level: str
+    component: str
 
     @property
     def name(self) -> str:
-        """Returns its name with that of its level."""
-        return f"foils/{self.level}"
+        """Returns its name with that of its component."""
+        return f"foils/{self.component}"
 
     @property
     def weight(self) -> float:
@@ -229,24 +231,24 @@ class FoilLoss:
         """Returns the logistic loss in nats; ln 2 is that of equal scores."""
         assert inputs.foiled is not None, "the batch has no foils"
         found = inputs.foiled()
-        losses = foil_losses(found.true[self.level], found.false[self.level], inputs.temperature)
-        return inputs.mean(losses, inputs.real_texts & found.concerned[self.level])
+        losses = foil_losses(found.true[self.component], found.false[self.component], inputs.temperature)
+        return inputs.mean(losses, inputs.real_texts & found.concerned[self.component])
 
 
-def make_losses(config: LossConfig, levels: Iterable[str], foil_levels: Iterable[str] = ()) -> Sequence[Loss]:
+def make_losses(config: LossConfig, levels: Iterable[str], foiled: Iterable[str] = ()) -> Sequence[Loss]:
     """Returns the losses that are switched on.
 
     Args:
         config: weights and forms of the losses.
         levels: those that have attributes.
-        foil_levels: those that are to tell foils from captions; none where the batch has no foils.
+        foiled: the components that are to tell foils from captions; none where the batch has no foils.
     """
     losses: list[Loss] = []
     if config.ranking != "none":
         losses.append(RankingLoss(config))
     for level in levels:
         losses += [FocalLoss(config, level), DivergenceLoss(config, level)]
-    losses += [FoilLoss(config, level) for level in foil_levels]
+    losses += [FoilLoss(config, component) for component in foiled]
     return [loss for loss in losses if loss.weight > 0]
 
 

@@ -4,6 +4,7 @@ Only real nodes of captions are ever compared with frames, so that their padding
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -76,10 +77,6 @@ class NormalisedTexts:
             present[GLOBAL] = jnp.ones(self.pooled.shape[0], bool)
         return {level: present[level] for level in self.levels}
 
-    def stated(self) -> dict[str, Bool[Array, " t"]]:
-        """Returns for each level with attributes whether a caption states anything there."""
-        return {level: jnp.any(directions != 0, axis=1) for level, directions in self.attributes.items()}
-
 
 def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -> NormalisedVideos:
     """Computes all of a comparison that does not depend on the captions with which videos are compared."""
@@ -95,17 +92,27 @@ def normalise_videos(videos: Encoding, product_dtype: jnp.dtype | None = None) -
 def normalise_texts(texts: Encoding) -> NormalisedTexts:
     """Returns captions' unit vectors, with the nodes packed."""
     embeddings = texts.embeddings
-    directions = _attribute_directions(texts)
     return NormalisedTexts(
         None if embeddings.pooled is None else normalize(embeddings.pooled),
         {level: pack_nodes(nodes) for level, nodes in embeddings.nodes.items()},
-        {
-            level: jnp.where(jnp.any(nodes.affirmed, axis=1, keepdims=True), directions[level], 0.0)
-            for level, nodes in embeddings.nodes.items()
-            if level in directions
-        },
+        stated_attributes(texts),
         texts.linear,
     )
+
+
+def stated_attributes(texts: Encoding) -> dict[str, Float[Array, "t _"]]:
+    """Returns captions' unit vectors of attribute probabilities by level, zero where nothing is stated."""
+    directions = _attribute_directions(texts)
+    return {
+        level: jnp.where(jnp.any(nodes.affirmed, axis=1, keepdims=True), directions[level], 0.0)
+        for level, nodes in texts.embeddings.nodes.items()
+        if level in directions
+    }
+
+
+def stated(attributes: Mapping[str, Float[Array, "t _"]]) -> dict[str, Bool[Array, " t"]]:
+    """Returns for each level with attributes whether a caption states anything there."""
+    return {level: jnp.any(directions != 0, axis=1) for level, directions in attributes.items()}
 
 
 def pack_nodes(nodes: NodeSet) -> PackedNodes:

@@ -1,4 +1,4 @@
-"""This module scores each caption with its own video alone, level by level, without a matrix of all pairs.
+"""This module scores each caption with its own video alone, component by component, without a matrix of all pairs.
 
 The score of a node is that of `frame_attention` in its direct form: one video has few nodes of its own, whose attended
 vectors take no more room than the nodes do. As in the matrix of all pairs, whose results these are, a level's score is
@@ -15,7 +15,8 @@ from data_pipeline.levels import GLOBAL, LEVELS
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import Encoding, NodeSet
 from mcsan_jax.scoring.frame_attention import FrameSet, directly_attended
-from mcsan_jax.scoring.normalised import NormalisedVideos
+from mcsan_jax.scoring.normalised import NormalisedVideos, stated, stated_attributes
+from mcsan_jax.scoring.similarity import fuse_levels
 from mcsan_jax.scoring.vectors import cosines_of_directions, normalize
 
 
@@ -43,6 +44,20 @@ def paired_level_scores(
         elif videos.pooled is not None and embeddings.pooled is not None:
             scores[level] = _of_pooled(videos.pooled, normalize(embeddings.pooled), product_dtype)
     return scores
+
+
+def paired_attribute_scores(videos: NormalisedVideos, texts: Encoding) -> Float[Array, " t"]:
+    """Returns how well the attributes of captions agree with those of their own videos, zero where none is stated.
+
+    Args:
+        videos: normalised videos [v].
+        texts: encoded captions [t], t / v for each video, one video after the other.
+    """
+    attributes = stated_attributes(texts)
+    agreement = {
+        level: _of_pooled(videos.attributes[level], own, None)[None] for level, own in attributes.items()
+    }
+    return fuse_levels(agreement, stated(attributes), dict.fromkeys(agreement, 1.0))[0]
 
 
 def _of_pooled(

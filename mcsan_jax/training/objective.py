@@ -15,11 +15,11 @@ from data_pipeline.batches.batch import PairBatch
 from data_pipeline.levels import NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import Encoding, ScoringParameters
-from mcsan_jax.scoring.foiled_levels import concerned_captions
+from mcsan_jax.scoring.foiled_levels import concerned_attributes, concerned_captions
 from mcsan_jax.scoring.losses import FoiledCaptions, LossInputs, RankedQueries, make_losses
-from mcsan_jax.scoring.multi_level import score_normalised
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, score_normalised
 from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_videos
-from mcsan_jax.scoring.paired_scores import paired_level_scores
+from mcsan_jax.scoring.paired_scores import paired_attribute_scores, paired_level_scores
 from mcsan_jax.scoring.vectors import product_dtype
 from mcsan_jax.sharding import DATA_AXIS
 from mcsan_jax.training.exchange import gathered_scores, ring_scores
@@ -50,14 +50,14 @@ def make_objective(config: Config, mesh: Mesh) -> Objective:
         )
         ranked = functools.cache(lambda: _rank(normalised(), texts, parameters, batch, config))
         foiled = None
-        foil_levels: tuple[str, ...] = ()
+        asked: tuple[str, ...] = ()
         if foils is not None:
-            foiled = functools.cache(lambda: _score_foils(normalised(), texts, foils, batch, config))
-            foil_levels = tuple(level for level in NODE_LEVELS if level in texts.embeddings.nodes)
+            asked = _asked_components(texts, config)
+            foiled = functools.cache(lambda: _score_foils(normalised(), texts, foils, batch, config, asked))
         inputs = LossInputs(videos, texts, batch, parameters.temperature, ranked, DATA_AXIS, foiled)
         terms: Terms = {}
         total = jnp.zeros((), jnp.float32)
-        for loss in make_losses(config.loss, texts.attribute_logits, foil_levels):
+        for loss in make_losses(config.loss, texts.attribute_logits, asked):
             terms[loss.name] = loss.value(inputs)
             total += loss.weight * terms[loss.name]
         return total, terms
@@ -76,13 +76,30 @@ def logged_losses(total: Float[Array, ""], terms: Terms) -> Terms:
     return {"loss": total, **{f"loss/{name}": value for name, value in terms.items()}}
 
 
+def _asked_components(texts: Encoding, config: Config) -> tuple[str, ...]:
+    """Returns what is to tell foils from captions: levels, and attributes where they are a part of the score."""
+    levels = tuple(level for level in NODE_LEVELS if level in texts.embeddings.nodes)
+    return (
+        (*levels, ATTRIBUTES) if config.similarity.attribute_share > 0 and texts.attribute_logits else levels
+    )
+
+
 def _score_foils(
-    videos: NormalisedVideos, texts: Encoding, foils: Encoding, batch: PairBatch, config: Config
+    videos: NormalisedVideos,
+    texts: Encoding,
+    foils: Encoding,
+    batch: PairBatch,
+    config: Config,
+    asked: tuple[str, ...],
 ) -> FoiledCaptions:
     """Returns this device's captions and their foils, scored with their own videos; nothing passes between devices."""
     dtype = product_dtype(config.model.compute_dtype)
     true, false = (paired_level_scores(videos, one, config.similarity, dtype) for one in (texts, foils))
-    return FoiledCaptions(true, false, concerned_captions(texts, foils, batch))
+    concerned = concerned_captions(texts, foils, batch)
+    if ATTRIBUTES in asked:
+        true[ATTRIBUTES], false[ATTRIBUTES] = (paired_attribute_scores(videos, one) for one in (texts, foils))
+        concerned[ATTRIBUTES] = concerned_attributes(concerned, texts, foils, batch)
+    return FoiledCaptions(true, false, concerned)
 
 
 def _rank(

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_pipeline.levels import ENTITY, GLOBAL
+from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet
 from mcsan_jax.scoring.normalised import normalise_texts, normalise_videos
-from mcsan_jax.scoring.paired_scores import paired_level_scores
+from mcsan_jax.scoring.paired_scores import paired_attribute_scores, paired_level_scores
 from mcsan_jax.scoring.similarity import level_similarities
 from mcsan_jax.scoring.vectors import product_dtype
 from tests.scoring import plain_formulas as plain
@@ -90,6 +90,60 @@ def test_their_gradient_is_that_of_plain_loops() -> None:
         np.testing.assert_allclose(gradient, numeric, atol=1e-8)
     assert not np.asarray(found[1])[~REAL].any()
     assert not np.asarray(found[0])[~PROBLEM.frame_mask].any()
+
+
+def with_attributes(encoding: Encoding, nodes: dict[str, NodeSet], logits: dict[str, jax.Array]) -> Encoding:
+    return Encoding(LevelEmbeddings(encoding.embeddings.pooled, nodes), logits)
+
+
+def agreeing(logits: dict[str, jax.Array]) -> jax.Array:
+    """Captions with attributes at two levels: at actions only the first states something, and denies one node."""
+    videos, texts = both(np.float64)
+    own = {
+        side: {level: logits[f"{side} {level}"] for level in (ENTITY, ACTION)} for side in ("video", "text")
+    }
+    frames, nodes = videos.embeddings.nodes[ENTITY], texts.embeddings.nodes[ENTITY]
+    actions = NodeSet(nodes.vectors[:, :2], jnp.asarray(ACTIONS), jnp.asarray(DENIED))
+    return paired_attribute_scores(
+        normalise_videos(with_attributes(videos, {ENTITY: frames, ACTION: frames}, own["video"])),
+        with_attributes(texts, {ENTITY: nodes, ACTION: actions}, own["text"]),
+    )
+
+
+ACTIONS, DENIED = np.zeros((2, VIDEOS * CAPTIONS, 2), bool)
+ACTIONS[:2], DENIED[0, 1], DENIED[1] = True, True, True
+
+
+@pytest.mark.usefixtures("x64")
+def test_of_attributes_they_are_the_mean_agreement_where_something_is_stated() -> None:
+    counts = {"video": VIDEOS, "text": VIDEOS * CAPTIONS}
+    logits = {
+        f"{side} {level}": DRAWN.normal(size=(count, width))
+        for side, count in counts.items()
+        for level, width in ((ENTITY, 5), (ACTION, 4))
+    }
+    stated = {ENTITY: (REAL & ~NEGATED).any(axis=1), ACTION: (ACTIONS & ~DENIED).any(axis=1)}
+
+    def expected_agreement(logits: dict[str, np.ndarray]) -> np.ndarray:
+        result = np.zeros(VIDEOS * CAPTIONS)
+        for video, text in zip(*OWN, strict=True):
+            levels = [level for level in stated if stated[level][text]]
+            for level in levels:
+                rows = logits[f"video {level}"][[video]], logits[f"text {level}"][[text]]
+                result[text] += plain.agreement(*rows)[0, 0] / len(levels)
+        return result
+
+    found = jax.jit(agreeing)({name: jnp.asarray(values) for name, values in logits.items()})
+    np.testing.assert_allclose(found, expected_agreement(logits), atol=1e-12, rtol=0)
+    assert found[0] > 0 and not np.asarray(found)[~(stated[ENTITY] | stated[ACTION])].any()
+    gradient = jax.jit(jax.grad(lambda logits: jnp.sum(jnp.asarray(WEIGHTS[0]) * agreeing(logits))))(
+        {name: jnp.asarray(values) for name, values in logits.items()}
+    )
+    for name, values in logits.items():
+        numeric = plain.numeric_gradient(
+            lambda x, name=name: float(np.sum(WEIGHTS[0] * expected_agreement({**logits, name: x}))), values
+        )
+        np.testing.assert_allclose(gradient[name], numeric, atol=1e-8)
 
 
 @pytest.mark.parametrize(("compute", "tolerance"), [("float32", 1e-6), ("bfloat16", 2e-3)])

@@ -12,7 +12,7 @@ from data_pipeline.batches.batch import PairBatch
 from data_pipeline.levels import ENTITY, FOIL_KINDS, RELATIONSHIP
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, TrainConfig
 from mcsan_jax.encodings import Encoding, LevelEmbeddings, NodeSet, ScoringParameters
-from mcsan_jax.scoring.multi_level import score
+from mcsan_jax.scoring.multi_level import ATTRIBUTES, score
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.objective import make_objective
 from tests.support.tiny_model import random_batch, tiny_config
@@ -228,7 +228,7 @@ KINDS_OF_LEVELS = {
 }
 
 
-def test_a_level_is_asked_about_foils_that_concern_it() -> None:
+def test_levels_and_attributes_are_asked_about_foils_that_concern_them() -> None:
     sides, _ = many_captions(4)
     similarity = configured("info_nce", "gather").similarity
     matrix = jax.jit(lambda *encoded: score(*encoded, similarity).components)
@@ -236,18 +236,39 @@ def test_a_level_is_asked_about_foils_that_concern_it() -> None:
         jax.device_get(matrix(sides.videos, one, sides.parameters)) for one in (sides.texts, sides.foils)
     )
     _, terms, _ = computed("info_nce", "gather", 1, 4)
+    names = {f"foils/{component}" for component in (*LEVELS, ATTRIBUTES)}
+    assert {name for name in terms if name.startswith("foils/")} == names
+    losses: dict[str, list[float]] = {name: [] for name in names}
+    for text, kind in enumerate(np.asarray(sides.batch.foil_kinds)):
+        video = text // 4
+        if kind < 0 or not sides.batch.example_mask[video]:
+            continue
+        there = [
+            {level for level in LEVELS if one.embeddings.nodes[level].mask[text].any()}
+            for one in (sides.texts, sides.foils)
+        ]
+        concerned = {level for level in there[0] & there[1] if FOIL_KINDS[kind] in KINDS_OF_LEVELS[level]}
+        if concerned and FOIL_KINDS[kind] != "order":
+            concerned.add(ATTRIBUTES)
+        for one in concerned:
+            behind = float(false[one][video, text]) - float(true[one][video, text])
+            losses[f"foils/{one}"].append(np.log1p(np.exp(behind / float(sides.parameters.temperature))))
+    for name, values in losses.items():
+        assert 1 < len(values) < len(sides.batch.foil_kinds)
+        np.testing.assert_allclose(terms[name], np.mean(values), rtol=1e-5)
+
+
+def test_attributes_that_are_no_part_of_the_score_are_not_asked() -> None:
+    config = configured("info_nce", "gather")
+    config = dataclasses.replace(
+        config, similarity=dataclasses.replace(config.similarity, attribute_share=0.0)
+    )
+    sides = draw_sides(np.float32)
+    objective = make_objective(config, make_mesh(jax.devices()[:1]))
+    _, terms = jax.eval_shape(
+        objective, sides.videos, sides.texts, sides.parameters, sides.batch, sides.foils
+    )
     assert {name for name in terms if name.startswith("foils/")} == {f"foils/{level}" for level in LEVELS}
-    for level in LEVELS:
-        nodes = [one.embeddings.nodes[level].mask.any(axis=1) for one in (sides.texts, sides.foils)]
-        losses = []
-        for text, kind in enumerate(np.asarray(sides.batch.foil_kinds)):
-            video = text // 4
-            concerned = kind >= 0 and FOIL_KINDS[kind] in KINDS_OF_LEVELS[level]
-            if concerned and sides.batch.example_mask[video] and nodes[0][text] and nodes[1][text]:
-                behind = float(false[level][video, text]) - float(true[level][video, text])
-                losses.append(np.log1p(np.exp(behind / float(sides.parameters.temperature))))
-        assert 1 < len(losses) < len(sides.batch.foil_kinds)
-        np.testing.assert_allclose(terms[f"foils/{level}"], np.mean(losses), rtol=1e-5)
 
 
 def info_nce_rows(
