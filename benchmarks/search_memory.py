@@ -13,8 +13,9 @@ import numpy as np
 
 from benchmarks.machine import peak_memory_bytes
 from benchmarks.made_up_index import KINDS, MadeUp, map_videos, open_search
+from mcsan_jax.compiled_programs import keep_compiled_programs
 from mcsan_jax.retrieval.model import Mcsan
-from mcsan_jax.search.stages.start_up import keep_compiled_programs, parser_loading
+from mcsan_jax.search.stages.start_up import parser_loading
 from mcsan_jax.search.stages.two_stages import Mix
 
 

@@ -213,6 +213,7 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw why a text and a video have their score: which phrase met which frame, every level, every word."""
+    from mcsan_jax.compiled_programs import keep_compiled_programs
     from mcsan_jax.report.explanation_figure import check_picture_format, read_images, write_explanation
     from mcsan_jax.retrieval.given_features import by_stream
     from mcsan_jax.retrieval.searcher import explain_video
@@ -221,6 +222,7 @@ def explain(
     check_picture_format(out)
     _check_out([out], overwrite)
     images = read_images(frames) if frames else None
+    keep_compiled_programs()
     explanation, embedded = explain_video(model, text, video, by_stream(features or []), split, data)
     for note in (*explanation.notes, *otherwise_read(text)):
         typer.echo(f"note: {note}")

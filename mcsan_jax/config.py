@@ -168,7 +168,10 @@ class TrainConfig:
     checkpoint_every_steps: Count = 500
     """Steps between two checkpoints; one is also written at every evaluation."""
     compile_cache: str = ""
-    """Folder that keeps compiled programs for the next run; empty for that of JAX_COMPILATION_CACHE_DIR, or none."""
+    """Folder that keeps compiled programs for the next run.
+
+    Empty for that of JAX_COMPILATION_CACHE_DIR, or else the user's cache.
+    """
 
 
 @dataclass(frozen=True, config=RULES)

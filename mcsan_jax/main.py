@@ -41,8 +41,8 @@ def _program(arguments: Sequence[str]) -> None:
         raise InputError(f"--config is missing; expected one of {', '.join(config_names())}, or a file")
     config = from_config_dict(_CONFIG.value)
 
-    import jax
-
+    print(f"{config.name}: loading JAX and TensorFlow", flush=True)
+    from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs
     from mcsan_jax.evaluate_run import EvaluationOptions
     from mcsan_jax.processes import Preempted, first_speaks, join, process_address
     from mcsan_jax.runs.folder import RunFolder
@@ -50,15 +50,14 @@ def _program(arguments: Sequence[str]) -> None:
 
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
-    if config.train.compile_cache:
-        jax.config.update("jax_compilation_cache_dir", config.train.compile_cache)
+    keep_compiled_programs(config.train.compile_cache)
     address = process_address(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
     join(address, _DISTRIBUTED.value)
     folder = RunFolder(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))
     options = EvaluationOptions(save_scores=_SAVE_SCORES.value)
     command = ("python", "-m", "mcsan_jax.main", *sys.argv[1:])
     try:
-        with first_speaks():
+        with first_speaks(), compiling_is_told():
             by_hand = get_override_values(flags.FLAGS["config"])
             train_run(config, folder, _MODE.value, options, _PROFILE.value, command, by_hand)
     except FloatingPointError as error:

@@ -109,7 +109,7 @@ def make_state_maker(
         words = (word_vectors.vectors, word_vectors.known)
 
     # Given values are arguments: as constants, megabytes of them would become part of the program.
-    def create(
+    def first_state(
         seed: UInt[Array, ""], words: tuple[jax.Array, jax.Array] | None, published: Any, tower: Any
     ) -> TrainState:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example)
@@ -135,9 +135,9 @@ def make_state_maker(
     everywhere = replicated(mesh)
     abstract: TrainState = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-        jax.eval_shape(create, seed, words, published, tower),
+        jax.eval_shape(first_state, seed, words, published, tower),
     )
-    compiled = jax.jit(create, in_shardings=everywhere, out_shardings=everywhere)
+    compiled = jax.jit(first_state, in_shardings=everywhere, out_shardings=everywhere)
     return StateMaker(functools.partial(compiled, seed, words, published, tower), abstract)
 
 

@@ -47,8 +47,11 @@ def evaluate(
     ] = None,
 ) -> None:
     """Evaluate the best checkpoint of a run and write figures, ranks of every query and a report."""
+    from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs
     from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
     from mcsan_jax.runs.zero_shot_run import run_or_baseline
 
+    keep_compiled_programs()
     options = EvaluationOptions(split or (), save_scores, ablate, hubness, foils or ())
-    evaluate_run(run_or_baseline(run, data, merge_duplicates, zero_shot, out), options)
+    with compiling_is_told():
+        evaluate_run(run_or_baseline(run, data, merge_duplicates, zero_shot, out), options)

@@ -92,6 +92,7 @@ def build(
 ) -> None:
     """Build an index; the verb itself may be left out: mcsan index MODEL FEATURES… --out IDX."""
     from data_pipeline.errors import InputError, nearest_name
+    from mcsan_jax.compiled_programs import keep_compiled_programs
     from mcsan_jax.index.build_index import build_index
     from mcsan_jax.index.clip_features import are_clips_without_model
     from mcsan_jax.index.new_videos import VideoOptions
@@ -121,6 +122,7 @@ def build(
         count=count,
         render_clips=render_clips,
     )
+    keep_compiled_programs()
     with _continues(out):
         _say(build_index(model, given, out, dtype.value, options, overwrite))
 
@@ -142,6 +144,7 @@ def add(
     render_clips: RenderClips = False,
 ) -> None:
     """Add videos, encoded by the model of the index."""
+    from mcsan_jax.compiled_programs import keep_compiled_programs
     from mcsan_jax.index.build_index import add_videos
     from mcsan_jax.index.new_videos import VideoOptions
 
@@ -158,6 +161,7 @@ def add(
         count=count,
         render_clips=render_clips,
     )
+    keep_compiled_programs()
     with _continues(index):
         _say(add_videos(index, features, options))
 

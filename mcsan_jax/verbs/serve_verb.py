@@ -76,6 +76,7 @@ def serve(
     # Numpy's products are small here, and threads that wait for each other take ten times as long on a busy machine.
     for library in ("OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    from mcsan_jax.compiled_programs import keep_compiled_programs
     from mcsan_jax.index.run_index import Moved, index_to_serve
     from mcsan_jax.serve.server import serve_index
 
@@ -85,6 +86,7 @@ def serve(
             typer.echo(line, err=True)
         return index
 
+    keep_compiled_programs()
     serve_index(found_index, listener, allow_host or (), milvus)
 
 

@@ -8,11 +8,12 @@ program was killed while it wrote it, is compiled again; JAX warns of it, and th
 import hashlib
 import os
 import pathlib
-import platform
 import time
 from importlib import metadata
 
 import jax
+
+from mcsan_jax.compiled_programs import processor
 
 WARNINGS = (
     "Error reading persistent compilation cache entry",
@@ -25,10 +26,9 @@ _UNREAD_SECONDS = 7 * 24 * 3600
 
 def cache_folder() -> pathlib.Path:
     """Where this session's compiled programs are; `$XDG_CACHE_HOME` moves it."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    processor = next((line for line in lines if line.startswith("flags")), platform.machine())
-    key = "\n".join([jax.__version__, metadata.version("jaxlib"), os.environ.get("XLA_FLAGS", ""), processor])
+    key = "\n".join(
+        [jax.__version__, metadata.version("jaxlib"), os.environ.get("XLA_FLAGS", ""), processor()]
+    )
     home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     return home / "mcsan_jax_tests" / hashlib.sha256(key.encode()).hexdigest()[:16]
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from data_pipeline.errors import Faults, InputError
 from data_pipeline.host.files import check_not_there, check_writable, write_text
+from mcsan_jax.compiled_programs import keep_compiled_programs
 from mcsan_jax.index.engines.open_engine import open_engine
 from mcsan_jax.index.video_index import VideoIndex
 from mcsan_jax.retrieval.explain import Explanation
@@ -19,7 +20,7 @@ from mcsan_jax.search.answering.found_captions import FoundCaption, caption_note
 from mcsan_jax.search.answers import SearchRequest, SearchResult
 from mcsan_jax.search.index_searcher import IndexSearcher
 from mcsan_jax.search.request_checks import add_faults, check_count
-from mcsan_jax.search.stages.start_up import keep_compiled_programs, parser_loading
+from mcsan_jax.search.stages.start_up import parser_loading
 
 
 class Form(enum.Enum):
