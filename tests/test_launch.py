@@ -360,3 +360,54 @@ def test_an_accelerator_is_measured_by_one_command(stubs: Stubs, tmp_path: pathl
     ]
     assert calls[:2] == [[*step, "--steps=1", "--utilisation=0.5"] for step in steps]
     assert printed(dry) == [*steps, *calls[2:]]
+
+
+PYTHON_STAND_IN = """#!/usr/bin/env bash
+echo "$(basename "$(dirname "$(dirname "$0")")") $*" >> "{log}"
+if [ "$2" = venv ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; fi
+[ "$2" != pytest ] || [[ $0 != *"{failing}"* ]]
+"""
+
+
+def matrix(folder: pathlib.Path, *pythons: str, failing: str = "none") -> tuple[int, str, list[str]]:
+    """The status of `test_matrix.sh`, its last line, and what it asked of Pythons that stand in for real ones."""
+    log, bin_folder = folder / "calls", folder / "tools" / "bin"
+    bin_folder.mkdir(parents=True)
+    log.touch()
+    for name in ("python3.11", "python3.12"):
+        stand_in = bin_folder / name
+        stand_in.write_text(PYTHON_STAND_IN.format(log=log, failing=failing))
+        stand_in.chmod(0o755)
+    done = launch(
+        folder,
+        "test_matrix.sh",
+        *pythons,
+        PATH=f"{bin_folder}:/usr/bin:/bin",
+        MATRIX_FOLDER=str(folder / "made"),
+        MATRIX_TESTS="-m slow",
+    )
+    return done.returncode, (done.stdout + done.stderr).splitlines()[-1], log.read_text().splitlines()
+
+
+def test_the_tests_run_with_every_python_in_an_environment_of_its_own(tmp_path: pathlib.Path) -> None:
+    status, said, calls = matrix(tmp_path)
+    assert (status, said) == (0, "the tests passed with python3.11 python3.12")
+    for number, name in enumerate(("python3.11", "python3.12")):
+        made, installed, shown, tested = calls[4 * number : 4 * number + 4]
+        assert made == f"tools -m venv {tmp_path}/made/{name}"
+        assert installed == f"{name} -m pip install --quiet --editable .[test]"
+        assert (shown, tested) == (f"{name} -m pip list", f"{name} -m pytest -m slow")
+
+
+def test_a_python_with_which_tests_fail_is_named_after_all_have_run(tmp_path: pathlib.Path) -> None:
+    status, said, calls = matrix(tmp_path, failing="made/python3.11")
+    assert (status, said) == (1, "error: the tests failed with python3.11")
+    assert [call for call in calls if " -m pytest" in call] == [
+        f"python3.1{minor} -m pytest -m slow" for minor in (1, 2)
+    ]
+
+
+def test_a_python_that_is_not_there_is_named_before_anything_is_made(tmp_path: pathlib.Path) -> None:
+    status, said, calls = matrix(tmp_path, "python3.12", "python3.99")
+    assert (status, calls) == (2, [])
+    assert said == "error: there is no python3.99; name others, or install it"
