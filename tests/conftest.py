@@ -16,7 +16,7 @@ from tests.support.made_once import made_once
 pytest_plugins = ["tests.support.processor_time"]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Tests spend their time in compiling, not in computing; the older emitters, which a newer XLA lacks, compile in half of it.
+# Tests spend their time in compiling, not in computing. Older emitters, which a newer XLA lacks, compile twice as fast.
 _OLDER_EMITTERS = " --xla_cpu_use_fusion_emitters=false" if jax.__version_info__ < (0, 11) else ""
 os.environ.setdefault(
     "XLA_FLAGS",

@@ -16,11 +16,12 @@ from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import batch_limits
 from mcsan_jax.models.bert import Bert, BertShape
+from mcsan_jax.models.text_encoder import token_states
 from mcsan_jax.sharding import make_mesh, put_batch, split_rows
 from mcsan_jax.training.micro_batches import encode_in_micro_batches, encode_whole
 from mcsan_jax.training.token_state_cache import TokenStateCache
 from tests.support.prepared_data import Prepared
-from tests.support.tiny_model import SHAPE, random_variables, tiny_model
+from tests.support.tiny_model import SHAPE, random_batch, random_variables, tiny_model
 from tests.training.runs import Interrupted, MakeExperiment, StopsBefore, run
 from tests.training.test_micro_batches import whole_batch
 from tests.training.test_objective import collectives
@@ -98,25 +99,50 @@ def test_a_level_without_attributes_is_trained_on_foils_too() -> None:
         assert foils is not None and jax.tree.map(jnp.shape, foils) == jax.tree.map(jnp.shape, texts)
 
 
+ENCODER = BertShape(
+    vocabulary_size=200,
+    width=8,
+    layers=1,
+    heads=2,
+    inner_width=8,
+    places=26,
+    segments=1,
+    norm_epsilon=1e-6,
+    first_token=1,
+    last_token=2,
+)
+
+
+def encoder_params(ids: jax.Array) -> Any:
+    return Bert(ENCODER).init(jax.random.key(0), ids, jnp.ones(ids.shape, bool))["params"]
+
+
 def test_states_of_foils_are_kept_too(foiled: TrainBatches) -> None:
-    shape = BertShape(
-        vocabulary_size=200,
-        width=8,
-        layers=1,
-        heads=2,
-        inner_width=8,
-        places=12,
-        segments=1,
-        norm_epsilon=1e-6,
-        first_token=1,
-        last_token=2,
-    )
     [batch] = itertools.islice(foiled.from_step(0), 1)
-    ids, mask = jnp.asarray(batch.texts.token_ids), jnp.asarray(batch.texts.token_mask)
-    params = Bert(shape).init(jax.random.key(0), ids, mask)["params"]
-    cache = TokenStateCache(shape, params, "float32")
+    cache = TokenStateCache(ENCODER, encoder_params(jnp.asarray(batch.texts.token_ids)), "float32")
     [attached] = cache.attach([batch])
     assert batch.foils is not None and attached.foils is not None
     for one, plain in ((attached.texts, batch.texts), (attached.foils, batch.foils)):
         np.testing.assert_array_equal(one.token_states, cache.completed(plain).token_states)
         assert np.asarray(one.token_states)[np.asarray(plain.token_mask)].any(axis=1).all()
+
+
+def test_kept_states_are_those_of_the_encoder_whatever_the_length_and_the_neighbours() -> None:
+    """Captions of no token up to as many as there is room for, whose padding holds numbers."""
+    room = 24
+    ids = np.random.default_rng(0).integers(3, 200, (room + 1, room)).astype(np.int32)
+    mask = np.arange(room)[None] < np.arange(room + 1)[:, None]
+    params = encoder_params(jnp.asarray(ids))
+    expected = jax.jit(Bert(ENCODER).apply)({"params": params}, ids, mask)
+    expected = np.where(mask[..., None], token_states(expected), 0.0)
+
+    def kept(rows: slice) -> np.ndarray:
+        texts = dataclasses.replace(random_batch(1).texts, token_ids=ids[rows], token_mask=mask[rows])
+        found = TokenStateCache(ENCODER, params, "float32").completed(texts).token_states
+        assert found is not None
+        return np.asarray(found)
+
+    together = kept(slice(None))
+    np.testing.assert_allclose(together, expected, atol=1e-5, rtol=0)
+    for row in (0, 1, 8, 9, 16, 24):
+        np.testing.assert_array_equal(kept(slice(row, row + 1))[0], together[row])

@@ -187,7 +187,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     keep = TokenStateCache._encode_rows
 
-    def counting(self: TokenStateCache, ids: Any, mask: Any, keys: list[bytes], rows: list[int]) -> None:
+    def counting(self: TokenStateCache, ids: Any, mask: Any, keys: list[bytes], rows: Any) -> None:
         counts.append(len(rows))
         keep(self, ids, mask, keys, rows)
 
