@@ -5,7 +5,8 @@ weight of `--weights`, and takes of each loss the weight with the best Rsum on t
 every seed: no loss on attributes (`none`), both losses at their weights, and with the better of the two the KL
 divergence in each direction and at each temperature, and a projection of its own for each modality. Everything is
 trained in full, each run in a process of its own, and compared with `none`, paired over videos. Flags of the config
-after `--` are handed to every training. Finished runs are only read.
+after `--` are handed to every training. Finished runs are only read. Results are written once the losses are compared,
+and again with what follows.
 """
 
 from data_pipeline.host.command_line import ends_with_a_message
@@ -111,14 +112,12 @@ def run(arguments: argparse.Namespace, overrides: Sequence[str]) -> None:
     both, _ = train_all(
         [none_model(shared), *chosen.values()], arguments.seeds, arguments.split, out, arguments.jobs
     )
+    manifest_lines = head_lines(both[0].runs[0], manifest, arguments.split)
+    # What follows takes three times as long.
+    _write(arguments, tried, both, manifest_lines)
     better = max(zip(chosen.values(), both[1:], strict=True), key=lambda pair: sum(pair[1].rsums))[0]
     others, _ = train_all(divergence_models(better), arguments.seeds, arguments.split, out, arguments.jobs)
-    _write(
-        arguments,
-        tried,
-        [*both, *others],
-        manifest_lines=head_lines(both[0].runs[0], manifest, arguments.split),
-    )
+    print(_write(arguments, tried, [*both, *others], manifest_lines))
 
 
 def _write(
@@ -126,7 +125,7 @@ def _write(
     tried: Sequence[Tried],
     trained: Sequence[ModelRuns],
     manifest_lines: list[str],
-) -> None:
+) -> str:
     summaries = [summarize(model) for model in trained]
     tests = paired_tests([(model, trained[0]) for model in trained[1:]])
     of_foils = foil_tests(trained[1:], trained[0])
@@ -171,8 +170,9 @@ def _write(
         "",
         *command_lines(trained),
     ]
-    write_results(arguments.out / arguments.base, "losses", content, "\n".join(lines))
-    print("\n".join(lines))
+    text = "\n".join(lines)
+    write_results(arguments.out / arguments.base, "losses", content, text)
+    return text
 
 
 def _loss_flags(loss: str, weight: float) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import pathlib
 import pytest
 
 from benchmarks import losses
+from benchmarks.trained_runs import Model
+from data_pipeline.errors import InputError
 from tests.benchmarks.programs import refusal_of
 from tests.benchmarks.small_comparison import SHORT, finish, rows_of
 
@@ -14,7 +16,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 
 
 def test_each_loss_is_taken_at_its_best_weight(
-    shapes: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    shapes: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shared = (
         f"--config={losses.CONFIGS / 'ablations.py'}:full:demo-tiny",
@@ -54,6 +59,14 @@ def test_each_loss_is_taken_at_its_best_weight(
     assert {test["other"] for test in content["tests"]} == {"none"}
     assert "plain_0.1_kl_symmetric_4" in rows_of(said.out, "model")
     assert (tmp_path / "demo-tiny" / "losses.md").read_text() == said.out
+
+    def fail(best: Model) -> list[Model]:
+        raise InputError("what follows fails")
+
+    monkeypatch.setattr(losses, "divergence_models", fail)
+    assert "what follows fails" in refusal_of(losses, words, capsys)
+    content = json.loads((tmp_path / "demo-tiny" / "losses.json").read_text())
+    assert [model["name"] for model in content["models"]] == [model.name for model in second]
 
 
 def test_what_is_compared_is_not_set_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
