@@ -75,7 +75,7 @@ def compiling_is_told() -> Iterator[None]:
             thread.clock.cancel()
 
     def begins(event: str, **_: str | int) -> None:
-        if event == _BEGINS:
+        if event == _BEGINS and jax.process_index() == 0:
             thread.clock = threading.Timer(_PATIENCE_SECONDS, _say, [getattr(thread, "program", "")])
             thread.clock.daemon = True
             thread.clock.start()

@@ -41,7 +41,8 @@ def _program(arguments: Sequence[str]) -> None:
         raise InputError(f"--config is missing; expected one of {', '.join(config_names())}, or a file")
     config = from_config_dict(_CONFIG.value)
 
-    print(f"{config.name}: loading JAX and TensorFlow", flush=True)
+    if not _PROCESS_INDEX.value:
+        print(f"{config.name}: loading JAX and TensorFlow", flush=True)
     from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs
     from mcsan_jax.evaluate_run import EvaluationOptions
     from mcsan_jax.processes import Preempted, first_speaks, join, process_address

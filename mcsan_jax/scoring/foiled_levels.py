@@ -1,5 +1,6 @@
-"""This module says which levels are to tell a foil from its caption, those that say what was made false, and whether
-attributes are.
+"""This module says which levels are to tell a foil from its caption, those that say what was made false.
+
+Attributes are to tell it where a level is.
 """
 
 import functools

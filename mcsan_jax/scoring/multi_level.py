@@ -14,7 +14,7 @@ from mcsan_jax.scoring.normalised import (
     NormalisedVideos,
     normalise_texts,
     normalise_videos,
-    stated,
+    stated_levels,
 )
 from mcsan_jax.scoring.similarity import fuse_levels, level_similarities
 from mcsan_jax.scoring.vectors import product
@@ -83,7 +83,7 @@ def score_components(
             for level in texts.attributes
         }
         components[ATTRIBUTES] = fuse_levels(
-            agreement, stated(texts.attributes), dict.fromkeys(agreement, 1.0)
+            agreement, stated_levels(texts.attributes), dict.fromkeys(agreement, 1.0)
         )
     if videos.linear is not None and texts.linear is not None:
         components[LINEAR] = product("vr,tr->vt", videos.linear, texts.linear, None)

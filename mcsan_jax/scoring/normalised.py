@@ -110,7 +110,7 @@ def stated_attributes(texts: Encoding) -> dict[str, Float[Array, "t _"]]:
     }
 
 
-def stated(attributes: Mapping[str, Float[Array, "t _"]]) -> dict[str, Bool[Array, " t"]]:
+def stated_levels(attributes: Mapping[str, Float[Array, "t _"]]) -> dict[str, Bool[Array, " t"]]:
     """Returns for each level with attributes whether a caption states anything there."""
     return {level: jnp.any(directions != 0, axis=1) for level, directions in attributes.items()}
 
