@@ -28,8 +28,8 @@ from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.ranking.collection import CaptionNodes, TextCollection
 from mcsan_jax.retrieval.embeddings import FrameVectors, VideoEmbeddings
 from mcsan_jax.scoring.multi_level import ATTRIBUTES, LINEAR, Fusion, component_shares
-from mcsan_jax.scoring.normalised import NormalisedTexts, stated_levels
-from mcsan_jax.scoring.similarity import fuse_levels
+from mcsan_jax.scoring.normalised import NormalisedTexts
+from mcsan_jax.scoring.similarity import attribute_agreement
 from mcsan_jax.scoring.vectors import TINY
 
 MOST_WIDTH = 1024
@@ -184,8 +184,7 @@ def _compiled_shares(config: SimilarityConfig) -> Any:
             of_all, levels = found.pop(ATTRIBUTES), sorted(texts.attributes)
             for one in levels:
                 alone = {level: jnp.full((1, len(of_all)), float(level == one)) for level in levels}
-                mean = fuse_levels(alone, stated_levels(texts.attributes), dict.fromkeys(levels, 1.0))
-                found[_attributes(one)] = of_all * mean[0]
+                found[_attributes(one)] = of_all * attribute_agreement(alone, texts.attributes)[0]
         return found
 
     return jax.jit(shares)

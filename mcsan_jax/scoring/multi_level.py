@@ -9,14 +9,8 @@ from jaxtyping import Array, Float
 
 from mcsan_jax.config import Config, SimilarityConfig
 from mcsan_jax.encodings import Encoding, ScoringParameters
-from mcsan_jax.scoring.normalised import (
-    NormalisedTexts,
-    NormalisedVideos,
-    normalise_texts,
-    normalise_videos,
-    stated_levels,
-)
-from mcsan_jax.scoring.similarity import fuse_levels, level_similarities
+from mcsan_jax.scoring.normalised import NormalisedTexts, NormalisedVideos, normalise_texts, normalise_videos
+from mcsan_jax.scoring.similarity import attribute_agreement, fuse_levels, level_similarities
 from mcsan_jax.scoring.vectors import product
 
 ATTRIBUTES = "attributes"
@@ -82,9 +76,7 @@ def score_components(
             level: product("va,ta->vt", videos.attributes[level], texts.attributes[level], None)
             for level in texts.attributes
         }
-        components[ATTRIBUTES] = fuse_levels(
-            agreement, stated_levels(texts.attributes), dict.fromkeys(agreement, 1.0)
-        )
+        components[ATTRIBUTES] = attribute_agreement(agreement, texts.attributes)
     if videos.linear is not None and texts.linear is not None:
         components[LINEAR] = product("vr,tr->vt", videos.linear, texts.linear, None)
     return components

@@ -4,7 +4,6 @@ Only real nodes of captions are ever compared with frames, so that their padding
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -108,11 +107,6 @@ def stated_attributes(texts: Encoding) -> dict[str, Float[Array, "t _"]]:
         for level, nodes in texts.embeddings.nodes.items()
         if level in directions
     }
-
-
-def stated_levels(attributes: Mapping[str, Float[Array, "t _"]]) -> dict[str, Bool[Array, " t"]]:
-    """Returns for each level with attributes whether a caption states anything there."""
-    return {level: jnp.any(directions != 0, axis=1) for level, directions in attributes.items()}
 
 
 def pack_nodes(nodes: NodeSet) -> PackedNodes:

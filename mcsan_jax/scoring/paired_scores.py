@@ -15,8 +15,8 @@ from data_pipeline.levels import GLOBAL, LEVELS
 from mcsan_jax.config import SimilarityConfig
 from mcsan_jax.encodings import Encoding, NodeSet
 from mcsan_jax.scoring.frame_attention import FrameSet, directly_attended
-from mcsan_jax.scoring.normalised import NormalisedVideos, stated_attributes, stated_levels
-from mcsan_jax.scoring.similarity import fuse_levels
+from mcsan_jax.scoring.normalised import NormalisedVideos, stated_attributes
+from mcsan_jax.scoring.similarity import attribute_agreement
 from mcsan_jax.scoring.vectors import cosines_of_directions, normalize
 
 
@@ -57,7 +57,7 @@ def paired_attribute_scores(videos: NormalisedVideos, texts: Encoding) -> Float[
     agreement = {
         level: _of_pooled(videos.attributes[level], own, None)[None] for level, own in attributes.items()
     }
-    return fuse_levels(agreement, stated_levels(attributes), dict.fromkeys(agreement, 1.0))[0]
+    return attribute_agreement(agreement, attributes)[0]
 
 
 def _of_pooled(

@@ -85,3 +85,16 @@ def fuse_levels(
     total = jnp.maximum(sum(share.values(), start=0.0), TINY)
     weighted = [scores[level] * (share[level] / total)[None] for level in levels]
     return sum(weighted[1:], start=weighted[0])
+
+
+def attribute_agreement(
+    of_levels: Mapping[str, Float[Array, "v t"]], attributes: Mapping[str, Float[Array, "t _"]]
+) -> Float[Array, "v t"]:
+    """Returns the mean agreement of attributes over the levels at which a caption states something, zero without.
+
+    Args:
+        of_levels: agreement at each level with attributes.
+        attributes: directions of the captions' attributes, zero where nothing is stated.
+    """
+    stated = {level: jnp.any(directions != 0, axis=1) for level, directions in attributes.items()}
+    return fuse_levels(of_levels, stated, dict.fromkeys(of_levels, 1.0))
