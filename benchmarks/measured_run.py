@@ -22,6 +22,7 @@ from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one
 from benchmarks.our_step import Sizes, Training, four_level_config
 from benchmarks.processes import EVALUATION, STEP
+from data_pipeline.host.memory import keep_freed_memory
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
@@ -63,6 +64,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--work", choices=(STEP, EVALUATION), default=STEP, help="what is measured")
     parser.add_argument("--size", type=at_least_one, default=512, help="pairs of the batch, or captions")
+    parser.add_argument(
+        "--return_memory",
+        action="store_true",
+        help="gives freed memory back to the system, unlike a training",
+    )
     Sizes.add_options(parser)
     return parser
 
@@ -71,6 +77,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = make_parser().parse_args(words)
+    if not arguments.return_memory:
+        keep_freed_memory()
     jax.config.update("jax_platforms", "cpu")
     measure = {STEP: step_seconds, EVALUATION: evaluation_seconds}[arguments.work]
     seconds = measure(arguments.size, Sizes.of(arguments))

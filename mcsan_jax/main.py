@@ -10,6 +10,7 @@ from absl import flags, logging
 from ml_collections.config_flags import get_override_values
 
 from data_pipeline.errors import InputError
+from data_pipeline.host.memory import keep_freed_memory
 from mcsan_jax.config import from_config_dict
 from mcsan_jax.config_files import config_names, define_config_flag
 
@@ -43,6 +44,7 @@ def _program(arguments: Sequence[str]) -> None:
 
     if not _PROCESS_INDEX.value:
         print(f"{config.name}: loading JAX and TensorFlow", flush=True)
+    keep_freed_memory()
     from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs
     from mcsan_jax.evaluate_run import EvaluationOptions
     from mcsan_jax.processes import Preempted, first_speaks, join, process_address
