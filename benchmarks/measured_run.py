@@ -2,7 +2,8 @@
 
 `python -m benchmarks.measured_run --work=step --size=512` takes steps of `configs/msrvtt.py` on a made-up batch of 512
 pairs; `--work=evaluation --size=10000` scores and ranks as many made-up captions against 1,000 videos. It prints one
-line of JSON. The memory is all that the process has held at most: libraries, program, parameters, data.
+line of JSON. The memory is all that the process has held at most: libraries, program, parameters, data. It is kept
+between runs of a program, as in a training, unless `--return_memory` is given.
 """
 
 from data_pipeline.host.command_line import ends_with_a_message
@@ -22,8 +23,8 @@ from benchmarks.made_up_collection import make_texts, make_videos
 from benchmarks.options import at_least_one
 from benchmarks.our_step import Sizes, Training, four_level_config
 from benchmarks.processes import EVALUATION, STEP
-from data_pipeline.host.memory import keep_freed_memory
 from data_pipeline.levels import LEVELS
+from mcsan_jax.compiled_programs import keep_program_memory
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters
 from mcsan_jax.ranking.block_scores import BlockScorer
@@ -78,7 +79,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = make_parser().parse_args(words)
     if not arguments.return_memory:
-        keep_freed_memory()
+        keep_program_memory()
     jax.config.update("jax_platforms", "cpu")
     measure = {STEP: step_seconds, EVALUATION: evaluation_seconds}[arguments.work]
     seconds = measure(arguments.size, Sizes.of(arguments))

@@ -23,7 +23,7 @@ from benchmarks.our_step import Sizes, Training, four_level_config, three_level_
 from benchmarks.peer.model import train_step
 from benchmarks.peer.weights import make_model, make_pairs
 from benchmarks.processes import STEP, run_measured
-from data_pipeline.host.memory import keep_freed_memory
+from mcsan_jax.compiled_programs import keep_program_memory
 from mcsan_jax.config import Config
 
 THREE_LEVEL_BAR, FOUR_LEVEL_BAR = 3, 2
@@ -109,7 +109,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Entry point; a failure ends with a message and status 2."""
     arguments = make_parser().parse_args(words)
     sizes = Sizes.of(arguments)
-    keep_freed_memory()
+    keep_program_memory()
     jax.config.update("jax_platforms", "cpu")
     print(describe_machine())
     print(f"float32, {' '.join(sizes.words())}, {torch.get_num_threads()} threads of PyTorch", flush=True)

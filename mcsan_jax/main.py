@@ -10,7 +10,6 @@ from absl import flags, logging
 from ml_collections.config_flags import get_override_values
 
 from data_pipeline.errors import InputError
-from data_pipeline.host.memory import keep_freed_memory
 from mcsan_jax.config import from_config_dict
 from mcsan_jax.config_files import config_names, define_config_flag
 
@@ -44,8 +43,7 @@ def _program(arguments: Sequence[str]) -> None:
 
     if not _PROCESS_INDEX.value:
         print(f"{config.name}: loading JAX and TensorFlow", flush=True)
-    keep_freed_memory()
-    from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs
+    from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs, keep_program_memory
     from mcsan_jax.evaluate_run import EvaluationOptions
     from mcsan_jax.processes import Preempted, first_speaks, join, process_address
     from mcsan_jax.runs.folder import RunFolder
@@ -54,6 +52,7 @@ def _program(arguments: Sequence[str]) -> None:
     # Orbax tells every step of every checkpoint.
     logging.set_verbosity(logging.WARNING)
     keep_compiled_programs(config.train.compile_cache)
+    keep_program_memory()
     address = process_address(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_INDEX.value)
     join(address, _DISTRIBUTED.value)
     folder = RunFolder(pathlib.Path(_WORKDIR.value or f"runs/{config.name}"))

@@ -1,9 +1,13 @@
-"""What XLA compiled is kept for the next start, and a long compilation is spoken of."""
+"""What XLA compiled is kept for the next start, its memory for the next run, and a long compilation is spoken of."""
 
 import os
 import pathlib
+import platform
+import resource
 import subprocess
 import sys
+
+import pytest
 
 from tests.support import ROOT
 
@@ -77,3 +81,45 @@ def test_without_a_place_nothing_is_kept(tmp_path: pathlib.Path) -> None:
     cache = tmp_path / "cache"
     cache.write_text("a file")
     assert started(cache)[0] == "None"
+
+
+MEMORY = """
+import resource, sys
+import jax
+from mcsan_jax import compiled_programs
+
+if sys.argv[1] == "kept":
+    compiled_programs.keep_program_memory()
+
+@jax.jit
+def program(x):
+    return x * 2.0
+
+x = jax.numpy.ones((4096, 4096))
+
+def run():
+    program(x).block_until_ready()
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+for _ in range(4):
+    run()
+before = faults()
+for _ in range(4):
+    run()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the GNU C library alone has the options")
+def test_a_program_uses_the_memory_of_its_last_run_again() -> None:
+    def faults(how: str) -> int:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+        command = [sys.executable, "-c", MEMORY, how]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    pages = 4 * 4 * 4096**2 // resource.getpagesize()
+    assert faults("returned") > pages // 2
+    assert faults("kept") < pages // 20

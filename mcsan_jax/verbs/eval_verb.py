@@ -47,13 +47,12 @@ def evaluate(
     ] = None,
 ) -> None:
     """Evaluate the best checkpoint of a run and write figures, ranks of every query and a report."""
-    from data_pipeline.host.memory import keep_freed_memory
-    from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs
+    from mcsan_jax.compiled_programs import compiling_is_told, keep_compiled_programs, keep_program_memory
     from mcsan_jax.evaluate_run import EvaluationOptions, evaluate_run
     from mcsan_jax.runs.zero_shot_run import run_or_baseline
 
-    keep_freed_memory()
     keep_compiled_programs()
+    keep_program_memory()
     options = EvaluationOptions(split or (), save_scores, ablate, hubness, foils or ())
     with compiling_is_told():
         evaluate_run(run_or_baseline(run, data, merge_duplicates, zero_shot, out), options)
