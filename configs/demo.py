@@ -11,7 +11,8 @@ HARD = "hard"
 def get_config(size: str = "small") -> ml_collections.ConfigDict:
     """Sizes: small (the default), full, tiny; hard is small on crowded shapes.
 
-    Crowded clips have four shapes and two events, and captions with modifiers, order and negation.
+    Crowded clips have four shapes and two events, and captions with modifiers, order and negation; they want three times
+    the epochs.
     """
     hard = size == HARD
     config = defaults()
@@ -46,6 +47,8 @@ def get_config(size: str = "small") -> ml_collections.ConfigDict:
         config.name = "demo_hard"
         config.data.dir = "data/crowded_shapes"
         config.data.made_from = "crowded_shapes"
+        config.train.epochs = 48
+        config.train.evaluate_every_epochs = 24
         config.data.max_frames = 24
         config.data.max_tokens = 36
         config.data.max_actions = 3
