@@ -106,7 +106,7 @@ def faults():
 for _ in range(4):
     run()
 before = faults()
-for _ in range(4):
+for _ in range(20):
     run()
 print(faults() - before)
 """
@@ -120,6 +120,7 @@ def test_a_program_uses_the_memory_of_its_last_run_again() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return int(done.stdout)
 
-    pages = 4 * 4 * 4096**2 // resource.getpagesize()
-    assert faults("returned") > pages // 2
-    assert faults("kept") < pages // 20
+    # A result may still be held when the next one is made, so that a second piece, or a third, is touched once.
+    pages = 4 * 4096**2 // resource.getpagesize()
+    assert faults("returned") > 15 * pages
+    assert faults("kept") < 5 * pages
