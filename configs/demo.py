@@ -11,8 +11,8 @@ HARD = "hard"
 def get_config(size: str = "small") -> ml_collections.ConfigDict:
     """Sizes: small (the default), full, tiny; hard is small on crowded shapes.
 
-    Crowded clips have four shapes and two events, and captions with modifiers, order and negation; they want three times
-    the epochs.
+    Crowded clips have four shapes and two events, and captions with modifiers, order and negation. They want three
+    times the epochs.
     """
     hard = size == HARD
     config = defaults()

@@ -227,7 +227,7 @@ Each training caption has one foil, because the demo learns from foils.
 
 OPTIONS = {
     MOVING_SHAPES: MOVING_SHAPES_OPTIONS,
-    # Sentences are long, so that words are not cut into pieces, and say several things, each of which a foil may change.
+    # Sentences are long, so that words are not cut into pieces, and each says several things that a foil may change.
     CROWDED_SHAPES: dataclasses.replace(
         MOVING_SHAPES_OPTIONS, tokenizer=TokenizerOptions("word", vocabulary_size=200), foils=4
     ),
