@@ -3,7 +3,6 @@
 import os
 import pathlib
 import platform
-import resource
 import subprocess
 import sys
 
@@ -120,7 +119,6 @@ def test_a_program_uses_the_memory_of_its_last_run_again() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return int(done.stdout)
 
-    # A result may still be held when the next one is made, so that a second piece, or a third, is touched once.
-    pages = 4 * 4096**2 // resource.getpagesize()
-    assert faults("returned") > 15 * pages
-    assert faults("kept") < 5 * pages
+    # A result may still be held when the next one is made, so that a second piece, or a third, is touched once. How
+    # many pages a piece has depends on the system.
+    assert 3 * faults("kept") < faults("returned")
