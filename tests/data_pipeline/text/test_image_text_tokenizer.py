@@ -7,7 +7,7 @@ import pickle
 import pytest
 import sentencepiece
 import transformers
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
@@ -106,6 +106,8 @@ def test_siglip_reads_text_without_punctuation_and_knows_its_places(
 ) -> None:
     (tokenizer,) = tokenizers[SIGLIP]
     reference = transformers.SiglipTokenizer.from_pretrained(folders[SIGLIP])
+    # The library reads these as what they name; to us they are text, as another test says.
+    assume(not any(name in text for name in reference.all_special_tokens))
     encoded = tokenizer.encode(text)
     assert [token - FIRST_ID for token in encoded.ids] == reference(text)["input_ids"][:-1]
     for begin, end in encoded.offsets:
