@@ -13,10 +13,10 @@ read -r -a sizes <<<"${SIZES-}"
 
 measure() {
     for dtype in float32 bfloat16; do
-        run "$python" -m benchmarks.epoch_time configs/msrvtt.py "--compute_dtype=$dtype" --steps=20 "${sizes[@]}"
+        run "$python" -m benchmarks epoch_time configs/msrvtt.py "--compute_dtype=$dtype" --steps=20 "${sizes[@]}"
     done
-    run "$python" -m benchmarks.full_test_set
-    run "$python" -m benchmarks.extraction
+    run "$python" -m benchmarks full_test_set
+    run "$python" -m benchmarks extraction
 }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,6 +1,6 @@
 """`mcsan`: prepare data, train on them, evaluate runs, and look at what came of it. Every verb calls one function."""
 
-from data_pipeline.host.command_line import INTERRUPTED, ends_with_a_message
+from data_pipeline.host.command_line import run_commands
 
 import pathlib
 import sys
@@ -247,16 +247,7 @@ def _usual_split(runs: Sequence[pathlib.Path], merge_duplicates: bool) -> str:
 
 def main() -> None:
     """Entry point; bad input ends with a message and status 2, Ctrl-C with status 130."""
-    try:
-        with ends_with_a_message():
-            status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-            if status == INTERRUPTED:
-                # Typer made a status of the exception.
-                raise KeyboardInterrupt
-            sys.exit(status)
-    except typer.TyperException as error:
-        print(f"error: {error.format_message()}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    run_commands(app, sys.argv[1:])
 
 
 if __name__ == "__main__":

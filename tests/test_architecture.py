@@ -405,6 +405,7 @@ HOMES = {
     "filelock": ("mcsan_jax/index/", "mcsan_jax/extraction/pending_results.py"),
     "sqlglot": ("mcsan_jax/index/metadata/",),
     "typer": (
+        "data_pipeline/host/command_line.py",
         "mcsan_jax/cli.py",
         "mcsan_jax/verbs/",
     ),

@@ -192,7 +192,7 @@ INTERRUPTED_WHILE_LOADING = """
 import os, runpy, signal, sys
 
 # Python's own copy module looks for Jython's "org".
-OWN = ("data_pipeline", "mcsan_jax", "script", "org")
+OWN = ("benchmarks", "data_pipeline", "mcsan_jax", "script", "org")
 
 class Interrupts:
     def find_spec(self, name, path, target=None):
@@ -209,7 +209,8 @@ user."""
 
 
 @pytest.mark.parametrize(
-    "program", ["mcsan_jax.cli", "mcsan_jax.main", "data_pipeline.prepare", "data_pipeline.inspect"]
+    "program",
+    ["benchmarks", "mcsan_jax.cli", "mcsan_jax.main", "data_pipeline.prepare", "data_pipeline.inspect"],
 )
 def test_an_interruption_while_libraries_are_loaded_ends_with_one_line(program: str) -> None:
     command = [sys.executable, "-c", INTERRUPTED_WHILE_LOADING, program]
@@ -240,7 +241,7 @@ def test_every_program_imports_first_what_hears_an_interruption() -> None:
         for path in (ROOT / room).rglob("*.py")
         if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
     ]
-    assert len(programs) > 15
+    assert len(programs) > 4
     for path in programs:
         nodes = ast.parse(path.read_text(encoding="utf-8")).body
         first = next(node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
@@ -344,11 +345,10 @@ def test_what_is_printed_to_a_full_disk_ends_with_a_message() -> None:
     assert stderr.startswith("error: [Errno 28] No space left on device") and len(stderr.splitlines()) == 1
 
 
-def test_every_benchmark_ends_in_the_same_way() -> None:
-    programs = 0
-    for path in sorted((ROOT / "benchmarks").glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.name == "main":
-                programs += 1
-                assert [ast.unparse(one) for one in node.decorator_list] == ["ends_with_a_message()"], path
-    assert programs > 15
+def test_there_is_one_program_for_all_benchmarks() -> None:
+    programs = [
+        path.name
+        for path in (ROOT / "benchmarks").rglob("*.py")
+        if "__main__" in path.read_text(encoding="utf-8")
+    ]
+    assert programs == ["__main__.py"]

@@ -11,9 +11,12 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from data_pipeline.errors import InputError, in_words, nearest_name
+
+if TYPE_CHECKING:
+    import typer
 
 # What takes a while to load is loaded by the functions below, so that a program hears Ctrl-C as soon as it can.
 
@@ -45,6 +48,26 @@ def run_program(program: Callable[[Sequence[str]], None]) -> None:
             print(f"{module.__doc__}\n\n{listed}")
             return
         program(flags.FLAGS(sys.argv))
+
+
+def run_commands(app: "typer.Typer", words: Sequence[str]) -> None:
+    """Runs the command of a program of typer that the words name; without any it lists them.
+
+    Wrong words end the program as `ends_with_a_message` does, and so does what the command raises.
+    """
+    import typer
+
+    try:
+        with ends_with_a_message():
+            status = app(list(words) or ["--help"], standalone_mode=False)
+            if status == INTERRUPTED:
+                # Typer made a status of the exception.
+                raise KeyboardInterrupt
+            if status:
+                sys.exit(status)
+    except typer.TyperException as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ norm is folded into the convolution before it (`efficientnet_files`), and paddin
 A depthwise convolution is written as a sum of shifted pictures, one product for each place of the kernel. On processors
 the network takes eight times as long with XLA's own depthwise convolution, and in TensorFlow three quarters of the
 time. That is too little a gain for a second program whose results must be kept equal: this one serves processors and
-accelerators alike. ``benchmarks/extraction.py`` measures the three.
+accelerators alike. ``benchmarks/speed/extraction.py`` measures the three.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """This module runs gated recurrent units in both directions, over the real tokens only.
 
 It does not use `flax.linen.RNN` and `Bidirectional`, which scan over all tokens, padding included, and add to the
-gradients of the weights at every step. By `benchmarks/recurrent.py` such a plain scan takes 2.4 times as long
+gradients of the weights at every step. By `benchmarks/speed/recurrent.py` such a plain scan takes 2.4 times as long
 forward and 2.1 times with gradients on two CPU cores (`docs/results.md`); on accelerators nothing was measured.
 """
 

@@ -1,30 +1,30 @@
-"""Runs the programs in `benchmarks/`, in this process or as a user would."""
+"""Runs the benchmarks, in this process or as a user would."""
 
 import json
 import os
 import pathlib
 import subprocess
 import sys
-import types
 from typing import Any
 
 import pytest
 
+from benchmarks.__main__ import main
 from tests.support import ROOT
 
 
-def figures_of(program: types.ModuleType, folder: pathlib.Path, *words: str) -> Any:
-    """What a program, run in this process, writes as JSON into a folder."""
+def figures_of(name: str, folder: pathlib.Path, *words: str) -> Any:
+    """The figures that a benchmark, run in this process, writes as JSON into a folder."""
     file = folder / "figures.json"
-    program.main([*words, f"--json={file}"])
+    main([name, f"--json={file}", *words])
     assert list(folder.glob(".*")) == []
-    return json.loads(file.read_text())
+    return _read(name, file)
 
 
-def refusal_of(program: types.ModuleType, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The message with which a program, run in this process, ends with status 2; it prints nothing else."""
+def refusal_of(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The message with which a benchmark, run in this process, ends with status 2; it prints nothing else."""
     with pytest.raises(SystemExit) as ended:
-        program.main(words)
+        main([name, *words])
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert not said.out
@@ -32,9 +32,9 @@ def refusal_of(program: types.ModuleType, words: list[str], capsys: pytest.Captu
 
 
 def started(name: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """`python -m benchmarks.NAME` in a process of its own, which must end well."""
+    """`python -m benchmarks NAME` in a process of its own, which must end well."""
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *words],
+        [sys.executable, "-m", "benchmarks", name, *words],
         cwd=ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
@@ -46,7 +46,13 @@ def started(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def started_figures(name: str, folder: pathlib.Path, *words: str) -> Any:
-    """What a program in a process of its own writes as JSON into a folder."""
+    """The figures that a benchmark in a process of its own writes as JSON into a folder."""
     file = folder / "figures.json"
-    started(name, *words, f"--json={file}")
-    return json.loads(file.read_text())
+    started(name, f"--json={file}", *words)
+    return _read(name, file)
+
+
+def _read(name: str, file: pathlib.Path) -> Any:
+    content = json.loads(file.read_text())
+    assert content["benchmark"] == name and content["machine"]
+    return content["figures"]

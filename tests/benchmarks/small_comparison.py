@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.baselines import RidgeSplit
+from benchmarks.quality.baselines import RidgeSplit
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config_files import config_of_flags
 from tests.support.fake_evaluation import Clips

@@ -5,9 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import absent_queries
-from benchmarks.absent_queries import Found, things
-from benchmarks.shape_queries import make_clips, might_be_said
+from benchmarks.quality.absent_queries import Found
+from benchmarks.quality.shape_queries import make_clips, might_be_said, things
 from data_pipeline.moving_shapes import dataset
 from mcsan_jax.retrieval.model import Mcsan
 from tests.benchmarks.programs import figures_of, refusal_of
@@ -67,8 +66,8 @@ def test_shares_at_a_threshold() -> None:
 
 @pytest.mark.slow
 def test_few_clips_are_measured(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("demo", "--clips=25", "--sizes", "5", "20", "--queries=12")
-    figures = figures_of(absent_queries, tmp_path, *words)
+    words = ("demo", "--clips=25", "--sizes=5,20", "--queries=12")
+    figures = figures_of("absent_queries", tmp_path, *words)
     assert set(figures["absent"]) == {"shape", "colour", "action", "pair"}
     for own in figures["absent"].values():
         shares = list(own["answered_where_refused"].values())
@@ -84,4 +83,4 @@ def test_a_model_without_calibration_is_refused(
     model = Mcsan.from_pretrained("demo")
     model.calibration = None
     model.save_pretrained(tmp_path / "model")
-    assert "`mcsan eval RUN` fits one" in refusal_of(absent_queries, [str(tmp_path / "model")], capsys)
+    assert "`mcsan eval RUN` fits one" in refusal_of("absent_queries", [str(tmp_path / "model")], capsys)

@@ -9,7 +9,8 @@ import statistics
 
 import pytest
 
-from benchmarks import claims
+from benchmarks.__main__ import main
+from benchmarks.quality import claims
 from tests.benchmarks.programs import refusal_of
 from tests.benchmarks.small_comparison import SHORT, finish, rows_of
 
@@ -68,10 +69,10 @@ def claimed(shapes: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> C
             run = folder / "demo-tiny" / name / f"seed{seed}"
             reached = finish(run, model.flags, shapes, seed, better=1 + number % 3, **record)
             rsums.setdefault(name, []).append(reached)
-    words = ["demo-tiny", f"--data={shapes}", "--seeds=0,1", f"--out={folder}", "--", *SHORT]
+    words = ["claims", "demo-tiny", f"--data={shapes}", "--seeds=0,1", f"--out={folder}", "--", *SHORT]
     said, told = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
-        claims.main(words)
+        main(words)
     return Claimed(folder / "demo-tiny", words, said.getvalue(), told.getvalue(), rsums)
 
 
@@ -82,7 +83,9 @@ def test_all_claims_are_tested_against_the_whole_model(claimed: Claimed) -> None
     # The whole model has one of the nine pairs of γ and α.
     assert len(claimed.rsums) == len(EVERYTHING) + 8
     assert claimed.told.count("is finished") == 2 * len(claimed.rsums)
-    content = json.loads((claimed.out / "claims.json").read_text())
+    written = json.loads((claimed.out / "claims.json").read_text())
+    assert (written["benchmark"], written["arguments"]["base"]) == ("claims", "demo-tiny")
+    content = written["figures"]
     focal = {"full", *claimed.rsums} - set(claims.ABLATIONS)
     for part, names in (("ablations", set(EVERYTHING)), ("focal", focal)):
         models = {model["name"]: model for model in content[part]["models"]}
@@ -94,11 +97,11 @@ def test_all_claims_are_tested_against_the_whole_model(claimed: Claimed) -> None
         for name, test in tests.items():
             assert test["other"] == "full"
             assert test["difference"] == pytest.approx(models[name]["rsum"] - models["full"]["rsum"])
+        [of_role] = content[part]["foil_tests"].values()
+        assert {test["model"] for test in of_role} == names - {"full"}
+        assert all(test["other"] == "full" for test in of_role)
     assert content["foils"]["full"] == {"role": {"fused": [60.0, 62.0], "relationship": [60.0, 62.0]}}
     assert content["foils"]["no_relationships"] == {"role": {"fused": [61.0, 63.0]}}
-    [of_role] = content["foil_tests"].values()
-    assert {test["model"] for test in of_role} == {*claimed.rsums} - {"full"}
-    assert all(test["other"] == "full" for test in of_role)
     assert content["attributes"]["full"] == {
         level: {third: [50.0, 52.0] for third in ("frequent", "rare")} for level in ("entity", "action")
     }
@@ -139,18 +142,18 @@ def test_the_tables_show_the_figures(claimed: Claimed) -> None:
 
 
 def test_some_claims_need_only_their_runs(claimed: Claimed, capsys: pytest.CaptureFixture[str]) -> None:
-    own, flags = claimed.words[:4], claimed.words[4:]
-    claims.main([*own, "--parts=fusion", *flags])
+    own, flags = claimed.words[:5], claimed.words[5:]
+    main([*own, "--parts=fusion", *flags])
     assert capsys.readouterr().err.count("is finished") == 2
-    claims.main([*own, "--parts=ablations", "--ablations=plain_bce", *flags])
+    main([*own, "--parts=ablations", "--ablations=plain_bce", *flags])
     assert capsys.readouterr().err.count("is finished") == 4
 
 
 def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    message = refusal_of(claims, ["demo-tiny", "--parts=all"], capsys)
+    message = refusal_of("claims", ["demo-tiny", "--parts=all"], capsys)
     assert "expected some of ablations, focal, fusion" in message
-    message = refusal_of(claims, ["demo-tiny", "--ablations=no_bce"], capsys)
+    message = refusal_of("claims", ["demo-tiny", "--ablations=no_bce"], capsys)
     assert "--ablations=no_bce: expected some of no_relationships, no_divergence" in message
     assert "experiment 'imagenet' is unknown; expected one of demo" in refusal_of(
-        claims, ["imagenet"], capsys
+        "claims", ["imagenet"], capsys
     )

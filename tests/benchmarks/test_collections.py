@@ -1,17 +1,17 @@
 """The comparison with closed forms on collections of several sizes, on one that is made small."""
 
 import dataclasses
-import json
 import pathlib
 import shutil
 
 import pytest
 
-from benchmarks import collections
-from benchmarks.baselines import evaluate_ridge
-from benchmarks.collections import COLLECTIONS, Row, main
+from benchmarks.__main__ import main
+from benchmarks.quality import collections
+from benchmarks.quality.baselines import evaluate_ridge
+from benchmarks.quality.collections import COLLECTIONS, Row
 from data_pipeline.manifest import Manifest
-from tests.benchmarks.programs import refusal_of
+from tests.benchmarks.programs import figures_of, refusal_of
 from tests.benchmarks.small_comparison import rows_of
 
 
@@ -28,7 +28,7 @@ def test_every_collection_has_its_own_size() -> None:
 
 def test_an_unknown_collection_is_refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "'shapes-7' is none of clips-23, msrvtt-25" in refusal_of(
-        collections, ["--only=shapes-7", f"--out={tmp_path}"], capsys
+        "collections", ["--only=shapes-7", f"--out={tmp_path}"], capsys
     )
 
 
@@ -38,7 +38,7 @@ def test_collections_that_cannot_be_made_are_left_out(
     missing = dataclasses.replace(COLLECTIONS["msrvtt-25"], needs=tmp_path / "nothing")
     monkeypatch.setitem(COLLECTIONS, "msrvtt-25", missing)
     with pytest.raises(SystemExit):
-        main(["--only=msrvtt-25", f"--out={tmp_path}"])
+        main(["collections", "--only=msrvtt-25", f"--out={tmp_path}"])
     said = capsys.readouterr()
     assert "msrvtt-25 is left out" in said.out and "msrvtt-25 can be made" in said.err
 
@@ -54,9 +54,8 @@ def test_both_sides_are_measured_by_one_command(
     few = collections.Collection("few", None, lambda out, _: shutil.copytree(shapes, out) and None, "test")
     monkeypatch.setitem(COLLECTIONS, "few", few)
     short = ["--", "--config.train.epochs=1", "--config.model.width=16", "--config.model.word_width=16"]
-    figures = tmp_path / "figures.json"
-    main(["--only=few", "--seeds=0", f"--out={tmp_path / 'out'}", f"--json={figures}", *short])
-    [row] = json.loads(figures.read_text())["collections"]
+    words = ["--only=few", "--seeds=0", f"--out={tmp_path / 'out'}", *short]
+    [row] = figures_of("collections", tmp_path, *words)["collections"]
     for name, words_only in (("words", True), ("closed", False)):
         assert (
             row[name] == evaluate_ridge(shapes, "test", words_only=words_only, same_text="relevant")[1].rsum

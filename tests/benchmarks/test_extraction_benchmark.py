@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import extraction
+from benchmarks.speed import extraction
 from data_pipeline.clips.collect_clips import collect_clips
 from data_pipeline.clips.sampled_frames import Sampling, sampled_frames
 from mcsan_jax.frame_encoders.efficientnet import open_efficientnet

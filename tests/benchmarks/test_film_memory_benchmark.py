@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import film_memory
+from benchmarks.speed import film_memory
 from tests.benchmarks.programs import started_figures
 
 

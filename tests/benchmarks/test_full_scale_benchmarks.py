@@ -1,13 +1,15 @@
 """The benchmarks of whole test sets and of growing sizes run through; nothing here is timed."""
 
-import json
 import pathlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import full_test_set, measured_run, scaling
+from benchmarks.speed import scaling
+from benchmarks.speed.measured_run import Work, run_measured
+from benchmarks.speed.our_step import Sizes
+from data_pipeline.errors import InputError
 from tests.benchmarks.programs import figures_of, refusal_of
 
 
@@ -15,7 +17,7 @@ def test_a_whole_test_set(tmp_path: pathlib.Path) -> None:
     scores, figures = tmp_path / "scores.npy", tmp_path / "figures"
     figures.mkdir()
     sizes = ("--videos=6", "--captions=3", "--frames=2", "--width=8", "--seed=4")
-    found = figures_of(full_test_set, figures, *sizes, f"--scores={scores}")
+    found = figures_of("full_test_set", figures, *sizes, f"--scores={scores}")
     assert (found["seed"], found["videos"], found["captions"]) == (4, 6, 18)
     assert 18 < found["nodes"] < 18 * 14
     assert found["ratio"] == found["seconds"] / found["bare_seconds"] > 0
@@ -30,9 +32,8 @@ def test_a_whole_test_set(tmp_path: pathlib.Path) -> None:
     assert sorted(tmp_path.iterdir()) == [figures, scores]
 
 
-def test_an_evaluation_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    measured_run.main(["--work=evaluation", "--size=100", "--width=8"])
-    found = json.loads(capsys.readouterr().out)
+def test_an_evaluation_is_measured(tmp_path: pathlib.Path) -> None:
+    found = figures_of("measured_run", tmp_path, "--work=evaluation", "--size=100", "--width=8")
     assert found["seconds"] > 0 and found["bytes"] > 1e8
 
 
@@ -46,7 +47,7 @@ def test_the_exponents_are_those_of_the_sizes(tmp_path: pathlib.Path) -> None:
 @pytest.mark.slow
 def test_the_plot_of_scaling(tmp_path: pathlib.Path) -> None:
     plot = tmp_path / "scaling.png"
-    found = figures_of(scaling, tmp_path, "--batches=", "--captions=200,100", "--width=8", f"--out={plot}")
+    found = figures_of("scaling", tmp_path, "--batches=", "--captions=200,100", "--width=8", f"--out={plot}")
     assert list(found) == ["evaluation"]
     curve = found["evaluation"]
     assert curve["sizes"] == [100, 200]
@@ -57,14 +58,23 @@ def test_the_plot_of_scaling(tmp_path: pathlib.Path) -> None:
         assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
-def test_a_size_that_fails_is_named(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        scaling.main(["--batches=0", "--captions=", f"--out={tmp_path / 'no.png'}"])
-    assert ended.value.code == 2
-    message = capsys.readouterr().err
-    assert "error: step of size 0 ended with status 2" in message and "0: expected 1 or more" in message
+def test_a_size_that_fails_is_named() -> None:
+    with pytest.raises(InputError) as refused:
+        run_measured(Work.STEP, 0, Sizes())
+    message = str(refused.value)
+    assert message.startswith("measured_run --work=step --size=0 ")
+    assert " ended with status 2:\nerror: Invalid value for '--size'" in message
+
+
+def test_sizes_of_nothing_are_refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, expected in (
+        (
+            ["--batches=0", "--captions="],
+            "--batches: expected different numbers from 1 on, such as 1,2, found '0'",
+        ),
+        (["--batches=", "--captions="], "--batches and --captions are both empty"),
+        (["--vocabulary=1"], "Invalid value for '--vocabulary': Input should be greater than or equal to 2"),
+    ):
+        message = refusal_of("scaling", [*words, f"--out={tmp_path / 'no.png'}"], capsys)
+        assert message.startswith(f"error: {expected}")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_batch_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "argument --vocabulary: 1: expected 2 or more" in refusal_of(scaling, ["--vocabulary=1"], capsys)

@@ -6,11 +6,10 @@ import pathlib
 import jax
 import pytest
 
-from benchmarks import on_paper
-from benchmarks.compiled_collectives import bytes_sent
-from benchmarks.made_up_experiment import made_up_manifest, read_config
-from benchmarks.network import compiled_traffic, formula_of, summed_count, traffic
-from benchmarks.on_paper import Machine, Work, prospect, similarity_operations
+from benchmarks.scale import on_paper
+from benchmarks.scale.made_up_experiment import made_up_manifest, read_config
+from benchmarks.scale.network import bytes_sent, compiled_traffic, formula_of, summed_count, traffic
+from benchmarks.scale.on_paper import Machine, Work, prospect, similarity_operations
 from data_pipeline.levels import ACTION, GLOBAL, LEVELS
 from mcsan_jax.config import Config, SimilarityConfig, TrainConfig
 from mcsan_jax.data_sizes import data_shape
@@ -73,7 +72,7 @@ def test_both_are_printed_for_any_experiment(tmp_path: pathlib.Path) -> None:
 @pytest.mark.slow
 def test_machines_are_compared_on_paper(tmp_path: pathlib.Path) -> None:
     words = (str(ROOT / "configs" / "demo.py:tiny"), "--frame_dim=6", "--frames_on_disk=10", "--batch=64")
-    found = figures_of(on_paper, tmp_path, *words)
+    found = figures_of("on_paper", tmp_path, *words)
     # Features are kept as numbers of two bytes.
     assert found["video"]["record"] == 2 * 6 * 10
     assert min(found["video"].values()) > 0

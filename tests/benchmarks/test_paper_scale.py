@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import pytest
 
-from benchmarks import epoch_time
-from benchmarks.epoch_time import (
+from benchmarks.scale import epoch_time
+from benchmarks.scale.epoch_time import (
     PEAKS,
     Measurement,
     all_times,
@@ -20,7 +20,7 @@ from benchmarks.epoch_time import (
     time_table,
     utilisation_line,
 )
-from benchmarks.made_up_experiment import full_batch, made_up_manifest, read_config
+from benchmarks.scale.made_up_experiment import full_batch, made_up_manifest, read_config
 from data_pipeline.errors import InputError
 from mcsan_jax.config import TrainConfig
 from mcsan_jax.sharding import make_mesh
@@ -99,7 +99,7 @@ def test_a_small_experiment_is_measured(tmp_path: pathlib.Path) -> None:
         "    return config\n"
     )
     sizes = ("--videos=20", "--captions_per_video=3", "--frame_dim=5", "--steps=2")
-    found = figures_of(epoch_time, tmp_path, str(tmp_path / "quick.py"), *sizes)
+    found = figures_of("epoch_time", tmp_path, str(tmp_path / "quick.py"), *sizes)
     assert found["steps_per_epoch"] == 3 and found["operations"] > 1e5 and found["parameters"] > 1000
     assert len(found["seconds"]) == 2 and len(set(found["losses"])) == 3
     middle = sum(found["seconds"]) / 2
@@ -166,7 +166,8 @@ def test_bad_input_is_refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixt
     with pytest.raises(InputError, match="defines no get_config"):
         read_config(f"{tmp_path / 'empty.py'}:small")
     config = str(ROOT / "configs" / "msrvtt.py")
-    assert refusal_of(epoch_time, [f"{config}:huge"], capsys).startswith("error: size 'huge' of config")
-    message = refusal_of(epoch_time, [config, "--utilisation=2"], capsys)
-    assert "expected a number above 0 and up to 1" in message
-    assert "0: expected 1 or more" in refusal_of(epoch_time, [config, "--steps=0"], capsys)
+    assert refusal_of("epoch_time", [f"{config}:huge"], capsys).startswith("error: size 'huge' of config")
+    for wrong in ("--utilisation=2", "--utilisation=0", "--steps=0", "--compute_dtype=half"):
+        name = wrong.partition("=")[0]
+        message = refusal_of("epoch_time", [config, wrong], capsys)
+        assert message.startswith(f"error: Invalid value for '{name}': ")

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from benchmarks import caption_pairs, parser_ablation
+from benchmarks.quality import parser_ablation
 from data_pipeline.graphs import parser as parser_module
 from tests.benchmarks.programs import figures_of, refusal_of
 
@@ -31,7 +31,7 @@ def test_what_a_rule_is_worth_is_printed(tmp_path: pathlib.Path, capsys: pytest.
     }
     file = tmp_path / "annotated.jsonl"
     file.write_text(json.dumps(row) + "\n")
-    found = figures_of(parser_ablation, tmp_path, str(file), "--only=_act_in_picture")
+    found = figures_of("parser_ablation", tmp_path, str(file), "--only=_act_in_picture")
     assert found["whole"] == dict.fromkeys(("entity", "action", "relationship", "subject>verb"), 1.0)
     assert found["clauses.py: _act_in_picture"] == {
         "entity": 1.0,
@@ -49,11 +49,11 @@ def test_captions_without_annotation_are_named(
 ) -> None:
     file = tmp_path / "pairs.jsonl"
     file.write_text('{"caption": "a dog runs", "foil": "a cat runs"}\nno JSON\n')
-    said = refusal_of(parser_ablation, [str(file), str(tmp_path / "absent")], capsys)
+    said = refusal_of("parser_ablation", [str(file), str(tmp_path / "absent")], capsys)
     assert "line 1: key 'entities' is missing" in said and "line 2: not JSON" in said and "absent" in said
     file.write_text('{"caption": "runs", "entities": [], "actions": ["run"], "triples": []}\n')
     assert "--only=nothing: no rule or list" in refusal_of(
-        parser_ablation, [str(file), "--only=nothing"], capsys
+        "parser_ablation", [str(file), "--only=nothing"], capsys
     )
 
 
@@ -69,7 +69,7 @@ def test_pairs_with_different_graphs_are_counted(
     both = ("a man plays a cello and a woman plays a piano", "a woman plays a cello and a man plays a piano")
     rows.append({"video_id": "v", "caption": both[0], "foil": both[1], "kind": "role"})
     file.write_text(json.dumps(rows))
-    aspects = figures_of(caption_pairs, tmp_path, str(file))["aspects"]
+    aspects = figures_of("caption_pairs", tmp_path, str(file))["aspects"]
     assert aspects["entity"] == {"pairs": 1, "lemmas": 1.0, "with_meaning": 1.0, "as_graphs": 1.0}
     assert aspects["modifier"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 1.0, "as_graphs": 1.0}
     assert aspects["none"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 0.0, "as_graphs": 0.0}
@@ -77,4 +77,4 @@ def test_pairs_with_different_graphs_are_counted(
     assert aspects["role"] == {"pairs": 1, "lemmas": 0.0, "with_meaning": 0.0, "as_graphs": 1.0}
     capsys.readouterr()
     file.write_text("")
-    assert "the file is empty" in refusal_of(caption_pairs, [str(file)], capsys)
+    assert "the file is empty" in refusal_of("caption_pairs", [str(file)], capsys)

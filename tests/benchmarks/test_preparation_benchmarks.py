@@ -4,8 +4,8 @@ import pathlib
 
 import pytest
 
-from benchmarks import parse_captions, preparation
-from tests.benchmarks.programs import figures_of, started_figures
+from benchmarks.speed import parse_captions, preparation
+from tests.benchmarks.programs import figures_of, refusal_of, started_figures
 from tests.support.small_sources import write_source
 
 
@@ -14,7 +14,7 @@ def test_all_captions_of_a_source_are_parsed_and_described(
 ) -> None:
     source = write_source(tmp_path, "msrvtt")
     words = ("--dataset=msrvtt", f"--annotations={source}", "--processes=1")
-    found = figures_of(parse_captions, tmp_path, *words)
+    found = figures_of("parse_captions", tmp_path, *words)
     assert (found["captions"], found["distinct"]) == (640, 640) and found["seconds"] > 0
     one = {"mean": 1.0, "median": 1, "quantile_99": 1, "most": 1, "without": 0.0}
     none = {"mean": 0.0, "median": 0, "quantile_99": 0, "most": 0, "without": 1.0}
@@ -28,6 +28,15 @@ def test_all_captions_of_a_source_are_parsed_and_described(
         "relationship": nothing,
     }
     assert "| entity | 1,281 | 1 | 100.00 % | 320 : 320 : 320 | caption 100 |" in capsys.readouterr().out
+
+
+def test_captions_that_are_not_there_are_refused(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dataset=msrvtt", f"--annotations={write_source(tmp_path, 'msrvtt')}", "--split=tests"]
+    assert refusal_of("parse_captions", words, capsys) == "error: no caption is in split 'tests'\n"
+    message = refusal_of("parse_captions", ["--dataset=coco", f"--annotations={tmp_path}"], capsys)
+    assert message.startswith("error: no annotation source 'coco'; expected one of msrvtt, vatex")
 
 
 def test_numbers_of_nodes_are_described() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import baselines, quality
-from benchmarks.baselines import evaluate_ridge
-from benchmarks.seed_statistics import PairedTest, Summary
+from benchmarks.__main__ import main
+from benchmarks.quality import quality
+from benchmarks.quality.baselines import evaluate_ridge
+from benchmarks.quality.seed_statistics import PairedTest, Summary
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax import cli
@@ -35,8 +36,12 @@ class Compared:
     rsums: dict[str, list[float]]
 
     @property
-    def content(self) -> Any:
+    def written(self) -> Any:
         return json.loads((self.out / "quality.json").read_text())
+
+    @property
+    def content(self) -> Any:
+        return self.written["figures"]
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +51,14 @@ def compared(shapes: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> 
     ridge = evaluate_ridge(shapes, "val", out / "ridge")[1].rsum
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        quality.main(words_of(shapes, out))
+        main(["quality", *words_of(shapes, out)])
     return Compared(out, said.getvalue(), {"ridge": [ridge], PEER: peer, "mcsan": ours})
 
 
 def test_all_models_are_compared(compared: Compared) -> None:
-    content = compared.content
-    assert content["seeds"] == [0, 1] and content["split"] == "val"
-    assert content["versions"]["jax"] and content["machine"].startswith("machine: ")
+    written, content = compared.written, compared.content
+    assert written["arguments"]["seeds"] == "0,1" and written["arguments"]["split"] == "val"
+    assert content["versions"]["jax"] and written["machine"].startswith("machine: ")
     assert [model["name"] for model in content["models"]] == list(compared.rsums)
     for model in content["models"]:
         rsums = compared.rsums[model["name"]]
@@ -121,7 +126,7 @@ def test_a_finished_comparison_is_only_read(
     before = {
         path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.parent != out
     }
-    quality.main(words_of(shapes, out))
+    main(["quality", *words_of(shapes, out)])
     again = capsys.readouterr()
     assert again.err.count("is finished") == 4 and "ridge" not in again.err
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -140,7 +145,7 @@ def test_ridge_is_compared_like_a_run(compared: Compared, tmp_path: pathlib.Path
 def test_ridge_is_fitted_by_a_command(
     compared: Compared, shapes: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    found = figures_of(baselines, tmp_path, str(shapes), "--split=val")
+    found = figures_of("baselines", tmp_path, str(shapes), "--split=val")
     assert found["rsum"] == pytest.approx(compared.rsums["ridge"][0])
     assert (found["split"], found["videos"]) == ("val", 6) and 0 <= found["words_share"] <= 1
     recalls = [found[way][f"R@{k}"] for way in ("t2v", "v2t") for k in (1, 5, 10)]

@@ -5,9 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import search, search_commands
-from benchmarks.made_up_index import SEGMENT, MadeUp, bytes_of, open_search, write_videos
-from benchmarks.search import searches
+from benchmarks.speed.made_up_index import SEGMENT, Kind, MadeUp, bytes_of, open_search, write_videos
+from benchmarks.speed.search import searches
 from mcsan_jax.search.stages.two_stages import ScoredVideos
 from tests.benchmarks.programs import figures_of, refusal_of
 
@@ -15,7 +14,7 @@ from tests.benchmarks.programs import figures_of, refusal_of
 @pytest.mark.slow
 def test_searches_are_compared(tmp_path: pathlib.Path) -> None:
     sizes = ("--sizes=600", "--frames=3", "--width=16", "--rounds=2", "--queries=4", f"--folder={tmp_path}")
-    found = figures_of(search, tmp_path, *sizes)["indexes"]
+    found = figures_of("search", tmp_path, *sizes)["indexes"]
     assert [(one["kind"], one["videos"]) for one in found] == [("trained_like", 600), ("independent", 600)]
     for one in found:
         names = {"exact", "two stages", "flat engine", "NumPy scan", "FAISS flat", "bare products"}
@@ -28,7 +27,7 @@ def test_searches_are_compared(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_peers_search_the_same_vectors(tmp_path: pathlib.Path) -> None:
-    made_up = MadeUp("trained_like", SEGMENT // 100, 3, 16, 0)
+    made_up = MadeUp(Kind.TRAINED_LIKE, SEGMENT // 100, 3, 16, 0)
     segments = write_videos(made_up, tmp_path)
     assert bytes_of(segments) == sum(path.stat().st_size - 128 for path in tmp_path.rglob("*.npy"))
     functions, text = searches(segments, open_search(segments)), made_up.texts(1)
@@ -44,18 +43,19 @@ def test_the_peers_search_the_same_vectors(tmp_path: pathlib.Path) -> None:
 
 
 def test_trained_like_frames_resemble_each_other() -> None:
-    for kind, least, most in (("trained_like", 0.5, 0.75), ("independent", -0.1, 0.1)):
+    for kind, least, most in ((Kind.TRAINED_LIKE, 0.5, 0.75), (Kind.INDEPENDENT, -0.1, 0.1)):
         [videos] = MadeUp(kind, 50, 4, 64, 0).segments()
         assert least < np.median(videos.frames["entity"].gram[:, 0, 1]) < most
 
 
 def test_a_size_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "0: expected 1 or more" in refusal_of(search, ["--sizes=100,0"], capsys)
+    said = refusal_of("search", ["--sizes=100,0"], capsys)
+    assert "--sizes: expected different numbers from 1 on" in said and "found '100,0'" in said
 
 
 @pytest.mark.slow
 def test_what_people_wait_for_is_timed(tmp_path: pathlib.Path) -> None:
-    found = figures_of(search_commands, tmp_path, "--videos=5", "--commands=1", "--rounds=2")
+    found = figures_of("search_commands", tmp_path, "--videos=5", "--commands=1", "--rounds=2")
     assert found["videos"] == 5
     assert found["first_seconds"] > 0 and found["seconds"] > 0 and found["bytes"] > 1e8
     assert all(found[name] > 0 for name in ("add", "remove", "search", "explanation"))

@@ -6,8 +6,8 @@ import statistics
 
 import pytest
 
-from benchmarks.seed_statistics import paired_tests, summarize
-from benchmarks.trained_runs import ModelRuns
+from benchmarks.quality.seed_statistics import paired_tests, summarize
+from benchmarks.quality.trained_runs import ModelRuns
 from data_pipeline.errors import InputError
 from mcsan_jax.report.results import read_runs
 from tests.benchmarks.small_comparison import finish

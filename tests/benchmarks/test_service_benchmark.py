@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from benchmarks.load_clients import SHARES
+from benchmarks.speed.load_clients import SHARES
 from tests.benchmarks.programs import started_figures
 
 

@@ -9,9 +9,8 @@ import pytest
 from tests.benchmarks.programs import figures_of, started_figures
 
 pytest.importorskip("torch")
-similarity = importlib.import_module("benchmarks.similarity")
-train_step = importlib.import_module("benchmarks.train_step")
-our_step = importlib.import_module("benchmarks.our_step")
+train_step = importlib.import_module("benchmarks.speed.train_step")
+our_step = importlib.import_module("benchmarks.speed.our_step")
 
 
 def check_ratios(found: dict[str, Any], seconds: float, of_peer: float) -> None:
@@ -22,7 +21,7 @@ def check_ratios(found: dict[str, Any], seconds: float, of_peer: float) -> None:
 
 def test_similarity_compares_the_same_scores_and_gradients(tmp_path: pathlib.Path) -> None:
     sizes = ("--videos=3", "--captions=5", "--pairs=4", "--frames=3", "--nodes=2", "--width=8", "--rounds=1")
-    found = figures_of(similarity, tmp_path, *sizes)["comparisons"]
+    found = figures_of("similarity", tmp_path, *sizes)["comparisons"]
     real = "nodes of real captions (1.7 of 4 and 3.3 of 6)"
     assert [(one["title"], one["wanted"]) for one in found] == [
         ("scores of 3 videos x 5 captions, 2 nodes each", 10),

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from benchmarks import claims, quality
-from benchmarks.trained_runs import Model, ModelRuns, train_all
+from benchmarks.quality import claims
+from benchmarks.quality.trained_runs import Model, ModelRuns, train_all
 from data_pipeline.errors import InputError
 from data_pipeline.manifest import Manifest
 from mcsan_jax.report.results import read_runs
@@ -34,7 +34,7 @@ def test_what_is_missing_is_trained(trained: tuple[pathlib.Path, str]) -> None:
     assert re.search(rf"run 1 of 4: \S+{PEER}/seed0$", told, re.MULTILINE)
     assert told.count("is finished") == 3
     assert "trained " in told and "ridge regression, share of words" in told
-    content = json.loads((out / "quality.json").read_text())
+    content = json.loads((out / "quality.json").read_text())["figures"]
     rsums = {model["name"]: model["rsums"] for model in content["models"]}
     for name, seeds in (("ridge", ["."]), (PEER, ["seed0", "seed1"]), ("mcsan", ["seed0", "seed1"])):
         records = [json.loads((out / name / seed / "eval" / "val.json").read_text()) for seed in seeds]
@@ -64,7 +64,7 @@ def test_a_run_of_another_configuration_is_refused_before_any_training(
 ) -> None:
     make_ours(shapes, tmp_path)
     words = [*words_of(shapes, tmp_path), "--config.optim.learning_rate=0.125"]
-    error = refusal_of(quality, words, capsys)
+    error = refusal_of("quality", words, capsys)
     assert "mcsan/seed0 holds a run of another configuration" in error
     assert "optim.learning_rate: 0.005 there, 0.125 now" in error
     assert [path.name for path in tmp_path.iterdir()] == ["mcsan"]
@@ -80,8 +80,8 @@ def test_a_run_of_another_configuration_is_refused_before_any_training(
         (["--mcsan=configs/sizes.py"], "say with --base"),
         (["--mcsan=configs/demo.py:huge"], "size 'huge' of config 'demo' is unknown"),
         (["--split=dev"], "no split 'dev' in"),
-        (["--seeds=0,0"], "expected different numbers from 0 on, such as 0,1,2, found '0,0'"),
-        (["--jobs=0"], "0: expected 1 or more"),
+        (["--seeds=0,0"], "expected different numbers from 0 on, such as 0,1, found '0,0'"),
+        (["--jobs=0"], "Invalid value for '--jobs': Input should be greater than or equal to 1"),
         (["--", "--config.train.seed=3"], "--config.train.seed=3: --seeds decides that"),
         (["--", "--mode=train"], "--mode=train: expected --config.GROUP.FIELD=VALUE"),
         (["--", "--config.train.epoch=3"], "Did you mean: config.train.epochs"),
@@ -96,12 +96,12 @@ def test_wrong_arguments_are_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = [str(shapes), "--mcsan=configs/demo.py:tiny", f"--out={tmp_path}", *words]
-    assert message in refusal_of(quality, given, capsys)
+    assert message in refusal_of("quality", given, capsys)
     assert not list(tmp_path.iterdir())
 
 
 def test_absent_data_are_not_made(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "No prepared data set in" in refusal_of(quality, words_of(tmp_path / "no", tmp_path), capsys)
+    assert "No prepared data set in" in refusal_of("quality", words_of(tmp_path / "no", tmp_path), capsys)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,10 +1,12 @@
 """What the reading of queries is worth, on a few clips."""
 
+import pathlib
 import random
 
 import pytest
 
-from benchmarks.typed_queries import FORMS, main, misspelt
+from benchmarks.quality.typed_queries import FORMS, misspelt
+from tests.benchmarks.programs import figures_of
 from tests.benchmarks.small_comparison import rows_of
 
 
@@ -18,8 +20,8 @@ def test_a_slip_is_a_small_one() -> None:
 
 
 @pytest.mark.slow
-def test_every_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--count=16", "--split=val"])
+def test_every_table_is_printed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = figures_of("typed_queries", tmp_path, "--count=16", "--split=val")
     said = capsys.readouterr().out
     typed = rows_of(said, "a caption, typed")
     assert set(typed) == {"a caption, typed", *FORMS}
@@ -34,3 +36,6 @@ def test_every_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(moments["the moment"][1]) > float(moments["the whole video"][1])
     assert moments["the whole video"] == ["0.0", "50.0"]
     assert moments["the first half"] == ["50.0", "50.0"]
+    assert figures["clips"] == 16 and figures["typed"].keys() == FORMS.keys()
+    assert figures["moments"]["the first half"] == {"inside": 50.0, "IoU": 50.0}
+    assert f"{figures['order']['A then B']['R@10']:.1f}" == order["A then B"][1]

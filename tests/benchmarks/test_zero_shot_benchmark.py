@@ -6,8 +6,8 @@ from math import comb
 
 import pytest
 
-from benchmarks import zero_shot
-from benchmarks.trained_runs import run_program
+from benchmarks.quality import zero_shot
+from benchmarks.quality.trained_runs import run_program
 from tests.benchmarks.programs import figures_of
 
 # ml_collections loads config files in a way that Python is about to drop.
@@ -29,7 +29,7 @@ def test_every_row_of_the_table_is_measured_once(
     monkeypatch.setattr(zero_shot, "run_program", run_short)
     out = tmp_path / "out"
     words = (f"--out={out}", "--seen=8", "--steps=2", "--videos=16")
-    figures = figures_of(zero_shot, tmp_path, *words)
+    figures = figures_of("zero_shot", tmp_path, *words)
     assert set(figures) == {
         "chance",
         *(f"zero-shot, {score}" for score in ("global", "entity", "action", "relationship", "fused")),
@@ -43,5 +43,5 @@ def test_every_row_of_the_table_is_measured_once(
     assert figures["chance"] == pytest.approx(random)
     # What is finished is read, and not computed again.
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    assert figures_of(zero_shot, tmp_path, *words) == figures
+    assert figures_of("zero_shot", tmp_path, *words) == figures
     assert written == {path: path.stat().st_mtime_ns for path in written}

@@ -72,6 +72,7 @@ PAGES = _read(
     [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "benchmarks" / "README.md",
         *sorted((ROOT / "docs").glob("*.md")),
         *sorted((ROOT / "tests").rglob("*.md")),
     ]
@@ -139,8 +140,10 @@ def is_mention(words: list[str]) -> bool:
     words = (
         [word for word in words if not word.startswith("--")] if words[:2] == ["mcsan", "index"] else words
     )
+    if words[1:2] == ["-m"]:
+        return len(words) <= (4 if words[2] == "benchmarks" else 3)
     of_mcsan = 3 if words[1:2] == ["index"] else 2
-    return len(words) <= (3 if words[1:2] == ["-m"] else of_mcsan if words[0] == "mcsan" else 1)
+    return len(words) <= (of_mcsan if words[0] == "mcsan" else 1)
 
 
 def usages(script: str) -> Iterator[list[str]]:

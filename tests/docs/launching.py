@@ -49,7 +49,7 @@ def _python_calls(script: str) -> list[list[str]]:
     found = []
     for words in simple_commands(script):
         module = words.index("-m") + 1 if "-m" in words else len(words)
-        if words[module:] and words[module].startswith(("mcsan_jax.", "benchmarks.", "pytest")):
+        if words[module:] and words[module].startswith(("mcsan_jax.", "benchmarks", "pytest")):
             found.append(words[module - 1 :])
         for word in words:
             if word.startswith("--command="):

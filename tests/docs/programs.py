@@ -2,13 +2,12 @@
 
 import argparse
 import functools
-import importlib
 import importlib.metadata
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -17,9 +16,10 @@ from absl import flags
 from absl.testing import flagsaver
 from packaging.requirements import Requirement
 
-from benchmarks import claims, quality
-from benchmarks.options import parse_comparison
-from benchmarks.trained_runs import check_flags
+from benchmarks import __main__ as benchmarks
+from benchmarks.options import whole_numbers
+from benchmarks.quality import claims, quality
+from benchmarks.quality.trained_runs import check_flags
 from data_pipeline import inspect as inspection
 from data_pipeline import prepare as preparation
 from data_pipeline.annotations.caption import SPLITS
@@ -35,8 +35,6 @@ from tests.mutants import run as mutants
 from tests.support import ROOT
 
 VERBS = typer.main.get_command(cli.app).commands
-_SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py")}
-BENCHMARKS = sorted(name for name, source in _SOURCES.items() if "__main__" in source)
 
 
 def check_prepare(arguments: Sequence[str]) -> None:
@@ -199,6 +197,8 @@ class Checker:
             assert (ROOT / name).is_file(), name
         elif words[0] == "mcsan":
             assert name in VERBS or name in VERBS["index"].commands or len(words) == 1, name
+        elif words[2:3] == ["benchmarks"]:
+            assert set(words[3:]) <= {*benchmarks.PLACES, "tables"}, name
         elif "-m" in words and name not in ("pytest", "venv", "pip", "ruff", "mypy"):
             assert (ROOT / f"{name.replace('.', '/')}.py").is_file(), name
 
@@ -211,6 +211,7 @@ class Checker:
             training.__name__: check_train,
             cli.__name__: check_mcsan,
             mutants.__name__: mutants.make_parser().parse_args,
+            "benchmarks": _check_benchmark,
             "pip": check_pip,
             "pytest": self._check_pytest,
             "venv": _check_files,
@@ -220,28 +221,10 @@ class Checker:
         if option == "-c":
             compile(name, "-c", "exec")
             _check_nothing(rest)
-        elif option == "-m" and name.startswith("benchmarks."):
-            self._check_benchmark(name, rest)
         elif option == "-m":
             rules[name](rest)
         else:
             raise LookupError(f"python {option}: show it with -m")
-
-    def _check_benchmark(self, name: str, arguments: Sequence[str]) -> None:
-        short = name.removeprefix("benchmarks.")
-        assert short in BENCHMARKS, name
-        module = importlib.import_module(name)
-        if hasattr(module, "parse"):
-            # With flags that it hands on to trainings.
-            given, overrides = module.parse(arguments)
-        elif short in ("claims", "quality"):
-            given, overrides = parse_comparison(module.make_parser(), arguments)
-        else:
-            given, overrides = module.make_parser().parse_args(arguments), []
-        for trained in _trained(short, given, overrides):
-            check_train(trained)
-        if short == "parse_captions":
-            assert given.protocol in (None, *PROTOCOLS[given.dataset])
 
     def _check_script(self, script: str, arguments: Sequence[str]) -> None:
         calls = python_calls(script, list(arguments))
@@ -292,27 +275,42 @@ class Checker:
         verbs = [*VERBS.values(), *(verb for group in groups for verb in group.commands.values())]
         names |= {option for verb in verbs for given in verb.params for option in given.opts}
         names |= {f"--{name}" for name in PipelineOptions().get_all_options()}
-        for name in BENCHMARKS:
-            parser = importlib.import_module(f"benchmarks.{name}").make_parser()
-            names |= set(re.findall(r"--\w+", parser.format_help()))
+        commands = map(benchmarks.command_of, benchmarks.PLACES)
+        names |= {option for command in commands for given in command.params for option in given.opts}
         return names
 
 
-def _trained(benchmark: str, given: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Sequence[str]]:
+def _check_benchmark(arguments: Sequence[str]) -> None:
+    """A benchmark, the list of all, or the tables of the documents."""
+    if list(arguments) in ([], ["tables"]):
+        return
+    name, *rest = arguments
+    assert name in benchmarks.PLACES, name
+    given = benchmarks.command_of(name).make_context(name, rest).params
+    if "seeds" in given:
+        assert whole_numbers("--seeds", given["seeds"], 0)
+    for trained in _trained(name, given):
+        check_train(trained)
+    if name == "parse_captions":
+        assert given["protocol"] in (None, *PROTOCOLS[given["dataset"]])
+
+
+def _trained(name: str, given: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     """Arguments of the trainings that a benchmark would start, or the config that it reads."""
-    if benchmark == "quality":
-        yield from (model.flags for model in quality.models_of(given, overrides))
-    elif benchmark == "claims":
-        assert set(given.parts.split(",")) <= set(claims.PARTS)
-        names = given.ablations.split(",")
+    overrides = given.get("overrides") or []
+    if name == "quality":
+        models = quality.models_of(given["mcsan"], given["peers"], given["base"], given["dir"], overrides)
+        yield from (model.flags for model in models)
+    elif name == "claims":
+        assert set(given["parts"].split(",")) <= set(claims.PARTS)
+        names = given["ablations"].split(",")
         assert set(names) <= set(claims.ABLATIONS)
-        yield from (
-            model.flags for model in claims.ablation_models(given.base, check_flags(overrides), names)
-        )
+        models = claims.ablation_models(given["base"], check_flags(overrides), names)
+        yield from (model.flags for model in models)
     elif "config" in given:
-        dtype = getattr(given, "compute_dtype", None)
+        dtype = given.get("compute_dtype")
         own = [f"--config.model.compute_dtype={dtype}"] if dtype else []
-        yield [f"--config={given.config}", *own, *overrides]
+        yield [f"--config={given['config']}", *own, *overrides]
 
 
 def _check_overrides(overrides: Sequence[str]) -> None:

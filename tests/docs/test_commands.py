@@ -7,6 +7,7 @@ import pytest
 import typer
 from absl import flags
 
+from benchmarks.__main__ import PLACES
 from data_pipeline.errors import InputError
 from tests.docs.documents import (
     DOCUMENTS,
@@ -18,7 +19,7 @@ from tests.docs.documents import (
     simple_commands,
     usages,
 )
-from tests.docs.programs import BENCHMARKS, VERBS, Checker, check_train
+from tests.docs.programs import VERBS, Checker, check_train
 from tests.support import ROOT
 
 # ml_collections loads config files in a way that Python is about to drop.
@@ -104,8 +105,10 @@ def test_commands_are_found() -> None:
     assert modules.count("data_pipeline.inspect") >= 5
     assert modules.count("mcsan_jax.main") >= 12
     assert {words[1] for _, words in SHOWN if words[0] == "mcsan"} == set(VERBS)
-    named_modules = {words[2] for _, words in [*CALLS, *IN_PROSE] if words[1:2] == ["-m"]}
-    assert {f"benchmarks.{name}" for name in BENCHMARKS} <= named_modules
+    measured = {
+        words[3] for _, words in [*CALLS, *IN_PROSE] if words[1:3] == ["-m", "benchmarks"] and words[3:]
+    }
+    assert measured == {*PLACES, "tables"}
     scripts = {words[0] for _, words in CALLS}
     assert {f"launch/{path.name}" for path in ROOT.glob("launch/*.sh")} - scripts == {"launch/dry_run.sh"}
 
@@ -124,7 +127,7 @@ def test_a_script_is_cut_into_commands() -> None:
 
 PREPARE = "python -m data_pipeline.prepare --annotations=x"
 TRAIN = "python -m mcsan_jax.main --config=configs/demo.py"
-CLAIMS = "python -m benchmarks.claims"
+CLAIMS = "python -m benchmarks claims"
 SLURM, IMAGE = (f"{name} --config=configs/demo.py" for name in ("launch/slurm.sbatch", "mcsan_jax:cuda"))
 
 
@@ -152,32 +155,36 @@ SLURM, IMAGE = (f"{name} --config=configs/demo.py" for name in ("launch/slurm.sb
         ("mcsan prepare --dataset=moving_shapes", "--out=x", ""),
         ("mcsan inspect data/msrvtt", "--split=val", "--split=dev"),
         ("python -m mcsan_jax.cli", "report RUN", "reports RUN"),
-        ("python -m benchmarks.quality DIR", "--seeds=0,1", "--seeds=none"),
-        ("python -m benchmarks.quality DIR", "--peers=hgr", "--peers=clip"),
-        ("python -m benchmarks.quality DIR --", "--config.train.epochs=3", "--config.train.epoch=3"),
-        ("python -m benchmarks.quality DIR", "--mcsan=configs/demo.py", "--mcsan=configs/absent.py"),
+        ("python -m benchmarks quality DIR", "--seeds=0,1", "--seeds=none"),
+        ("python -m benchmarks quality DIR", "--peers=hgr", "--peers=clip"),
+        ("python -m benchmarks quality DIR --", "--config.train.epochs=3", "--config.train.epoch=3"),
+        ("python -m benchmarks quality DIR", "--mcsan=configs/demo.py", "--mcsan=configs/absent.py"),
         (f"{CLAIMS} demo", "--parts=focal", "--parts=focus"),
         (f"{CLAIMS} demo", "--ablations=plain_bce", "--ablations=plain"),
         (f"{CLAIMS} demo --", "--config.train.epochs=3", "--config.train.seed=3"),
         (CLAIMS, "demo-tiny", "demo-huge"),
-        ("python -m benchmarks.controls DIR --config=configs/demo.py", "--config.train.seed=1", "--seeds=1"),
-        ("python -m benchmarks.controls DIR", "--config=configs/demo.py", ""),
-        ("python -m benchmarks.epoch_time", "configs/msrvtt.py", "configs/absent.py"),
-        ("python -m benchmarks.epoch_time configs/msrvtt.py", "--steps=3", "--steps=0"),
         (
-            "python -m benchmarks.epoch_time configs/msrvtt.py",
+            "python -m benchmarks controls DIR --config=configs/demo.py --",
+            "--config.train.seed=1",
+            "--seeds=1",
+        ),
+        ("python -m benchmarks controls DIR", "--config=configs/demo.py", ""),
+        ("python -m benchmarks epoch_time", "configs/msrvtt.py", "configs/absent.py"),
+        ("python -m benchmarks epoch_time configs/msrvtt.py", "--steps=3", "--steps=0"),
+        (
+            "python -m benchmarks epoch_time configs/msrvtt.py",
             "--compute_dtype=float32",
             "--compute_dtype=half",
         ),
-        ("python -m benchmarks.on_paper configs/msrvtt.py", "--exchange=ring", "--exchange=round"),
-        ("python -m benchmarks.parse_captions --annotations=x", "--dataset=msvd", "--dataset=coco"),
-        ("python -m benchmarks.recurrent", "--dtype=bfloat16", "--dtype=float16"),
-        ("python -m benchmarks.measured_run", "--work=step", "--work=steps"),
-        ("python -m benchmarks.measured_run --work=step", "--size=1", "--size=0"),
-        ("python -m benchmarks.scaling", "--batches=64", "--batchs=64"),
-        ("python -m benchmarks.full_test_set", "", "stray"),
-        ("python -m benchmarks.input_pipeline", "--config=configs/demo.py", "--config=configs/absent.py"),
-        ("python -m", "benchmarks.recurrent", "benchmarks.machine"),
+        ("python -m benchmarks on_paper configs/msrvtt.py", "--exchange=ring", "--exchange=round"),
+        ("python -m benchmarks parse_captions --annotations=x", "--dataset=msvd", "--dataset=coco"),
+        ("python -m benchmarks recurrent", "--dtype=bfloat16", "--dtype=float16"),
+        ("python -m benchmarks measured_run", "--work=step", "--work=steps"),
+        ("python -m benchmarks measured_run --work=step", "--size=1", "--size=0"),
+        ("python -m benchmarks scaling", "--batches=64", "--batchs=64"),
+        ("python -m benchmarks full_test_set", "", "stray"),
+        ("python -m benchmarks input_pipeline", "--config=configs/demo.py", "--config=configs/absent.py"),
+        ("python -m benchmarks", "recurrent", "machine"),
         ("launch/local.sh", "4 --config=configs/demo.py", "four --config=configs/demo.py"),
         ("launch/local_processes.sh 2 --config=configs/demo.py", "--mode=eval", "--mode=test"),
         ("launch/gpu.sh", "--config=configs/demo.py", "configs/demo.py"),
@@ -207,7 +214,7 @@ SLURM, IMAGE = (f"{name} --config=configs/demo.py" for name in ("launch/slurm.sb
         ("python -c", "'import sys'", "'import'"),
         ("python -m", "venv .venv", "virtualenv .venv"),
         ("", "mcsan card RUN", "mcsan_card RUN"),
-        ("python", "-m benchmarks.scaling", "benchmarks/scaling.py"),
+        ("python", "-m benchmarks scaling", "benchmarks/speed/scaling.py"),
     ],
 )
 def test_a_wrong_command_is_noticed(checker: Checker, command: str, right: str, wrong: str) -> None:
@@ -231,7 +238,7 @@ def test_a_wrong_flag_in_the_prose_is_noticed(checker: Checker, flags_of_a_sente
         checker.check_flags([flags_of_a_sentence])
 
 
-@pytest.mark.parametrize("name", ["mcsan evaluate", "python -m benchmarks.speed", "launch/tpu.sh"])
+@pytest.mark.parametrize("name", ["mcsan evaluate", "python -m benchmarks speed", "launch/tpu.sh"])
 def test_a_program_that_does_not_exist_is_noticed(checker: Checker, name: str) -> None:
     with pytest.raises(AssertionError):
         checker.check_mention(name.split())

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.text_only_control import Pair, control_accuracies, main, make_pairs
+from benchmarks.quality.text_only_control import Pair, control_accuracies, make_pairs
 from data_pipeline.foils.foil_words import FoilWords, slots_of
 from data_pipeline.foils.make_foils import FoilMaker
 from data_pipeline.foils.plausibility import IMPARTIAL, Plausibility
 from data_pipeline.foils.text_edits import Captioned
 from data_pipeline.graphs.graph import AGENT, PATIENT, Modifier, Node, Relationship, SemanticGraph
 from data_pipeline.levels import ACTION, ENTITY, FOIL_KINDS, MODIFIER, ROLE
+from tests.benchmarks.programs import figures_of, refusal_of
 
 NOUNS = ["ball", "box", "star", "apple", "dog", "cat"]
 VERBS = ["push", "chase", "lift", "hit", "pull"]
@@ -154,6 +155,17 @@ def test_words_that_say_the_same_of_one_thing_replace_each_other_in_no_foil() ->
 
 @pytest.mark.slow
 def test_the_control_reads_each_embedded_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--dataset=crowded_shapes", "--videos=6", "--processes=1", f"--graph_cache={tmp_path}"])
+    words = (
+        "--dataset=crowded_shapes",
+        "--videos=6",
+        "--processes=1",
+        f"--graph_cache={tmp_path / 'graphs'}",
+    )
+    accuracies = figures_of("text_only_control", tmp_path, *words)
     printed = capsys.readouterr().out
-    assert "captions of 6 videos" in printed and "| all | " in printed
+    assert "captions of 6 videos" in printed and f"| all | {accuracies['all']['foils']} | " in printed
+
+
+def test_a_data_set_that_cannot_be_read_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "msrvtt needs --annotations=PATH" in refusal_of("text_only_control", ["--dataset=msrvtt"], capsys)
+    assert "crowded_shapes" in refusal_of("text_only_control", ["--dataset=msrvt"], capsys)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.parser_ablation import WHO_DOES_WHAT, Score, score
+from benchmarks.quality.parser_ablation import WHO_DOES_WHAT, Score, score
 from data_pipeline.graphs.graph import PREPOSITIONS, ROLES
 from data_pipeline.graphs.parser import CaptionParser
 from data_pipeline.levels import ACTION, ENTITY, RELATIONSHIP
