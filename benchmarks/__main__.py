@@ -131,7 +131,7 @@ def _with_file(name: str, run: Benchmark) -> Callable[..., None]:
         annotation=Annotated[pathlib.Path | None, typer.Option(help="File for the figures.")],
     )
     parameters = [*own.parameters.values(), option]
-    run_and_write.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run_and_write.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run_and_write.__annotations__ = {one.name: one.annotation for one in parameters}
     return run_and_write
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.quality.run_tables import mean_and_deviation
 from data_pipeline.errors import InputError
+from data_pipeline.host.files import write_text
 from data_pipeline.levels import NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.evaluation.attribute_precision import FREQUENCIES
 from mcsan_jax.evaluation.tables import aligned
@@ -49,7 +50,7 @@ def write_tables() -> None:
             text = path.read_text(encoding="utf-8")
             made = with_tables(text)
             if made != text:
-                path.write_text(made, encoding="utf-8")
+                write_text(path, made)
                 print(f"written to {path.relative_to(ROOT)}")
 
 
