@@ -16,7 +16,7 @@ import numpy as np
 import typer
 
 from benchmarks.machine import describe_machine
-from benchmarks.options import whole_numbers
+from benchmarks.options import checked_numbers, whole_numbers
 from benchmarks.quality.shape_queries import MadeClips, make_clips, might_be_said, things
 from data_pipeline.errors import InputError
 from mcsan_jax.calibration.calibration import Calibration
@@ -214,7 +214,10 @@ def run(
     model: Annotated[str, typer.Argument(help="What `Mcsan.from_pretrained` opens.")] = "demo",
     clips: Annotated[int, typer.Option(min=2, help="Test clips that things are taken out of.")] = 500,
     sizes: Annotated[
-        str, typer.Option(help="Of other collections, with commas between, or empty.")
+        str,
+        typer.Option(
+            callback=checked_numbers(2), help="Of other collections, with commas between, or empty."
+        ),
     ] = "10,100,500,3000",
     queries: Annotated[int, typer.Option(min=2, help="Captions that each of them is asked.")] = 1000,
 ) -> dict[str, Any]:

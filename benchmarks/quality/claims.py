@@ -15,7 +15,16 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.options import ConfigFlags, Jobs, ReportedSplit, RunsFolder, Seeds, whole_numbers
+from benchmarks.options import (
+    ConfigFlags,
+    Experiment,
+    Jobs,
+    PreparedData,
+    ReportedSplit,
+    RunsFolder,
+    Seeds,
+    whole_numbers,
+)
 from benchmarks.quality.run_tables import (
     attribute_table,
     command_lines,
@@ -92,12 +101,8 @@ def ablated(model: ModelRuns, split: str, data: pathlib.Path | None) -> list[dic
 
 
 def run(
-    base: Annotated[
-        str, typer.Argument(help="Experiment in configs/, with a size if wanted: demo, msrvtt-small.")
-    ],
-    data: Annotated[
-        pathlib.Path | None, typer.Option(help="Prepared data; by default those of the experiment.")
-    ] = None,
+    base: Experiment,
+    data: PreparedData = None,
     parts: Annotated[str, typer.Option(help="What to test, with commas between.")] = ",".join(PARTS),
     ablations: Annotated[
         str, typer.Option(help="Which of them, with commas between; all by default.")

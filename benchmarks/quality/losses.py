@@ -20,10 +20,13 @@ import typer
 
 from benchmarks.options import (
     ConfigFlags,
+    Experiment,
     Jobs,
+    PreparedData,
     ReportedSplit,
     RunsFolder,
     Seeds,
+    checked_positive,
     positive_numbers,
     whole_numbers,
 )
@@ -137,14 +140,10 @@ def results(
 
 
 def run(
-    base: Annotated[
-        str, typer.Argument(help="Experiment in configs/, with a size if wanted: demo, msrvtt-small.")
-    ],
-    data: Annotated[
-        pathlib.Path | None, typer.Option(help="Prepared data; by default those of the experiment.")
-    ] = None,
+    base: Experiment,
+    data: PreparedData = None,
     weights: Annotated[
-        str, typer.Option(help="Of both losses, with commas between.")
+        str, typer.Option(callback=checked_positive(), help="Of both losses, with commas between.")
     ] = "0.01,0.03,0.1,0.3,1.0",
     seeds: Seeds = "0,1,2",
     split: ReportedSplit = "val",

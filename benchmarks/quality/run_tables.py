@@ -176,14 +176,13 @@ def precisions(model: ModelRuns, figure: str = "mAP") -> Precisions:
 
 def chance_precisions(models: Sequence[ModelRuns]) -> Precisions:
     """What chance reaches, the same with every seed, by the model with the most levels."""
-    widest = max(models, key=lambda model: len(precisions(model)))
-    by_level = precisions(widest, "chance")
+    by_level = precisions(max(models, key=lambda model: len(precisions(model))), "chance")
     return {level: {third: values[:1] for third, values in by.items()} for level, by in by_level.items()}
 
 
 def attribute_table(models: Sequence[ModelRuns]) -> list[str]:
     """A Markdown table with a row per model, and at its end what chance reaches; empty without attributes."""
-    known = [(model.name, precisions(model)) for model in models]
+    known = [*((model.name, precisions(model)) for model in models), ("chance", chance_precisions(models))]
     columns = [
         (level, third)
         for level in NODE_LEVELS
@@ -192,7 +191,6 @@ def attribute_table(models: Sequence[ModelRuns]) -> list[str]:
     ]
     if not columns:
         return []
-    known.append(("chance", chance_precisions(models)))
     rows = [
         [name, *(mean_and_deviation(found.get(level, {}).get(third, [])) for level, third in columns)]
         for name, found in known

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import typer
 
-from benchmarks.options import whole_numbers
+from benchmarks.options import checked_numbers, whole_numbers
 from benchmarks.quality.baselines import evaluate_ridge
 from benchmarks.quality.small_clip import train_small_clip
 from benchmarks.quality.trained_runs import run_program
@@ -114,7 +114,8 @@ def run(
     seen: Annotated[int, typer.Option(min=1, help="Clips that the small CLIP is trained on.")] = 2000,
     steps: Annotated[int, typer.Option(min=1, help="Of the training of the small CLIP.")] = 700,
     videos: Annotated[
-        str, typer.Option(help="Numbers of videos to train on, with commas between.")
+        str,
+        typer.Option(callback=checked_numbers(), help="Numbers of videos to train on, with commas between."),
     ] = "50,200,800",
 ) -> dict[str, float]:
     """Computes what is not there yet, and prints the table.

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 
 from benchmarks.machine import alternate, describe_machine
-from benchmarks.options import Rounds, whole_numbers
+from benchmarks.options import Rounds, checked_numbers, whole_numbers
 from benchmarks.speed.encoder_forms import Form, with_tensorflow, with_xla_convolutions
 from data_pipeline.clips.collect_clips import collect_clips
 from data_pipeline.clips.picture_view import PictureView
@@ -235,7 +235,9 @@ def run(
     seconds: Annotated[int, typer.Option(min=1, help="Length of a rendered clip.")] = 30,
     fps: Annotated[float, typer.Option(help="Frames of each second that are taken.")] = 2.0,
     frames: Annotated[int, typer.Option(min=1, help="Pictures of the network alone.")] = 64,
-    processes: Annotated[str, typer.Option(help="How many decode, with commas between.")] = "1,2",
+    processes: Annotated[
+        str, typer.Option(callback=checked_numbers(), help="How many decode, with commas between.")
+    ] = "1,2",
     rounds: Rounds = 3,
 ) -> dict[str, Any]:
     """Measures and prints.

@@ -17,7 +17,7 @@ import transformers
 import typer
 
 from benchmarks.machine import alternate, describe_machine, median_ratio
-from benchmarks.options import Rounds, Seed, whole_numbers
+from benchmarks.options import Rounds, Seed, checked_numbers, whole_numbers
 from mcsan_jax.image_text.tower_files import read_towers_config, read_vision_params
 from mcsan_jax.image_text.vision_tower import VisionTower
 
@@ -51,7 +51,9 @@ def encoders(patch: int, layers: int) -> dict[str, Encoder]:
 
 
 def run(
-    batches: Annotated[str, typer.Option(help="Pictures at once, with commas between.")] = "8,16",
+    batches: Annotated[
+        str, typer.Option(callback=checked_numbers(), help="Pictures at once, with commas between.")
+    ] = "8,16",
     layers: Annotated[int, typer.Option(min=1, help="Blocks of a tower.")] = 12,
     rounds: Rounds = 7,
     seed: Seed = 0,

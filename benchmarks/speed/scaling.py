@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.machine import describe_machine
-from benchmarks.options import Seed, whole_numbers
+from benchmarks.options import Seed, checked_numbers, whole_numbers
 from benchmarks.speed.measured_run import Work, run_measured
 from benchmarks.speed.our_step import FrameDim, MicroBatches, Sizes, Vocabulary, Width, WordWidth
 from data_pipeline.errors import InputError
@@ -74,10 +74,12 @@ def draw(axes: Axes, curve: Curve, title: str, unit: str) -> None:
 def run(
     out: Annotated[pathlib.Path, typer.Option(help="The plot.")] = pathlib.Path("scaling.png"),
     batches: Annotated[
-        str, typer.Option(help="Sizes of the batch, with commas between, or empty.")
+        str,
+        typer.Option(callback=checked_numbers(), help="Sizes of the batch, with commas between, or empty."),
     ] = "64,128,256,512,1024,2048",
     captions: Annotated[
-        str, typer.Option(help="Numbers of captions, with commas between, or empty.")
+        str,
+        typer.Option(callback=checked_numbers(), help="Numbers of captions, with commas between, or empty."),
     ] = "1000,3000,10000,30000,100000",
     width: Width = 1024,
     word_width: WordWidth = 300,

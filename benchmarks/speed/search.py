@@ -19,7 +19,7 @@ import typer
 
 from benchmarks.figures import figures_of
 from benchmarks.machine import describe_machine
-from benchmarks.options import Seed, whole_numbers
+from benchmarks.options import Seed, checked_numbers, whole_numbers
 from benchmarks.speed.made_up_index import Kind, MadeUp, MappedVideos, bytes_of, open_search, write_videos
 from mcsan_jax.ranking.collection import TextCollection
 from mcsan_jax.search.stages.candidate_recall import measure_recall
@@ -174,7 +174,9 @@ def memory_of_searches(made_up: MadeUp, folder: pathlib.Path) -> int:
 
 
 def run(
-    sizes: Annotated[str, typer.Option(help="Numbers of videos, with commas between.")] = "1000,10000,100000",
+    sizes: Annotated[
+        str, typer.Option(callback=checked_numbers(), help="Numbers of videos, with commas between.")
+    ] = "1000,10000,100000",
     frames: Annotated[int, typer.Option(min=1, help="Frames of a video.")] = 20,
     width: Annotated[int, typer.Option(min=1, help="Size of a vector.")] = 256,
     rounds: Annotated[int, typer.Option(min=1, help="Texts that are searched for in turn.")] = 100,

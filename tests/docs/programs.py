@@ -17,7 +17,6 @@ from absl.testing import flagsaver
 from packaging.requirements import Requirement
 
 from benchmarks import __main__ as benchmarks
-from benchmarks.options import whole_numbers
 from benchmarks.quality import claims, quality
 from benchmarks.quality.trained_runs import check_flags
 from data_pipeline import inspect as inspection
@@ -287,8 +286,6 @@ def _check_benchmark(arguments: Sequence[str]) -> None:
     name, *rest = arguments
     assert name in benchmarks.PLACES, name
     given = benchmarks.command_of(name).make_context(name, rest).params
-    if "seeds" in given:
-        assert whole_numbers("--seeds", given["seeds"], 0)
     for trained in _trained(name, given):
         check_train(trained)
     if name == "parse_captions":
