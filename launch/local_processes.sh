@@ -29,7 +29,13 @@ outcome=0
 while ((${#index_of[@]})); do
     status=0 ended=
     wait -n -p ended "${!index_of[@]}" || status=$?
-    [[ -n $ended ]] || continue
+    if [[ -z ${ended:-} ]]; then
+        # Asked to stop while it waited; or all of them ended before it could wait.
+        ((status == 127)) || continue
+        left=("${!index_of[@]}")
+        ended=${left[0]} status=0
+        wait "$ended" || status=$?
+    fi
     if [[ $status -ne 0 && $outcome -eq 0 ]]; then
         outcome=$status
         if [[ $status -ne $resume_me ]]; then
