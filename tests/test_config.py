@@ -121,7 +121,6 @@ def test_levels_may_be_a_list() -> None:
         ("model.levels", (1, "entity"), r"config\.model\.levels\.0 is 1; expected a string"),
         ("model.levels", (), r"config\.model\.levels is \(\); expected some of global"),
         ("model.levels", ("entity", "entity"), r"config\.model\.levels .*each once"),
-        ("model.frame_slots", 1, r"config\.model\.frame_slots is 1; expected 0 for none, or 2 or more"),
         ("model.levels", ("entity", "verb"), r"config\.model\.levels .*'verb'.*expected some of"),
         ("model.width", 7, r"config\.model\.width is 7; expected a multiple of 2"),
         (

@@ -6,7 +6,7 @@ from pydantic import StrictBool, field_validator
 from pydantic.dataclasses import dataclass
 
 from data_pipeline.errors import nearest_name
-from data_pipeline.host.typed_values import RULES, Count, ProperShare, Size
+from data_pipeline.host.typed_values import RULES, Count, ProperShare
 from data_pipeline.levels import GLOBAL, LEVELS
 
 
@@ -32,8 +32,6 @@ class ModelConfig:
     """How entities see a frame's regions: as their weighted mean, or by the strongest responses to a second layer."""
     region_pairs: StrictBool = False
     """Relationships see how the regions of each ordered pair change together, where a frame has several."""
-    frame_slots: Size = 0
-    """Where there are no regions, relationships see pairs of so many learned slots instead, 2 or more; 0 for none."""
     temporal: Literal["convolution", "bigru", "attention", "none"] = "convolution"
     """Structure of the action level over frames; none leaves each frame alone."""
     frame_pooling: Literal["attention", "mean"] = "attention"
@@ -100,15 +98,6 @@ class ModelConfig:
                 "config.model.pretrained_video"
             )
         return zero_shot_only
-
-    @field_validator("frame_slots")
-    @classmethod
-    def _slots_make_pairs(cls, frame_slots: int) -> int:
-        if frame_slots == 1:
-            raise ValueError(
-                "config.model.frame_slots is 1; expected 0 for none, or 2 or more, which make pairs"
-            )
-        return frame_slots
 
     @field_validator("width")
     @classmethod

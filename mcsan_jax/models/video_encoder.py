@@ -27,8 +27,7 @@ class VideoEncoder(nn.Module):
     * entity (spatial): each frame by itself, with its regions where there are any;
     * action (temporal): a temporal structure over the frames;
     * relationship (spatial × temporal): action frames attend to entity frames, and both are projected together,
-      with what pairs of regions do if ``region_pairs`` is set and there are two or more, or without regions what pairs
-      of ``frame_slots`` do.
+      with what pairs of regions do if ``region_pairs`` is set and there are two or more.
 
     Axes: v videos, f frames, k regions of a frame. The global level is [v, width], every other level [v, f, width].
 
@@ -72,12 +71,9 @@ class VideoEncoder(nn.Module):
             attention = CrossAttention(config.width, config.compute_dtype, name="relationship_attention")
             context = attention(vectors[ACTION], vectors[ENTITY], pairs)
             parts = [vectors[ACTION], context]
-            things = regions if config.region_pairs else None
-            if regions is None and config.frame_slots > 0:
-                things = self._slots(frames)
-            if things is not None and things.shape[2] > 1:
+            if config.region_pairs and regions is not None and regions.shape[2] > 1:
                 pairs_of = rematerialized(RegionPairs, config.remat)
-                parts.append(pairs_of(config, name="region_pairs")(things, frame_mask, train))
+                parts.append(pairs_of(config, name="region_pairs")(regions, frame_mask, train))
             joined = jnp.concatenate(parts, axis=-1)
             vectors[RELATIONSHIP] = Linear(config.width, config.compute_dtype, name="relationship")(joined)
 
@@ -87,12 +83,6 @@ class VideoEncoder(nn.Module):
             if level in config.levels
         }
         return LevelEmbeddings(pooled, nodes)
-
-    def _slots(self, frames: Float[Array, "v f d"]) -> Float[Array, "v f k half_width"]:
-        """Returns what learned slots see in each frame, the same slots in all frames."""
-        count, size = self.config.frame_slots, self.config.width // 2
-        seen = Linear(count * size, self.config.compute_dtype, name="slots")(frames)
-        return seen.reshape(*frames.shape[:2], count, size)
 
 
 class SpatialStructure(nn.Module):

@@ -71,7 +71,7 @@ def video_actions(
 def video_relationships(
     weights: Any, actions: Vectors, entities: Vectors, regions: np.ndarray | None
 ) -> list[np.ndarray]:
-    """With the pairs of regions or slots, unless they are None."""
+    """With the pairs of regions, unless they are None."""
     result = []
     pairs = None if regions is None else region_pairs(weights["region_pairs"], regions)
     for f, action in enumerate(actions):
@@ -79,12 +79,6 @@ def video_relationships(
         parts = [action, context] if pairs is None else [action, context, pairs[f]]
         result.append(affine(weights["relationship"], np.concatenate(parts)))
     return result
-
-
-def frame_slots(weights: Any, frames: np.ndarray, count: int) -> np.ndarray:
-    """What each of the slots sees in each frame ``[f, k, d]``; one after the other in the affine map's output."""
-    seen = [affine(weights, frame) for frame in frames]
-    return np.reshape(seen, (len(frames), count, len(weights["Dense_0"]["bias"]) // count))
 
 
 def region_pairs(weights: Any, regions: np.ndarray) -> list[np.ndarray]:

@@ -14,7 +14,6 @@ from tests.models.comparison import assert_level_is
 from tests.models.encoder_batch import COUNT, encoder_batch
 from tests.models.plain_layers import attribute_logits
 from tests.models.plain_video_levels import (
-    frame_slots,
     video_actions,
     video_entities,
     video_global,
@@ -23,24 +22,14 @@ from tests.models.plain_video_levels import (
 from tests.support.tiny_model import SHAPE, SHAPE_WITH_REGIONS, random_variables, tiny_model
 
 WIDTH = 8
-SLOTS = 3
-CHOICES: dict[str, tuple[DataShape, str, str, str, bool, int]] = {
-    "convolution, regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "attention", False, 0),
-    "convolution, strongest regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest", False, 0),
-    "convolution, pairs of regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest", True, 0),
-    "convolution, mean of frames": (SHAPE, "convolution", "mean", "strongest", True, 0),
-    "bigru, regions": (SHAPE_WITH_REGIONS, "bigru", "attention", "attention", False, 0),
-    "convolution, pairs of slots": (SHAPE, "convolution", "attention", "attention", False, SLOTS),
-    "convolution, regions instead of slots": (
-        SHAPE_WITH_REGIONS,
-        "convolution",
-        "mean",
-        "strongest",
-        True,
-        SLOTS,
-    ),
-    "attention": (SHAPE, "attention", "attention", "attention", False, 0),
-    "none, regions": (SHAPE_WITH_REGIONS, "none", "mean", "attention", False, 0),
+CHOICES: dict[str, tuple[DataShape, str, str, str, bool]] = {
+    "convolution, regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "attention", False),
+    "convolution, strongest regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest", False),
+    "convolution, pairs of regions": (SHAPE_WITH_REGIONS, "convolution", "attention", "strongest", True),
+    "convolution, mean of frames": (SHAPE, "convolution", "mean", "strongest", True),
+    "bigru, regions": (SHAPE_WITH_REGIONS, "bigru", "attention", "attention", False),
+    "attention": (SHAPE, "attention", "attention", "attention", False),
+    "none, regions": (SHAPE_WITH_REGIONS, "none", "mean", "attention", False),
 }
 
 
@@ -55,10 +44,10 @@ class Encoded:
 
 @pytest.fixture(scope="module", params=CHOICES)
 def encoded(request: pytest.FixtureRequest) -> Encoded:
-    shape, temporal, pooling, spatial, pairs, slots = CHOICES[request.param]
+    shape, temporal, pooling, spatial, pairs = CHOICES[request.param]
     batch = encoder_batch(shape)
     choices = {"temporal": temporal, "frame_pooling": pooling, "spatial": spatial, "region_pairs": pairs}
-    model = tiny_model(shape, **choices, frame_slots=slots)
+    model = tiny_model(shape, **choices)
     variables = random_variables(model, batch)
     network: Any = jax.jit(lambda videos: model.apply(variables, videos, method="encode_videos"))(
         batch.videos
@@ -72,9 +61,6 @@ def encoded(request: pytest.FixtureRequest) -> Encoded:
         frames = standardised(exact["statistics"]["frame_statistics"], batch.videos.frames[v][real])
         if batch.videos.regions is not None:
             regions = standardised(exact["statistics"]["region_statistics"], batch.videos.regions[v][real])
-        things = regions if pairs else None
-        if regions is None and slots:
-            things = frame_slots(encoder["slots"], frames, slots)
         entities = video_entities(encoder, frames, regions, spatial)
         actions = video_actions(encoder, frames, regions, temporal)
         levels.append(
@@ -82,7 +68,7 @@ def encoded(request: pytest.FixtureRequest) -> Encoded:
                 GLOBAL: video_global(encoder, frames, pooling, WIDTH),
                 ENTITY: entities,
                 ACTION: actions,
-                RELATIONSHIP: video_relationships(encoder, actions, entities, things),
+                RELATIONSHIP: video_relationships(encoder, actions, entities, regions if pairs else None),
             }
         )
     logits = [
