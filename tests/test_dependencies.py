@@ -19,7 +19,7 @@ EXTRAS = {
     "data_pipeline": ("beam", "video"),
     "configs": (),
     "benchmarks": ("bench", "mteb", "video"),
-    "tests": ("test",),
+    "tests": ("test", "beam"),
 }
 """For each folder, the optional dependencies that its files may import beside the ordinary ones."""
 
@@ -27,10 +27,12 @@ EXTRAS = {
 @functools.cache
 def distributions() -> dict[str, set[str]]:
     """For each importable top-level module, the normalised names of the distributions that install it."""
-    return {
+    installed = {
         module: {canonicalize_name(name) for name in names}
         for module, names in metadata.packages_distributions().items()
     }
+    # The tests do without Beam.
+    return {"apache_beam": {canonicalize_name("apache-beam")}, **installed}
 
 
 @functools.cache

@@ -1,11 +1,13 @@
 """How fast a data set is prepared, on this machine's cores and under Apache Beam, and what more videos would take.
 
 `python -m benchmarks preparation` makes videos in the field's usual shape (50 frames × 2,048 values, 20 captions each,
-every caption of another wording), prepares them several times through the real preparation, checks that all runs wrote
-the same records, and prints rates and ratios. `--annotations=FILE.jsonl` takes captions from a file of your own.
+every caption of another wording), prepares them several times through the real preparation (under Beam, too, where it
+is installed), checks that all runs wrote the same records, and prints rates and ratios. `--annotations=FILE.jsonl`
+takes captions from a file of your own.
 """
 
 import dataclasses
+import importlib.util
 import pathlib
 import random
 import tempfile
@@ -20,7 +22,6 @@ from data_pipeline.annotations.caption import TRAIN, Annotations, Caption, Video
 from data_pipeline.annotations.own import read_json_lines
 from data_pipeline.features.streams import open_features
 from data_pipeline.manifest import Manifest
-from data_pipeline.preparation.beam import BeamRunner
 from data_pipeline.preparation.prepare_folder import Options, Source, prepare
 from data_pipeline.preparation.runner import LocalRunner, Runner, Survey
 from data_pipeline.records.make import RecordMaker
@@ -44,10 +45,10 @@ class Timed:
     def __post_init__(self) -> None:
         self.parser, self.processes = self.run.parser, self.run.processes
 
-    def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
+    def survey(self, videos: Sequence[Video]) -> Survey:
         """Parses and counts."""
         start = time.monotonic()
-        result = self.run.survey(videos, minimum_videos)
+        result = self.run.survey(videos)
         self.survey_seconds = time.monotonic() - start
         return result
 
@@ -113,9 +114,14 @@ def run(
         runners: dict[str, Runner] = {
             "this process": LocalRunner(folder / "plain", 1),
             f"{workers} processes": LocalRunner(folder / "processes", workers),
-            "Beam, 1 worker": BeamRunner(folder / "beam1", "DirectRunner", (), 1),
-            f"Beam, {workers} workers": BeamRunner(folder / "beam", "DirectRunner", (), workers),
         }
+        if importlib.util.find_spec("apache_beam"):
+            from data_pipeline.preparation.beam import BeamRunner
+
+            runners |= {
+                "Beam, 1 worker": BeamRunner(folder / "beam1", "DirectRunner", (), 1),
+                f"Beam, {workers} workers": BeamRunner(folder / "beam", "DirectRunner", (), workers),
+            }
         print(f"{count:,} videos, {len(given.captions):,} captions, {frames} x {dim} float16")
         print(
             "| run | captions/s | videos written/s | MB/s | parsing x | writing x |\n|---|---|---|---|---|---|"

@@ -1,7 +1,6 @@
 """What every annotation reader yields, captions of videos, and a video with all that is said about it."""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from data_pipeline.errors import Faults, InputError, shown
@@ -249,20 +248,3 @@ class Video:
         """
         found = {text: graphs[text] for text in self.unparsed()}
         return dataclasses.replace(self, graphs={**self.graphs, **found})
-
-    def to_line(self) -> str:
-        """One line of JSON; the inverse of `from_line`."""
-        return json.dumps(dataclasses.asdict(self))
-
-    @staticmethod
-    def from_line(line: str) -> "Video":
-        """Rebuilds a video from `to_line`'s text."""
-        value = json.loads(line)
-        return Video(
-            video_id=value["video_id"],
-            split=value["split"],
-            captions=tuple(Caption(**caption) for caption in value["captions"]),
-            foils=tuple(Foil(**foil) for foil in value["foils"]),
-            segment=None if value["segment"] is None else Segment(**value["segment"]),
-            graphs={text: SemanticGraph.from_json(graph) for text, graph in value["graphs"].items()},
-        )

@@ -1,17 +1,16 @@
-"""This module runs both passes as Apache Beam pipelines, locally or on a cluster; it alone imports Beam.
+"""This module maps the work of the preparation over Apache Beam, locally or on a cluster; it alone imports Beam.
 
-All paths must lead to the same files on every worker, as on a shared file system. Workers need this package.
+The folder of parsed captions and the folder that is prepared must be the same files on every worker, as on a shared
+file system. Workers need this package.
 """
 
-import contextlib
-import hashlib
-import json
+import itertools
 import logging
 import pathlib
+import pickle
 import re
-import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -20,24 +19,23 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
-from data_pipeline.annotations.caption import TRAIN
 from data_pipeline.errors import InputError
+from data_pipeline.graphs.cache import Parser
+from data_pipeline.graphs.graph import SemanticGraph
 from data_pipeline.graphs.parser import DEFAULT_MODEL, CaptionParser, parser_identity
-from data_pipeline.preparation.runner import CAPTIONS, Count, Survey, survey
-from data_pipeline.preparation.selection import Video
+from data_pipeline.host.files import replacing
+from data_pipeline.preparation.runner import LocalRunner, Writing, write_shard
 from data_pipeline.records.make import RecordMaker
-from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter, record_key
+from data_pipeline.records.shards import ShardSummary, ShardWriter
 
-_VIDEOS_PER_FILE = 1000
-_VIDEOS_PER_BATCH = 64
+_PORTION = 2000
+"""So many texts are parsed in a piece: loading the parser takes as long as parsing these."""
+
 _INPUT_ERROR = re.compile(r"data_pipeline\.errors\.InputError: (.*?)(?: \[while running|\n\n|$)", re.DOTALL)
 
 
-class BeamRunner:
-    """This runner executes the passes on a Beam runner; see `data_pipeline.preparation.runner.Runner`.
-
-    The folder of parsed captions keeps the graphs, so that the same videos are not parsed again.
-    """
+class BeamRunner(LocalRunner):
+    """This runner hands the pieces of work that others do for a `LocalRunner` to a Beam runner."""
 
     def __init__(
         self,
@@ -50,7 +48,7 @@ class BeamRunner:
         """Takes a runner's name and Beam's own arguments.
 
         Args:
-            graph_cache: the folder of parsed captions.
+            graph_cache: the folder of parsed captions, in which nothing is parsed again.
             runner: the name of the runner, such as ``DirectRunner`` (processes on this machine) or ``FlinkRunner``.
             arguments: Beam's pipeline options, such as ``--parallelism=8``.
             processes: the number of processes of the direct runner, unless the arguments state it.
@@ -59,12 +57,9 @@ class BeamRunner:
         Raises:
             InputError: the model is not installed.
         """
-        self.parser, self._model = parser_identity(model), model
-        self.processes = processes
+        super().__init__(graph_cache, processes, model)
         # Beam describes at length how it builds the pipeline.
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
-        self._graph_cache = graph_cache
-        self._parsed = graph_cache
         local = [f"--direct_num_workers={processes}", "--direct_running_mode=multi_processing"]
         # Later entries of the list take precedence.
         self._options = PipelineOptions(
@@ -77,84 +72,87 @@ class BeamRunner:
         # Given the name of the direct runner, Beam would look for a program to download.
         self._runner: Any = _local_runner(self._options) if runner == "DirectRunner" else runner
 
-    def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
-        """Parses and counts; see `Runner.survey`."""
-        texts = len({text for video in videos for text in video.unparsed()})
-        folder = _write_videos(videos, minimum_videos, self._graph_cache, self.parser)
-        self._parsed = folder / "parsed"
-        known = self._parsed.is_dir()
-        if not known:
-            unfinished = folder / "parsed.unfinished"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
-            self._parse(folder / "videos", unfinished, minimum_videos)
-            unfinished.replace(self._parsed)
-        counts = {(kind, name): count for kind, name, count in _lines(self._parsed, "counts")}
-        return Survey(counts, parsed=0 if known else texts, cached=texts if known else 0)
-
-    def _parse(self, videos: pathlib.Path, out: pathlib.Path, minimum_videos: int) -> None:
-        with self._pipeline() as pipeline:
-            parsed = (
-                pipeline
-                | "Files" >> beam.Create(sorted(str(path) for path in videos.iterdir()))
-                | "Spread" >> beam.Reshuffle()
-                | "Read" >> beam.io.ReadAllFromText()
-                | "Video" >> beam.Map(Video.from_line)
-                | "Batch" >> beam.BatchElements(_VIDEOS_PER_BATCH, _VIDEOS_PER_BATCH)
-                | "Parse" >> beam.ParDo(_Parse(self._model))
-            )
-            _ = (
-                parsed
-                | "Line" >> beam.Map(Video.to_line)
-                | "Write" >> beam.io.WriteToText(str(out / "videos"))
-            )
-            _ = (
-                parsed
-                | "Survey" >> beam.FlatMap(lambda video: survey(video).items())
-                | "Sum" >> beam.CombinePerKey(sum)
-                | "Frequent" >> beam.Filter(_is_frequent, minimum_videos)
-                | "CountLine" >> beam.Map(lambda count: json.dumps([*count[0], count[1]]))
-                | "WriteCounts" >> beam.io.WriteToText(str(out / "counts"))
-            )
-
-    def training_videos(self) -> Iterator[Video]:
-        """Yields the training split; see `Runner.training_videos`."""
-        lines = (line for path in self._parsed.glob("videos*") for line in path.open(encoding="utf-8"))
-        return (video for video in map(Video.from_line, lines) if video.split == TRAIN)
+    def _make_parser(self) -> Parser:
+        return _BeamParser(self._map, self._model)
 
     def write(self, maker: RecordMaker, writer: ShardWriter) -> list[ShardSummary]:
         """Writes each shard in one piece; see `Runner.write`."""
-        out = pathlib.Path(writer.folder) / "summaries"
-        with self._pipeline() as pipeline:
-            _ = (
-                pipeline
-                | "Read" >> beam.io.ReadFromText(str(self._parsed / "videos*"))
-                | "Video" >> beam.Map(Video.from_line)
-                | "Shard" >> beam.Map(_with_shard, writer.plan)
-                | "Gather" >> beam.GroupByKey()
-                | "Write" >> beam.Map(_write_shard, maker, writer)
-                | "Line" >> beam.Map(lambda summary: json.dumps(summary.to_json()))
-                | "WriteSummaries" >> beam.io.WriteToText(str(out / "shards"))
-            )
-        summaries = [ShardSummary.from_json(line) for line in _lines(out, "shards")]
-        shutil.rmtree(out)
-        return summaries
+        shards = (shard for split in writer.plan.starts for shard in self._shards(split, writer.plan))
+        return list(self._map(Writing, (maker, writer), write_shard, shards))
 
-    @contextlib.contextmanager
-    def _pipeline(self) -> Iterator[beam.Pipeline]:
-        """Yields a pipeline that has run when the block ends.
+    def _map(
+        self,
+        make: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        function: Callable[[Any, Any], Any],
+        works: Iterable[Any],
+    ) -> Iterator[Any]:
+        """Yields what workers make of each piece of work, in order, as `results_in_order` does with processes.
 
-        Raises:
-            InputError: a worker found that the input does not fit.
+        Pieces and results pass through files in the folder of parsed captions.
         """
-        try:
-            with beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
-                yield pipeline
-        except Exception as error:
-            # Workers report what they raised as text.
-            if found := _INPUT_ERROR.search(str(error)):
-                raise InputError(found[1].strip()) from error
-            raise
+        self._graph_cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._graph_cache, prefix=".beam-") as folder:
+            paths = []
+            for number, work in enumerate(works):
+                paths.append(pathlib.Path(folder) / f"{number:06d}")
+                paths[-1].write_bytes(pickle.dumps(work))
+            try:
+                with beam.Pipeline(runner=self._runner, options=self._options) as pipeline:
+                    _ = (
+                        pipeline
+                        | "Works" >> beam.Create([str(path) for path in paths])
+                        | "Spread" >> beam.Reshuffle()
+                        | "Work" >> beam.ParDo(_Work(make, arguments, function))
+                    )
+            except Exception as error:
+                # Workers report what they raised as text.
+                if found := _INPUT_ERROR.search(str(error)):
+                    raise InputError(found[1].strip()) from error
+                raise
+            for path in paths:
+                yield pickle.loads(_result_of(path).read_bytes())
+
+
+class _BeamParser:
+    """It parses like `CaptionParser`, on the workers."""
+
+    def __init__(self, work_map: Callable[..., Iterator[list[SemanticGraph]]], model: str) -> None:
+        self.identity = parser_identity(model)
+        self._map, self._model = work_map, model
+
+    def parse(self, texts: Iterable[str]) -> Iterator[SemanticGraph]:
+        """Yields one graph per text, in order."""
+        remaining = iter(texts)
+        portions = iter(lambda: list(itertools.islice(remaining, _PORTION)), [])
+        for graphs in self._map(CaptionParser, (self._model,), _parse, portions):
+            yield from graphs
+
+
+def _parse(parser: CaptionParser, texts: list[str]) -> list[SemanticGraph]:
+    return list(parser.parse(texts))
+
+
+class _Work(beam.DoFn):
+    """Writes beside the file of a piece of work what is made of it; each worker makes once what it needs for all."""
+
+    def __init__(
+        self, make: Callable[..., Any], arguments: tuple[Any, ...], function: Callable[[Any, Any], Any]
+    ) -> None:
+        super().__init__()
+        self._make, self._arguments, self._function = make, arguments, function
+
+    def setup(self) -> None:
+        self._made = self._make(*self._arguments)
+
+    def process(self, path: str) -> None:
+        result = self._function(self._made, pickle.loads(pathlib.Path(path).read_bytes()))
+        with replacing(_result_of(pathlib.Path(path))) as partial:
+            partial.write_bytes(pickle.dumps(result))
+
+
+def _result_of(path: pathlib.Path) -> pathlib.Path:
+    return path.with_suffix(".result")
 
 
 def _local_runner(options: PipelineOptions) -> FnApiRunner:
@@ -162,63 +160,3 @@ def _local_runner(options: PipelineOptions) -> FnApiRunner:
     told = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=told)
     return FnApiRunner(provision_info=ExtendedProvisionInfo(provision))
-
-
-class _Parse(beam.DoFn):
-    """Completes the graphs of a batch of videos; each worker loads the parser once."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__()
-        self._model = model
-
-    def setup(self) -> None:
-        self._parser = CaptionParser(self._model)
-
-    def process(self, videos: Sequence[Video]) -> Iterator[Video]:
-        texts = list(dict.fromkeys(text for video in videos for text in video.unparsed()))
-        graphs = dict(zip(texts, self._parser.parse(texts), strict=True))
-        for video in videos:
-            yield video.with_graphs(graphs)
-
-
-def _is_frequent(count: tuple[Count, int], minimum_videos: int) -> bool:
-    return count[0][0] == CAPTIONS or count[1] >= minimum_videos
-
-
-def _with_shard(video: Video, plan: ShardPlan) -> tuple[tuple[str, int], Video]:
-    return (video.split, plan.shard_of(video.split, video.video_id)), video
-
-
-def _write_shard(
-    shard: tuple[tuple[str, int], Iterable[Video]], maker: RecordMaker, writer: ShardWriter
-) -> ShardSummary:
-    (split, index), videos = shard
-    ordered = sorted(videos, key=lambda video: record_key(split, video.video_id))
-    return writer.write(split, index, map(maker.record, ordered))
-
-
-def _write_videos(
-    videos: Sequence[Video], minimum_videos: int, graph_cache: pathlib.Path, parser: dict[str, str]
-) -> pathlib.Path:
-    """Writes the videos as JSON lines into a folder that is named by their content, and returns the folder."""
-    identity = {"parser": parser, "minimum_videos": minimum_videos}
-    content = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
-    graph_cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=graph_cache, prefix=".videos-") as unfinished:
-        made = pathlib.Path(unfinished) / "made"
-        (made / "videos").mkdir(parents=True)
-        for number, start in enumerate(range(0, len(videos), _VIDEOS_PER_FILE)):
-            text = "".join(f"{video.to_line()}\n" for video in videos[start : start + _VIDEOS_PER_FILE])
-            content.update(text.encode())
-            (made / "videos" / f"{number:05d}.jsonl").write_text(text, encoding="utf-8")
-        folder = graph_cache / f"videos-{content.hexdigest()[:16]}"
-        if not folder.is_dir():
-            made.replace(folder)
-    return folder
-
-
-def _lines(folder: pathlib.Path, name: str) -> Iterator[Any]:
-    """Yields the JSON values of the lines of all files of a name."""
-    for path in sorted(folder.glob(f"{name}*")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield json.loads(line)

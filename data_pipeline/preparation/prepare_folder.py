@@ -139,7 +139,7 @@ def prepare(source: Source, out: pathlib.Path, run: Runner, options: Options) ->
             refuse_omissions(report)
         if not options.allow_missing:
             refuse_losses(annotations, videos, report)
-        survey = run.survey(videos, options.attribute_minimum_videos)
+        survey = run.survey(videos)
         report |= _write(annotations, videos, features, survey, run, folder, options)
         report["advice"] = advice_on(videos, survey.counts)
         report |= source.report

@@ -11,14 +11,14 @@ from typing import Protocol
 
 from data_pipeline.annotations.caption import TRAIN, Video
 from data_pipeline.graphs.attributes import attributes_of
-from data_pipeline.graphs.cache import GraphCache
+from data_pipeline.graphs.cache import GraphCache, Parser
 from data_pipeline.graphs.parser import DEFAULT_MODEL, ParallelParser, parser_identity
 from data_pipeline.host.progress_bar import track
 from data_pipeline.host.worker_processes import results_in_order, worker_processes
 from data_pipeline.levels import ACTION, ENTITY
 from data_pipeline.records.make import RecordMaker
 from data_pipeline.records.schema import VideoRecord
-from data_pipeline.records.shards import ShardSummary, ShardWriter, record_key
+from data_pipeline.records.shards import ShardPlan, ShardSummary, ShardWriter, record_key
 
 CAPTIONS = "captions"
 WITHOUT_ENTITY = "without_entity"
@@ -46,7 +46,7 @@ class Survey:
     """A survey is the result of the first pass.
 
     Attributes:
-        counts: the sum of `survey` over all videos; attributes of too few videos may be missing.
+        counts: the sum of `survey` over all videos.
         parsed: the number of texts that were parsed now.
         cached: the number of texts whose graphs an earlier run had parsed.
     """
@@ -67,8 +67,8 @@ class Runner(Protocol):
     parser: dict[str, str]
     processes: int
 
-    def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
-        """Parses texts without a graph and counts; attributes of fewer videos than the minimum may be left out."""
+    def survey(self, videos: Sequence[Video]) -> Survey:
+        """Parses texts without a graph and counts."""
         ...
 
     def training_videos(self) -> Iterator[Video]:
@@ -102,17 +102,19 @@ class LocalRunner:
         self.processes, self._graph_cache, self._model = processes, graph_cache, model
         self._videos: Sequence[Video] = ()
 
-    def survey(self, videos: Sequence[Video], minimum_videos: int) -> Survey:
+    def survey(self, videos: Sequence[Video]) -> Survey:
         """Parses and counts; see `Runner.survey`."""
-        del minimum_videos
         texts = [text for video in videos for text in video.unparsed()]
         cache = GraphCache(self._graph_cache, self.parser)
-        found = cache.graphs_of(texts, lambda: ParallelParser(self.processes, self._model))
+        found = cache.graphs_of(texts, self._make_parser)
         self._videos = [video.with_graphs(found.graphs) for video in videos]
         counts: collections.Counter[Count] = collections.Counter()
         for video in self._videos:
             counts.update(survey(video))
         return Survey(counts, found.parsed, found.cached)
+
+    def _make_parser(self) -> Parser:
+        return ParallelParser(self.processes, self._model)
 
     def training_videos(self) -> Iterator[Video]:
         """Yields the training split; see `Runner.training_videos`."""
@@ -123,9 +125,9 @@ class LocalRunner:
 
         Other processes write whole shards or, of a split with few of them, make the records that this one writes.
         """
-        writing = _Writing(maker, writer)
+        writing = Writing(maker, writer)
         alone = self.processes < 2 or len(self._videos) < _WORTH_A_PROCESS
-        others = worker_processes(self.processes, _Writing, (maker, writer))
+        others = worker_processes(self.processes, Writing, (maker, writer))
         with contextlib.nullcontext() if alone else others as executor:
             return [
                 summary
@@ -134,19 +136,14 @@ class LocalRunner:
             ]
 
     def _write_split(
-        self, split: str, writing: "_Writing", executor: ProcessPoolExecutor | None
+        self, split: str, writing: "Writing", executor: ProcessPoolExecutor | None
     ) -> Iterator[ShardSummary]:
         plan, what = writing.writer.plan, f"writing {split}"
-        videos = sorted(
-            (video for video in self._videos if video.split == split),
-            key=lambda video: record_key(split, video.video_id),
-        )
+        videos = self._in_order_of_records(split)
         count, ahead = len(videos), _AHEAD * self.processes
         many = plan.count(split) >= _SHARDS_OF_A_PROCESS * self.processes and count >= _WORTH_WRITING
         if executor is not None and many:
-            groups = itertools.groupby(videos, lambda video: plan.shard_of(split, video.video_id))
-            shards = ((split, index, list(group)) for index, group in groups)
-            summaries = results_in_order(executor, _write_shard, shards, ahead)
+            summaries = results_in_order(executor, write_shard, self._shards(split, plan), ahead)
             return track(summaries, count, what, "videos", weight=lambda summary: summary.videos)
         if executor is None:
             records: Iterator[VideoRecord] = map(writing.maker.record, videos)
@@ -157,6 +154,16 @@ class LocalRunner:
         tracked = track(records, count, what, "videos")
         by_shard = itertools.groupby(tracked, lambda record: plan.shard_of(split, record.video_id))
         return (writing.writer.write(split, index, shard) for index, shard in by_shard)
+
+    def _in_order_of_records(self, split: str) -> list[Video]:
+        own = (video for video in self._videos if video.split == split)
+        return sorted(own, key=lambda video: record_key(split, video.video_id))
+
+    def _shards(self, split: str, plan: ShardPlan) -> Iterator["Shard"]:
+        groups = itertools.groupby(
+            self._in_order_of_records(split), lambda video: plan.shard_of(split, video.video_id)
+        )
+        return ((split, index, list(group)) for index, group in groups)
 
 
 _PORTION = 16
@@ -171,18 +178,23 @@ _WORTH_WRITING = 4000
 """One process writes the records of so many videos in several times what others need to load TensorFlow."""
 
 
+Shard = tuple[str, int, Sequence[Video]]
+"""A shard that is to be written: the split, the number of the shard in it, and its videos in the order of records."""
+
+
 @dataclasses.dataclass(frozen=True)
-class _Writing:
+class Writing:
     """What a process needs to write records, or to make them."""
 
     maker: RecordMaker
     writer: ShardWriter
 
 
-def _make_records(writing: _Writing, videos: Sequence[Video]) -> list[VideoRecord]:
+def _make_records(writing: Writing, videos: Sequence[Video]) -> list[VideoRecord]:
     return [writing.maker.record(video) for video in videos]
 
 
-def _write_shard(writing: _Writing, shard: tuple[str, int, Sequence[Video]]) -> ShardSummary:
+def write_shard(writing: Writing, shard: Shard) -> ShardSummary:
+    """Writes a whole shard."""
     split, index, videos = shard
     return writing.writer.write(split, index, map(writing.maker.record, videos))
