@@ -96,3 +96,13 @@ ConfigFlags = Annotated[
     list[str] | None,
     typer.Argument(help="Flags of the config for every training, after --.", metavar="-- [FLAGS]"),
 ]
+ConfigFile = Annotated[
+    str, typer.Argument(help="File of the experiment, with a size if wanted: configs/msrvtt.py:small.")
+]
+CaptionsPerVideo = Annotated[
+    int, typer.Option("--captions_per_video", min=1, help="Captions of a video in the data set.")
+]
+FrameDim = Annotated[int, typer.Option("--frame_dim", min=1, help="Size of a frame's features.")]
+Utilisation = Annotated[
+    float, typer.Option(min=0.001, max=1, help="Assumed share of an accelerator's peak rate.")
+]

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.peer.encoders import Captions, TextEncoder, VideoEncoder
 from benchmarks.peer.model import Pairs, ThreeLevelModel
-from benchmarks.peer.text import Captions, TextEncoder
-from benchmarks.peer.video import VideoEncoder
 from data_pipeline.batches.batch import PairBatch, TextBatch
 from mcsan_jax.config import Config
 from mcsan_jax.models.mcsan import DataShape

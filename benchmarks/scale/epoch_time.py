@@ -1,7 +1,7 @@
 """How long an epoch of a published data set takes: measured here, and estimated for accelerators.
 
 `python -m benchmarks epoch_time configs/msrvtt.py` builds the experiment at full width and batch size, for 6,513 videos
-of 20 captions with 2,048 values a frame, and takes some steps on made-up batches (`benchmarks/made_up_batch.py`).
+of 20 captions with 2,048 values a frame, and takes some steps on made-up batches (`benchmarks/made_up_data.py`).
 `python -m benchmarks epoch_time configs/vatex.py --videos=25991 --captions_per_video=10 --frame_dim=1024` does the same
 for VATEX with I3D features. The table is Markdown.
 
@@ -21,15 +21,8 @@ import jax
 import typer
 
 from benchmarks.machine import describe_machine, peak_memory_bytes
-from benchmarks.scale.made_up_experiment import (
-    CaptionsPerVideo,
-    ConfigFile,
-    FrameDim,
-    Utilisation,
-    full_batch,
-    made_up_manifest,
-    read_config,
-)
+from benchmarks.made_up_data import full_batch, made_up_manifest, read_config
+from benchmarks.options import CaptionsPerVideo, ConfigFile, FrameDim, Utilisation
 from mcsan_jax.evaluation.tables import aligned
 from mcsan_jax.sharding import make_mesh, put_batch
 from mcsan_jax.training.experiment import Experiment, build_experiment, parameter_count

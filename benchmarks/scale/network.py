@@ -14,13 +14,8 @@ from typing import Annotated, Any
 import jax
 import typer
 
-from benchmarks.scale.made_up_experiment import (
-    ConfigFile,
-    FrameDim,
-    full_batch,
-    made_up_manifest,
-    read_config,
-)
+from benchmarks.made_up_data import full_batch, made_up_manifest, read_config
+from benchmarks.options import ConfigFile, FrameDim
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, NODE_LEVELS, RELATIONSHIP
 from mcsan_jax.config import Config
 from mcsan_jax.data_sizes import data_shape

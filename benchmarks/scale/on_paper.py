@@ -16,16 +16,9 @@ from typing import Annotated, Any, Literal
 import jax
 import typer
 
+from benchmarks.made_up_data import full_batch, made_up_manifest, read_config
+from benchmarks.options import CaptionsPerVideo, ConfigFile, FrameDim, Utilisation
 from benchmarks.scale.epoch_time import PEAKS, duration
-from benchmarks.scale.made_up_experiment import (
-    CaptionsPerVideo,
-    ConfigFile,
-    FrameDim,
-    Utilisation,
-    full_batch,
-    made_up_manifest,
-    read_config,
-)
 from benchmarks.scale.network import node_slots, summed_count, traffic
 from data_pipeline.manifest import Manifest
 from mcsan_jax.config import Config

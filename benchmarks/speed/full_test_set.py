@@ -22,8 +22,8 @@ import typer
 from jaxtyping import Array
 
 from benchmarks.machine import describe_machine, peak_memory_bytes
+from benchmarks.made_up_data import make_texts, make_videos
 from benchmarks.options import Seed
-from benchmarks.speed.made_up_collection import make_texts, make_videos
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, ModelConfig
 from mcsan_jax.encodings import ScoringParameters

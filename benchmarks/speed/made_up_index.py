@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.speed.made_up_collection import make_texts
+from benchmarks.made_up_data import make_texts
 from data_pipeline.levels import LEVELS, NODE_LEVELS
 from mcsan_jax.config import Config
 from mcsan_jax.encodings import ScoringParameters

@@ -18,8 +18,8 @@ import typer
 
 from benchmarks.figures import figures_of
 from benchmarks.machine import peak_memory_bytes
+from benchmarks.made_up_data import make_texts, make_videos
 from benchmarks.options import Seed
-from benchmarks.speed.made_up_collection import make_texts, make_videos
 from benchmarks.speed.our_step import (
     FrameDim,
     MicroBatches,

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import typer
 
-from benchmarks.made_up_batch import make_batch
+from benchmarks.made_up_data import make_batch
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL, RELATIONSHIP
 from mcsan_jax.config import Config, LossConfig, ModelConfig, from_config_dict
 from mcsan_jax.configs.msrvtt import get_config

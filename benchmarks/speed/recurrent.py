@@ -16,7 +16,7 @@ import typer
 from jax import Array
 
 from benchmarks.machine import alternate, describe_machine, median_ratio
-from benchmarks.made_up_batch import WORDS, WORDS_SHAPE
+from benchmarks.made_up_data import WORDS, WORDS_SHAPE
 from benchmarks.options import Rounds, Seed
 from mcsan_jax.models.recurrent import GRUWeights, bidirectional_gru
 

@@ -19,9 +19,9 @@ import typer
 from jaxtyping import Array
 
 from benchmarks.machine import alternate, describe_machine, fastest_ratio, median_ratio
-from benchmarks.made_up_batch import draw_node_masks
+from benchmarks.made_up_data import draw_node_masks
 from benchmarks.options import Rounds, Seed
-from benchmarks.peer import similarity as peer
+from benchmarks.peer import model as peer
 from mcsan_jax.config import DataConfig, SimilarityConfig
 from mcsan_jax.encodings import NodeSet
 from mcsan_jax.scoring.blocks import mean_node_similarity

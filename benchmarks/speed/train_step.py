@@ -2,7 +2,7 @@
 
 `python -m benchmarks train_step` prints the seconds of the peer's step, of ours with the same three levels, and of our
 four-level step with FBCE and KL (`configs/msrvtt.py`), how many times as long the peer takes, and the memory of our
-four-level step at a large batch. All run on the CPU in float32; the batch is made up (`benchmarks/made_up_batch.py`).
+four-level step at a large batch. All run on the CPU in float32; the batch is made up (`benchmarks/made_up_data.py`).
 """
 
 import statistics

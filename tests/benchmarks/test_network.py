@@ -6,8 +6,8 @@ import pathlib
 import jax
 import pytest
 
+from benchmarks.made_up_data import made_up_manifest, read_config
 from benchmarks.scale import on_paper
-from benchmarks.scale.made_up_experiment import made_up_manifest, read_config
 from benchmarks.scale.network import bytes_sent, compiled_traffic, formula_of, summed_count, traffic
 from benchmarks.scale.on_paper import Machine, Work, prospect, similarity_operations
 from data_pipeline.levels import ACTION, GLOBAL, LEVELS

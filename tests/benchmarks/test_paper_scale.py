@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import pytest
 
+from benchmarks.made_up_data import full_batch, made_up_manifest, read_config
 from benchmarks.scale import epoch_time
 from benchmarks.scale.epoch_time import (
     PEAKS,
@@ -20,7 +21,6 @@ from benchmarks.scale.epoch_time import (
     time_table,
     utilisation_line,
 )
-from benchmarks.scale.made_up_experiment import full_batch, made_up_manifest, read_config
 from data_pipeline.errors import InputError
 from mcsan_jax.config import TrainConfig
 from mcsan_jax.sharding import make_mesh

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.made_up_batch import make_batch
+from benchmarks.made_up_data import make_batch
 from data_pipeline.batches.batch import PairBatch
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import Config, DataConfig, from_config_dict
@@ -21,7 +21,7 @@ from mcsan_jax.training.objective import make_objective
 
 torch = pytest.importorskip("torch")
 weights = importlib.import_module("benchmarks.peer.weights")
-losses = importlib.import_module("benchmarks.peer.losses")
+peer_model = importlib.import_module("benchmarks.peer.model")
 
 LEVELS = (GLOBAL, ENTITY, ACTION)
 TINY = DataConfig(
@@ -153,7 +153,7 @@ def test_embeddings_and_scores_are_equal(missing_levels: str) -> None:
 def test_the_loss_and_all_gradients_are_equal() -> None:
     setting = tiny_setting()
     loss, gradients = jax.jit(jax.value_and_grad(setting.loss))(setting.variables["params"])
-    of_peer = losses.triplet_loss(setting.peer(weights.make_pairs(setting.batch))[0])
+    of_peer = peer_model.triplet_loss(setting.peer(weights.make_pairs(setting.batch))[0])
     of_peer.backward()
     assert_close(loss, of_peer, 1e-5)
     # Levels weigh the same, whatever their losses.

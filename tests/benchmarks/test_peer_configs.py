@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.scale.made_up_experiment import full_batch, made_up_manifest
+from benchmarks.made_up_data import full_batch, made_up_manifest
 from data_pipeline.levels import ACTION, ENTITY, GLOBAL
 from mcsan_jax.config import Config, LossConfig, SimilarityConfig, from_config_dict
 from mcsan_jax.configs import peers

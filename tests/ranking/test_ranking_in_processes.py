@@ -11,7 +11,7 @@ from tests.support.processes import run_all
 RANK = """
 import hashlib, json, pathlib, sys
 import jax, numpy as np
-from benchmarks.speed.made_up_collection import make_texts, make_videos
+from benchmarks.made_up_data import make_texts, make_videos
 from data_pipeline.levels import LEVELS
 from mcsan_jax.config import Config, EvaluationConfig
 from mcsan_jax.encodings import ScoringParameters

@@ -1,4 +1,8 @@
-"""The text side: a bidirectional GRU over words, then one layer of attention over the caption's graph."""
+"""Both encoders of the peer.
+
+The text side is a bidirectional GRU over words, then one layer of attention over the caption's graph; the video side
+is a projection of each frame per level.
+"""
 
 import dataclasses
 
@@ -6,7 +10,18 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from benchmarks.peer.layers import AttentionPooling
+
+class AttentionPooling(nn.Module):
+    """``Σ_i softmax_i(w · h_i) h_i`` over real items."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Linear(width, 1, bias=False)
+
+    def forward(self, h: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Pools [batch, item, width] to [batch, width]; every row has a real item."""
+        logits = self.weight(h)[..., 0].masked_fill(~mask, -torch.inf)
+        return torch.bmm(torch.softmax(logits, dim=1)[:, None], h)[:, 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,3 +126,33 @@ def with_sentence(neighbours: torch.Tensor, actions: int) -> torch.Tensor:
     extended[:, :actions, -1] = True
     extended[:, -1, -1] = True
     return extended
+
+
+class VideoEncoder(nn.Module):
+    """Frames to a global vector and to one entity and one action vector per frame.
+
+    Args:
+        frame_dim: size of a frame's feature vector.
+        width: size of the vectors that come out.
+        dropout: share of the inputs set to zero in training.
+    """
+
+    def __init__(self, frame_dim: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.clip = nn.Linear(frame_dim, width)
+        self.entity = nn.Linear(frame_dim, width)
+        self.action = nn.Linear(frame_dim, width)
+        self.pooling = AttentionPooling(width)
+
+    def forward(
+        self, frames: torch.Tensor, frame_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Global [video, width], entity and action vectors [video, frame, width].
+
+        Args:
+            frames: features [video, frame, frame_dim].
+            frame_mask: True for real frames [video, frame].
+        """
+        frames = self.dropout(frames)
+        return self.pooling(self.clip(frames), frame_mask), self.entity(frames), self.action(frames)
