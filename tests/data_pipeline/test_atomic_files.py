@@ -9,7 +9,7 @@ from tests.support import ROOT
 PROGRAMS = [
     path for room in ("data_pipeline", "mcsan_jax", "benchmarks") for path in (ROOT / room).rglob("*.py")
 ]
-FOLDERS = ("prepare_folder.py", "beam.py", "model_folder.py", "index_folder.py", "write_segment.py")
+FOLDERS = ("prepare_folder.py", "model_folder.py", "index_folder.py", "write_segment.py")
 """Modules that put whole folders into their place, which is another thing."""
 
 
