@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -329,10 +330,11 @@ def test_a_training_that_is_interrupted_saves_a_checkpoint(
         next(line for line in process.stdout if line.startswith("step "))
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()
-    assert process.returncode == 130 and stderr.startswith("asked to stop: the checkpoint of step ")
-    assert len(stderr.splitlines()) == 1
+    # On a busy machine the program also says what it compiles.
+    [said] = [line for line in stderr.splitlines() if not re.fullmatch(r"compiling .* …", line)]
+    assert process.returncode == 130 and said.startswith("asked to stop: the checkpoint of step ")
     [checkpoint] = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
-    assert f"the checkpoint of step {checkpoint} is written" in stderr
+    assert f"the checkpoint of step {checkpoint} is written" in said
 
 
 def test_what_is_printed_to_a_full_disk_ends_with_a_message() -> None:
